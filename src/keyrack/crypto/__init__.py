@@ -1,0 +1,1 @@
+"""Secrets at rest: values that cannot print, sealed envelopes, the keys that seal them."""

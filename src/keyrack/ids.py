@@ -1,0 +1,43 @@
+"""Identifiers: 24 lowercase hex characters that sort by time of creation (contract section 1)."""
+
+import itertools
+import re
+import secrets
+import time
+
+_ID = re.compile(r"[0-9a-f]{24}")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+_counter = itertools.count()
+_last_ms = 0
+
+
+def new_id() -> str:
+    """Return a new id: 48 bits of milliseconds, 16 bits of sequence, 32 random bits.
+
+    Ids made by one process sort in the order they were made, also when the clock steps back;
+    ids of several processes sort by millisecond. They are names, never proof of access.
+    """
+    global _last_ms, _counter  # noqa: PLW0603 - one sequence per process is the point
+    ms = time.time_ns() // 1_000_000
+    if ms > _last_ms:
+        _last_ms, _counter = ms, itertools.count()
+    sequence = next(_counter)
+    if sequence > 0xFFFF:
+        _last_ms, _counter = _last_ms + 1, itertools.count(1)
+        sequence = 0
+    return f"{_last_ms:012x}{sequence:04x}{secrets.randbits(32):08x}"
+
+
+def new_revision() -> str:
+    """Return a new revision for a component version or a flow version: 40 lowercase hex characters."""
+    return secrets.token_hex(20)
+
+
+def is_id(text: str) -> bool:
+    """Tell whether a text has the form of an id; a malformed one is treated as unknown, never as an error."""
+    return _ID.fullmatch(text) is not None
+
+
+def is_revision(text: str) -> bool:
+    """Tell whether a text has the form of a revision."""
+    return _REVISION.fullmatch(text) is not None
