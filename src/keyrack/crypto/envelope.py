@@ -1,0 +1,84 @@
+"""Authenticated encryption of one value for one place in the database.
+
+AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. The associated data names the tenant, table, row and column, so
+that a ciphertext moved to another place does not open.
+"""
+
+import os
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from keyrack.errors import KeyrackError
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_ID_BYTES = 12
+_VERSION = b"\x01"
+_HEADER_BYTES = len(_VERSION) + _ID_BYTES + _NONCE_BYTES
+
+
+class Unsealable(KeyrackError):
+    """A sealed value cannot be opened: wrong key, wrong place, or damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed value lives. `tenant` is empty for what belongs to the whole installation."""
+
+    tenant: str
+    table: str
+    row: str
+    column: str
+
+    def associated_data(self) -> bytes:
+        """Return an encoding in which no two places are equal: each part is preceded by its length."""
+        parts = (part.encode() for part in (self.tenant, self.table, self.row, self.column))
+        return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A key that seals the values of one tenant.
+
+    Attributes:
+        id: 24 hex characters; stands in every envelope, so a value is opened with the key that sealed it.
+        tenant: the tenant whose values it seals; empty for the installation.
+        material: 32 bytes.
+    """
+
+    id: str
+    tenant: str
+    material: bytes = field(repr=False)
+
+    def seal(self, place: Place, clear: bytes) -> bytes:
+        """Encrypt `clear` for `place`: version, key id, nonce, ciphertext and tag."""
+        nonce = os.urandom(_NONCE_BYTES)
+        header = _VERSION + bytes.fromhex(self.id) + nonce
+        return header + AESGCM(self.material).encrypt(nonce, clear, place.associated_data())
+
+    def open(self, place: Place, sealed: bytes) -> bytes:
+        """Decrypt what `seal` made for the same place.
+
+        Raises:
+            Unsealable: another key, another place, or damaged bytes.
+        """
+        if key_id_of(sealed) != self.id:
+            raise Unsealable
+        nonce, body = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
+        try:
+            return AESGCM(self.material).decrypt(nonce, body, place.associated_data())
+        except InvalidTag:
+            raise Unsealable from None
+
+
+def key_id_of(sealed: bytes) -> str:
+    """Return the id of the data key an envelope was sealed with.
+
+    Raises:
+        Unsealable: it is not an envelope.
+    """
+    if len(sealed) < _HEADER_BYTES or sealed[:1] != _VERSION:
+        raise Unsealable
+    return sealed[1 : 1 + _ID_BYTES].hex()

@@ -1,0 +1,175 @@
+"""Settings: one frozen object, parsed once from the environment and an optional TOML file."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ConfigurationError
+
+PREFIX = "KEYRACK_"
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("auto", "json", "console")
+
+
+def _setting(doc: str, default: Any = MISSING, **more: Any) -> Any:
+    return field(default=default, metadata={"doc": doc, **more})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything an operator can set. Each member is `KEYRACK_<NAME>` in the environment, `<name>` in the file.
+
+    Build it with `load`; `origins` tells where each value came from.
+    """
+
+    home: Path = _setting("Folder of the embedded database and the generated key.", Path("~/.keyrack"))
+    database_url: Secret | None = _setting(
+        "Where data lives: a PostgreSQL URL in any form libpq takes, or `sqlite:///PATH`."
+        " Unset: `keyrack.sqlite3` in the home folder.",
+        None,
+    )
+    database_pool_size: int = _setting("Database connections a worker process keeps at most.", 10, least=1)
+    key: Secret | None = _setting(
+        "Key-encryption key: 32 bytes in base64. Several, separated by commas: the first seals, all open."
+        " Unset: read from `key_file`.",
+        None,
+    )
+    key_file: Path | None = _setting(
+        "File with key-encryption keys, one a line, the first in use. Unset: `key` in the home folder.", None
+    )
+    public_url: str | None = _setting(
+        "Base of callback addresses (contract 0.7). Unset: `https://{app_domain}` of the tenant.", None
+    )
+    allow_insecure_providers: bool = _setting(
+        "Accept http URLs and private addresses for authorization servers. For trying out and tests only.", False
+    )
+    provider_timeout: float = _setting("Seconds a call to an authorization server may take in all.", 10.0, least=0.1)
+    consent_lifetime: int = _setting("Seconds a started consent stays valid.", 600, least=10)
+    drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
+    trusted_proxies: str = _setting(
+        "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
+    )
+    rate_limit: int = _setting("Requests a minute each API key may make per worker process; 0: no limit.", 0, least=0)
+    log_level: str = _setting("Least severity that is logged.", "info", choices=_LEVELS)
+    log_format: str = _setting("`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS)
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The embedded database file used when no `database_url` is set."""
+        return self.home / "keyrack.sqlite3"
+
+    @property
+    def effective_key_file(self) -> Path:
+        """The key file in force."""
+        return self.key_file or self.home / "key"
+
+    @property
+    def effective_database_url(self) -> Secret:
+        """The database URL in force."""
+        return self.database_url or Secret(f"sqlite:///{self.sqlite_path}")
+
+
+def described() -> Mapping[str, str]:
+    """Return every setting's environment variable and what it is for."""
+    return {PREFIX + f.name.upper(): f.metadata["doc"] for f in fields(Settings) if "doc" in f.metadata}
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings: environment first, then the TOML file, then defaults.
+
+    The file is `KEYRACK_CONFIG`, else `keyrack.toml` in the home folder if it exists.
+
+    Args:
+        environment: variables to read; the process's own by default.
+
+    Raises:
+        ConfigurationError: a value cannot be used, a `KEYRACK_` variable or a member of the file is unknown, or
+            the file cannot be read. The message names the setting, never a secret value.
+    """
+    env = os.environ if environment is None else environment
+    known = {f.name: f for f in fields(Settings) if "doc" in f.metadata}
+    unknown = [n for n in env if n.startswith(PREFIX) and n not in described() and n != PREFIX + "CONFIG"]
+    if unknown:
+        raise ConfigurationError(f"unknown setting in the environment: {', '.join(sorted(unknown))}")
+    home = Path(env.get(PREFIX + "HOME") or "~/.keyrack").expanduser()
+    path = Path(env[PREFIX + "CONFIG"]).expanduser() if env.get(PREFIX + "CONFIG") else home / "keyrack.toml"
+    stored = _read_file(path, must_exist=bool(env.get(PREFIX + "CONFIG")))
+    if strangers := sorted(set(stored) - set(known)):
+        raise ConfigurationError(f"unknown setting in {path}: {', '.join(strangers)}")
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, spec in known.items():
+        variable = PREFIX + name.upper()
+        if env.get(variable, "") != "":
+            values[name], origins[name] = _parse(variable, env[variable], spec), "environment"
+        elif name in stored:
+            values[name], origins[name] = _parse(f"{path}: {name}", stored[name], spec), str(path)
+        else:
+            origins[name] = "default"
+    values["home"] = Path(values.get("home", home)).expanduser()
+    if values.get("key_file"):
+        values["key_file"] = values["key_file"].expanduser()
+    if values.get("public_url"):
+        values["public_url"] = _public_url(values["public_url"])
+    return Settings(**values, origins=MappingProxyType(origins))
+
+
+def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if must_exist:
+            raise ConfigurationError(f"there is no settings file {path}") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not valid TOML in UTF-8"
+        raise ConfigurationError(f"the settings file {path} cannot be read: {reason}") from None
+
+
+def _parse(where: str, given: Any, spec: Any) -> Any:
+    kinds = [k for k in (get_args(spec.type) or (spec.type,)) if k is not type(None)]
+    kind = kinds[0]
+    try:
+        value = _convert(kind, given)
+    except ValueError:
+        raise ConfigurationError(f"{where} is not {_KIND_NAMES[kind]}") from None
+    if (choices := spec.metadata.get("choices")) is not None:
+        value = value.lower()
+        if value not in choices:
+            raise ConfigurationError(f"{where} must be one of {', '.join(choices)}")
+    if (least := spec.metadata.get("least")) is not None and not value >= least:
+        raise ConfigurationError(f"{where} must be at least {least}")
+    return value
+
+
+def _convert(kind: type, given: Any) -> Any:
+    if kind is bool:
+        text = str(given).strip().lower()
+        if text not in _TRUE | _FALSE:
+            raise ValueError
+        return text in _TRUE
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        raise ValueError
+    if kind in (int, float):
+        return kind(given)
+    if not isinstance(given, str):
+        raise ValueError  # noqa: TRY004 - one kind of failure for the caller to name
+    return kind(given)
+
+
+_KIND_NAMES = {bool: "a yes or no", int: "a whole number", float: "a number", str: "a text", Path: "a path", Secret: "a text"}
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ConfigurationError(f"{PREFIX}PUBLIC_URL must be an absolute http or https URL without query, fragment or user")
+    return text.rstrip("/")
