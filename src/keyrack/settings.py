@@ -26,7 +26,8 @@ def _setting(doc: str, default: Any = MISSING, **more: Any) -> Any:
 class Settings:
     """Everything an operator can set. Each member is `KEYRACK_<NAME>` in the environment, `<name>` in the file.
 
-    Build it with `load`; `origins` tells where each value came from.
+    Build it with `load`; `origins` tells where each value came from, `strangers` which `KEYRACK_` variables of the
+    environment are no settings (a likely typing error, worth a warning, not a refusal: they may serve another program).
     """
 
     home: Path = _setting("Folder of the embedded database and the generated key.", Path("~/.keyrack"))
@@ -48,7 +49,8 @@ class Settings:
         "Base of callback addresses (contract 0.7). Unset: `https://{app_domain}` of the tenant.", None
     )
     allow_insecure_providers: bool = _setting(
-        "Accept http URLs and private addresses for authorization servers. For trying out and tests only.", False
+        "Accept http URLs and private addresses for authorization servers. For trying out and tests only.",
+        False,
     )
     provider_timeout: float = _setting("Seconds a call to an authorization server may take in all.", 10.0, least=0.1)
     consent_lifetime: int = _setting("Seconds a started consent stays valid.", 600, least=10)
@@ -58,8 +60,11 @@ class Settings:
     )
     rate_limit: int = _setting("Requests a minute each API key may make per worker process; 0: no limit.", 0, least=0)
     log_level: str = _setting("Least severity that is logged.", "info", choices=_LEVELS)
-    log_format: str = _setting("`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS)
+    log_format: str = _setting(
+        "`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS
+    )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    strangers: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def sqlite_path(self) -> Path:
@@ -91,14 +96,12 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         environment: variables to read; the process's own by default.
 
     Raises:
-        ConfigurationError: a value cannot be used, a `KEYRACK_` variable or a member of the file is unknown, or
-            the file cannot be read. The message names the setting, never a secret value.
+        ConfigurationError: a value cannot be used, a member of the file is unknown, or the file cannot be read.
+            The message names the setting, never a secret value.
     """
     env = os.environ if environment is None else environment
     known = {f.name: f for f in fields(Settings) if "doc" in f.metadata}
     unknown = [n for n in env if n.startswith(PREFIX) and n not in described() and n != PREFIX + "CONFIG"]
-    if unknown:
-        raise ConfigurationError(f"unknown setting in the environment: {', '.join(sorted(unknown))}")
     home = Path(env.get(PREFIX + "HOME") or "~/.keyrack").expanduser()
     path = Path(env[PREFIX + "CONFIG"]).expanduser() if env.get(PREFIX + "CONFIG") else home / "keyrack.toml"
     stored = _read_file(path, must_exist=bool(env.get(PREFIX + "CONFIG")))
@@ -119,7 +122,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         values["key_file"] = values["key_file"].expanduser()
     if values.get("public_url"):
         values["public_url"] = _public_url(values["public_url"])
-    return Settings(**values, origins=MappingProxyType(origins))
+    return Settings(**values, origins=MappingProxyType(origins), strangers=tuple(sorted(unknown)))
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def _convert(kind: type, given: Any) -> Any:
             raise ValueError
         return text in _TRUE
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise ValueError
+        raise ValueError  # noqa: TRY004 - one kind of failure for the caller to name
     if kind in (int, float):
         return kind(given)
     if not isinstance(given, str):
@@ -165,11 +168,20 @@ def _convert(kind: type, given: Any) -> Any:
     return kind(given)
 
 
-_KIND_NAMES = {bool: "a yes or no", int: "a whole number", float: "a number", str: "a text", Path: "a path", Secret: "a text"}
+_KIND_NAMES = {
+    bool: "a yes or no",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    Secret: "a text",
+}
 
 
 def _public_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ConfigurationError(f"{PREFIX}PUBLIC_URL must be an absolute http or https URL without query, fragment or user")
+        raise ConfigurationError(
+            f"{PREFIX}PUBLIC_URL must be an absolute http or https URL without query, fragment or user"
+        )
     return text.rstrip("/")

@@ -1,0 +1,340 @@
+"""The nouns of Keyrack as plain frozen values, shared by every level."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from keyrack.crypto.secret import Secret
+
+Json = dict[str, Any]
+
+
+class PrincipalKind(StrEnum):
+    """What kind of identity is calling (contract section 2)."""
+
+    user = "user"
+    service_account = "service_account"
+    task_user = "task_user"
+    system = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is calling, and from where.
+
+    Attributes:
+        kind: the kind of identity.
+        id: its id.
+        name: email or user name, as the audit log shows it.
+        tenant_id: the home tenant of a user; None for a service account.
+        permissions: the explicit, installation-wide permissions of a service account; empty for others.
+        address: where the request came from, if it came over the network.
+        request_id: the request it came with.
+    """
+
+    kind: PrincipalKind
+    id: str
+    name: str
+    tenant_id: str | None = None
+    permissions: frozenset[str] = frozenset()
+    address: str | None = None
+    request_id: str | None = None
+
+
+class Access(StrEnum):
+    """Who can use a component in flows (contract section 5), from narrow to wide."""
+
+    team = "team"
+    tenant = "tenant"
+    everyone = "global"
+
+    @property
+    def width(self) -> int:
+        """A number that grows with reach; access may only be raised through the API."""
+        return list(Access).index(self)
+
+
+class WorkspaceType(StrEnum):
+    """`full` workspaces are production (contract section 5)."""
+
+    full = "full"
+    limited = "limited"
+
+
+class FlowStatus(StrEnum):
+    """Wanted and actual state of a flow (contract section 17)."""
+
+    active = "active"
+    inactive = "inactive"
+    suspended = "suspended"
+
+
+class ConsentStatus(StrEnum):
+    """How far a running authorization has come (contract section 20)."""
+
+    pending = "pending"
+    exchanging = "exchanging"
+    completed = "completed"
+    failed = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A customer of the platform, with users, contracts and OAuth clients of its own."""
+
+    id: str
+    name: str
+    app_domain: str
+    attributes: Json
+    """All other attributes as submitted, with defaults filled in (contract section 7)."""
+    created_at: datetime
+
+    @property
+    def whitelist_flag(self) -> bool:
+        """Whether full workspaces see only whitelisted components of other contracts (contract section 5)."""
+        return bool(self.attributes.get("feature_flags", {}).get("contract_component_whitelist"))
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A named set of permissions of a tenant's role policy (contract section 6.3)."""
+
+    scope: str
+    role: str
+    permissions: frozenset[str]
+    i18n: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person. The email is unique in the installation, without regard to case (contract section 2)."""
+
+    id: str
+    tenant_id: str
+    email: str
+    first_name: str
+    last_name: str
+    company: str | None
+    registered: datetime
+    last_login: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A user in a contract or workspace, with roles."""
+
+    user: User
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """An installation-wide identity with an explicit list of permissions (contract section 2)."""
+
+    id: str
+    username: str
+    permissions: frozenset[str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A named API key of a user or service account; the key itself is only known to its holder."""
+
+    id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A part of a tenant, with members, workspaces, teams and components."""
+
+    id: str
+    tenant_id: str
+    name: str
+    status: str
+    available_roles: tuple[tuple[str, str], ...]
+    """(scope, role) pairs; empty means all roles of the tenant."""
+    attributes: Json
+    custom_data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where flows and credentials live; part of a contract."""
+
+    id: str
+    tenant_id: str
+    contract_id: str
+    name: str
+    type: WorkspaceType
+    attributes: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """Owns component repositories of a contract."""
+
+    id: str
+    tenant_id: str
+    contract_id: str
+    name: str
+    user_ids: tuple[str, ...]
+    component_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A successful build of a component: a revision and its descriptor (component.json)."""
+
+    revision: str
+    component_id: str
+    number: int
+    created_at: datetime
+    descriptor: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A connector. `tenant_id` is that of the owner; a global component is seen by every tenant."""
+
+    id: str
+    tenant_id: str
+    contract_id: str
+    team_id: str
+    team_name: str
+    name: str
+    access: Access
+    whitelisted_contract_ids: tuple[str, ...]
+    attributes: Json
+    latest: Version | None
+
+    @property
+    def uses_oauth_client(self) -> bool:
+        """Whether the latest build asks for the tenant's OAuth client (contract section 5)."""
+        return self.latest is not None and uses_oauth_client(self.latest.descriptor)
+
+
+def uses_oauth_client(descriptor: Json) -> bool:
+    """Tell whether a descriptor says `useOAuthClient: true`, at top level or in `credentials` (contract 19.1)."""
+    inner = descriptor.get("credentials")
+    return descriptor.get("useOAuthClient") is True or (isinstance(inner, dict) and inner.get("useOAuthClient") is True)
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A tenant's own client at a provider, for one component (contract section 8)."""
+
+    id: str
+    tenant_id: str
+    component_id: str
+    client_id: str
+    client_secret: Secret
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """First-generation credentials: the values of a component's credential fields (contract section 16)."""
+
+    id: str
+    tenant_id: str
+    workspace_id: str
+    component_id: str
+    user_id: str
+    name: str
+    keys: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """A running authorization (contract section 20). `memory` is what the callback needs, encrypted at rest."""
+
+    id: str
+    tenant_id: str
+    workspace_id: str
+    user_id: str
+    component_id: str
+    credential_id: str | None
+    status: ConsentStatus
+    error: str | None
+    result_id: str | None
+    created_at: datetime
+    expires_at: datetime
+    memory: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A graph of steps in a workspace (contract section 17)."""
+
+    id: str
+    tenant_id: str
+    workspace_id: str
+    user_id: str
+    name: str
+    type: str
+    status: FlowStatus
+    current_status: FlowStatus
+    graph: Json
+    attributes: Json
+    """description, cron, default_mapper_type, stats_enabled, nodes_config: whichever were given."""
+    draft: Json | None
+    latest_version: str
+    created_at: datetime
+    updated_at: datetime
+    last_start_time: datetime | None
+    last_stop_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowVersion:
+    """A stored version of a flow's graph."""
+
+    hash: str
+    flow_id: str
+    graph: Json
+    user_id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A flow that names a component, and where: in its current graph, its draft or old versions (contract 0.1)."""
+
+    flow_id: str
+    flow_name: str
+    flow_status: FlowStatus
+    workspace_id: str
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The blast radius of an OAuth client (contract 0.15)."""
+
+    flows: tuple[Reference, ...]
+    credentials: int
+    workspaces: int
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Who did what to what, when, and whether it was allowed (contract 0.16)."""
+
+    id: str
+    at: datetime
+    actor: str
+    actor_kind: PrincipalKind
+    action: str
+    target_type: str
+    target_id: str | None
+    outcome: str
+    address: str | None
+    request_id: str | None

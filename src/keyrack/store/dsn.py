@@ -1,0 +1,140 @@
+"""Database URLs: every form libpq takes (PostgreSQL manual, "Connection URIs"), and SQLite files."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ConfigurationError
+
+_UNDERSTOOD_BY_DRIVER = frozenset(
+    [
+        "host",
+        "port",
+        "user",
+        "password",
+        "dbname",
+        "database",
+        "passfile",
+        "service",
+        "servicefile",
+        "sslmode",
+        "sslcert",
+        "sslkey",
+        "sslrootcert",
+        "sslcrl",
+        "sslpassword",
+        "sslnegotiation",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "target_session_attrs",
+        "krbsrvname",
+        "gsslib",
+    ]
+)
+_WITHOUT_EFFECT_HERE = frozenset(
+    [
+        "gssencmode",
+        "gssdelegation",
+        "channel_binding",
+        "sslcompression",
+        "sslsni",
+        "sslcertmode",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+        "load_balance_hosts",
+        "requirepeer",
+        "require_auth",
+        "min_protocol_version",
+        "max_protocol_version",
+        "replication",
+    ]
+)
+_SERVER_SETTINGS = {"application_name", "client_encoding", "options"}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTarget:
+    """A PostgreSQL server, as the driver wants to hear it.
+
+    Attributes:
+        dsn: the URL with only the parameters the driver understands.
+        options: keyword arguments of the driver's `connect`.
+    """
+
+    dsn: str = field(repr=False)
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteTarget:
+    """A SQLite file."""
+
+    path: Path
+
+
+Target = PostgresTarget | SqliteTarget
+
+
+def parse(url: Secret) -> Target:
+    """Understand a database URL.
+
+    Args:
+        url: `postgresql://…` or `postgres://…` in any form of libpq (several hosts, unix sockets as `?host=/dir` or
+            `%2Fdir`, percent-encoded parts, `sslmode` and the other parameters), or `sqlite:///PATH`.
+
+    Raises:
+        ConfigurationError: the URL has another scheme or a parameter libpq does not have. Never shows the URL.
+    """
+    text = url.reveal()
+    scheme = text.partition(":")[0].lower()
+    if scheme in ("postgresql", "postgres"):
+        return _postgres(text)
+    if scheme == "sqlite":
+        return _sqlite(text)
+    raise ConfigurationError("KEYRACK_DATABASE_URL must begin with postgresql://, postgres:// or sqlite:///")
+
+
+def _sqlite(text: str) -> SqliteTarget:
+    parts = urlsplit(text)
+    if parts.netloc or not parts.path.strip("/") or parts.query or parts.fragment:
+        raise ConfigurationError("a SQLite URL is sqlite:///relative/path or sqlite:////absolute/path")
+    return SqliteTarget(Path(unquote(parts.path[1:])))
+
+
+def _postgres(text: str) -> PostgresTarget:
+    parts = urlsplit(text)
+    kept: list[tuple[str, str]] = []
+    settings: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in _UNDERSTOOD_BY_DRIVER:
+            kept.append((name, value))
+        elif name == "ssl":  # libpq takes ssl=true for JDBC's sake
+            kept.append(("sslmode", "require" if value == "true" else "prefer"))
+        elif name == "hostaddr":
+            raise ConfigurationError("hostaddr in KEYRACK_DATABASE_URL is not supported; give the address as host")
+        elif name == "connect_timeout":
+            options |= _connect_timeout(value)
+        elif name == "fallback_application_name":
+            settings.setdefault("application_name", value)
+        elif name in _SERVER_SETTINGS:
+            settings[name] = value
+        elif name not in _WITHOUT_EFFECT_HERE:
+            raise ConfigurationError(f"KEYRACK_DATABASE_URL has a parameter libpq does not know: {name[:40]!r}")
+    settings.setdefault("application_name", "keyrack")
+    settings.pop("client_encoding", None)  # text is always UTF-8 here
+    query = f"?{urlencode(kept)}" if kept else ""
+    return PostgresTarget(f"postgresql://{parts.netloc}{parts.path}{query}", options | {"server_settings": settings})
+
+
+def _connect_timeout(value: str) -> dict[str, float]:
+    try:
+        seconds = int(value)
+    except ValueError:
+        raise ConfigurationError("connect_timeout in KEYRACK_DATABASE_URL is not a whole number of seconds") from None
+    return {"timeout": float(max(seconds, 2))} if seconds > 0 else {}  # libpq: below 2 counts as 2, 0 waits for ever

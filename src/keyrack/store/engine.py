@@ -1,0 +1,81 @@
+"""Connections to PostgreSQL (asyncpg) and SQLite (aiosqlite), set up the same way for everyone."""
+
+from typing import Any
+
+import asyncpg
+from sqlalchemy import URL, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from keyrack.settings import Settings
+from keyrack.store import dsn
+
+_SQLITE_BUSY_MS = 30_000
+_CONNECT_SECONDS = 10.0
+_STATEMENT_SECONDS = 30.0
+WRITES = "keyrack_writes"
+"""Execution option of a connection whose transaction will write: SQLite takes its lock at once, so that two writers
+queue up instead of failing when the second one wants to upgrade."""
+
+
+def create(settings: Settings) -> AsyncEngine:
+    """Make an engine for the database in force. Connects to nothing yet.
+
+    Raises:
+        ConfigurationError: the URL cannot be understood.
+    """
+    target = dsn.parse(settings.effective_database_url)
+    if isinstance(target, dsn.SqliteTarget):
+        return _sqlite(target, settings)
+    return _postgres(target, settings)
+
+
+def _postgres(target: dsn.PostgresTarget, settings: Settings) -> AsyncEngine:
+    options = {"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS} | target.options
+
+    async def connect(**_: object) -> Any:
+        return await asyncpg.connect(target.dsn, **options)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=_CONNECT_SECONDS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        hide_parameters=True,
+    )
+
+
+def _sqlite(target: dsn.SqliteTarget, settings: Settings) -> AsyncEngine:
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(target.path)),
+        connect_args={"timeout": _SQLITE_BUSY_MS / 1000},
+        pool_size=settings.database_pool_size,
+        max_overflow=0,
+        pool_timeout=_SQLITE_BUSY_MS / 1000,
+        pool_use_lifo=True,
+        hide_parameters=True,
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun below, not guessed by the driver
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout={_SQLITE_BUSY_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",  # a committed rotation must survive a power cut
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,133 @@
+"""Units of work: one transaction, bound to one tenant. The only door to tenant data.
+
+A `Unit` knows its tenant; every statement built by `TenantTable` carries it. What must look across tenants (finding
+the owner of an id, signing in, blocking a deletion) is in `keyrack.store.directory` and returns no tenant's values.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Executable,
+    Row,
+    Select,
+    Table,
+    Update,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from keyrack.clock import Clock
+from keyrack.crypto.envelope import Place
+from keyrack.errors import AlreadyExists
+from keyrack.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A transaction bound to one tenant. Made by `Store.unit`; ends with its `async with` block.
+
+    Attributes:
+        connection: the database connection of the transaction.
+        tenant_id: the tenant; empty in the unit of the installation itself.
+        vault: seals and opens values.
+        clock: the time.
+    """
+
+    connection: AsyncConnection
+    tenant_id: str
+    vault: Vault
+    clock: Clock
+
+    async def seal(self, table: Table, row: str, column: str, clear: object) -> bytes:
+        """Encrypt a JSON value for one place of this tenant."""
+        place = Place(self.tenant_id, table.name, row, column)
+        return await self.vault.seal(self.connection, place, json.dumps(clear, separators=(",", ":")).encode())
+
+    async def open(self, table: Table, row: str, column: str, sealed: bytes) -> Any:
+        """Decrypt what `seal` made for the same place.
+
+        Raises:
+            Unsealable: it was sealed for another place or is damaged.
+            WrongKey: it was sealed under another tenant's key.
+        """
+        place = Place(self.tenant_id, table.name, row, column)
+        return json.loads(await self.vault.open(self.connection, place, sealed))
+
+
+class TenantTable:
+    """Base of all tables with tenant data: every statement it makes is limited to the unit's tenant."""
+
+    table: ClassVar[Table]
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+
+    @property
+    def mine(self) -> ColumnElement[bool]:
+        """The condition that a row belongs to the unit's tenant."""
+        return self.table.c.tenant_id == self.unit.tenant_id
+
+    def select(self, *columns: ColumnElement[Any]) -> "Select[Any]":
+        """Begin a query over this tenant's rows."""
+        return select(*(columns or self.table.c)).where(self.mine)
+
+    def update(self) -> Update:
+        """Begin an update of this tenant's rows."""
+        return update(self.table).where(self.mine)
+
+    def delete(self) -> Delete:
+        """Begin a deletion of this tenant's rows."""
+        return delete(self.table).where(self.mine)
+
+    async def insert(self, values: Mapping[str, Any]) -> None:
+        """Add a row to this tenant.
+
+        Raises:
+            AlreadyExists: a unique index forbids it; the transaction goes on as if nothing had been tried.
+        """
+        await insert_row(self.unit.connection, self.table, {**values, "tenant_id": self.unit.tenant_id})
+
+    async def all(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a query and return its rows."""
+        return (await self.unit.connection.execute(statement)).all()
+
+    async def first(self, statement: Executable) -> Row[Any] | None:
+        """Run a query and return its only row, or None."""
+        return (await self.unit.connection.execute(statement)).one_or_none()
+
+    async def value(self, statement: Executable) -> Any:
+        """Run a query of one column and return the first value, or None."""
+        return (await self.unit.connection.execute(statement)).scalar()
+
+    async def run(self, statement: Executable) -> int:
+        """Run a change and return how many rows it touched."""
+        return cast("CursorResult[Any]", await self.unit.connection.execute(statement)).rowcount
+
+
+async def insert_row(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> None:
+    """Insert a row; a clash with a unique index becomes an error that leaves the transaction usable.
+
+    Raises:
+        AlreadyExists: a row with the same unique values exists (also when another transaction commits it meanwhile).
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    result = cast("CursorResult[Any]", await connection.execute(statement))
+    if result.rowcount == 0:
+        raise AlreadyExists
+
+
+def is_unique_clash(error: IntegrityError) -> bool:
+    """Tell a clash with a unique index from other integrity errors, on both databases."""
+    code = getattr(error.orig, "sqlstate", None)
+    return code == "23505" or "UNIQUE constraint failed" in str(error.orig)

@@ -1,0 +1,81 @@
+"""Data keys: one per tenant (and one for the installation), wrapped by the key-encryption key, kept in `data_keys`."""
+
+import os
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from keyrack.clock import Clock
+from keyrack.crypto.envelope import KEY_BYTES, DataKey, Place, key_id_of
+from keyrack.crypto.kek import KeyEncryptionKey
+from keyrack.errors import WrongKey
+from keyrack.ids import new_id
+from keyrack.store.schema import data_keys
+
+INSTALLATION = ""
+"""Owner of what belongs to no tenant."""
+
+
+class Vault:
+    """Seals and opens values with the data key of their owner. Unwrapped keys stay in memory while the process runs."""
+
+    def __init__(self, kek: KeyEncryptionKey, clock: Clock) -> None:
+        self._kek = kek
+        self._clock = clock
+        self._by_id: dict[str, DataKey] = {}
+        self._newest: dict[str, DataKey] = {}
+
+    async def create_key(self, connection: AsyncConnection, tenant: str) -> None:
+        """Give an owner a data key, in the transaction that creates the owner."""
+        key = DataKey(new_id(), tenant, os.urandom(KEY_BYTES))
+        kek_id, wrapped = await self._kek.wrap(key.material, _context(key.id, tenant))
+        await connection.execute(
+            insert(data_keys).values(
+                id=key.id, tenant_id=tenant, kek_id=kek_id, wrapped=wrapped, created_at=self._clock()
+            )
+        )
+
+    async def destroy_keys(self, connection: AsyncConnection, tenant: str) -> None:
+        """Delete an owner's data keys: what they sealed, backups included, can no longer be opened without them."""
+        await connection.execute(delete(data_keys).where(data_keys.c.tenant_id == tenant))
+        self._newest.pop(tenant, None)
+
+    async def seal(self, connection: AsyncConnection, place: Place, clear: bytes) -> bytes:
+        """Encrypt a value for its place with its tenant's newest data key.
+
+        Raises:
+            WrongKey: the tenant's data key cannot be unwrapped.
+        """
+        key = self._newest.get(place.tenant)
+        if key is None:
+            key = self._newest[place.tenant] = await self._load(connection, place.tenant, None)
+        return key.seal(place, clear)
+
+    async def open(self, connection: AsyncConnection, place: Place, sealed: bytes) -> bytes:
+        """Decrypt a value found at its place.
+
+        Raises:
+            WrongKey: the data key it names cannot be unwrapped, or is another tenant's.
+            Unsealable: the value is damaged or was sealed for another place.
+        """
+        key_id = key_id_of(sealed)
+        key = self._by_id.get(key_id) or await self._load(connection, place.tenant, key_id)
+        if key.tenant != place.tenant:
+            raise WrongKey
+        return key.open(place, sealed)
+
+    async def _load(self, connection: AsyncConnection, tenant: str, key_id: str | None) -> DataKey:
+        query = select(data_keys).where(data_keys.c.tenant_id == tenant).order_by(data_keys.c.id.desc()).limit(1)
+        if key_id is not None:
+            query = query.where(data_keys.c.id == key_id)
+        row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise WrongKey
+        material = await self._kek.unwrap(row.kek_id, row.wrapped, _context(row.id, tenant))
+        key = DataKey(row.id, tenant, material)
+        self._by_id[key.id] = key
+        return key
+
+
+def _context(key_id: str, tenant: str) -> bytes:
+    return Place(tenant, "data_keys", key_id, "wrapped").associated_data()
