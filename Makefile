@@ -1,0 +1,59 @@
+# Two commands matter from a fresh clone: `make demo` and `make test`. Both install what they need by themselves.
+# ARGS is passed on: make demo ARGS=--once, make test ARGS="-k grants -x".
+# PYTHON names the interpreter, VENV the environment's directory, WORKERS the number of test processes.
+
+.POSIX:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+ARGS ?=
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(CORES)
+export PYTHON VENV
+
+# Each recipe line is one shell: prepare the environment, then run in it. Caches stay inside the environment, so a
+# checkout that belongs to another user works too.
+IN_RUNTIME := venv=$$(scripts/environment runtime) || exit 1;
+CACHES := export MYPY_CACHE_DIR="$$venv/.cache/mypy" RUFF_CACHE_DIR="$$venv/.cache/ruff" \
+	HYPOTHESIS_STORAGE_DIRECTORY="$$venv/.cache/hypothesis";
+IN_TEST := venv=$$(scripts/environment test) || exit 1; $(CACHES)
+IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
+PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
+
+.PHONY: help demo test lint format types imports docs-check check bench lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--once ends after it)
+	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
+
+test: ## Install and run all tests
+	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
+
+lint: ## Check style and format
+	@$(IN_LINT) "$$venv/bin/ruff" check . && "$$venv/bin/ruff" format --check .
+
+format: ## Put the code into the project's format
+	@$(IN_LINT) "$$venv/bin/ruff" check --fix . ; "$$venv/bin/ruff" format .
+
+types: ## Check types, tests included
+	@$(IN_LINT) "$$venv/bin/mypy"
+
+imports: ## Check that imports go downward only
+	@$(IN_LINT) "$$venv/bin/lint-imports" --cache-dir "$$venv/.cache/import-linter"
+
+docs-check: ## Run what the documentation claims
+	@$(IN_TEST) exec $(PYTEST) tests/docs $(ARGS)
+
+check: lint types imports docs-check test ## Everything CI runs
+
+bench: ## Measure; figures go to bench/README.md by hand
+	@$(IN_TEST) exec "$$venv/bin/python" -m bench $(ARGS)
+
+lock: ## Renew the pinned, hashed requirements (ARGS=--upgrade takes newer versions)
+	@$(IN_LINT) scripts/lock "$$venv" $(ARGS)
+
+clean: ## Remove the environment and every cache
+	@rm -rf "$${VENV:-.venv}" build dist .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,9 @@
+"""Fixtures for every test: the real counterparts and the rule for parts a machine lacks."""
+
+pytest_plugins = [
+    "support.parts",
+    "support.postgres",
+    # "support.oidc_provider",
+    # "support.django_oauth",
+    # "support.browser",
+]

