@@ -1,0 +1,1 @@
+"""HTTP to authorization servers: what may be called, how it is called, and what its failures mean."""

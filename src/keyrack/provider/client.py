@@ -1,0 +1,190 @@
+"""The one door through which Keyrack calls authorization servers (invariant 5; contract 15.3, 20.3)."""
+
+import asyncio
+import re
+import ssl
+from types import SimpleNamespace
+from typing import Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from keyrack import __version__
+from keyrack.crypto.secret import Secret
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.oauth.wire import FormRequest, RawResponse
+from keyrack.provider.body import decode_body, encode_form, read_bounded
+from keyrack.provider.faults import classify, unavailable
+from keyrack.provider.guard import check_host, parse_uri
+from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
+
+USER_AGENT = f"keyrack/{__version__}"
+
+_HEADER_VALUE = re.compile(r"[!-~]+(?: +[!-~]+)*")
+
+_MAX_CONNECTIONS = 512
+
+# Idle connections are kept for a burst of calls only. A server that closes one just as it is used again leaves
+# unknown whether it saw the request, which may cost a one-time refresh token; common servers close after 5 s.
+_KEEPALIVE_SECONDS = 2.0
+
+
+class _Progress:
+    """How far one call has come."""
+
+    def __init__(self) -> None:
+        self.connected = False
+
+
+class ProviderClient:
+    """Sends token requests to authorization servers within bounds of address, time and size.
+
+    Redirects are not followed, cookies not kept, nothing is sent twice. Proxies and credentials from the environment
+    are not used: a proxy would resolve names itself, behind the address guard.
+
+    One client serves one event loop; connections are made on first use. Close it, or use it in `async with`.
+
+    Args:
+        allow_insecure: accept `http` and private addresses (`KEYRACK_ALLOW_INSECURE_PROVIDERS`).
+        timeout: seconds a call may take in all: waiting for a connection, DNS, TLS, sending, and reading the body.
+        max_body_bytes: largest body of an answer, before and after decompression.
+        connections_per_host: connections to one host and port at most; further calls wait within their time.
+        ssl_context: what to trust instead of the system's certificate authorities.
+        resolver: what to ask for addresses, instead of the system's resolver; its answers are guarded all the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow_insecure: bool = False,
+        timeout: float = 10.0,
+        max_body_bytes: int = 1024 * 1024,
+        connections_per_host: int = 20,
+        ssl_context: ssl.SSLContext | None = None,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._allow_insecure = allow_insecure
+        self._timeout = timeout
+        self._max_body_bytes = max_body_bytes
+        self._connections_per_host = connections_per_host
+        self._ssl_context = ssl_context
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; calls still running fail. May be called more than once."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(self, request: FormRequest) -> RawResponse:
+        """Send a request once and return whatever the authorization server answers, of any status.
+
+        Args:
+            request: what to send, and where.
+
+        Returns:
+            The answer, its body decompressed; several headers of one name are joined with a comma.
+
+        Raises:
+            ValidationFailed: the URL, a form value or the authorization cannot be sent; nothing was.
+            ProviderUnavailable: there is no answer. `meta["reason"]` is a `keyrack.provider.faults.Reason`;
+                `meta["sent"]` is False only if it is certain that nothing of the request was written. Nothing of
+                the request, the answer or the cause is in the error or chained to it.
+        """
+        if self._closed:
+            raise RuntimeError("this ProviderClient is closed")
+        url = parse_uri(request.url, allow_insecure=self._allow_insecure)
+        progress = _Progress()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._exchange(url, request, progress)
+        except ValidationFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - of what the HTTP library raises, only the kind may leave here
+            reason = classify(error)
+        # Raised outside of the handler: `from None` would hide the cause, which may hold tokens, yet keep it.
+        raise unavailable(reason, sent=progress.connected)
+
+    async def _exchange(self, url: URL, request: FormRequest, progress: _Progress) -> RawResponse:
+        check_host(url, allow_insecure=self._allow_insecure)
+        async with self._opened().post(
+            url,
+            data=encode_form(request),
+            headers=_authorization(request.authorization),
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        ) as response:
+            body = await read_bounded(response.content, self._max_body_bytes)
+            headers = _plain(response.headers)
+            body = decode_body(body, headers.get("content-encoding", ""), self._max_body_bytes)
+            return RawResponse(response.status, headers, body)
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            connector = aiohttp.TCPConnector(
+                resolver=GuardedResolver(
+                    self._resolver or aiohttp.ThreadedResolver(), allow_insecure=self._allow_insecure
+                ),
+                socket_factory=guarded_socket_factory(allow_insecure=self._allow_insecure),
+                ssl=self._ssl_context or True,
+                limit=_MAX_CONNECTIONS,
+                limit_per_host=self._connections_per_host,
+                keepalive_timeout=_KEEPALIVE_SECONDS,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={
+                    "Accept": "application/json",
+                    # Token answers are small, and what is not compressed cannot be a decompression bomb.
+                    "Accept-Encoding": "identity",
+                    "Content-Type": "application/x-www-form-urlencoded",
+                    "User-Agent": USER_AGENT,
+                },
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+                trust_env=False,
+                trace_configs=[_tracing()],
+            )
+        return self._session
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Return a trace that notes when a call gets its connection: no byte of it is written before that."""
+
+    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.connected = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(connected)
+    trace.on_connection_reuseconn.append(connected)
+    return trace
+
+
+def _authorization(value: Secret | None) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not _HEADER_VALUE.fullmatch(value.reveal()):
+        raise ValidationFailed(Problem("The authorization for the authorization server is not a valid header."))
+    return {"Authorization": value.reveal()}
+
+
+def _plain(headers: CIMultiDictProxy[str]) -> dict[str, str]:
+    """Return headers by lower-case name, as valid text: aiohttp marks undecodable bytes with surrogates."""
+    plain: dict[str, str] = {}
+    for name, value in headers.items():
+        text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        key = name.lower()
+        plain[key] = f"{plain[key]}, {text}" if key in plain else text
+    return plain

@@ -1,0 +1,340 @@
+"""What is reported when an authorization server misbehaves, and whether it may have seen the request."""
+
+import asyncio
+import gzip
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import trustme
+from aiohttp import ClientConnectionError
+from provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
+
+from keyrack.errors import ProviderUnavailable
+from keyrack.provider.client import ProviderClient
+from keyrack.provider.faults import Reason, classify, may_have_been_sent, unavailable
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[ProviderClient]:
+    async with ProviderClient(allow_insecure=True, timeout=5) as made:
+        yield made
+
+
+async def fault(client: ProviderClient, url: str, *form: tuple[str, str]) -> dict[str, Any]:
+    with pytest.raises(ProviderUnavailable) as raised:
+        await client.send(token_request(url, *form))
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+    return dict(raised.value.meta or {})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# --- before anything is written ---------------------------------------------------------------------------------
+
+
+async def test_refused(client: ProviderClient) -> None:
+    assert await fault(client, f"http://127.0.0.1:{free_port()}/") == {"reason": "connect", "sent": False}
+
+
+@pytest.mark.parametrize("answer", [socket.gaierror(socket.EAI_NONAME, "unknown"), OSError("server failure")])
+async def test_a_name_that_does_not_resolve(answer: OSError) -> None:
+    async with ProviderClient(resolver=FakeResolver(answer)) as client:
+        assert await fault(client, "https://idp.example/") == {"reason": "dns", "sent": False}
+
+
+async def test_a_name_without_addresses() -> None:
+    async with ProviderClient(resolver=FakeResolver([])) as client:
+        assert await fault(client, "https://idp.example/") == {"reason": "dns", "sent": False}
+
+
+async def test_the_real_resolver_does_not_know_an_invalid_name() -> None:
+    async with ProviderClient() as client:  # RFC 6761: `.invalid` never resolves
+        assert await fault(client, "https://idp.invalid/") == {"reason": "dns", "sent": False}
+
+
+@pytest.mark.parametrize(
+    "addresses", [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["10.0.0.1"], ["fe80::1%lo"]]
+)
+async def test_a_name_that_resolves_to_a_local_address(servers: LoopbackServers, addresses: list[str]) -> None:
+    port = await servers.answer(http_answer())
+    async with ProviderClient(resolver=FakeResolver(addresses)) as client:
+        answer = await fault(client, f"https://idp.example:{port}/")
+    assert answer == {"reason": "forbidden_address", "sent": False}
+    assert servers.connections == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "localhost", "169.254.169.254", "[::ffff:7f00:1]"])
+async def test_a_local_address_written_in_the_url(host: str) -> None:
+    resolver = FakeResolver(["8.8.8.8"])
+    async with ProviderClient(resolver=resolver) as client:
+        assert await fault(client, f"https://{host}/") == {"reason": "forbidden_address", "sent": False}
+    assert resolver.lookups == 0
+
+
+async def test_the_metadata_service_is_refused_whatever_the_setting() -> None:
+    async with ProviderClient(allow_insecure=True, resolver=FakeResolver(["169.254.169.254"])) as client:
+        assert await fault(client, "http://idp.example/") == {"reason": "forbidden_address", "sent": False}
+        assert await fault(client, "http://169.254.169.254/") == {"reason": "forbidden_address", "sent": False}
+
+
+async def test_the_address_that_was_checked_is_the_one_connected_to(servers: LoopbackServers) -> None:
+    port = await servers.answer(http_answer())
+    rebinding = FakeResolver(["127.0.0.1"], ["169.254.169.254"])  # a second lookup would get another answer
+    async with ProviderClient(allow_insecure=True, resolver=rebinding) as client:
+        assert (await client.send(token_request(f"http://rebind.example:{port}/"))).status == 200
+        assert (rebinding.lookups, servers.connections) == (1, 1)
+        # The server has closed: another connection, and still no lookup that is used unchecked.
+        with pytest.raises(ProviderUnavailable):
+            await client.send(token_request(f"http://rebind.example:{free_port()}/"))
+    assert (rebinding.lookups, servers.connections) == (2, 1)
+
+
+async def test_a_certificate_of_an_unknown_authority(servers: LoopbackServers, client: ProviderClient) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    port = await servers.answer(http_answer(), tls=tls)
+    assert await fault(client, f"https://127.0.0.1:{port}/") == {"reason": "tls", "sent": False}
+    assert servers.requests == []
+
+
+async def test_a_certificate_of_another_host(servers: LoopbackServers) -> None:
+    authority = trustme.CA()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("other.example").configure_cert(tls)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    port = await servers.answer(http_answer(), tls=tls)
+    async with ProviderClient(allow_insecure=True, ssl_context=trust, resolver=FakeResolver(["127.0.0.1"])) as client:
+        assert await fault(client, f"https://idp.example:{port}/") == {"reason": "tls", "sent": False}
+    assert servers.requests == []
+
+
+async def test_a_server_without_tls(servers: LoopbackServers, client: ProviderClient) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    port = await servers.start(handle)
+    assert await fault(client, f"https://127.0.0.1:{port}/") == {"reason": "tls", "sent": False}
+
+
+async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        pass
+
+
+async def test_a_handshake_that_never_ends(servers: LoopbackServers) -> None:
+    port = await servers.start(hang)
+    async with ProviderClient(allow_insecure=True, timeout=0.2) as client:
+        assert await fault(client, f"https://127.0.0.1:{port}/") == {"reason": "timeout", "sent": False}
+
+
+async def test_a_lookup_that_never_ends() -> None:
+    class Stuck(FakeResolver):
+        async def resolve(self, *_: object, **__: object) -> Any:
+            await asyncio.Event().wait()
+
+    async with ProviderClient(timeout=0.2, resolver=Stuck()) as client:
+        assert await fault(client, "https://idp.example/") == {"reason": "timeout", "sent": False}
+
+
+async def test_waiting_for_a_connection_counts(servers: LoopbackServers) -> None:
+    port = await servers.start(hang)
+    async with ProviderClient(allow_insecure=True, timeout=0.3, connections_per_host=1) as client:
+        first, second = await asyncio.gather(*(fault(client, f"http://127.0.0.1:{port}/") for _ in range(2)))
+    assert first == {"reason": "timeout", "sent": True}
+    assert second == {"reason": "timeout", "sent": False}
+
+
+# --- when the request may have arrived --------------------------------------------------------------------------
+
+
+async def test_a_server_that_never_answers(servers: LoopbackServers) -> None:
+    port = await servers.start(hang)
+    started = time.monotonic()
+    async with ProviderClient(allow_insecure=True, timeout=0.3) as client:
+        assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
+    assert 0.25 < time.monotonic() - started < 2
+
+
+async def test_a_body_that_drips_is_bounded_by_the_whole_time(servers: LoopbackServers) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await servers.read(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    port = await servers.start(handle)
+    started = time.monotonic()
+    async with ProviderClient(allow_insecure=True, timeout=0.4) as client:
+        assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
+    assert 0.35 < time.monotonic() - started < 2
+
+
+async def test_endless_interim_answers_are_bounded_by_the_whole_time(servers: LoopbackServers) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await servers.read(reader)
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.01)
+
+    port = await servers.start(handle)
+    async with ProviderClient(allow_insecure=True, timeout=0.3) as client:
+        assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
+
+
+async def test_a_connection_dropped_at_once(servers: LoopbackServers, client: ProviderClient) -> None:
+    async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    port = await servers.start(handle)
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "closed", "sent": True}
+
+
+async def test_a_connection_dropped_after_reading_is_not_tried_again(
+    servers: LoopbackServers, client: ProviderClient
+) -> None:
+    port = await servers.answer(b"")
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "closed", "sent": True}
+    assert (servers.connections, len(servers.requests)) == (1, 1)
+
+
+async def test_a_kept_connection_that_the_server_drops_is_not_tried_again(
+    servers: LoopbackServers, client: ProviderClient
+) -> None:
+    port = await servers.answer(http_answer(), b"")
+    await client.send(token_request(f"http://127.0.0.1:{port}/"))
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "closed", "sent": True}
+    assert (servers.connections, len(servers.requests)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "partial",
+    [
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+    ],
+)
+async def test_an_answer_cut_short(servers: LoopbackServers, client: ProviderClient, partial: bytes) -> None:
+    port = await servers.answer(partial)
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "closed", "sent": True}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nBad Header\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(5000)) + b"Content-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+        http_answer(b"not gzip", Content_Encoding="gzip"),
+        http_answer(b"{}", Content_Encoding="br"),
+    ],
+)
+async def test_what_is_not_http(servers: LoopbackServers, client: ProviderClient, nonsense: bytes) -> None:
+    port = await servers.answer(nonsense)
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "protocol", "sent": True}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_ten_megabytes_are_not_read(servers: LoopbackServers, client: ProviderClient, *, chunked: bool) -> None:
+    written = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await servers.read(reader)
+        framing = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 10485760"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
+        block = bytes(16384)
+        for _ in range(640):
+            writer.write(b"4000\r\n" + block + b"\r\n" if chunked else block)
+            await writer.drain()
+            written += len(block)
+
+    port = await servers.start(handle)
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "too_large", "sent": True}
+    assert written < 10 * 1024 * 1024
+
+
+async def test_a_body_of_exactly_the_bound_is_read(servers: LoopbackServers) -> None:
+    port = await servers.answer(http_answer(b"x" * 1000), http_answer(b"x" * 1001))
+    async with ProviderClient(allow_insecure=True, max_body_bytes=1000) as client:
+        assert len((await client.send(token_request(f"http://127.0.0.1:{port}/"))).body) == 1000
+        assert (await fault(client, f"http://127.0.0.1:{port}/"))["reason"] == "too_large"
+
+
+async def test_a_decompression_bomb(servers: LoopbackServers, client: ProviderClient) -> None:
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    port = await servers.answer(http_answer(bomb, Content_Encoding="gzip"))
+    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "too_large", "sent": True}
+
+
+async def test_a_call_after_a_fault_works(servers: LoopbackServers, client: ProviderClient) -> None:
+    port = await servers.start(hang)
+    async with ProviderClient(allow_insecure=True, timeout=0.1, connections_per_host=1) as small:
+        for _ in range(3):
+            await fault(small, f"http://127.0.0.1:{port}/")
+    port = await servers.answer(http_answer())
+    assert (await client.send(token_request(f"http://127.0.0.1:{port}/"))).status == 200
+
+
+async def test_cancellation_passes_through(servers: LoopbackServers, client: ProviderClient) -> None:
+    port = await servers.start(hang)
+    call = asyncio.create_task(client.send(token_request(f"http://127.0.0.1:{port}/")))
+    await servers.connected.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert call.cancelled()
+
+
+async def test_closing_ends_a_running_call(servers: LoopbackServers) -> None:
+    port = await servers.start(hang)
+    client = ProviderClient(allow_insecure=True, timeout=5)
+    call = asyncio.create_task(fault(client, f"http://127.0.0.1:{port}/"))
+    await servers.connected.wait()
+    await client.close()
+    assert await call == {"reason": "closed", "sent": True}
+
+
+# --- the error itself -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_text_and_says_whether_it_was_sent(reason: Reason) -> None:
+    error = unavailable(reason, sent=False)
+    assert str(error).endswith(".")
+    assert error.meta == {"reason": str(reason), "sent": False}
+    assert not may_have_been_sent(error)
+    assert may_have_been_sent(unavailable(reason, sent=True))
+
+
+def test_where_nothing_is_known_the_request_counts_as_sent() -> None:
+    assert may_have_been_sent(ProviderUnavailable())
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(ClientConnectionError(), "closed"), (ssl.SSLError(), "tls"), (RuntimeError(), "protocol"), (OSError(), "closed")],
+)
+def test_an_unforeseen_exception_still_has_a_reason(error: Exception, reason: str) -> None:
+    assert classify(error) == reason
