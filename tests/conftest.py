@@ -3,7 +3,7 @@
 pytest_plugins = [
     "support.parts",
     "support.postgres",
-    # "support.oidc_provider",
-    # "support.django_oauth",
-    # "support.browser",
+    "support.oidc_provider",
+    "support.django_oauth",
+    "support.browser",
 ]

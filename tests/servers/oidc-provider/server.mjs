@@ -1,0 +1,82 @@
+// An OpenID Connect authorization server for the flow tests, on a free loopback port.
+//
+// Arguments: the directory whose node_modules holds oidc-provider, and a JSON object:
+//   clients           [{client_id, client_secret, redirect_uris, token_endpoint_auth_method}]
+//   approval          "forms" (the package's own login and consent pages), "automatic" (signs in and consents at
+//                     once) or "deny" (refuses at once)
+//   rotate            whether every refresh gives a new refresh token and ends the old one
+//   access_token_ttl  seconds
+//   pkce_required     whether an authorization request without a code challenge is refused
+//
+// Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
+
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const [modules, optionsJson] = process.argv.slice(2);
+const options = JSON.parse(optionsJson);
+const require = createRequire(join(modules, 'package.json'));
+const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
+
+const server = createServer();
+await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
+const { port } = server.address();
+
+const provider = new Provider(`http://127.0.0.1:${port}`, {
+  clients: options.clients.map((client) => ({
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    ...client,
+  })),
+  claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
+  cookies: { keys: [randomBytes(32).toString('hex')] },
+  features: {
+    devInteractions: { enabled: options.approval === 'forms' },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+  },
+  findAccount: (ctx, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, email: `${id}@example.com`, name: id }),
+  }),
+  pkce: { required: () => options.pkce_required },
+  rotateRefreshToken: options.rotate,
+  ttl: {
+    AccessToken: options.access_token_ttl, AuthorizationCode: 60, Grant: 86400, IdToken: 3600, Interaction: 600,
+    RefreshToken: 86400, Session: 86400,
+  },
+});
+
+async function interact(request, response) {
+  if (options.approval === 'deny') {
+    const refusal = { error: 'access_denied', error_description: 'The person said no' };
+    await provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false });
+    return;
+  }
+  const { params } = await provider.interactionDetails(request, response);
+  const accountId = params.login_hint ?? 'person';
+  const grant = new provider.Grant({ accountId, clientId: params.client_id });
+  grant.addOIDCScope(params.scope);
+  const answer = { login: { accountId }, consent: { grantId: await grant.save() } };
+  await provider.interactionFinished(request, response, answer, { mergeWithLastSubmission: false });
+}
+
+const application = provider.callback();
+server.on('request', (request, response) => {
+  if (options.approval !== 'forms' && request.url.startsWith('/interaction/')) {
+    interact(request, response).catch((error) => {
+      console.error(error);
+      response.writeHead(500).end();
+    });
+  } else {
+    application(request, response);
+  }
+});
+
+for (const event of ['end', 'close']) process.stdin.on(event, () => process.exit(0));
+process.stdin.resume();
+process.on('SIGTERM', () => process.exit(0));
+console.log(JSON.stringify({ port }));
