@@ -1,0 +1,40 @@
+"""The simulator as an application: all its routes."""
+
+from aiohttp import web
+
+from keyrack.simulator import authorize, browser, control, control_http, endpoints, token
+from keyrack.simulator.config import SimulatorConfig
+from keyrack.simulator.state import State
+from keyrack.simulator.wire import MAX_BODY, STATE
+
+
+def create_app(config: SimulatorConfig) -> web.Application:
+    """Build the application; its memory is `app[STATE]`.
+
+    Args:
+        config: what to start with. Without an issuer in it, whoever serves the application sets
+            `app[STATE].issuer` to the address it listens on.
+    """
+    state = State(config)
+    app = web.Application(client_max_size=MAX_BODY)
+    app[STATE] = state
+    app.add_routes(
+        [
+            web.get("/", browser.start),
+            web.get("/authorize", authorize.authorize),
+            web.post("/login", browser.login),
+            web.get("/consent", browser.consent),
+            web.post("/consent", browser.decide),
+            web.post("/token", token.token),
+            web.post("/revoke", endpoints.revoke),
+            web.post("/introspect", endpoints.introspect),
+            web.get("/api/me", endpoints.me),
+            web.get("/.well-known/oauth-authorization-server", endpoints.metadata),
+            web.get("/jwks.json", endpoints.jwks),
+        ]
+    )
+    controls = web.Application(middlewares=[control_http.guard], client_max_size=MAX_BODY)
+    controls[STATE] = state
+    controls.add_routes(control.ROUTES)
+    app.add_subapp("/_sim", controls)
+    return app
