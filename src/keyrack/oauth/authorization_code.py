@@ -1,0 +1,139 @@
+"""The authorization code grant (RFC 6749 section 4.1) with PKCE (RFC 7636) and `iss` (RFC 9207)."""
+
+from collections.abc import Mapping
+from urllib.parse import quote, unquote_plus, urlencode
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError
+from keyrack.oauth import pkce
+from keyrack.oauth.client_auth import authenticate
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.provider_text import error_meta, has_controls
+from keyrack.oauth.wire import FormRequest
+
+RESERVED = frozenset(
+    {
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "code_challenge",
+        "code_challenge_method",
+        # A request object replaces every parameter beside it (RFC 9101 section 6.3), so it would override all of
+        # the above; another response mode would deliver the code where the callback does not look.
+        "request",
+        "request_uri",
+        "response_mode",
+    },
+)
+"""Parameters that extras cannot set (contract section 19.2)."""
+
+_MAX_CODE = 8192
+
+
+def build_authorization_url(
+    profile: ClientProfile,
+    *,
+    redirect_uri: str,
+    state: str,
+    scope: str = "",
+    code_challenge: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> str:
+    """Return the address that the user's browser is sent to (RFC 6749 section 4.1.1, contract section 20.2).
+
+    The endpoint's own query stays as it is written, in front. A parameter is never sent twice (RFC 6749 section
+    3.1): where the own query names one of ours, ours is sent; where it names an extra, the own query's is.
+
+    Args:
+        profile: the client and its provider.
+        redirect_uri: the callback address, identical in the token request.
+        state: from `new_state`.
+        scope: sent verbatim; left out when empty.
+        code_challenge: from `pkce.challenge`; None sends none.
+        extra: further parameters; names in `RESERVED` are ignored.
+
+    Returns:
+        An absolute URL, percent-encoded (spaces as `%20`).
+    """
+    ours = {
+        "response_type": "code",
+        "client_id": profile.client_id,
+        "redirect_uri": redirect_uri,
+        "scope": scope,
+        "state": state,
+    }
+    if not scope:
+        del ours["scope"]
+    if code_challenge is not None:
+        ours |= {"code_challenge": code_challenge, "code_challenge_method": pkce.METHOD}
+    base, _, query = profile.authorization_endpoint.partition("#")[0].partition("?")
+    own = [part for part in query.split("&") if part and _name(part) not in ours]
+    taken = {_name(part) for part in own}
+    extras = {
+        name: value
+        for name, value in (extra or {}).items()
+        if name.strip().lower() not in RESERVED and name not in taken
+    }
+    sent = urlencode(ours | extras, quote_via=quote, safe="", errors="replace")
+    return f"{base}?{'&'.join([*own, sent])}"
+
+
+def build_token_request(
+    profile: ClientProfile,
+    *,
+    code: Secret,
+    redirect_uri: str,
+    verifier: Secret | None = None,
+) -> FormRequest:
+    """Return the request that exchanges a code for tokens (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+
+    Args:
+        profile: the client and its provider.
+        code: from `process_callback`.
+        redirect_uri: the same as in the authorization request.
+        verifier: the PKCE verifier, if a challenge was sent.
+    """
+    form: tuple[tuple[str, str], ...] = (
+        ("grant_type", "authorization_code"),
+        ("code", code.reveal()),
+        ("redirect_uri", redirect_uri),
+    )
+    if verifier is not None:
+        form = (*form, ("code_verifier", verifier.reveal()))
+    form, authorization = authenticate(
+        form,
+        profile.token_endpoint_auth_method,
+        profile.client_id,
+        profile.client_secret,
+    )
+    return FormRequest(profile.token_endpoint, form, authorization)
+
+
+def process_callback(params: Mapping[str, str], expected_issuer: str | None = None) -> Secret:
+    """Return the authorization code that a callback carries (RFC 6749 section 4.1.2).
+
+    Args:
+        params: the callback's query parameters; `state` has been checked before.
+        expected_issuer: the server's issuer identifier, when known. A server that sends `iss` must be that one
+            (RFC 9207 section 2.4), in errors too; one that sends none is accepted.
+
+    Raises:
+        ProviderError: the server reports an error (`error`, `error_description`, `error_uri` in `meta`), is not
+            the one expected, or sent no usable code.
+    """
+    issuer = params.get("iss")
+    if expected_issuer is not None and issuer is not None and issuer != expected_issuer:
+        raise ProviderError("The answer came from another authorization server than the one asked.")
+    if params.get("error"):
+        raise ProviderError("The authorization server did not grant access.", meta=error_meta(params))
+    code = params.get("code", "")
+    if not code or len(code) > _MAX_CODE or has_controls(code):
+        raise ProviderError("The authorization server sent no usable code.")
+    return Secret(code)
+
+
+def _name(part: str) -> str:
+    """Return the parameter name of one `name=value` part of a query."""
+    return unquote_plus(part.partition("=")[0])

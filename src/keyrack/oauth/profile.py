@@ -1,0 +1,36 @@
+"""What a consent or a refresh needs to know of a client and its provider, as data."""
+
+from dataclasses import dataclass, field
+
+from keyrack.crypto.secret import Secret
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+
+
+@dataclass(frozen=True, slots=True)
+class ClientProfile:
+    """A client registered at an authorization server, and how that server wants to be talked to.
+
+    Endpoints are kept out of the repr: templates may have put a user's input into them.
+
+    Attributes:
+        client_id: the client identifier (RFC 6749 section 2.2).
+        client_secret: the client's password; empty for a public client.
+        authorization_endpoint: absolute URL, its own query kept (RFC 6749 section 3.1).
+        token_endpoint: absolute URL, its own query kept (RFC 6749 section 3.2).
+        refresh_endpoint: where refresh requests go when that is not the token endpoint.
+        token_endpoint_auth_method: how the client authenticates (RFC 8414 names).
+        pkce: send a code challenge (contract section 0.6); off for providers that refuse it.
+        issuer: the server's issuer identifier when known; compared with `iss` (RFC 9207).
+        token_path: dotted path of the object in a token response that holds the token, for providers that nest
+            it, such as `authed_user`; None when it is the response itself.
+    """
+
+    client_id: str
+    client_secret: Secret
+    authorization_endpoint: str = field(repr=False)
+    token_endpoint: str = field(repr=False)
+    refresh_endpoint: str | None = field(default=None, repr=False)
+    token_endpoint_auth_method: TokenEndpointAuthMethod = TokenEndpointAuthMethod.CLIENT_SECRET_POST
+    pkce: bool = True
+    issuer: str | None = None
+    token_path: str | None = None

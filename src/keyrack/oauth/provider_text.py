@@ -1,0 +1,57 @@
+"""Text that a provider or its user sent, made fit to be shown: short, printable, without our secrets."""
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from keyrack.crypto.secret import MASK, Secret
+
+_MAX_CODE = 100
+_MAX_DESCRIPTION = 500
+_MIN_MASKED = 4
+
+
+def has_controls(text: str) -> bool:
+    """Tell whether a text has control characters or lone surrogates, which no token or code has."""
+    return any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
+
+
+def printable(text: str, limit: int, sent: Iterable[Secret] = ()) -> str:
+    """Return a text in one line, without control and format characters, cut to `limit` characters.
+
+    Args:
+        text: what the provider wrote.
+        limit: greatest length of the result.
+        sent: secrets of the request; a provider that echoes one is shown with `***` in its place.
+    """
+    for secret in sorted({item.reveal() for item in sent}, key=len, reverse=True):
+        if len(secret) >= _MIN_MASKED:
+            text = text.replace(secret, MASK)
+    # Masking comes before cutting, lest a cut secret escapes; the working copy is bounded for hostile sizes.
+    kept = (" " if char.isspace() else char for char in text[: limit * 8])
+    line = "".join(char for char in kept if not unicodedata.category(char).startswith("C"))
+    return " ".join(line.split())[:limit]
+
+
+def error_meta(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> dict[str, str]:
+    """Return `error`, `error_description` and `error_uri` of an error response (RFC 6749 sections 4.1.2.1, 5.2).
+
+    Some servers put an object where the code belongs; its `code`, `type` or `status` and its `message` are taken.
+
+    Args:
+        members: the response's members; those that are absent or of another type are left out of the result.
+        sent: secrets of the request, never to be shown.
+    """
+    sent = tuple(sent)
+    code, description = members.get("error"), members.get("error_description")
+    if isinstance(code, dict):
+        description = description or code.get("message")
+        code = next((code[name] for name in ("code", "type", "status") if isinstance(code.get(name), str)), None)
+    found: dict[str, str] = {}
+    if isinstance(code, str) and (text := printable(code, _MAX_CODE, sent)):
+        found["error"] = text
+    if isinstance(description, str) and (text := printable(description, _MAX_DESCRIPTION, sent)):
+        found["error_description"] = text
+    uri = members.get("error_uri")
+    if isinstance(uri, str) and uri.startswith(("https://", "http://")):
+        found["error_uri"] = printable(uri, _MAX_DESCRIPTION, sent)
+    return found

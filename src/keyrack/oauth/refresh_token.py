@@ -1,0 +1,22 @@
+"""Refreshing an access token (RFC 6749 section 6)."""
+
+from keyrack.crypto.secret import Secret
+from keyrack.oauth.client_auth import authenticate
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.wire import FormRequest
+
+
+def build_refresh_request(profile: ClientProfile, refresh_token: Secret) -> FormRequest:
+    """Return the request that refreshes a token; no `scope` is sent (contract section 15.3).
+
+    Args:
+        profile: the client and its provider; its `refresh_endpoint` wins over the token endpoint.
+        refresh_token: the newest refresh token of the grant.
+    """
+    form, authorization = authenticate(
+        (("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal())),
+        profile.token_endpoint_auth_method,
+        profile.client_id,
+        profile.client_secret,
+    )
+    return FormRequest(profile.refresh_endpoint or profile.token_endpoint, form, authorization)

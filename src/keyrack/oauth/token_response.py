@@ -1,0 +1,141 @@
+"""The answer of a token endpoint (RFC 6749 sections 5.1 and 5.2, contract section 20.3)."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.oauth.provider_text import error_meta, has_controls
+from keyrack.oauth.retry_after import retry_after
+from keyrack.oauth.wire import RawResponse
+
+KNOWN_MEMBERS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type"})
+"""Members with a meaning of their own; all others are `undefined_params` (contract section 15.1)."""
+
+MAX_LIFETIME = 10 * 365 * 24 * 3600
+"""Seconds; a longer lifetime is taken as this one, so that a time of expiry can always be computed."""
+
+_NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?")
+_TOO_MANY_REQUESTS = 429
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResponse:
+    """Tokens as the provider sent them.
+
+    Attributes:
+        access_token: never empty.
+        refresh_token: None when there is none in the response.
+        expires_in: lifetime in seconds, at least 1; None when absent or senseless.
+        scope: the granted scope, verbatim.
+        token_type: verbatim, such as `Bearer`.
+        members: the complete response, tokens in clear included; where the token is nested, its object's members
+            stand in place of that object.
+    """
+
+    access_token: Secret
+    refresh_token: Secret | None
+    expires_in: int | None
+    scope: str | None
+    token_type: str | None
+    members: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def undefined_params(self) -> dict[str, Any]:
+        """The provider's own members, such as `instance_url` (contract sections 15.1 and 20.4)."""
+        return {name: value for name, value in self.members.items() if name not in KNOWN_MEMBERS}
+
+
+def process_token_response(
+    response: RawResponse,
+    *,
+    token_path: str | None = None,
+    sent: Iterable[Secret] = (),
+) -> TokenResponse:
+    """Interpret an answer of a token endpoint: success is 2xx, no `error`, and a non-empty `access_token`.
+
+    Args:
+        response: what came back.
+        token_path: see `ClientProfile.token_path`.
+        sent: secrets of the request; masked should the provider echo one in its error text.
+
+    Raises:
+        ProviderUnavailable: 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
+        ProviderError: everything else that is not a success; `meta` has `status` and, as far as sent, `error`,
+            `error_description` and `error_uri`. No other part of the body is ever shown.
+    """
+    if response.status == _TOO_MANY_REQUESTS or response.status >= 500:  # noqa: PLR2004 - HTTP's server errors
+        _unavailable(response)
+    try:
+        members = parse_body(response.body)
+    except NotUnderstood:
+        members = {}
+    if not 200 <= response.status < 300 or members.get("error"):  # noqa: PLR2004 - HTTP's success
+        raise ProviderError(
+            "The authorization server refused the token request.",
+            meta={"status": response.status} | error_meta(members, sent),
+        )
+    members = _flatten(members, token_path)
+    access_token = _token(members, "access_token")
+    if access_token is None:
+        raise ProviderError(
+            "The authorization server answered without an access token.",
+            meta={"status": response.status},
+        )
+    return TokenResponse(
+        access_token=access_token,
+        refresh_token=_token(members, "refresh_token"),
+        expires_in=parse_lifetime(members.get("expires_in")),
+        scope=_string(members, "scope"),
+        token_type=_string(members, "token_type"),
+        members=members,
+    )
+
+
+def parse_lifetime(value: object) -> int | None:
+    """Return a lifetime in whole seconds, 1 to `MAX_LIFETIME`, from a number or a text of digits.
+
+    Anything else is None, zero and less included: some servers say 0 for tokens that do not expire.
+    """
+    if isinstance(value, str):
+        value = float(value) if _NUMBER.fullmatch(value := value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or (value != value):  # noqa: PLR0124 - NaN
+        return None
+    seconds = MAX_LIFETIME if value >= MAX_LIFETIME else math.floor(max(value, 0))
+    return seconds or None
+
+
+def _unavailable(response: RawResponse) -> NoReturn:
+    meta: dict[str, int] = {"status": response.status}
+    wait = retry_after(response.headers)
+    if wait is not None:
+        meta["retry_after"] = wait
+    raise ProviderUnavailable("The authorization server cannot answer now.", meta=meta)
+
+
+def _flatten(members: dict[str, Any], token_path: str | None) -> dict[str, Any]:
+    """Put the members of the object at `token_path` in its place; without that object nothing changes."""
+    if not token_path:
+        return members
+    inner: Any = members
+    steps = token_path.split(".")
+    for step in steps:
+        inner = inner.get(step) if isinstance(inner, dict) else None
+    if not isinstance(inner, dict):
+        return members
+    return {name: value for name, value in members.items() if name != steps[0]} | inner
+
+
+def _string(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _token(members: Mapping[str, Any], name: str) -> Secret | None:
+    """Return a token, or None for what cannot be one: empty, not text, or with control characters in it."""
+    value = _string(members, name)
+    return Secret(value) if value and value.strip() and not has_controls(value) else None
