@@ -1,0 +1,1 @@
+"""HTTP, thin: documents in and out, one file per resource."""

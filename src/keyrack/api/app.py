@@ -1,0 +1,108 @@
+"""Assembles the HTTP application from the controllers."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from litestar import Controller, Litestar, Request, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from keyrack.api import openapi
+from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked
+from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
+from keyrack.api.front import PRINCIPAL, require_json_acceptable
+from keyrack.api.jsonapi import Page
+from keyrack.errors import KeyrackError, Problem, ValidationFailed
+from keyrack.model import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What the application is made of.
+
+    Attributes:
+        handlers: controllers and handlers.
+        services: use cases by the name under which handlers ask for them.
+    """
+
+    handlers: Sequence[type[Controller] | HTTPRouteHandler]
+    services: Mapping[str, Any]
+
+
+def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar:
+    """Build the application.
+
+    Args:
+        rooms: controllers and use cases.
+        running: entered when the server starts, left when it stops.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        async with running:
+            yield
+
+    return Litestar(
+        route_handlers=list(rooms.handlers),
+        dependencies={
+            "who": Provide(principal, sync_to_thread=False),
+            "page": Provide(page, sync_to_thread=False),
+            **{name: Provide(_constant(service), sync_to_thread=False) for name, service in rooms.services.items()},
+        },
+        before_request=_judge_accept,
+        exception_handlers={
+            KeyrackError: on_keyrack_error,
+            ValidationException: _on_parameters,
+            HTTPException: on_http_exception,
+            Exception: on_fault,
+        },
+        lifespan=[lifespan],
+        openapi_config=openapi.config(),
+        plugins=[openapi.UncheckedSchemas()],
+        request_class=JsonRequest,
+        request_max_body_size=MAX_BODY_BYTES,
+        type_decoders=[(is_unchecked, make_unchecked)],
+        logging_config=None,
+    )
+
+
+def principal(request: Request[Any, Any, Any]) -> Principal:
+    """Hand the caller to a handler; `Front` has authenticated it."""
+    who: Principal = request.scope[PRINCIPAL]  # type: ignore[literal-required] # put there by Front
+    return who
+
+
+def page(
+    page_size: Annotated[str | None, Parameter(query="page[size]", description="Rows a page, 1 to 1000.")] = None,
+    page_number: Annotated[str | None, Parameter(query="page[number]", description="Which page, from 1.")] = None,
+) -> Page:
+    """Hand the wanted page to a handler; lists without a default size return everything (contract section 4)."""
+    return Page.parse(page_size, page_number)
+
+
+def _constant(service: Any) -> Any:
+    def provide() -> Any:
+        return service
+
+    return provide
+
+
+def _judge_accept(request: Request[Any, Any, Any]) -> None:
+    if PRINCIPAL in request.scope:
+        require_json_acceptable(request.headers.getall("accept", []))
+
+
+def _on_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    """Answer query parameters of the wrong form."""
+    del request
+    extra = error.extra if isinstance(error.extra, list) else []
+    problems = [
+        Problem("is missing or has the wrong form", parameter=str(entry.get("key")))
+        for entry in extra
+        if isinstance(entry, dict)
+    ]
+    return respond(ValidationFailed(*(problems or [Problem("a parameter is missing or has the wrong form")])))

@@ -1,0 +1,219 @@
+"""Request bodies: strict JSON first, checked against a type later.
+
+The contract wants permissions judged before the body's content (section 3, evaluation order) and all invalid fields
+reported together. So a handler receives `Unchecked[T]`, parsed but not judged, and the use case calls it when the
+caller has been let in.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin
+
+import msgspec
+from litestar import Request
+
+from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_BODY_BYTES = 1 << 20
+MAX_DEPTH = 64
+_JSON_TYPES = {"", "application/json", "application/vnd.api+json"}
+_TYPE_POINTER = "/data/type"
+
+
+class Unchecked(Generic[T]):
+    """A parsed JSON body that has not been checked against its type yet."""
+
+    def __init__(self, raw: object, expected: Any) -> None:
+        self.raw = raw
+        self._expected = expected
+
+    def check(self) -> T:
+        """Check the body and return it typed.
+
+        Raises:
+            TypeConflict: `/data/type` names another resource type than this endpoint's (contract section 4).
+            ValidationFailed: with one problem for every member at fault.
+        """
+        problems = _problems(self.raw, self._expected, "")
+        if not problems:
+            checked: T = msgspec.convert(self.raw, self._expected)
+            return checked
+        if any(problem.pointer == _TYPE_POINTER for problem in problems) and _has_text_type(self.raw):
+            raise TypeConflict(pointer=_TYPE_POINTER)
+        raise ValidationFailed(*problems)
+
+    def then(self, make: Callable[[T], R]) -> Callable[[], R]:
+        """Return what checks the body and makes a command of it, to be called once the caller is authorised."""
+        return lambda: make(self.check())
+
+
+def require_id(given: str | msgspec.UnsetType, path_id: str, *, required: bool = False) -> None:
+    """Compare an id in a body with the one in the path (contract section 4).
+
+    Raises:
+        ValidationFailed: it is required and missing.
+        IdConflict: it is another.
+    """
+    if given is msgspec.UNSET:
+        if required:
+            raise ValidationFailed(Problem("id is required", "/data/id"))
+    elif given != path_id:
+        raise IdConflict("the id in the body is not the one in the path", pointer="/data/id")
+
+
+def _has_text_type(raw: object) -> bool:
+    data = raw.get("data") if isinstance(raw, dict) else None
+    return isinstance(data, dict) and isinstance(data.get("type"), str)
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body is JSON, read strictly (contract section 1)."""
+
+    async def body(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            NotAcceptable: it is not declared as JSON.
+            BadRequest: there is none.
+        """
+        content = await super().body()
+        if not content:
+            raise BadRequest("a JSON body is required")
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in _JSON_TYPES:
+            raise NotAcceptable(f"a request body must be application/json, not {media_type[:60]!r}")
+        return content
+
+    async def json(self) -> Any:
+        """Return the parsed body; see `parse_json`."""
+        return parse_json(await self.body())
+
+
+def parse_json(content: bytes) -> Any:
+    """Parse JSON as strictly as RFC 8259 suggests for interoperability.
+
+    Raises:
+        BadRequest: not UTF-8, not JSON, nested deeper than 64, a member twice in one object, NaN or an infinite
+            number, or a text with NUL or a lone surrogate.
+    """
+    try:
+        text = content.decode("utf-8")
+        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise BadRequest("the body is not UTF-8") from None
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:  # a number with more digits than Python converts
+        raise BadRequest("the body has a number that is too long") from None
+    _refuse_unstorable(parsed, 0)
+    return parsed
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise BadRequest("the body has an object with the same member twice")
+    return found
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise BadRequest("the body has a number that is not in JSON")
+
+
+def _refuse_unstorable(value: Any, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise BadRequest("the body is nested too deeply")
+    if isinstance(value, str):
+        refuse_unstorable_text(value, "the body")
+    elif isinstance(value, float):
+        if value in (float("inf"), float("-inf")):
+            raise BadRequest("the body has a number that is too large")
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            refuse_unstorable_text(name, "the body")
+            _refuse_unstorable(member, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable(item, depth + 1)
+
+
+def refuse_unstorable_text(text: str, where: str) -> None:
+    """Refuse what no database keeps and no log prints.
+
+    Raises:
+        BadRequest: the text has a NUL or a lone surrogate.
+    """
+    if "\0" in text:
+        raise BadRequest(f"{where} has a text with a NUL character")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise BadRequest(f"{where} has a text with a lone surrogate") from None
+
+
+def _problems(raw: object, expected: Any, pointer: str) -> list[Problem]:
+    """Collect everything wrong with `raw`, descending where the expected type does."""
+    try:
+        msgspec.convert(raw, expected)
+    except msgspec.ValidationError as error:
+        found = _inside(raw, expected, pointer)
+        return found or [Problem(_plain(str(error)), pointer or "/")]
+    return []
+
+
+def _inside(raw: object, expected: Any, pointer: str) -> list[Problem]:
+    struct, arguments = _struct_of(expected)
+    if struct is not None and isinstance(raw, dict):
+        return _members(raw, struct, arguments, pointer)
+    if get_origin(expected) is list and isinstance(raw, list):
+        (item_type,) = get_args(expected)
+        return [p for index, item in enumerate(raw) for p in _problems(item, item_type, f"{pointer}/{index}")]
+    if get_origin(expected) is not None and get_args(expected):  # Annotated[list[...], Meta] and unions with UNSET
+        for inner in get_args(expected):
+            if inner is not msgspec.UnsetType and (_struct_of(inner)[0] or get_origin(inner) is list):
+                return _inside(raw, inner, pointer)
+    return []
+
+
+def _members(raw: Mapping[str, Any], struct: Any, arguments: Mapping[Any, Any], pointer: str) -> list[Problem]:
+    problems: list[Problem] = []
+    for member in msgspec.structs.fields(struct):
+        where = f"{pointer}/{escape(member.encode_name)}"
+        if member.encode_name in raw:
+            member_type = arguments.get(member.type, member.type)
+            problems += _problems(raw[member.encode_name], member_type, where)
+        elif member.required:
+            problems.append(Problem(f"{member.encode_name} is required", where))
+    return problems
+
+
+def _struct_of(expected: Any) -> tuple[Any, Mapping[Any, Any]]:
+    origin = get_origin(expected) or expected
+    if not (isinstance(origin, type) and issubclass(origin, msgspec.Struct)):
+        return None, {}
+    parameters: Sequence[Any] = getattr(origin, "__parameters__", ())
+    return origin, dict(zip(parameters, get_args(expected), strict=False))
+
+
+def escape(name: str) -> str:
+    """Escape a member's name for a JSON pointer (RFC 6901 section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _plain(message: str) -> str:
+    return message.partition(" - at `")[0]
+
+
+def is_unchecked(annotation: Any) -> bool:
+    """Tell whether an annotation is `Unchecked[...]`."""
+    return get_origin(annotation) is Unchecked
+
+
+def make_unchecked(annotation: Any, raw: Any) -> Unchecked[Any]:
+    """Wrap a parsed body for a handler; the framework's decoder hook."""
+    return Unchecked(raw, get_args(annotation)[0])

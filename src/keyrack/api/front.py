@@ -1,0 +1,177 @@
+"""What happens to every request before a route is looked up: its id, who is calling, what is acceptable, the log."""
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import structlog
+
+from keyrack.api.errors import document, log_fault
+from keyrack.api.throttle import Throttle
+from keyrack.crypto.secret import Secret
+from keyrack.errors import KeyrackError, NotAcceptable, Unauthorized
+from keyrack.ids import new_id
+from keyrack.model import Principal
+from keyrack.service.identity import Identities
+
+log = structlog.get_logger()
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""The shapes of ASGI 3."""
+
+PRINCIPAL = "keyrack.principal"
+_GUARDED = re.compile(r"/v[12](/|$)")
+_SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
+_METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
+_NO_ROUTE_HAS = "TRACE"
+_PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
+_JSON_RANGES = {"*/*", "application/*", "application/json", "application/vnd.api+json"}
+
+
+class Front:
+    """The outermost ASGI application.
+
+    Order as in contract section 3: 401 first, then the framework's 404 and 405, then 406.
+    """
+
+    def __init__(self, app: App, identities: Identities, throttle: Throttle, trusted_proxies: str) -> None:
+        self._app = app
+        self._identities = identities
+        self._throttle = throttle
+        self._proxies = [ip_network(text.strip()) for text in trusted_proxies.split(",") if text.strip()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id"))
+        guarded = _GUARDED.match(scope["path"]) is not None
+        answer = _Answer(send, request_id, private=guarded)
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._serve(scope, headers, request_id, receive, answer)
+            except KeyrackError as error:
+                await answer.refuse(error)
+            except Exception as error:
+                log_fault(error)
+                if answer.status:
+                    raise
+                await answer.refuse(KeyrackError())
+            finally:
+                elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+                # the path without its query string: queries carry codes and states (contract 0.18)
+                log.info(
+                    "request", method=scope["method"], path=scope["path"][:200], status=answer.status, ms=elapsed_ms
+                )
+
+    async def _serve(
+        self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
+    ) -> None:
+        if _GUARDED.match(scope["path"]):
+            principal = await self._authenticate(headers, self._address(scope, headers), request_id)
+            self._throttle.admit(principal)
+            scope[PRINCIPAL] = principal
+            scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
+        if scope["method"] not in _METHODS:
+            scope["method"] = _NO_ROUTE_HAS  # so that the router answers 404 or 405 with Allow by itself
+        await self._app(scope, receive, answer)
+
+    async def _authenticate(self, headers: dict[bytes, bytes], address: str | None, request_id: str) -> Principal:
+        name, api_key = _basic(headers.get(b"authorization"))
+        return await self._identities.authenticate(name, api_key, address, request_id)
+
+    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+        """Return the caller's address; X-Forwarded-For is believed only from proxies the operator named."""
+        peer: str | None = scope["client"][0] if scope.get("client") else None
+        if peer is None or not self._is_proxy(peer):
+            return peer
+        hops = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
+        for hop in reversed([text.strip() for text in hops]):
+            if not self._is_proxy(hop):
+                return hop if _is_address(hop) else peer
+        return peer
+
+    def _is_proxy(self, text: str) -> bool:
+        return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
+
+
+class _Answer:
+    """Sends the response, adding what every response has, and remembers its status for the log."""
+
+    def __init__(self, send: Send, request_id: str, *, private: bool) -> None:
+        self._send = send
+        self._headers = [
+            (b"x-request-id", request_id.encode("latin-1")),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        if private:  # much of the API carries secrets, all of it depends on the caller (contract 0.18)
+            self._headers.append((b"cache-control", b"no-store"))
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message["headers"], *self._headers]
+        await self._send(message)
+
+    async def refuse(self, error: KeyrackError) -> None:
+        """Send an error document."""
+        status, body, extra = document(error)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers += [(name.encode(), value.encode()) for name, value in extra.items()]
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        await self({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def require_json_acceptable(accept: Sequence[str]) -> None:
+    """Judge the `Accept` header (contract section 1); called once the route is known.
+
+    Raises:
+        NotAcceptable: it excludes JSON.
+    """
+    ranges = [part.partition(";") for header in accept for part in header.split(",") if part.strip()]
+    if not ranges:
+        return
+    for media_range, _, parameters in ranges:
+        if media_range.strip().lower() in _JSON_RANGES and not re.search(r"\bq\s*=\s*0(\.0*)?\s*($|;)", parameters):
+            return
+    raise NotAcceptable
+
+
+def _basic(header: bytes | None) -> tuple[str, Secret]:
+    """Read Basic credentials (RFC 7617), split at the first colon."""
+    scheme, _, encoded = (header or b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        raise Unauthorized
+    try:
+        name, colon, api_key = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise Unauthorized from None
+    if not colon or not name or not api_key:
+        raise Unauthorized
+    return name, Secret(api_key)
+
+
+def _request_id(given: bytes | None) -> str:
+    """Echo a printable request id, make one otherwise (contract section 1)."""
+    text = (given or b"").decode("latin-1")
+    return text if _PRINTABLE_ID.fullmatch(text) else new_id()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

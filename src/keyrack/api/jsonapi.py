@@ -1,0 +1,198 @@
+"""JSON:API documents as the contract prints them (section 4): only paths in links, absent members absent."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from keyrack.errors import BadRequest, ValidationFailed
+from keyrack.errors import Problem as Fault
+
+T = TypeVar("T")
+
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+NotBlank = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")]
+
+
+class SelfLink(msgspec.Struct, frozen=True):
+    """A `links` member with the resource's own path."""
+
+    self_: str = msgspec.field(name="self")
+
+
+class RelatedLink(msgspec.Struct, frozen=True):
+    """A `links` member with the path of what is related."""
+
+    related: str
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    """A resource identifier object."""
+
+    id: str
+    type: str
+
+
+class Relationship(msgspec.Struct, frozen=True):
+    """`Rel(t)` of the contract: linkage and the path of the related resource."""
+
+    data: Identifier
+    links: SelfLink
+
+
+class PageMeta(msgspec.Struct, frozen=True):
+    """Paging members of `meta`, with the values in effect."""
+
+    page: int
+    per_page: int
+    total: int
+    total_pages: int
+
+
+class Empty(msgspec.Struct, frozen=True):
+    """An object without members."""
+
+
+class Single(msgspec.Struct, Generic[T], frozen=True):
+    """A document with one resource."""
+
+    data: T
+    meta: Empty = Empty()
+    included: list[Any] | UnsetType = UNSET
+    links: SelfLink | UnsetType = UNSET
+
+
+class Many(msgspec.Struct, Generic[T], frozen=True):
+    """A document with a list of resources."""
+
+    data: list[T]
+    meta: PageMeta | Empty = Empty()
+    included: list[Any] | UnsetType = UNSET
+    links: SelfLink | UnsetType = UNSET
+
+
+class ErrorSource(msgspec.Struct, frozen=True):
+    """What in the request is at fault: a JSON pointer into the body or a query parameter."""
+
+    pointer: str | UnsetType = UNSET
+    parameter: str | UnsetType = UNSET
+
+
+class Error(msgspec.Struct, frozen=True):
+    """An error object (contract section 3)."""
+
+    status: str
+    code: str
+    title: str
+    detail: str
+    source: ErrorSource | UnsetType = UNSET
+    meta: dict[str, Any] | UnsetType = UNSET
+
+
+class ErrorDocument(msgspec.Struct, frozen=True):
+    """What every 4xx and 5xx answers."""
+
+    errors: list[Error]
+    meta: Empty = Empty()
+
+
+class Linkage(msgspec.Struct, Generic[T]):
+    """A relationship in a request: `{"data": {"id": …, "type": …}}`; give the type as a Literal."""
+
+    data: T
+
+
+def link_type(name: str) -> Any:
+    """Return the type of a linkage's `data` for one resource type.
+
+    A wrong type inside a linkage is 400, not 409 (contract section 4).
+    """
+    return msgspec.defstruct(
+        f"{name.title().replace('-', '')}Linkage", [("id", Text), ("type", Literal[name])], module=__name__
+    )
+
+
+def related(resource_type: str, path: str, resource_id: str) -> Relationship:
+    """Build `Rel(t)`: linkage to a resource and its path (`path` without the id)."""
+    return Relationship(Identifier(resource_id, resource_type), SelfLink(f"{path}/{resource_id}"))
+
+
+def link_self(path: str) -> SelfLink:
+    """Build a `links` member with `self`."""
+    return SelfLink(path)
+
+
+class Page:
+    """Which part of a list is asked for (contract section 4): `page[size]` and `page[number]`, 1-based."""
+
+    MAX_SIZE = 1000
+
+    def __init__(self, size: int | None, number: int = 1) -> None:
+        self.size = size
+        self.number = number
+
+    @classmethod
+    def parse(cls, size: str | None, number: str | None, default: int | None = None) -> "Page":
+        """Read the two query parameters.
+
+        Args:
+            size: `page[size]` as given, 1..1000.
+            number: `page[number]` as given, at least 1.
+            default: size when none is given; None returns everything, unless a number is given.
+
+        Raises:
+            ValidationFailed: not whole numbers in range; sizes are never clamped.
+        """
+        problems = []
+        sizes = _whole(size, 1, cls.MAX_SIZE) if size is not None else default
+        numbers = _whole(number, 1, 1 << 31) if number is not None else 1
+        if size is not None and sizes is None:
+            problems.append(
+                Fault(f"page[size] must be a whole number from 1 to {cls.MAX_SIZE}", parameter="page[size]")
+            )
+        if numbers is None:
+            problems.append(Fault("page[number] must be a whole number from 1", parameter="page[number]"))
+        if problems:
+            raise ValidationFailed(*problems)
+        if sizes is None and number is not None:
+            sizes = 50
+        return cls(sizes, numbers or 1)
+
+    @property
+    def limit(self) -> int | None:
+        """How many rows to read; None for all."""
+        return self.size
+
+    @property
+    def offset(self) -> int:
+        """How many rows to pass over."""
+        return 0 if self.size is None else self.size * (self.number - 1)
+
+    def meta(self, total: int) -> PageMeta | Empty:
+        """Build the `meta` member; empty when the list is not paged."""
+        if self.size is None:
+            return Empty()
+        return PageMeta(self.number, self.size, total, -(-total // self.size))
+
+    def cut(self, everything: Sequence[T]) -> Sequence[T]:
+        """Take this page out of a whole list."""
+        return everything if self.size is None else everything[self.offset : self.offset + self.size]
+
+
+def _whole(text: str, least: int, most: int) -> int | None:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):  # noqa: PLR2004 - digits of 2**31
+        return None
+    value = int(text)
+    return value if least <= value <= most else None
+
+
+def refuse_control_characters(text: str, parameter: str) -> str:
+    """Return a query value that can be looked up.
+
+    Raises:
+        BadRequest: it has a NUL, which no database takes.
+    """
+    if "\0" in text:
+        raise BadRequest(f"{parameter} has a NUL character", parameter=parameter)
+    return text

@@ -1,0 +1,196 @@
+"""`/v2/tenants/{T}/oauth-clients` (contract section 8, extension usage 0.15)."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
+
+from keyrack.api.body import Unchecked, require_id
+from keyrack.api.jsonapi import Linkage, Many, NotBlank, Page, Relationship, Single, Text, related
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.clock import iso
+from keyrack.crypto.secret import Secret
+from keyrack.model import Principal, Usage
+from keyrack.service.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
+
+
+class OAuthClientAttributes(msgspec.Struct):
+    """The pair obtained from the provider, stored verbatim (8.2); the secret is returned in clear (24.7)."""
+
+    client_id: NotBlank
+    client_secret: NotBlank
+
+
+class ComponentIdentifier(msgspec.Struct):
+    """Linkage to a component."""
+
+    id: Text
+    type: Literal["component"]
+
+
+class NewRelationships(msgspec.Struct):
+    """What a new client belongs to."""
+
+    component: Linkage[ComponentIdentifier]
+
+
+class CreateOAuthClient(msgspec.Struct):
+    """Data of a create request; the documentation of the original prints `flow` as type, so both are taken (8.2)."""
+
+    type: Literal["oauth-client", "flow"]
+    attributes: OAuthClientAttributes
+    relationships: NewRelationships
+
+
+class ReplaceOAuthClient(msgspec.Struct):
+    """Data of an update request: all five members are required although it is a PATCH (8.4)."""
+
+    type: Literal["oauth-client"]
+    attributes: OAuthClientAttributes
+    relationships: NewRelationships
+    id: str | UnsetType = UNSET
+
+
+class CreateOAuthClientBody(msgspec.Struct):
+    """Body of a create request."""
+
+    data: CreateOAuthClient
+
+
+class ReplaceOAuthClientBody(msgspec.Struct):
+    """Body of an update request."""
+
+    data: ReplaceOAuthClient
+
+
+class OAuthClientRelationships(msgspec.Struct):
+    """Absent as a whole when the component is gone (24.6)."""
+
+    component: Relationship
+
+
+class OAuthClientResource(msgspec.Struct):
+    """An OAuth client; it has neither `links` nor a tenant relationship (section 8)."""
+
+    id: str
+    attributes: OAuthClientAttributes
+    type: Literal["oauth-client"] = "oauth-client"
+    relationships: OAuthClientRelationships | UnsetType = UNSET
+
+
+class UsingFlow(msgspec.Struct):
+    """A flow that names the component, and where."""
+
+    id: str
+    name: str
+    status: str
+    in_: list[Literal["graph", "draft", "versions"]] = msgspec.field(name="in")
+
+
+class UsageAttributes(msgspec.Struct):
+    """The blast radius of a client (0.15)."""
+
+    flows: list[UsingFlow]
+    credentials: int
+    workspaces: int
+    last_used_at: str | None
+
+
+class UsageResource(msgspec.Struct):
+    """What depends on a client."""
+
+    id: str
+    attributes: UsageAttributes
+    type: Literal["oauth-client-usage"] = "oauth-client-usage"
+
+
+class OAuthClientController(Controller):
+    """OAuth clients of a tenant."""
+
+    path = "/v2/tenants/{tenant_id:str}/oauth-clients"
+    tags = ["OAuth clients"]  # noqa: RUF012 - the framework's own way to set it
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def create(
+        self, tenant_id: PATH_ID, data: Unchecked[CreateOAuthClientBody], who: Principal, oauth_clients: OAuthClients
+    ) -> Single[OAuthClientResource]:
+        """Create the tenant's OAuth client for a component (8.2)."""
+        return _document(await oauth_clients.create(who, tenant_id, data.then(_command)))
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(
+        self,
+        tenant_id: PATH_ID,
+        who: Principal,
+        oauth_clients: OAuthClients,
+        page: Page,
+        component_id: Annotated[str | None, Parameter(query="filter[component]")] = None,
+    ) -> Many[OAuthClientResource]:
+        """List the tenant's OAuth clients (8.3)."""
+        views = await oauth_clients.list(who, tenant_id, component_id or None)
+        return Many([_resource(view) for view in page.cut(views)], page.meta(len(views)))
+
+    @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404))
+    async def retrieve(
+        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Principal, oauth_clients: OAuthClients
+    ) -> Single[OAuthClientResource]:
+        """Return one OAuth client (8.3)."""
+        return _document(await oauth_clients.get(who, tenant_id, oauth_client_id))
+
+    @patch("/{oauth_client_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def replace(
+        self,
+        tenant_id: PATH_ID,
+        oauth_client_id: PATH_ID,
+        data: Unchecked[ReplaceOAuthClientBody],
+        who: Principal,
+        oauth_clients: OAuthClients,
+    ) -> Single[OAuthClientResource]:
+        """Replace an OAuth client's values (8.4)."""
+
+        def command() -> NewOAuthClient:
+            body = data.check()
+            require_id(body.data.id, oauth_client_id)
+            return _command(body)
+
+        return _document(await oauth_clients.replace(who, tenant_id, oauth_client_id, command))
+
+    @delete("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(
+        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Principal, oauth_clients: OAuthClients
+    ) -> None:
+        """Delete an OAuth client that no flow uses (8.5, 0.1)."""
+        await oauth_clients.delete(who, tenant_id, oauth_client_id)
+
+    @get("/{oauth_client_id:str}/usage", responses=Refusals.of(403, 404))
+    async def usage(
+        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Principal, oauth_clients: OAuthClients
+    ) -> Single[UsageResource]:
+        """Return what depends on an OAuth client: its blast radius (extension, 0.15)."""
+        return Single(_usage(oauth_client_id, await oauth_clients.usage(who, tenant_id, oauth_client_id)))
+
+
+def _command(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthClient:
+    given = body.data.attributes
+    return NewOAuthClient(given.client_id, Secret(given.client_secret), body.data.relationships.component.data.id)
+
+
+def _document(view: OAuthClientView) -> Single[OAuthClientResource]:
+    return Single(_resource(view))
+
+
+def _resource(view: OAuthClientView) -> OAuthClientResource:
+    client = view.client
+    relationships: OAuthClientRelationships | UnsetType = UNSET
+    if view.component_visible:
+        relationships = OAuthClientRelationships(related("component", "/v2/components", client.component_id))
+    attributes = OAuthClientAttributes(client.client_id, client.client_secret.reveal())
+    return OAuthClientResource(client.id, attributes, relationships=relationships)
+
+
+def _usage(oauth_client_id: str, usage: Usage) -> UsageResource:
+    flows = [UsingFlow(flow.flow_id, flow.flow_name, flow.flow_status.value, list(flow.places)) for flow in usage.flows]  # type: ignore[arg-type]
+    last = None if usage.last_used_at is None else iso(usage.last_used_at)
+    return UsageResource(oauth_client_id, UsageAttributes(flows, usage.credentials, usage.workspaces, last))

@@ -1,0 +1,1 @@
+"""Use cases: authorise, act, audit, in one transaction. One file per resource."""

@@ -1,0 +1,188 @@
+"""OAuth clients of a tenant (contract section 8): create, read, replace, delete, usage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import AlreadyExists, InUse, NotFound, RelatedNotFound
+from keyrack.model import OAuthClient, Principal, Reference, Usage
+from keyrack.service.access import Access, Scope
+from keyrack.store.components import Components
+from keyrack.store.oauth_clients import OAuthClients as Rows
+from keyrack.store.usage import Usages
+
+_POINTER = "/data/relationships/component/data/id"
+
+
+@dataclass(frozen=True, slots=True)
+class NewOAuthClient:
+    """What a caller sends to create or replace a client (contract 8.2)."""
+
+    client_id: str
+    client_secret: Secret
+    component_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClientView:
+    """A client as its tenant sees it; `component_visible` is false when the component is gone (contract 24.6)."""
+
+    client: OAuthClient
+    component_visible: bool
+
+
+class OAuthClients:
+    """Use cases of contract section 8. Each checks exactly one permission (contract 24.7)."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, who: Principal, tenant_id: str, new: Callable[[], NewOAuthClient]) -> OAuthClientView:
+        """Create the tenant's client for a component (8.2).
+
+        Raises:
+            ValidationFailed, TypeConflict: the body is wrong.
+            RelatedNotFound: the component is unknown or not visible in the tenant.
+            AlreadyExists: the tenant has a client for it.
+        """
+        async with self._access.tenant(who, tenant_id, "oauth-client.create") as scope:
+            scope.require("tenants.oauth_clients.create")
+            wanted = new()
+            await _require_visible(scope, wanted.component_id)
+            try:
+                client = await Rows(scope.unit).add(wanted.component_id, wanted.client_id, wanted.client_secret)
+            except AlreadyExists:
+                raise _second_client() from None
+            scope.touched("oauth-client", client.id)
+            return OAuthClientView(client, component_visible=True)
+
+    async def list(self, who: Principal, tenant_id: str, component_id: str | None) -> Sequence[OAuthClientView]:
+        """List the tenant's clients, optionally only the one of a component id, visible or not (8.3)."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.oauth_clients.get")
+            clients = await Rows(scope.unit).list(component_id)
+            seen = await Components(scope.unit).seen_among([client.component_id for client in clients])
+            return [OAuthClientView(client, client.component_id in seen) for client in clients]
+
+    async def get(self, who: Principal, tenant_id: str, oauth_client_id: str) -> OAuthClientView:
+        """Return one client (8.3).
+
+        Raises:
+            NotFound: the tenant has no such client.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.oauth_clients.get")
+            return await _view(scope, await _find(scope, oauth_client_id))
+
+    async def replace(
+        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Callable[[], NewOAuthClient]
+    ) -> OAuthClientView:
+        """Replace a client's values (8.4); the component may change if the old one is not in use.
+
+        Raises:
+            NotFound: the tenant has no such client.
+            RelatedNotFound: the component is unknown or not visible in the tenant.
+            AlreadyExists: another client serves the new component.
+            InUse: a flow uses the old component.
+        """
+        async with self._access.tenant(who, tenant_id, "oauth-client.edit") as scope:
+            scope.require("tenants.oauth_clients.edit")
+            rows = Rows(scope.unit)
+            client = await _find(scope, oauth_client_id)
+            wanted = new()
+            await _require_visible(scope, wanted.component_id)
+            if wanted.component_id != client.component_id:
+                if await rows.for_component(wanted.component_id) is not None:
+                    raise _second_client()
+                await _require_unused(scope, client.component_id)
+            changed = replace(
+                client,
+                component_id=wanted.component_id,
+                client_id=wanted.client_id,
+                client_secret=wanted.client_secret,
+            )
+            await rows.replace(changed)
+            scope.touched("oauth-client", client.id)
+            return OAuthClientView(changed, component_visible=True)
+
+    async def delete(self, who: Principal, tenant_id: str, oauth_client_id: str) -> None:
+        """Delete a client that no flow of the tenant uses now (8.5 as changed by 0.1).
+
+        Raises:
+            NotFound: the tenant has no such client.
+            InUse: a flow's current graph or draft names the component; `meta.flow_ids` and the detail name those
+                flows the caller may see (0.15).
+        """
+        async with self._access.tenant(who, tenant_id, "oauth-client.delete") as scope:
+            scope.require("tenants.oauth_clients.delete")
+            client = await _find(scope, oauth_client_id)
+            await _require_unused(scope, client.component_id)
+            await Rows(scope.unit).remove(client.id)
+            scope.touched("oauth-client", client.id)
+
+    async def usage(self, who: Principal, tenant_id: str, oauth_client_id: str) -> Usage:
+        """Return what would be hit by changing or deleting a client (0.15).
+
+        Raises:
+            NotFound: the tenant has no such client.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.oauth_clients.get")
+            client = await _find(scope, oauth_client_id)
+            usages = Usages(scope.unit)
+            usage = await usages.of_oauth_client(client)
+            known = await nameable(scope, usage.flows)
+            return replace(usage, flows=tuple(known))
+
+
+async def nameable(scope: Scope, flows: Sequence[Reference]) -> Sequence[Reference]:
+    """Keep the flows whose id and name the caller may learn (contract 0.15).
+
+    A tenant admin may know all of the tenant, others those of their own workspaces.
+    """
+    if scope.is_tenant_admin or scope.who.tenant_id is None:
+        return flows
+    mine = await Usages(scope.unit).workspaces_of(scope.who.id)
+    return [flow for flow in flows if flow.workspace_id in mine]
+
+
+async def _find(scope: Scope, oauth_client_id: str) -> OAuthClient:
+    client = await Rows(scope.unit).find(oauth_client_id)
+    if client is None:
+        raise NotFound("there is no such OAuth client in this tenant")
+    return client
+
+
+async def _view(scope: Scope, client: OAuthClient) -> OAuthClientView:
+    seen = await Components(scope.unit).seen_among([client.component_id])
+    return OAuthClientView(client, client.component_id in seen)
+
+
+async def _require_visible(scope: Scope, component_id: str) -> None:
+    """Visible in the tenant, without the gate: otherwise nobody could create the first client (contract section 5)."""
+    if not await Components(scope.unit).seen_among([component_id]):
+        raise RelatedNotFound("there is no such component in this tenant", pointer=_POINTER)
+
+
+async def _require_unused(scope: Scope, component_id: str) -> None:
+    flows = await Usages(scope.unit).flows_of(component_id)
+    blocking = [flow for flow in flows if {"graph", "draft"} & set(flow.places)]
+    if not blocking:
+        return
+    known = await nameable(scope, blocking)
+    raise in_use("the OAuth client", blocking, known)
+
+
+def in_use(what: str, blocking: Sequence[Reference], known: Sequence[Reference]) -> InUse:
+    """Say which flows block; those the caller may not know are a number (contract 0.15)."""
+    named = ", ".join(f"{flow.flow_name!r} ({flow.flow_id})" for flow in known)
+    others = len(blocking) - len(known)
+    parts = [part for part in (named, f"{others} of others" if others else "") if part]
+    return InUse(
+        f"{what} is in use by flows: {' and '.join(parts)}",
+        meta={"flow_ids": [flow.flow_id for flow in known], "flows": len(blocking)},
+    )
+
+
+def _second_client() -> AlreadyExists:
+    return AlreadyExists("the tenant already has an OAuth client for this component", pointer=_POINTER)

@@ -1,0 +1,78 @@
+"""API keys and service accounts: how callers prove who they are (contract section 2, 0.2)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, insert, select
+
+from keyrack.ids import new_id
+from keyrack.model import ApiKey, PrincipalKind, ServiceAccount
+from keyrack.store.schema import api_keys, service_accounts, users
+from keyrack.store.unit import Unit, insert_row
+
+_OWNER = {PrincipalKind.user: api_keys.c.user_id, PrincipalKind.service_account: api_keys.c.service_account_id}
+
+
+class ApiKeys:
+    """The API keys of one owner at a time; only hashes are stored."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def add(
+        self, kind: PrincipalKind, owner_id: str, name: str, key_hash: str, expires_at: datetime | None
+    ) -> ApiKey:
+        """Store the hash of a new key."""
+        key = ApiKey(new_id(), name, self._unit.clock(), expires_at)
+        values = {
+            "id": key.id, _OWNER[kind].name: owner_id, "name": name, "key_hash": key_hash,
+            "created_at": key.created_at, "expires_at": expires_at,
+        }  # fmt: skip
+        await self._unit.connection.execute(insert(api_keys).values(**values))
+        return key
+
+    async def list(self, kind: PrincipalKind, owner_id: str) -> Sequence[ApiKey]:
+        """List an owner's keys by id."""
+        query = select(api_keys).where(_OWNER[kind] == owner_id).order_by(api_keys.c.id)
+        rows = (await self._unit.connection.execute(query)).all()
+        return [ApiKey(row.id, row.name, row.created_at, row.expires_at) for row in rows]
+
+    async def remove(self, kind: PrincipalKind, owner_id: str, key_id: str) -> bool:
+        """Revoke one of an owner's keys; False if it has no such key."""
+        own = (_OWNER[kind] == owner_id, api_keys.c.id == key_id)
+        return (await self._unit.connection.execute(delete(api_keys).where(*own))).rowcount == 1
+
+    async def owner(self, name: str) -> tuple[PrincipalKind, str, str] | None:
+        """Find who a user name belongs to, for the command line: kind, id, and tenant (empty for a service account)."""
+        user = select(users.c.id, users.c.tenant_id).where(users.c.email_key == name.casefold())
+        if (row := (await self._unit.connection.execute(user)).one_or_none()) is not None:
+            return PrincipalKind.user, row.id, row.tenant_id
+        account = select(service_accounts.c.id).where(func.lower(service_accounts.c.username) == name.lower())
+        found = (await self._unit.connection.execute(account)).scalar()
+        return None if found is None else (PrincipalKind.service_account, found, "")
+
+
+class ServiceAccounts:
+    """Installation-wide identities with explicit permissions."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def add(self, username: str, permissions: Iterable[str]) -> ServiceAccount:
+        """Create a service account.
+
+        Raises:
+            AlreadyExists: the user name is taken.
+        """
+        account = ServiceAccount(new_id(), username, frozenset(permissions), self._unit.clock())
+        values = {
+            "id": account.id, "username": username, "permissions": sorted(account.permissions),
+            "created_at": account.created_at,
+        }  # fmt: skip
+        await insert_row(self._unit.connection, service_accounts, values)
+        return account
+
+    async def list(self) -> Sequence[ServiceAccount]:
+        """List all service accounts by id."""
+        rows = (await self._unit.connection.execute(select(service_accounts).order_by(service_accounts.c.id))).all()
+        return [ServiceAccount(row.id, row.username, frozenset(row.permissions), row.created_at) for row in rows]

@@ -1,0 +1,202 @@
+"""Components, their builds and their environment variables.
+
+Reading goes as far as `tenant_sees` (contract section 5): a tenant's own components and global ones. Writing is
+limited to the owning tenant like everything else.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select
+
+from keyrack.errors import NotFound
+from keyrack.ids import new_id
+from keyrack.model import Access, Component, Json, Version
+from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
+from keyrack.store.unit import TenantTable, insert_row
+
+
+class Components(TenantTable):
+    """Component repositories a tenant owns or sees."""
+
+    table = components
+
+    @property
+    def seen(self) -> ColumnElement[bool]:
+        """`tenant_sees` as a condition: any access inside the own tenant, or global."""
+        return or_(self.mine, components.c.access == Access.everyone.value)
+
+    async def find(self, component_id: str) -> Component | None:
+        """Return a component the tenant sees, or None."""
+        found = await self._read(self._query().where(components.c.id == component_id))
+        return found[0] if found else None
+
+    async def find_by_name(self, team_name: str, name: str) -> Component | None:
+        """Return the component `team/name` if the tenant sees it; team names are unique in the installation."""
+        found = await self._read(self._query().where(teams.c.name == team_name, components.c.name == name))
+        return found[0] if found else None
+
+    async def seen_among(self, component_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of the given ids that the tenant sees."""
+        query = select(components.c.id).where(self.seen, components.c.id.in_(component_ids))
+        return frozenset(row.id for row in await self.all(query))
+
+    async def list(self, *, contract_id: str | None = None, ids: Sequence[str] | None = None) -> Sequence[Component]:
+        """List what the tenant sees, by id; optionally only what one contract owns, or only some ids."""
+        query = self._query()
+        if contract_id is not None:
+            query = query.where(components.c.contract_id == contract_id)
+        if ids is not None:
+            query = query.where(components.c.id.in_(ids))
+        return await self._read(query)
+
+    async def add(self, contract_id: str, team_id: str, name: str, attributes: Json) -> str:
+        """Create a component with access `team` and no build; return its id.
+
+        Raises:
+            AlreadyExists: the team has a component of that name.
+        """
+        component_id = new_id()
+        await self.insert(
+            {
+                "id": component_id, "contract_id": contract_id, "team_id": team_id, "name": name,
+                "access": Access.team.value, "attributes": attributes, "latest_revision": None, "latest_number": 0,
+            }
+        )  # fmt: skip
+        return component_id
+
+    async def set_access(self, component_id: str, access: Access) -> None:
+        """Change who can use a component of this tenant."""
+        await self.run(self.update().where(components.c.id == component_id).values(access=access.value))
+
+    async def set_whitelist(self, component_id: str, contract_ids: Sequence[str]) -> None:
+        """Replace this tenant's part of a component's whitelist; the component may be another tenant's."""
+        mine = component_whitelists.c.tenant_id == self.unit.tenant_id
+        await self.run(delete(component_whitelists).where(mine, component_whitelists.c.component_id == component_id))
+        for contract_id in dict.fromkeys(contract_ids):
+            row = {"component_id": component_id, "contract_id": contract_id, "tenant_id": self.unit.tenant_id}
+            await insert_row(self.unit.connection, component_whitelists, row)
+
+    async def remove(self, component_id: str) -> bool:
+        """Delete a component of this tenant with its builds and variables; OAuth clients stay (contract 24.6)."""
+        return await self.run(self.delete().where(components.c.id == component_id)) == 1
+
+    def _query(self) -> "Select[Any]":
+        v = component_versions.c
+        latest = and_(v.component_id == components.c.id, v.revision == components.c.latest_revision)
+        return (
+            select(components, teams.c.name.label("team_name"), v.number, v.descriptor, v.created_at)
+            .join_from(components, teams, components.c.team_id == teams.c.id)
+            .outerjoin(component_versions, latest)
+            .where(self.seen)
+            .order_by(components.c.id)
+        )
+
+    async def _read(self, query: "Select[Any]") -> Sequence[Component]:
+        rows = await self.all(query)
+        whitelists = await self._whitelists([row.id for row in rows])
+        return [_component(row, whitelists.get(row.id, ())) for row in rows]
+
+    async def _whitelists(self, component_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        if not component_ids:
+            return {}
+        w = component_whitelists.c
+        query = select(w.component_id, w.contract_id).where(w.tenant_id == self.unit.tenant_id).order_by(w.contract_id)
+        if len(component_ids) == 1:
+            query = query.where(w.component_id == component_ids[0])
+        found: dict[str, tuple[str, ...]] = {}
+        for row in await self.all(query):
+            found[row.component_id] = (*found.get(row.component_id, ()), row.contract_id)
+        return found
+
+
+class ComponentVersions(TenantTable):
+    """Builds of the components a tenant sees; only its own can be changed."""
+
+    table = component_versions
+
+    async def list(self, component_id: str) -> Sequence[Version]:
+        """List a component's builds, oldest first; none if the tenant does not see the component."""
+        query = self._seen().where(component_versions.c.component_id == component_id)
+        return [_version(row) for row in await self.all(query.order_by(component_versions.c.number))]
+
+    async def find(self, component_id: str, revision: str) -> Version | None:
+        """Return one build of a component the tenant sees, or None."""
+        v = component_versions.c
+        row = await self.first(self._seen().where(v.component_id == component_id, v.revision == revision))
+        return None if row is None else _version(row)
+
+    async def add(self, component_id: str, revision: str, descriptor: Json) -> Version:
+        """Add a build to a component of this tenant; it becomes the latest.
+
+        Raises:
+            NotFound: the component is not this tenant's.
+            AlreadyExists: the component has that revision.
+        """
+        c = components.c
+        own = (c.id == component_id, c.tenant_id == self.unit.tenant_id)
+        number = await self.value(
+            components.update().where(*own).values(latest_number=c.latest_number + 1, latest_revision=revision)
+            .returning(c.latest_number)
+        )  # fmt: skip
+        if number is None:
+            raise NotFound
+        version = Version(revision, component_id, number, self.unit.clock(), descriptor)
+        await self.insert(
+            {
+                "component_id": component_id, "revision": revision, "number": number, "descriptor": descriptor,
+                "created_at": version.created_at,
+            }
+        )  # fmt: skip
+        return version
+
+    async def remove(self, component_id: str, revision: str) -> bool:
+        """Delete a build of this tenant; the newest that is left becomes the latest."""
+        v, c = component_versions.c, components.c
+        if await self.run(self.delete().where(v.component_id == component_id, v.revision == revision)) == 0:
+            return False
+        newest = self.select(v.revision).where(v.component_id == component_id).order_by(v.number.desc()).limit(1)
+        latest = await self.value(newest)
+        own = (c.id == component_id, c.tenant_id == self.unit.tenant_id)
+        await self.run(components.update().where(*own).values(latest_revision=latest))
+        return True
+
+    def _seen(self) -> "Select[Any]":
+        joined = component_versions.c.component_id == components.c.id
+        query = select(component_versions).join_from(component_versions, components, joined)
+        return query.where(Components(self.unit).seen)
+
+
+class ComponentEnvironment(TenantTable):
+    """Environment variables of the tenant's own components, encrypted (contract 13.4)."""
+
+    table = component_env
+
+    async def read(self, component_id: str) -> dict[str, str]:
+        """Return a component's variables; none if they were never set or the component is another tenant's."""
+        row = await self.first(self.select().where(component_env.c.component_id == component_id))
+        if row is None:
+            return {}
+        variables: dict[str, str] = await self.unit.open(component_env, component_id, "sealed_vars", row.sealed_vars)
+        return variables
+
+    async def replace(self, component_id: str, variables: Mapping[str, str]) -> None:
+        """Replace the whole set of a component's variables."""
+        sealed = await self.unit.seal(component_env, component_id, "sealed_vars", dict(variables))
+        changed = self.update().where(component_env.c.component_id == component_id).values(sealed_vars=sealed)
+        if await self.run(changed) == 0:
+            await self.insert({"component_id": component_id, "sealed_vars": sealed})
+
+
+def _component(row: "Row[Any]", whitelist: tuple[str, ...]) -> Component:
+    latest = None
+    if row.latest_revision is not None:
+        latest = Version(row.latest_revision, row.id, row.number, row.created_at, row.descriptor)
+    return Component(
+        row.id, row.tenant_id, row.contract_id, row.team_id, row.team_name, row.name, Access(row.access),
+        whitelist, row.attributes, latest,
+    )  # fmt: skip
+
+
+def _version(row: "Row[Any]") -> Version:
+    return Version(row.revision, row.component_id, row.number, row.created_at, row.descriptor)

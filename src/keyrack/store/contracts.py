@@ -1,0 +1,108 @@
+"""Contracts and their members (contract section 9)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, func, select, update
+
+from keyrack.ids import new_id
+from keyrack.model import Contract, Json, Member
+from keyrack.store.schema import contract_members, contracts, users
+from keyrack.store.unit import TenantTable
+from keyrack.store.users import read_user
+
+
+class Contracts(TenantTable):
+    """The contracts of the unit's tenant."""
+
+    table = contracts
+
+    async def add(self, name: str, available_roles: Sequence[tuple[str, str]], attributes: Json, custom: Any) -> str:
+        """Create an active contract without members (contract 0.11); return its id."""
+        contract_id = new_id()
+        await self.insert(
+            {
+                "id": contract_id, "name": name, "status": "active", "attributes": attributes, "custom_data": custom,
+                "available_roles": [list(pair) for pair in available_roles],
+            }
+        )  # fmt: skip
+        return contract_id
+
+    async def find(self, contract_id: str) -> Contract | None:
+        """Return a contract of the tenant, or None."""
+        row = await self.first(self.select().where(contracts.c.id == contract_id))
+        return None if row is None else _contract(row)
+
+    async def page(
+        self, *, member: str | None, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[Contract], int]:
+        """List contracts by id, optionally only those a user is a member of; return a page and the total."""
+        conditions = [self.mine]
+        if member is not None:
+            theirs = select(contract_members.c.contract_id).where(contract_members.c.user_id == member)
+            conditions.append(contracts.c.id.in_(theirs))
+        query = select(contracts).where(*conditions).order_by(contracts.c.id).limit(limit).offset(offset)
+        total = await self.value(select(func.count()).select_from(contracts).where(*conditions))
+        return [_contract(row) for row in await self.all(query)], int(total)
+
+
+class ContractMembers(TenantTable):
+    """Who is in which contract, with which roles."""
+
+    table = contract_members
+
+    async def add(self, contract_id: str, user_id: str, roles: Sequence[str]) -> None:
+        """Make a user a member.
+
+        Raises:
+            AlreadyExists: the user is one.
+        """
+        await self.insert({"contract_id": contract_id, "user_id": user_id, "roles": list(roles)})
+
+    async def list(self, contract_id: str) -> Sequence[Member]:
+        """List a contract's members by user id."""
+        m = contract_members.c
+        query = select(users, m.roles).join_from(contract_members, users, m.user_id == users.c.id)
+        query = query.where(self.mine, m.contract_id == contract_id).order_by(m.user_id)
+        return [Member(read_user(row), tuple(row.roles)) for row in await self.all(query)]
+
+    async def roles(self, contract_id: str, user_id: str) -> tuple[str, ...] | None:
+        """Return a member's roles; None if the user is no member."""
+        m = contract_members.c
+        row = await self.first(self.select(m.roles).where(m.contract_id == contract_id, m.user_id == user_id))
+        return None if row is None else tuple(row.roles)
+
+    async def ids(self, contract_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the user ids of the members of several contracts."""
+        m = contract_members.c
+        rows = await self.all(
+            self.select(m.contract_id.label("place"), m.user_id)
+            .where(m.contract_id.in_(contract_ids))
+            .order_by(m.user_id)
+        )
+        return group_users(rows)
+
+    async def change(self, contract_id: str, user_id: str, roles: Sequence[str]) -> bool:
+        """Replace a member's roles; False if the user is no member."""
+        m = contract_members.c
+        own = (self.mine, m.contract_id == contract_id, m.user_id == user_id)
+        return await self.run(update(contract_members).where(*own).values(roles=list(roles))) == 1
+
+    async def remove(self, contract_id: str, user_id: str) -> bool:
+        """Take a member out; False if the user is none."""
+        m = contract_members.c
+        own = (self.mine, m.contract_id == contract_id, m.user_id == user_id)
+        return await self.run(delete(contract_members).where(*own)) == 1
+
+
+def group_users(rows: "Sequence[Row[Any]]") -> Mapping[str, Sequence[str]]:
+    """Collect (place, user_id) rows into the user ids of each place."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row.place, []).append(row.user_id)
+    return found
+
+
+def _contract(row: "Row[Any]") -> Contract:
+    pairs = tuple((scope, role) for scope, role in row.available_roles)
+    return Contract(row.id, row.tenant_id, row.name, row.status, pairs, row.attributes, row.custom_data)

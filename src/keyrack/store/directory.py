@@ -1,0 +1,119 @@
+"""The installation's directory: which tenant an id belongs to, and who a user name is.
+
+The only queries that are not bound to a tenant. They answer with ids and identities, never with a tenant's values.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, Table, func, or_, select
+
+from keyrack.model import PrincipalKind
+from keyrack.store import schema as t
+from keyrack.store.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a resource lives; the narrower ids are None above their level."""
+
+    tenant_id: str
+    contract_id: str | None = None
+    workspace_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The owner of an API key."""
+
+    kind: PrincipalKind
+    id: str
+    name: str
+    tenant_id: str | None
+    permissions: frozenset[str]
+
+
+_IN_WORKSPACE: dict[str, Table] = {"flow": t.flows, "credential": t.credentials}
+
+
+class Directory:
+    """Looks across tenants; made from the unit of the installation."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._connection = unit.connection
+
+    async def tenant(self, tenant_id: str) -> Location | None:
+        """Find a tenant."""
+        found = (await self._connection.execute(select(t.tenants.c.id).where(t.tenants.c.id == tenant_id))).scalar()
+        return None if found is None else Location(found)
+
+    async def contract(self, contract_id: str) -> Location | None:
+        """Find a contract's tenant."""
+        query = select(t.contracts.c.tenant_id, t.contracts.c.id).where(t.contracts.c.id == contract_id)
+        return await self._located(query)
+
+    async def workspace(self, workspace_id: str) -> Location | None:
+        """Find a workspace's contract and tenant."""
+        w = t.workspaces.c
+        return await self._located(select(w.tenant_id, w.contract_id, w.id).where(w.id == workspace_id))
+
+    async def team(self, team_id: str) -> Location | None:
+        """Find a team's contract and tenant."""
+        query = select(t.teams.c.tenant_id, t.teams.c.contract_id).where(t.teams.c.id == team_id)
+        return await self._located(query)
+
+    async def component(self, component_id: str) -> Location | None:
+        """Find the contract and tenant that own a component."""
+        c = t.components.c
+        return await self._located(select(c.tenant_id, c.contract_id).where(c.id == component_id))
+
+    async def user(self, user_id: str) -> Location | None:
+        """Find a user's home tenant."""
+        return await self._located(select(t.users.c.tenant_id).where(t.users.c.id == user_id))
+
+    async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
+        """Find the workspace of a `flow` or `credential`."""
+        leaf, w = _IN_WORKSPACE[kind], t.workspaces.c
+        query = select(w.tenant_id, w.contract_id, w.id).join_from(leaf, t.workspaces, leaf.c.workspace_id == w.id)
+        return await self._located(query.where(leaf.c.id == leaf_id))
+
+    async def consent_by_state(self, state_hash: str) -> Location | None:
+        """Find the workspace of the consent a `state` parameter belongs to."""
+        c, w = t.consents.c, t.workspaces.c
+        query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
+        return await self._located(query.where(c.state_hash == state_hash))
+
+    async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
+        """Find who an API key belongs to; an expired key belongs to nobody."""
+        k, u, s = t.api_keys.c, t.users.c, t.service_accounts.c
+        query = (
+            select(u.id, u.email, u.tenant_id, s.id.label("account_id"), s.username, s.permissions)
+            .select_from(t.api_keys)
+            .outerjoin(t.users, k.user_id == u.id)
+            .outerjoin(t.service_accounts, k.service_account_id == s.id)
+            .where(k.key_hash == key_hash, or_(k.expires_at.is_(None), k.expires_at > now))
+        )
+        row = (await self._connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        if row.account_id is not None:
+            permissions = frozenset(row.permissions)
+            return Identity(PrincipalKind.service_account, row.account_id, row.username, None, permissions)
+        return Identity(PrincipalKind.user, row.id, row.email, row.tenant_id, frozenset())
+
+    async def flows_using(self, component_id: str, revision: str | None = None) -> dict[str, int]:
+        """Count the flows of each tenant that name a component (or one revision of it), in graph, draft or versions."""
+        r = t.flow_references.c
+        query = select(r.tenant_id, func.count(r.flow_id.distinct())).where(r.component_id == component_id)
+        if revision is not None:
+            query = query.where(r.revision == revision)
+        return dict((await self._connection.execute(query.group_by(r.tenant_id))).tuples().all())
+
+    async def is_empty(self) -> bool:
+        """Tell whether the installation has not been set up yet."""
+        return (await self._connection.execute(select(t.installation.c.id))).first() is None
+
+    async def _located(self, query: "Select[Any]") -> Location | None:
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else Location(*row)

@@ -1,0 +1,37 @@
+"""The installation's own row: proof that the key at hand is the one everything was sealed with."""
+
+from sqlalchemy import select
+
+from keyrack.crypto.envelope import Unsealable
+from keyrack.errors import WrongKey
+from keyrack.store.schema import installation
+from keyrack.store.unit import Unit, insert_row
+
+_ROW = "1"
+_KNOWN = "keyrack"
+
+
+class Installation:
+    """The single row of `installation`; from the unit of the installation."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def create(self) -> None:
+        """Give the installation its data key and a known value sealed with it.
+
+        Raises:
+            AlreadyExists: another process was first.
+        """
+        await self._unit.vault.create_key(self._unit.connection, self._unit.tenant_id)
+        sealed = await self._unit.seal(installation, _ROW, "sealed_check", _KNOWN)
+        row = {"id": int(_ROW), "sealed_check": sealed, "created_at": self._unit.clock()}
+        await insert_row(self._unit.connection, installation, row)
+
+    async def opens(self) -> bool:
+        """Tell whether the known value opens with the key at hand."""
+        sealed = (await self._unit.connection.execute(select(installation.c.sealed_check))).scalar_one()
+        try:
+            return bool(await self._unit.open(installation, _ROW, "sealed_check", sealed) == _KNOWN)
+        except (WrongKey, Unsealable):
+            return False

@@ -1,0 +1,91 @@
+"""OAuth clients: one per tenant and component, id and secret encrypted (contract section 8)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+from sqlalchemy.exc import IntegrityError
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import AlreadyExists
+from keyrack.ids import new_id
+from keyrack.model import OAuthClient
+from keyrack.store.schema import oauth_clients
+from keyrack.store.unit import TenantTable, is_unique_clash
+
+
+class OAuthClients(TenantTable):
+    """A tenant's OAuth clients."""
+
+    table = oauth_clients
+
+    async def find(self, oauth_client_id: str) -> OAuthClient | None:
+        """Return one by its id, or None."""
+        row = await self.first(self.select().where(oauth_clients.c.id == oauth_client_id))
+        return None if row is None else await self._read(row)
+
+    async def for_component(self, component_id: str) -> OAuthClient | None:
+        """Return the tenant's client for a component, or None."""
+        row = await self.first(self.select().where(oauth_clients.c.component_id == component_id))
+        return None if row is None else await self._read(row)
+
+    async def list(self, component_id: str | None = None) -> Sequence[OAuthClient]:
+        """List the tenant's clients by id, optionally only the one of a component."""
+        query = self.select().order_by(oauth_clients.c.id)
+        if component_id is not None:
+            query = query.where(oauth_clients.c.component_id == component_id)
+        return [await self._read(row) for row in await self.all(query)]
+
+    async def component_ids(self) -> frozenset[str]:
+        """Return the ids of all components the tenant has a client for: what opens the gate of section 5."""
+        return frozenset(row.component_id for row in await self.all(self.select(oauth_clients.c.component_id)))
+
+    async def add(self, component_id: str, client_id: str, client_secret: Secret) -> OAuthClient:
+        """Store a new client.
+
+        Raises:
+            AlreadyExists: the tenant has one for this component (a unique index decides, also between processes).
+        """
+        now = self.unit.clock()
+        client = OAuthClient(new_id(), self.unit.tenant_id, component_id, client_id, client_secret, now, now)
+        await self.insert({"id": client.id, "created_at": now, **await self._columns(client)})
+        return client
+
+    async def replace(self, client: OAuthClient) -> None:
+        """Store all changeable values of an existing client.
+
+        Raises:
+            AlreadyExists: another client serves the component.
+        """
+        changed = self.update().where(oauth_clients.c.id == client.id).values(**await self._columns(client))
+        try:
+            await self.run(changed)
+        except IntegrityError as error:
+            if is_unique_clash(error):
+                raise AlreadyExists from None
+            raise
+
+    async def remove(self, oauth_client_id: str) -> bool:
+        """Delete one; False if there was none."""
+        return await self.run(self.delete().where(oauth_clients.c.id == oauth_client_id)) == 1
+
+    async def touch(self, oauth_client_id: str) -> None:
+        """Note that a client was used at the provider just now."""
+        used = self.update().where(oauth_clients.c.id == oauth_client_id).values(last_used_at=self.unit.clock())
+        await self.run(used)
+
+    async def _columns(self, client: OAuthClient) -> dict[str, object]:
+        seal, table = self.unit.seal, oauth_clients
+        return {
+            "component_id": client.component_id,
+            "sealed_client_id": await seal(table, client.id, "sealed_client_id", client.client_id),
+            "sealed_client_secret": await seal(table, client.id, "sealed_client_secret", client.client_secret.reveal()),
+            "updated_at": self.unit.clock(),
+        }
+
+    async def _read(self, row: "Row[Any]") -> OAuthClient:
+        client_id = await self.unit.open(oauth_clients, row.id, "sealed_client_id", row.sealed_client_id)
+        secret = await self.unit.open(oauth_clients, row.id, "sealed_client_secret", row.sealed_client_secret)
+        return OAuthClient(
+            row.id, row.tenant_id, row.component_id, client_id, Secret(secret), row.created_at, row.updated_at
+        )

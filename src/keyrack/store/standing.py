@@ -1,0 +1,52 @@
+"""What a user is allowed: memberships and the roles they carry, in one look."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import and_, select
+
+from keyrack.store import schema as t
+from keyrack.store.directory import Location
+from keyrack.store.unit import TenantTable
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Names of the roles a user holds, level by level; None where the user is no member."""
+
+    tenant: tuple[str, ...]
+    contract: tuple[str, ...] | None
+    workspace: tuple[str, ...] | None
+
+
+class Standing(TenantTable):
+    """Reads a user's roles and the tenant's role policy."""
+
+    table = t.roles
+
+    async def roles_of(self, user_id: str, place: Location) -> Roles | None:
+        """Return the roles a user holds at a place and above; None if the user is not of this tenant."""
+        u, c, w = t.users.c, t.contract_members.c, t.workspace_members.c
+        query = (
+            select(u.tenant_roles, c.roles.label("contract_roles"), w.roles.label("workspace_roles"))
+            .select_from(t.users)
+            .outerjoin(t.contract_members, and_(c.user_id == u.id, c.contract_id == (place.contract_id or "")))
+            .outerjoin(t.workspace_members, and_(w.user_id == u.id, w.workspace_id == (place.workspace_id or "")))
+            .where(u.id == user_id, u.tenant_id == self.unit.tenant_id)
+        )
+        row = await self.first(query)
+        if row is None:
+            return None
+        held = [None if names is None else tuple(names) for names in (row.contract_roles, row.workspace_roles)]
+        return Roles(tuple(row.tenant_roles), *held)
+
+    async def policy(self) -> Mapping[tuple[str, str], frozenset[str]]:
+        """Return the permissions of every (scope, role) of the tenant."""
+        rows = await self.all(self.select(t.roles.c.scope, t.roles.c.role, t.roles.c.permissions))
+        return {(row.scope, row.role): frozenset(row.permissions) for row in rows}
+
+    async def contracts_of(self, user_id: str) -> frozenset[str]:
+        """Return the ids of the contracts a user is a member of."""
+        c = t.contract_members.c
+        rows = await self.all(select(c.contract_id).where(c.user_id == user_id, c.tenant_id == self.unit.tenant_id))
+        return frozenset(row.contract_id for row in rows)

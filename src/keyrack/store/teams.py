@@ -1,0 +1,71 @@
+"""Teams, the owners of component repositories (contract section 12)."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, select
+
+from keyrack.ids import new_id
+from keyrack.model import Team
+from keyrack.store.schema import components, team_members, teams
+from keyrack.store.unit import TenantTable, insert_row
+
+
+class Teams(TenantTable):
+    """The teams of the unit's tenant."""
+
+    table = teams
+
+    async def add(self, contract_id: str, name: str) -> str:
+        """Create a team without members; return its id.
+
+        Raises:
+            AlreadyExists: a team of that name exists in the installation.
+        """
+        team_id = new_id()
+        await self.insert({"id": team_id, "contract_id": contract_id, "name": name})
+        return team_id
+
+    async def find(self, team_id: str) -> Team | None:
+        """Return a team of the tenant with the ids of its members and components, or None."""
+        found = await self._read([teams.c.id == team_id])
+        return found[0] if found else None
+
+    async def list(self, contract_id: str) -> Sequence[Team]:
+        """List a contract's teams by id."""
+        return await self._read([teams.c.contract_id == contract_id])
+
+    async def add_member(self, team_id: str, user_id: str) -> None:
+        """Make a user a member.
+
+        Raises:
+            AlreadyExists: the user is one.
+        """
+        row = {"team_id": team_id, "user_id": user_id, "tenant_id": self.unit.tenant_id}
+        await insert_row(self.unit.connection, team_members, row)
+
+    async def is_member(self, team_id: str, user_id: str) -> bool:
+        """Tell whether a user is in a team of the tenant."""
+        m = team_members.c
+        own = (m.tenant_id == self.unit.tenant_id, m.team_id == team_id, m.user_id == user_id)
+        return await self.first(select(m.user_id).where(*own)) is not None
+
+    async def _read(self, conditions: "Sequence[ColumnElement[bool]]") -> Sequence[Team]:
+        rows = await self.all(self.select().where(*conditions).order_by(teams.c.id))
+        ids = [row.id for row in rows]
+        m, c = team_members.c, components.c
+        mine = m.tenant_id == self.unit.tenant_id
+        members = await self.all(select(m.team_id, m.user_id).where(mine, m.team_id.in_(ids)).order_by(m.user_id))
+        owned = await self.all(
+            select(c.team_id, c.id).where(c.tenant_id == self.unit.tenant_id, c.team_id.in_(ids)).order_by(c.id)
+        )
+        return [
+            Team(
+                row.id,
+                row.tenant_id,
+                row.contract_id,
+                row.name,
+                tuple(member.user_id for member in members if member.team_id == row.id),
+                tuple(component.id for component in owned if component.team_id == row.id),
+            )
+            for row in rows
+        ]

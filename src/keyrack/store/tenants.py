@@ -1,0 +1,102 @@
+"""Tenants and their role policies (contract sections 6.3 and 7)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from keyrack.errors import AlreadyExists
+from keyrack.ids import new_id
+from keyrack.model import Json, Role, Tenant
+from keyrack.store.schema import roles, tenants
+from keyrack.store.unit import TenantTable, Unit, insert_row, is_unique_clash
+
+
+class Tenants:
+    """The tenants of the installation. A tenant-bound unit sees only its own."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def add(self, name: str, app_domain: str, attributes: Json, policy: Iterable[Role]) -> Tenant:
+        """Create a tenant with its data key and role policy; from the unit of the installation.
+
+        Raises:
+            AlreadyExists: another tenant has the domain.
+        """
+        connection = self._unit.connection
+        tenant = Tenant(new_id(), name, app_domain.lower(), attributes, self._unit.clock())
+        await insert_row(
+            connection,
+            tenants,
+            {
+                "id": tenant.id, "name": name, "app_domain": tenant.app_domain, "attributes": attributes,
+                "created_at": tenant.created_at,
+            },
+        )  # fmt: skip
+        await self._unit.vault.create_key(connection, tenant.id)
+        for position, role in enumerate(policy):
+            await insert_row(connection, roles, {"tenant_id": tenant.id, **_role_columns(role, position)})
+        return tenant
+
+    async def find(self, tenant_id: str) -> Tenant | None:
+        """Return a tenant, or None; a tenant-bound unit finds no other's."""
+        if self._unit.tenant_id not in ("", tenant_id):
+            return None
+        row = (await self._unit.connection.execute(select(tenants).where(tenants.c.id == tenant_id))).one_or_none()
+        return None if row is None else _tenant(row)
+
+    async def list(self) -> Sequence[Tenant]:
+        """List tenants by id: all in the unit of the installation, else the unit's own."""
+        query = select(tenants).order_by(tenants.c.id)
+        if self._unit.tenant_id:
+            query = query.where(tenants.c.id == self._unit.tenant_id)
+        return [_tenant(row) for row in (await self._unit.connection.execute(query)).all()]
+
+    async def change(self, tenant: Tenant) -> None:
+        """Store a tenant's changed values.
+
+        Raises:
+            AlreadyExists: another tenant has the domain.
+        """
+        values = {"name": tenant.name, "app_domain": tenant.app_domain.lower(), "attributes": tenant.attributes}
+        try:
+            await self._unit.connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**values))
+        except IntegrityError as error:
+            if is_unique_clash(error):
+                raise AlreadyExists from None
+            raise
+
+    async def remove(self, tenant_id: str) -> None:
+        """Delete a tenant with everything in it, and its data keys: nothing of it can be opened again."""
+        await self._unit.connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
+        await self._unit.vault.destroy_keys(self._unit.connection, tenant_id)
+
+
+class RolePolicy(TenantTable):
+    """The roles of the unit's tenant."""
+
+    table = roles
+
+    async def list(self) -> Sequence[Role]:
+        """List the roles in the order they were defined."""
+        rows = await self.all(self.select().order_by(roles.c.position))
+        return [Role(row.scope, row.role, frozenset(row.permissions), row.i18n) for row in rows]
+
+    async def replace(self, policy: Iterable[Role]) -> None:
+        """Replace the whole policy (contract 6.4)."""
+        await self.run(self.delete())
+        for position, role in enumerate(policy):
+            await self.insert(_role_columns(role, position))
+
+
+def _role_columns(role: Role, position: int) -> Json:
+    return {
+        "scope": role.scope, "role": role.role, "permissions": sorted(role.permissions), "i18n": dict(role.i18n),
+        "position": position,
+    }  # fmt: skip
+
+
+def _tenant(row: "Row[Any]") -> Tenant:
+    return Tenant(row.id, row.name, row.app_domain, row.attributes, row.created_at)

@@ -1,0 +1,79 @@
+"""Who uses what: flows that name a component or credential, and the blast radius of an OAuth client."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from keyrack.model import FlowStatus, OAuthClient, Reference, Usage
+from keyrack.store import schema as t
+from keyrack.store.unit import TenantTable
+
+_ORDER = ("graph", "draft", "versions")
+
+
+class Usages(TenantTable):
+    """Looks up references inside the unit's tenant."""
+
+    table = t.flow_references
+
+    async def flows_of(self, component_id: str, revision: str | None = None) -> Sequence[Reference]:
+        """List the tenant's flows that name a component (or one revision of it), with the places where they do."""
+        r, f = t.flow_references.c, t.flows.c
+        query = (
+            self.select(f.id, f.name, f.status, f.workspace_id, r.place)
+            .join_from(t.flow_references, t.flows, r.flow_id == f.id)
+            .where(r.component_id == component_id)
+            .order_by(f.id)
+        )
+        if revision is not None:
+            query = query.where(r.revision == revision)
+        places: dict[str, set[str]] = {}
+        flows = {}
+        for row in await self.all(query):
+            places.setdefault(row.id, set()).add(row.place)
+            flows[row.id] = row
+        return [
+            Reference(
+                row.id,
+                row.name,
+                FlowStatus(row.status),
+                row.workspace_id,
+                tuple(sorted(places[row.id], key=_ORDER.index)),
+            )
+            for row in flows.values()
+        ]
+
+    async def of_oauth_client(self, client: OAuthClient) -> Usage:
+        """Count what depends on a client: flows, credentials and the workspaces they are in (contract 0.15)."""
+        c, x = t.credentials.c, t.oauth_clients.c
+        flows = tuple(await self.flows_of(client.component_id))
+        rows = await self.all(
+            select(c.workspace_id, func.count().label("credentials"))
+            .where(c.tenant_id == self.unit.tenant_id, c.component_id == client.component_id)
+            .group_by(c.workspace_id)
+        )
+        workspaces = {row.workspace_id for row in rows} | {flow.workspace_id for flow in flows}
+        own = (x.id == client.id, x.tenant_id == self.unit.tenant_id)
+        last_used_at = await self.value(select(x.last_used_at).where(*own))
+        return Usage(flows, sum(row.credentials for row in rows), len(workspaces), last_used_at)
+
+    async def active_flows_with_credential(self, credential_id: str) -> Sequence[Reference]:
+        """List the tenant's active flows whose current graph names a credential (contract section 16)."""
+        r, f = t.flow_credentials.c, t.flows.c
+        query = (
+            select(f.id, f.name, f.status, f.workspace_id)
+            .join_from(t.flow_credentials, t.flows, r.flow_id == f.id)
+            .where(r.tenant_id == self.unit.tenant_id, r.credential_id == credential_id)
+            .where(f.status == FlowStatus.active.value)
+            .order_by(f.id)
+        )
+        return [
+            Reference(row.id, row.name, FlowStatus(row.status), row.workspace_id, ("graph",))
+            for row in await self.all(query)
+        ]
+
+    async def workspaces_of(self, user_id: str) -> frozenset[str]:
+        """Return the ids of the workspaces a user is a member of."""
+        m = t.workspace_members.c
+        query = select(m.workspace_id).where(m.user_id == user_id, m.tenant_id == self.unit.tenant_id)
+        return frozenset(row.workspace_id for row in await self.all(query))

@@ -1,0 +1,86 @@
+"""Users of a tenant (contract section 11)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from keyrack.errors import AlreadyExists
+from keyrack.ids import new_id
+from keyrack.model import User
+from keyrack.store.schema import users
+from keyrack.store.unit import TenantTable
+
+
+def email_key(email: str) -> str:
+    """Return the form in which emails are compared: without regard to case (contract section 2)."""
+    return email.casefold()
+
+
+class Users(TenantTable):
+    """People whose home is the unit's tenant."""
+
+    table = users
+
+    async def add(
+        self,
+        email: str,
+        first_name: str,
+        last_name: str,
+        *,
+        company: str | None = None,
+        password_hash: str | None = None,
+        tenant_roles: Sequence[str] = (),
+    ) -> User:
+        """Create a user.
+
+        Raises:
+            AlreadyExists: somebody in the installation has the email.
+        """
+        user = User(new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None)
+        try:
+            await self.insert(
+                {
+                    "id": user.id, "email": email, "email_key": email_key(email), "first_name": first_name,
+                    "last_name": last_name, "company": company, "password_hash": password_hash,
+                    "tenant_roles": list(tenant_roles), "registered": user.registered, "last_login": None,
+                }
+            )  # fmt: skip
+        except AlreadyExists:
+            raise AlreadyExists("there is a user with this email", pointer="/data/attributes/email") from None
+        return user
+
+    async def find(self, user_id: str) -> User | None:
+        """Return a user of the tenant, or None."""
+        row = await self.first(self.select().where(users.c.id == user_id))
+        return None if row is None else read_user(row)
+
+    async def page(
+        self, *, email: str | None = None, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[User], int]:
+        """List the tenant's users by id, optionally the one with an email; return a page and the total."""
+        conditions = [self.mine] + ([] if email is None else [users.c.email_key == email_key(email)])
+        query = select(users).where(*conditions).order_by(users.c.id).limit(limit).offset(offset)
+        total = await self.value(select(func.count()).select_from(users).where(*conditions))
+        return [read_user(row) for row in await self.all(query)], int(total)
+
+    async def tenant_roles(self, user_id: str) -> tuple[str, ...]:
+        """Return the tenant roles of a user."""
+        return tuple(await self.value(self.select(users.c.tenant_roles).where(users.c.id == user_id)) or ())
+
+    async def set_tenant_roles(self, user_id: str, roles: Sequence[str]) -> None:
+        """Replace the tenant roles of a user."""
+        await self.run(self.update().where(users.c.id == user_id).values(tenant_roles=list(roles)))
+
+    async def remove(self, user_id: str) -> bool:
+        """Delete a user with memberships and API keys."""
+        return await self.run(self.delete().where(users.c.id == user_id)) == 1
+
+
+def read_user(row: "Row[Any] | Mapping[str, Any]") -> User:
+    """Build a user from a row of `users`."""
+    found = row if isinstance(row, Mapping) else row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+    return User(
+        found["id"], found["tenant_id"], found["email"], found["first_name"], found["last_name"], found["company"],
+        found["registered"], found["last_login"],
+    )  # fmt: skip

@@ -1,0 +1,113 @@
+"""Workspaces and their members (contract section 10)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, func, or_, select, update
+
+from keyrack.ids import new_id
+from keyrack.model import Json, Member, Workspace, WorkspaceType
+from keyrack.store.contracts import group_users
+from keyrack.store.schema import users, workspace_members, workspaces
+from keyrack.store.unit import TenantTable
+from keyrack.store.users import read_user
+
+
+class Workspaces(TenantTable):
+    """The workspaces of the unit's tenant."""
+
+    table = workspaces
+
+    async def add(self, contract_id: str, name: str, kind: WorkspaceType, attributes: Json) -> Workspace:
+        """Create a workspace in a contract."""
+        made = Workspace(new_id(), self.unit.tenant_id, contract_id, name, kind, attributes)
+        await self.insert(
+            {"id": made.id, "contract_id": contract_id, "name": name, "type": kind.value, "attributes": attributes}
+        )
+        return made
+
+    async def find(self, workspace_id: str) -> Workspace | None:
+        """Return a workspace of the tenant, or None."""
+        row = await self.first(self.select().where(workspaces.c.id == workspace_id))
+        return None if row is None else _workspace(row)
+
+    async def page(
+        self,
+        *,
+        contract_id: str | None,
+        member: str | None,
+        whole_contracts: Sequence[str] = (),
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> tuple[Sequence[Workspace], int]:
+        """List workspaces by id; return a page and the total.
+
+        Args:
+            contract_id: only those of one contract, if given.
+            member: only those a user is a member of, if given, ...
+            whole_contracts: ... and those of these contracts.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
+        conditions = [self.mine]
+        if contract_id is not None:
+            conditions.append(workspaces.c.contract_id == contract_id)
+        if member is not None:
+            theirs = select(workspace_members.c.workspace_id).where(workspace_members.c.user_id == member)
+            conditions.append(or_(workspaces.c.id.in_(theirs), workspaces.c.contract_id.in_(whole_contracts)))
+        query = select(workspaces).where(*conditions).order_by(workspaces.c.id).limit(limit).offset(offset)
+        total = await self.value(select(func.count()).select_from(workspaces).where(*conditions))
+        return [_workspace(row) for row in await self.all(query)], int(total)
+
+
+class WorkspaceMembers(TenantTable):
+    """Who is in which workspace, with which roles."""
+
+    table = workspace_members
+
+    async def add(self, workspace_id: str, user_id: str, roles: Sequence[str]) -> None:
+        """Make a user a member.
+
+        Raises:
+            AlreadyExists: the user is one.
+        """
+        await self.insert({"workspace_id": workspace_id, "user_id": user_id, "roles": list(roles)})
+
+    async def list(self, workspace_id: str) -> Sequence[Member]:
+        """List a workspace's members by user id."""
+        m = workspace_members.c
+        query = select(users, m.roles).join_from(workspace_members, users, m.user_id == users.c.id)
+        query = query.where(self.mine, m.workspace_id == workspace_id).order_by(m.user_id)
+        return [Member(read_user(row), tuple(row.roles)) for row in await self.all(query)]
+
+    async def roles(self, workspace_id: str, user_id: str) -> tuple[str, ...] | None:
+        """Return a member's roles; None if the user is no member."""
+        m = workspace_members.c
+        row = await self.first(self.select(m.roles).where(m.workspace_id == workspace_id, m.user_id == user_id))
+        return None if row is None else tuple(row.roles)
+
+    async def ids(self, workspace_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the user ids of the members of several workspaces."""
+        m = workspace_members.c
+        rows = await self.all(
+            self.select(m.workspace_id.label("place"), m.user_id)
+            .where(m.workspace_id.in_(workspace_ids))
+            .order_by(m.user_id)
+        )
+        return group_users(rows)
+
+    async def change(self, workspace_id: str, user_id: str, roles: Sequence[str]) -> bool:
+        """Replace a member's roles; False if the user is no member."""
+        m = workspace_members.c
+        own = (self.mine, m.workspace_id == workspace_id, m.user_id == user_id)
+        return await self.run(update(workspace_members).where(*own).values(roles=list(roles))) == 1
+
+    async def remove(self, workspace_id: str, user_id: str) -> bool:
+        """Take a member out; False if the user is none."""
+        m = workspace_members.c
+        own = (self.mine, m.workspace_id == workspace_id, m.user_id == user_id)
+        return await self.run(delete(workspace_members).where(*own)) == 1
+
+
+def _workspace(row: "Row[Any]") -> Workspace:
+    return Workspace(row.id, row.tenant_id, row.contract_id, row.name, WorkspaceType(row.type), row.attributes)
