@@ -45,7 +45,7 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     """
     try:
         return convert(msgspec.json.decode(await request.read() or b"{}"), kind)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise errors.BadRequest(str(exc)) from None
 
 

@@ -50,7 +50,7 @@ async def _deliver(request: web.Request, behaviour: Behaviour, response: web.Res
 
 
 def _cut(request: web.Request) -> web.Response:
-    """Reset the TCP connection; the response returned is written to nobody."""
+    """Close the TCP connection without an answer; the response returned is written to nobody."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

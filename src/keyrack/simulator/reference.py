@@ -12,7 +12,7 @@ _NAMES = {bool: "flag", int: "integer", str: "text", dict: "object", tuple: "lis
 
 def entries() -> list[dict[str, Any]]:
     """Return one entry for each behaviour: `name`, `group`, `values`, `default`, `description`."""
-    defaults = msgspec.to_builtins(msgspec.structs.asdict(Behaviour()))
+    defaults = msgspec.json.decode(msgspec.json.encode(msgspec.structs.asdict(Behaviour())))
     return [
         {
             "name": name,

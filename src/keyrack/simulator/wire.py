@@ -30,7 +30,7 @@ def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return parameters by name; one without a value counts as left out (RFC 6749 section 3.1).
 
     Raises:
-        Refusal: a parameter is repeated.
+        Refusal: a parameter is repeated or is not Unicode text.
     """
     found: dict[str, str] = {}
     for name, value in pairs:
@@ -38,8 +38,17 @@ def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             continue
         if name in found:
             raise Refusal("invalid_request", "a parameter is repeated")
+        if not (name + value).isascii():
+            _require_unicode(name + value)
         found[name] = value
     return found
+
+
+def _require_unicode(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refusal("invalid_request", "a parameter is not Unicode text") from None
 
 
 async def read_form(request: web.Request) -> dict[str, str]:

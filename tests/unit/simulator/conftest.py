@@ -47,10 +47,10 @@ class Driver:
             allow_redirects=False,
         )
 
-    async def exchange(self, code: str, **more: str) -> tuple[int, Any]:
+    async def exchange(self, code: str, **more: Any) -> tuple[int, Any]:
         return await self.token(grant_type="authorization_code", code=code, redirect_uri=CALLBACK, **more)
 
-    async def refresh(self, refresh_token: str, **more: str) -> tuple[int, Any]:
+    async def refresh(self, refresh_token: str, **more: Any) -> tuple[int, Any]:
         return await self.token(grant_type="refresh_token", refresh_token=refresh_token, **more)
 
     async def connect(self, **more: str) -> dict[str, Any]:
@@ -66,8 +66,8 @@ class Driver:
             return answer.status == 200
 
     async def control(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        kwargs = {"json": {} if body is None else body} if method in {"POST", "PUT", "PATCH"} else {}
-        async with self.http.request(method, f"{self.sim.base_url}/_sim{path}", **kwargs) as answer:
+        document = body if body is not None or method in {"GET", "DELETE"} else {}
+        async with self.http.request(method, f"{self.sim.base_url}/_sim{path}", json=document) as answer:
             return answer.status, await answer.json() if answer.status != 204 else None
 
 
