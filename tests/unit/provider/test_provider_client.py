@@ -210,9 +210,7 @@ async def test_a_url_that_is_no_plain_https_url_is_refused_before_any_lookup(url
 
 
 def test_it_works_on_uvloop() -> None:
-    async def call() -> None:
-        servers = LoopbackServers()
-        port = await servers.answer(http_answer(b"{}"))
+    async def calls(port: int) -> None:
         async with ProviderClient(allow_insecure=True, timeout=5) as client:
             assert (await client.send(token_request(f"http://localhost:{port}/"))).body == b"{}"
             with pytest.raises(ProviderUnavailable) as refused:
@@ -222,7 +220,13 @@ def test_it_works_on_uvloop() -> None:
             with pytest.raises(ProviderUnavailable) as forbidden:
                 await strict.send(token_request("https://idp.example/"))
         assert forbidden.value.meta == {"reason": "forbidden_address", "sent": False}
-        await servers.stop()
+
+    async def run() -> None:
+        servers = LoopbackServers()
+        try:
+            await calls(await servers.answer(http_answer(b"{}")))
+        finally:
+            await servers.stop()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(call())
+        runner.run(run())
