@@ -1,0 +1,81 @@
+"""The value of an `HTTPAuthView` field, first generation (contract section 19.3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keyrack.descriptor.pointer import join
+from keyrack.descriptor.text import scalar_text
+from keyrack.errors import Problem
+
+TYPES = ("No Auth", "Basic Auth", "API Key Auth", "OAuth2")
+OAUTH2 = "OAuth2"
+TOKEN_PATH = ("oauth2", "keys")
+"""Where in the field's value the tokens go (contract section 0.17)."""
+
+TEMPLATE_MEMBERS = ("clientId", "clientSecret", "authUri", "tokenUri")
+"""Members of `oauth2` that templates may name. Only these: the object comes from the user, and any other name could
+take the place of an environment variable or of a validated field."""
+
+_TEXTS = {
+    "basic": ("username", "password"),
+    "apiKey": ("headerName", "headerValue"),
+    "oauth2": TEMPLATE_MEMBERS,
+}
+_OBJECTS = ("additionalProperties", "keys")
+
+
+def problems_of(value: object, pointer: str) -> list[Problem]:
+    """Return what is wrong with the shape of a value; members that are absent or null are not."""
+    if not isinstance(value, Mapping):
+        return [Problem("must be an object", pointer)]
+    problems: list[Problem] = []
+    if value.get("type") not in TYPES:
+        problems.append(Problem(f"must be one of {', '.join(TYPES)}", join(pointer, "type")))
+    for part, names in _TEXTS.items():
+        inner = value.get(part)
+        if inner is None:
+            continue
+        base = join(pointer, part)
+        if not isinstance(inner, Mapping):
+            problems.append(Problem("must be an object", base))
+            continue
+        problems.extend(
+            Problem("must be a string", join(base, name))
+            for name in names
+            if not isinstance(inner.get(name), str | None)
+        )
+        if part == "oauth2":
+            problems.extend(_oauth2_problems(inner, base))
+    return problems
+
+
+def oauth2_of(value: object) -> Mapping[str, Any]:
+    """Return the `oauth2` object of a value that has no problems; empty when it has none."""
+    inner = value.get("oauth2") if isinstance(value, Mapping) else None
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def scope_of(oauth2: Mapping[str, Any]) -> str:
+    """Return the scopes as one text: an array or comma-separated text is joined with spaces."""
+    scopes = oauth2.get("scopes") or ""
+    items = scopes.split(",") if isinstance(scopes, str) else scopes
+    return " ".join(item.strip() for item in items if item.strip())
+
+
+def extra_of(oauth2: Mapping[str, Any]) -> dict[str, str]:
+    """Return the scalar members of `additionalProperties` as text: extras of the authorization request."""
+    texts = {name: scalar_text(item) for name, item in (oauth2.get("additionalProperties") or {}).items()}
+    return {name: text for name, text in texts.items() if text is not None}
+
+
+def _oauth2_problems(oauth2: Mapping[str, Any], base: str) -> list[Problem]:
+    problems = [
+        Problem("must be an object", join(base, name))
+        for name in _OBJECTS
+        if not isinstance(oauth2.get(name), Mapping | None)
+    ]
+    scopes = oauth2.get("scopes")
+    listed = isinstance(scopes, list) and all(isinstance(item, str) for item in scopes)
+    if not (scopes is None or isinstance(scopes, str) or listed):
+        problems.append(Problem("must be an array of strings or a string", join(base, "scopes")))
+    return problems

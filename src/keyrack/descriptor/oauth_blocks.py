@@ -1,0 +1,83 @@
+"""The `oauth2` and `oauth1` members of a descriptor (contract sections 19.1, 19.2 and 21)."""
+
+from typing import Any
+
+from keyrack.descriptor.model import OAuth1Block, OAuth2Block
+from keyrack.descriptor.pointer import join
+from keyrack.descriptor.reader import Json, Reader
+from keyrack.descriptor.text import scalar_text
+
+_OAUTH2_MEMBERS = frozenset(
+    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "client_auth", "pkce"},
+)
+
+
+class _Merged:
+    """A block looked up in `credentials`, then at top level, member by member; null counts as absent."""
+
+    def __init__(self, reader: Reader, name: str, raw: Json, credentials: Json) -> None:
+        self._reader = reader
+        inner, outer = reader.mapping(credentials, name, "/credentials"), reader.mapping(raw, name, "")
+        self.present = inner is not None or outer is not None
+        self._places = ((inner or {}, f"/credentials/{name}"), (outer or {}, f"/{name}"))
+
+    def place(self, name: str) -> tuple[Json, str]:
+        """Return the object that has a member, and that object's pointer."""
+        for owner, base in self._places:
+            if owner.get(name) is not None:
+                return owner, base
+        return self._places[0]
+
+    def string(self, name: str) -> str | None:
+        owner, base = self.place(name)
+        return self._reader.string(owner, name, base)
+
+    def members(self) -> dict[str, Any]:
+        (inner, _), (outer, _) = self._places
+        return dict(outer) | {name: value for name, value in inner.items() if value is not None}
+
+
+def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | None:
+    """Return the `oauth2` block, or None when neither place has one."""
+    block = _Merged(reader, "oauth2", raw, credentials)
+    if not block.present:
+        return None
+    owner, base = block.place("pkce")
+    return OAuth2Block(
+        client_id=block.string("client_id"),
+        client_secret=block.string("client_secret"),
+        auth_uri=block.string("auth_uri"),
+        token_uri=block.string("token_uri"),
+        scopes=_scopes(reader, *block.place("scopes")),
+        client_auth=block.string("client_auth"),
+        pkce=reader.boolean(owner, "pkce", base, default=True),
+        extra={
+            name: value
+            for name, value in block.members().items()
+            if name not in _OAUTH2_MEMBERS and scalar_text(value) is not None
+        },
+    )
+
+
+def oauth1_block(reader: Reader, raw: Json, credentials: Json) -> OAuth1Block | None:
+    """Return the `oauth1` block, or None when neither place has one."""
+    block = _Merged(reader, "oauth1", raw, credentials)
+    if not block.present:
+        return None
+    return OAuth1Block(
+        consumer_key=block.string("consumer_key"),
+        consumer_secret=block.string("consumer_secret"),
+        request_token_uri=block.string("request_token_uri"),
+        auth_uri=block.string("auth_uri"),
+        access_token_uri=block.string("access_token_uri"),
+    )
+
+
+def _scopes(reader: Reader, owner: Json, base: str) -> tuple[str, ...] | str | None:
+    value = owner.get("scopes")
+    if value is None or isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        reader.note("must be an array of strings or a string", join(base, "scopes"))
+        return None
+    return reader.strings(owner, "scopes", base)

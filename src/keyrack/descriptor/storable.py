@@ -1,0 +1,51 @@
+"""What can be stored and sent again: JSON values of well-formed text and bounded depth."""
+
+import math
+from collections.abc import Iterator
+
+from keyrack.descriptor.pointer import join
+from keyrack.errors import Problem
+
+MAX_DEPTH = 100
+MAX_PROBLEMS = 100
+"""Problems reported at once; a hostile document could hold hundreds of thousands."""
+
+
+def unstorable(value: object, pointer: str) -> list[Problem]:
+    """Return what in a JSON value cannot be stored: NUL, lone surrogates, NaN, nesting deeper than `MAX_DEPTH`.
+
+    Args:
+        value: a parsed JSON value.
+        pointer: where it stands in the request.
+
+    Returns:
+        At most `MAX_PROBLEMS` problems; empty when all is well. An ill-formed member name is reported at its
+        parent, since it cannot be printed.
+    """
+    problems: list[Problem] = []
+    pending: list[tuple[object, str, int]] = [(value, pointer, 0)]
+    while pending and len(problems) < MAX_PROBLEMS:
+        item, where, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            problems.append(Problem(f"is nested deeper than {MAX_DEPTH} levels", pointer))
+            break
+        if isinstance(item, str) and not _well_formed(item):
+            problems.append(Problem("contains NUL or half a character (a lone surrogate)", where))
+        elif isinstance(item, float) and not math.isfinite(item):
+            problems.append(Problem("is not a finite number", where))
+        elif isinstance(item, dict) and not all(isinstance(name, str) and _well_formed(name) for name in item):
+            problems.append(Problem("has a member whose name contains NUL or a lone surrogate", where))
+        else:
+            pending.extend((child, inner, depth + 1) for child, inner in _children(item, where))
+    return problems
+
+
+def _children(item: object, where: str) -> Iterator[tuple[object, str]]:
+    if isinstance(item, dict):
+        yield from ((child, join(where, name)) for name, child in item.items())
+    elif isinstance(item, list):
+        yield from ((child, join(where, index)) for index, child in enumerate(item))
+
+
+def _well_formed(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,0 +1,250 @@
+"""Contract sections 0.9, 19.1 to 19.3 and 21."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from keyrack.descriptor.model import Generation, OAuth1Block
+from keyrack.descriptor.parse import parse
+from keyrack.errors import ValidationFailed
+from support.descriptors import NAMES, load
+
+
+def problems(raw: object) -> dict[str | None, str]:
+    with pytest.raises(ValidationFailed) as caught:
+        parse(raw)
+    return {problem.pointer: problem.detail for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_fixture_parses_and_stays_as_it_was(name: str) -> None:
+    raw = load(name)
+    descriptor = parse(raw)
+    assert descriptor.raw == load(name)
+    assert descriptor.title == raw["title"]
+
+
+def test_a_shared_component_with_an_oauth_client() -> None:
+    descriptor = parse(load("pizza-van"))
+    assert descriptor.use_oauth_client
+    assert descriptor.generation is Generation.CREDENTIALS
+    assert descriptor.oauth_field == "oauth"
+    assert descriptor.functions == {"newOrder", "placeOrder"}
+    assert {name: var.required for name, var in descriptor.env_vars.items()} == {
+        "PIZZAVAN_KEY": True,
+        "PIZZAVAN_SECRET": True,
+    }
+    assert descriptor.oauth2 is not None
+    assert descriptor.oauth2.scopes == ("orders.read", "orders.write")
+    assert descriptor.oauth2.pkce
+    assert descriptor.oauth2.extra == {}
+
+
+def test_fields_keep_their_order_and_a_select_its_keys() -> None:
+    descriptor = parse(load("cloud-crm"))
+    assert list(descriptor.fields) == ["prodEnv", "oauth"]
+    assert descriptor.fields["prodEnv"].options == ("login", "test")
+    assert descriptor.fields["prodEnv"].label == "Environment"
+
+
+def test_scalar_extras_are_kept_with_their_types() -> None:
+    oauth2 = parse(load("office-sheets")).oauth2
+    assert oauth2 is not None
+    assert oauth2.extra == {
+        "access_type": "offline",
+        "prompt": "consent",
+        "include_granted_scopes": True,
+        "max_age": 0,
+    }
+
+
+def test_extras_that_are_no_scalars_are_ignored() -> None:
+    raw = load("office-sheets")
+    raw["credentials"]["oauth2"] |= {"list": [1], "object": {}, "nothing": None}
+    oauth2 = parse(raw).oauth2
+    assert oauth2 is not None
+    assert oauth2.extra.keys().isdisjoint({"list", "object", "nothing"})
+
+
+def test_basic_authentication_and_no_pkce() -> None:
+    oauth2 = parse(load("ledger-basic")).oauth2
+    assert oauth2 is not None
+    assert (oauth2.client_auth, oauth2.pkce) == ("basic", False)
+
+
+def test_scopes_may_be_one_text() -> None:
+    oauth2 = parse(load("shop-string-scopes")).oauth2
+    assert oauth2 is not None
+    assert oauth2.scopes == "read_products,write_orders"
+
+
+def test_blocks_are_merged_and_the_inner_one_wins() -> None:
+    descriptor = parse(load("parcel-top-level"))
+    assert descriptor.use_oauth_client
+    assert list(descriptor.env_vars) == ["PARCEL_ID", "PARCEL_SECRET"]
+    assert descriptor.oauth2 is not None
+    assert descriptor.oauth2.client_id == "{{PARCEL_ID}}"
+    assert descriptor.oauth2.token_uri == "https://id.parcel.example.com/token"
+    assert descriptor.oauth2.scopes == ("track",)
+
+
+def test_oauth1_is_parsed() -> None:
+    descriptor = parse(load("birdsong-oauth1"))
+    assert descriptor.generation is Generation.CREDENTIALS
+    assert descriptor.oauth2 is None
+    assert descriptor.oauth1 == OAuth1Block(
+        consumer_key="{{BIRDSONG_KEY}}",
+        consumer_secret="{{BIRDSONG_SECRET}}",
+        request_token_uri="https://api.birdsong.example.com/oauth/request_token",
+        auth_uri="https://api.birdsong.example.com/oauth/authenticate",
+        access_token_uri="https://api.birdsong.example.com/oauth/access_token",
+    )
+
+
+def test_auth_client_types_win() -> None:
+    descriptor = parse(load("calendar-secrets"))
+    assert descriptor.auth_client_types == ("oauth2", "basic")
+    assert descriptor.use_oauth_client
+    assert descriptor.generation is Generation.SECRETS
+    assert descriptor.uses_http_auth
+
+
+def test_an_empty_list_of_auth_client_types_is_none() -> None:
+    assert parse({"authClientTypes": []}).generation is Generation.PLAIN
+
+
+def test_a_plain_component_without_credentials() -> None:
+    descriptor = parse(load("timer-plain"))
+    assert descriptor.generation is Generation.PLAIN
+    assert not descriptor.has_credentials
+    assert descriptor.functions == {"tick"}
+    assert descriptor.oauth_field is None
+
+
+def test_an_array_model_and_missing_labels() -> None:
+    fields = parse(load("warehouse-array-model")).fields
+    assert fields["site"].options == ("north", "south", "7")
+    assert fields["site"].label is None
+    assert fields["shelf"].view_class == "ShelfView3000"
+    assert fields["depot"].options is None
+
+
+@pytest.mark.parametrize(("credentials", "has"), [({}, True), ({"fields": {}}, True), (None, False)])
+def test_empty_credentials_are_credentials(credentials: object, *, has: bool) -> None:
+    assert parse({"credentials": credentials}).has_credentials is has
+
+
+@pytest.mark.parametrize("where", ["top", "credentials", "both"])
+def test_use_oauth_client_counts_in_both_places(where: str) -> None:
+    raw: dict[str, Any] = {"credentials": {}}
+    if where != "credentials":
+        raw["useOAuthClient"] = True
+    if where != "top":
+        raw["credentials"]["useOAuthClient"] = True
+    assert parse(raw).use_oauth_client
+    assert not parse({"useOAuthClient": False, "credentials": {"useOAuthClient": False}}).use_oauth_client
+
+
+def test_env_is_an_alias_as_object_and_as_array_and_env_vars_wins() -> None:
+    raw = {"env": {"A": {"required": True}, "B": {"required": True}}, "envVars": {"B": None, "C": {}}}
+    assert {name: var.required for name, var in parse(raw).env_vars.items()} == {"A": True, "B": False, "C": False}
+    assert list(parse({"envVars": ["X"]}).env_vars) == ["X"]
+
+
+def test_the_oauth_field_is_preferred_to_an_http_field() -> None:
+    fields = {"http": {"viewClass": "HTTPAuthView"}, "late": {"viewClass": "OAuthFieldView"}}
+    descriptor = parse({"credentials": {"fields": fields}})
+    assert descriptor.oauth_field == "late"
+    assert not descriptor.uses_http_auth
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", 5, True])
+def test_only_an_object_is_a_descriptor(raw: object) -> None:
+    assert problems(raw) == {"": "must be an object"}
+
+
+def test_every_wrong_type_is_named_at_once() -> None:
+    wrong = {
+        "title": 5,
+        "useOAuthClient": "true",
+        "authClientTypes": ["oauth2", 7],
+        "envVars": {"A": "x", "B": {"required": "yes"}},
+        "env": 7,
+        "actions": [],
+        "triggers": "t",
+        "credentials": {
+            "useOAuthClient": 1,
+            "fields": {
+                "a/b~c": {"viewClass": 1, "label": [], "required": "no", "model": 5},
+                "text": "TextFieldView",
+            },
+            "oauth2": {"client_id": 1, "scopes": [1, "a"], "pkce": "false", "client_auth": {}},
+            "oauth1": [],
+        },
+        "oauth2": {"client_id": 5, "auth_uri": [], "scopes": 9},
+    }
+    before = copy.deepcopy(wrong)
+    assert problems(wrong).keys() == {
+        "/title",
+        "/useOAuthClient",
+        "/authClientTypes/1",
+        "/envVars/A",
+        "/envVars/B/required",
+        "/env",
+        "/actions",
+        "/triggers",
+        "/credentials/useOAuthClient",
+        "/credentials/fields/a~1b~0c/viewClass",
+        "/credentials/fields/a~1b~0c/label",
+        "/credentials/fields/a~1b~0c/required",
+        "/credentials/fields/a~1b~0c/model",
+        "/credentials/fields/text",
+        "/credentials/oauth2/client_id",
+        "/credentials/oauth2/scopes/0",
+        "/credentials/oauth2/pkce",
+        "/credentials/oauth2/client_auth",
+        "/credentials/oauth1",
+        "/oauth2/auth_uri",
+    }
+    assert wrong == before
+
+
+def test_wrong_containers_are_named() -> None:
+    assert problems({"credentials": []}).keys() == {"/credentials"}
+    assert problems({"credentials": {"fields": []}}).keys() == {"/credentials/fields"}
+    assert problems({"authClientTypes": "oauth2"}).keys() == {"/authClientTypes"}
+    assert problems({"oauth2": {"scopes": 5}}).keys() == {"/oauth2/scopes"}
+
+
+def test_members_we_do_not_read_may_be_anything() -> None:
+    raw = {"description": 5, "buildType": [], "version": None, "actions": {"a": 7}, "service": {"x": [1]}}
+    assert parse(raw).functions == {"a"}
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800", float("nan"), float("inf")])
+def test_what_cannot_be_stored_is_refused_anywhere(bad: object) -> None:
+    assert problems({"description": {"deep": [1, bad]}}).keys() == {"/description/deep/1"}
+
+
+def test_names_that_cannot_be_stored_are_refused() -> None:
+    assert problems({"x": {"\udfff": 1}}).keys() == {"/x"}
+    assert problems({"x": {"a\0": 1}}).keys() == {"/x"}
+
+
+def test_deep_nesting_is_refused_without_recursion() -> None:
+    raw: dict[str, Any] = {}
+    for _ in range(100_000):
+        raw = {"a": raw}
+    assert list(problems(raw).values()) == ["is nested deeper than 100 levels"]
+
+
+def test_the_number_of_problems_is_bounded() -> None:
+    fields = {f"f{index}": 5 for index in range(5000)}
+    assert len(problems({"credentials": {"fields": fields}})) == 100
+    assert len(problems({"x": ["\0"] * 5000})) == 100
+
+
+def test_a_descriptors_repr_shows_no_literal_secret() -> None:
+    raw = {"oauth2": {"client_secret": "hunter22"}, "oauth1": {"consumer_secret": "hunter22"}}
+    assert "hunter22" not in repr(parse(raw))
