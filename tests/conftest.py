@@ -6,4 +6,5 @@ pytest_plugins = [
     "support.oidc_provider",
     "support.django_oauth",
     "support.browser",
+    "support.app",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import cast
 
 from keyrack import clock
@@ -32,6 +32,9 @@ class Services:
     installations: Installations
     oauth_clients: OAuthClients
 
+    async def close(self) -> None:
+        """Let go of what the use cases hold open."""
+
 
 def open_store(settings: Settings, now: Clock = clock.now) -> Store:
     """Open the database of the settings with its keys. Connects to nothing yet.
@@ -51,6 +54,20 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
 
 
+def serve_with(store: Store, made: Services, settings: Settings) -> App:
+    """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        yield
+        await made.close()
+        await store.close()
+
+    names = {member.name: getattr(made, member.name) for member in fields(made)}
+    app = api_app.create(api_app.Rooms(HANDLERS, names), running())
+    return Front(cast("App", app), made.identities, Throttle(settings.rate_limit), settings.trusted_proxies)
+
+
 def application(settings: Settings, now: Clock = clock.now) -> App:
     """Build the whole HTTP application.
 
@@ -58,13 +75,4 @@ def application(settings: Settings, now: Clock = clock.now) -> App:
         ConfigurationError: the settings cannot be used.
     """
     store = open_store(settings, now)
-    made = services(store, settings, now)
-
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
-        yield
-        await store.close()
-
-    names = {name: getattr(made, name) for name in Services.__slots__}
-    app = api_app.create(api_app.Rooms(HANDLERS, names), running())
-    return Front(cast("App", app), made.identities, Throttle(settings.rate_limit), settings.trusted_proxies)
+    return serve_with(store, services(store, settings, now), settings)

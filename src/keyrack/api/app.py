@@ -9,7 +9,7 @@ from litestar import Controller, Litestar, Request, Response
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from keyrack.api import openapi
 from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked
@@ -77,8 +77,8 @@ def principal(request: Request[Any, Any, Any]) -> Principal:
 
 
 def page(
-    page_size: Annotated[str | None, Parameter(query="page[size]", description="Rows a page, 1 to 1000.")] = None,
-    page_number: Annotated[str | None, Parameter(query="page[number]", description="Which page, from 1.")] = None,
+    page_size: Annotated[str | None, QueryParameter(name="page[size]", description="Rows a page, 1 to 1000.")] = None,
+    page_number: Annotated[str | None, QueryParameter(name="page[number]", description="Which page, from 1.")] = None,
 ) -> Page:
     """Hand the wanted page to a handler; lists without a default size return everything (contract section 4)."""
     return Page.parse(page_size, page_number)

@@ -4,15 +4,17 @@ from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.body import Unchecked, require_id
-from keyrack.api.jsonapi import Linkage, Many, NotBlank, Page, Relationship, Single, Text, related
+from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import require_id
+from keyrack.api.jsonapi import Linkage, Many, NotBlank, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
-from keyrack.model import Principal, Usage
+from keyrack.model import Usage
 from keyrack.service.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
 
 
@@ -114,7 +116,11 @@ class OAuthClientController(Controller):
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
-        self, tenant_id: PATH_ID, data: Unchecked[CreateOAuthClientBody], who: Principal, oauth_clients: OAuthClients
+        self,
+        tenant_id: PATH_ID,
+        data: Body[CreateOAuthClientBody],
+        who: Who,
+        oauth_clients: NamedDependency[OAuthClients],
     ) -> Single[OAuthClientResource]:
         """Create the tenant's OAuth client for a component (8.2)."""
         return _document(await oauth_clients.create(who, tenant_id, data.then(_command)))
@@ -123,10 +129,10 @@ class OAuthClientController(Controller):
     async def list_all(
         self,
         tenant_id: PATH_ID,
-        who: Principal,
-        oauth_clients: OAuthClients,
-        page: Page,
-        component_id: Annotated[str | None, Parameter(query="filter[component]")] = None,
+        who: Who,
+        oauth_clients: NamedDependency[OAuthClients],
+        page: WantedPage,
+        component_id: Annotated[str | None, QueryParameter(name="filter[component]")] = None,
     ) -> Many[OAuthClientResource]:
         """List the tenant's OAuth clients (8.3)."""
         views = await oauth_clients.list(who, tenant_id, component_id or None)
@@ -134,7 +140,7 @@ class OAuthClientController(Controller):
 
     @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
-        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Principal, oauth_clients: OAuthClients
+        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Who, oauth_clients: NamedDependency[OAuthClients]
     ) -> Single[OAuthClientResource]:
         """Return one OAuth client (8.3)."""
         return _document(await oauth_clients.get(who, tenant_id, oauth_client_id))
@@ -144,9 +150,9 @@ class OAuthClientController(Controller):
         self,
         tenant_id: PATH_ID,
         oauth_client_id: PATH_ID,
-        data: Unchecked[ReplaceOAuthClientBody],
-        who: Principal,
-        oauth_clients: OAuthClients,
+        data: Body[ReplaceOAuthClientBody],
+        who: Who,
+        oauth_clients: NamedDependency[OAuthClients],
     ) -> Single[OAuthClientResource]:
         """Replace an OAuth client's values (8.4)."""
 
@@ -159,14 +165,14 @@ class OAuthClientController(Controller):
 
     @delete("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(
-        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Principal, oauth_clients: OAuthClients
+        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Who, oauth_clients: NamedDependency[OAuthClients]
     ) -> None:
         """Delete an OAuth client that no flow uses (8.5, 0.1)."""
         await oauth_clients.delete(who, tenant_id, oauth_client_id)
 
     @get("/{oauth_client_id:str}/usage", responses=Refusals.of(403, 404))
     async def usage(
-        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Principal, oauth_clients: OAuthClients
+        self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Who, oauth_clients: NamedDependency[OAuthClients]
     ) -> Single[UsageResource]:
         """Return what depends on an OAuth client: its blast radius (extension, 0.15)."""
         return Single(_usage(oauth_client_id, await oauth_clients.usage(who, tenant_id, oauth_client_id)))

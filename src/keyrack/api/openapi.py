@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.openapi.spec.schema import Schema
-from litestar.params import Parameter
+from litestar.params import PathParameter
 from litestar.plugins import OpenAPISchemaPlugin
 from litestar.typing import FieldDefinition
 
@@ -14,7 +14,7 @@ from keyrack import __version__
 from keyrack.api.body import Unchecked
 from keyrack.api.jsonapi import ErrorDocument
 
-PATH_ID = Annotated[str, Parameter(description="Opaque id; a malformed one is answered like an unknown one (404).")]
+PATH_ID = Annotated[str, PathParameter(description="Opaque id; a malformed one is answered like an unknown one (404).")]
 
 _MEANING: Mapping[int, str] = {
     400: "The body or a parameter is not valid; one error for each problem, with a pointer.",

@@ -1,0 +1,21 @@
+"""What handlers ask for by the type of a parameter."""
+
+from typing import TypeVar
+
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+
+from keyrack.api.body import Unchecked
+from keyrack.api.jsonapi import Page
+from keyrack.model import Principal
+
+T = TypeVar("T")
+
+Body = JSONBody[Unchecked[T]]
+"""The request's JSON body, parsed but not yet checked against `T`."""
+
+Who = NamedDependency[Principal]
+"""The caller."""
+
+WantedPage = NamedDependency[Page]
+"""The part of a list that is asked for; everything unless paging parameters are given."""

@@ -1,0 +1,223 @@
+"""A Keyrack under test: an empty database on either engine, set up, and clients that speak to it in process."""
+
+import base64
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from keyrack import bootstrap, clock, ids
+from keyrack.clock import Clock
+from keyrack.crypto.kek import local
+from keyrack.model import PrincipalKind, WorkspaceType
+from keyrack.service.identity import key_hash, new_api_key
+from keyrack.service.installation import FirstAccounts, first_attributes
+from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
+from keyrack.settings import Settings, load
+from keyrack.store import engine, migrations
+from keyrack.store.accounts import ApiKeys, ServiceAccounts
+from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.store import Store
+from keyrack.store.teams import Teams
+from keyrack.store.tenants import Tenants
+from keyrack.store.users import Users
+from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+
+BASE = "http://keyrack.test"
+
+
+class Caller:
+    """Somebody with a user name and an API key; `get`, `post` … answer with the raw response."""
+
+    def __init__(self, http: httpx2.AsyncClient, name: str, api_key: str, user_id: str = "") -> None:
+        self._http = http
+        self.name = name
+        self.api_key = api_key
+        self.id = user_id
+
+    @property
+    def headers(self) -> dict[str, str]:
+        token = base64.b64encode(f"{self.name}:{self.api_key}".encode()).decode()
+        return {"authorization": f"Basic {token}"}
+
+    async def call(self, method: str, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        headers = self.headers | dict(more.pop("headers", {}))
+        if body is not None:
+            more["json"] = body
+        return await self._http.request(method, path, headers=headers, **more)
+
+    async def get(self, path: str, **more: Any) -> httpx2.Response:
+        return await self.call("GET", path, **more)
+
+    async def post(self, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        return await self.call("POST", path, body, **more)
+
+    async def patch(self, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        return await self.call("PATCH", path, body, **more)
+
+    async def put(self, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        return await self.call("PUT", path, body, **more)
+
+    async def delete(self, path: str, body: Any = None, **more: Any) -> httpx2.Response:
+        return await self.call("DELETE", path, body, **more)
+
+
+@dataclass
+class TenantInTest:
+    """A tenant with one contract, workspace and team, and people in usual roles."""
+
+    id: str
+    contract_id: str
+    workspace_id: str
+    team_id: str
+    admin: Caller
+    """tenant-admin, contract owner and admin, workspace owner, team member"""
+    integrator: Caller
+    """contract member, workspace integrator"""
+    guest: Caller
+    """contract member, workspace guest"""
+    stranger: Caller
+    """a user of the tenant who is in no contract"""
+
+
+@dataclass
+class World:
+    """A running installation: the service account that may do everything, and two tenants."""
+
+    settings: Settings
+    store: Store
+    http: httpx2.AsyncClient
+    first: FirstAccounts
+    support: Caller
+    tenants: dict[str, TenantInTest] = field(default_factory=dict)
+
+    async def add_tenant(self, name: str) -> TenantInTest:
+        async with self.store.installation(writes=True) as unit:
+            tenant = await Tenants(unit).add(name, f"{name.lower()}.example", first_attributes(), DEFAULT_ROLES)
+        async with self.store.unit(tenant.id, writes=True) as unit:
+            contract_id = await Contracts(unit).add(f"{name} contract", [], {}, None)
+            workspace = await Workspaces(unit).add(contract_id, f"{name} workspace", WorkspaceType.full, {})
+            team_id = await Teams(unit).add(contract_id, name.lower())
+        made = TenantInTest(
+            tenant.id,
+            contract_id,
+            workspace.id,
+            team_id,
+            admin=await self.add_user(tenant.id, f"admin@{name.lower()}.example", tenant_roles=[TENANT_ADMIN]),
+            integrator=await self.add_user(tenant.id, f"integrator@{name.lower()}.example"),
+            guest=await self.add_user(tenant.id, f"guest@{name.lower()}.example"),
+            stranger=await self.add_user(tenant.id, f"stranger@{name.lower()}.example"),
+        )
+        async with self.store.unit(tenant.id, writes=True) as unit:
+            contract, in_workspace = ContractMembers(unit), WorkspaceMembers(unit)
+            await contract.add(contract_id, made.admin.id, ["owner", "admin"])
+            await contract.add(contract_id, made.integrator.id, ["member"])
+            await contract.add(contract_id, made.guest.id, ["member"])
+            await in_workspace.add(workspace.id, made.admin.id, ["owner"])
+            await in_workspace.add(workspace.id, made.integrator.id, ["integrator"])
+            await in_workspace.add(workspace.id, made.guest.id, ["guest"])
+            await Teams(unit).add_member(team_id, made.admin.id)
+        self.tenants[name] = made
+        return made
+
+    async def add_user(self, tenant_id: str, email: str, tenant_roles: tuple[str, ...] | list[str] = ()) -> Caller:
+        key = new_api_key()
+        async with self.store.unit(tenant_id, writes=True) as unit:
+            user = await Users(unit).add(email, "First", "Last", tenant_roles=tenant_roles)
+            await ApiKeys(unit).add(PrincipalKind.user, user.id, "test", key_hash(key), None)
+        return Caller(self.http, email, key.reveal(), user.id)
+
+    async def add_service_account(self, *permissions: str) -> Caller:
+        key, username = new_api_key(), f"service-{ids.new_id()}"
+        async with self.store.installation(writes=True) as unit:
+            account = await ServiceAccounts(unit).add(username, permissions)
+            await ApiKeys(unit).add(PrincipalKind.service_account, account.id, "test", key_hash(key), None)
+        return Caller(self.http, username, key.reveal(), account.id)
+
+    async def add_component(
+        self, owner: TenantInTest, name: str, descriptor: dict[str, Any] | None = None, access: str = "team"
+    ) -> str:
+        """Put a component with one build into the store; access is set directly, as support would."""
+        from keyrack.model import Access  # noqa: PLC0415 - the enum's name would hide the service's
+        from keyrack.store.components import Components, ComponentVersions  # noqa: PLC0415 - only used here
+
+        async with self.store.unit(owner.id, writes=True) as unit:
+            component_id = await Components(unit).add(owner.contract_id, owner.team_id, name, {})
+            await Components(unit).set_access(component_id, Access(access))
+            if descriptor is not None:
+                await ComponentVersions(unit).add(component_id, ids.new_revision(), descriptor)
+        return component_id
+
+
+def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
+    environment = {"KEYRACK_HOME": str(home), "KEYRACK_LOG_LEVEL": "error"}
+    if url is not None:
+        environment["KEYRACK_DATABASE_URL"] = url
+    return load(environment | {f"KEYRACK_{name.upper()}": value for name, value in more.items()})
+
+
+@asynccontextmanager
+async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[World]:
+    """Set an empty database up and serve it in process."""
+    local.generate(settings.effective_key_file)
+    migrating = engine.create(settings)
+    await migrations.upgrade(migrating)
+    await migrating.dispose()
+    store = bootstrap.open_store(settings, now)
+    services = bootstrap.services(store, settings, now)
+    first = await services.installations.bootstrap("root@root.example", "Root", "root.example")
+    app = bootstrap.serve_with(store, services, settings)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+        support = Caller(http, first.service_account, first.service_key.reveal())
+        made = World(settings, store, http, first, support)
+        await made.add_tenant("Acme")
+        await made.add_tenant("Globex")
+        try:
+            yield made
+        finally:
+            await services.close()
+            await store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """The address of an empty database, once for each engine; None is the embedded default."""
+    if request.param == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+async def keyrack(tmp_path: Path) -> AsyncIterator[World]:
+    """An installation with two tenants on SQLite: for what does not depend on the database."""
+    settings = settings_for(tmp_path, allow_insecure_providers="true", public_url=BASE)
+    async with world(settings) as made:
+        yield made
+
+
+@pytest.fixture
+async def keyrack_on_each(tmp_path: Path, database_url: str | None) -> AsyncIterator[World]:
+    """The same on both databases, one after the other."""
+    settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
+    async with world(settings) as made:
+        yield made
+
+
+def error_of(response: httpx2.Response) -> tuple[int, str, str | None]:
+    """Return status, code and pointer of an error document with one error."""
+    document = response.json()
+    assert set(document) == {"errors", "meta"}, document
+    (entry,) = document["errors"]
+    assert entry["status"] == str(response.status_code)
+    return response.status_code, entry["code"], entry.get("source", {}).get("pointer")
+
+
+def relationship(resource_type: str, resource_id: str) -> Mapping[str, Any]:
+    """Return a relationship for a request body."""
+    return {"data": {"id": resource_id, "type": resource_type}}
