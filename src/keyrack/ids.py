@@ -7,6 +7,7 @@ import time
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _REVISION = re.compile(r"[0-9a-f]{40}")
+_MOST_IN_A_MILLISECOND = 0xFFFF
 _counter = itertools.count()
 _last_ms = 0
 
@@ -17,12 +18,12 @@ def new_id() -> str:
     Ids made by one process sort in the order they were made, also when the clock steps back;
     ids of several processes sort by millisecond. They are names, never proof of access.
     """
-    global _last_ms, _counter  # noqa: PLW0603 - one sequence per process is the point
+    global _last_ms, _counter
     ms = time.time_ns() // 1_000_000
     if ms > _last_ms:
         _last_ms, _counter = ms, itertools.count()
     sequence = next(_counter)
-    if sequence > 0xFFFF:
+    if sequence > _MOST_IN_A_MILLISECOND:
         _last_ms, _counter = _last_ms + 1, itertools.count(1)
         sequence = 0
     return f"{_last_ms:012x}{sequence:04x}{secrets.randbits(32):08x}"

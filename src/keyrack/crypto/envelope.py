@@ -1,7 +1,7 @@
 """Authenticated encryption of one value for one place in the database.
 
-AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. The associated data names the tenant, table, row and column, so
-that a ciphertext moved to another place does not open.
+AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. The associated data names the tenant, table, row and column,
+so that a ciphertext moved to another place does not open.
 """
 
 import os
