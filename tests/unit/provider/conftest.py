@@ -1,7 +1,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from provider_servers import LoopbackServers
+
+from support.provider_servers import LoopbackServers
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from provider_servers import token_request
 
 from keyrack.errors import ValidationFailed
 from keyrack.provider.body import decode_body, encode_form
 from keyrack.provider.faults import AnswerMalformedError, AnswerTooLargeError
+from support.provider_servers import token_request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 import trustme
 import uvloop
-from provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
 from keyrack import __version__
 from keyrack.errors import ProviderUnavailable, ValidationFailed
 from keyrack.provider.client import ProviderClient
+from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import trustme
 from aiohttp import ClientConnectionError
-from provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
 from keyrack.errors import ProviderUnavailable
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import Reason, classify, may_have_been_sent, unavailable
+from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import traceback
 from collections.abc import Iterator
 
 import pytest
-from provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
 from keyrack.errors import KeyrackError
 from keyrack.provider.client import ProviderClient
+from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
 CANARY = "c4n4ry"
 BASIC = "Basic Y2FuYXJ5YmFzaWM="

@@ -1,10 +1,10 @@
 import socket
 
 import pytest
-from provider_servers import FakeResolver
 
 from keyrack.provider.addresses import ForbiddenAddressError
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
+from support.provider_servers import FakeResolver
 
 
 async def test_public_answers_are_passed_on_unchanged() -> None:
