@@ -3,16 +3,22 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import cast
 
 from keyrack import clock
 from keyrack.api import app as api_app
+from keyrack.api.callback import oauth2_callback
+from keyrack.api.consents import ConsentController
 from keyrack.api.front import App, Front
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.throttle import Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
+from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
+from keyrack.service.consent_plan import ConsentPlanner
+from keyrack.service.consents import Consents
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.oauth_clients import OAuthClients
@@ -21,7 +27,11 @@ from keyrack.store import engine
 from keyrack.store.store import Store
 from keyrack.store.vault import Vault
 
-HANDLERS = (OAuthClientController,)
+HANDLERS = (
+    OAuthClientController,
+    ConsentController,
+    oauth2_callback,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +41,12 @@ class Services:
     identities: Identities
     installations: Installations
     oauth_clients: OAuthClients
+    consents: Consents
+    provider: ProviderClient
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
+        await self.provider.close()
 
 
 def open_store(settings: Settings, now: Clock = clock.now) -> Store:
@@ -47,10 +60,23 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
 
 def services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
-    del settings
     access = Access(store)
+    insecure = settings.allow_insecure_providers
+    provider = ProviderClient(allow_insecure=insecure, timeout=settings.provider_timeout)
     return Services(
-        identities=Identities(store, now), installations=Installations(store, now), oauth_clients=OAuthClients(access)
+        identities=Identities(store, now),
+        installations=Installations(store, now),
+        oauth_clients=OAuthClients(access),
+        consents=Consents(
+            store,
+            access,
+            provider,
+            ConsentPlanner(allow_insecure=insecure),
+            public_url=settings.public_url,
+            lifetime=timedelta(seconds=settings.consent_lifetime),
+            clock=now,
+        ),
+        provider=provider,
     )
 
 

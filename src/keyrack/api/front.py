@@ -28,6 +28,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 """The shapes of ASGI 3."""
 
 PRINCIPAL = "keyrack.principal"
+ADDRESS = "keyrack.address"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
@@ -78,8 +79,9 @@ class Front:
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
+        scope[ADDRESS] = self._address(scope, headers)
         if _GUARDED.match(scope["path"]):
-            principal = await self._authenticate(headers, self._address(scope, headers), request_id)
+            principal = await self._authenticate(headers, scope[ADDRESS], request_id)
             self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
             scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
@@ -104,6 +106,12 @@ class Front:
 
     def _is_proxy(self, text: str) -> bool:
         return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
+
+
+def caller_address(scope: Any) -> str | None:
+    """Return the address a request came from, as `Front` found it."""
+    address: str | None = scope.get(ADDRESS)
+    return address
 
 
 class _Answer:

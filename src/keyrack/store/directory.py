@@ -72,6 +72,13 @@ class Directory:
         """Find a user's home tenant."""
         return await self._located(select(t.users.c.tenant_id).where(t.users.c.id == user_id))
 
+    async def user_name(self, user_id: str) -> str | None:
+        """Return the email of a user, as the audit log shows it."""
+        name: str | None = (
+            await self._connection.execute(select(t.users.c.email).where(t.users.c.id == user_id))
+        ).scalar()
+        return name
+
     async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
         """Find the workspace of a `flow` or `credential`."""
         leaf, w = _IN_WORKSPACE[kind], t.workspaces.c

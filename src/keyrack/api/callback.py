@@ -1,0 +1,54 @@
+"""The OAuth redirect endpoint: `GET /callback/oauth2` (contract 20.1, 20.3, 0.7, 0.18).
+
+It needs no cookie and no API key: the `state` is the proof. What it shows is a page for a person.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+
+from keyrack.api.front import caller_address
+from keyrack.service.consents import CALLBACK_PATH, Consents, Outcome, UnknownState
+
+_pages = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+)
+
+
+@get(
+    CALLBACK_PATH,
+    tags=["Callback"],
+    media_type=MediaType.HTML,
+    security=[{}],
+    summary="OAuth redirect",
+    description="Where authorization servers send the browser back to, with `code` and `state`, or `error`.",
+    include_in_schema=False,
+)
+async def oauth2_callback(request: Request[Any, Any, Any], consents: NamedDependency[Consents]) -> Response[Any]:
+    """Finish a consent and show how it ended, or send the browser on to the return URL."""
+    params = {name: values[-1] for name, values in request.query_params.dict().items()}
+    try:
+        outcome = await consents.finish(params, caller_address(request.scope), None)
+    except UnknownState as error:
+        return _page(Outcome(str(error)), 400)
+    if outcome.error is not None:
+        return _page(outcome, 400)
+    if outcome.return_url is not None:
+        return Response(None, status_code=303, headers={"location": outcome.return_url, **_PRIVATE})
+    return _page(outcome, 200)
+
+
+_PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
+
+
+def _page(outcome: Outcome, status: int) -> Response[str]:
+    nonce = secrets.token_urlsafe(16)
+    text = _pages.get_template("callback.html").render(outcome=outcome, nonce=nonce)
+    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; frame-ancestors 'none'"
+    headers = {**_PRIVATE, "content-security-policy": policy}
+    return Response(text, status_code=status, media_type=MediaType.HTML, headers=headers)

@@ -1,0 +1,151 @@
+"""`/v2/workspaces/{W}/oauth-consents` (extension, contract 0.3 and 20.2)."""
+
+from typing import Any, Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from msgspec import UNSET, UnsetType
+
+from keyrack.api.asked import Body, Who
+from keyrack.api.jsonapi import Linkage, Relationship, Single, Text, related
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.clock import iso
+from keyrack.errors import Problem, RelatedNotFound, ValidationFailed
+from keyrack.model import Consent, ConsentStatus
+from keyrack.service.consents import Consents, NewConsent
+
+_STATUS = Literal["pending", "completed", "failed"]
+
+
+class ComponentLinkage(msgspec.Struct):
+    """Linkage to a component."""
+
+    id: Text
+    type: Literal["component"]
+
+
+class CredentialLinkage(msgspec.Struct):
+    """Linkage to a credential that is connected again."""
+
+    id: Text
+    type: Literal["credential"]
+
+
+class AuthClientLinkage(msgspec.Struct):
+    """Linkage to an auth client (second generation)."""
+
+    id: Text
+    type: Literal["auth-client"]
+
+
+class NewConsentAttributes(msgspec.Struct):
+    """What the user chose before pressing Authenticate."""
+
+    name: Text | UnsetType = UNSET
+    fields: dict[str, Any] | UnsetType = UNSET
+    additional_params: dict[str, str | int | float | bool] | UnsetType = UNSET
+    return_url: Text | UnsetType = UNSET
+
+
+class NewConsentRelationships(msgspec.Struct):
+    """What to connect: a component (first generation), and a credential to connect again."""
+
+    component: Linkage[ComponentLinkage] | UnsetType = UNSET
+    credential: Linkage[CredentialLinkage] | UnsetType = UNSET
+    auth_client: Linkage[AuthClientLinkage] | UnsetType = UNSET
+
+
+class StartConsent(msgspec.Struct):
+    """Data of a request to start a consent."""
+
+    type: Literal["oauth-consent"]
+    relationships: NewConsentRelationships
+    attributes: NewConsentAttributes = msgspec.field(default_factory=NewConsentAttributes)
+
+
+class StartConsentBody(msgspec.Struct):
+    """Body of a request to start a consent."""
+
+    data: StartConsent
+
+
+class ConsentAttributes(msgspec.Struct):
+    """Where to send the browser, and how far it has come."""
+
+    status: _STATUS
+    expires_at: str
+    authorization_url: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
+
+
+class ConsentRelationships(msgspec.Struct):
+    """What a completed consent made."""
+
+    credential: Relationship
+
+
+class ConsentResource(msgspec.Struct):
+    """A running authorization."""
+
+    id: str
+    attributes: ConsentAttributes
+    type: Literal["oauth-consent"] = "oauth-consent"
+    relationships: ConsentRelationships | UnsetType = UNSET
+
+
+class ConsentController(Controller):
+    """Consents of a workspace."""
+
+    path = "/v2/workspaces/{workspace_id:str}/oauth-consents"
+    tags = ["Consents"]  # noqa: RUF012 - the framework's own way to set it
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def start(
+        self, workspace_id: PATH_ID, data: Body[StartConsentBody], who: Who, consents: NamedDependency[Consents]
+    ) -> Single[ConsentResource]:
+        """Start a consent; send the user's browser to `authorization_url` (20.2)."""
+        return Single(_resource(await consents.start(who, workspace_id, data.then(_command))))
+
+    @get("/{consent_id:str}", responses=Refusals.of(403, 404))
+    async def retrieve(
+        self, workspace_id: PATH_ID, consent_id: PATH_ID, who: Who, consents: NamedDependency[Consents]
+    ) -> Single[ConsentResource]:
+        """Return a consent to the user who started it (20.2)."""
+        return Single(_resource(await consents.get(who, workspace_id, consent_id)))
+
+
+def _command(body: StartConsentBody) -> NewConsent:
+    given, about = body.data.attributes, body.data.relationships
+    if about.auth_client is not UNSET:
+        # auth clients (contract section 14) are not there yet, so none can be found
+        raise RelatedNotFound("there is no such auth client", pointer="/data/relationships/auth_client/data/id")
+    if about.component is UNSET:
+        raise ValidationFailed(Problem("component is required", "/data/relationships/component"))
+    extra = {} if given.additional_params is UNSET else given.additional_params
+    return NewConsent(
+        component_id=about.component.data.id,
+        credential_id=None if about.credential is UNSET else about.credential.data.id,
+        name=None if given.name is UNSET else given.name,
+        fields={} if given.fields is UNSET else given.fields,
+        additional_params={name: _text(value) for name, value in extra.items()},
+        return_url=None if given.return_url is UNSET else given.return_url,
+    )
+
+
+def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a JSON scalar
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _resource(consent: Consent) -> ConsentResource:
+    pending = consent.status is ConsentStatus.pending
+    attributes = ConsentAttributes(
+        status=consent.status.value,  # type: ignore[arg-type] # the service never shows `exchanging`
+        expires_at=iso(consent.expires_at),
+        authorization_url=consent.memory.get("authorization_url", UNSET) if pending else UNSET,
+        error=consent.error if consent.error is not None else UNSET,
+    )
+    relationships: ConsentRelationships | UnsetType = UNSET
+    if consent.result_id is not None:
+        relationships = ConsentRelationships(related("credential", "/v2/credentials", consent.result_id))
+    return ConsentResource(consent.id, attributes, relationships=relationships)

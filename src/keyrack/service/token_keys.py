@@ -1,0 +1,52 @@
+"""Where a token response goes in a credential's `keys` (contract sections 0.17 and 20.4)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keyrack.errors import ProviderError
+from keyrack.oauth.token_response import TokenResponse
+
+NO_REFRESH_TOKEN = (
+    "The authorization server gave no refresh token, so the access would end soon and nothing was stored."  # noqa: S105
+    " Ask for offline access: add the provider's parameter to the component's oauth2 block, for example"
+    ' "access_type": "offline" with "prompt": "consent", or the scope offline_access.'
+)
+
+
+def merge_tokens(keys: Mapping[str, Any], path: Sequence[str], tokens: TokenResponse) -> dict[str, Any]:
+    """Return `keys` with a token response at `path`.
+
+    The response is stored flat, with a copy of the provider's own members under `undefined_params`. A refresh token
+    that is stored already is kept when the response has none.
+
+    Args:
+        keys: the credential's values; not changed.
+        path: member names from `keys` to where the tokens go.
+        tokens: what the provider sent.
+
+    Raises:
+        ProviderError: there is no refresh token, neither new nor stored (contract 24.12).
+    """
+    stored = _at(keys, path)
+    placed = dict(tokens.members) | {"undefined_params": tokens.undefined_params}
+    if tokens.refresh_token is None:
+        kept = stored.get("refresh_token")
+        if not isinstance(kept, str) or not kept:
+            raise ProviderError(NO_REFRESH_TOKEN)
+        placed["refresh_token"] = kept
+    return _with(keys, path, placed)
+
+
+def _at(keys: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    found: Any = keys
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _with(keys: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    head, *rest = path
+    inner = keys.get(head)
+    if rest:
+        value = _with(inner if isinstance(inner, Mapping) else {}, rest, value)
+    return {**keys, head: value}

@@ -1,0 +1,85 @@
+"""Running authorizations: what a callback needs, encrypted; a state can be consumed once (contract 20.2, 0.17)."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from keyrack.model import Consent, ConsentStatus, Json
+from keyrack.store.schema import consents
+from keyrack.store.unit import TenantTable
+
+
+class Consents(TenantTable):
+    """The consents of the unit's tenant."""
+
+    table = consents
+
+    async def add(self, consent: Consent, state_hash: str) -> None:
+        """Store a pending consent under the hash of its state."""
+        await self.insert(
+            {
+                "id": consent.id,
+                "workspace_id": consent.workspace_id,
+                "user_id": consent.user_id,
+                "component_id": consent.component_id,
+                "credential_id": consent.credential_id,
+                "status": consent.status.value,
+                "state_hash": state_hash,
+                "sealed_memory": await self._seal(consent.id, consent.memory),
+                "created_at": consent.created_at,
+                "expires_at": consent.expires_at,
+            }
+        )
+
+    async def find(self, consent_id: str) -> Consent | None:
+        """Return a consent, or None."""
+        row = await self.first(self.select().where(consents.c.id == consent_id))
+        return None if row is None else await self._read(row)
+
+    async def consume(self, state_hash: str, now: datetime) -> Consent | None:
+        """Take the pending consent of a state, at most once in the whole installation.
+
+        Returns:
+            The consent, now `exchanging`; None if there is none, or it was taken before, or it has expired.
+        """
+        pending = (
+            consents.c.state_hash == state_hash,
+            consents.c.status == ConsentStatus.pending.value,
+            consents.c.expires_at > now,
+        )
+        if await self.run(self.update().where(*pending).values(status=ConsentStatus.exchanging.value)) == 0:
+            return None
+        row = await self.first(self.select().where(consents.c.state_hash == state_hash))
+        return None if row is None else await self._read(row)
+
+    async def complete(self, consent_id: str, result_id: str) -> None:
+        """Note what came out of a consent, and forget what it needed."""
+        await self._end(consent_id, {"status": ConsentStatus.completed.value, "result_id": result_id})
+
+    async def fail(self, consent_id: str, error: str) -> None:
+        """Note why a consent failed, and forget what it needed."""
+        await self._end(consent_id, {"status": ConsentStatus.failed.value, "error": error})
+
+    async def _end(self, consent_id: str, values: Json) -> None:
+        forgotten = {"sealed_memory": await self._seal(consent_id, {})}
+        await self.run(self.update().where(consents.c.id == consent_id).values(values | forgotten))
+
+    async def _seal(self, consent_id: str, memory: Json) -> bytes:
+        return await self.unit.seal(consents, consent_id, "sealed_memory", memory)
+
+    async def _read(self, row: "Row[Any]") -> Consent:
+        return Consent(
+            id=row.id,
+            tenant_id=row.tenant_id,
+            workspace_id=row.workspace_id,
+            user_id=row.user_id,
+            component_id=row.component_id,
+            credential_id=row.credential_id,
+            status=ConsentStatus(row.status),
+            error=row.error,
+            result_id=row.result_id,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+            memory=await self.unit.open(consents, row.id, "sealed_memory", row.sealed_memory),
+        )

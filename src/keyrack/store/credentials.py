@@ -1,0 +1,62 @@
+"""First-generation credentials, their values encrypted (contract section 16)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from keyrack.ids import new_id
+from keyrack.model import Credential, Json
+from keyrack.store.schema import credentials
+from keyrack.store.unit import TenantTable
+
+
+class Credentials(TenantTable):
+    """The credentials of the unit's tenant."""
+
+    table = credentials
+
+    async def add(self, workspace_id: str, component_id: str, user_id: str, name: str, keys: Json) -> Credential:
+        """Store a new credential."""
+        now = self.unit.clock()
+        made = Credential(new_id(), self.unit.tenant_id, workspace_id, component_id, user_id, name, keys)
+        sealed = await self.unit.seal(credentials, made.id, "sealed_keys", keys)
+        await self.insert(
+            {
+                "id": made.id,
+                "workspace_id": workspace_id,
+                "component_id": component_id,
+                "user_id": user_id,
+                "name": name,
+                "sealed_keys": sealed,
+                "created_at": now,
+                "updated_at": now,
+            }
+        )
+        return made
+
+    async def find(self, credential_id: str) -> Credential | None:
+        """Return one by its id, or None."""
+        row = await self.first(self.select().where(credentials.c.id == credential_id))
+        return None if row is None else await self._read(row)
+
+    async def list(self, workspace_id: str, component_id: str | None = None) -> Sequence[Credential]:
+        """List a workspace's credentials by id, optionally only those of a component."""
+        query = self.select().where(credentials.c.workspace_id == workspace_id).order_by(credentials.c.id)
+        if component_id is not None:
+            query = query.where(credentials.c.component_id == component_id)
+        return [await self._read(row) for row in await self.all(query)]
+
+    async def replace(self, credential: Credential) -> None:
+        """Store a credential's changed name and values."""
+        sealed = await self.unit.seal(credentials, credential.id, "sealed_keys", credential.keys)
+        changed = {"name": credential.name, "sealed_keys": sealed, "updated_at": self.unit.clock()}
+        await self.run(self.update().where(credentials.c.id == credential.id).values(changed))
+
+    async def remove(self, credential_id: str) -> bool:
+        """Delete one; False if there was none."""
+        return await self.run(self.delete().where(credentials.c.id == credential_id)) == 1
+
+    async def _read(self, row: "Row[Any]") -> Credential:
+        keys = await self.unit.open(credentials, row.id, "sealed_keys", row.sealed_keys)
+        return Credential(row.id, row.tenant_id, row.workspace_id, row.component_id, row.user_id, row.name, keys)
