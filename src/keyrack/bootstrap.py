@@ -10,6 +10,7 @@ from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.callback import oauth2_callback
 from keyrack.api.consents import ConsentController
+from keyrack.api.credentials import CredentialController
 from keyrack.api.front import App, Front
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.throttle import Throttle
@@ -19,6 +20,7 @@ from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consents import Consents
+from keyrack.service.credentials import Credentials
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.oauth_clients import OAuthClients
@@ -28,6 +30,7 @@ from keyrack.store.store import Store
 from keyrack.store.vault import Vault
 
 HANDLERS = (
+    CredentialController,
     OAuthClientController,
     ConsentController,
     oauth2_callback,
@@ -42,6 +45,7 @@ class Services:
     installations: Installations
     oauth_clients: OAuthClients
     consents: Consents
+    credentials: Credentials
     provider: ProviderClient
 
     async def close(self) -> None:
@@ -76,6 +80,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
             lifetime=timedelta(seconds=settings.consent_lifetime),
             clock=now,
         ),
+        credentials=Credentials(access),
         provider=provider,
     )
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import AlreadyExists, InUse, NotFound, RelatedNotFound
-from keyrack.model import OAuthClient, Principal, Reference, Usage
+from keyrack.errors import AlreadyExists, NotFound, RelatedNotFound
+from keyrack.model import OAuthClient, Principal, Usage
 from keyrack.service.access import Access, Scope
+from keyrack.service.blocking import in_use, nameable
 from keyrack.store.components import Components
 from keyrack.store.oauth_clients import OAuthClients as Rows
 from keyrack.store.usage import Usages
@@ -135,17 +136,6 @@ class OAuthClients:
             return replace(usage, flows=tuple(known))
 
 
-async def nameable(scope: Scope, flows: Sequence[Reference]) -> Sequence[Reference]:
-    """Keep the flows whose id and name the caller may learn (contract 0.15).
-
-    A tenant admin may know all of the tenant, others those of their own workspaces.
-    """
-    if scope.is_tenant_admin or scope.who.tenant_id is None:
-        return flows
-    mine = await Usages(scope.unit).workspaces_of(scope.who.id)
-    return [flow for flow in flows if flow.workspace_id in mine]
-
-
 async def _find(scope: Scope, oauth_client_id: str) -> OAuthClient:
     client = await Rows(scope.unit).find(oauth_client_id)
     if client is None:
@@ -170,18 +160,7 @@ async def _require_unused(scope: Scope, component_id: str) -> None:
     if not blocking:
         return
     known = await nameable(scope, blocking)
-    raise in_use("the OAuth client", blocking, known)
-
-
-def in_use(what: str, blocking: Sequence[Reference], known: Sequence[Reference]) -> InUse:
-    """Say which flows block; those the caller may not know are a number (contract 0.15)."""
-    named = ", ".join(f"{flow.flow_name!r} ({flow.flow_id})" for flow in known)
-    others = len(blocking) - len(known)
-    parts = [part for part in (named, f"{others} of others" if others else "") if part]
-    return InUse(
-        f"{what} is in use by flows: {' and '.join(parts)}",
-        meta={"flow_ids": [flow.flow_id for flow in known], "flows": len(blocking)},
-    )
+    raise in_use("the OAuth client", len(blocking), known)
 
 
 def _second_client() -> AlreadyExists:

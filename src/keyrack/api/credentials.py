@@ -1,0 +1,182 @@
+"""`/v2/credentials` (contract section 16)."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+from msgspec import UNSET, UnsetType
+
+from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import require_id
+from keyrack.api.jsonapi import Linkage, Many, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.service.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
+
+
+class ComponentOfCredential(msgspec.Struct):
+    """Linkage to the component."""
+
+    id: Text
+    type: Literal["component"]
+
+
+class WorkspaceOfCredential(msgspec.Struct):
+    """Linkage to the workspace."""
+
+    id: Text
+    type: Literal["workspace"]
+
+
+class NewCredentialRelationships(msgspec.Struct):
+    """What a new credential belongs to."""
+
+    component: Linkage[ComponentOfCredential]
+    workspace: Linkage[WorkspaceOfCredential]
+
+
+class CredentialInput(msgspec.Struct):
+    """Name and values; both optional."""
+
+    name: Text | UnsetType = UNSET
+    keys: dict[str, Any] | UnsetType = UNSET
+
+
+class CreateCredential(msgspec.Struct):
+    """Data of a create request."""
+
+    type: Literal["credential"]
+    relationships: NewCredentialRelationships
+    attributes: CredentialInput = msgspec.field(default_factory=CredentialInput)
+
+
+class CreateCredentialBody(msgspec.Struct):
+    """Body of a create request."""
+
+    data: CreateCredential
+
+
+class ChangeCredential(msgspec.Struct):
+    """Data of an update request; `id` is required."""
+
+    id: str
+    type: Literal["credential"]
+    attributes: CredentialInput = msgspec.field(default_factory=CredentialInput)
+
+
+class ChangeCredentialBody(msgspec.Struct):
+    """Body of an update request."""
+
+    data: ChangeCredential
+
+
+class CredentialAttributes(msgspec.Struct):
+    """Keys are absent for those who may not see them (0.4)."""
+
+    name: str
+    keys: dict[str, Any] | UnsetType = UNSET
+
+
+class CredentialRelationships(msgspec.Struct):
+    """Owner, component and workspace."""
+
+    user: Relationship
+    component: Relationship
+    workspace: Relationship
+
+
+class CredentialResource(msgspec.Struct):
+    """A first-generation credential."""
+
+    id: str
+    links: SelfLink
+    attributes: CredentialAttributes
+    relationships: CredentialRelationships
+    type: Literal["credential"] = "credential"
+
+
+class CredentialController(Controller):
+    """Credentials."""
+
+    path = "/v2/credentials"
+    tags = ["Credentials"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(
+        self,
+        who: Who,
+        credentials: NamedDependency[Credentials],
+        page: WantedPage,
+        workspace_id: Annotated[str | None, QueryParameter(name="workspace_id")] = None,
+        component_id: Annotated[str | None, QueryParameter(name="filter[component]")] = None,
+    ) -> Many[CredentialResource]:
+        """List a workspace's credentials."""
+        if not workspace_id:
+            raise ValidationFailed(Problem("workspace_id is required", parameter="workspace_id"))
+        views = await credentials.list(who, workspace_id, component_id or None)
+        resources = [_resource(view) for view in page.cut(views)]
+        return Many(resources, page.meta(len(views)), links=link_self("/v2/credentials"))
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def create(
+        self, data: Body[CreateCredentialBody], who: Who, credentials: NamedDependency[Credentials]
+    ) -> Single[CredentialResource]:
+        """Create a credential."""
+        workspace = data.then(lambda body: body.data.relationships.workspace.data.id)
+        return Single(_resource(await credentials.create(who, workspace, data.then(_new))))
+
+    @get("/{credential_id:str}", responses=Refusals.of(404))
+    async def retrieve(
+        self, credential_id: PATH_ID, who: Who, credentials: NamedDependency[Credentials]
+    ) -> Single[CredentialResource]:
+        """Return one credential."""
+        return Single(_resource(await credentials.get(who, credential_id)))
+
+    @patch("/{credential_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        credential_id: PATH_ID,
+        data: Body[ChangeCredentialBody],
+        who: Who,
+        credentials: NamedDependency[Credentials],
+    ) -> Single[CredentialResource]:
+        """Change a credential; supplied keys replace the stored ones."""
+
+        def command() -> ChangedCredential:
+            body = data.check()
+            require_id(body.data.id, credential_id)
+            given = body.data.attributes
+            return ChangedCredential(_given(given.name), _given(given.keys))
+
+        return Single(_resource(await credentials.change(who, credential_id, command)))
+
+    @delete("/{credential_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, credential_id: PATH_ID, who: Who, credentials: NamedDependency[Credentials]) -> None:
+        """Delete a credential that no active flow uses."""
+        await credentials.delete(who, credential_id)
+
+
+def _given(value: Any) -> Any:
+    return None if value is UNSET else value
+
+
+def _new(body: CreateCredentialBody) -> NewCredential:
+    given, about = body.data.attributes, body.data.relationships
+    keys = {} if given.keys is UNSET else given.keys
+    return NewCredential(about.workspace.data.id, about.component.data.id, _given(given.name), keys)
+
+
+def _resource(view: CredentialView) -> CredentialResource:
+    found = view.credential
+    return CredentialResource(
+        found.id,
+        link_self(f"/v2/credentials/{found.id}"),
+        CredentialAttributes(found.name, found.keys if view.keys_visible else UNSET),
+        CredentialRelationships(
+            user=related("user", "/v2/users", found.user_id),
+            component=related("component", "/v2/components", found.component_id),
+            workspace=related("workspace", "/v2/workspaces", found.workspace_id),
+        ),
+    )

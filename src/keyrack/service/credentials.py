@@ -1,0 +1,191 @@
+"""First-generation credentials (contract section 16) and what a component hands back for them (18.3)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from keyrack.descriptor import parse
+from keyrack.descriptor.fields import clean_fields
+from keyrack.descriptor.model import Descriptor
+from keyrack.errors import NotFound, Problem, RelatedNotFound, ValidationFailed
+from keyrack.model import Component, Credential, Principal
+from keyrack.service.access import Access, Scope
+from keyrack.service.blocking import in_use, nameable
+from keyrack.service.sight import workspace_component
+from keyrack.store.components import Components
+from keyrack.store.credentials import Credentials as Rows
+from keyrack.store.usage import Usages
+
+EDIT = "workspaces.credential.edit"
+KEYS_POINTER = "/data/attributes/keys"
+_TOKEN_MEMBERS = ("refresh_token", "undefined_params", "instance_url")
+_MEMBERS_ONLY = "only members of the workspace can see its credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """What a caller sends to create a credential."""
+
+    workspace_id: str
+    component_id: str
+    name: str | None
+    keys: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedCredential:
+    """What a caller sends to change one; None keeps what is stored."""
+
+    name: str | None
+    keys: Mapping[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """A credential as the caller may see it: without `workspaces.credential.edit` its keys are hidden (0.4)."""
+
+    credential: Credential
+    keys_visible: bool
+
+
+class Credentials:
+    """Use cases of contract section 16."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def list(self, who: Principal, workspace_id: str, component_id: str | None) -> Sequence[CredentialView]:
+        """List a workspace's credentials, optionally only those of a component."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
+            found = await Rows(scope.unit).list(workspace_id, component_id)
+            return [CredentialView(credential, scope.allows(EDIT)) for credential in found]
+
+    async def get(self, who: Principal, credential_id: str) -> CredentialView:
+        """Return one.
+
+        Raises:
+            NotFound: there is none, or the caller is no member of its workspace.
+        """
+        async with self._access.leaf(who, "credential", credential_id) as scope:
+            return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
+
+    async def create(
+        self, who: Principal, workspace_id: Callable[[], str], new: Callable[[], NewCredential]
+    ) -> CredentialView:
+        """Create a credential; the workspace is named in the body, so its form is judged before the permission.
+
+        Raises:
+            ValidationFailed: the body or a field value is wrong, or an OAuth value has no refresh token.
+            RelatedNotFound: the workspace does not exist or does not have the component.
+            OAuthClientMissing: the component waits for the tenant's OAuth client.
+        """
+        try:
+            entered = self._access.workspace(who, workspace_id(), "credential.create")
+            async with entered as scope:
+                scope.require(EDIT)
+                wanted = new()
+                component = await workspace_component(scope, wanted.component_id)
+                keys = _checked_keys(component, wanted.keys, {})
+                name = wanted.name or f"{component.name} credential"
+                made = await Rows(scope.unit).add(wanted.workspace_id, component.id, who.id, name, keys)
+                scope.touched("credential", made.id)
+                return CredentialView(made, keys_visible=True)
+        except NotFound:
+            pointer = "/data/relationships/workspace/data/id"
+            raise RelatedNotFound("there is no such workspace", pointer=pointer) from None
+
+    async def change(self, who: Principal, credential_id: str, new: Callable[[], ChangedCredential]) -> CredentialView:
+        """Change name or keys; supplied keys replace the stored ones entirely (contract section 16).
+
+        Raises:
+            NotFound: there is none, or the caller is no member of its workspace.
+            ValidationFailed: the body or a field value is wrong, or an OAuth value has no refresh token at all.
+        """
+        async with self._access.leaf(who, "credential", credential_id, "credential.edit") as scope:
+            scope.require(EDIT)
+            stored = await _find(scope, credential_id)
+            wanted = new()
+            changed = replace(stored, name=wanted.name or stored.name)
+            if wanted.keys is not None:
+                component = await Components(scope.unit).find(stored.component_id)
+                changed = replace(changed, keys=_checked_keys(component, wanted.keys, stored.keys))
+            await Rows(scope.unit).replace(changed)
+            scope.touched("credential", credential_id)
+            return CredentialView(changed, keys_visible=True)
+
+    async def delete(self, who: Principal, credential_id: str) -> None:
+        """Delete a credential that no active flow uses.
+
+        Raises:
+            NotFound: there is none, or the caller is no member of its workspace.
+            InUse: an active flow uses it.
+        """
+        async with self._access.leaf(who, "credential", credential_id, "credential.delete") as scope:
+            scope.require(EDIT)
+            await _find(scope, credential_id)
+            flows = await Usages(scope.unit).active_flows_with_credential(credential_id)
+            if flows:
+                raise in_use("the credential", len(flows), await nameable(scope, flows))
+            await Rows(scope.unit).remove(credential_id)
+            scope.touched("credential", credential_id)
+
+    async def update_keys(self, who: Principal, credential_id: str, given: Callable[[], Mapping[str, Any]]) -> None:
+        """Merge what a component hands back through `updateKeys` (contract 18.3).
+
+        Top-level keys are merged; inside an OAuth value a missing refresh token, `undefined_params` or
+        `instance_url` is kept from the stored one.
+        """
+        async with self._access.leaf(who, "credential", credential_id, "credential.update-keys") as scope:
+            scope.require(EDIT)
+            stored = await _find(scope, credential_id)
+            keys = dict(stored.keys)
+            for name, value in given().items():
+                keys[name] = _kept(value, keys.get(name))
+            await Rows(scope.unit).replace(replace(stored, keys=keys))
+            scope.touched("credential", credential_id)
+
+
+async def _find(scope: Scope, credential_id: str) -> Credential:
+    credential = await Rows(scope.unit).find(credential_id)
+    if credential is None:
+        raise NotFound
+    return credential
+
+
+def _kept(new: Any, old: Any) -> Any:
+    if not (isinstance(new, Mapping) and isinstance(old, Mapping) and "access_token" in new):
+        return new
+    return {name: old[name] for name in _TOKEN_MEMBERS if name in old} | dict(new)
+
+
+def _checked_keys(component: Component | None, keys: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Check values by view class and apply the refresh-token rule; a component that is gone leaves them as they are."""
+    if component is None or component.latest is None:
+        return dict(keys)
+    descriptor = parse.parse(component.latest.descriptor)
+    cleaned: dict[str, Any] = dict(clean_fields(descriptor, keys, KEYS_POINTER))
+    return _with_refresh_token(descriptor, cleaned, stored)
+
+
+def _with_refresh_token(descriptor: Descriptor, keys: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """An OAuth 2.0 key needs a refresh token: take over the stored one, else refuse (contract section 16, 24.12)."""
+    name = descriptor.oauth_field
+    if name is None or (descriptor.oauth2 is None and not descriptor.uses_http_auth):
+        return keys
+    path = (name, "oauth2", "keys") if descriptor.uses_http_auth else (name,)
+    tokens, kept = _inside(keys, path), _inside(stored, path)
+    if not tokens.get("access_token") or tokens.get("refresh_token"):
+        return keys
+    if not kept.get("refresh_token"):
+        pointer = "/".join([KEYS_POINTER, *path, "refresh_token"])
+        raise ValidationFailed(Problem("an OAuth 2.0 key needs a refresh token", pointer))
+    tokens["refresh_token"] = kept["refresh_token"]
+    return keys
+
+
+def _inside(keys: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    found: Any = keys
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, dict) else {}
