@@ -11,9 +11,11 @@ from keyrack.api import app as api_app
 from keyrack.api.callback import oauth2_callback
 from keyrack.api.consents import ConsentController
 from keyrack.api.credentials import CredentialController
+from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.throttle import Throttle
+from keyrack.api.v1 import step, update_keys
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
@@ -21,6 +23,7 @@ from keyrack.service.access import Access
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consents import Consents
 from keyrack.service.credentials import Credentials
+from keyrack.service.flows import Flows
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.oauth_clients import OAuthClients
@@ -30,6 +33,9 @@ from keyrack.store.store import Store
 from keyrack.store.vault import Vault
 
 HANDLERS = (
+    step,
+    update_keys,
+    FlowController,
     CredentialController,
     OAuthClientController,
     ConsentController,
@@ -46,6 +52,7 @@ class Services:
     oauth_clients: OAuthClients
     consents: Consents
     credentials: Credentials
+    flows: Flows
     provider: ProviderClient
 
     async def close(self) -> None:
@@ -81,6 +88,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
             clock=now,
         ),
         credentials=Credentials(access),
+        flows=Flows(access),
         provider=provider,
     )
 

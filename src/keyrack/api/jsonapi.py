@@ -127,9 +127,11 @@ class Page:
     """Which part of a list is asked for (contract section 4): `page[size]` and `page[number]`, 1-based."""
 
     MAX_SIZE = 1000
+    DEFAULT_SIZE = 50
 
     def __init__(self, size: int | None, number: int = 1) -> None:
-        self.size = size
+        self._given = size
+        self.size = size if size is not None or number == 1 else self.DEFAULT_SIZE
         self.number = number
 
     @classmethod
@@ -155,9 +157,11 @@ class Page:
             problems.append(Fault("page[number] must be a whole number from 1", parameter="page[number]"))
         if problems:
             raise ValidationFailed(*problems)
-        if sizes is None and number is not None:
-            sizes = 50
         return cls(sizes, numbers or 1)
+
+    def or_default(self, size: int) -> "Page":
+        """Return this page with a default size for lists that are always paged (contract section 4)."""
+        return self if self._given is not None else Page(size, self.number)
 
     @property
     def limit(self) -> int | None:

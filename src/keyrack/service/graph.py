@@ -1,0 +1,132 @@
+"""A flow's graph as submitted: its form, without asking what exists (contract section 17)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keyrack.errors import Problem, ValidationFailed
+
+GRAPH_POINTER = "/data/attributes/graph"
+_COMMAND = re.compile(r"([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+):([^@\s]+)(?:@(\S+))?")
+_TEXTS = ("name", "description", "component_id", "credentials_id", "secret_id")
+MAX_NODES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A step of a graph.
+
+    Attributes:
+        id: step id, unique in the graph.
+        pointer: where the node stands in the request.
+        team: team name of its command.
+        component: component name of its command.
+        function: action or trigger of its command.
+        version: revision of its command; None for the newest build.
+        raw: the node as submitted.
+    """
+
+    id: str
+    pointer: str
+    team: str
+    component: str
+    function: str
+    version: str | None
+    raw: Mapping[str, Any]
+
+
+def parse_graph(graph: object, pointer: str = GRAPH_POINTER, *, complete: bool = True) -> list[Node]:
+    """Check the form of a graph and return its nodes.
+
+    Args:
+        graph: the submitted value.
+        pointer: where it stands in the request.
+        complete: whether it must have nodes and valid commands; drafts need not.
+
+    Returns:
+        The nodes that have a valid command, in order.
+
+    Raises:
+        ValidationFailed: with one problem for everything that is wrong.
+    """
+    raw_nodes, raw_edges = _lists(graph, pointer)
+    problems: list[Problem] = []
+    if complete and not raw_nodes:
+        problems.append(Problem("needs at least one node", f"{pointer}/nodes"))
+    nodes: list[Node] = []
+    ids: set[str] = set()
+    for index, raw in enumerate(raw_nodes):
+        at = f"{pointer}/nodes/{index}"
+        node = _node(raw, at, ids, problems, complete=complete)
+        if node is not None:
+            nodes.append(node)
+    for index, edge in enumerate(raw_edges):
+        _check_edge(edge, f"{pointer}/edges/{index}", ids, problems)
+    if problems:
+        raise ValidationFailed(*problems[:100])
+    return nodes
+
+
+def _lists(graph: object, pointer: str) -> tuple[list[Any], list[Any]]:
+    if not isinstance(graph, Mapping):
+        raise ValidationFailed(Problem("must be an object", pointer))
+    found = {name: graph.get(name, []) for name in ("nodes", "edges")}
+    wrong = [
+        Problem("must be an array", f"{pointer}/{name}") for name, value in found.items() if not isinstance(value, list)
+    ]
+    if wrong:
+        raise ValidationFailed(*wrong)
+    if len(found["nodes"]) > MAX_NODES:
+        raise ValidationFailed(Problem(f"has more than {MAX_NODES} nodes", f"{pointer}/nodes"))
+    return found["nodes"], found["edges"]
+
+
+def with_edge_ids(graph: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the graph with the ids that edges are emitted with: `source:target`, `mapper:` in front of mapped ones."""
+    edges = [{**edge, "id": _edge_id(edge)} for edge in graph.get("edges", [])]
+    return {**graph, "nodes": graph.get("nodes", []), "edges": edges}
+
+
+def _edge_id(edge: Mapping[str, Any]) -> str:
+    mapped = isinstance(edge.get("config"), Mapping) and edge["config"].get("mapper")
+    return f"{'mapper:' if mapped else ''}{edge['source']}:{edge['target']}"
+
+
+def _node(raw: object, at: str, ids: set[str], problems: list[Problem], *, complete: bool) -> Node | None:
+    if not isinstance(raw, Mapping):
+        problems.append(Problem("must be an object", at))
+        return None
+    node_id = raw.get("id")
+    if not isinstance(node_id, str) or not node_id:
+        problems.append(Problem("is required and must be a text", f"{at}/id"))
+    elif node_id in ids:
+        problems.append(Problem("another step has this id", f"{at}/id"))
+    else:
+        ids.add(node_id)
+    problems.extend(
+        Problem("must be a text", f"{at}/{name}")
+        for name in _TEXTS
+        if raw.get(name) is not None and not isinstance(raw[name], str)
+    )
+    if raw.get("fields") is not None and not isinstance(raw["fields"], Mapping):
+        problems.append(Problem("must be an object", f"{at}/fields"))
+    if raw.get("credentials_id") and raw.get("secret_id"):
+        problems.append(Problem("a step has credentials or a secret, not both", f"{at}/secret_id"))
+    command = raw.get("command")
+    match = _COMMAND.fullmatch(command) if isinstance(command, str) else None
+    if match is None:
+        if complete or (command is not None and not isinstance(command, str)):
+            problems.append(Problem("must be team/component:function, optionally with @version", f"{at}/command"))
+        return None
+    team, component, function, version = match.groups()
+    return Node(str(node_id), at, team, component, function, None if version == "latest" else version, raw)
+
+
+def _check_edge(edge: object, at: str, ids: set[str], problems: list[Problem]) -> None:
+    if not isinstance(edge, Mapping):
+        problems.append(Problem("must be an object", at))
+        return
+    for end in ("source", "target"):
+        if not isinstance(edge.get(end), str) or edge[end] not in ids:
+            problems.append(Problem("there is no such step", f"{at}/{end}"))

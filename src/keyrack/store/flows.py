@@ -1,0 +1,214 @@
+"""Flows, their drafts and versions, and the index of what they use (contract section 17)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, or_, select
+
+from keyrack.ids import new_id, new_revision
+from keyrack.model import Flow, FlowStatus, FlowVersion, Json
+from keyrack.store.schema import flow_credentials, flow_references, flow_versions, flows
+from keyrack.store.unit import TenantTable
+
+_SORTABLE = {"created_at": flows.c.created_at, "updated_at": flows.c.updated_at, "name": flows.c.name}
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFilter:
+    """What a list of flows is narrowed to; None and empty texts narrow nothing."""
+
+    status: str | None = None
+    type: str | None = None
+    user_id: str | None = None
+    has_draft: bool | None = None
+    search: str | None = None
+    sort: str | None = None
+    """`created_at`, `updated_at` or `name`, with `-` in front for descending."""
+
+
+class Flows(TenantTable):
+    """The flows of the unit's tenant."""
+
+    table = flows
+
+    async def add(self, workspace_id: str, user_id: str, name: str, kind: str, graph: Json, attributes: Json) -> Flow:
+        """Create an inactive flow with its first version."""
+        now = self.unit.clock()
+        flow_id, version = new_id(), new_revision()
+        await self.insert(
+            {
+                "id": flow_id, "workspace_id": workspace_id, "user_id": user_id, "name": name,
+                "description": attributes.get("description", ""), "type": kind, "status": FlowStatus.inactive.value,
+                "current_status": FlowStatus.inactive.value, "graph": graph, "attributes": attributes, "draft": None,
+                "latest_version": version, "created_at": now, "updated_at": now, "last_start_time": None,
+                "last_stop_time": None,
+            }
+        )  # fmt: skip
+        await FlowVersions(self.unit).add(flow_id, version, graph, user_id)
+        made = await self.find(flow_id)
+        if made is None:
+            raise RuntimeError("a flow was not there right after it was added")
+        return made
+
+    async def find(self, flow_id: str) -> Flow | None:
+        """Return a flow of the tenant, or None."""
+        row = await self.first(self.select().where(flows.c.id == flow_id))
+        return None if row is None else _flow(row)
+
+    async def page(
+        self, workspace_id: str, wanted: FlowFilter, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Flow], int]:
+        """List a workspace's flows; return a page and the total."""
+        c = flows.c
+        conditions = [self.mine, c.workspace_id == workspace_id]
+        equal = {c.status: wanted.status, c.type: wanted.type, c.user_id: wanted.user_id}
+        conditions += [column == value for column, value in equal.items() if value]
+        if wanted.has_draft is not None:
+            conditions.append(c.draft.is_not(None) if wanted.has_draft else c.draft.is_(None))
+        if wanted.search:
+            text = wanted.search.lower()
+            conditions.append(
+                or_(
+                    func.lower(c.name).contains(text, autoescape=True),
+                    func.lower(c.description).contains(text, autoescape=True),
+                )
+            )
+        order = [c.id]
+        if wanted.sort:
+            column = _SORTABLE[wanted.sort.removeprefix("-")]
+            order.insert(0, column.desc() if wanted.sort.startswith("-") else column)  # type: ignore[arg-type]
+        query = select(flows).where(*conditions).order_by(*order).limit(limit).offset(offset)
+        total = await self.value(select(func.count()).select_from(flows).where(*conditions))
+        return [_flow(row) for row in await self.all(query)], int(total)
+
+    async def change(self, flow: Flow, user_id: str) -> Flow:
+        """Store a flow's changed values as a new version."""
+        version, now = new_revision(), self.unit.clock()
+        await self._set(
+            flow.id,
+            name=flow.name,
+            type=flow.type,
+            description=flow.attributes.get("description", ""),
+            graph=flow.graph,
+            attributes=flow.attributes,
+            latest_version=version,
+            updated_at=now,
+        )
+        await FlowVersions(self.unit).add(flow.id, version, flow.graph, user_id)
+        return await self._again(flow.id)
+
+    async def set_status(self, flow_id: str, status: FlowStatus) -> Flow:
+        """Start or stop a flow; without a runner the actual state follows at once (contract 0.19)."""
+        moment = "last_start_time" if status is FlowStatus.active else "last_stop_time"
+        await self._set(flow_id, status=status.value, current_status=status.value, **{moment: self.unit.clock()})
+        return await self._again(flow_id)
+
+    async def set_draft(self, flow_id: str, draft: Json | None) -> None:
+        """Store or drop a flow's draft."""
+        await self._set(flow_id, draft=draft)
+
+    async def remove(self, flow_id: str) -> bool:
+        """Delete a flow with draft, versions and references."""
+        return await self.run(self.delete().where(flows.c.id == flow_id)) == 1
+
+    async def _set(self, flow_id: str, **values: Any) -> None:
+        await self.run(self.update().where(flows.c.id == flow_id).values(**values))
+
+    async def _again(self, flow_id: str) -> Flow:
+        found = await self.find(flow_id)
+        if found is None:
+            raise RuntimeError("a flow vanished inside its transaction")
+        return found
+
+
+class FlowVersions(TenantTable):
+    """Stored versions of flows."""
+
+    table = flow_versions
+
+    async def add(self, flow_id: str, version: str, graph: Json, user_id: str) -> None:
+        """Store a version; numbers count up per flow."""
+        v = flow_versions.c
+        last = await self.value(self.select(func.max(v.number)).where(v.flow_id == flow_id))
+        await self.insert(
+            {
+                "flow_id": flow_id, "hash": version, "number": (last or 0) + 1, "graph": graph, "user_id": user_id,
+                "created_at": self.unit.clock(),
+            }
+        )  # fmt: skip
+
+    async def page(self, flow_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[FlowVersion], int]:
+        """List a flow's versions, oldest first; return a page and the total."""
+        v = flow_versions.c
+        query = self.select().where(v.flow_id == flow_id).order_by(v.number).limit(limit).offset(offset)
+        total = await self.value(select(func.count()).select_from(flow_versions).where(self.mine, v.flow_id == flow_id))
+        return [_version(row) for row in await self.all(query)], int(total)
+
+    async def find(self, flow_id: str, version: str) -> FlowVersion | None:
+        """Return one version of a flow, or None."""
+        v = flow_versions.c
+        row = await self.first(self.select().where(v.flow_id == flow_id, v.hash == version))
+        return None if row is None else _version(row)
+
+
+class FlowReferences(TenantTable):
+    """The index of components that flows name: what blocks deletions (contract 0.1, section 22)."""
+
+    table = flow_references
+
+    async def replace(self, flow_id: str, place: str, used: Iterable[tuple[str, str]]) -> None:
+        """Set what a flow's `graph` or `draft` names: (component id, revision) pairs."""
+        r = flow_references.c
+        await self.run(self.delete().where(r.flow_id == flow_id, r.place == place))
+        await self._add(flow_id, place, used)
+
+    async def keep(self, flow_id: str, used: Iterable[tuple[str, str]]) -> None:
+        """Add what a new stored version names; what old versions name stays."""
+        r = flow_references.c
+        known = await self.all(
+            self.select(r.component_id, r.revision).where(r.flow_id == flow_id, r.place == "versions")
+        )
+        there = {(row.component_id, row.revision) for row in known}
+        await self._add(flow_id, "versions", [pair for pair in used if pair not in there])
+
+    async def _add(self, flow_id: str, place: str, used: Iterable[tuple[str, str]]) -> None:
+        for component_id, revision in dict.fromkeys(used):
+            await self.insert({"flow_id": flow_id, "place": place, "component_id": component_id, "revision": revision})
+
+
+class FlowCredentials(TenantTable):
+    """The index of credentials that flows' current graphs name."""
+
+    table = flow_credentials
+
+    async def replace(self, flow_id: str, credential_ids: Iterable[str]) -> None:
+        """Set which credentials a flow's current graph names."""
+        await self.run(self.delete().where(flow_credentials.c.flow_id == flow_id))
+        for credential_id in dict.fromkeys(credential_ids):
+            await self.insert({"flow_id": flow_id, "credential_id": credential_id})
+
+
+def _flow(row: "Row[Any]") -> Flow:
+    return Flow(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        workspace_id=row.workspace_id,
+        user_id=row.user_id,
+        name=row.name,
+        type=row.type,
+        status=FlowStatus(row.status),
+        current_status=FlowStatus(row.current_status),
+        graph=row.graph,
+        attributes=row.attributes,
+        draft=row.draft,
+        latest_version=row.latest_version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        last_start_time=row.last_start_time,
+        last_stop_time=row.last_stop_time,
+    )
+
+
+def _version(row: "Row[Any]") -> FlowVersion:
+    return FlowVersion(row.hash, row.flow_id, row.graph, row.user_id, row.created_at)
