@@ -9,6 +9,7 @@ from typing import cast
 from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.callback import oauth2_callback
+from keyrack.api.components import ComponentController, WorkspaceComponentController
 from keyrack.api.consents import ConsentController
 from keyrack.api.credentials import CredentialController
 from keyrack.api.flows import FlowController
@@ -20,6 +21,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
+from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consents import Consents
 from keyrack.service.credentials import Credentials
@@ -27,12 +29,15 @@ from keyrack.service.flows import Flows
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.oauth_clients import OAuthClients
+from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.settings import Settings
 from keyrack.store import engine
 from keyrack.store.store import Store
 from keyrack.store.vault import Vault
 
 HANDLERS = (
+    ComponentController,
+    WorkspaceComponentController,
     step,
     update_keys,
     FlowController,
@@ -53,6 +58,8 @@ class Services:
     consents: Consents
     credentials: Credentials
     flows: Flows
+    components: ComponentUseCases
+    runtime: RuntimeEnvironments
     provider: ProviderClient
 
     async def close(self) -> None:
@@ -89,6 +96,8 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         ),
         credentials=Credentials(access),
         flows=Flows(access),
+        components=ComponentUseCases(store, access),
+        runtime=RuntimeEnvironments(access),
         provider=provider,
     )
 

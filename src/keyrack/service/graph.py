@@ -127,6 +127,8 @@ def _check_edge(edge: object, at: str, ids: set[str], problems: list[Problem]) -
     if not isinstance(edge, Mapping):
         problems.append(Problem("must be an object", at))
         return
-    for end in ("source", "target"):
-        if not isinstance(edge.get(end), str) or edge[end] not in ids:
-            problems.append(Problem("there is no such step", f"{at}/{end}"))
+    problems.extend(
+        Problem("there is no such step", f"{at}/{end}")
+        for end in ("source", "target")
+        if not isinstance(edge.get(end), str) or edge[end] not in ids
+    )
