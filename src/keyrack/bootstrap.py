@@ -8,34 +8,50 @@ from typing import cast
 
 from keyrack import clock
 from keyrack.api import app as api_app
+from keyrack.api.audit import audit_events
 from keyrack.api.callback import oauth2_callback
 from keyrack.api.components import ComponentController, WorkspaceComponentController
 from keyrack.api.consents import ConsentController
+from keyrack.api.contracts import ContractController, WorkspaceController
 from keyrack.api.credentials import CredentialController
 from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
 from keyrack.api.oauth_clients import OAuthClientController
+from keyrack.api.people import TeamController, UserController
+from keyrack.api.tenants import TenantController, permissions
 from keyrack.api.throttle import Throttle
 from keyrack.api.v1 import step, update_keys
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
+from keyrack.service.audit_log import AuditTrail
 from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consents import Consents
+from keyrack.service.contracts import Estates
 from keyrack.service.credentials import Credentials
 from keyrack.service.flows import Flows
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
+from keyrack.service.members import Members
 from keyrack.service.oauth_clients import OAuthClients
+from keyrack.service.people import People
 from keyrack.service.runtime import RuntimeEnvironments
+from keyrack.service.tenants import Tenants
 from keyrack.settings import Settings
 from keyrack.store import engine
 from keyrack.store.store import Store
 from keyrack.store.vault import Vault
 
 HANDLERS = (
+    audit_events,
+    UserController,
+    TeamController,
+    ContractController,
+    WorkspaceController,
+    TenantController,
+    permissions,
     ComponentController,
     WorkspaceComponentController,
     step,
@@ -60,6 +76,11 @@ class Services:
     flows: Flows
     components: ComponentUseCases
     runtime: RuntimeEnvironments
+    tenants: Tenants
+    estates: Estates
+    members: Members
+    people: People
+    audit_trail: AuditTrail
     provider: ProviderClient
 
     async def close(self) -> None:
@@ -98,6 +119,11 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         flows=Flows(access),
         components=ComponentUseCases(store, access),
         runtime=RuntimeEnvironments(access),
+        tenants=Tenants(access),
+        estates=Estates(access),
+        members=Members(access),
+        people=People(access),
+        audit_trail=AuditTrail(access),
         provider=provider,
     )
 

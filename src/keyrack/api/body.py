@@ -45,6 +45,14 @@ class Unchecked(Generic[T]):
             raise TypeConflict(pointer=_TYPE_POINTER)
         raise ValidationFailed(*problems)
 
+    def checked_as(self, stricter: type[R]) -> R:
+        """Check the body against another, stricter type: for bodies that keep members no type names.
+
+        Raises:
+            TypeConflict, ValidationFailed: as `check`.
+        """
+        return Unchecked[R](self.raw, stricter).check()
+
     def then(self, make: Callable[[T], R]) -> Callable[[], R]:
         """Return what checks the body and makes a command of it, to be called once the caller is authorised."""
         return lambda: make(self.check())

@@ -1,0 +1,143 @@
+"""Users and their API keys (contract section 11, 0.2)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from argon2 import PasswordHasher
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
+from keyrack.model import ApiKey, Principal, PrincipalKind, User
+from keyrack.service.access import Access
+from keyrack.service.identity import key_hash, new_api_key
+from keyrack.store.accounts import ApiKeys
+from keyrack.store.standing import Standing
+from keyrack.store.users import Users
+
+_LEAST_PASSWORD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What a caller sends to create a user."""
+
+    email: str
+    first_name: str
+    last_name: str
+    company: str | None
+    password: Secret = field(repr=False)
+
+
+class People:
+    """Use cases of contract section 11."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._hasher = PasswordHasher()
+
+    async def me(self, who: Principal) -> User:
+        """Return the calling user.
+
+        Raises:
+            Forbidden: the caller is no person.
+        """
+        _require_person(who)
+        return await self.get(who, who.id)
+
+    async def get(self, who: Principal, user_id: str) -> User:
+        """Return a user: oneself, with `tenants.user.get`, or somebody in a shared contract.
+
+        Raises:
+            NotFound: there is none the caller can see.
+        """
+        place = await self._access.locate("user", user_id)
+        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
+            raise NotFound
+        async with self._access.at(who, place) as scope:
+            seen = user_id == who.id or scope.allows("tenants.user.get")
+            if not seen:
+                standing = Standing(scope.unit)
+                seen = bool(await standing.contracts_of(who.id) & await standing.contracts_of(user_id))
+            user = await Users(scope.unit).find(user_id) if seen else None
+            if user is None:
+                raise NotFound("there is no such user")
+            return user
+
+    async def list(
+        self, who: Principal, email: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[User], int]:
+        """List the users of the caller's tenant."""
+        async with self._access.tenant(who, _tenant_of(who)) as scope:
+            scope.require("tenants.user.list_all")
+            return await Users(scope.unit).page(email=email, limit=limit, offset=offset)
+
+    async def create(self, who: Principal, new: Callable[[], NewUser]) -> User:
+        """Create a user in the caller's tenant; an API key comes with the command line or the user's own request.
+
+        Raises:
+            AlreadyExists: somebody in the installation has the email.
+            ValidationFailed: the password is too weak.
+        """
+        async with self._access.tenant(who, _tenant_of(who), "user.create") as scope:
+            scope.require("tenants.user.create")
+            wanted = new()
+            _require_strong(wanted.password)
+            hashed = self._hasher.hash(wanted.password.reveal())
+            user = await Users(scope.unit).add(
+                wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
+            )
+            scope.touched("user", user.id)
+            return user
+
+    async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
+        """List the caller's API keys, without the keys themselves."""
+        _require_person(who)
+        async with self._access.tenant(who, _tenant_of(who)) as scope:
+            return await ApiKeys(scope.unit).list(PrincipalKind.user, who.id)
+
+    async def create_api_key(
+        self, who: Principal, name: Callable[[], tuple[str, datetime | None]]
+    ) -> tuple[ApiKey, Secret]:
+        """Create an API key for the caller; the key is returned this once."""
+        _require_person(who)
+        async with self._access.tenant(who, _tenant_of(who), "api-key.create") as scope:
+            title, expires_at = name()
+            if expires_at is not None and expires_at <= scope.unit.clock():
+                raise ValidationFailed(Problem("is in the past", "/data/attributes/expires_at"))
+            key = new_api_key()
+            stored = await ApiKeys(scope.unit).add(PrincipalKind.user, who.id, title, key_hash(key), expires_at)
+            scope.touched("api-key", stored.id)
+            return stored, key
+
+    async def revoke_api_key(self, who: Principal, key_id: str) -> None:
+        """Revoke one of the caller's API keys, at once.
+
+        Raises:
+            NotFound: the caller has no such key.
+        """
+        _require_person(who)
+        async with self._access.tenant(who, _tenant_of(who), "api-key.revoke") as scope:
+            if not await ApiKeys(scope.unit).remove(PrincipalKind.user, who.id, key_id):
+                raise NotFound("you have no such API key")
+            scope.touched("api-key", key_id)
+
+
+def _require_person(who: Principal) -> None:
+    if who.kind is not PrincipalKind.user:
+        raise Forbidden("only a user has a profile")
+
+
+def _tenant_of(who: Principal) -> str:
+    if who.tenant_id is None:
+        raise Forbidden("a service account has no tenant of its own")
+    return who.tenant_id
+
+
+def _require_strong(password: Secret) -> None:
+    text = password.reveal()
+    special = any(not character.isalnum() for character in text)
+    strong = len(text) >= _LEAST_PASSWORD and any(map(str.isalpha, text)) and any(map(str.isdigit, text)) and special
+    if not strong:
+        detail = f"needs at least {_LEAST_PASSWORD} characters with letters, digits and special characters"
+        raise ValidationFailed(Problem(detail, "/data/attributes/password"))
