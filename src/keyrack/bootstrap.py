@@ -16,6 +16,7 @@ from keyrack.api.contracts import ContractController, WorkspaceController
 from keyrack.api.credentials import CredentialController
 from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
+from keyrack.api.health import healthz, openapi_json, readyz
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.people import TeamController, UserController
 from keyrack.api.tenants import TenantController, permissions
@@ -45,6 +46,9 @@ from keyrack.store.store import Store
 from keyrack.store.vault import Vault
 
 HANDLERS = (
+    healthz,
+    readyz,
+    openapi_json,
     audit_events,
     UserController,
     TeamController,
@@ -137,7 +141,7 @@ def serve_with(store: Store, made: Services, settings: Settings) -> App:
         await made.close()
         await store.close()
 
-    names = {member.name: getattr(made, member.name) for member in fields(made)}
+    names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
     app = api_app.create(api_app.Rooms(HANDLERS, names), running())
     return Front(cast("App", app), made.identities, Throttle(settings.rate_limit), settings.trusted_proxies)
 

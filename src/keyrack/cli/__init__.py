@@ -1,0 +1,37 @@
+"""The command line. `main` is the entry point of the command `keyrack`."""
+
+import sys
+
+import typer
+
+from keyrack import __version__
+from keyrack.cli import accounts, database, demo, serving
+from keyrack.errors import KeyrackError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(database.db, name="db", help="The database schema.")
+app.add_typer(accounts.users, name="users", help="Users.")
+app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and service accounts.")
+app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
+app.add_typer(accounts.audit, name="audit", help="The audit log.")
+app.command()(database.bootstrap)
+app.command()(serving.serve)
+app.command()(serving.simulator)
+app.command()(serving.settings)
+app.command()(demo.demo)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+def main() -> None:
+    """Run the command line; an expected error is one line on standard error and exit 1."""
+    try:
+        app(prog_name="keyrack")
+    except KeyrackError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"keyrack: {problem.detail}\n")
+        sys.exit(1)

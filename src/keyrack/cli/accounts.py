@@ -1,0 +1,123 @@
+"""`keyrack users`, `api-keys`, `service-accounts` and `audit`."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from keyrack.cli.common import Json, show, show_list, with_store
+from keyrack.clock import iso, now
+from keyrack.service.accounts import Accounts
+
+users = typer.Typer(no_args_is_help=True)
+api_keys = typer.Typer(no_args_is_help=True)
+service_accounts = typer.Typer(no_args_is_help=True)
+audit = typer.Typer(no_args_is_help=True)
+
+Tenant = Annotated[str, typer.Option("--tenant", help="Id of the tenant.")]
+Name = Annotated[str, typer.Option("--user", help="Email of a user, or name of a service account.")]
+
+
+@users.command("create")
+def create_user(
+    email: Annotated[str, typer.Option("--email", help="Unique in the installation.")],
+    tenant: Tenant,
+    *,
+    tenant_admin: Annotated[bool, typer.Option("--tenant-admin", help="Give the role tenant-admin.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Create a user with an API key, which is shown this once."""
+    user, key = with_store(lambda store: Accounts(store).create_user(email, tenant, tenant_admin=tenant_admin))
+    show({"user_id": user.id, "email": user.email, "api_key": key.reveal()}, as_json=as_json)
+
+
+@users.command("list")
+def list_users(tenant: Tenant, *, as_json: Json = False) -> None:
+    """List a tenant's users."""
+    found = with_store(lambda store: Accounts(store).users(tenant))
+    rows = [{"user_id": user.id, "email": user.email, "registered": iso(user.registered)} for user in found]
+    show_list(rows, as_json=as_json)
+
+
+@api_keys.command("create")
+def create_key(
+    user: Name,
+    name: Annotated[str, typer.Option("--name", help="To tell keys apart.")] = "command line",
+    days: Annotated[int | None, typer.Option("--expires-in-days", min=1, help="Days until it ends.")] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Create an API key, which is shown this once."""
+    ends: datetime | None = None if days is None else now() + timedelta(days=days)
+    stored, key = with_store(lambda store: Accounts(store).create_key(user, name, ends))
+    shown = None if stored.expires_at is None else iso(stored.expires_at)
+    result = {"id": stored.id, "user": user, "name": stored.name, "expires_at": shown, "api_key": key.reveal()}
+    show(result, as_json=as_json)
+
+
+@api_keys.command("list")
+def list_keys(user: Name, *, as_json: Json = False) -> None:
+    """List API keys, without the keys themselves."""
+    found = with_store(lambda store: Accounts(store).keys(user))
+    rows = [
+        {
+            "id": key.id,
+            "name": key.name,
+            "created_at": iso(key.created_at),
+            "expires_at": None if key.expires_at is None else iso(key.expires_at),
+        }
+        for key in found
+    ]
+    show_list(rows, as_json=as_json)
+
+
+@api_keys.command("revoke")
+def revoke_key(
+    user: Name, key_id: Annotated[str, typer.Option("--id", help="Id of the key.")], *, as_json: Json = False
+) -> None:
+    """Revoke an API key, at once."""
+    with_store(lambda store: Accounts(store).revoke_key(user, key_id))
+    show({"id": key_id, "revoked": True}, as_json=as_json)
+
+
+@service_accounts.command("create")
+def create_service_account(
+    name: Annotated[str, typer.Option("--name", help="User name; not an email.")],
+    permission: Annotated[list[str], typer.Option("--permission", help="May be given several times.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Create a service account with an API key, which is shown this once."""
+    account, key = with_store(lambda store: Accounts(store).create_service_account(name, permission))
+    result = {
+        "id": account.id,
+        "username": account.username,
+        "permissions": sorted(account.permissions),
+        "api_key": key.reveal(),
+    }
+    show(result, as_json=as_json)
+
+
+@audit.command("list")
+def list_events(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Id of the tenant; unset: the installation.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 1000,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List audit events, oldest first."""
+    found = with_store(lambda store: Accounts(store).events(tenant, limit))
+    rows = [
+        {
+            "at": iso(event.at),
+            "actor": event.actor,
+            "action": event.action,
+            "target_type": event.target_type,
+            "target_id": event.target_id,
+            "outcome": event.outcome,
+            "address": event.address,
+            "request_id": event.request_id,
+        }
+        for event in found
+    ]
+    show_list(rows, as_json=as_json)

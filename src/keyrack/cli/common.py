@@ -1,0 +1,59 @@
+"""What all commands share: opening the store, and printing results as JSON or for people."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from keyrack import bootstrap, logs
+from keyrack.settings import load
+from keyrack.store.store import Store
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def with_store(use: Callable[[Store], Awaitable[T]]) -> T:
+    """Open the store of the settings, use it, and close it.
+
+    Raises:
+        KeyrackError: whatever the settings or the use raise.
+    """
+    settings = load()
+    logs.configure(settings)
+
+    async def run() -> T:
+        store = bootstrap.open_store(settings)
+        try:
+            return await use(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def show(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print one result: a JSON object, or a name and value a line."""
+    if as_json:
+        typer.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        typer.echo(f"{name}: {value}")
+
+
+def show_list(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print several results: a JSON array, or a table."""
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table(box=None)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)

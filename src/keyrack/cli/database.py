@@ -1,0 +1,71 @@
+"""`keyrack bootstrap` and `keyrack db`."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from keyrack import bootstrap as wiring
+from keyrack import logs
+from keyrack.cli.common import Json, show
+from keyrack.clock import now
+from keyrack.crypto.kek import local
+from keyrack.errors import ConfigurationError
+from keyrack.service.installation import FirstAccounts, Installations
+from keyrack.settings import Settings, load
+from keyrack.store import engine, migrations
+
+db = typer.Typer(no_args_is_help=True)
+
+
+def bootstrap(
+    email: Annotated[str, typer.Option("--email", help="Of the first tenant's admin.")],
+    tenant_name: Annotated[str, typer.Option("--tenant-name", help="Of the first tenant.")] = "Main",
+    app_domain: Annotated[str, typer.Option("--app-domain", help="Host of the callback address.")] = "localhost",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Set an empty database up: the first tenant, its admin, and a service account. Keys are shown this once."""
+    settings = load()
+    logs.configure(settings)
+    first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain))
+    result = {
+        "tenant_id": first.tenant_id,
+        "contract_id": first.contract_id,
+        "workspace_id": first.workspace_id,
+        "team_id": first.team_id,
+        "admin": {"email": first.email, "api_key": first.user_key.reveal(), "user_id": first.user_id},
+        "service_account": {"username": first.service_account, "api_key": first.service_key.reveal()},
+    }
+    show(result, as_json=as_json)
+
+
+@db.command("upgrade")
+def upgrade(*, as_json: Json = False) -> None:
+    """Bring the database schema up to date."""
+    settings = load()
+    logs.configure(settings)
+    before, after = asyncio.run(_upgrade(settings))
+    show({"before": before, "after": after}, as_json=as_json)
+
+
+async def _bootstrap(settings: Settings, email: str, tenant_name: str, app_domain: str) -> FirstAccounts:
+    if "@" not in email or ":" in email:
+        raise ConfigurationError("--email is not an email")
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    await _upgrade(settings)
+    if settings.key is None and settings.key_file is None:
+        local.generate(settings.effective_key_file)
+    store = wiring.open_store(settings)
+    try:
+        return await Installations(store, now).bootstrap(email, tenant_name, app_domain)
+    finally:
+        await store.close()
+
+
+async def _upgrade(settings: Settings) -> tuple[str | None, str]:
+    database = engine.create(settings)
+    try:
+        return await migrations.upgrade(database)
+    finally:
+        await database.dispose()

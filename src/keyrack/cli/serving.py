@@ -1,0 +1,108 @@
+"""`keyrack serve`, `keyrack simulator` and `keyrack settings`."""
+
+import asyncio
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from keyrack import bootstrap, logs
+from keyrack.api.front import App
+from keyrack.cli.common import Json, show, show_list
+from keyrack.clock import now
+from keyrack.crypto.secret import MASK, Secret
+from keyrack.service.installation import Installations
+from keyrack.settings import PREFIX, Settings, load
+from keyrack.simulator import server
+from keyrack.simulator.config import SimulatorConfig, automatic, load_config
+from keyrack.store import engine, migrations
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+) -> None:
+    """Serve the API. Refuses an outdated schema or a wrong key before it listens; SIGTERM drains."""
+    settings = load()
+    logs.configure(settings)
+    if settings.strangers:
+        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}", err=True)
+    asyncio.run(_check(settings))
+    uvicorn.run(
+        "keyrack.cli.serving:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=settings.drain_timeout,
+    )
+
+
+def application() -> App:
+    """Build the application in a server process."""
+    settings = load()
+    logs.configure(settings)
+    return bootstrap.application(settings)
+
+
+def simulator(
+    host: Annotated[str, typer.Option("--host", help="A loopback address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0: a free one.")] = 9000,
+    config: Annotated[Path | None, typer.Option("--config", help="TOML or JSON file with clients.")] = None,
+    *,
+    auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Approve without showing a page.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the bundled authorization server, whose behaviour can be chosen. For trying out and tests only."""
+    chosen = SimulatorConfig() if config is None else load_config(config)
+    if auto_approve:
+        chosen = automatic(chosen)
+
+    def ready(base_url: str) -> None:
+        show({"base_url": base_url, "pid": os.getpid()}, as_json=as_json)
+
+    server.serve(host, port, chosen, ready)
+
+
+def settings(*, as_json: Json = False) -> None:
+    """Print all settings with where they come from; secrets are masked."""
+    found = load()
+    rows = [
+        {
+            "name": PREFIX + spec.name.upper(),
+            "value": _shown(getattr(found, spec.name)),
+            "origin": found.origins[spec.name],
+        }
+        for spec in fields(found)
+        if spec.name in found.origins
+    ]
+    show_list(rows, as_json=as_json)
+    if found.strangers:
+        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(found.strangers)}", err=True)
+
+
+def _shown(value: Any) -> str | int | float | bool | None:
+    if isinstance(value, Secret):
+        return MASK
+    return str(value) if isinstance(value, Path) else value
+
+
+async def _check(settings: Settings) -> None:
+    database = engine.create(settings)
+    try:
+        await migrations.check(database)
+    finally:
+        await database.dispose()
+    store = bootstrap.open_store(settings)
+    try:
+        await Installations(store, now).verify_key()
+    finally:
+        await store.close()
