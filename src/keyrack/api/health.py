@@ -1,9 +1,9 @@
 """`/healthz`, `/readyz`, `/openapi.json` and `/docs`: outside the contract, without authentication."""
 
-import json
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
@@ -32,4 +32,4 @@ async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 @lru_cache(maxsize=1)
 def _encoded(schema: Any) -> bytes:
-    return json.dumps(schema.to_schema()).encode()
+    return msgspec.json.encode(schema.to_schema())

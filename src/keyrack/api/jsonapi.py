@@ -42,12 +42,12 @@ class Relationship(msgspec.Struct, frozen=True):
 
 
 class PageMeta(msgspec.Struct, frozen=True):
-    """Paging members of `meta`, with the values in effect."""
+    """The `meta` of a list: empty, or the paging members with the values in effect."""
 
-    page: int
-    per_page: int
-    total: int
-    total_pages: int
+    page: int | UnsetType = UNSET
+    per_page: int | UnsetType = UNSET
+    total: int | UnsetType = UNSET
+    total_pages: int | UnsetType = UNSET
 
 
 class Empty(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Many(msgspec.Struct, Generic[T], frozen=True):
     """A document with a list of resources."""
 
     data: list[T]
-    meta: PageMeta | Empty = Empty()
+    meta: PageMeta = PageMeta()
     included: list[Any] | UnsetType = UNSET
     links: SelfLink | UnsetType = UNSET
 
@@ -173,10 +173,10 @@ class Page:
         """How many rows to pass over."""
         return 0 if self.size is None else self.size * (self.number - 1)
 
-    def meta(self, total: int) -> PageMeta | Empty:
+    def meta(self, total: int) -> PageMeta:
         """Build the `meta` member; empty when the list is not paged."""
         if self.size is None:
-            return Empty()
+            return PageMeta()
         return PageMeta(self.number, self.size, total, -(-total // self.size))
 
     def cut(self, everything: Sequence[T]) -> Sequence[T]:

@@ -115,7 +115,8 @@ class Directory:
         query = select(r.tenant_id, func.count(r.flow_id.distinct())).where(r.component_id == component_id)
         if revision is not None:
             query = query.where(r.revision == revision)
-        return dict((await self._connection.execute(query.group_by(r.tenant_id))).tuples().all())
+        rows = (await self._connection.execute(query.group_by(r.tenant_id))).all()
+        return {tenant_id: int(flows) for tenant_id, flows in rows}
 
     async def is_empty(self) -> bool:
         """Tell whether the installation has not been set up yet."""

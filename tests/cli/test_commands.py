@@ -1,0 +1,134 @@
+"""The command line as scripts use it: fixed interfaces of the installation (real processes, real HTTP)."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
+    return clean | {"KEYRACK_HOME": str(home), **more}
+
+
+def keyrack(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "keyrack", *words]
+    return subprocess.run(
+        command, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def bootstrapped(home: Path) -> dict[str, Any]:
+    done = keyrack(home, "bootstrap", "--email", "root@example.com", "--json")
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def test_bootstrap_prints_one_object_and_works_once(tmp_path: Path) -> None:
+    first = bootstrapped(tmp_path)
+    assert set(first) == {"tenant_id", "contract_id", "workspace_id", "team_id", "admin", "service_account"}
+    assert set(first["admin"]) == {"email", "api_key", "user_id"}
+    assert set(first["service_account"]) == {"username", "api_key"}
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    before = (tmp_path / "key").read_bytes()
+    again = keyrack(tmp_path, "bootstrap", "--email", "other@example.com", "--json")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert (tmp_path / "key").read_bytes() == before
+
+
+def test_two_bootstraps_at_once_make_one_installation(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "keyrack", "bootstrap", "--email", "root@example.com", "--json"]
+    both = [
+        subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    ended = [(process.communicate(timeout=60), process.returncode) for process in both]
+    assert sorted(code for _, code in ended) == [0, 1], ended
+    users = keyrack(tmp_path, "audit", "list", "--json")
+    assert users.returncode == 0, users.stderr
+
+
+def test_users_keys_and_service_accounts(tmp_path: Path) -> None:
+    first = bootstrapped(tmp_path)
+    tenant = ["--tenant", first["tenant_id"]]
+    made = keyrack(tmp_path, "users", "create", "--email", "ida@example.com", *tenant, "--tenant-admin", "--json")
+    user = json.loads(made.stdout)
+    assert set(user) == {"user_id", "email", "api_key"}
+    listed = json.loads(keyrack(tmp_path, "users", "list", *tenant, "--json").stdout)
+    assert {entry["email"] for entry in listed} == {"root@example.com", "ida@example.com"}
+    taken = keyrack(tmp_path, "users", "create", "--email", "IDA@example.com", *tenant, "--json")
+    assert taken.returncode == 1
+    assert "there is a user with this email" in taken.stderr
+    key = json.loads(keyrack(tmp_path, "api-keys", "create", "--user", "ida@example.com", "--json").stdout)
+    revoked = keyrack(tmp_path, "api-keys", "revoke", "--user", "ida@example.com", "--id", key["id"], "--json")
+    assert revoked.returncode == 0, revoked.stderr
+    unknown = keyrack(tmp_path, "service-accounts", "create", "--name", "x", "--permission", "no.such", "--json")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    events = json.loads(keyrack(tmp_path, "audit", "list", *tenant, "--json").stdout)
+    assert {"user.create", "api-key.create", "api-key.revoke"} <= {event["action"] for event in events}
+
+
+def test_settings_mask_secrets(tmp_path: Path) -> None:
+    url = "postgresql://someone:hunter2@localhost/db"
+    shown = keyrack(tmp_path, "settings", "--json", KEYRACK_DATABASE_URL=url)
+    assert "hunter2" not in shown.stdout + shown.stderr
+    origins = {row["name"]: row["origin"] for row in json.loads(shown.stdout)}
+    assert origins["KEYRACK_DATABASE_URL"] == "environment"
+    assert origins["KEYRACK_LOG_LEVEL"] == "default"
+
+
+def test_serve_refuses_an_empty_database_and_a_wrong_key(tmp_path: Path) -> None:
+    empty = keyrack(tmp_path / "empty", "serve", "--port", "0")
+    assert empty.returncode == 1
+    bootstrapped(tmp_path / "set-up")
+    other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    wrong = keyrack(tmp_path / "set-up", "serve", "--port", "0", KEYRACK_KEY=other)
+    assert wrong.returncode == 1
+    assert "key-encryption key" in wrong.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_serve_answers_and_drains(tmp_path: Path, workers: int) -> None:
+    first = bootstrapped(tmp_path)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "keyrack", "serve", "--port", str(port), "--workers", str(workers)]
+    server = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    try:
+        base, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+        while True:
+            try:
+                if httpx2.get(f"{base}/healthz").status_code == 200:
+                    break
+            except httpx2.TransportError:
+                assert time.monotonic() < deadline, "not ready in 30 seconds"
+                time.sleep(0.05)
+        assert httpx2.get(f"{base}/readyz").status_code == 200
+        admin = (first["admin"]["email"], first["admin"]["api_key"])
+        assert httpx2.get(f"{base}/v2/users/me", auth=admin).status_code == 200
+        assert httpx2.get(f"{base}/v2/users/me", auth=(admin[0], "wrong")).status_code == 401
+        description = httpx2.get(f"{base}/openapi.json").json()
+        assert description["openapi"].startswith("3.1")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        _, log = server.communicate(timeout=30)
+    assert server.returncode == 0, log
+    assert admin[1] not in log
+
+
+def test_the_demo_holds(tmp_path: Path) -> None:
+    done = keyrack(tmp_path, "demo", "--once")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    assert "Every step held" in done.stdout
+    assert "acme-app-own-secret" not in done.stdout
+    assert "globex-app-own-secret" not in done.stdout
