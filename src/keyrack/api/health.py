@@ -1,6 +1,5 @@
-"""`/healthz`, `/readyz`, `/openapi.json` and `/docs`: outside the contract, without authentication."""
+"""`/healthz`, `/readyz` and `/openapi.json`: outside the contract, without authentication."""
 
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,10 +25,8 @@ async def readyz(store: NamedDependency[Store]) -> dict[str, str]:
 
 @get("/openapi.json", include_in_schema=False)
 async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Return the description of the API (OpenAPI 3.1)."""
-    return Response(_encoded(request.app.openapi_schema), media_type=MediaType.JSON)
-
-
-@lru_cache(maxsize=1)
-def _encoded(schema: Any) -> bytes:
-    return msgspec.json.encode(schema.to_schema())
+    """Return the description of the API (OpenAPI 3.1); it is made once."""
+    state = request.app.state
+    if "openapi_json" not in state:
+        state["openapi_json"] = msgspec.json.encode(request.app.openapi_schema.to_schema())
+    return Response(state["openapi_json"], media_type=MediaType.JSON)

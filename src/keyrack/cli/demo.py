@@ -132,7 +132,7 @@ async def _play(scene: _Scene, console: Console, *, person: bool) -> int:
 
 def _stay(scene: _Scene, console: Console) -> None:
     admin, account = scene.first["admin"], scene.first["service_account"]
-    console.print(f"\n[bold]Keyrack stays up[/] at {scene.base} (API description at {scene.base}/docs)")
+    console.print(f"\n[bold]Keyrack stays up[/] at {scene.base} (API description at {scene.base}/openapi.json)")
     console.print(f"  the simulator at {scene.provider}, user alice / wonderland")
     console.print(f"  Acme's admin:    {admin['email']}:{admin['api_key']}")
     console.print(f"  service account: {account['username']}:{account['api_key']}")
