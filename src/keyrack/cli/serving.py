@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,6 +33,8 @@ def serve(
     if settings.strangers:
         typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}", err=True)
     asyncio.run(_check(settings))
+    # The server drains on SIGTERM and then raises it again for whoever was there before; a drained stop is a success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
         "keyrack.cli.serving:application",
         factory=True,
