@@ -7,4 +7,5 @@ pytest_plugins = [
     "support.django_oauth",
     "support.browser",
     "support.app",
+    "support.served",
 ]

@@ -14,6 +14,7 @@ from keyrack.api.components import ComponentController, WorkspaceComponentContro
 from keyrack.api.consents import ConsentController
 from keyrack.api.contracts import ContractController, WorkspaceController
 from keyrack.api.credentials import CredentialController
+from keyrack.api.docs import docs_file, docs_page
 from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
 from keyrack.api.health import healthz, openapi_json, readyz
@@ -49,6 +50,8 @@ HANDLERS = (
     healthz,
     readyz,
     openapi_json,
+    docs_page,
+    docs_file,
     audit_events,
     UserController,
     TeamController,

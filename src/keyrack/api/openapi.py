@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args
 
+from litestar import Router
 from litestar.openapi import OpenAPIConfig, ResponseSpec
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.openapi.spec.schema import Schema
 from litestar.params import PathParameter
 from litestar.plugins import OpenAPISchemaPlugin
+from litestar.routes import BaseRoute
 from litestar.typing import FieldDefinition
 
 from keyrack import __version__
@@ -69,6 +71,15 @@ class UncheckedSchemas(OpenAPISchemaPlugin):
         return schema
 
 
+class _NoPages(Router):
+    """Takes none of the framework's own pages: `/openapi.json` and `/docs` are handlers of ours."""
+
+    def register(self, value: Any) -> list[BaseRoute]:
+        """Leave out what the framework adds."""
+        del value
+        return []
+
+
 def config() -> OpenAPIConfig:
     """Return the description of the whole API."""
     return OpenAPIConfig(
@@ -81,6 +92,6 @@ def config() -> OpenAPIConfig:
         security=[{"basic": []}],
         components=Components(security_schemes={"basic": SecurityScheme(type="http", scheme="basic")}),
         use_handler_docstrings=True,
-        path="/docs",
+        openapi_router=_NoPages("/", route_handlers=[]),
         render_plugins=[],
     )

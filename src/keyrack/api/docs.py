@@ -1,0 +1,58 @@
+"""`/docs`: the API's description as a page one can try calls from (issue 2.9), without authentication.
+
+Swagger UI comes with Keyrack (decision 0009) and is served from here alone, so the page works without a network, and
+its content policy lets a script of this origin run and speak to this origin, and nothing else.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from litestar import Response, get
+from litestar.enums import MediaType
+from litestar.params import PathParameter
+from swagger_ui_bundle import swagger_ui_path
+
+from keyrack.errors import NotFound
+
+_OURS = Path(__file__).parent / "static"
+_SCRIPT, _STYLE, _ICON = "text/javascript", "text/css", "image/png"
+_FILES = {
+    "swagger-ui-bundle.js": _SCRIPT,
+    "swagger-ui.css": _STYLE,
+    "favicon-32x32.png": _ICON,
+    "docs.js": _SCRIPT,
+    "docs.css": _STYLE,
+}
+_POLICY = (  # Swagger UI's arrows are data: images of its style sheet
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"}
+
+
+@get("/docs", media_type=MediaType.HTML, include_in_schema=False)
+async def docs_page() -> Response[bytes]:
+    """Return the page."""
+    return Response((_OURS / "docs.html").read_bytes(), media_type=MediaType.HTML, headers=_HEADERS)
+
+
+@get("/docs/{name:str}", include_in_schema=False)
+async def docs_file(name: Annotated[str, PathParameter(description="One of the page's files.")]) -> Response[bytes]:
+    """Return one of the page's own files.
+
+    Raises:
+        NotFound: it is none of them.
+    """
+    media_type = _FILES.get(name)
+    if media_type is None:
+        raise NotFound
+    headers = {**_HEADERS, "cache-control": "public, max-age=3600"}
+    return Response(_content(name), media_type=media_type, headers=headers)
+
+
+@cache
+def _content(name: str) -> bytes:
+    """Return a file's content; only names in `_FILES` come here."""
+    ours = _OURS / name
+    return ours.read_bytes() if ours.exists() else (swagger_ui_path / name).read_bytes()

@@ -1,0 +1,83 @@
+"""The interactive page at /docs works from Keyrack alone: no other host, no authentication, a strict content policy."""
+
+import re
+from typing import TYPE_CHECKING
+
+from support.app import World
+from support.served import Served
+
+if TYPE_CHECKING:
+    from playwright.async_api import ConsoleMessage, Page, Request
+
+
+async def test_page_and_its_files_need_no_key_and_name_no_other_host(keyrack: World) -> None:
+    for path in ("/docs", "/docs/"):
+        page = await keyrack.http.get(path)
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+    assert len(addresses) >= 5
+    for address in addresses:
+        assert address.startswith("/"), address
+        answer = await keyrack.http.get(address)
+        assert answer.status_code == 200, address
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        if address.endswith(".js"):
+            assert answer.headers["content-type"].startswith("text/javascript")
+        if address.endswith(".css"):
+            assert answer.headers["content-type"].startswith("text/css")
+
+
+async def test_no_other_file_is_served(keyrack: World) -> None:
+    for name in (
+        "docs.html",
+        "index.html",
+        "..%2f__init__.py",
+        "..",
+        "swagger-ui.js",
+        "%00",
+        "docs.js%00",
+        "x" * 10_000,
+    ):
+        answer = await keyrack.http.get(f"/docs/{name}")
+        assert answer.status_code in (404, 400), name
+        assert "errors" in answer.json()
+    assert (await keyrack.http.post("/docs")).status_code == 405
+
+
+async def test_a_browser_shows_it_and_tries_a_call(served: Served, page: "Page") -> None:
+    said: list[str] = []
+    asked: list[str] = []
+
+    def on_console(message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            said.append(message.text)
+
+    def on_request(request: "Request") -> None:
+        asked.append(request.url)
+
+    page.on("console", on_console)
+    page.on("request", on_request)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    await page.goto(f"{served.base}/docs")
+    await page.get_by_role("heading", name="Keyrack").wait_for()
+    await page.get_by_role("button", name="Authorize").click()
+    name, api_key = served.admin
+    await page.locator('input[name="username"]').fill(name)
+    await page.locator('input[name="password"]').fill(api_key)
+    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Apply credentials").click()
+    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Close").click()
+    await page.locator('a[href^="#/"]', has_text="Users").first.click()
+    operation = page.locator(".opblock", has=page.locator('[data-path="/v2/users/me"]'))
+    await operation.locator(".opblock-summary-control").click()
+    await operation.get_by_role("button", name="Execute").click()
+    await operation.locator(".live-responses-table").get_by_text(name).wait_for()
+    await page.wait_for_timeout(1500)
+    await page.screenshot(path="/tmp/docs2.png", full_page=True)
+    assert said == []
+    assert asked
+    assert [url for url in asked if not url.startswith((f"{served.base}/", "data:"))] == []
