@@ -248,7 +248,7 @@ class Consents:
     async def _recheck(self, scope: Scope, consent: Consent) -> Component:
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")
         scope.require(_PERMISSION)
-        return await workspace_component(scope, consent.component_id)
+        return await workspace_component(scope, consent.component_id or "")
 
     async def _base(self, scope: Scope) -> str:
         """Return the base of callback addresses (contract 0.7)."""
@@ -277,7 +277,7 @@ async def _store(scope: Scope, consent: Consent, path: tuple[str, ...], tokens: 
     if consent.credential_id is None:
         keys = merge_tokens(fields, path, tokens)
         added = await rows.add(
-            consent.workspace_id, consent.component_id, consent.user_id, consent.memory["name"], keys
+            consent.workspace_id, consent.component_id or "", consent.user_id, consent.memory["name"], keys
         )
         return added.id
     credential = await rows.find(consent.credential_id)

@@ -1,102 +1,35 @@
-"""The tables. Every table with tenant data has a `tenant_id`; `unit.TenantTable` is the only way to it.
+"""Tenants, people, components, OAuth clients, credentials, consents, flows, audit."""
 
-`sealed_*` columns hold envelopes (`keyrack.crypto.envelope`), never clear text.
-"""
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
-from datetime import UTC, datetime
-from typing import Any
-
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    UniqueConstraint,
-)
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import JSON
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    }
-)
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time, stored as whole milliseconds since 1970 so that it means the same in every database."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Turn an aware time into milliseconds."""
-        del dialect
-        return None if value is None else int(value.timestamp() * 1000)
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Turn milliseconds into an aware time in UTC."""
-        del dialect
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
-
-
-Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-Id = String(24)
-
-
-def _id() -> Column[Any]:
-    return Column("id", Id, primary_key=True)
-
-
-def _tenant() -> Column[Any]:
-    return Column("tenant_id", Id, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False)
-
-
-def _belongs_to(name: str, target: str, **options: Any) -> Column[Any]:
-    return Column(name, Id, ForeignKey(target, ondelete="CASCADE"), nullable=False, **options)
-
-
-def _at(name: str, *, nullable: bool = False) -> Column[Any]:
-    return Column(name, Moment, nullable=nullable)
-
+from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
 
 installation = Table(
     "installation",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("sealed_check", LargeBinary, nullable=False),
-    _at("created_at"),
+    at("created_at"),
 )
 
 data_keys = Table(
     "data_keys",
     metadata,
-    _id(),
+    own_id(),
     Column("tenant_id", Id, nullable=False, index=True),  # empty for the installation
     Column("kek_id", String(255), nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
-    _at("created_at"),
+    at("created_at"),
 )
 
 tenants = Table(
     "tenants",
     metadata,
-    _id(),
+    own_id(),
     Column("name", Text, nullable=False),
     Column("app_domain", String(255), nullable=False, unique=True),
     Column("attributes", Document, nullable=False),
-    _at("created_at"),
+    at("created_at"),
 )
 
 roles = Table(
@@ -113,8 +46,8 @@ roles = Table(
 users = Table(
     "users",
     metadata,
-    _id(),
-    _tenant(),
+    own_id(),
+    tenant(),
     Column("email", String(320), nullable=False),
     Column("email_key", String(320), nullable=False, unique=True),
     Column("first_name", Text, nullable=False),
@@ -122,37 +55,38 @@ users = Table(
     Column("company", Text),
     Column("password_hash", Text),
     Column("tenant_roles", Document, nullable=False),
-    _at("registered"),
-    _at("last_login", nullable=True),
+    at("registered"),
+    at("last_login", nullable=True),
     Index("users_tenant_id_idx", "tenant_id", "id"),
 )
 
 service_accounts = Table(
     "service_accounts",
     metadata,
-    _id(),
+    own_id(),
     Column("username", String(320), nullable=False, unique=True),
     Column("permissions", Document, nullable=False),
-    _at("created_at"),
+    at("created_at"),
 )
 
 api_keys = Table(
     "api_keys",
     metadata,
-    _id(),
+    own_id(),
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), index=True),
     Column("service_account_id", Id, ForeignKey("service_accounts.id", ondelete="CASCADE"), index=True),
+    Column("flow_id", Id, ForeignKey("flows.id", ondelete="CASCADE"), index=True),  # of a task user (contract 0.16)
     Column("name", String(255), nullable=False),
     Column("key_hash", String(64), nullable=False, unique=True),
-    _at("created_at"),
-    _at("expires_at", nullable=True),
+    at("created_at"),
+    at("expires_at", nullable=True),
 )
 
 contracts = Table(
     "contracts",
     metadata,
-    _id(),
-    _tenant(),
+    own_id(),
+    tenant(),
     Column("name", Text, nullable=False),
     Column("status", String(20), nullable=False),
     Column("available_roles", Document, nullable=False),
@@ -166,7 +100,7 @@ contract_members = Table(
     metadata,
     Column("contract_id", Id, ForeignKey("contracts.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    _tenant(),
+    tenant(),
     Column("roles", Document, nullable=False),
     Index("contract_members_user_id_idx", "user_id"),
 )
@@ -174,9 +108,9 @@ contract_members = Table(
 workspaces = Table(
     "workspaces",
     metadata,
-    _id(),
-    _tenant(),
-    _belongs_to("contract_id", "contracts.id"),
+    own_id(),
+    tenant(),
+    belongs_to("contract_id", "contracts.id"),
     Column("name", Text, nullable=False),
     Column("type", String(20), nullable=False),
     Column("attributes", Document, nullable=False),
@@ -188,7 +122,7 @@ workspace_members = Table(
     metadata,
     Column("workspace_id", Id, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    _tenant(),
+    tenant(),
     Column("roles", Document, nullable=False),
     Index("workspace_members_user_id_idx", "user_id"),
 )
@@ -196,9 +130,9 @@ workspace_members = Table(
 teams = Table(
     "teams",
     metadata,
-    _id(),
-    _tenant(),
-    _belongs_to("contract_id", "contracts.id"),
+    own_id(),
+    tenant(),
+    belongs_to("contract_id", "contracts.id"),
     Column("name", String(255), nullable=False, unique=True),
     Index("teams_tenant_id_contract_id_idx", "tenant_id", "contract_id"),
 )
@@ -208,17 +142,17 @@ team_members = Table(
     metadata,
     Column("team_id", Id, ForeignKey("teams.id", ondelete="CASCADE"), primary_key=True),
     Column("user_id", Id, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
-    _tenant(),
+    tenant(),
     Index("team_members_user_id_idx", "user_id"),
 )
 
 components = Table(
     "components",
     metadata,
-    _id(),
-    _tenant(),
-    _belongs_to("contract_id", "contracts.id"),
-    _belongs_to("team_id", "teams.id"),
+    own_id(),
+    tenant(),
+    belongs_to("contract_id", "contracts.id"),
+    belongs_to("team_id", "teams.id"),
     Column("name", String(255), nullable=False),
     Column("access", String(20), nullable=False),
     Column("attributes", Document, nullable=False),
@@ -234,7 +168,7 @@ component_whitelists = Table(
     metadata,
     Column("component_id", Id, ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
     Column("contract_id", Id, ForeignKey("contracts.id", ondelete="CASCADE"), primary_key=True),
-    _tenant(),  # of the contract: each tenant keeps its own part of the list
+    tenant(),  # of the contract: each tenant keeps its own part of the list
 )
 
 component_versions = Table(
@@ -242,10 +176,10 @@ component_versions = Table(
     metadata,
     Column("component_id", Id, ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
     Column("revision", String(40), primary_key=True),
-    _tenant(),
+    tenant(),
     Column("number", Integer, nullable=False),
     Column("descriptor", Document, nullable=False),
-    _at("created_at"),
+    at("created_at"),
     UniqueConstraint("component_id", "number"),
 )
 
@@ -253,36 +187,36 @@ component_env = Table(
     "component_env",
     metadata,
     Column("component_id", Id, ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
-    _tenant(),
+    tenant(),
     Column("sealed_vars", LargeBinary, nullable=False),
 )
 
 oauth_clients = Table(
     "oauth_clients",
     metadata,
-    _id(),
-    _tenant(),
+    own_id(),
+    tenant(),
     Column("component_id", Id, nullable=False),  # no foreign key: a client outlives its component (contract 24.6)
     Column("sealed_client_id", LargeBinary, nullable=False),
     Column("sealed_client_secret", LargeBinary, nullable=False),
-    _at("created_at"),
-    _at("updated_at"),
-    _at("last_used_at", nullable=True),
+    at("created_at"),
+    at("updated_at"),
+    at("last_used_at", nullable=True),
     UniqueConstraint("tenant_id", "component_id"),
 )
 
 credentials = Table(
     "credentials",
     metadata,
-    _id(),
-    _tenant(),
-    _belongs_to("workspace_id", "workspaces.id"),
+    own_id(),
+    tenant(),
+    belongs_to("workspace_id", "workspaces.id"),
     Column("component_id", Id, nullable=False),  # no foreign key: credentials outlive the component
-    _belongs_to("user_id", "users.id"),
+    belongs_to("user_id", "users.id"),
     Column("name", Text, nullable=False),
     Column("sealed_keys", LargeBinary, nullable=False),
-    _at("created_at"),
-    _at("updated_at"),
+    at("created_at"),
+    at("updated_at"),
     Index("credentials_tenant_id_workspace_id_idx", "tenant_id", "workspace_id", "id"),
     Index("credentials_tenant_id_component_id_idx", "tenant_id", "component_id"),
 )
@@ -290,29 +224,31 @@ credentials = Table(
 consents = Table(
     "consents",
     metadata,
-    _id(),
-    _tenant(),
-    _belongs_to("workspace_id", "workspaces.id"),
-    _belongs_to("user_id", "users.id"),
-    Column("component_id", Id, nullable=False),
+    own_id(),
+    tenant(),
+    belongs_to("workspace_id", "workspaces.id"),
+    belongs_to("user_id", "users.id"),
+    Column("component_id", Id),  # absent only where an auth client is named (contract 0.11)
     Column("credential_id", Id),
+    Column("auth_client_id", Id),
+    Column("auth_secret_id", Id),
     Column("status", String(20), nullable=False),
     Column("error", Text),
     Column("result_id", Id),
     Column("state_hash", String(64), nullable=False, unique=True),
     Column("sealed_memory", LargeBinary, nullable=False),
-    _at("created_at"),
-    _at("expires_at"),
+    at("created_at"),
+    at("expires_at"),
     Index("consents_expires_at_idx", "expires_at"),
 )
 
 flows = Table(
     "flows",
     metadata,
-    _id(),
-    _tenant(),
-    _belongs_to("workspace_id", "workspaces.id"),
-    _belongs_to("user_id", "users.id"),
+    own_id(),
+    tenant(),
+    belongs_to("workspace_id", "workspaces.id"),
+    belongs_to("user_id", "users.id"),
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("type", String(20), nullable=False),
@@ -322,10 +258,10 @@ flows = Table(
     Column("attributes", Document, nullable=False),
     Column("draft", Document),
     Column("latest_version", String(40), nullable=False),
-    _at("created_at"),
-    _at("updated_at"),
-    _at("last_start_time", nullable=True),
-    _at("last_stop_time", nullable=True),
+    at("created_at"),
+    at("updated_at"),
+    at("last_start_time", nullable=True),
+    at("last_stop_time", nullable=True),
     Index("flows_tenant_id_workspace_id_idx", "tenant_id", "workspace_id", "id"),
 )
 
@@ -334,11 +270,11 @@ flow_versions = Table(
     metadata,
     Column("flow_id", Id, ForeignKey("flows.id", ondelete="CASCADE"), primary_key=True),
     Column("hash", String(40), primary_key=True),
-    _tenant(),
+    tenant(),
     Column("number", Integer, nullable=False),
     Column("graph", Document, nullable=False),
-    _belongs_to("user_id", "users.id"),
-    _at("created_at"),
+    belongs_to("user_id", "users.id"),
+    at("created_at"),
     UniqueConstraint("flow_id", "number"),
 )
 
@@ -349,7 +285,7 @@ flow_references = Table(
     Column("place", String(10), primary_key=True),
     Column("component_id", Id, primary_key=True),
     Column("revision", String(40), primary_key=True),
-    _tenant(),
+    tenant(),
     Index("flow_references_component_id_idx", "component_id", "tenant_id"),
 )
 
@@ -358,16 +294,16 @@ flow_credentials = Table(
     metadata,
     Column("flow_id", Id, ForeignKey("flows.id", ondelete="CASCADE"), primary_key=True),
     Column("credential_id", Id, primary_key=True),
-    _tenant(),
+    tenant(),
     Index("flow_credentials_credential_id_idx", "credential_id"),
 )
 
 audit_events = Table(
     "audit_events",
     metadata,
-    _id(),
+    own_id(),
     Column("tenant_id", Id, nullable=False),  # empty for the installation; no foreign key: the log outlives the tenant
-    _at("at"),
+    at("at"),
     Column("actor", String(320), nullable=False),
     Column("actor_kind", String(20), nullable=False),
     Column("action", String(64), nullable=False),

@@ -1,0 +1,70 @@
+"""The tables. Every table with tenant data has a `tenant_id`; `unit.TenantTable` is the only way to it.
+
+`sealed_*` columns hold envelopes (`keyrack.crypto.envelope`), never clear text.
+"""
+
+from keyrack.store.schema.base import metadata
+from keyrack.store.schema.events import events
+from keyrack.store.schema.foundation import (
+    api_keys,
+    audit_events,
+    component_env,
+    component_versions,
+    component_whitelists,
+    components,
+    consents,
+    contract_members,
+    contracts,
+    credentials,
+    data_keys,
+    flow_credentials,
+    flow_references,
+    flow_versions,
+    flows,
+    installation,
+    oauth_clients,
+    roles,
+    service_accounts,
+    team_members,
+    teams,
+    tenants,
+    users,
+    workspace_members,
+    workspaces,
+)
+from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
+
+__all__ = [
+    "api_keys",
+    "attempts",
+    "audit_events",
+    "auth_client_components",
+    "auth_clients",
+    "auth_secrets",
+    "component_env",
+    "component_versions",
+    "component_whitelists",
+    "components",
+    "consents",
+    "contract_members",
+    "contracts",
+    "credentials",
+    "data_keys",
+    "events",
+    "flow_credentials",
+    "flow_references",
+    "flow_secrets",
+    "flow_versions",
+    "flows",
+    "installation",
+    "metadata",
+    "oauth_clients",
+    "roles",
+    "service_accounts",
+    "team_members",
+    "teams",
+    "tenants",
+    "users",
+    "workspace_members",
+    "workspaces",
+]

@@ -1,0 +1,58 @@
+"""What all tables are made of: the metadata, the column types, and the columns that many tables have."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, MetaData, String, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import JSON
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A time, stored as whole milliseconds since 1970 so that it means the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Turn an aware time into milliseconds."""
+        del dialect
+        return None if value is None else int(value.timestamp() * 1000)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Turn milliseconds into an aware time in UTC."""
+        del dialect
+        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+
+
+Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Id = String(24)
+
+
+def own_id() -> Column[Any]:
+    """The primary key."""
+    return Column("id", Id, primary_key=True)
+
+
+def tenant() -> Column[Any]:
+    """The tenant whose data a row is; it goes with the tenant."""
+    return Column("tenant_id", Id, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False)
+
+
+def belongs_to(name: str, target: str, **options: Any) -> Column[Any]:
+    """A parent that takes the row with it."""
+    return Column(name, Id, ForeignKey(target, ondelete="CASCADE"), nullable=False, **options)
+
+
+def at(name: str, *, nullable: bool = False) -> Column[Any]:
+    """A time."""
+    return Column(name, Moment, nullable=nullable)

@@ -1,0 +1,123 @@
+"""The second generation: auth clients, auth secrets with the state of their refreshing, and the attempts' journal."""
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
+
+auth_clients = Table(
+    "auth_clients",
+    metadata,
+    own_id(),
+    Column("tenant_id", Id, nullable=False),  # empty for a global client, which belongs to the installation
+    Column("contract_id", Id, ForeignKey("contracts.id", ondelete="CASCADE")),
+    Column("workspace_id", Id, ForeignKey("workspaces.id", ondelete="CASCADE")),
+    Column("name", Text, nullable=False),
+    Column("type", String(255), nullable=False),
+    Column("sealed_credentials", LargeBinary, nullable=False),
+    Column("origin", String(512)),  # scheme, host and port that refresh requests go to
+    Column("learned_lifetime", Integer),  # seconds
+    Column("rejection", Document),  # what the provider said when it rejected the client
+    at("rejected_at", nullable=True),
+    at("probe_at", nullable=True),  # when a rejected client may be tried again by hand
+    at("created_at"),
+    at("updated_at"),
+    Index("auth_clients_tenant_id_idx", "tenant_id", "id"),
+    Index("auth_clients_contract_id_idx", "contract_id"),
+    Index("auth_clients_workspace_id_idx", "workspace_id"),
+)
+
+auth_client_components = Table(
+    "auth_client_components",
+    metadata,
+    Column("auth_client_id", Id, ForeignKey("auth_clients.id", ondelete="CASCADE"), primary_key=True),
+    Column("component_id", Id, ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
+    Column("tenant_id", Id, nullable=False),  # as the client's
+    Index("auth_client_components_component_id_idx", "component_id"),
+)
+
+auth_secrets = Table(
+    "auth_secrets",
+    metadata,
+    own_id(),
+    tenant(),
+    belongs_to("workspace_id", "workspaces.id"),
+    belongs_to("user_id", "users.id"),
+    # Checked when the transaction ends: deleting a contract removes its clients and the secrets in one go.
+    Column(
+        "auth_client_id",
+        Id,
+        ForeignKey("auth_clients.id", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    Column("name", Text, nullable=False),
+    Column("type", String(255), nullable=False),
+    Column("sealed_credentials", LargeBinary, nullable=False),
+    Column("auth_method", String(40)),  # how the client authenticated at consent (contract 20.3)
+    Column("refreshable", Boolean, nullable=False),  # oauth2 with a refresh token
+    Column("state", String(10), nullable=False),
+    Column("error", Text),
+    Column("error_code", String(40)),
+    at("error_at", nullable=True),
+    # tokens
+    at("issued_at", nullable=True),
+    at("expires_at", nullable=True),
+    Column("generation", Integer, nullable=False),  # grows with every change of the tokens
+    # refreshing
+    at("due_at", nullable=True),  # when the background refreshes next; null: never
+    at("retry_at", nullable=True),  # after a failure: not before this, whoever asks by reading
+    at("refreshed_at", nullable=True),
+    at("ambiguous_since", nullable=True),  # first request since the last success whose fate is unknown
+    Column("failure", Document),  # class, code, description, reason of the last failure
+    Column("failure_count", Integer, nullable=False),  # since the last success
+    at("failed_at", nullable=True),
+    # one refresh at a time; times of the lease clock, see `keyrack.store.leases`
+    Column("lease_owner", String(128)),
+    Column("lease_until", BigInteger),
+    Column("fence", BigInteger, nullable=False),
+    at("last_used_at", nullable=True),
+    at("created_at"),
+    at("updated_at"),
+    Index("auth_secrets_tenant_id_workspace_id_idx", "tenant_id", "workspace_id", "id"),
+    Index("auth_secrets_auth_client_id_idx", "auth_client_id", "id"),
+    Index("auth_secrets_user_id_idx", "user_id"),
+)
+Index(
+    "auth_secrets_due_at_idx",
+    auth_secrets.c.due_at,
+    postgresql_where=auth_secrets.c.due_at.is_not(None),
+    sqlite_where=auth_secrets.c.due_at.is_not(None),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    own_id(),
+    tenant(),
+    Column("kind", String(10), nullable=False),  # "refresh" or "code"
+    Column("subject_id", Id, nullable=False),  # the secret or the consent
+    Column("fence", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False),  # of the tokens that were sent
+    Column("owner", String(128), nullable=False),  # the process
+    Column("retries_ambiguous", Boolean, nullable=False),  # an earlier attempt's fate was unknown
+    Column("sealed_answer", LargeBinary),
+    Column("outcome", String(20)),  # null while open
+    at("started_at"),
+    at("answered_at", nullable=True),
+    at("settled_at", nullable=True),
+    Index("attempts_subject_id_idx", "subject_id"),
+)
+Index(
+    "attempts_open_idx",
+    attempts.c.id,
+    postgresql_where=attempts.c.settled_at.is_(None),
+    sqlite_where=attempts.c.settled_at.is_(None),
+)
+
+flow_secrets = Table(
+    "flow_secrets",
+    metadata,
+    Column("flow_id", Id, ForeignKey("flows.id", ondelete="CASCADE"), primary_key=True),
+    Column("secret_id", Id, primary_key=True),
+    tenant(),
+    Index("flow_secrets_secret_id_idx", "secret_id"),
+)
