@@ -15,6 +15,5 @@ async def visible_environment(unit: Unit, component: Component, descriptor: Desc
     The owning tenant sees all. Every other tenant sees those that occur in no `client_id`, `client_secret`,
     `consumer_key` or `consumer_secret` template: the only place where one tenant's values reach another, on purpose.
     """
-    owner = Unit(unit.connection, component.tenant_id, unit.vault, unit.clock)
-    variables = await ComponentEnvironment(owner).read(component.id)
+    variables = await ComponentEnvironment(unit.of(component.tenant_id)).read(component.id)
     return variables if component.tenant_id == unit.tenant_id else shared_env(descriptor, variables)

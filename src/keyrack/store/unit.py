@@ -48,6 +48,10 @@ class Unit:
     vault: Vault
     clock: Clock
 
+    def of(self, tenant_id: str) -> "Unit":
+        """Return this transaction bound to another owner: only for what is meant to cross tenants, and said there."""
+        return Unit(self.connection, tenant_id, self.vault, self.clock)
+
     async def seal(self, table: Table, row: str, column: str, clear: object) -> bytes:
         """Encrypt a JSON value for one place of this tenant."""
         place = Place(self.tenant_id, table.name, row, column)

@@ -1,0 +1,56 @@
+"""When a grant is due, and when a failed one is tried again (contract 0.12, 0.13). Pure functions of time."""
+
+import hashlib
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_TENTH = 10
+_LONGEST_JITTER = timedelta(minutes=10)
+_DOUBLINGS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """The operator's choices about time.
+
+    Attributes:
+        lead: how long before its expiry a token is due.
+        first_retry: about how long after a first failure a grant is tried again; doubled with every further one.
+        longest_retry: the most that doubling leads to.
+        give_up: how long past a token's expiry the background goes on trying.
+    """
+
+    lead: timedelta = timedelta(seconds=30)
+    first_retry: timedelta = timedelta(seconds=5)
+    longest_retry: timedelta = timedelta(minutes=15)
+    give_up: timedelta = timedelta(hours=24)
+
+    def due(self, issued_at: datetime, expires_at: datetime) -> datetime:
+        """Return when a token is due: `lead` before expiry, or its last tenth if that is shorter (contract 0.12)."""
+        return expires_at - min(self.lead, (expires_at - issued_at) / _TENTH)
+
+    def background_due(self, secret_id: str, issued_at: datetime, expires_at: datetime) -> datetime:
+        """Return when the background refreshes: earlier than `due` by a stable share of a tenth of the lifetime.
+
+        The share depends on the id alone, so grants made together do not fall due together.
+        """
+        spread = min((expires_at - issued_at) / _TENTH, _LONGEST_JITTER)
+        return max(self.due(issued_at, expires_at) - spread * _share(secret_id), issued_at)
+
+    def retry(self, failures: int, now: datetime, retry_after: int | None = None) -> datetime:
+        """Return when to try again after the given number of failures in a row.
+
+        Exponential back-off with full jitter over the upper half; never before the `Retry-After` (seconds) that the
+        provider asked for.
+        """
+        longest = min(self.first_retry * 2 ** min(max(failures - 1, 0), _DOUBLINGS), self.longest_retry)
+        wait = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        if retry_after is not None:
+            wait = max(wait, timedelta(seconds=retry_after))
+        return now + wait
+
+
+def _share(secret_id: str) -> float:
+    """Return a number in [0, 1) that is the same for an id in every process."""
+    return int.from_bytes(hashlib.sha256(secret_id.encode()).digest()[:4], "big") / 2**32

@@ -1,0 +1,112 @@
+"""Auth clients, their credentials encrypted, and the components they are linked to (contract section 14)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from keyrack.model import AuthClient
+from keyrack.store.schema import auth_client_components, auth_clients
+from keyrack.store.unit import TenantTable, Unit
+from keyrack.store.vault import INSTALLATION
+
+
+class AuthClients(TenantTable):
+    """The auth clients of the unit's tenant; global ones in the unit of the installation."""
+
+    table = auth_clients
+
+    async def add(self, client: AuthClient, origin: str | None) -> None:
+        """Store a new client with its components.
+
+        Args:
+            client: `tenant_id` is the unit's.
+            origin: scheme, host and port that its refresh requests go to, if it has any.
+        """
+        now = self.unit.clock()
+        await self.insert(
+            {
+                "id": client.id,
+                "contract_id": client.contract_id,
+                "workspace_id": client.workspace_id,
+                "type": client.type,
+                "created_at": now,
+                **await self._columns(client, origin),
+            }
+        )
+        await AuthClientComponents(self.unit).replace(client.id, client.component_ids)
+
+    async def find(self, auth_client_id: str) -> AuthClient | None:
+        """Return one by its id, or None."""
+        row = await self.first(self.select().where(auth_clients.c.id == auth_client_id))
+        if row is None:
+            return None
+        linked = await AuthClientComponents(self.unit).of([auth_client_id])
+        return await self._read(row, linked)
+
+    async def replace(self, client: AuthClient, origin: str | None) -> None:
+        """Store all changeable values of an existing client; the provider's verdict on the old ones is forgotten."""
+        forgotten = {"rejected_at": None, "rejection": None, "probe_at": None}
+        changed = self.update().where(auth_clients.c.id == client.id)
+        await self.run(changed.values(**await self._columns(client, origin), **forgotten))
+        await AuthClientComponents(self.unit).replace(client.id, client.component_ids)
+
+    async def remove(self, auth_client_id: str) -> bool:
+        """Delete one; False if there was none."""
+        return await self.run(self.delete().where(auth_clients.c.id == auth_client_id)) == 1
+
+    async def _columns(self, client: AuthClient, origin: str | None) -> dict[str, object]:
+        return {
+            "name": client.name,
+            "origin": origin,
+            "sealed_credentials": await self.unit.seal(
+                auth_clients, client.id, "sealed_credentials", client.credentials
+            ),
+            "updated_at": self.unit.clock(),
+        }
+
+    async def _read(self, row: "Row[Any]", linked: Mapping[str, Sequence[str]]) -> AuthClient:
+        return AuthClient(
+            id=row.id,
+            tenant_id=row.tenant_id,
+            contract_id=row.contract_id,
+            workspace_id=row.workspace_id,
+            name=row.name,
+            type=row.type,
+            credentials=await self.unit.open(auth_clients, row.id, "sealed_credentials", row.sealed_credentials),
+            component_ids=tuple(linked.get(row.id, ())),
+            learned_lifetime=row.learned_lifetime,
+            rejected_at=row.rejected_at,
+            rejection=row.rejection,
+            probe_at=row.probe_at,
+        )
+
+
+class AuthClientComponents(TenantTable):
+    """The links between auth clients and components; a deleted component drops out by itself (contract 13.2)."""
+
+    table = auth_client_components
+
+    async def of(self, auth_client_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the component ids of each client, in order."""
+        x = auth_client_components.c
+        query = self.select().where(x.auth_client_id.in_(auth_client_ids)).order_by(x.auth_client_id, x.component_id)
+        found: dict[str, list[str]] = {}
+        for row in await self.all(query):
+            found.setdefault(row.auth_client_id, []).append(row.component_id)
+        return found
+
+    async def replace(self, auth_client_id: str, component_ids: Iterable[str]) -> None:
+        """Set the components of a client."""
+        await self.run(self.delete().where(auth_client_components.c.auth_client_id == auth_client_id))
+        for component_id in dict.fromkeys(component_ids):
+            await self.insert({"auth_client_id": auth_client_id, "component_id": component_id})
+
+
+async def find_usable(unit: Unit, auth_client_id: str) -> AuthClient | None:
+    """Return a client that the unit's tenant may be using: one of its own or a global one.
+
+    Global clients belong to the installation and are meant for all tenants; who may see their keys is another matter.
+    """
+    own = await AuthClients(unit).find(auth_client_id)
+    return own or await AuthClients(unit.of(INSTALLATION)).find(auth_client_id)

@@ -1,0 +1,137 @@
+"""Auth secrets: tokens and keys of users, encrypted, with the state of their refreshing (contract section 15).
+
+What the refresh engine writes under its lease is in `keyrack.store.leases`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, func, select
+
+from keyrack.model import AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.store.schema import auth_secrets
+from keyrack.store.unit import TenantTable, Unit
+
+
+class AuthSecrets(TenantTable):
+    """The auth secrets of the unit's tenant."""
+
+    table = auth_secrets
+
+    async def add(self, secret: AuthSecret) -> None:
+        """Store a new secret."""
+        await self.insert(
+            {
+                "id": secret.id,
+                "workspace_id": secret.workspace_id,
+                "user_id": secret.user_id,
+                "auth_client_id": secret.auth_client_id,
+                "type": secret.type,
+                "fence": 0,
+                "created_at": secret.created_at,
+                **await self._columns(secret),
+            }
+        )
+
+    async def find(self, secret_id: str, *, locked: bool = False) -> AuthSecret | None:
+        """Return one by its id, or None.
+
+        Args:
+            secret_id: its id.
+            locked: keep others from changing it until the transaction ends.
+        """
+        query = self.select().where(auth_secrets.c.id == secret_id)
+        row = await self.first(query.with_for_update() if locked else query)
+        return None if row is None else await read_secret(self.unit, row)
+
+    async def list(
+        self, workspace_id: str, *, user_id: str | None = None, auth_client_id: str | None = None
+    ) -> Sequence[AuthSecret]:
+        """List a workspace's secrets by id, optionally only those of a user or an auth client."""
+        s = auth_secrets.c
+        query = self.select().where(s.workspace_id == workspace_id).order_by(s.id)
+        if user_id is not None:
+            query = query.where(s.user_id == user_id)
+        if auth_client_id is not None:
+            query = query.where(s.auth_client_id == auth_client_id)
+        return [await read_secret(self.unit, row) for row in await self.all(query)]
+
+    async def replace(self, secret: AuthSecret, *, tokens_changed: bool) -> None:
+        """Store a secret that a person or a consent changed.
+
+        Args:
+            secret: with its new values.
+            tokens_changed: it has other tokens than before. A refresh that is running with the old ones is then
+                cut off: its lease ends and what it brings is not written (contract 15.2, 20.4).
+        """
+        values = await self._columns(secret)
+        if tokens_changed:
+            values |= {"fence": auth_secrets.c.fence + 1, "lease_owner": None, "lease_until": None}
+        await self.run(self.update().where(auth_secrets.c.id == secret.id).values(values))
+
+    async def remove(self, secret_id: str) -> bool:
+        """Delete one; False if there was none."""
+        return await self.run(self.delete().where(auth_secrets.c.id == secret_id)) == 1
+
+    async def count_of_client(self, auth_client_id: str) -> int:
+        """Count the tenant's secrets that are attached to an auth client."""
+        query = select(func.count()).select_from(auth_secrets).where(self.mine)
+        return int(await self.value(query.where(auth_secrets.c.auth_client_id == auth_client_id)))
+
+    async def _columns(self, secret: AuthSecret) -> dict[str, Any]:
+        sealed = await self.unit.seal(auth_secrets, secret.id, "sealed_credentials", secret.credentials)
+        return {
+            "name": secret.name,
+            "sealed_credentials": sealed,
+            "auth_method": secret.auth_method,
+            "refreshable": secret.refreshable,
+            "state": secret.state.value,
+            "error": secret.error,
+            "error_code": None if secret.error_code is None else secret.error_code.value,
+            "error_at": secret.error_at,
+            "issued_at": secret.issued_at,
+            "expires_at": secret.expires_at,
+            "generation": secret.generation,
+            "due_at": secret.due_at,
+            "retry_at": secret.retry_at,
+            "refreshed_at": secret.refreshed_at,
+            "ambiguous_since": secret.ambiguous_since,
+            "failure": None if secret.failure is None else msgspec.to_builtins(secret.failure),
+            "failure_count": secret.failure_count,
+            "failed_at": secret.failed_at,
+            "updated_at": self.unit.clock(),
+        }
+
+
+async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
+    """Return a row of `auth_secrets` as a value, its credentials in clear."""
+    return AuthSecret(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        workspace_id=row.workspace_id,
+        user_id=row.user_id,
+        auth_client_id=row.auth_client_id,
+        name=row.name,
+        type=row.type,
+        credentials=await unit.open(auth_secrets, row.id, "sealed_credentials", row.sealed_credentials),
+        auth_method=row.auth_method,
+        refreshable=row.refreshable,
+        state=SecretState(row.state),
+        error=row.error,
+        error_code=None if row.error_code is None else ErrorCode(row.error_code),
+        error_at=row.error_at,
+        issued_at=row.issued_at,
+        expires_at=row.expires_at,
+        generation=row.generation,
+        due_at=row.due_at,
+        retry_at=row.retry_at,
+        refreshed_at=row.refreshed_at,
+        ambiguous_since=row.ambiguous_since,
+        failure=None if row.failure is None else msgspec.convert(row.failure, Failure),
+        failure_count=row.failure_count,
+        failed_at=row.failed_at,
+        last_used_at=row.last_used_at,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
