@@ -10,11 +10,14 @@ from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.audit import audit_events
 from keyrack.api.callback import oauth2_callback
+from keyrack.api.component_builds import ComponentBuildController
+from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
 from keyrack.api.consents import ConsentController
 from keyrack.api.contracts import ContractController, WorkspaceController
 from keyrack.api.credentials import CredentialController
 from keyrack.api.docs import docs_file, docs_page
+from keyrack.api.flow_history import FlowDraftController, FlowVersionController
 from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
 from keyrack.api.health import healthz, openapi_json, readyz
@@ -28,6 +31,9 @@ from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
 from keyrack.service.audit_log import AuditTrail
+from keyrack.service.component_access import ComponentAccess
+from keyrack.service.component_builds import ComponentBuilds
+from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consents import Consents
@@ -61,9 +67,14 @@ HANDLERS = (
     permissions,
     ComponentController,
     WorkspaceComponentController,
+    ComponentBuildController,
+    ComponentEnvironmentController,
+    runtime_environment,
     step,
     update_keys,
     FlowController,
+    FlowDraftController,
+    FlowVersionController,
     CredentialController,
     OAuthClientController,
     ConsentController,
@@ -82,6 +93,8 @@ class Services:
     credentials: Credentials
     flows: Flows
     components: ComponentUseCases
+    builds: ComponentBuilds
+    environments: ComponentEnvironments
     runtime: RuntimeEnvironments
     tenants: Tenants
     estates: Estates
@@ -107,6 +120,7 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
 def services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
     access = Access(store)
+    component_access = ComponentAccess(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(allow_insecure=insecure, timeout=settings.provider_timeout)
     return Services(
@@ -124,7 +138,9 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         ),
         credentials=Credentials(access),
         flows=Flows(access),
-        components=ComponentUseCases(store, access),
+        components=ComponentUseCases(access, component_access),
+        builds=ComponentBuilds(component_access),
+        environments=ComponentEnvironments(component_access),
         runtime=RuntimeEnvironments(access),
         tenants=Tenants(access),
         estates=Estates(access),

@@ -1,28 +1,25 @@
-"""Components, builds, environment variables (contract section 13)."""
+"""Components: `/v2/components` and `/v2/workspaces/{W}/components` (contract section 13)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, delete, get, patch, post, put
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.component_documents import ComponentResource, DescriptorResource, VersionResource, included, version
+from keyrack.api.component_documents import ComponentResource, included
 from keyrack.api.component_documents import component as component_document
-from keyrack.api.component_documents import descriptor as descriptor_document
-from keyrack.api.jsonapi import Linkage, Many, SelfLink, Single, Text, link_self
+from keyrack.api.jsonapi import Linkage, Many, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component
-from keyrack.service.components import ChangedComponent, ComponentUseCases, NewComponent, NewVersion
-from keyrack.service.runtime import RuntimeEnvironments
+from keyrack.service.components import ChangedComponent, ComponentUseCases, NewComponent
 
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
-Variable = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=255)]
 
 
 class TeamOfComponent(msgspec.Struct):
@@ -90,68 +87,6 @@ class ChangeComponentBody(msgspec.Struct):
     data: ChangeComponent
 
 
-class NewVersionAttributes(msgspec.Struct):
-    """A build's component.json and, optionally, its revision (40 hex characters)."""
-
-    descriptor: dict[str, Any]
-    revision: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")] | UnsetType = UNSET
-
-
-class CreateVersion(msgspec.Struct):
-    """Data of a new build."""
-
-    type: Literal["version"]
-    attributes: NewVersionAttributes
-
-
-class CreateVersionBody(msgspec.Struct):
-    """Body of a new build."""
-
-    data: CreateVersion
-
-
-class EnvironmentInput(msgspec.Struct):
-    """The whole set; numbers and booleans become texts, null entries are dropped."""
-
-    vars: dict[str, str | int | float | bool | None]
-
-
-class ReplaceEnvironment(msgspec.Struct):
-    """Data of a set of variables."""
-
-    type: Literal["component-env"]
-    attributes: EnvironmentInput
-
-
-class ReplaceEnvironmentBody(msgspec.Struct):
-    """Body of a set of variables."""
-
-    data: ReplaceEnvironment
-
-
-class Variables(msgspec.Struct):
-    """Variables by name."""
-
-    vars: dict[str, str]
-
-
-class EnvironmentResource(msgspec.Struct):
-    """A component's variables."""
-
-    id: str
-    links: SelfLink
-    attributes: Variables
-    type: Literal["component-env"] = "component-env"
-
-
-class RuntimeEnvironmentResource(msgspec.Struct):
-    """The variables of a component in one workspace."""
-
-    id: str
-    attributes: Variables
-    type: Literal["runtime-env"] = "runtime-env"
-
-
 class ComponentController(Controller):
     """Components by themselves."""
 
@@ -187,7 +122,7 @@ class ComponentController(Controller):
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
-        return _list(await components.of_tenant(who, None, contract_id or None), page, "/v2/components/all")
+        return _list(await components.of_tenant(who, contract_id or None), page, "/v2/components/all")
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -229,65 +164,6 @@ class ComponentController(Controller):
         """Delete a component that no flow uses."""
         await components.delete(who, component_id)
 
-    @get("/{component_id:str}/versions", responses=Refusals.of(400, 404))
-    async def versions(
-        self, component_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases], page: WantedPage
-    ) -> Many[VersionResource]:
-        """List a component's builds."""
-        found = await components.versions(who, component_id)
-        resources = [version(each) for each in page.cut(found)]
-        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/components/{component_id}/versions"))
-
-    @post("/{component_id:str}/versions", status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
-    async def add_version(
-        self,
-        component_id: PATH_ID,
-        data: Body[CreateVersionBody],
-        who: Who,
-        components: NamedDependency[ComponentUseCases],
-    ) -> Single[VersionResource]:
-        """Add a build (extension, 0.3)."""
-
-        def command() -> NewVersion:
-            given = data.check().data.attributes
-            return NewVersion(given.descriptor, None if given.revision is UNSET else given.revision)
-
-        return Single(version(await components.add_version(who, component_id, command)))
-
-    @delete("/{component_id:str}/versions/{revision:str}", responses=Refusals.of(403, 404, 409))
-    async def remove_version(
-        self, component_id: PATH_ID, revision: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]
-    ) -> None:
-        """Delete a build that no flow uses; `latest` names the newest."""
-        await components.delete_version(who, component_id, revision)
-
-    @get("/{component_id:str}/versions/{revision:str}/descriptor", responses=Refusals.of(404))
-    async def descriptor(
-        self, component_id: PATH_ID, revision: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]
-    ) -> Single[DescriptorResource]:
-        """Return a build's component.json; `latest` names the newest."""
-        component, found = await components.version(who, component_id, revision)
-        return Single(descriptor_document(component, found))
-
-    @get("/{component_id:str}/env", responses=Refusals.of(403, 404))
-    async def environment(
-        self, component_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]
-    ) -> Single[EnvironmentResource]:
-        """Return a component's variables to its developers."""
-        return _environment(component_id, dict(await components.environment(who, component_id)))
-
-    @put("/{component_id:str}/env", responses=Refusals.of(400, 403, 404, body=True))
-    async def replace_environment(
-        self,
-        component_id: PATH_ID,
-        data: Body[ReplaceEnvironmentBody],
-        who: Who,
-        components: NamedDependency[ComponentUseCases],
-    ) -> Single[EnvironmentResource]:
-        """Replace a component's variables."""
-        stored = await components.replace_environment(who, component_id, data.then(_variables))
-        return _environment(component_id, dict(stored))
-
 
 class WorkspaceComponentController(Controller):
     """Components as a workspace has them."""
@@ -310,14 +186,6 @@ class WorkspaceComponentController(Controller):
         """Return a component that a workspace has."""
         return _one(await components.in_workspace(who, workspace_id, component_id), whitelist=True)
 
-    @get("/{component_id:str}/runtime-env", responses=Refusals.of(403, 404, 409))
-    async def runtime_environment(
-        self, workspace_id: PATH_ID, component_id: PATH_ID, who: Who, runtime: NamedDependency[RuntimeEnvironments]
-    ) -> Single[RuntimeEnvironmentResource]:
-        """Return the variables of a component in a workspace, for the runner (extension, 0.3)."""
-        variables = await runtime.get(who, workspace_id, component_id)
-        return Single(RuntimeEnvironmentResource(component_id, Variables(variables)))
-
 
 def _list(found: Sequence[Component], page: Any, path: str, *, whitelist: bool = False) -> Many[ComponentResource]:
     shown = page.cut(found)
@@ -335,28 +203,3 @@ def _new(body: CreateComponentBody) -> NewComponent:
     attributes = {name: getattr(given, name) for name in names if getattr(given, name) is not UNSET}
     contract_id = None if about.contract is UNSET else about.contract.data.id
     return NewComponent(about.team.data.id, contract_id, given.name, attributes)
-
-
-def _variables(body: ReplaceEnvironmentBody) -> dict[str, str]:
-    base = "/data/attributes/vars"
-    problems, found = [], {}
-    for name, value in body.data.attributes.vars.items():
-        try:
-            msgspec.convert(name, Variable)
-        except msgspec.ValidationError:
-            detail = "a variable's name has letters, digits and _, and begins with a letter"
-            problems.append(Problem(detail, base))
-            continue
-        if name.startswith("ELASTICIO_"):
-            problems.append(Problem("names that begin with ELASTICIO_ are reserved", f"{base}/{name}"))
-        elif value is not None:
-            found[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    if problems:
-        raise ValidationFailed(*problems[:100])
-    return found
-
-
-def _environment(component_id: str, variables: dict[str, str]) -> Single[EnvironmentResource]:
-    return Single(
-        EnvironmentResource(component_id, link_self(f"/v2/component-envs/{component_id}"), Variables(variables))
-    )

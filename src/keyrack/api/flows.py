@@ -3,29 +3,17 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, delete, get, patch, post, put
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import (
-    Empty,
-    Identifier,
-    Linkage,
-    Many,
-    Relationship,
-    SelfLink,
-    Single,
-    Text,
-    link_self,
-    related,
-)
+from keyrack.api.flow_documents import FlowResource, flow_document
+from keyrack.api.jsonapi import Empty, Linkage, Many, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Flow, FlowVersion
 from keyrack.service.flows import ChangedFlow, Flows, NewFlow
 from keyrack.store.flows import FlowFilter
 
@@ -101,103 +89,6 @@ class ChangeFlowBody(msgspec.Struct):
     data: ChangeFlow
 
 
-class DraftAttributes(msgspec.Struct):
-    """A graph that need not be complete."""
-
-    graph: dict[str, Any]
-
-
-class PutDraft(msgspec.Struct):
-    """Data of a draft."""
-
-    type: Literal["flow-draft"]
-    attributes: DraftAttributes
-
-
-class PutDraftBody(msgspec.Struct):
-    """Body of a draft."""
-
-    data: PutDraft
-
-
-class VersionsLinks(msgspec.Struct):
-    """Where a flow's versions are."""
-
-    related: str
-
-
-class VersionsRelationship(msgspec.Struct):
-    """A link to a flow's versions."""
-
-    links: VersionsLinks
-
-
-class LatestLinks(msgspec.Struct):
-    """Where the latest version is, and all of them."""
-
-    self_: str = msgspec.field(name="self")
-    related: str
-
-
-class LatestVersion(msgspec.Struct):
-    """Linkage to a flow's latest version."""
-
-    data: Identifier
-    links: LatestLinks
-
-
-class FlowRelationships(msgspec.Struct):
-    """Owner, workspace and versions."""
-
-    user: Relationship
-    workspace: Relationship
-    versions: VersionsRelationship
-    latest_version: LatestVersion
-
-
-class FlowResource(msgspec.Struct):
-    """A flow; optional attributes are present when they were given."""
-
-    id: str
-    links: SelfLink
-    attributes: dict[str, Any]
-    relationships: FlowRelationships
-    type: Literal["flow"] = "flow"
-
-
-class DraftResource(msgspec.Struct):
-    """A flow's draft; its id is the flow's."""
-
-    id: str
-    links: SelfLink
-    attributes: DraftAttributes
-    type: Literal["flow-draft"] = "flow-draft"
-
-
-class FlowVersionAttributes(msgspec.Struct):
-    """A stored graph."""
-
-    graph: dict[str, Any]
-    created_at: str
-
-
-class FlowVersionRelationships(msgspec.Struct):
-    """The flow, and who stored the version."""
-
-    flow: Relationship
-    user: Relationship
-
-
-class FlowVersionResource(msgspec.Struct):
-    """A stored version of a flow."""
-
-    id: str
-    links: SelfLink
-    attributes: FlowVersionAttributes
-    relationships: FlowVersionRelationships
-    type: Literal["flow-version"] = "flow-version"
-
-
 class Stopped(msgspec.Struct):
     """What stopping answers: an empty `data` object (24.25)."""
 
@@ -229,18 +120,18 @@ class FlowController(Controller):
         paged = page.or_default(_PER_PAGE)
         wanted = _filter(workspace_id, status, kind, user_id, has_draft, sort, search)
         found, total = await flows.list(who, workspace_id or "", wanted, limit=paged.limit, offset=paged.offset)
-        return Many([_resource(flow) for flow in found], paged.meta(total), links=link_self("/v2/flows"))
+        return Many([flow_document(flow) for flow in found], paged.meta(total), links=link_self("/v2/flows"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateFlowBody], who: Who, flows: NamedDependency[Flows]) -> Single[FlowResource]:
         """Create an inactive flow."""
         workspace = data.then(lambda body: body.data.relationships.workspace.data.id)
-        return Single(_resource(await flows.create(who, workspace, data.then(_new))))
+        return Single(flow_document(await flows.create(who, workspace, data.then(_new))))
 
     @get("/{flow_id:str}", responses=Refusals.of(404))
     async def retrieve(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Single[FlowResource]:
         """Return one flow."""
-        return Single(_resource(await flows.get(who, flow_id)))
+        return Single(flow_document(await flows.get(who, flow_id)))
 
     @patch("/{flow_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
     async def change(
@@ -254,7 +145,7 @@ class FlowController(Controller):
             given = body.data.attributes
             return ChangedFlow(_given(given.name), _given(given.type), _given(given.graph), _optional(given))
 
-        return Single(_resource(await flows.change(who, flow_id, command)))
+        return Single(flow_document(await flows.change(who, flow_id, command)))
 
     @delete("/{flow_id:str}", responses=Refusals.of(403, 404))
     async def remove(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> None:
@@ -264,47 +155,13 @@ class FlowController(Controller):
     @post("/{flow_id:str}/start", status_code=202, responses=Refusals.of(403, 404, 409))
     async def start(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Single[FlowResource]:
         """Start a flow."""
-        return Single(_resource(await flows.start(who, flow_id)))
+        return Single(flow_document(await flows.start(who, flow_id)))
 
     @post("/{flow_id:str}/stop", status_code=202, responses=Refusals.of(403, 404))
     async def stop(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Stopped:
         """Stop a flow."""
         await flows.stop(who, flow_id)
         return Stopped()
-
-    @get("/{flow_id:str}/draft", responses=Refusals.of(403, 404))
-    async def draft(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Single[DraftResource]:
-        """Return a flow's draft."""
-        return Single(_draft(await flows.draft(who, flow_id)))
-
-    @put("/{flow_id:str}/draft", responses=Refusals.of(400, 403, 404, body=True))
-    async def put_draft(
-        self, flow_id: PATH_ID, data: Body[PutDraftBody], who: Who, flows: NamedDependency[Flows]
-    ) -> Single[DraftResource]:
-        """Store a flow's draft; its graph need not be complete."""
-        graph = data.then(lambda body: body.data.attributes.graph)
-        return Single(_draft(await flows.put_draft(who, flow_id, graph)))
-
-    @delete("/{flow_id:str}/draft", responses=Refusals.of(403, 404))
-    async def delete_draft(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> None:
-        """Drop a flow's draft."""
-        await flows.delete_draft(who, flow_id)
-
-    @get("/{flow_id:str}/versions", responses=Refusals.of(400, 404))
-    async def versions(
-        self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows], page: WantedPage
-    ) -> Many[FlowVersionResource]:
-        """List a flow's versions, oldest first."""
-        paged = page.or_default(_PER_PAGE)
-        found, total = await flows.versions(who, flow_id, limit=paged.limit, offset=paged.offset)
-        return Many([_version(version) for version in found], paged.meta(total))
-
-    @get("/{flow_id:str}/versions/{version:str}", responses=Refusals.of(404))
-    async def version(
-        self, flow_id: PATH_ID, version: PATH_ID, who: Who, flows: NamedDependency[Flows]
-    ) -> Single[FlowVersionResource]:
-        """Return one version of a flow."""
-        return Single(_version(await flows.version(who, flow_id, version)))
 
 
 def _filter(
@@ -346,48 +203,3 @@ def _optional(given: NewFlowAttributes | ChangedFlowAttributes) -> dict[str, Any
 def _new(body: CreateFlowBody) -> NewFlow:
     given = body.data.attributes
     return NewFlow(given.name, given.type, given.graph, _optional(given))
-
-
-def _resource(flow: Flow) -> FlowResource:
-    path = f"/v2/flows/{flow.id}"
-    attributes: dict[str, Any] = {
-        "name": flow.name,
-        "description": "",
-        "type": flow.type,
-        "status": flow.status.value,
-        "current_status": flow.current_status.value,
-        "default_mapper_type": "jsonata",
-        "api_version": "2.0",
-        "created_at": iso(flow.created_at),
-        "updated_at": iso(flow.updated_at),
-        "last_modified": iso(flow.updated_at),
-        "graph": flow.graph,
-        **flow.attributes,
-    }
-    for name, moment in (("last_start_time", flow.last_start_time), ("last_stop_time", flow.last_stop_time)):
-        if moment is not None:
-            attributes[name] = iso(moment)
-    versions = f"{path}/versions"
-    latest = Identifier(flow.latest_version, "flow-version")
-    relationships = FlowRelationships(
-        user=related("user", "/v2/users", flow.user_id),
-        workspace=related("workspace", "/v2/workspaces", flow.workspace_id),
-        versions=VersionsRelationship(VersionsLinks(versions)),
-        latest_version=LatestVersion(latest, LatestLinks(f"{versions}/{flow.latest_version}", versions)),
-    )
-    return FlowResource(flow.id, link_self(path), attributes, relationships)
-
-
-def _draft(flow: Flow) -> DraftResource:
-    return DraftResource(flow.id, link_self(f"/v2/flows/{flow.id}/draft"), DraftAttributes(flow.draft or {}))
-
-
-def _version(version: FlowVersion) -> FlowVersionResource:
-    return FlowVersionResource(
-        version.hash,
-        link_self(f"/v2/flows/{version.flow_id}/versions/{version.hash}"),
-        FlowVersionAttributes(version.graph, iso(version.created_at)),
-        FlowVersionRelationships(
-            flow=related("flow", "/v2/flows", version.flow_id), user=related("user", "/v2/users", version.user_id)
-        ),
-    )

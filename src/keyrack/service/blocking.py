@@ -1,11 +1,37 @@
-"""What blocks a deletion, and how much of it a caller may learn (contract 0.15, section 22)."""
+"""What blocks a deletion, and how much of it a caller may learn (contract 0.1, 0.15, section 22)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from keyrack.errors import InUse
 from keyrack.model import Reference
 from keyrack.service.access import Scope
+from keyrack.store.directory import Directory
 from keyrack.store.usage import Usages
+
+
+async def require_component_unused(scope: Scope, component_id: str, revision: str | None, what: str) -> None:
+    """Insist that no flow of any tenant names a component, or one revision of it (section 22).
+
+    Raises:
+        InUse: a flow names it in graph, draft or versions.
+    """
+    counts = await Directory(replace(scope.unit, tenant_id="")).flows_using(component_id, revision)
+    if counts:
+        own = await Usages(scope.unit).flows_of(component_id, revision)
+        raise in_use(what, sum(counts.values()), await nameable(scope, own))
+
+
+async def require_client_unused(scope: Scope, component_id: str) -> None:
+    """Insist that no flow of the tenant names an OAuth client's component now; old versions do not count (0.1).
+
+    Raises:
+        InUse: a flow names it in its current graph or draft.
+    """
+    flows = await Usages(scope.unit).flows_of(component_id)
+    blocking = [flow for flow in flows if {"graph", "draft"} & set(flow.places)]
+    if blocking:
+        raise in_use("the OAuth client", len(blocking), await nameable(scope, blocking))
 
 
 async def nameable(scope: Scope, flows: Sequence[Reference]) -> Sequence[Reference]:

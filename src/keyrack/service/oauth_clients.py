@@ -7,7 +7,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, RelatedNotFound
 from keyrack.model import OAuthClient, Principal, Usage
 from keyrack.service.access import Access, Scope
-from keyrack.service.blocking import in_use, nameable
+from keyrack.service.blocking import nameable, require_client_unused
 from keyrack.store.components import Components
 from keyrack.store.oauth_clients import OAuthClients as Rows
 from keyrack.store.usage import Usages
@@ -95,7 +95,7 @@ class OAuthClients:
             if wanted.component_id != client.component_id:
                 if await rows.for_component(wanted.component_id) is not None:
                     raise _second_client()
-                await _require_unused(scope, client.component_id)
+                await require_client_unused(scope, client.component_id)
             changed = replace(
                 client,
                 component_id=wanted.component_id,
@@ -117,7 +117,7 @@ class OAuthClients:
         async with self._access.tenant(who, tenant_id, "oauth-client.delete") as scope:
             scope.require("tenants.oauth_clients.delete")
             client = await _find(scope, oauth_client_id)
-            await _require_unused(scope, client.component_id)
+            await require_client_unused(scope, client.component_id)
             await Rows(scope.unit).remove(client.id)
             scope.touched("oauth-client", client.id)
 
@@ -152,15 +152,6 @@ async def _require_visible(scope: Scope, component_id: str) -> None:
     """Visible in the tenant, without the gate: otherwise nobody could create the first client (contract section 5)."""
     if not await Components(scope.unit).seen_among([component_id]):
         raise RelatedNotFound("there is no such component in this tenant", pointer=_POINTER)
-
-
-async def _require_unused(scope: Scope, component_id: str) -> None:
-    flows = await Usages(scope.unit).flows_of(component_id)
-    blocking = [flow for flow in flows if {"graph", "draft"} & set(flow.places)]
-    if not blocking:
-        return
-    known = await nameable(scope, blocking)
-    raise in_use("the OAuth client", len(blocking), known)
 
 
 def _second_client() -> AlreadyExists:

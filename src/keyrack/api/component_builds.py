@@ -1,0 +1,82 @@
+"""Builds of components: `/v2/components/{C}/versions` (contract section 13, extension 0.3)."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
+from msgspec import UNSET, Meta, UnsetType
+
+from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.component_documents import DescriptorResource, VersionResource, version
+from keyrack.api.component_documents import descriptor as descriptor_document
+from keyrack.api.jsonapi import Many, Single, link_self
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.service.component_builds import ComponentBuilds, NewBuild
+
+
+class NewVersionAttributes(msgspec.Struct):
+    """A build's component.json and, optionally, its revision (40 hex characters)."""
+
+    descriptor: dict[str, Any]
+    revision: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")] | UnsetType = UNSET
+
+
+class CreateVersion(msgspec.Struct):
+    """Data of a new build."""
+
+    type: Literal["version"]
+    attributes: NewVersionAttributes
+
+
+class CreateVersionBody(msgspec.Struct):
+    """Body of a new build."""
+
+    data: CreateVersion
+
+
+class ComponentBuildController(Controller):
+    """Builds of a component; the newest is also addressed as `latest`."""
+
+    path = "/v2/components/{component_id:str}/versions"
+    tags = ["Components"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 404))
+    async def list_all(
+        self, component_id: PATH_ID, who: Who, builds: NamedDependency[ComponentBuilds], page: WantedPage
+    ) -> Many[VersionResource]:
+        """List a component's builds."""
+        found = await builds.list(who, component_id)
+        resources = [version(each) for each in page.cut(found)]
+        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/components/{component_id}/versions"))
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def add(
+        self,
+        component_id: PATH_ID,
+        data: Body[CreateVersionBody],
+        who: Who,
+        builds: NamedDependency[ComponentBuilds],
+    ) -> Single[VersionResource]:
+        """Add a build (extension, 0.3)."""
+
+        def command() -> NewBuild:
+            given = data.check().data.attributes
+            return NewBuild(given.descriptor, None if given.revision is UNSET else given.revision)
+
+        return Single(version(await builds.add(who, component_id, command)))
+
+    @delete("/{revision:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(
+        self, component_id: PATH_ID, revision: PATH_ID, who: Who, builds: NamedDependency[ComponentBuilds]
+    ) -> None:
+        """Delete a build that no flow uses; `latest` names the newest."""
+        await builds.delete(who, component_id, revision)
+
+    @get("/{revision:str}/descriptor", responses=Refusals.of(404))
+    async def descriptor(
+        self, component_id: PATH_ID, revision: PATH_ID, who: Who, builds: NamedDependency[ComponentBuilds]
+    ) -> Single[DescriptorResource]:
+        """Return a build's component.json; `latest` names the newest."""
+        component, found = await builds.get(who, component_id, revision)
+        return Single(descriptor_document(component, found))
