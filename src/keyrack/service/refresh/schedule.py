@@ -44,7 +44,7 @@ class Schedule:
         Exponential back-off with full jitter over the upper half; never before the `Retry-After` (seconds) that the
         provider asked for.
         """
-        longest = min(self.first_retry * 2 ** min(max(failures - 1, 0), _DOUBLINGS), self.longest_retry)
+        longest = min(self.first_retry * (1 << min(max(failures - 1, 0), _DOUBLINGS)), self.longest_retry)
         wait = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
         if retry_after is not None:
             wait = max(wait, timedelta(seconds=retry_after))
