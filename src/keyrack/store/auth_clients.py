@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 
 from keyrack.model import AuthClient
+from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 from keyrack.store.unit import TenantTable, Unit
 from keyrack.store.vault import INSTALLATION
@@ -36,17 +37,55 @@ class AuthClients(TenantTable):
         )
         await AuthClientComponents(self.unit).replace(client.id, client.component_ids)
 
-    async def find(self, auth_client_id: str) -> AuthClient | None:
-        """Return one by its id, or None."""
-        row = await self.first(self.select().where(auth_clients.c.id == auth_client_id))
+    async def find(self, auth_client_id: str, *, locked: bool = False) -> AuthClient | None:
+        """Return one by its id, or None.
+
+        Args:
+            auth_client_id: its id.
+            locked: keep others from changing it, and from attaching secrets to it, until the transaction ends.
+        """
+        query = self.select().where(auth_clients.c.id == auth_client_id)
+        row = await self.first(query.with_for_update() if locked else query)
         if row is None:
             return None
-        linked = await AuthClientComponents(self.unit).of([auth_client_id])
+        linked = await AuthClientComponents(self.unit).of(auth_clients.c.id == auth_client_id)
         return await self._read(row, linked)
 
-    async def replace(self, client: AuthClient, origin: str | None) -> None:
-        """Store all changeable values of an existing client; the provider's verdict on the old ones is forgotten."""
-        forgotten = {"rejected_at": None, "rejection": None, "probe_at": None}
+    async def lock_shared(self, auth_client_id: str) -> bool:
+        """Keep others from deleting a client until the transaction ends; False if there is none (any more).
+
+        Whoever attaches a secret to a client locks it first, so that a deletion that runs at the same time either
+        sees the secret or has already taken the client away.
+        """
+        query = self.select(auth_clients.c.id).where(auth_clients.c.id == auth_client_id)
+        return await self.value(query.with_for_update(read=True, key_share=True)) is not None
+
+    async def available(self, place: Location, component_id: str | None = None) -> Sequence[AuthClient]:
+        """List by id those of the unit's clients that can be used at a place: of the place itself and of those around.
+
+        Args:
+            place: a place of the unit's tenant; in the unit of the installation any place, and all clients are listed.
+            component_id: only those linked to a component, if given.
+        """
+        condition = and_(self.mine, or_(*_usable_at(place)))
+        if component_id is not None:
+            linked = auth_client_components.c.component_id == component_id
+            condition = and_(
+                condition, auth_clients.c.id.in_(select(auth_client_components.c.auth_client_id).where(linked))
+            )
+        rows = await self.all(self.select().where(condition).order_by(auth_clients.c.id))
+        links = await AuthClientComponents(self.unit).of(condition)
+        return [await self._read(row, links) for row in rows]
+
+    async def replace(self, client: AuthClient, origin: str | None, *, forgive: bool = True) -> None:
+        """Store all changeable values of an existing client.
+
+        Args:
+            client: with its new values.
+            origin: as for `add`.
+            forgive: forget that the provider rejected the client, because its credentials were set again.
+        """
+        forgotten = {"rejected_at": None, "rejection": None, "probe_at": None} if forgive else {}
         changed = self.update().where(auth_clients.c.id == client.id)
         await self.run(changed.values(**await self._columns(client, origin), **forgotten))
         await AuthClientComponents(self.unit).replace(client.id, client.component_ids)
@@ -87,10 +126,11 @@ class AuthClientComponents(TenantTable):
 
     table = auth_client_components
 
-    async def of(self, auth_client_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Return the component ids of each client, in order."""
+    async def of(self, clients: ColumnElement[bool]) -> Mapping[str, Sequence[str]]:
+        """Return the component ids, in order, of each client that meets a condition."""
         x = auth_client_components.c
-        query = self.select().where(x.auth_client_id.in_(auth_client_ids)).order_by(x.auth_client_id, x.component_id)
+        query = self.select().where(x.auth_client_id.in_(select(auth_clients.c.id).where(clients)))
+        query = query.order_by(x.auth_client_id, x.component_id)
         found: dict[str, list[str]] = {}
         for row in await self.all(query):
             found.setdefault(row.auth_client_id, []).append(row.component_id)
@@ -110,3 +150,14 @@ async def find_usable(unit: Unit, auth_client_id: str) -> AuthClient | None:
     """
     own = await AuthClients(unit).find(auth_client_id)
     return own or await AuthClients(unit.of(INSTALLATION)).find(auth_client_id)
+
+
+def _usable_at(place: Location) -> list[ColumnElement[bool]]:
+    """Clients of a place and of those around it; exactly one scope is named in a row (contract section 14)."""
+    c = auth_clients.c
+    conditions = [and_(c.contract_id.is_(None), c.workspace_id.is_(None))]
+    if place.contract_id is not None:
+        conditions.append(c.contract_id == place.contract_id)
+    if place.workspace_id is not None:
+        conditions.append(c.workspace_id == place.workspace_id)
+    return conditions

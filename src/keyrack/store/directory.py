@@ -85,6 +85,21 @@ class Directory:
         query = select(w.tenant_id, w.contract_id, w.id).join_from(leaf, t.workspaces, leaf.c.workspace_id == w.id)
         return await self._located(query.where(leaf.c.id == leaf_id))
 
+    async def auth_client(self, auth_client_id: str) -> Location | None:
+        """Find the scope of an auth client; that of a global one has an empty tenant id."""
+        a, w = t.auth_clients.c, t.workspaces.c
+        around = func.coalesce(a.contract_id, w.contract_id).label("contract_id")
+        query = select(a.tenant_id, around, a.workspace_id).outerjoin_from(
+            t.auth_clients, t.workspaces, a.workspace_id == w.id
+        )
+        return await self._located(query.where(a.id == auth_client_id))
+
+    async def secrets_attached(self, auth_client_id: str) -> int:
+        """Count the secrets of an auth client: those of a global one may be in any tenant."""
+        s = t.auth_secrets.c
+        query = select(func.count()).select_from(t.auth_secrets).where(s.auth_client_id == auth_client_id)
+        return int((await self._connection.execute(query)).scalar_one())
+
     async def consent_by_state(self, state_hash: str) -> Location | None:
         """Find the workspace of the consent a `state` parameter belongs to."""
         c, w = t.consents.c, t.workspaces.c
