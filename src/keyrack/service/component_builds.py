@@ -10,8 +10,8 @@ from keyrack.ids import new_revision
 from keyrack.model import Component, Principal, Version
 from keyrack.service.access import Scope
 from keyrack.service.blocking import require_component_unused
-from keyrack.service.component_access import ComponentAccess
-from keyrack.store.components import ComponentVersions
+from keyrack.service.component_access import ComponentAccess, own_component
+from keyrack.store.components import Components, ComponentVersions
 
 _LATEST = "latest"
 
@@ -78,8 +78,9 @@ class ComponentBuilds:
             InUse: a flow names that build.
         """
         entered = self._components.owned(who, component_id, "component-version.delete", "editor in the team")
-        async with entered as (scope, component):
-            version = await _find(scope, component, revision)
+        async with entered as (scope, _):
+            await Components(scope.unit).lock_to_delete(component_id)  # flows hold the component, not each build
+            version = await _find(scope, await own_component(scope, component_id), revision)
             await require_component_unused(scope, component_id, version.revision, "the version")
             await ComponentVersions(scope.unit).remove(component_id, version.revision)
             scope.touched("version", version.revision)

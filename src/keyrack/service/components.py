@@ -153,6 +153,7 @@ class ComponentUseCases:
             InUse: a flow names it in graph, draft or versions.
         """
         async with self._components.owned(who, component_id, "component.delete", "editor in the team") as (scope, _):
+            await Rows(scope.unit).lock_to_delete(component_id)
             await require_component_unused(scope, component_id, None, "the component")
             await Rows(scope.unit).remove(component_id)
             scope.touched("component", component_id)

@@ -280,6 +280,7 @@ async def _store(scope: Scope, consent: Consent, path: tuple[str, ...], tokens: 
             consent.workspace_id, consent.component_id or "", consent.user_id, consent.memory["name"], keys
         )
         return added.id
+    await rows.lock_to_change(consent.credential_id)
     credential = await rows.find(consent.credential_id)
     if credential is None:
         raise NotFound("the credential was deleted while you were connecting")

@@ -8,7 +8,7 @@ from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor
 from keyrack.errors import NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model import Component, Credential, Principal
+from keyrack.model import Component, Credential, Principal, PrincipalKind
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.sight import workspace_component
@@ -76,6 +76,7 @@ class Credentials:
         """Create a credential; the workspace is named in the body, so its form is judged before the permission.
 
         Raises:
+            Forbidden: no `workspaces.credential.edit`, or the caller is no user: a credential names its owner.
             ValidationFailed: the body or a field value is wrong, or an OAuth value has no refresh token.
             RelatedNotFound: the workspace does not exist or does not have the component.
             OAuthClientMissing: the component waits for the tenant's OAuth client.
@@ -84,6 +85,7 @@ class Credentials:
             entered = self._access.workspace(who, workspace_id(), "credential.create")
             async with entered as scope:
                 scope.require(EDIT)
+                scope.require_that(who.kind is PrincipalKind.user, "only a user can own a credential")
                 wanted = new()
                 component = await workspace_component(scope, wanted.component_id)
                 keys = _checked_keys(component, wanted.keys, {})
@@ -104,6 +106,7 @@ class Credentials:
         """
         async with self._access.leaf(who, "credential", credential_id, "credential.edit") as scope:
             scope.require(EDIT)
+            await Rows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
             wanted = new()
             changed = replace(stored, name=wanted.name or stored.name)
@@ -123,6 +126,7 @@ class Credentials:
         """
         async with self._access.leaf(who, "credential", credential_id, "credential.delete") as scope:
             scope.require(EDIT)
+            await Rows(scope.unit).lock_to_delete(credential_id)
             await _find(scope, credential_id)
             flows = await Usages(scope.unit).active_flows_with_credential(credential_id)
             if flows:
@@ -138,6 +142,7 @@ class Credentials:
         """
         async with self._access.leaf(who, "credential", credential_id, "credential.update-keys") as scope:
             scope.require(EDIT)
+            await Rows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
             keys = dict(stored.keys)
             for name, value in given().items():

@@ -1,6 +1,6 @@
 """A flow's graph against what its workspace has: components, functions, credentials (contract section 17)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,12 @@ from keyrack.descriptor import parse
 from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
 from keyrack.model import Component, Version, Workspace
 from keyrack.service.access import Scope
-from keyrack.service.graph import Node, parse_graph, with_edge_ids
+from keyrack.service.graph import Node, emitted, parse_graph
 from keyrack.service.sight import viewpoint
 from keyrack.service.visibility import Viewpoint, gate, workspace_has_ungated
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.credentials import Credentials
+from keyrack.store.oauth_clients import OAuthClients
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class ResolvedGraph:
     """A graph that can be stored.
 
     Attributes:
-        graph: as submitted, with `component_id` on every node and edge ids.
+        graph: as submitted, with what emitted nodes and edges have besides.
         used: (component id, revision) pairs it names.
         credential_ids: credentials it names.
     """
@@ -33,18 +34,21 @@ class ResolvedGraph:
 async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
     """Check a complete graph and resolve its commands.
 
+    What the graph names cannot be deleted until the transaction ends.
+
     Raises:
         ValidationFailed: with one problem for everything that is wrong.
         OAuthClientMissing: nothing is wrong but that the tenant lacks an OAuth client (contract 0.4).
     """
     nodes = parse_graph(graph)
+    named = await _hold(scope, nodes)
     view = await viewpoint(scope.unit, workspace.contract_id)
     problems: list[Problem] = []
     gated: list[str] = []
     used: list[tuple[str, str]] = []
     ids: dict[str, str] = {}
     for node in nodes:
-        component = await _component(scope, view, workspace, node)
+        component = _component(view, workspace, named, node)
         if component is None:
             problems.append(Problem("there is no such component in this workspace", f"{node.pointer}/command"))
             continue
@@ -63,42 +67,75 @@ async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, 
         raise ValidationFailed(*problems[:100])
     if gated:
         raise OAuthClientMissing(pointer=gated[0])
-    raw_nodes = [{**raw, "component_id": ids[raw["id"]]} for raw in graph["nodes"]]
-    credential_ids = tuple(raw["credentials_id"] for raw in raw_nodes if raw.get("credentials_id"))
-    return ResolvedGraph(with_edge_ids({**graph, "nodes": raw_nodes}), tuple(used), credential_ids)
+    return ResolvedGraph(emitted(graph, ids), tuple(used), tuple(_credential_ids(graph["nodes"])))
 
 
 async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
     """Check a draft's form and find the components it names already; it need not be complete.
 
+    A step may name its component by `command`, or by `component_id` before a function is chosen.
+
     Raises:
         ValidationFailed: its form is wrong.
     """
+    nodes = parse_graph(graph, complete=False)
+    raw_ids = {raw["component_id"] for raw in graph.get("nodes", []) if raw.get("component_id")}
+    named = await _hold(scope, nodes, sorted(raw_ids))
     view = await viewpoint(scope.unit, workspace.contract_id)
-    used: list[tuple[str, str]] = []
-    for node in parse_graph(graph, complete=False):
-        component = await _component(scope, view, workspace, node)
-        build = None if component is None else await _build(scope, component, node)
+    by_id = await Components(scope.unit).list(ids=sorted(raw_ids)) if raw_ids else ()
+    used = [(found.id, "") for found in by_id if workspace_has_ungated(view, workspace, found)]
+    ids: dict[str, str] = {}
+    for node in nodes:
+        component = _component(view, workspace, named, node)
         if component is not None:
+            build = await _build(scope, component, node)
             used.append((component.id, build.revision if build else ""))
-    return ResolvedGraph(with_edge_ids(graph), tuple(used), ())
+            ids[node.id] = component.id
+    return ResolvedGraph(emitted(graph, ids), tuple(used), ())
 
 
-async def require_clients(scope: Scope, workspace: Workspace, component_ids: set[str]) -> None:
+async def require_startable(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> None:
     """Insist that the tenant has the OAuth clients that a flow's components ask for (contract section 17, start).
+
+    What the graph names cannot be deleted until the transaction ends.
 
     Raises:
         OAuthClientMissing: one is missing.
     """
+    component_ids = sorted({node["component_id"] for node in graph["nodes"]})
+    await Components(scope.unit).hold([], component_ids)
+    await OAuthClients(scope.unit).hold(component_ids)
+    await Credentials(scope.unit).hold(_credential_ids(graph["nodes"]))
     view = await viewpoint(scope.unit, workspace.contract_id)
-    for component in await Components(scope.unit).list(ids=sorted(component_ids)):
+    for component in await Components(scope.unit).list(ids=component_ids):
         own_variables = component.tenant_id == scope.unit.tenant_id  # legacy set-ups of the owner (contract 8.6)
         if component.uses_oauth_client and component.id not in view.clients and not own_variables:
             raise OAuthClientMissing(f"the tenant has no OAuth client for the component {component.name!r}")
 
 
-async def _component(scope: Scope, view: Viewpoint, workspace: Workspace, node: Node) -> Component | None:
-    found = await Components(scope.unit).find_by_name(node.team, node.component)
+async def _hold(scope: Scope, nodes: Sequence[Node], ids: Sequence[str] = ()) -> Mapping[tuple[str, str], Component]:
+    """Keep what the nodes name from being deleted; return the components the tenant sees by team and name.
+
+    Whoever deletes one of them locks it first: so either we find it gone, or its deletion finds this flow.
+    """
+    components = Components(scope.unit)
+    names = sorted({(node.team, node.component) for node in nodes})
+    await components.hold(names, ids)
+    found = {name: await components.find_by_name(*name) for name in names}
+    seen = {name: component for name, component in found.items() if component is not None}
+    await OAuthClients(scope.unit).hold(sorted({component.id for component in seen.values()} | set(ids)))
+    await Credentials(scope.unit).hold(_credential_ids(node.raw for node in nodes))
+    return seen
+
+
+def _credential_ids(raw_nodes: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [raw["credentials_id"] for raw in raw_nodes if raw.get("credentials_id")]
+
+
+def _component(
+    view: Viewpoint, workspace: Workspace, named: Mapping[tuple[str, str], Component], node: Node
+) -> Component | None:
+    found = named.get((node.team, node.component))
     return found if found is not None and workspace_has_ungated(view, workspace, found) else None
 
 

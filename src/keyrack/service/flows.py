@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyrack.errors import NotFound, RelatedNotFound
-from keyrack.model import Flow, FlowStatus, FlowVersion, Principal, Workspace
+from keyrack.errors import Forbidden, NotFound, RelatedNotFound
+from keyrack.model import Flow, FlowStatus, FlowVersion, Principal, PrincipalKind, Workspace
 from keyrack.service.access import Access, Scope
-from keyrack.service.flow_graph import ResolvedGraph, require_clients, resolve_draft, resolve_graph
+from keyrack.service.flow_graph import ResolvedGraph, require_startable, resolve_draft, resolve_graph
 from keyrack.store.credentials import Credentials
 from keyrack.store.flows import FlowCredentials, FlowFilter, FlowReferences, FlowVersions
 from keyrack.store.flows import Flows as Rows
@@ -68,10 +68,12 @@ class Flows:
             ValidationFailed: the body or the graph is wrong.
             RelatedNotFound: there is no such workspace.
             OAuthClientMissing: a component waits for the tenant's OAuth client (contract 0.4).
+            Forbidden: no `workspaces.flow.edit`, or the caller is no user.
         """
         try:
             async with self._access.workspace(who, workspace_id(), "flow.create") as scope:
                 scope.require(_EDIT)
+                _require_person(who)
                 wanted = new()
                 resolved = await resolve_graph(scope, await _workspace(scope), wanted.graph)
                 flow = await Rows(scope.unit).add(
@@ -98,6 +100,8 @@ class Flows:
         """
         async with self._access.leaf(who, "flow", flow_id, "flow.edit") as scope:
             scope.require(_EDIT)
+            _require_person(who)
+            await Rows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             wanted = new()
             if wanted.graph is not None:
@@ -123,12 +127,12 @@ class Flows:
         """
         async with self._access.leaf(who, "flow", flow_id, "flow.start") as scope:
             scope.require(_TOGGLE)
+            await Rows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             scope.touched("flow", flow_id)
             if flow.status is FlowStatus.active:
                 return flow
-            components = {node["component_id"] for node in flow.graph["nodes"]}
-            await require_clients(scope, await _workspace(scope), components)
+            await require_startable(scope, await _workspace(scope), flow.graph)
             return await Rows(scope.unit).set_status(flow_id, FlowStatus.active)
 
     async def stop(self, who: Principal, flow_id: str) -> None:
@@ -139,6 +143,7 @@ class Flows:
         """
         async with self._access.leaf(who, "flow", flow_id, "flow.stop") as scope:
             scope.require(_TOGGLE)
+            await Rows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             if flow.status is not FlowStatus.inactive:
                 await Rows(scope.unit).set_status(flow_id, FlowStatus.inactive)
@@ -172,6 +177,7 @@ class Flows:
         """Store a draft; its graph need not be complete, but counts as use of the components it names."""
         async with self._access.leaf(who, "flow", flow_id, "flow.draft") as scope:
             scope.require(_EDIT)
+            await Rows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             resolved = await resolve_draft(scope, await _workspace(scope), new())
             await Rows(scope.unit).set_draft(flow_id, resolved.graph)
@@ -187,6 +193,7 @@ class Flows:
         """
         async with self._access.leaf(who, "flow", flow_id, "flow.draft-delete") as scope:
             scope.require(_EDIT)
+            await Rows(scope.unit).lock_to_change(flow_id)
             if (await _find(scope, flow_id)).draft is None:
                 raise NotFound("the flow has no draft")
             await Rows(scope.unit).set_draft(flow_id, None)
@@ -232,6 +239,16 @@ class Flows:
                 config |= {} if credential is None else credential.keys
                 config["_account"] = node["credentials_id"]
             return {"id": step_id, "comp_id": node["component_id"], "config": config, "snapshot": {}}
+
+
+def _require_person(who: Principal) -> None:
+    """Flows and their versions name the user who made them, so a service account makes none.
+
+    Raises:
+        Forbidden: the caller is no user.
+    """
+    if who.kind is not PrincipalKind.user:
+        raise Forbidden("only a user can make or change a flow")
 
 
 async def _find(scope: Scope, flow_id: str) -> Flow:

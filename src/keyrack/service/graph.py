@@ -62,7 +62,7 @@ def parse_graph(graph: object, pointer: str = GRAPH_POINTER, *, complete: bool =
         if node is not None:
             nodes.append(node)
     for index, edge in enumerate(raw_edges):
-        _check_edge(edge, f"{pointer}/edges/{index}", ids, problems)
+        problems += _edge_problems(edge, f"{pointer}/edges/{index}", ids if complete else None)
     if problems:
         raise ValidationFailed(*problems[:100])
     return nodes
@@ -82,10 +82,26 @@ def _lists(graph: object, pointer: str) -> tuple[list[Any], list[Any]]:
     return found["nodes"], found["edges"]
 
 
-def with_edge_ids(graph: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the graph with the ids that edges are emitted with: `source:target`, `mapper:` in front of mapped ones."""
-    edges = [{**edge, "id": _edge_id(edge)} for edge in graph.get("edges", [])]
-    return {**graph, "nodes": graph.get("nodes", []), "edges": edges}
+def emitted(graph: Mapping[str, Any], component_ids: Mapping[str, str]) -> dict[str, Any]:
+    """Return a graph of good form as it is emitted (contract section 17).
+
+    Every node has a name, a description and, as far as it is known, `component_id`; the command stays as submitted.
+    An edge's id is `source:target`, with `mapper:` in front if it has a mapper.
+
+    Args:
+        graph: as submitted.
+        component_ids: the component of each step, by step id.
+    """
+    nodes = [
+        {
+            **raw,
+            "name": raw.get("name") or "",
+            "description": raw.get("description") or "",
+            **({"component_id": component_ids[raw["id"]]} if raw["id"] in component_ids else {}),
+        }
+        for raw in graph.get("nodes", [])
+    ]
+    return {**graph, "nodes": nodes, "edges": [{**edge, "id": _edge_id(edge)} for edge in graph.get("edges", [])]}
 
 
 def _edge_id(edge: Mapping[str, Any]) -> str:
@@ -123,12 +139,14 @@ def _node(raw: object, at: str, ids: set[str], problems: list[Problem], *, compl
     return Node(str(node_id), at, team, component, function, None if version == "latest" else version, raw)
 
 
-def _check_edge(edge: object, at: str, ids: set[str], problems: list[Problem]) -> None:
+def _edge_problems(edge: object, at: str, ids: set[str] | None) -> list[Problem]:
+    """Return what is wrong with an edge; without `ids` its ends need not be there yet."""
     if not isinstance(edge, Mapping):
-        problems.append(Problem("must be an object", at))
-        return
-    problems.extend(
-        Problem("there is no such step", f"{at}/{end}")
-        for end in ("source", "target")
-        if not isinstance(edge.get(end), str) or edge[end] not in ids
-    )
+        return [Problem("must be an object", at)]
+    ends = [(f"{at}/{end}", edge.get(end)) for end in ("source", "target")]
+    problems = [Problem("is required and must be a text", where) for where, end in ends if not isinstance(end, str)]
+    if not problems and ids is not None:
+        problems = [Problem("there is no such step", where) for where, end in ends if end not in ids]
+    if edge.get("config") is not None and not isinstance(edge["config"], Mapping):
+        problems.append(Problem("must be an object", f"{at}/config"))
+    return problems

@@ -89,6 +89,7 @@ class OAuthClients:
         async with self._access.tenant(who, tenant_id, "oauth-client.edit") as scope:
             scope.require("tenants.oauth_clients.edit")
             rows = Rows(scope.unit)
+            await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
             client = await _find(scope, oauth_client_id)
             wanted = new()
             await _require_visible(scope, wanted.component_id)
@@ -116,6 +117,7 @@ class OAuthClients:
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.delete") as scope:
             scope.require("tenants.oauth_clients.delete")
+            await Rows(scope.unit).lock_to_delete(oauth_client_id)
             client = await _find(scope, oauth_client_id)
             await require_client_unused(scope, client.component_id)
             await Rows(scope.unit).remove(client.id)

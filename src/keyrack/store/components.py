@@ -7,13 +7,13 @@ limited to the owning tenant like everything else.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select, tuple_
 
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model import Access, Component, Json, Version
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
-from keyrack.store.unit import TenantTable, insert_row
+from keyrack.store.unit import TenantTable, insert_row, referring
 
 
 class Components(TenantTable):
@@ -35,6 +35,19 @@ class Components(TenantTable):
         """Return the component `team/name` if the tenant sees it; team names are unique in the installation."""
         found = await self._read(self._query().where(teams.c.name == team_name, components.c.name == name))
         return found[0] if found else None
+
+    async def hold(self, names: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> None:
+        """Keep components that a flow is going to name from being deleted until the transaction ends.
+
+        Their builds are kept too: whoever deletes one locks its component. Read the components after this.
+
+        Args:
+            names: (team name, component name) pairs.
+            ids: further components by id.
+        """
+        named = or_(tuple_(teams.c.name, components.c.name).in_(names), components.c.id.in_(ids))
+        query = select(components.c.id).join_from(components, teams, components.c.team_id == teams.c.id)
+        await self.all(referring(query.where(self.seen, named).order_by(components.c.id), components))
 
     async def seen_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the given ids that the tenant sees."""

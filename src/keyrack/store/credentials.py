@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from keyrack.ids import new_id
 from keyrack.model import Credential, Json
 from keyrack.store.schema import credentials
-from keyrack.store.unit import TenantTable
+from keyrack.store.unit import TenantTable, referring
 
 
 class Credentials(TenantTable):
@@ -39,6 +39,11 @@ class Credentials(TenantTable):
         """Return one by its id, or None."""
         row = await self.first(self.select().where(credentials.c.id == credential_id))
         return None if row is None else await self._read(row)
+
+    async def hold(self, credential_ids: Sequence[str]) -> None:
+        """Keep credentials that a flow is going to use from being deleted until the transaction ends."""
+        query = self.select(credentials.c.id).where(credentials.c.id.in_(credential_ids)).order_by(credentials.c.id)
+        await self.all(referring(query, credentials))
 
     async def list(self, workspace_id: str, component_id: str | None = None) -> Sequence[Credential]:
         """List a workspace's credentials by id, optionally only those of a component."""

@@ -11,7 +11,7 @@ from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import OAuthClient
 from keyrack.store.schema import oauth_clients
-from keyrack.store.unit import TenantTable, is_unique_clash
+from keyrack.store.unit import TenantTable, is_unique_clash, referring
 
 
 class OAuthClients(TenantTable):
@@ -39,6 +39,14 @@ class OAuthClients(TenantTable):
     async def component_ids(self) -> frozenset[str]:
         """Return the ids of all components the tenant has a client for: what opens the gate of section 5."""
         return frozenset(row.component_id for row in await self.all(self.select(oauth_clients.c.component_id)))
+
+    async def hold(self, component_ids: Sequence[str]) -> None:
+        """Keep the tenant's clients for some components from being deleted until the transaction ends.
+
+        Whether there are any is to be read after this.
+        """
+        query = self.select(oauth_clients.c.id).where(oauth_clients.c.component_id.in_(component_ids))
+        await self.all(referring(query.order_by(oauth_clients.c.id), oauth_clients))
 
     async def add(self, component_id: str, client_id: str, client_secret: Secret) -> OAuthClient:
         """Store a new client.

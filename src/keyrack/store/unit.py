@@ -93,6 +93,18 @@ class TenantTable:
         """Begin a deletion of this tenant's rows."""
         return delete(self.table).where(self.mine)
 
+    async def lock_to_change(self, row_id: str) -> None:
+        """Make others who want to change or delete a row wait until the transaction ends: read it after this."""
+        await self.unit.connection.execute(changing(self.select(self.table.c.id).where(self.table.c.id == row_id)))
+
+    async def lock_to_delete(self, row_id: str) -> None:
+        """Make others who want to change, delete or refer to a row wait until the transaction ends.
+
+        What would forbid the deletion is looked up after this: who refers to the row holds it with `referring`, so
+        either the reference is seen here, or the other finds the row gone.
+        """
+        await self.unit.connection.execute(deleting(self.select(self.table.c.id).where(self.table.c.id == row_id)))
+
     async def insert(self, values: Mapping[str, Any]) -> None:
         """Add a row to this tenant.
 
@@ -116,6 +128,27 @@ class TenantTable:
     async def run(self, statement: Executable) -> int:
         """Run a change and return how many rows it touched."""
         return cast("CursorResult[Any]", await self.unit.connection.execute(statement)).rowcount
+
+
+def changing(query: "Select[Any]") -> "Select[Any]":
+    """Return a query that locks the rows it finds against changes until the transaction ends.
+
+    PostgreSQL only, like the two below: on SQLite a unit that writes has the whole database to itself.
+    """
+    return query.with_for_update(key_share=True)
+
+
+def deleting(query: "Select[Any]") -> "Select[Any]":
+    """Return a query that locks the rows it finds against changes and against `referring`."""
+    return query.with_for_update()
+
+
+def referring(query: "Select[Any]", table: Table) -> "Select[Any]":
+    """Return a query that keeps a table's rows that it finds from being deleted until the transaction ends.
+
+    Give the query an order, so that two units lock the same rows in the same order.
+    """
+    return query.with_for_update(read=True, key_share=True, of=table)
 
 
 async def insert_row(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> None:
