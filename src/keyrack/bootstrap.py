@@ -14,18 +14,21 @@ from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
 from keyrack.api.consents import ConsentController
-from keyrack.api.contracts import ContractController, WorkspaceController
+from keyrack.api.contracts import ContractController
 from keyrack.api.credentials import CredentialController
 from keyrack.api.docs import docs_file, docs_page
 from keyrack.api.flow_history import FlowDraftController, FlowVersionController
 from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
 from keyrack.api.health import healthz, openapi_json, readyz
+from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.oauth_clients import OAuthClientController
-from keyrack.api.people import TeamController, UserController
+from keyrack.api.people import UserController
+from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController, permissions
 from keyrack.api.throttle import Throttle
 from keyrack.api.v1 import step, update_keys
+from keyrack.api.workspaces import WorkspaceController
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
@@ -37,7 +40,7 @@ from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consents import Consents
-from keyrack.service.contracts import Estates
+from keyrack.service.contracts import Contracts
 from keyrack.service.credentials import Credentials
 from keyrack.service.flows import Flows
 from keyrack.service.identity import Identities
@@ -46,7 +49,9 @@ from keyrack.service.members import Members
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
 from keyrack.service.runtime import RuntimeEnvironments
+from keyrack.service.teams import Teams
 from keyrack.service.tenants import Tenants
+from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings
 from keyrack.store import engine
 from keyrack.store.store import Store
@@ -62,7 +67,9 @@ HANDLERS = (
     UserController,
     TeamController,
     ContractController,
+    ContractMemberController,
     WorkspaceController,
+    WorkspaceMemberController,
     TenantController,
     permissions,
     ComponentController,
@@ -97,7 +104,9 @@ class Services:
     environments: ComponentEnvironments
     runtime: RuntimeEnvironments
     tenants: Tenants
-    estates: Estates
+    contracts: Contracts
+    workspaces: Workspaces
+    teams: Teams
     members: Members
     people: People
     audit_trail: AuditTrail
@@ -143,7 +152,9 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         environments=ComponentEnvironments(component_access),
         runtime=RuntimeEnvironments(access),
         tenants=Tenants(access),
-        estates=Estates(access),
+        contracts=Contracts(access),
+        workspaces=Workspaces(access),
+        teams=Teams(access),
         members=Members(access),
         people=People(access),
         audit_trail=AuditTrail(access),

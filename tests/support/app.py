@@ -201,6 +201,14 @@ async def keyrack(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
+@pytest.fixture(scope="module")
+async def keyrack_to_read(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One installation for all tests of a file that leave it as it is."""
+    home = tmp_path_factory.mktemp("keyrack")
+    async with world(settings_for(home, allow_insecure_providers="true", public_url=BASE)) as made:
+        yield made
+
+
 @pytest.fixture
 async def keyrack_on_each(tmp_path: Path, database_url: str | None) -> AsyncIterator[World]:
     """The same on both databases, one after the other."""

@@ -1,11 +1,13 @@
 """`/v2/tenants/{T}/audit-events` (extension, contract 0.16)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import get
-from litestar.di import NamedDependency
+from litestar import Request, get
+from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
 from keyrack.api.asked import WantedPage, Who
@@ -17,6 +19,7 @@ from keyrack.model import AuditEvent
 from keyrack.service.audit_log import AuditTrail
 
 _PER_PAGE = 50
+_COLUMNS = {"actor": "actor", "action": "action", "target": "target_id"}
 
 
 class AuditTarget(msgspec.Struct):
@@ -46,24 +49,52 @@ class AuditEventResource(msgspec.Struct):
     type: Literal["audit-event"] = "audit-event"
 
 
-@get("/v2/tenants/{tenant_id:str}/audit-events", tags=["Audit"], responses=Refusals.of(400, 403, 404))
-async def audit_events(  # noqa: PLR0913, PLR0917 - one parameter for each query parameter
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which events are asked for."""
+
+    equal: Mapping[str, str]
+    since: datetime | None
+    until: datetime | None
+
+
+def wanted_events(
+    request: Request[Any, Any, Any],
+    actor: Annotated[str | None, QueryParameter(name="actor")] = None,
+    action: Annotated[str | None, QueryParameter(name="action")] = None,
+    target: Annotated[str | None, QueryParameter(name="target")] = None,
+    since: Annotated[str | None, QueryParameter(name="from")] = None,
+    until: Annotated[str | None, QueryParameter(name="to")] = None,
+) -> Wanted:
+    """Read the filters of 0.16; each may also be spelled as other lists spell theirs: `filter[actor]` is `actor`."""
+    given = {"actor": actor, "action": action, "target": target, "from": since, "to": until}
+    found = {name: value or request.query_params.get(f"filter[{name}]") for name, value in given.items()}
+    equal = {column: found[name] for name, column in _COLUMNS.items()}
+    return Wanted(
+        {column: value for column, value in equal.items() if value},
+        _time(found["from"], "from"),
+        _time(found["to"], "to"),
+    )
+
+
+@get(
+    "/v2/tenants/{tenant_id:str}/audit-events",
+    tags=["Audit"],
+    responses=Refusals.of(400, 403, 404),
+    dependencies={"wanted": Provide(wanted_events, sync_to_thread=False)},
+)
+async def audit_events(
     tenant_id: PATH_ID,
     who: Who,
     audit_trail: NamedDependency[AuditTrail],
     page: WantedPage,
-    actor: Annotated[str | None, QueryParameter(name="filter[actor]")] = None,
-    action: Annotated[str | None, QueryParameter(name="filter[action]")] = None,
-    target: Annotated[str | None, QueryParameter(name="filter[target]")] = None,
-    since: Annotated[str | None, QueryParameter(name="filter[from]")] = None,
-    until: Annotated[str | None, QueryParameter(name="filter[to]")] = None,
+    wanted: NamedDependency[Wanted],
 ) -> Many[AuditEventResource]:
-    """List a tenant's audit events, oldest first."""
+    """List a tenant's audit events, oldest first; filters `actor`, `action`, `target`, `from`, `to`."""
     paged = page.or_default(_PER_PAGE)
-    given = {"actor": actor, "action": action, "target_id": target}
-    equal = {name: value for name, value in given.items() if value}
-    times = (_time(since, "filter[from]"), _time(until, "filter[to]"))
-    found, total = await audit_trail.page(who, tenant_id, equal, *times, limit=paged.limit, offset=paged.offset)
+    found, total = await audit_trail.page(
+        who, tenant_id, wanted.equal, wanted.since, wanted.until, limit=paged.limit, offset=paged.offset
+    )
     return Many([_resource(event) for event in found], paged.meta(total))
 
 

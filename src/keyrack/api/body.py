@@ -11,6 +11,7 @@ from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Request
+from msgspec import Meta
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
 
@@ -170,7 +171,7 @@ def _problems(raw: object, expected: Any, pointer: str) -> list[Problem]:
         msgspec.convert(raw, expected)
     except msgspec.ValidationError as error:
         found = _inside(raw, expected, pointer)
-        return found or [Problem(_plain(str(error)), pointer or "/")]
+        return found or [Problem(_expectation(expected) or _plain(str(error)), pointer)]
     return []
 
 
@@ -211,6 +212,14 @@ def _struct_of(expected: Any) -> tuple[Any, Mapping[Any, Any]]:
 def escape(name: str) -> str:
     """Escape a member's name for a JSON pointer (RFC 6901 section 3)."""
     return name.replace("~", "~0").replace("/", "~1")
+
+
+def _expectation(expected: Any) -> str | None:
+    """Return what a text must be, where its type says it in words (`Meta.description`)."""
+    choices = (expected,) if get_origin(expected) is list else (expected, *get_args(expected))  # unions with UNSET
+    metas = [meta for choice in choices for meta in getattr(choice, "__metadata__", ())]
+    words = next((meta.description for meta in metas if isinstance(meta, Meta) and meta.description), None)
+    return None if words is None else f"must be {words}"
 
 
 def _plain(message: str) -> str:

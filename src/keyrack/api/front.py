@@ -34,7 +34,8 @@ _SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _NO_ROUTE_HAS = "TRACE"
 _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
-_JSON_RANGES = {"*/*", "application/*", "application/json", "application/vnd.api+json"}
+_JSON_RANGES = ("application/json", "application/vnd.api+json", "application/*", "*/*")
+_REFUSED = re.compile(r"\bq\s*=\s*0(\.0*)?\s*($|;)")
 
 
 class Front:
@@ -149,12 +150,10 @@ def require_json_acceptable(accept: Sequence[str]) -> None:
         NotAcceptable: it excludes JSON.
     """
     ranges = [part.partition(";") for header in accept for part in header.split(",") if part.strip()]
-    if not ranges:
-        return
-    for media_range, _, parameters in ranges:
-        if media_range.strip().lower() in _JSON_RANGES and not re.search(r"\bq\s*=\s*0(\.0*)?\s*($|;)", parameters):
-            return
-    raise NotAcceptable
+    judged = {name.strip().lower(): not _REFUSED.search(parameters) for name, _, parameters in ranges}
+    wanted = [judged[name] for name in _JSON_RANGES if name in judged]  # the most specific range decides
+    if judged and not (wanted and wanted[0]):
+        raise NotAcceptable
 
 
 def _basic(header: bytes | None) -> tuple[str, Secret]:

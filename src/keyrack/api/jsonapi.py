@@ -14,6 +14,9 @@ T = TypeVar("T")
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 NotBlank = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")]
 
+END = r"$(?!\n)"
+"""The end of a text in a pattern: Python's `$` alone also matches before a final line feed."""
+
 
 class SelfLink(msgspec.Struct, frozen=True):
     """A `links` member with the resource's own path."""
@@ -97,6 +100,17 @@ class ErrorDocument(msgspec.Struct, frozen=True):
     meta: Empty = Empty()
 
 
+class NewResource(msgspec.Struct, kw_only=True):
+    """Base of what a create request sends; the id a client makes up is not used (contract section 4)."""
+
+    id: str | UnsetType = UNSET
+
+    @property
+    def given_id(self) -> str | None:
+        """The id in the request, if there was one."""
+        return None if self.id is UNSET else self.id
+
+
 class Linkage(msgspec.Struct, Generic[T]):
     """A relationship in a request: `{"data": {"id": …, "type": …}}`; give the type as a Literal."""
 
@@ -129,35 +143,34 @@ class Page:
     MAX_SIZE = 1000
     DEFAULT_SIZE = 50
 
-    def __init__(self, size: int | None, number: int = 1) -> None:
+    def __init__(self, size: int | None, number: int | None = None) -> None:
         self._given = size
-        self.size = size if size is not None or number == 1 else self.DEFAULT_SIZE
-        self.number = number
+        self.size = self.DEFAULT_SIZE if size is None and number is not None else size
+        self.number = 1 if number is None else number
 
     @classmethod
-    def parse(cls, size: str | None, number: str | None, default: int | None = None) -> "Page":
+    def parse(cls, size: str | None, number: str | None) -> "Page":
         """Read the two query parameters.
 
         Args:
-            size: `page[size]` as given, 1..1000.
+            size: `page[size]` as given, 1..1000; without it and a number everything is returned.
             number: `page[number]` as given, at least 1.
-            default: size when none is given; None returns everything, unless a number is given.
 
         Raises:
             ValidationFailed: not whole numbers in range; sizes are never clamped.
         """
         problems = []
-        sizes = _whole(size, 1, cls.MAX_SIZE) if size is not None else default
-        numbers = _whole(number, 1, 1 << 31) if number is not None else 1
+        sizes = None if size is None else _whole(size, 1, cls.MAX_SIZE)
+        numbers = None if number is None else _whole(number, 1, 1 << 31)
         if size is not None and sizes is None:
             problems.append(
                 Fault(f"page[size] must be a whole number from 1 to {cls.MAX_SIZE}", parameter="page[size]")
             )
-        if numbers is None:
+        if number is not None and numbers is None:
             problems.append(Fault("page[number] must be a whole number from 1", parameter="page[number]"))
         if problems:
             raise ValidationFailed(*problems)
-        return cls(sizes, numbers or 1)
+        return cls(sizes, numbers)
 
     def or_default(self, size: int) -> "Page":
         """Return this page with a default size for lists that are always paged (contract section 4)."""

@@ -8,15 +8,18 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.jsonapi import Many, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.jsonapi import END, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.roles import PolicyAttributes, role_entry
 from keyrack.model import Tenant
 from keyrack.service.installation import first_attributes
 from keyrack.service.permissions import LISTED
 from keyrack.service.tenants import NewTenant, Tenants
 
-_DOMAIN = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?$"
-Domain = Annotated[str, Meta(min_length=1, max_length=253, pattern=_DOMAIN)]
+_DOMAIN = rf"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{{1,5}})?{END}"
+Domain = Annotated[
+    str, Meta(min_length=1, max_length=253, pattern=_DOMAIN, description="a host name, with a port if it has one")
+]
 
 
 class PermissionsAttributes(msgspec.Struct):
@@ -33,7 +36,7 @@ class PermissionsResource(msgspec.Struct):
     type: Literal["permissions"] = "permissions"
 
 
-class CreateTenant(msgspec.Struct):
+class CreateTenant(NewResource):
     """Data of a create request; `attributes` also takes the optional and look-and-feel members of section 7."""
 
     type: Literal["tenant"]
@@ -55,6 +58,14 @@ class RequiredTenantAttributes(msgspec.Struct):
     mandrill_email_from: str
     default_workspace_type: Literal["full", "limited"] | UnsetType = UNSET
     feature_flags: dict[str, bool] | UnsetType = UNSET
+    api_domain: Domain | UnsetType = UNSET
+    webhooks_domain: Domain | UnsetType = UNSET
+    git_receiver_host: Domain | UnsetType = UNSET
+    api_docs_url: str | UnsetType = UNSET
+    flow_stats_enabled_default: bool | UnsetType = UNSET
+    support_user_id: str | UnsetType = UNSET
+    email_domains_blacklist: list[str] | UnsetType = UNSET
+    is_default: bool | UnsetType = UNSET
 
 
 class TenantToCheck(msgspec.Struct):
@@ -77,21 +88,6 @@ class TenantResource(msgspec.Struct):
     links: SelfLink
     attributes: dict[str, Any]
     type: Literal["tenant"] = "tenant"
-
-
-class RoleEntry(msgspec.Struct):
-    """A role of the policy."""
-
-    role: str
-    scope: str
-    permissions: list[str]
-    i18n: dict[str, str]
-
-
-class PolicyAttributes(msgspec.Struct):
-    """The roles."""
-
-    roles: list[RoleEntry]
 
 
 class PolicyRelationships(msgspec.Struct):
@@ -128,13 +124,14 @@ class TenantController(Controller):
         """Create a tenant."""
 
         def command() -> NewTenant:
-            submitted = data.check().data.attributes
+            body = data.check().data
+            submitted = body.attributes
             checked = data.checked_as(TenantBodyToCheck).data.attributes
             given = {name: value for name, value in submitted.items() if name not in ("name", "app_domain")}
             attributes = first_attributes() | given
             flags: Any = first_attributes()["feature_flags"]
             attributes["feature_flags"] = {**flags, **given.get("feature_flags", {})}
-            return NewTenant(checked.name, checked.app_domain, attributes)
+            return NewTenant(checked.name, checked.app_domain, attributes, body.given_id)
 
         return Single(_resource(await tenants.create(who, command)))
 
@@ -153,9 +150,7 @@ class TenantController(Controller):
     async def roles(self, tenant_id: PATH_ID, who: Who, tenants: NamedDependency[Tenants]) -> Single[PolicyResource]:
         """Return a tenant's role policy."""
         policy = await tenants.roles(who, tenant_id)
-        shown = [
-            RoleEntry(r.role, r.scope, sorted(r.permissions), dict(r.i18n)) for r in policy if r.scope != "tenants"
-        ]
+        shown = [role_entry(role) for role in policy if role.scope != "tenants"]
         relationships = PolicyRelationships(related("tenant", "/v2/tenants", tenant_id))
         resource = PolicyResource(tenant_id, PolicyAttributes(shown), relationships)
         return Single(resource, links=link_self(f"/v2/tenants/{tenant_id}/roles"))

@@ -177,6 +177,17 @@ class Access:
             await AuditLog(unit).append(who, action, target, FAILED)
 
 
+def home(who: Principal) -> str:
+    """Return the caller's tenant.
+
+    Raises:
+        Forbidden: it is a service account, which has none.
+    """
+    if who.tenant_id is None:
+        raise Forbidden("a service account has no tenant of its own")
+    return who.tenant_id
+
+
 async def _record(scope: Scope, action: str | None) -> None:
     if action is None:
         return

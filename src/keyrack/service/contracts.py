@@ -1,21 +1,20 @@
-"""Contracts, workspaces and teams (contract sections 9, 10 and 12): create and read."""
+"""Contracts (contract section 9): create and read; their roles (6.4)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.ids import new_id
-from keyrack.model import Contract, Principal, Team, Workspace, WorkspaceType
-from keyrack.service.access import Access
+from keyrack.errors import NotFound, Problem, ValidationFailed
+from keyrack.model import Contract, Member, Principal, Role
+from keyrack.service.access import Access, Scope, home
+from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
-from keyrack.store.contracts import ContractMembers, Contracts
-from keyrack.store.standing import Standing
-from keyrack.store.teams import Teams
-from keyrack.store.tenants import RolePolicy, Tenants
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.contracts import ContractMembers
+from keyrack.store.contracts import Contracts as Rows
+from keyrack.store.directory import Directory
+from keyrack.store.tenants import RolePolicy
 
-_LIST_ALL = "contracts.workspace.listAll"
+_EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +24,37 @@ class NewContract:
     name: str
     available_roles: tuple[tuple[str, str], ...]
     custom_data: Any
+    given_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ContractView:
-    """A contract with the ids of its members, and whether the caller may see its custom data."""
+    """A contract with the ids of its members, and whether the caller may see its custom data.
+
+    `members` are there when they were asked for.
+    """
 
     contract: Contract
     member_ids: Sequence[str]
     shows_custom_data: bool
+    members: Sequence[Member] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorkspaceView:
-    """A workspace with the ids of its members."""
-
-    workspace: Workspace
-    member_ids: Sequence[str]
-
-
-class Estates:
-    """What a tenant is divided into."""
+class Contracts:
+    """Use cases of contract section 9."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def create_contract(self, who: Principal, new: Callable[[], NewContract]) -> ContractView:
+    async def create(self, who: Principal, new: Callable[[], NewContract]) -> ContractView:
         """Create a contract in the caller's tenant; it has no members yet (contract 0.11).
 
         Raises:
-            Forbidden: the caller holds no `tenants.contract.create` in a tenant.
+            Forbidden: the caller has no tenant, or holds no `tenants.contract.create` there.
             ValidationFailed: the body is wrong, or an available role does not exist.
+            IdConflict: the body has the id of another contract.
         """
-        async with self._access.tenant(who, _home(who), "contract.create") as scope:
+        async with self._access.tenant(who, home(who), "contract.create") as scope:
             scope.require("tenants.contract.create")
             wanted = new()
             known = {(role.scope, role.role) for role in await RolePolicy(scope.unit).list()}
@@ -69,178 +66,64 @@ class Estates:
             ]
             if wrong:
                 raise ValidationFailed(*wrong)
-            contracts = Contracts(scope.unit)
-            contract_id = await contracts.add(wanted.name, wanted.available_roles, {}, wanted.custom_data)
+            await refuse_taken(scope, "contract", wanted.given_id)
+            rows = Rows(scope.unit)
+            contract_id = await rows.add(wanted.name, wanted.available_roles, {}, wanted.custom_data)
             scope.touched("contract", contract_id)
-            contract = await contracts.find(contract_id)
-            if contract is None:
-                raise NotFound
-            return ContractView(contract, [], shows_custom_data=True)
+            return ContractView(await _there(scope, contract_id), [], shows_custom_data=True)
 
-    async def contracts(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ContractView], int]:
-        """List the caller's contracts; a tenant admin sees all of the tenant."""
-        async with self._access.tenant(who, _home(who)) as scope:
+    async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ContractView], int]:
+        """List the caller's contracts; a tenant admin sees all of the tenant, a service account all there are.
+
+        Raises:
+            Forbidden: the service account may not read the contracts of all tenants.
+        """
+        if who.tenant_id is None:
+            async with self._access.installation(who) as scope:
+                scope.require(*_EVERYWHERE)
+                places, total = await Directory(scope.unit).contracts(limit=limit, offset=offset)
+            return [await self.get(who, place.contract_id or "") for place in places], total
+        async with self._access.tenant(who, who.tenant_id) as scope:
             everything = scope.is_tenant_admin or scope.allows("contracts.contract.listAll")
             member = None if everything else who.id
-            found, total = await Contracts(scope.unit).page(member=member, limit=limit, offset=offset)
+            found, total = await Rows(scope.unit).page(member=member, limit=limit, offset=offset)
             members = await ContractMembers(scope.unit).ids([contract.id for contract in found])
             shown = scope.allows("contracts.contract.get_custom_data")
             return [ContractView(each, members.get(each.id, []), shown) for each in found], total
 
-    async def contract(self, who: Principal, contract_id: str) -> ContractView:
+    async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
         """Return a contract to members and tenant admins."""
         async with self._access.contract(who, contract_id) as scope:
-            scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can see the contract")
-            contract = await Contracts(scope.unit).find(contract_id)
-            if contract is None:
-                raise NotFound
-            members = await ContractMembers(scope.unit).ids([contract_id])
-            shown = scope.allows("contracts.contract.get_custom_data")
-            return ContractView(contract, members.get(contract_id, []), shown)
-
-    async def create_workspace(
-        self, who: Principal, contract_id: Callable[[], str], name: Callable[[], str]
-    ) -> WorkspaceView:
-        """Create a workspace in a contract; its creator becomes its owner.
-
-        Raises:
-            RelatedNotFound: there is no such contract.
-            Forbidden: the caller may not create workspaces there.
-        """
-        try:
-            async with self._access.contract(who, contract_id(), "workspace.create") as scope:
-                scope.require("contracts.workspace.create")
-                scope.require_that(who.tenant_id is not None, "a service account cannot own a workspace")
-                wanted = name()
-                tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
-                kind = WorkspaceType((tenant.attributes if tenant else {}).get("default_workspace_type", "full"))
-                contract = scope.place.contract_id or ""
-                workspace = await Workspaces(scope.unit).add(contract, wanted, kind, {})
-                await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
-                scope.touched("workspace", workspace.id)
-                return WorkspaceView(workspace, [who.id])
-        except NotFound:
-            pointer = "/data/relationships/contract/data/id"
-            raise RelatedNotFound("there is no such contract", pointer=pointer) from None
-
-    async def workspaces(
-        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
-    ) -> tuple[Sequence[WorkspaceView], int]:
-        """List the caller's workspaces; with `contracts.workspace.listAll` all of that contract."""
-        if contract_id is not None:
-            entered = self._access.contract(who, contract_id)
-        else:
-            entered = self._access.tenant(who, _home(who))
-        async with entered as scope:
-            member = None if who.tenant_id is None else who.id
-            sees_all = scope.is_tenant_admin or scope.allows(_LIST_ALL)
-            whole = [contract_id] if contract_id is not None and sees_all else []
-            if contract_id is not None:
-                known = scope.in_contract or scope.is_tenant_admin
-                scope.require_that(known, "only members of the contract can list its workspaces")
-            else:
-                whole = await self._whole_contracts(who) if who.tenant_id is not None else []
-            found, total = await Workspaces(scope.unit).page(
-                contract_id=contract_id, member=member, whole_contracts=whole, limit=limit, offset=offset
+            seen = scope.in_contract or scope.is_tenant_admin
+            scope.require_that(seen, "only members can see the contract")
+            contract = await _there(scope, contract_id)
+            members = await ContractMembers(scope.unit).list(contract_id)
+            return ContractView(
+                contract,
+                [member.user.id for member in members],
+                scope.allows("contracts.contract.get_custom_data"),
+                members if with_members else None,
             )
-            members = await WorkspaceMembers(scope.unit).ids([workspace.id for workspace in found])
-            return [WorkspaceView(each, members.get(each.id, [])) for each in found], total
 
-    async def workspace(self, who: Principal, workspace_id: str) -> WorkspaceView:
-        """Return a workspace to members, holders of `contracts.workspace.listAll` and tenant admins."""
-        async with self._access.workspace(who, workspace_id) as scope:
-            allowed = scope.in_workspace or scope.is_tenant_admin or scope.allows(_LIST_ALL)
-            scope.require_that(allowed, "only members can see the workspace")
-            workspace = await Workspaces(scope.unit).find(workspace_id)
-            if workspace is None:
-                raise NotFound
-            members = await WorkspaceMembers(scope.unit).ids([workspace_id])
-            return WorkspaceView(workspace, members.get(workspace_id, []))
-
-    async def create_team(self, who: Principal, contract_id: Callable[[], str], name: Callable[[], str | None]) -> Team:
-        """Create a team in a contract; its creator becomes a member (section 12).
-
-        Raises:
-            RelatedNotFound: there is no such contract.
-            AlreadyExists: the installation has a team of that name.
-        """
-        try:
-            async with self._access.contract(who, contract_id(), "team.create") as scope:
-                scope.require("contracts.devTeam.edit")
-                teams = Teams(scope.unit)
-                wanted = name() or f"team-{new_id()[-8:]}"
-                try:
-                    team_id = await teams.add(scope.place.contract_id or "", wanted)
-                except AlreadyExists:
-                    pointer = "/data/attributes/name"
-                    raise AlreadyExists("there is a team of this name", pointer=pointer) from None
-                if scope.in_contract and who.tenant_id is not None:
-                    await teams.add_member(team_id, who.id)
-                scope.touched("team", team_id)
-                return _there(await teams.find(team_id))
-        except NotFound:
-            pointer = "/data/relationships/contract/data/id"
-            raise RelatedNotFound("there is no such contract", pointer=pointer) from None
-
-    async def teams(self, who: Principal, contract_id: str) -> Sequence[Team]:
-        """List a contract's teams."""
+    async def roles(self, who: Principal, contract_id: str) -> Sequence[Role]:
+        """Return the roles that can be given in a contract and its workspaces, to its members (6.4)."""
         async with self._access.contract(who, contract_id) as scope:
-            known = scope.in_contract or scope.allows("contracts.devTeams.get")
-            scope.require_that(known, "only members of the contract can see its teams")
-            return await Teams(scope.unit).list(contract_id)
-
-    async def team(self, who: Principal, team_id: str) -> Team:
-        """Return a team.
-
-        Raises:
-            NotFound: there is none the caller can see.
-        """
-        place = await self._access.locate("team", team_id)
-        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
-            raise NotFound
-        async with self._access.at(who, place) as scope:
-            if not (scope.in_contract or scope.allows("contracts.devTeams.get")):
-                raise NotFound
-            return _there(await Teams(scope.unit).find(team_id))
-
-    async def join_team(self, who: Principal, team_id: str, user_id: Callable[[], str]) -> Team:
-        """Make a member of the contract a member of a team (section 12).
-
-        Raises:
-            RelatedNotFound: the contract has no such member.
-        """
-        await self.team(who, team_id)
-        place = await self._access.locate("team", team_id)
-        async with self._access.at(who, place, "team-member.add") as scope:
-            scope.require("contracts.devTeam.edit")
-            wanted = user_id()
-            if await ContractMembers(scope.unit).roles(place.contract_id or "", wanted) is None:
-                raise RelatedNotFound("the contract has no such member", pointer="/data/id")
-            teams = Teams(scope.unit)
-            if not await teams.is_member(team_id, wanted):
-                await teams.add_member(team_id, wanted)
-            scope.touched("team", team_id)
-            return _there(await teams.find(team_id))
-
-    async def _whole_contracts(self, who: Principal) -> list[str]:
-        """Return the contracts of a user in which `contracts.workspace.listAll` holds."""
-        async with self._access.tenant(who, _home(who)) as scope:
-            ids = await Standing(scope.unit).contracts_of(who.id)
-        whole = []
-        for contract_id in ids:
-            async with self._access.contract(who, contract_id) as scope:
-                if scope.allows(_LIST_ALL):
-                    whole.append(contract_id)
-        return whole
+            seen = scope.in_contract or scope.is_tenant_admin
+            scope.require_that(seen, "only members can see the contract's roles")
+            contract = await _there(scope, contract_id)
+            policy = await RolePolicy(scope.unit).list()
+            return [role for role in policy if is_available(contract, role.scope, role.role)]
 
 
-def _home(who: Principal) -> str:
-    if who.tenant_id is None:
-        raise ValidationFailed(Problem("a service account has no tenant of its own; address a contract or workspace"))
-    return who.tenant_id
+def is_available(contract: Contract, scope: str, role: str) -> bool:
+    """Tell whether a role of the tenant's policy can be given in a contract; no list of roles means all (section 9)."""
+    if scope not in ("contracts", "workspaces"):
+        return False
+    return not contract.available_roles or role == OWNER or (scope, role) in contract.available_roles
 
 
-def _there(team: Team | None) -> Team:
-    if team is None:
+async def _there(scope: Scope, contract_id: str) -> Contract:
+    contract = await Rows(scope.unit).find(contract_id)
+    if contract is None:
         raise NotFound
-    return team
+    return contract

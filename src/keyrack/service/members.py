@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
-from keyrack.model import Contract, Member, Principal
+from keyrack.model import Member, Principal
 from keyrack.service.access import Access, Scope
+from keyrack.service.contracts import is_available
 from keyrack.service.permissions import OWNER
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.tenants import RolePolicy
@@ -56,10 +57,10 @@ class Members:
                 "only a tenant admin can add members directly",
             )
             wanted = new()
+            await _require_roles(scope, "contracts", wanted.roles)
             user = await Users(scope.unit).find(wanted.user_id)
             if user is None:
                 raise RelatedNotFound("the tenant has no such user", pointer="/data/id")
-            await _require_roles(scope, "contracts", wanted.roles)
             members = ContractMembers(scope.unit)
             if OWNER not in wanted.roles and not await members.list(contract_id):
                 raise StateConflict("the first member of a contract must be an owner", pointer="/data/attributes/roles")
@@ -81,11 +82,11 @@ class Members:
         async with self._access.workspace(who, workspace_id, "workspace-member.add") as scope:
             scope.require("workspaces.workspace.edit", "tenants.workspace.edit_membership")
             wanted = new()
+            await _require_roles(scope, "workspaces", wanted.roles)
             contract_id = scope.place.contract_id or ""
             user = await Users(scope.unit).find(wanted.user_id)
             if user is None or await ContractMembers(scope.unit).roles(contract_id, user.id) is None:
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
-            await _require_roles(scope, "workspaces", wanted.roles)
             try:
                 await WorkspaceMembers(scope.unit).add(workspace_id, user.id, wanted.roles)
             except AlreadyExists:
@@ -95,12 +96,11 @@ class Members:
 
 
 async def _require_roles(scope: Scope, level: str, roles: Sequence[str]) -> None:
-    contract: Contract | None = await Contracts(scope.unit).find(scope.place.contract_id or "")
+    contract = await Contracts(scope.unit).find(scope.place.contract_id or "")
     if contract is None:
         raise NotFound
-    known = {role.role for role in await RolePolicy(scope.unit).list() if role.scope == level}
-    if contract.available_roles:
-        known &= {role for scope_name, role in contract.available_roles if scope_name == level} | {OWNER}
+    policy = await RolePolicy(scope.unit).list()
+    known = {role.role for role in policy if role.scope == level and is_available(contract, level, role.role)}
     pointer = "/data/attributes/roles"
     wrong = [
         Problem("there is no such role here", f"{pointer}/{i}") for i, role in enumerate(roles) if role not in known

@@ -1,21 +1,24 @@
 """Users and their API keys (contract section 11, 0.2)."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from argon2 import PasswordHasher
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
 from keyrack.model import ApiKey, Principal, PrincipalKind, User
-from keyrack.service.access import Access
+from keyrack.service.access import Access, home
+from keyrack.service.given_id import refuse_taken
 from keyrack.service.identity import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.standing import Standing
 from keyrack.store.users import Users
 
-_LEAST_PASSWORD = 8
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+"""Times after this cannot be printed in every time zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,7 @@ class NewUser:
     last_name: str
     company: str | None
     password: Secret = field(repr=False)
+    given_id: str | None = None
 
 
 class People:
@@ -65,11 +69,28 @@ class People:
             return user
 
     async def list(
-        self, who: Principal, email: str | None, *, limit: int | None, offset: int
+        self,
+        who: Principal,
+        email: str | None,
+        subject: tuple[str, str] | None = None,
+        *,
+        limit: int | None,
+        offset: int,
     ) -> tuple[Sequence[User], int]:
-        """List the users of the caller's tenant."""
-        async with self._access.tenant(who, _tenant_of(who)) as scope:
+        """List the users of the caller's tenant.
+
+        Args:
+            who: the caller.
+            email: only the user with this email, if given.
+            subject: only the user with this issuer and subject of an OpenID provider, if given. Nobody has any:
+                users are known by their email alone.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
+        async with self._access.tenant(who, home(who)) as scope:
             scope.require("tenants.user.list_all")
+            if subject is not None:
+                return [], 0
             return await Users(scope.unit).page(email=email, limit=limit, offset=offset)
 
     async def create(self, who: Principal, new: Callable[[], NewUser]) -> User:
@@ -77,13 +98,13 @@ class People:
 
         Raises:
             AlreadyExists: somebody in the installation has the email.
-            ValidationFailed: the password is too weak.
+            IdConflict: the body has the id of another user.
         """
-        async with self._access.tenant(who, _tenant_of(who), "user.create") as scope:
+        async with self._access.tenant(who, home(who), "user.create") as scope:
             scope.require("tenants.user.create")
             wanted = new()
-            _require_strong(wanted.password)
-            hashed = self._hasher.hash(wanted.password.reveal())
+            await refuse_taken(scope, "user", wanted.given_id)
+            hashed = await asyncio.to_thread(self._hasher.hash, wanted.password.reveal())
             user = await Users(scope.unit).add(
                 wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
             )
@@ -93,7 +114,7 @@ class People:
     async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
         """List the caller's API keys, without the keys themselves."""
         _require_person(who)
-        async with self._access.tenant(who, _tenant_of(who)) as scope:
+        async with self._access.tenant(who, home(who)) as scope:
             return await ApiKeys(scope.unit).list(PrincipalKind.user, who.id)
 
     async def create_api_key(
@@ -101,10 +122,11 @@ class People:
     ) -> tuple[ApiKey, Secret]:
         """Create an API key for the caller; the key is returned this once."""
         _require_person(who)
-        async with self._access.tenant(who, _tenant_of(who), "api-key.create") as scope:
+        async with self._access.tenant(who, home(who), "api-key.create") as scope:
             title, expires_at = name()
-            if expires_at is not None and expires_at <= scope.unit.clock():
-                raise ValidationFailed(Problem("is in the past", "/data/attributes/expires_at"))
+            if expires_at is not None and not scope.unit.clock() < expires_at < _END_OF_TIME:
+                detail = "must be in the future, and before the year 9999"
+                raise ValidationFailed(Problem(detail, "/data/attributes/expires_at"))
             key = new_api_key()
             stored = await ApiKeys(scope.unit).add(PrincipalKind.user, who.id, title, key_hash(key), expires_at)
             scope.touched("api-key", stored.id)
@@ -117,7 +139,7 @@ class People:
             NotFound: the caller has no such key.
         """
         _require_person(who)
-        async with self._access.tenant(who, _tenant_of(who), "api-key.revoke") as scope:
+        async with self._access.tenant(who, home(who), "api-key.revoke") as scope:
             if not await ApiKeys(scope.unit).remove(PrincipalKind.user, who.id, key_id):
                 raise NotFound("you have no such API key")
             scope.touched("api-key", key_id)
@@ -126,18 +148,3 @@ class People:
 def _require_person(who: Principal) -> None:
     if who.kind is not PrincipalKind.user:
         raise Forbidden("only a user has a profile")
-
-
-def _tenant_of(who: Principal) -> str:
-    if who.tenant_id is None:
-        raise Forbidden("a service account has no tenant of its own")
-    return who.tenant_id
-
-
-def _require_strong(password: Secret) -> None:
-    text = password.reveal()
-    special = any(not character.isalnum() for character in text)
-    strong = len(text) >= _LEAST_PASSWORD and any(map(str.isalpha, text)) and any(map(str.isdigit, text)) and special
-    if not strong:
-        detail = f"needs at least {_LEAST_PASSWORD} characters with letters, digits and special characters"
-        raise ValidationFailed(Problem(detail, "/data/attributes/password"))

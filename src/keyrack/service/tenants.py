@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from keyrack.errors import AlreadyExists, NotFound
 from keyrack.model import Json, Principal, Role, Tenant
-from keyrack.service.access import Access
+from keyrack.service.access import Access, Scope
+from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import DEFAULT_ROLES
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.tenants import Tenants as Rows
@@ -18,6 +19,7 @@ class NewTenant:
     name: str
     app_domain: str
     attributes: Json
+    given_id: str | None = None
 
 
 class Tenants:
@@ -31,11 +33,16 @@ class Tenants:
 
         Raises:
             Forbidden: the caller holds no installation-wide `tenants.tenant.create`.
-            AlreadyExists: another tenant has the domain.
+            AlreadyExists: another tenant has the domain, or is the default.
+            IdConflict: the body has the id of another tenant.
         """
         async with self._access.installation(who, "tenant.create") as scope:
             scope.require("tenants.tenant.create")
             wanted = new()
+            await refuse_taken(scope, "tenant", wanted.given_id)
+            if wanted.attributes.get("is_default") and await _has_default(scope):
+                pointer = "/data/attributes/is_default"
+                raise AlreadyExists("the installation has a default tenant", pointer=pointer)
             try:
                 tenant = await Rows(scope.unit).add(wanted.name, wanted.app_domain, wanted.attributes, DEFAULT_ROLES)
             except AlreadyExists:
@@ -66,3 +73,7 @@ class Tenants:
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.tenant.list_roles")
             return await RolePolicy(scope.unit).list()
+
+
+async def _has_default(scope: Scope) -> bool:
+    return any(tenant.attributes.get("is_default") for tenant in await Rows(scope.unit).list())

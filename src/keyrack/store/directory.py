@@ -3,6 +3,7 @@
 The only queries that are not bound to a tenant. They answer with ids and identities, never with a tenant's values.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,16 @@ class Directory:
         """Find a workspace's contract and tenant."""
         w = t.workspaces.c
         return await self._located(select(w.tenant_id, w.contract_id, w.id).where(w.id == workspace_id))
+
+    async def contracts(self, *, limit: int | None, offset: int) -> tuple[Sequence[Location], int]:
+        """List where the contracts of all tenants are, by id; return a page and the total."""
+        c = t.contracts.c
+        return await self._page(select(c.tenant_id, c.id).order_by(c.id), limit, offset)
+
+    async def workspaces(self, *, limit: int | None, offset: int) -> tuple[Sequence[Location], int]:
+        """List where the workspaces of all tenants are, by id; return a page and the total."""
+        w = t.workspaces.c
+        return await self._page(select(w.tenant_id, w.contract_id, w.id).order_by(w.id), limit, offset)
 
     async def team(self, team_id: str) -> Location | None:
         """Find a team's contract and tenant."""
@@ -136,6 +147,11 @@ class Directory:
     async def is_empty(self) -> bool:
         """Tell whether the installation has not been set up yet."""
         return (await self._connection.execute(select(t.installation.c.id))).first() is None
+
+    async def _page(self, query: "Select[Any]", limit: int | None, offset: int) -> tuple[Sequence[Location], int]:
+        total = (await self._connection.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
+        rows = (await self._connection.execute(query.limit(limit).offset(offset))).all()
+        return [Location(*row) for row in rows], int(total)
 
     async def _located(self, query: "Select[Any]") -> Location | None:
         row = (await self._connection.execute(query)).one_or_none()

@@ -5,11 +5,13 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from keyrack.errors import AlreadyExists
+from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model import User
 from keyrack.store.schema import users
 from keyrack.store.unit import TenantTable
+
+_LONGEST_EMAIL = 320  # characters
 
 
 def email_key(email: str) -> str:
@@ -36,7 +38,10 @@ class Users(TenantTable):
 
         Raises:
             AlreadyExists: somebody in the installation has the email.
+            ValidationFailed: the email is too long in the form in which emails are compared.
         """
+        if len(email_key(email)) > _LONGEST_EMAIL:
+            raise ValidationFailed(Problem("the email is too long", "/data/attributes/email"))
         user = User(new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None)
         try:
             await self.insert(

@@ -1,0 +1,160 @@
+"""Members of contracts and workspaces (contract sections 9 and 10)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import msgspec
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.model import Member
+from keyrack.service.members import Members, NewMember
+
+
+class MemberRoles(msgspec.Struct):
+    """Roles of a member."""
+
+    roles: Annotated[list[Text], Meta(min_length=1)]
+
+
+class AddContractMember(msgspec.Struct):
+    """Data of a new contract member; `id` is the user's."""
+
+    id: Text
+    type: Literal["contract-member"]
+    attributes: MemberRoles
+
+
+class AddContractMemberBody(msgspec.Struct):
+    """Body of a new contract member."""
+
+    data: AddContractMember
+
+
+class AddWorkspaceMember(msgspec.Struct):
+    """Data of a new workspace member; `id` is the user's."""
+
+    id: Text
+    type: Literal["member"]
+    attributes: MemberRoles
+
+
+class AddWorkspaceMemberBody(msgspec.Struct):
+    """Body of a new workspace member."""
+
+    data: AddWorkspaceMember
+
+
+class MembersRelation(msgspec.Struct):
+    """Linkage to members; its link keeps a trailing slash (section 4)."""
+
+    data: list[Identifier]
+    links: SelfLink
+
+
+class MemberAttributes(msgspec.Struct):
+    """A member and roles."""
+
+    first_name: str
+    last_name: str
+    email: str
+    roles: list[str]
+
+
+class ContractMemberRelationships(msgspec.Struct):
+    """Who the member is."""
+
+    user: Relationship
+
+
+class ContractMemberResource(msgspec.Struct):
+    """A member of a contract."""
+
+    id: str
+    attributes: MemberAttributes
+    relationships: ContractMemberRelationships
+    type: Literal["contract-member"] = "contract-member"
+
+
+class WorkspaceMemberResource(msgspec.Struct):
+    """A member of a workspace."""
+
+    id: str
+    links: SelfLink
+    attributes: MemberAttributes
+    type: Literal["member"] = "member"
+
+
+class ContractMemberController(Controller):
+    """Members of a contract."""
+
+    path = "/v2/contracts/{contract_id:str}/members"
+    tags = ["Contracts"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(
+        self, contract_id: PATH_ID, who: Who, members: NamedDependency[Members], page: WantedPage
+    ) -> Many[ContractMemberResource]:
+        """List a contract's members."""
+        found = await members.of_contract(who, contract_id)
+        resources = [contract_member(member) for member in page.cut(found)]
+        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/contracts/{contract_id}/members"))
+
+    @post(status_code=200, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def add(
+        self, contract_id: PATH_ID, data: Body[AddContractMemberBody], who: Who, members: NamedDependency[Members]
+    ) -> Single[ContractMemberResource]:
+        """Make a user of the tenant a member, at once."""
+        return Single(contract_member(await members.join_contract(who, contract_id, data.then(_new_member))))
+
+
+class WorkspaceMemberController(Controller):
+    """Members of a workspace."""
+
+    path = "/v2/workspaces/{workspace_id:str}/members"
+    tags = ["Workspaces"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(
+        self, workspace_id: PATH_ID, who: Who, members: NamedDependency[Members], page: WantedPage
+    ) -> Many[WorkspaceMemberResource]:
+        """List a workspace's members."""
+        found = await members.of_workspace(who, workspace_id)
+        resources = [workspace_member(member) for member in page.cut(found)]
+        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/workspaces/{workspace_id}/members"))
+
+    @post(status_code=200, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def add(
+        self, workspace_id: PATH_ID, data: Body[AddWorkspaceMemberBody], who: Who, members: NamedDependency[Members]
+    ) -> Single[WorkspaceMemberResource]:
+        """Make a member of the contract a member of the workspace."""
+        return Single(workspace_member(await members.join_workspace(who, workspace_id, data.then(_new_member))))
+
+
+def linkage(ids: Sequence[str], resource_type: str, parent: str) -> MembersRelation:
+    """Build the `members` relationship of the contract or workspace with the path `parent`."""
+    return MembersRelation([Identifier(each, resource_type) for each in ids], SelfLink(f"{parent}/members/"))
+
+
+def contract_member(member: Member) -> ContractMemberResource:
+    """Build the resource of a contract's member."""
+    relationships = ContractMemberRelationships(related("user", "/v2/users", member.user.id))
+    return ContractMemberResource(member.user.id, _attributes(member), relationships)
+
+
+def workspace_member(member: Member) -> WorkspaceMemberResource:
+    """Build the resource of a workspace's member."""
+    return WorkspaceMemberResource(member.user.id, link_self(f"/v2/members/{member.user.id}"), _attributes(member))
+
+
+def _new_member(body: AddContractMemberBody | AddWorkspaceMemberBody) -> NewMember:
+    return NewMember(body.data.id, tuple(dict.fromkeys(body.data.attributes.roles)))
+
+
+def _attributes(member: Member) -> MemberAttributes:
+    user = member.user
+    return MemberAttributes(user.first_name, user.last_name, user.email, list(member.roles))

@@ -1,0 +1,106 @@
+"""Teams, the owners of component repositories (contract section 12): create, read, add members."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from keyrack.errors import AlreadyExists, NotFound, RelatedNotFound
+from keyrack.ids import new_id
+from keyrack.model import Principal, Team
+from keyrack.service.access import Access, Scope
+from keyrack.service.given_id import refuse_taken
+from keyrack.store.contracts import ContractMembers
+from keyrack.store.teams import Teams as Rows
+
+_EDIT = "contracts.devTeam.edit"
+_READ = "contracts.devTeams.get"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTeam:
+    """What a caller sends to create a team; a missing name is generated."""
+
+    contract_id: str
+    name: str | None = None
+    given_id: str | None = None
+
+
+class Teams:
+    """Use cases of contract section 12."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, who: Principal, wanted: NewTeam) -> Team:
+        """Create a team in a contract; its creator becomes a member if in the contract.
+
+        Raises:
+            RelatedNotFound: there is no such contract.
+            Forbidden: the caller may not create teams there.
+            AlreadyExists: the installation has a team of that name.
+            IdConflict: the body has the id of another team.
+        """
+        try:
+            async with self._access.contract(who, wanted.contract_id, "team.create") as scope:
+                scope.require(_EDIT)
+                await refuse_taken(scope, "team", wanted.given_id)
+                rows = Rows(scope.unit)
+                try:
+                    team_id = await rows.add(wanted.contract_id, wanted.name or f"team-{new_id()[-8:]}")
+                except AlreadyExists:
+                    pointer = "/data/attributes/name"
+                    raise AlreadyExists("there is a team of this name", pointer=pointer) from None
+                if scope.in_contract and who.tenant_id is not None:
+                    await rows.add_member(team_id, who.id)
+                scope.touched("team", team_id)
+                return await _there(scope, team_id)
+        except NotFound:
+            pointer = "/data/relationships/contract/data/id"
+            raise RelatedNotFound("there is no such contract", pointer=pointer) from None
+
+    async def list(self, who: Principal, contract_id: str) -> Sequence[Team]:
+        """List a contract's teams."""
+        async with self._access.contract(who, contract_id) as scope:
+            known = scope.in_contract or scope.allows(_READ)
+            scope.require_that(known, "only members of the contract can see its teams")
+            return await Rows(scope.unit).list(contract_id)
+
+    async def get(self, who: Principal, team_id: str) -> Team:
+        """Return a team.
+
+        Raises:
+            NotFound: there is none the caller can see.
+        """
+        place = await self._access.locate("team", team_id)
+        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
+            raise NotFound
+        async with self._access.at(who, place) as scope:
+            if not (scope.in_contract or scope.allows(_READ)):
+                raise NotFound
+            return await _there(scope, team_id)
+
+    async def join(self, who: Principal, team_id: str, user_id: Callable[[], str]) -> Team:
+        """Make a member of the contract a member of a team.
+
+        Raises:
+            NotFound: there is no team the caller can see.
+            RelatedNotFound: the contract has no such member.
+        """
+        await self.get(who, team_id)
+        place = await self._access.locate("team", team_id)
+        async with self._access.at(who, place, "team-member.add") as scope:
+            scope.require(_EDIT)
+            wanted = user_id()
+            if await ContractMembers(scope.unit).roles(place.contract_id or "", wanted) is None:
+                raise RelatedNotFound("the contract has no such member", pointer="/data/id")
+            rows = Rows(scope.unit)
+            if not await rows.is_member(team_id, wanted):
+                await rows.add_member(team_id, wanted)
+            scope.touched("team", team_id)
+            return await _there(scope, team_id)
+
+
+async def _there(scope: Scope, team_id: str) -> Team:
+    team = await Rows(scope.unit).find(team_id)
+    if team is None:
+        raise NotFound
+    return team

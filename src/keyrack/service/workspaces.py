@@ -1,0 +1,137 @@
+"""Workspaces (contract section 10): create and read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyrack.errors import NotFound, RelatedNotFound
+from keyrack.model import Member, Principal, Workspace, WorkspaceType
+from keyrack.service.access import Access, Scope
+from keyrack.service.given_id import refuse_taken
+from keyrack.service.permissions import OWNER
+from keyrack.store.directory import Directory
+from keyrack.store.standing import Standing
+from keyrack.store.tenants import Tenants
+from keyrack.store.workspaces import WorkspaceMembers
+from keyrack.store.workspaces import Workspaces as Rows
+
+_LIST_ALL = "contracts.workspace.listAll"
+_EVERYWHERE = ("global.workspace.get_all", _LIST_ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class NewWorkspace:
+    """What a caller sends to create a workspace."""
+
+    contract_id: str
+    name: str
+    given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceView:
+    """A workspace with the ids of its members; `members` are there when they were asked for."""
+
+    workspace: Workspace
+    member_ids: Sequence[str]
+    members: Sequence[Member] | None = None
+
+
+class Workspaces:
+    """Use cases of contract section 10."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, who: Principal, wanted: NewWorkspace) -> WorkspaceView:
+        """Create a workspace in a contract; its creator becomes its owner.
+
+        Raises:
+            RelatedNotFound: there is no such contract.
+            Forbidden: the caller may not create workspaces there.
+            IdConflict: the body has the id of another workspace.
+        """
+        try:
+            async with self._access.contract(who, wanted.contract_id, "workspace.create") as scope:
+                scope.require("contracts.workspace.create")
+                scope.require_that(who.tenant_id is not None, "a service account cannot own a workspace")
+                await refuse_taken(scope, "workspace", wanted.given_id)
+                tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
+                kind = WorkspaceType((tenant.attributes if tenant else {}).get("default_workspace_type", "full"))
+                workspace = await Rows(scope.unit).add(wanted.contract_id, wanted.name, kind, {})
+                await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
+                scope.touched("workspace", workspace.id)
+                return WorkspaceView(workspace, [who.id])
+        except NotFound:
+            pointer = "/data/relationships/contract/data/id"
+            raise RelatedNotFound("there is no such contract", pointer=pointer) from None
+
+    async def list(
+        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[WorkspaceView], int]:
+        """List the caller's workspaces; where the caller holds `contracts.workspace.listAll`, all of the contract.
+
+        Args:
+            who: the caller.
+            contract_id: only those of one contract, if given.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+
+        Raises:
+            NotFound: there is no such contract.
+            Forbidden: the caller has no standing in it; or no contract was given, and the service account may not
+                read the workspaces of all tenants.
+        """
+        if contract_id is not None:
+            return await self._of_contract(who, contract_id, limit, offset)
+        if who.tenant_id is None:
+            async with self._access.installation(who) as scope:
+                scope.require(*_EVERYWHERE)
+                places, total = await Directory(scope.unit).workspaces(limit=limit, offset=offset)
+            return [await self.get(who, place.workspace_id or "") for place in places], total
+        whole = await self._whole_contracts(who, who.tenant_id)
+        async with self._access.tenant(who, who.tenant_id) as scope:
+            rows = Rows(scope.unit)
+            found, total = await rows.page(
+                contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
+            )
+            return await _views(scope, found), total
+
+    async def get(self, who: Principal, workspace_id: str, *, with_members: bool = False) -> WorkspaceView:
+        """Return a workspace to members, holders of `contracts.workspace.listAll` and tenant admins."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(_LIST_ALL)
+            scope.require_that(seen, "only members can see the workspace")
+            workspace = await Rows(scope.unit).find(workspace_id)
+            if workspace is None:
+                raise NotFound
+            members = await WorkspaceMembers(scope.unit).list(workspace_id)
+            ids = [member.user.id for member in members]
+            return WorkspaceView(workspace, ids, members if with_members else None)
+
+    async def _of_contract(
+        self, who: Principal, contract_id: str, limit: int | None, offset: int
+    ) -> tuple[Sequence[WorkspaceView], int]:
+        async with self._access.contract(who, contract_id) as scope:
+            sees_all = scope.is_tenant_admin or scope.allows(*_EVERYWHERE)
+            scope.require_that(sees_all or scope.in_contract, "only members of the contract can list its workspaces")
+            member = None if sees_all else who.id
+            found, total = await Rows(scope.unit).page(
+                contract_id=contract_id, member=member, limit=limit, offset=offset
+            )
+            return await _views(scope, found), total
+
+    async def _whole_contracts(self, who: Principal, tenant_id: str) -> Sequence[str]:
+        """Return the contracts of a user in which `contracts.workspace.listAll` holds."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            ids = await Standing(scope.unit).contracts_of(who.id)
+        whole = []
+        for contract_id in ids:
+            async with self._access.contract(who, contract_id) as scope:
+                if scope.allows(_LIST_ALL):
+                    whole.append(contract_id)
+        return whole
+
+
+async def _views(scope: Scope, found: Sequence[Workspace]) -> Sequence[WorkspaceView]:
+    members = await WorkspaceMembers(scope.unit).ids([workspace.id for workspace in found])
+    return [WorkspaceView(each, members.get(each.id, [])) for each in found]
