@@ -118,6 +118,7 @@ class AuthClients(TenantTable):
             rejected_at=row.rejected_at,
             rejection=row.rejection,
             probe_at=row.probe_at,
+            updated_at=row.updated_at,
         )
 
 
