@@ -9,6 +9,7 @@ from typing import cast
 from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.audit import audit_events
+from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
 from keyrack.api.callback import oauth2_callback
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
@@ -34,6 +35,8 @@ from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
 from keyrack.service.audit_log import AuditTrail
+from keyrack.service.auth_client_credentials import CredentialRules
+from keyrack.service.auth_clients import AuthClients
 from keyrack.service.component_access import ComponentAccess
 from keyrack.service.component_builds import ComponentBuilds
 from keyrack.service.component_environments import ComponentEnvironments
@@ -93,6 +96,8 @@ HANDLERS = (
     FlowVersionController,
     CredentialController,
     OAuthClientController,
+    AuthClientController,
+    TenantAuthClientController,
     ConsentController,
     oauth2_callback,
 )
@@ -105,6 +110,7 @@ class Services:
     identities: Identities
     installations: Installations
     oauth_clients: OAuthClients
+    auth_clients: AuthClients
     consents: Consents
     credentials: Credentials
     flows: Flows
@@ -148,6 +154,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         identities=Identities(store, now),
         installations=Installations(store, now),
         oauth_clients=OAuthClients(access),
+        auth_clients=AuthClients(access, CredentialRules(insecure)),
         consents=Consents(
             store,
             access,

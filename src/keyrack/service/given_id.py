@@ -10,11 +10,11 @@ async def refuse_taken(scope: Scope, kind: str, given: str | None) -> None:
 
     Args:
         scope: where the resource is going to be.
-        kind: `tenant`, `contract`, `workspace`, `team`, `component` or `user`.
+        kind: `tenant`, `contract`, `workspace`, `team`, `component`, `user` or `auth_client`.
         given: the id in the request, if there was one.
 
     Raises:
         IdConflict: there is such a resource.
     """
     if given is not None and await getattr(Directory(scope.unit), kind)(given) is not None:
-        raise IdConflict(f"there is a {kind} with this id", pointer="/data/id")
+        raise IdConflict(f"this id is that of another {kind.replace('_', ' ')}", pointer="/data/id")

@@ -3,7 +3,7 @@
 What the refresh engine writes under its lease is in `keyrack.store.leases`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -78,6 +78,22 @@ class AuthSecrets(TenantTable):
         """Count the tenant's secrets that are attached to an auth client."""
         query = select(func.count()).select_from(auth_secrets).where(self.mine)
         return int(await self.value(query.where(auth_secrets.c.auth_client_id == auth_client_id)))
+
+    async def attached_to(
+        self, auth_client_id: str, workspace_ids: Collection[str] | None, *, limit: int
+    ) -> Sequence[str]:
+        """List by id the tenant's secrets that are attached to an auth client.
+
+        Args:
+            auth_client_id: the client.
+            workspace_ids: only those in these workspaces; None for all.
+            limit: how many at most.
+        """
+        s = auth_secrets.c
+        query = self.select(s.id).where(s.auth_client_id == auth_client_id).order_by(s.id).limit(limit)
+        if workspace_ids is not None:
+            query = query.where(s.workspace_id.in_(workspace_ids))
+        return [row.id for row in await self.all(query)]
 
 
 async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
