@@ -191,14 +191,9 @@ class Refresher:
             ProviderError, ProviderUnavailable, DatabaseUnavailable: as `refresh`.
         """
         if due.secret_id in self._running:
-            await self._hand_back(due)
+            await self._release(due)
             return None
         return await self._start(due.secret_id, self._run_due(due))
-
-    async def hand_back(self, dues: Sequence[Due]) -> None:
-        """End leases that will not be used, so that another worker takes them at once."""
-        for due in dues:
-            await self._hand_back(due)
 
     def _start(self, secret_id: str, work: Coroutine[Any, Any, AuthSecret]) -> "asyncio.Task[AuthSecret]":
         task = asyncio.create_task(work)
@@ -223,8 +218,7 @@ class Refresher:
                     now = held.lease.secret
                     if Seen.of(now) == Seen.of(seen):
                         return await self._work(held)
-                    async with self._store.unit(tenant_id, writes=True) as unit:
-                        await Leases(unit).release(held.lease)
+                    await self._release(held.lease)
                 else:
                     if time.monotonic() > until:
                         raise _busy("Another process is refreshing this secret.")
@@ -250,7 +244,7 @@ class Refresher:
     async def _recover(self, attempt: Attempt) -> AuthSecret:
         held = await self._take(attempt.tenant_id, attempt.subject_id)
         if held is not None:
-            return await self._work(held)
+            return await self._work(held, wanted=False)
         async with self._store.unit(attempt.tenant_id) as unit:
             gone = await AuthSecrets(unit).find(attempt.subject_id) is None
         if gone:
@@ -270,28 +264,41 @@ class Refresher:
                     return None
             return await _held(unit, lease)
 
-    async def _work(self, held: _Held) -> AuthSecret:
-        """Use a lease; whatever happens, it ends."""
+    async def _work(self, held: _Held, *, wanted: bool = True) -> AuthSecret:
+        """Use a lease; whatever happens, it ends.
+
+        Args:
+            held: the lease.
+            wanted: somebody wants other tokens than those stored; else they are only asked for where an interrupted
+                refresh may have used the stored ones up.
+        """
         try:
-            landed = await self._settle_left_open(held)
-            if landed is not None:
-                return landed
-            return await self._call(held)
+            return await self._use(held, wanted=wanted)
         except DatabaseUnavailable:
             self._patience.database_is_down()
             raise
         except LeaseLost:
             raise _busy("Another process has taken over the refresh.") from None
 
-    async def _settle_left_open(self, held: _Held) -> AuthSecret | None:
+    async def _use(self, held: _Held, *, wanted: bool) -> AuthSecret:
+        landed, given_up = await self._settle_left_open(held)
+        if landed is not None:
+            return landed
+        if wanted or given_up:
+            return await self._call(held)
+        await self._release(held.lease)
+        return held.lease.secret
+
+    async def _settle_left_open(self, held: _Held) -> tuple[AuthSecret | None, bool]:
         """Settle what interrupted refreshes left: take answers that landed, give up those that nobody will bring.
 
         Returns:
-            The secret, if an answer that had landed settles this refresh too.
+            The secret, if an answer that had landed settles this refresh too, and whether an answer was given up.
 
         Raises:
             ProviderUnavailable: another process may still bring the answer; the lease is given back.
         """
+        given_up = False
         if any(attempt.sealed_answer is None for attempt in held.left_open):
             await self._journal.bring_in()
         for left in held.left_open:
@@ -299,17 +306,17 @@ class Refresher:
                 attempt = await Attempts(unit).find(left.id) or left
                 answer = await self._journal.read(unit, attempt)
             if answer is None and not self._patience.is_over(attempt.owner):
-                async with self._store.unit(attempt.tenant_id, writes=True) as unit:
-                    await Leases(unit).release(held.lease)
+                await self._release(held.lease)
                 raise _busy("An interrupted refresh is being settled.")
             if attempt.generation != held.lease.secret.generation:
                 await self._settling.drop(attempt, Fate.superseded)
             elif answer is None:
                 await self._settling.give_up(held.lease, attempt)
+                given_up = True
             else:
-                at = attempt.answered_at or self._clock()
-                return await self._settling.settle(held.lease, held.client, attempt, _interpret(answer, held), at)
-        return None
+                at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
+                return await self._settling.settle(held.lease, held.client, attempt, result, at), given_up
+        return None, given_up
 
     async def _call(self, held: _Held) -> AuthSecret:
         """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
@@ -327,8 +334,7 @@ class Refresher:
         client = held.client
         if client.rejected_at is None or (client.probe_at is not None and client.probe_at <= self._clock()):
             return
-        async with self._store.unit(held.lease.tenant_id, writes=True) as unit:
-            await Leases(unit).release(held.lease)
+        await self._release(held.lease)
         raise ProviderError("The provider rejects the auth client; change it first.", meta=client.rejection)
 
     async def _ask(self, held: _Held) -> tuple[Attempt, Result]:
@@ -368,9 +374,9 @@ class Refresher:
             return attempt, ProviderError(f"The refresh request cannot be sent: {error}")
         return attempt, result
 
-    async def _hand_back(self, due: Due) -> None:
-        async with self._store.unit(due.tenant_id, writes=True) as unit:
-            await Leases(unit).release(due)
+    async def _release(self, lease: Lease | Due) -> None:
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            await Leases(unit).release(lease)
 
 
 async def _held(unit: Unit, lease: Lease) -> _Held:
