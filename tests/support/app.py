@@ -93,7 +93,6 @@ class World:
     http: httpx2.AsyncClient
     first: FirstAccounts
     support: Caller
-    services: bootstrap.Services
     tenants: dict[str, TenantInTest] = field(default_factory=dict)
 
     async def add_tenant(self, name: str) -> TenantInTest:
@@ -153,6 +152,14 @@ class World:
                 await ComponentVersions(unit).add(component_id, ids.new_revision(), descriptor)
         return component_id
 
+    async def set_access(self, owner: TenantInTest, component_id: str, access: str) -> None:
+        """Change a component's access in the store, as support would; this way it can also go down."""
+        from keyrack.model import Access  # noqa: PLC0415 - the enum's name would hide the service's
+        from keyrack.store.components import Components  # noqa: PLC0415 - only used here
+
+        async with self.store.unit(owner.id, writes=True) as unit:
+            await Components(unit).set_access(component_id, Access(access))
+
 
 def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
     environment = {"KEYRACK_HOME": str(home), "KEYRACK_LOG_LEVEL": "error"}
@@ -175,7 +182,7 @@ async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[Wor
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         support = Caller(http, first.service_account, first.service_key.reveal())
-        made = World(settings, store, http, first, support, services)
+        made = World(settings, store, http, first, support)
         await made.add_tenant("Acme")
         await made.add_tenant("Globex")
         try:

@@ -6,7 +6,16 @@ from typing import Any
 
 import httpx2
 
-PLURAL = {"tenant": "tenants", "contract": "contracts", "workspace": "workspaces", "user": "users", "team": "teams"}
+PLURAL = {
+    "tenant": "tenants",
+    "contract": "contracts",
+    "workspace": "workspaces",
+    "user": "users",
+    "team": "teams",
+    "component": "components",
+    "credential": "credentials",
+    "flow": "flows",
+}
 ID = re.compile(r"[0-9a-f]{24}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.component_documents import DescriptorResource, VersionResource, version
 from keyrack.api.component_documents import descriptor as descriptor_document
-from keyrack.api.jsonapi import Many, Single, link_self
+from keyrack.api.jsonapi import END, Many, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.service.component_builds import ComponentBuilds, NewBuild
 
@@ -19,7 +19,7 @@ class NewVersionAttributes(msgspec.Struct):
     """A build's component.json and, optionally, its revision (40 hex characters)."""
 
     descriptor: dict[str, Any]
-    revision: Annotated[str, Meta(pattern=r"^[0-9a-f]{40}$")] | UnsetType = UNSET
+    revision: Annotated[str, Meta(pattern=rf"^[0-9a-f]{{40}}{END}")] | UnsetType = UNSET
 
 
 class CreateVersion(msgspec.Struct):

@@ -8,13 +8,13 @@ from litestar.di import NamedDependency
 from msgspec import Meta
 
 from keyrack.api.asked import Body, Who
-from keyrack.api.jsonapi import SelfLink, Single, link_self
+from keyrack.api.jsonapi import END, SelfLink, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.runtime import RuntimeEnvironments
 
-Variable = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=255)]
+Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]
 
 
 class EnvironmentInput(msgspec.Struct):

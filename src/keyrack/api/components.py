@@ -1,7 +1,7 @@
 """Components: `/v2/components` and `/v2/workspaces/{W}/components` (contract section 13)."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -13,13 +13,13 @@ from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
 from keyrack.api.component_documents import ComponentResource, included
 from keyrack.api.component_documents import component as component_document
-from keyrack.api.jsonapi import Linkage, Many, Single, Text, link_self
+from keyrack.api.jsonapi import END, Linkage, Many, NewResource, Page, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component
 from keyrack.service.components import ChangedComponent, ComponentUseCases, NewComponent
 
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_-]+$")]
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}")]
 
 
 class TeamOfComponent(msgspec.Struct):
@@ -52,7 +52,7 @@ class NewComponentAttributes(msgspec.Struct):
     docker_target_tag: str | UnsetType = UNSET
 
 
-class CreateComponent(msgspec.Struct):
+class CreateComponent(NewResource):
     """Data of a create request."""
 
     type: Literal["component"]
@@ -111,7 +111,7 @@ class ComponentController(Controller):
         if problems:
             raise ValidationFailed(*problems)
         found = await components.of_contract(who, contract_id or "", access or "all")
-        return _list(found, page, "/v2/components")
+        return _list(found, page, links=link_self("/v2/components"))
 
     @get("/all", responses=Refusals.of(400, 403, 404))
     async def list_tenant(
@@ -122,7 +122,7 @@ class ComponentController(Controller):
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
-        return _list(await components.of_tenant(who, contract_id or None), page, "/v2/components/all")
+        return _list(await components.of_tenant(who, contract_id or None), page)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -177,7 +177,7 @@ class WorkspaceComponentController(Controller):
     ) -> Many[ComponentResource]:
         """List what a workspace has."""
         found = await components.of_workspace(who, workspace_id)
-        return _list(found, page, f"/v2/workspaces/{workspace_id}/components", whitelist=True)
+        return _list(found, page, whitelist=True)
 
     @get("/{component_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
@@ -187,10 +187,12 @@ class WorkspaceComponentController(Controller):
         return _one(await components.in_workspace(who, workspace_id, component_id), whitelist=True)
 
 
-def _list(found: Sequence[Component], page: Any, path: str, *, whitelist: bool = False) -> Many[ComponentResource]:
+def _list(
+    found: Sequence[Component], page: Page, *, links: SelfLink | UnsetType = UNSET, whitelist: bool = False
+) -> Many[ComponentResource]:
     shown = page.cut(found)
     resources = [component_document(each, whitelist=whitelist) for each in shown]
-    return Many(resources, page.meta(len(found)), included=included(shown), links=link_self(path))
+    return Many(resources, page.meta(len(found)), included=included(shown), links=links)
 
 
 def _one(found: Component, *, whitelist: bool = False) -> Single[ComponentResource]:
@@ -202,4 +204,4 @@ def _new(body: CreateComponentBody) -> NewComponent:
     names = ("icon", "docker_repo_name", "docker_target_tag")
     attributes = {name: getattr(given, name) for name in names if getattr(given, name) is not UNSET}
     contract_id = None if about.contract is UNSET else about.contract.data.id
-    return NewComponent(about.team.data.id, contract_id, given.name, attributes)
+    return NewComponent(about.team.data.id, contract_id, given.name, attributes, body.data.given_id)

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Linkage, Many, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
@@ -44,7 +44,7 @@ class CredentialInput(msgspec.Struct):
     keys: dict[str, Any] | UnsetType = UNSET
 
 
-class CreateCredential(msgspec.Struct):
+class CreateCredential(NewResource):
     """Data of a create request."""
 
     type: Literal["credential"]
@@ -165,7 +165,7 @@ def _given(value: Any) -> Any:
 def _new(body: CreateCredentialBody) -> NewCredential:
     given, about = body.data.attributes, body.data.relationships
     keys = {} if given.keys is UNSET else given.keys
-    return NewCredential(about.workspace.data.id, about.component.data.id, _given(given.name), keys)
+    return NewCredential(about.workspace.data.id, about.component.data.id, _given(given.name), keys, body.data.given_id)
 
 
 def _resource(view: CredentialView) -> CredentialResource:

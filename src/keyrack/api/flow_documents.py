@@ -58,7 +58,6 @@ class DraftResource(msgspec.Struct):
     """A flow's draft; its id is the flow's."""
 
     id: str
-    links: SelfLink
     attributes: Graph
     type: Literal["flow-draft"] = "flow-draft"
 
@@ -81,7 +80,6 @@ class FlowVersionResource(msgspec.Struct):
     """A stored version of a flow."""
 
     id: str
-    links: SelfLink
     attributes: FlowVersionAttributes
     relationships: FlowVersionRelationships
     type: Literal["flow-version"] = "flow-version"
@@ -102,7 +100,7 @@ def flow_document(flow: Flow) -> FlowResource:
         "updated_at": iso(flow.updated_at),
         "last_modified": iso(flow.updated_at),
         "graph": flow.graph,
-        **flow.attributes,
+        **{name: value for name, value in flow.attributes.items() if value is not None},
     }
     for name, moment in (("last_start_time", flow.last_start_time), ("last_stop_time", flow.last_stop_time)):
         if moment is not None:
@@ -120,14 +118,13 @@ def flow_document(flow: Flow) -> FlowResource:
 
 def draft_document(flow: Flow) -> DraftResource:
     """Build a draft's resource."""
-    return DraftResource(flow.id, link_self(f"/v2/flows/{flow.id}/draft"), Graph(flow.draft or {}))
+    return DraftResource(flow.id, Graph(flow.draft or {}))
 
 
 def version_document(version: FlowVersion) -> FlowVersionResource:
     """Build a stored version's resource."""
     return FlowVersionResource(
         version.hash,
-        link_self(f"/v2/flows/{version.flow_id}/versions/{version.hash}"),
         FlowVersionAttributes(version.graph, iso(version.created_at)),
         FlowVersionRelationships(
             flow=related("flow", "/v2/flows", version.flow_id), user=related("user", "/v2/users", version.user_id)

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
 from keyrack.api.flow_documents import FlowResource, flow_document
-from keyrack.api.jsonapi import Empty, Linkage, Many, Single, Text, link_self
+from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.flows import ChangedFlow, Flows, NewFlow
@@ -48,7 +48,7 @@ class NewFlowAttributes(msgspec.Struct):
     stats_enabled: bool | UnsetType = UNSET
 
 
-class CreateFlow(msgspec.Struct):
+class CreateFlow(NewResource):
     """Data of a create request."""
 
     type: Literal["flow"]
@@ -120,7 +120,7 @@ class FlowController(Controller):
         paged = page.or_default(_PER_PAGE)
         wanted = _filter(workspace_id, status, kind, user_id, has_draft, sort, search)
         found, total = await flows.list(who, workspace_id or "", wanted, limit=paged.limit, offset=paged.offset)
-        return Many([flow_document(flow) for flow in found], paged.meta(total), links=link_self("/v2/flows"))
+        return Many([flow_document(flow) for flow in found], paged.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateFlowBody], who: Who, flows: NamedDependency[Flows]) -> Single[FlowResource]:
@@ -202,4 +202,4 @@ def _optional(given: NewFlowAttributes | ChangedFlowAttributes) -> dict[str, Any
 
 def _new(body: CreateFlowBody) -> NewFlow:
     given = body.data.attributes
-    return NewFlow(given.name, given.type, given.graph, _optional(given))
+    return NewFlow(given.name, given.type, given.graph, _optional(given), body.data.given_id)

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Linkage, Many, NotBlank, Relationship, Single, Text, related
+from keyrack.api.jsonapi import Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
@@ -38,7 +38,7 @@ class NewRelationships(msgspec.Struct):
     component: Linkage[ComponentIdentifier]
 
 
-class CreateOAuthClient(msgspec.Struct):
+class CreateOAuthClient(NewResource):
     """Data of a create request; the documentation of the original prints `flow` as type, so both are taken (8.2)."""
 
     type: Literal["oauth-client", "flow"]
@@ -180,7 +180,9 @@ class OAuthClientController(Controller):
 
 def _command(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthClient:
     given = body.data.attributes
-    return NewOAuthClient(given.client_id, Secret(given.client_secret), body.data.relationships.component.data.id)
+    made_up = body.data.given_id if isinstance(body, CreateOAuthClientBody) else None
+    component_id = body.data.relationships.component.data.id
+    return NewOAuthClient(given.client_id, Secret(given.client_secret), component_id, made_up)
 
 
 def _document(view: OAuthClientView) -> Single[OAuthClientResource]:

@@ -1,6 +1,6 @@
 """The link between an OAuth client and environment variables (contract sections 0.8 and 18.1)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from keyrack.crypto.secret import Secret
@@ -42,10 +42,19 @@ def protected_names(descriptor: Descriptor) -> frozenset[str]:
     whichever place the descriptor has one. With `useOAuthClient` the two fixed names belong to them, as only the
     tenant's own client may set these.
     """
-    names = {name for text in _key_templates(descriptor.raw) for name in placeholders(text)}
+    names = set(key_names(descriptor.raw))
     if descriptor.use_oauth_client:
         names |= {CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE}
     return frozenset(names)
+
+
+def key_names(raw: Mapping[str, object]) -> frozenset[str]:
+    """Return the variables in the templates of a client's id, secret, consumer key and consumer secret.
+
+    Args:
+        raw: a descriptor as submitted, or only its `oauth2`, `oauth1` and `credentials`.
+    """
+    return frozenset(name for text in _key_templates(raw) for name in placeholders(text))
 
 
 def secret_names(descriptor: Descriptor) -> frozenset[str]:
@@ -54,9 +63,17 @@ def secret_names(descriptor: Descriptor) -> frozenset[str]:
     return frozenset({CLIENT_SECRET_VARIABLE} | ({linked} if linked else set()))
 
 
-def shared_env(descriptor: Descriptor, env: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of the owner's environment that other tenants' executions and consents may see."""
-    hidden = protected_names(descriptor)
+def shared_env(
+    descriptor: Descriptor, env: Mapping[str, str], builds: Iterable[Mapping[str, object]] = ()
+) -> dict[str, str]:
+    """Return the part of the owner's environment that other tenants' executions and consents may see.
+
+    Args:
+        descriptor: that of the latest build.
+        env: the owner's variables.
+        builds: the blocks of all builds, as for `key_names`: a variable that held a key once may still hold it.
+    """
+    hidden = protected_names(descriptor).union(*map(key_names, builds))
     return {name: value for name, value in env.items() if name not in hidden}
 
 

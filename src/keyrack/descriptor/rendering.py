@@ -28,6 +28,7 @@ class Rendering:
         self._context = context
         self._pointers = {name: join(prefix, name) for name in descriptor.fields}
         self._secrets = secret_names(descriptor)
+        self._required = {name for name, declared in descriptor.env_vars.items() if declared.required}
         self._problems: dict[Problem, None] = {}
 
     def note(self, problem: Problem) -> None:
@@ -77,7 +78,12 @@ class Rendering:
         return {name: self._seen(name, scalar_text(value) or "") for name, value in block.extra.items()}
 
     def _seen(self, member: str, template: str) -> str:
-        return render(template, self._context) if self._may_be_seen(member, template) else ""
+        if not self._may_be_seen(member, template):
+            return ""
+        for name in unresolved(template, self._context):
+            if name in self._required:  # any other becomes empty; a required one fails the consent (contract 0.8)
+                self.note(Problem(f"variable {name[:_MAX_NAME]} of {member[:_MAX_NAME]} has no value"))
+        return render(template, self._context)
 
     def _may_be_seen(self, member: str, template: str) -> bool:
         named = self._secrets.intersection(placeholders(template))

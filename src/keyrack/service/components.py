@@ -10,6 +10,7 @@ from keyrack.model import Component, Principal
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import require_component_unused
 from keyrack.service.component_access import EDIT, ComponentAccess, own_component
+from keyrack.service.given_id import refuse_taken
 from keyrack.service.sight import viewpoint
 from keyrack.service.visibility import contract_has, workspace_has
 from keyrack.store.components import Components as Rows
@@ -25,6 +26,7 @@ class NewComponent:
     contract_id: str | None
     name: str
     attributes: Mapping[str, Any]
+    given_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class ComponentUseCases:
             RelatedNotFound: there is no such team.
             ValidationFailed: the contract is not the team's.
             AlreadyExists: the team has a component of that name.
+            IdConflict: the body has the id of another component.
         """
         try:
             place = await self._access.locate("team", team_id())
@@ -111,6 +114,7 @@ class ComponentUseCases:
         async with self._access.at(who, place, "component.create") as scope:
             scope.require(EDIT)
             wanted = new()
+            await refuse_taken(scope, "component", wanted.given_id)
             if wanted.contract_id not in (None, place.contract_id):
                 raise ValidationFailed(Problem("is not the team's contract", "/data/relationships/contract/data/id"))
             try:

@@ -124,7 +124,7 @@ class Consents:
                 state=state,
                 scope=plan.scope,
                 code_challenge=pkce.challenge(verifier) if plan.pkce else None,
-                extra={**wanted.additional_params, **plan.extra},
+                extra={**plan.extra, **wanted.additional_params},
             )
             now = self._clock()
             consent = Consent(

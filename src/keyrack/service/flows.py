@@ -8,6 +8,7 @@ from keyrack.errors import Forbidden, NotFound, RelatedNotFound
 from keyrack.model import Flow, FlowStatus, FlowVersion, Principal, PrincipalKind, Workspace
 from keyrack.service.access import Access, Scope
 from keyrack.service.flow_graph import ResolvedGraph, require_startable, resolve_draft, resolve_graph
+from keyrack.service.given_id import refuse_taken
 from keyrack.store.credentials import Credentials
 from keyrack.store.flows import FlowCredentials, FlowFilter, FlowReferences, FlowVersions
 from keyrack.store.flows import Flows as Rows
@@ -26,6 +27,7 @@ class NewFlow:
     type: str
     graph: Mapping[str, Any]
     attributes: Mapping[str, Any]
+    given_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Flows:
 
         Raises:
             ValidationFailed: the body or the graph is wrong.
+            IdConflict: the body has the id of another flow.
             RelatedNotFound: there is no such workspace.
             OAuthClientMissing: a component waits for the tenant's OAuth client (contract 0.4).
             Forbidden: no `workspaces.flow.edit`, or the caller is no user.
@@ -75,6 +78,7 @@ class Flows:
                 scope.require(_EDIT)
                 _require_person(who)
                 wanted = new()
+                await refuse_taken(scope, "flow", wanted.given_id)
                 resolved = await resolve_graph(scope, await _workspace(scope), wanted.graph)
                 flow = await Rows(scope.unit).add(
                     str(scope.place.workspace_id),

@@ -10,11 +10,11 @@ async def refuse_taken(scope: Scope, kind: str, given: str | None) -> None:
 
     Args:
         scope: where the resource is going to be.
-        kind: `tenant`, `contract`, `workspace`, `team`, `component`, `user` or `auth_client`.
+        kind: the resource's type, as the wire calls it.
         given: the id in the request, if there was one.
 
     Raises:
         IdConflict: there is such a resource.
     """
-    if given is not None and await getattr(Directory(scope.unit), kind)(given) is not None:
-        raise IdConflict(f"this id is that of another {kind.replace('_', ' ')}", pointer="/data/id")
+    if given is not None and await Directory(scope.unit).has(kind, given):
+        raise IdConflict(f"a resource of type {kind} has this id", pointer="/data/id")

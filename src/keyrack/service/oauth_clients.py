@@ -8,6 +8,7 @@ from keyrack.errors import AlreadyExists, NotFound, RelatedNotFound
 from keyrack.model import OAuthClient, Principal, Usage
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import nameable, require_client_unused
+from keyrack.service.given_id import refuse_taken
 from keyrack.store.components import Components
 from keyrack.store.oauth_clients import OAuthClients as Rows
 from keyrack.store.usage import Usages
@@ -22,6 +23,7 @@ class NewOAuthClient:
     client_id: str
     client_secret: Secret
     component_id: str
+    given_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ class OAuthClients:
             ValidationFailed, TypeConflict: the body is wrong.
             RelatedNotFound: the component is unknown or not visible in the tenant.
             AlreadyExists: the tenant has a client for it.
+            IdConflict: the body has the id of another client.
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.create") as scope:
             scope.require("tenants.oauth_clients.create")
             wanted = new()
+            await refuse_taken(scope, "oauth-client", wanted.given_id)
             await _require_visible(scope, wanted.component_id)
             try:
                 client = await Rows(scope.unit).add(wanted.component_id, wanted.client_id, wanted.client_secret)

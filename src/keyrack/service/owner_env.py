@@ -5,15 +5,26 @@ from collections.abc import Mapping
 from keyrack.descriptor.link import shared_env
 from keyrack.descriptor.model import Descriptor
 from keyrack.model import Component
-from keyrack.store.components import ComponentEnvironment
+from keyrack.store.components import ComponentEnvironment, ComponentVersions
 from keyrack.store.unit import Unit
 
 
-async def visible_environment(unit: Unit, component: Component, descriptor: Descriptor) -> Mapping[str, str]:
+async def visible_environment(unit: Unit, component: Component, descriptor: Descriptor | None) -> Mapping[str, str]:
     """Return the variables of a component that executions of the unit's tenant may see.
 
     The owning tenant sees all. Every other tenant sees those that occur in no `client_id`, `client_secret`,
-    `consumer_key` or `consumer_secret` template: the only place where one tenant's values reach another, on purpose.
+    `consumer_key` or `consumer_secret` template of any build; without a build there is no telling, so it sees none.
+    This is the only place where one tenant's values reach another, on purpose.
+
+    Args:
+        unit: of the tenant where the component is going to run.
+        component: the component.
+        descriptor: that of its latest build, if there is one.
     """
-    variables = await ComponentEnvironment(unit.of(component.tenant_id)).read(component.id)
-    return variables if component.tenant_id == unit.tenant_id else shared_env(descriptor, variables)
+    owner = unit.of(component.tenant_id)
+    variables = await ComponentEnvironment(owner).read(component.id)
+    if component.tenant_id == unit.tenant_id or not variables:
+        return variables
+    if descriptor is None:
+        return {}
+    return shared_env(descriptor, variables, await ComponentVersions(owner).protocol_blocks(component.id))

@@ -38,7 +38,7 @@ class RuntimeEnvironments:
                 raise NotFound("the workspace has no such component") from None
             scope.touched("component", component_id)
             if component.latest is None:
-                return {}
+                return dict(await visible_environment(scope.unit, component, None))
             descriptor = parse.parse(component.latest.descriptor)
             variables = dict(await visible_environment(scope.unit, component, descriptor))
             clients = OAuthClients(scope.unit)

@@ -139,6 +139,25 @@ class ComponentVersions(TenantTable):
         row = await self.first(self._seen().where(v.component_id == component_id, v.revision == revision))
         return None if row is None else _version(row)
 
+    async def protocol_blocks(self, component_id: str) -> Sequence[Json]:
+        """Return of every build only `oauth2` and `oauth1`, from both places of a descriptor that they may stand in."""
+        d = component_versions.c.descriptor
+        inner = d["credentials"]
+        blocks = self.select(
+            d["oauth2"].label("oauth2"),
+            d["oauth1"].label("oauth1"),
+            inner["oauth2"].label("inner_oauth2"),
+            inner["oauth1"].label("inner_oauth1"),
+        )
+        return [
+            {
+                "oauth2": row.oauth2,
+                "oauth1": row.oauth1,
+                "credentials": {"oauth2": row.inner_oauth2, "oauth1": row.inner_oauth1},
+            }
+            for row in await self.all(blocks.where(component_versions.c.component_id == component_id))
+        ]
+
     async def add(self, component_id: str, revision: str, descriptor: Json) -> Version:
         """Add a build to a component of this tenant; it becomes the latest.
 

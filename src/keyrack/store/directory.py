@@ -35,6 +35,17 @@ class Identity:
     permissions: frozenset[str]
 
 
+_WITH_ID: dict[str, Table] = {
+    "tenant": t.tenants,
+    "contract": t.contracts,
+    "workspace": t.workspaces,
+    "team": t.teams,
+    "component": t.components,
+    "user": t.users,
+    "flow": t.flows,
+    "credential": t.credentials,
+    "oauth-client": t.oauth_clients,
+}
 _IN_WORKSPACE: dict[str, Table] = {"flow": t.flows, "credential": t.credentials}
 
 
@@ -89,6 +100,11 @@ class Directory:
             await self._connection.execute(select(t.users.c.email).where(t.users.c.id == user_id))
         ).scalar()
         return name
+
+    async def has(self, kind: str, resource_id: str) -> bool:
+        """Tell whether some resource of a type has an id, in whichever tenant."""
+        ids = _WITH_ID[kind].c.id
+        return (await self._connection.execute(select(ids).where(ids == resource_id))).first() is not None
 
     async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
         """Find the workspace of a `flow` or `credential`."""

@@ -67,11 +67,10 @@ class Flows(TenantTable):
         if wanted.has_draft is not None:
             conditions.append(c.draft.is_not(None) if wanted.has_draft else c.draft.is_(None))
         if wanted.search:
-            text = wanted.search.lower()
             conditions.append(
                 or_(
-                    func.lower(c.name).contains(text, autoescape=True),
-                    func.lower(c.description).contains(text, autoescape=True),
+                    c.name.icontains(wanted.search, autoescape=True),
+                    c.description.icontains(wanted.search, autoescape=True),
                 )
             )
         order = [c.id]

@@ -1,1 +1,0 @@
-"""Work in the background: what is due, without anyone asking."""

@@ -1,0 +1,87 @@
+"""Builds and descriptors: contract 13.2, 13.1 and 0.9; section 22 for their deletion."""
+
+from typing import Any
+
+import pytest
+
+from keyrack.ids import new_id
+from support.app import World, error_of
+from support.components import build, created
+from support.documents import ids
+from support.flows import flow_body
+
+
+async def test_an_empty_descriptor_still_has_the_members_of_the_skeleton(keyrack: World) -> None:  # 13.1
+    component = await created(keyrack, "bare")
+    assert (await build(keyrack, component, {})).status_code == 201
+    answer = await keyrack.tenants["Acme"].admin.get(f"/v2/components/{component}/versions/latest/descriptor")
+    members = {"repo_name", "team_name", "short_revision", "is_latest", "language", "sailor_version", "title"}
+    assert set(answer.json()["data"]["attributes"]) == members
+
+
+async def test_builds_count_up_and_the_newest_left_is_latest(keyrack: World) -> None:  # 13.2
+    acme, component = keyrack.tenants["Acme"], await created(keyrack, "pizza-van")
+    path = f"/v2/components/{component}/versions"
+    revisions = [(await build(keyrack, component, {"title": str(n)})).json()["data"]["id"] for n in range(3)]
+    again = await build(keyrack, component, {}, revisions[0])
+    assert error_of(again) == (409, "already_exists", "/data/attributes/revision")
+    assert ids(await acme.admin.get(path)) == revisions
+    assert (await acme.admin.delete(f"{path}/latest")).status_code == 204
+    old = (await acme.admin.get(f"{path}/{revisions[0]}/descriptor")).json()["data"]["attributes"]
+    assert (old["title"], old["is_latest"]) == ("0", False)
+    latest = (await acme.admin.get(f"{path}/latest/descriptor")).json()["data"]
+    assert (latest["id"], latest["attributes"]["title"]) == (revisions[1], "1")
+    assert error_of(await acme.admin.delete(f"{path}/{revisions[2]}"))[:2] == (404, "not_found")
+    added = await build(keyrack, component, {})
+    assert added.json()["data"]["attributes"]["version_number"] == 4, "a number is never given twice"
+    paged = (await acme.admin.get(f"{path}?page[size]=1")).json()
+    assert paged["meta"] == {"page": 1, "per_page": 1, "total": 3, "total_pages": 3}
+
+
+async def test_a_build_in_use_cannot_be_deleted(keyrack: World) -> None:  # 13.2, section 22
+    acme, component = keyrack.tenants["Acme"], await created(keyrack, "pizza-van")
+    for title in ("old", "new"):
+        await build(keyrack, component, {"title": title, "actions": {"run": {}}})
+    old, new = ids(await acme.admin.get(f"/v2/components/{component}/versions"))
+    body = flow_body(acme.workspace_id, f"acme/pizza-van:run@{old}")
+    flow = (await acme.integrator.post("/v2/flows", body)).json()["data"]["id"]
+    refused = await acme.admin.delete(f"/v2/components/{component}/versions/{old}")
+    assert error_of(refused)[:2] == (409, "in_use")
+    assert refused.json()["errors"][0]["meta"] == {"flow_ids": [flow], "flows": 1}
+    assert (await acme.admin.delete(f"/v2/components/{component}/versions/{new}")).status_code == 204
+
+
+# fmt: off
+DESCRIPTORS: list[tuple[str, Any, tuple[int, str | None]]] = [
+    # section, descriptor,                                        status, pointer below /data/attributes/descriptor
+    ("0.9",  {"credentials": {"fields": {"a": {}}}},              (201, None)),         # label may be missing
+    ("0.9",  {"credentials": {"fields": {"a": {"viewClass": "SelectView", "model": ["x"]}}}}, (201, None)),
+    ("0.9",  {"actions": {}},                                     (201, None)),
+    ("0.9",  {"whatever": [1, {"deep": None}]},                   (201, None)),         # kept untouched
+    ("0.9",  {"useOAuthClient": "yes"},                           (400, "/useOAuthClient")),
+    ("0.9",  {"credentials": []},                                 (400, "/credentials")),
+    ("0.9",  {"credentials": {"oauth2": {"auth_uri": 1}}},        (400, "/credentials/oauth2/auth_uri")),
+    ("0.9",  {"credentials": {"fields": {"a": {"model": 1}}}},    (400, "/credentials/fields/a/model")),
+    ("0.9",  {"authClientTypes": "oauth2"},                       (400, "/authClientTypes")),
+]
+"""0.9: descriptors are taken as real ones are; refused are only wrong JSON types of members that we read."""
+# fmt: on
+
+
+@pytest.mark.parametrize(("section", "descriptor", "expected"), DESCRIPTORS)
+async def test_descriptors(
+    keyrack_to_read: World, section: str, descriptor: Any, expected: tuple[int, str | None]
+) -> None:
+    name = f"descriptor-{new_id()}"
+    component = await created(keyrack_to_read, name)
+    answer = await build(keyrack_to_read, component, descriptor)
+    assert answer.status_code == expected[0], f"section {section}: {answer.text}"
+    if expected[1] is not None:
+        assert error_of(answer)[1:] == ("validation_error", f"/data/attributes/descriptor{expected[1]}")
+
+
+@pytest.mark.parametrize("revision", ["", "0" * 39, "0" * 41, "G" * 40, "0" * 40 + "\n", 5])
+async def test_a_revision_is_40_hex_characters(keyrack_to_read: World, revision: Any) -> None:  # 1
+    component = await created(keyrack_to_read, f"revision-{new_id()}")
+    answer = await build(keyrack_to_read, component, {}, revision)
+    assert error_of(answer) == (400, "validation_error", "/data/attributes/revision")
