@@ -8,4 +8,6 @@ pytest_plugins = [
     "support.browser",
     "support.app",
     "support.served",
+    "support.listening",
+    "support.simulated",
 ]

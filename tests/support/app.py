@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from keyrack import bootstrap, clock, ids
+from keyrack.api.front import App
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.model import PrincipalKind, WorkspaceType
@@ -90,6 +91,7 @@ class World:
 
     settings: Settings
     store: Store
+    app: App
     http: httpx2.AsyncClient
     first: FirstAccounts
     support: Caller
@@ -182,7 +184,7 @@ async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[Wor
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         support = Caller(http, first.service_account, first.service_key.reveal())
-        made = World(settings, store, http, first, support)
+        made = World(settings, store, app, http, first, support)
         await made.add_tenant("Acme")
         await made.add_tenant("Globex")
         try:

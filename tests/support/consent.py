@@ -84,3 +84,29 @@ async def connect(world: World, who: Caller, workspace_id: str, component_id: st
     ended = await who.get(f"/v2/workspaces/{workspace_id}/oauth-consents/{data['id']}")
     found: dict[str, Any] = ended.json()["data"]
     return found
+
+
+async def seen(world: World, tenant: str, consent_id: str) -> dict[str, Any]:
+    """Return the attributes of a consent as the tenant's integrator, who started it, sees them."""
+    found = world.tenants[tenant]
+    answer = await found.integrator.get(f"/v2/workspaces/{found.workspace_id}/oauth-consents/{consent_id}")
+    attributes: dict[str, Any] = answer.json()["data"]["attributes"]
+    return attributes
+
+
+async def keys_of(world: World, tenant: str, consent: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of the credential that a completed consent made."""
+    credential_id = consent["relationships"]["credential"]["data"]["id"]
+    answer = await world.tenants[tenant].integrator.get(f"/v2/credentials/{credential_id}")
+    keys: dict[str, Any] = answer.json()["data"]["attributes"]["keys"]
+    return keys
+
+
+async def stored(world: World, tenant: str) -> list[dict[str, Any]]:
+    """Return all credentials of the tenant's workspace."""
+    found = world.tenants[tenant]
+    listed = await found.integrator.get(f"/v2/credentials?workspace_id={found.workspace_id}")
+    if listed.status_code == 403:  # the integrator has left
+        listed = await found.admin.get(f"/v2/credentials?workspace_id={found.workspace_id}")
+    credentials: list[dict[str, Any]] = listed.json()["data"]
+    return credentials

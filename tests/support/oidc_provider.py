@@ -33,6 +33,7 @@ class OidcOptions:
         approval: "forms" shows login and consent pages, "automatic" signs in and consents at once, "deny" refuses.
         rotate: every refresh gives a new refresh token and ends the old one.
         access_token_ttl: seconds.
+        code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
     """
 
@@ -40,6 +41,7 @@ class OidcOptions:
     approval: Literal["forms", "automatic", "deny"] = "automatic"
     rotate: bool = True
     access_token_ttl: int = 3600
+    code_ttl: int = 60
     pkce_required: bool = True
 
 

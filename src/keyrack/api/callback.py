@@ -12,7 +12,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.api.front import caller_address
+from keyrack.api.front import caller_address, request_id_of
 from keyrack.service.consents import CALLBACK_PATH, Consents, Outcome, UnknownState
 
 _pages = Environment(
@@ -33,22 +33,25 @@ async def oauth2_callback(request: Request[Any, Any, Any], consents: NamedDepend
     """Finish a consent and show how it ended, or send the browser on to the return URL."""
     params = {name: values[-1] for name, values in request.query_params.dict().items()}
     try:
-        outcome = await consents.finish(params, caller_address(request.scope), None)
+        outcome = await consents.finish(params, caller_address(request.scope), request_id_of(request.scope))
     except UnknownState as error:
-        return _page(Outcome(str(error)), 400)
+        return _page(Outcome(str(error)), 400, "This link is not valid")
     if outcome.error is not None:
-        return _page(outcome, 400)
+        return _page(outcome, 400, "The account was not connected")
     if outcome.return_url is not None:
         return Response(None, status_code=303, headers={"location": outcome.return_url, **_PRIVATE})
-    return _page(outcome, 200)
+    return _page(outcome, 200, "The account is connected")
 
 
 _PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
 
 
-def _page(outcome: Outcome, status: int) -> Response[str]:
+def _page(outcome: Outcome, status: int, title: str) -> Response[str]:
     nonce = secrets.token_urlsafe(16)
-    text = _pages.get_template("callback.html").render(outcome=outcome, nonce=nonce)
-    policy = f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; frame-ancestors 'none'"
+    text = _pages.get_template("callback.html").render(outcome=outcome, title=title, nonce=nonce)
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
     headers = {**_PRIVATE, "content-security-policy": policy}
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=headers)

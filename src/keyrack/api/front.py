@@ -29,6 +29,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
+REQUEST_ID = "keyrack.request_id"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
@@ -80,7 +81,7 @@ class Front:
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
-        scope[ADDRESS] = self._address(scope, headers)
+        scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
         if _GUARDED.match(scope["path"]):
             principal = await self._authenticate(headers, scope[ADDRESS], request_id)
             self._throttle.admit(principal)
@@ -113,6 +114,12 @@ def caller_address(scope: Any) -> str | None:
     """Return the address a request came from, as `Front` found it."""
     address: str | None = scope.get(ADDRESS)
     return address
+
+
+def request_id_of(scope: Any) -> str | None:
+    """Return a request's id, as `Front` found or made it."""
+    request_id: str | None = scope.get(REQUEST_ID)
+    return request_id
 
 
 class _Answer:

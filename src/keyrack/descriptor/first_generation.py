@@ -29,6 +29,7 @@ class ResolvedOAuth2:
         scope: one text; empty for none.
         token_endpoint_auth_method: `client_secret_basic` or `client_secret_post` (RFC 7591 names).
         pkce: whether to send a code challenge.
+        issuer: what `iss` in the callback must be, if it comes (RFC 9207); None when not known.
         extra: further parameters of the authorization request.
         token_path: where in a credential's `keys` the token response goes: the field's name, and the way inside it.
     """
@@ -42,6 +43,7 @@ class ResolvedOAuth2:
     pkce: bool
     extra: Mapping[str, str] = field(repr=False)
     token_path: tuple[str, ...]
+    issuer: str | None = None
 
 
 def resolve(
@@ -85,6 +87,7 @@ def resolve(
     client_id = client.client_id if client else rendering.needed("client_id", block.client_id)
     secret = client.client_secret if client else Secret(rendering.needed("client_secret", block.client_secret))
     scope, extra = rendering.scope(block), rendering.extras(block)
+    issuer = rendering.needed("issuer", block.issuer) if block.issuer else None
     rendering.finish()
     return ResolvedOAuth2(
         authorization_endpoint=auth_uri,
@@ -96,6 +99,7 @@ def resolve(
         pkce=block.pkce,
         extra=extra,
         token_path=(name,),
+        issuer=issuer,
     )
 
 
@@ -108,7 +112,8 @@ def needed_variables(descriptor: Descriptor) -> frozenset[str]:
     block = descriptor.oauth2 or OAuth2Block()
     scopes = (block.scopes,) if isinstance(block.scopes, str) else block.scopes or ()
     extras = (value for value in block.extra.values() if isinstance(value, str))
-    texts = (block.client_id, block.client_secret, block.auth_uri, block.token_uri, *scopes, *extras)
+    keys = (block.client_id, block.client_secret)
+    texts = (*keys, block.auth_uri, block.token_uri, block.issuer, *scopes, *extras)
     return frozenset(name for text in texts if text for name in placeholders(text))
 
 

@@ -60,6 +60,7 @@ class OAuth2Block:
         scopes: a tuple is joined with one space, a text is sent verbatim.
         client_auth: `basic`, or anything else for the form body.
         pkce: false for providers that refuse PKCE (contract section 0.6).
+        issuer: the provider's issuer identifier, which its callbacks must then name (extension, RFC 9207).
         extra: further scalar members, sent as query parameters of the authorization request.
     """
 
@@ -70,6 +71,7 @@ class OAuth2Block:
     scopes: tuple[str, ...] | str | None = None
     client_auth: str | None = None
     pkce: bool = True
+    issuer: str | None = None
     extra: Mapping[str, Scalar] = field(default_factory=dict)
 
 

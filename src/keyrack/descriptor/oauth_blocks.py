@@ -8,7 +8,7 @@ from keyrack.descriptor.reader import Json, Reader
 from keyrack.descriptor.text import scalar_text
 
 _OAUTH2_MEMBERS = frozenset(
-    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "client_auth", "pkce"},
+    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "client_auth", "pkce", "issuer"},
 )
 
 
@@ -51,6 +51,7 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
         scopes=_scopes(reader, *block.place("scopes")),
         client_auth=block.string("client_auth"),
         pkce=reader.boolean(owner, "pkce", base, default=True),
+        issuer=block.string("issuer"),
         extra={
             name: value
             for name, value in block.members().items()

@@ -63,6 +63,7 @@ def profile_of(resolved: ResolvedOAuth2) -> ClientProfile:
         token_endpoint=resolved.token_endpoint,
         token_endpoint_auth_method=TokenEndpointAuthMethod(resolved.token_endpoint_auth_method),
         pkce=resolved.pkce,
+        issuer=resolved.issuer,
     )
 
 

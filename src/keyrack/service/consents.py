@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
+from keyrack.descriptor.first_generation import ResolvedOAuth2
 from keyrack.errors import (
     BadRequest,
     Forbidden,
@@ -24,7 +25,7 @@ from keyrack.errors import (
     ValidationFailed,
 )
 from keyrack.ids import new_id
-from keyrack.model import Component, Consent, ConsentStatus, Principal, PrincipalKind, Tenant
+from keyrack.model import Consent, ConsentStatus, OAuthClient, Principal, PrincipalKind, Tenant
 from keyrack.oauth import pkce
 from keyrack.oauth.authorization_code import build_authorization_url, build_token_request, process_callback
 from keyrack.oauth.state import new_state, state_hash
@@ -63,17 +64,19 @@ class Outcome:
 
     Attributes:
         error: why it failed, for the person in front of the browser; None on success.
+        said: what the provider said about it: `error`, `error_description`, `error_uri`, each if sent.
         return_url: where the browser goes on, if the one who started the consent said so.
         credential_id: what was stored.
     """
 
     error: str | None
+    said: Mapping[str, str] = field(default_factory=dict)
     return_url: str | None = None
     credential_id: str | None = None
 
 
 class UnknownState(BadRequest):
-    """This link is not valid: it was used before, has expired, or was never ours. Start connecting again."""
+    """It was used before, has expired, or was never ours. If the account is not connected yet, start connecting again."""
 
 
 class Consents:
@@ -146,6 +149,7 @@ class Consents:
                     "verifier": verifier.reveal() if plan.pkce else None,
                     "client_id": plan.client_id,
                     "token_endpoint": plan.token_endpoint,
+                    "issuer": plan.issuer,
                     "name": wanted.name or component.name,
                     "fields": fields,
                 },
@@ -187,12 +191,12 @@ class Consents:
         try:
             credential_id = await self._exchange_and_store(consent, place, who, params)
         except KeyrackError as error:
-            reason = _reason(error)
+            reason, said = _reason(error), _said(error)
             async with self._store.unit(place.tenant_id, writes=True) as unit:
-                await Rows(unit).fail(consent.id, reason)
+                await Rows(unit).fail(consent.id, f"{reason} ({': '.join(said.values())})" if said else reason)
             await self._access.record(who, place, "consent.complete", ("oauth-consent", consent.id))
-            return Outcome(reason, return_url)
-        return Outcome(None, _with_query(return_url, credential_id), credential_id)
+            return Outcome(reason, said, return_url)
+        return Outcome(None, return_url=_with_query(return_url, credential_id), credential_id=credential_id)
 
     async def _consume(
         self, state: str, address: str | None, request_id: str | None
@@ -221,13 +225,10 @@ class Consents:
     async def _exchange_and_store(
         self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str]
     ) -> str:
-        code = process_callback(params)
+        code = process_callback(params, consent.memory["issuer"])
         # Membership, visibility and client may have changed since the start (contract 0.17).
         async with self._access.at(who, place) as scope:
-            component = await self._recheck(scope, consent)
-            plan, _, client = await self._planner.plan(scope, component, consent.memory["fields"])
-        if (plan.client_id, plan.token_endpoint) != (consent.memory["client_id"], consent.memory["token_endpoint"]):
-            raise StateConflict("the OAuth client was changed while you were connecting; start again")
+            plan, _ = await self._recheck(scope, consent)
         verifier = consent.memory["verifier"]
         request = build_token_request(
             profile_of(plan),
@@ -236,8 +237,9 @@ class Consents:
             verifier=None if verifier is None else Secret(verifier),
         )
         tokens = process_token_response(await self._provider.send(request), sent=(code, plan.client_secret))
+        # ... and again while the provider took its time.
         async with self._access.at(who, place, "consent.complete") as scope:
-            await self._recheck(scope, consent)
+            plan, client = await self._recheck(scope, consent)
             if client is not None:
                 await OAuthClients(scope.unit).touch(client.id)
             credential_id = await _store(scope, consent, plan.token_path, tokens)
@@ -245,10 +247,15 @@ class Consents:
             scope.touched("credential", credential_id)
         return credential_id
 
-    async def _recheck(self, scope: Scope, consent: Consent) -> Component:
+    async def _recheck(self, scope: Scope, consent: Consent) -> tuple[ResolvedOAuth2, OAuthClient | None]:
+        """Judge once more what was judged at the start, and return the plan as it is now, with its client."""
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")
         scope.require(_PERMISSION)
-        return await workspace_component(scope, consent.component_id or "")
+        component = await workspace_component(scope, consent.component_id or "")
+        plan, _, client = await self._planner.plan(scope, component, consent.memory["fields"])
+        if (plan.client_id, plan.token_endpoint) != (consent.memory["client_id"], consent.memory["token_endpoint"]):
+            raise StateConflict("the OAuth client was changed while you were connecting; start again")
+        return plan, client
 
     async def _base(self, scope: Scope) -> str:
         """Return the base of callback addresses (contract 0.7)."""
@@ -296,13 +303,16 @@ def _shown(consent: Consent, status: ConsentStatus) -> Consent:
 
 
 def _reason(error: KeyrackError) -> str:
-    """Say a failure to the person in front of the browser, with what the provider said."""
+    """Say a failure to the person in front of the browser."""
     if isinstance(error, Forbidden):
         return f"You may not connect this account: {error}"
-    said = error.meta if isinstance(error, ProviderError) and error.meta else {}
-    parts = [str(said[name]) for name in ("error", "error_description", "error_uri") if said.get(name)]
-    problems = "; ".join(problem.detail for problem in error.problems) if isinstance(error, ValidationFailed) else ""
-    return " ".join([problems or str(error), f"({': '.join(parts)})" if parts else ""]).strip()
+    return "; ".join(problem.detail for problem in error.problems)
+
+
+def _said(error: KeyrackError) -> dict[str, str]:
+    """Return what the provider said about a failure (RFC 6749 sections 4.1.2.1 and 5.2)."""
+    meta = error.meta if isinstance(error, ProviderError) and error.meta else {}
+    return {name: str(meta[name]) for name in ("error", "error_description", "error_uri") if meta.get(name)}
 
 
 def _require_same_host(return_url: str, base: str) -> None:

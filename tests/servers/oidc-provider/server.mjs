@@ -6,6 +6,7 @@
 //                     once) or "deny" (refuses at once)
 //   rotate            whether every refresh gives a new refresh token and ends the old one
 //   access_token_ttl  seconds
+//   code_ttl          seconds
 //   pkce_required     whether an authorization request without a code challenge is refused
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
@@ -45,7 +46,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   pkce: { required: () => options.pkce_required },
   rotateRefreshToken: options.rotate,
   ttl: {
-    AccessToken: options.access_token_ttl, AuthorizationCode: 60, Grant: 86400, IdToken: 3600, Interaction: 600,
+    AccessToken: options.access_token_ttl, AuthorizationCode: options.code_ttl, Grant: 86400, IdToken: 3600, Interaction: 600,
     RefreshToken: 86400, Session: 86400,
   },
 });
