@@ -76,7 +76,7 @@ class Outcome:
 
 
 class UnknownState(BadRequest):
-    """It was used before, has expired, or was never ours. If the account is not connected yet, start connecting again."""
+    """It was used before, has expired, or was never ours. If nothing is connected yet, start connecting again."""
 
 
 class Consents:
