@@ -9,6 +9,7 @@ from typing import cast
 from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.audit import audit_events
+from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
 from keyrack.api.callback import oauth2_callback
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
@@ -34,6 +35,8 @@ from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
 from keyrack.service.audit_log import AuditTrail
+from keyrack.service.auth_client_credentials import CredentialRules
+from keyrack.service.auth_clients import AuthClients
 from keyrack.service.component_access import ComponentAccess
 from keyrack.service.component_builds import ComponentBuilds
 from keyrack.service.component_environments import ComponentEnvironments
@@ -48,14 +51,23 @@ from keyrack.service.installation import Installations
 from keyrack.service.members import Members
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
+from keyrack.service.refresh import room
+from keyrack.service.refresh.engine import Timing
+from keyrack.service.refresh.gate import Limits
+from keyrack.service.refresh.room import Choices, RefreshRoom
+from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.teams import Teams
 from keyrack.service.tenants import Tenants
 from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings
 from keyrack.store import engine
+from keyrack.store.spool import Spool
 from keyrack.store.store import Store
 from keyrack.store.vault import Vault
+from keyrack.store.wakeups import Wakeups
+from keyrack.worker.refreshing import RefreshWorker
+from keyrack.worker.worker import Chore, Worker
 
 HANDLERS = (
     healthz,
@@ -84,6 +96,8 @@ HANDLERS = (
     FlowVersionController,
     CredentialController,
     OAuthClientController,
+    AuthClientController,
+    TenantAuthClientController,
     ConsentController,
     oauth2_callback,
 )
@@ -96,6 +110,7 @@ class Services:
     identities: Identities
     installations: Installations
     oauth_clients: OAuthClients
+    auth_clients: AuthClients
     consents: Consents
     credentials: Credentials
     flows: Flows
@@ -110,6 +125,7 @@ class Services:
     members: Members
     people: People
     audit_trail: AuditTrail
+    refresh_room: RefreshRoom
     provider: ProviderClient
 
     async def close(self) -> None:
@@ -132,10 +148,13 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     component_access = ComponentAccess(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(allow_insecure=insecure, timeout=settings.provider_timeout)
+    spool, wakeups = Spool(settings.home / "spool"), Wakeups(engine.listener(settings))
+    refreshing = room.build(store, provider, spool, wakeups, choices(settings), now)
     return Services(
         identities=Identities(store, now),
         installations=Installations(store, now),
         oauth_clients=OAuthClients(access),
+        auth_clients=AuthClients(access, CredentialRules(insecure)),
         consents=Consents(
             store,
             access,
@@ -158,29 +177,76 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         members=Members(access),
         people=People(access),
         audit_trail=AuditTrail(access),
+        refresh_room=refreshing,
         provider=provider,
     )
 
 
-def serve_with(store: Store, made: Services, settings: Settings) -> App:
-    """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
+def choices(settings: Settings) -> Choices:
+    """Return what the settings say about refreshing."""
+    return Choices(
+        schedule=Schedule(
+            lead=timedelta(seconds=settings.refresh_lead),
+            first_retry=timedelta(seconds=settings.refresh_retry),
+            give_up=timedelta(hours=settings.refresh_give_up),
+        ),
+        limits=Limits(
+            concurrency=settings.provider_concurrency,
+            failures=settings.breaker_failures,
+            pause=settings.breaker_pause,
+        ),
+        timing=Timing(call=settings.provider_timeout, wait=settings.refresh_wait),
+    )
 
-    @asynccontextmanager
-    async def running() -> AsyncIterator[None]:
+
+def worker(made: Services, settings: Settings) -> Worker:
+    """Build the background worker on use cases."""
+    chores: list[Chore] = []
+    refreshing = RefreshWorker(made.refresh_room.refresher, settings.worker_concurrency)
+    return Worker(refreshing, chores, settings.worker_interval)
+
+
+@asynccontextmanager
+async def running(store: Store, made: Services, settings: Settings, *, works: bool) -> AsyncIterator[None]:
+    """Run what goes on beside requests, and close everything afterwards.
+
+    Args:
+        store: all data.
+        made: the use cases.
+        settings: how long a stop may take.
+        works: whether to run the background worker too.
+    """
+    background = worker(made, settings) if works else None
+    await made.refresh_room.start()
+    if background is not None:
+        await background.start()
+    try:
         yield
+    finally:
+        if background is not None:
+            await background.stop(settings.drain_timeout)
+        await made.refresh_room.close()
         await made.close()
         await store.close()
 
+
+def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False) -> App:
+    """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
-    app = api_app.create(api_app.Rooms(HANDLERS, names), running())
+    app = api_app.create(api_app.Rooms(HANDLERS, names), running(store, made, settings, works=works))
     return Front(cast("App", app), made.identities, Throttle(settings.rate_limit), settings.trusted_proxies)
 
 
-def application(settings: Settings, now: Clock = clock.now) -> App:
+def application(settings: Settings, now: Clock = clock.now, *, works: bool = False) -> App:
     """Build the whole HTTP application.
+
+    Args:
+        settings: as loaded.
+        now: the time.
+        works: whether it runs the background worker too.
 
     Raises:
         ConfigurationError: the settings cannot be used.
     """
     store = open_store(settings, now)
-    return serve_with(store, services(store, settings, now), settings)
+    return serve_with(store, services(store, settings, now), settings, works=works)

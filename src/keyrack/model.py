@@ -292,6 +292,7 @@ class AuthClient:
     rejection: Json | None = None
     probe_at: datetime | None = None
     """When a rejected client may be tried again by an explicit refresh."""
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,31 @@ class Settings:
         False,
     )
     provider_timeout: float = _setting("Seconds a call to an authorization server may take in all.", 10.0, least=0.1)
+    provider_concurrency: int = _setting(
+        "Calls to one authorization server that a process makes at a time.", 20, least=1
+    )
+    breaker_failures: int = _setting(
+        "Failures in a row after which an authorization server is left alone for a while.", 10, least=1
+    )
+    breaker_pause: float = _setting(
+        "Seconds it is left alone at first; doubled with every failed try, up to a minute.", 5.0, least=0.1
+    )
+    refresh_lead: float = _setting(
+        "Seconds before its expiry from which a token is due; a tenth of its lifetime if that is shorter.",
+        30.0,
+        least=0,
+    )
+    refresh_wait: float = _setting("Seconds a caller waits for a refresh at most.", 20.0, least=0.1)
+    refresh_retry: float = _setting(
+        "Seconds until a failed refresh is tried again at first; doubled with every failure, up to 15 minutes.",
+        5.0,
+        least=0.1,
+    )
+    refresh_give_up: float = _setting(
+        "Hours past a token's expiry for which the background goes on trying.", 24.0, least=0
+    )
+    worker_concurrency: int = _setting("Refreshes that a process's worker runs at a time.", 64, least=1)
+    worker_interval: float = _setting("Seconds between the worker's looks for what is due.", 1.0, least=0.05)
     consent_lifetime: int = _setting("Seconds a started consent stays valid.", 600, least=10)
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
     trusted_proxies: str = _setting(

@@ -106,7 +106,7 @@ async def test_a_held_client_cannot_be_deleted_under_its_holder(
 
     async def delete() -> None:
         async with store.unit(INSTALLATION if which == "global" else globex.id, writes=True) as unit:
-            assert await AuthClients(unit).find(wanted, locked=True) is not None
+            await AuthClients(unit).lock_to_delete(wanted)
             steps.append("deleting")
 
     async with Access(store).workspace(someone(keyrack_on_each), globex.workspace_id, "auth-secret.create") as scope:

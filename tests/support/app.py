@@ -95,6 +95,7 @@ class World:
     http: httpx2.AsyncClient
     first: FirstAccounts
     support: Caller
+    services: bootstrap.Services
     tenants: dict[str, TenantInTest] = field(default_factory=dict)
 
     async def add_tenant(self, name: str) -> TenantInTest:
@@ -184,7 +185,7 @@ async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[Wor
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
         support = Caller(http, first.service_account, first.service_key.reveal())
-        made = World(settings, store, app, http, first, support)
+        made = World(settings, store, app, http, first, support, services)
         await made.add_tenant("Acme")
         await made.add_tenant("Globex")
         try:

@@ -1,12 +1,10 @@
 """The one error map: what Keyrack refuses, as HTTP (contract section 3)."""
 
-import traceback
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
-import structlog
 from litestar import Request, Response
 from litestar.enums import MediaType
 from litestar.exceptions import HTTPException, MethodNotAllowedException
@@ -14,8 +12,7 @@ from msgspec import UNSET
 
 from keyrack import errors as e
 from keyrack.api.jsonapi import Error, ErrorDocument, ErrorSource
-
-log = structlog.get_logger()
+from keyrack.faults import log_fault
 
 STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.BadRequest: (400, "bad_request"),
@@ -118,9 +115,3 @@ def on_fault(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     del request
     log_fault(error)
     return respond(e.KeyrackError())
-
-
-def log_fault(error: BaseException) -> None:
-    """Log an unexpected exception: its type and where it happened, never its text, which might hold a secret."""
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
-    log.error("fault", error=type(error).__qualname__, cause=type(error.__cause__).__qualname__, frames=frames[-12:])

@@ -10,10 +10,11 @@ from typing import Any
 
 import structlog
 
-from keyrack.api.errors import document, log_fault
+from keyrack.api.errors import document
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotAcceptable, Unauthorized
+from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.model import Principal
 from keyrack.service.identity import Identities

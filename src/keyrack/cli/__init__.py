@@ -16,6 +16,7 @@ app.add_typer(accounts.service_accounts, name="service-accounts", help="Installa
 app.add_typer(accounts.audit, name="audit", help="The audit log.")
 app.command()(database.bootstrap)
 app.command()(serving.serve)
+app.command()(serving.worker)
 app.command()(serving.simulator)
 app.command()(serving.settings)
 app.command()(demo.demo)

@@ -7,6 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 import uvicorn
 
@@ -21,22 +22,22 @@ from keyrack.simulator import server
 from keyrack.simulator.config import SimulatorConfig, automatic, load_config
 from keyrack.store import engine, migrations
 
+log = structlog.get_logger()
+
 
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    *,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also do the work of `keyrack worker`.")] = True,
 ) -> None:
     """Serve the API. Refuses an outdated schema or a wrong key before it listens; SIGTERM drains."""
-    settings = load()
-    logs.configure(settings)
-    if settings.strangers:
-        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}", err=True)
-    asyncio.run(_check(settings))
+    settings = _ready()
     # The server drains on SIGTERM and then raises it again for whoever was there before; a drained stop is a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
     uvicorn.run(
-        "keyrack.cli.serving:application",
+        "keyrack.cli.serving:working_application" if worker else "keyrack.cli.serving:application",
         factory=True,
         host=host,
         port=port,
@@ -54,6 +55,30 @@ def application() -> App:
     settings = load()
     logs.configure(settings)
     return bootstrap.application(settings)
+
+
+def working_application() -> App:
+    """Build the application in a server process that also does the background work."""
+    settings = load()
+    logs.configure(settings)
+    return bootstrap.application(settings, works=True)
+
+
+def worker() -> None:
+    """Do the background work alone: refresh what is due, deliver webhooks. SIGTERM finishes what was begun."""
+    settings = _ready()
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = bootstrap.open_store(settings)
+    async with bootstrap.running(store, bootstrap.services(store, settings), settings, works=True):
+        log.info("worker started", pid=os.getpid())
+        await stop.wait()
+    log.info("worker stopped")
 
 
 def simulator(
@@ -96,6 +121,16 @@ def _shown(value: Any) -> str | int | float | bool | None:
     if isinstance(value, Secret):
         return MASK
     return str(value) if isinstance(value, Path) else value
+
+
+def _ready() -> Settings:
+    """Load the settings of a process that is going to stay, and make sure that it can."""
+    settings = load()
+    logs.configure(settings)
+    if settings.strangers:
+        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}", err=True)
+    asyncio.run(_check(settings))
+    return settings
 
 
 async def _check(settings: Settings) -> None:

@@ -3,17 +3,19 @@
 import asyncio
 import re
 import ssl
-from types import SimpleNamespace
-from typing import Self
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
+from aiohttp.connector import Connection
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from keyrack import __version__
 from keyrack.crypto.secret import Secret
-from keyrack.errors import Problem, ValidationFailed
+from keyrack.errors import KeyrackError, Problem, ValidationFailed
 from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.provider.body import decode_body, encode_form, read_bounded
 from keyrack.provider.faults import classify, unavailable
@@ -31,11 +33,40 @@ _MAX_CONNECTIONS = 512
 _KEEPALIVE_SECONDS = 2.0
 
 
-class _Progress:
-    """How far one call has come."""
+BeforeSending = Callable[[], Awaitable[None]]
+"""Called once a connection is there and before a byte of the request is written; raising a `KeyrackError` calls the
+request off."""
 
-    def __init__(self) -> None:
-        self.connected = False
+
+class _Call:
+    """One call, and how far it has come."""
+
+    def __init__(self, before_sending: BeforeSending | None) -> None:
+        self._before_sending = before_sending
+        self.may_have_been_sent = False
+
+    async def connected(self) -> None:
+        if self._before_sending is not None:
+            await self._before_sending()
+        self.may_have_been_sent = True
+
+
+_call: ContextVar[_Call | None] = ContextVar("call", default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Tells the call of the current task when its connection is there: no byte of it is written before that."""
+
+    async def connect(self, *args: Any, **more: Any) -> Connection:
+        connection = await super().connect(*args, **more)
+        call = _call.get()
+        if call is not None:
+            try:
+                await call.connected()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
 
 class ProviderClient:
@@ -87,17 +118,20 @@ class ProviderClient:
         if session is not None:
             await session.close()
 
-    async def send(self, request: FormRequest) -> RawResponse:
+    async def send(self, request: FormRequest, before_sending: BeforeSending | None = None) -> RawResponse:
         """Send a request once and return whatever the authorization server answers, of any status.
 
         Args:
             request: what to send, and where.
+            before_sending: the last moment to write down the intent or to call the request off. It counts towards
+                the time of the call.
 
         Returns:
             The answer, its body decompressed; several headers of one name are joined with a comma.
 
         Raises:
             ValidationFailed: the URL, a form value or the authorization cannot be sent; nothing was.
+            KeyrackError: what `before_sending` raised; nothing was sent.
             ProviderUnavailable: there is no answer. `meta["reason"]` is a `keyrack.provider.faults.Reason`;
                 `meta["sent"]` is False only if it is certain that nothing of the request was written. Nothing of
                 the request, the answer or the cause is in the error or chained to it.
@@ -105,25 +139,27 @@ class ProviderClient:
         if self._closed:
             raise RuntimeError("this ProviderClient is closed")
         url = parse_uri(request.url, allow_insecure=self._allow_insecure)
-        progress = _Progress()
+        call = _Call(before_sending)
+        _call.set(call)
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._exchange(url, request, progress)
-        except ValidationFailed:
+                return await self._exchange(url, request)
+        except KeyrackError:
             raise
         except Exception as error:  # noqa: BLE001 - of what the HTTP library raises, only the kind may leave here
             reason = classify(error)
+        finally:
+            _call.set(None)
         # Raised outside of the handler: `from None` would hide the cause, which may hold tokens, yet keep it.
-        raise unavailable(reason, sent=progress.connected)
+        raise unavailable(reason, sent=call.may_have_been_sent)
 
-    async def _exchange(self, url: URL, request: FormRequest, progress: _Progress) -> RawResponse:
+    async def _exchange(self, url: URL, request: FormRequest) -> RawResponse:
         check_host(url, allow_insecure=self._allow_insecure)
         async with self._opened().post(
             url,
             data=encode_form(request),
             headers=_authorization(request.authorization),
             allow_redirects=False,
-            trace_request_ctx=progress,
         ) as response:
             body = await read_bounded(response.content, self._max_body_bytes)
             headers = _plain(response.headers)
@@ -132,7 +168,7 @@ class ProviderClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(
+            connector = _Connector(
                 resolver=GuardedResolver(
                     self._resolver or aiohttp.ThreadedResolver(), allow_insecure=self._allow_insecure
                 ),
@@ -155,21 +191,8 @@ class ProviderClient:
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 trust_env=False,
-                trace_configs=[_tracing()],
             )
         return self._session
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Return a trace that notes when a call gets its connection: no byte of it is written before that."""
-
-    async def connected(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.connected = True
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(connected)
-    trace.on_connection_reuseconn.append(connected)
-    return trace
 
 
 def _authorization(value: Secret | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, and_, or_, select
 from keyrack.model import AuthClient
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
-from keyrack.store.unit import TenantTable, Unit
+from keyrack.store.unit import TenantTable, Unit, referring
 from keyrack.store.vault import INSTALLATION
 
 
@@ -37,15 +37,9 @@ class AuthClients(TenantTable):
         )
         await AuthClientComponents(self.unit).replace(client.id, client.component_ids)
 
-    async def find(self, auth_client_id: str, *, locked: bool = False) -> AuthClient | None:
-        """Return one by its id, or None.
-
-        Args:
-            auth_client_id: its id.
-            locked: keep others from changing it, and from attaching secrets to it, until the transaction ends.
-        """
-        query = self.select().where(auth_clients.c.id == auth_client_id)
-        row = await self.first(query.with_for_update() if locked else query)
+    async def find(self, auth_client_id: str) -> AuthClient | None:
+        """Return one by its id, or None."""
+        row = await self.first(self.select().where(auth_clients.c.id == auth_client_id))
         if row is None:
             return None
         linked = await AuthClientComponents(self.unit).of(auth_clients.c.id == auth_client_id)
@@ -54,11 +48,10 @@ class AuthClients(TenantTable):
     async def lock_shared(self, auth_client_id: str) -> bool:
         """Keep others from deleting a client until the transaction ends; False if there is none (any more).
 
-        Whoever attaches a secret to a client locks it first, so that a deletion that runs at the same time either
-        sees the secret or has already taken the client away.
+        For attaching a secret to it; see `lock_to_delete`.
         """
         query = self.select(auth_clients.c.id).where(auth_clients.c.id == auth_client_id)
-        return await self.value(query.with_for_update(read=True, key_share=True)) is not None
+        return await self.value(referring(query, auth_clients)) is not None
 
     async def available(self, place: Location, component_id: str | None = None) -> Sequence[AuthClient]:
         """List by id those of the unit's clients that can be used at a place: of the place itself and of those around.
@@ -118,6 +111,7 @@ class AuthClients(TenantTable):
             rejected_at=row.rejected_at,
             rejection=row.rejection,
             probe_at=row.probe_at,
+            updated_at=row.updated_at,
         )
 
 

@@ -3,7 +3,7 @@
 What the refresh engine writes under its lease is in `keyrack.store.leases`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ class AuthSecrets(TenantTable):
                 "type": secret.type,
                 "fence": 0,
                 "created_at": secret.created_at,
-                **await self._columns(secret),
+                **await secret_columns(self.unit, secret),
             }
         )
 
@@ -65,7 +65,7 @@ class AuthSecrets(TenantTable):
             tokens_changed: it has other tokens than before. A refresh that is running with the old ones is then
                 cut off: its lease ends and what it brings is not written (contract 15.2, 20.4).
         """
-        values = await self._columns(secret)
+        values = await secret_columns(self.unit, secret)
         if tokens_changed:
             values |= {"fence": auth_secrets.c.fence + 1, "lease_owner": None, "lease_until": None}
         await self.run(self.update().where(auth_secrets.c.id == secret.id).values(values))
@@ -79,29 +79,21 @@ class AuthSecrets(TenantTable):
         query = select(func.count()).select_from(auth_secrets).where(self.mine)
         return int(await self.value(query.where(auth_secrets.c.auth_client_id == auth_client_id)))
 
-    async def _columns(self, secret: AuthSecret) -> dict[str, Any]:
-        sealed = await self.unit.seal(auth_secrets, secret.id, "sealed_credentials", secret.credentials)
-        return {
-            "name": secret.name,
-            "sealed_credentials": sealed,
-            "auth_method": secret.auth_method,
-            "refreshable": secret.refreshable,
-            "state": secret.state.value,
-            "error": secret.error,
-            "error_code": None if secret.error_code is None else secret.error_code.value,
-            "error_at": secret.error_at,
-            "issued_at": secret.issued_at,
-            "expires_at": secret.expires_at,
-            "generation": secret.generation,
-            "due_at": secret.due_at,
-            "retry_at": secret.retry_at,
-            "refreshed_at": secret.refreshed_at,
-            "ambiguous_since": secret.ambiguous_since,
-            "failure": None if secret.failure is None else msgspec.to_builtins(secret.failure),
-            "failure_count": secret.failure_count,
-            "failed_at": secret.failed_at,
-            "updated_at": self.unit.clock(),
-        }
+    async def attached_to(
+        self, auth_client_id: str, workspace_ids: Collection[str] | None, *, limit: int
+    ) -> Sequence[str]:
+        """List by id the tenant's secrets that are attached to an auth client.
+
+        Args:
+            auth_client_id: the client.
+            workspace_ids: only those in these workspaces; None for all.
+            limit: how many at most.
+        """
+        s = auth_secrets.c
+        query = self.select(s.id).where(s.auth_client_id == auth_client_id).order_by(s.id).limit(limit)
+        if workspace_ids is not None:
+            query = query.where(s.workspace_id.in_(workspace_ids))
+        return [row.id for row in await self.all(query)]
 
 
 async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
@@ -135,3 +127,28 @@ async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
+    """Return the changeable columns of a secret, its credentials sealed."""
+    return {
+        "name": secret.name,
+        "sealed_credentials": await unit.seal(auth_secrets, secret.id, "sealed_credentials", secret.credentials),
+        "auth_method": secret.auth_method,
+        "refreshable": secret.refreshable,
+        "state": secret.state.value,
+        "error": secret.error,
+        "error_code": None if secret.error_code is None else secret.error_code.value,
+        "error_at": secret.error_at,
+        "issued_at": secret.issued_at,
+        "expires_at": secret.expires_at,
+        "generation": secret.generation,
+        "due_at": secret.due_at,
+        "retry_at": secret.retry_at,
+        "refreshed_at": secret.refreshed_at,
+        "ambiguous_since": secret.ambiguous_since,
+        "failure": None if secret.failure is None else msgspec.to_builtins(secret.failure),
+        "failure_count": secret.failure_count,
+        "failed_at": secret.failed_at,
+        "updated_at": unit.clock(),
+    }

@@ -45,6 +45,7 @@ _WITH_ID: dict[str, Table] = {
     "flow": t.flows,
     "credential": t.credentials,
     "oauth-client": t.oauth_clients,
+    "auth-client": t.auth_clients,
 }
 _IN_WORKSPACE: dict[str, Table] = {"flow": t.flows, "credential": t.credentials}
 

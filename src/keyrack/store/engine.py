@@ -1,5 +1,6 @@
 """Connections to PostgreSQL (asyncpg) and SQLite (aiosqlite), set up the same way for everyone."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,20 @@ WRITES = "keyrack_writes"
 queue up instead of failing when the second one wants to upgrade."""
 
 
+ListenerFactory = Callable[[], Awaitable[Any]]
+"""Makes a raw connection outside of the pool, for LISTEN."""
+
+
+def listener(settings: Settings) -> ListenerFactory | None:
+    """Return how to make a connection that hears notifications; None for a database that has none.
+
+    Raises:
+        ConfigurationError: the URL cannot be understood.
+    """
+    target = dsn.parse(settings.effective_database_url)
+    return None if isinstance(target, dsn.SqliteTarget) else _connector(target)
+
+
 def create(settings: Settings) -> AsyncEngine:
     """Make an engine for the database in force. Connects to nothing yet.
 
@@ -31,14 +46,9 @@ def create(settings: Settings) -> AsyncEngine:
 
 
 def _postgres(target: dsn.PostgresTarget, settings: Settings) -> AsyncEngine:
-    options = {"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS} | target.options
-
-    async def connect(**_: object) -> Any:
-        return await asyncpg.connect(target.dsn, **options)
-
     return create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=connect,
+        async_creator=_connector(target),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=_CONNECT_SECONDS,
@@ -46,6 +56,15 @@ def _postgres(target: dsn.PostgresTarget, settings: Settings) -> AsyncEngine:
         pool_use_lifo=True,
         hide_parameters=True,
     )
+
+
+def _connector(target: dsn.PostgresTarget) -> Callable[..., Awaitable[Any]]:
+    options = {"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS} | target.options
+
+    async def connect(**_: object) -> Any:
+        return await asyncpg.connect(target.dsn, **options)
+
+    return connect
 
 
 def _sqlite(target: dsn.SqliteTarget, settings: Settings) -> AsyncEngine:

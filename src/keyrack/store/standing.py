@@ -1,6 +1,6 @@
 """What a user is allowed: memberships and the roles they carry, in one look."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import and_, select
@@ -17,6 +17,14 @@ class Roles:
     tenant: tuple[str, ...]
     contract: tuple[str, ...] | None
     workspace: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Names of the roles a user holds at one place."""
+
+    place: Location
+    roles: tuple[str, ...]
 
 
 class Standing(TenantTable):
@@ -39,6 +47,23 @@ class Standing(TenantTable):
             return None
         held = [None if names is None else tuple(names) for names in (row.contract_roles, row.workspace_roles)]
         return Roles(tuple(row.tenant_roles), *held)
+
+    async def everywhere(self, user_id: str) -> Sequence[Held]:
+        """Return the roles a user holds, place by place: in the tenant, its contracts and workspaces."""
+        u, c, m, w = t.users.c, t.contract_members.c, t.workspace_members.c, t.workspaces.c
+        mine = self.unit.tenant_id
+        of_tenant = select(u.tenant_roles.label("roles")).where(u.id == user_id, u.tenant_id == mine)
+        of_contracts = select(c.contract_id, c.roles).where(c.user_id == user_id, c.tenant_id == mine)
+        of_workspaces = (
+            select(w.contract_id, w.id, m.roles)
+            .join_from(t.workspace_members, t.workspaces, m.workspace_id == w.id)
+            .where(m.user_id == user_id, m.tenant_id == mine)
+        )
+        return [
+            *(Held(Location(mine), tuple(row.roles)) for row in await self.all(of_tenant)),
+            *(Held(Location(mine, row.contract_id), tuple(row.roles)) for row in await self.all(of_contracts)),
+            *(Held(Location(mine, row.contract_id, row.id), tuple(row.roles)) for row in await self.all(of_workspaces)),
+        ]
 
     async def policy(self) -> Mapping[tuple[str, str], frozenset[str]]:
         """Return the permissions of every (scope, role) of the tenant."""

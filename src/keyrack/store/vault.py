@@ -46,10 +46,25 @@ class Vault:
         Raises:
             WrongKey: the tenant's data key cannot be unwrapped.
         """
-        key = self._newest.get(place.tenant)
-        if key is None:
-            key = self._newest[place.tenant] = await self._load(connection, place.tenant, None)
-        return key.seal(place, clear)
+        await self.prepare(connection, place.tenant)
+        return self.seal_now(place, clear)
+
+    async def prepare(self, connection: AsyncConnection, tenant: str) -> None:
+        """Make sure that `seal_now` can seal for a tenant.
+
+        Raises:
+            WrongKey: the tenant's data key cannot be unwrapped.
+        """
+        if tenant not in self._newest:
+            self._newest[tenant] = await self._load(connection, tenant, None)
+
+    def seal_now(self, place: Place, clear: bytes) -> bytes:
+        """Encrypt a value without asking the database, which may be gone; `prepare` came before.
+
+        Raises:
+            KeyError: nothing was prepared for the tenant.
+        """
+        return self._newest[place.tenant].seal(place, clear)
 
     async def open(self, connection: AsyncConnection, place: Place, sealed: bytes) -> bytes:
         """Decrypt a value found at its place.

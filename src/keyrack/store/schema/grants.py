@@ -98,7 +98,6 @@ attempts = Table(
     Column("fence", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False),  # of the tokens that were sent
     Column("owner", String(128), nullable=False),  # the process
-    Column("retries_ambiguous", Boolean, nullable=False),  # an earlier attempt's fate was unknown
     Column("sealed_answer", LargeBinary),
     Column("outcome", String(20)),  # null while open
     at("started_at"),

@@ -23,7 +23,6 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(length=128), nullable=False),
-        sa.Column("retries_ambiguous", sa.Boolean(), nullable=False),
         sa.Column("sealed_answer", sa.LargeBinary(), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
         sa.Column("started_at", sa.BigInteger(), nullable=False),

@@ -1,0 +1,197 @@
+"""`/v2/auth-clients` and its older spelling below a tenant (contract section 14)."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.auth_client_documents import (
+    AuthClientResource,
+    ChangeAuthClientBody,
+    CreateAuthClientBody,
+    ScopeOnlyBody,
+    resource,
+)
+from keyrack.api.body import Unchecked, require_id
+from keyrack.api.jsonapi import Many, Page, Single
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import Principal
+from keyrack.service.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
+from keyrack.service.auth_clients import AuthClients
+
+WorkspaceId = Annotated[str | None, QueryParameter(name="workspace_id", description="As a workspace sees it.")]
+ContractId = Annotated[str | None, QueryParameter(name="contract_id", description="As a contract sees it.")]
+TenantId = Annotated[str | None, QueryParameter(name="tenant_id", description="As a tenant sees it.")]
+ComponentId = Annotated[
+    str | None, QueryParameter(name="filter[component]", description="Only those linked to a component.")
+]
+
+
+class AuthClientController(Controller):
+    """Auth clients of all scopes."""
+
+    path = "/v2/auth-clients"
+    tags = ["Auth clients"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(
+        self,
+        who: Who,
+        auth_clients: NamedDependency[AuthClients],
+        page: WantedPage,
+        workspace_id: WorkspaceId = None,
+        contract_id: ContractId = None,
+        tenant_id: TenantId = None,
+        component_id: ComponentId = None,
+    ) -> Many[AuthClientResource]:
+        """List the auth clients that can be used at a scope; without one the global ones (14.1)."""
+        asked = _asked(tenant_id, contract_id, workspace_id)
+        return await _list(auth_clients, who, asked, component_id, page)
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def create(
+        self, data: Body[CreateAuthClientBody], who: Who, auth_clients: NamedDependency[AuthClients]
+    ) -> Single[AuthClientResource]:
+        """Create an auth client; without a scope relationship a global one (14.2)."""
+        made = await auth_clients.create(who, lambda: _scope(data), data.then(CreateAuthClientBody.command))
+        return Single(resource(made))
+
+    @get("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404))
+    async def retrieve(
+        self,
+        auth_client_id: PATH_ID,
+        who: Who,
+        auth_clients: NamedDependency[AuthClients],
+        workspace_id: WorkspaceId = None,
+        contract_id: ContractId = None,
+        tenant_id: TenantId = None,
+    ) -> Single[AuthClientResource]:
+        """Return one auth client as a scope sees it; without one as its own scope does (14.1, 0.10)."""
+        asked = _asked(tenant_id, contract_id, workspace_id)
+        return Single(resource(await auth_clients.get(who, auth_client_id, asked)))
+
+    @patch("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        auth_client_id: PATH_ID,
+        data: Body[ChangeAuthClientBody],
+        who: Who,
+        auth_clients: NamedDependency[AuthClients],
+    ) -> Single[AuthClientResource]:
+        """Change an auth client; its id, URIs, type and scope are fixed (14.3)."""
+        return Single(resource(await auth_clients.change(who, auth_client_id, _change(data, auth_client_id))))
+
+    @delete("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]) -> None:
+        """Delete an auth client that no secret is attached to (14.3)."""
+        await auth_clients.delete(who, auth_client_id)
+
+
+class TenantAuthClientController(Controller):
+    """The older routes: the same, with the tenant of the path as scope."""
+
+    path = "/v2/tenants/{tenant_id:str}/auth-clients"
+    tags = ["Auth clients"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(
+        self,
+        tenant_id: PATH_ID,
+        who: Who,
+        auth_clients: NamedDependency[AuthClients],
+        page: WantedPage,
+        component_id: ComponentId = None,
+    ) -> Many[AuthClientResource]:
+        """List the auth clients that a tenant can use: its own and global ones (14.3)."""
+        return await _list(auth_clients, who, _tenant(tenant_id), component_id, page)
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def create(
+        self,
+        tenant_id: PATH_ID,
+        data: Body[CreateAuthClientBody],
+        who: Who,
+        auth_clients: NamedDependency[AuthClients],
+    ) -> Single[AuthClientResource]:
+        """Create an auth client of a tenant (14.3)."""
+        new = data.then(CreateAuthClientBody.command)
+        made = await auth_clients.create(who, lambda: _scope(data), new, within=_tenant(tenant_id))
+        return Single(resource(made))
+
+    @get("/{auth_client_id:str}", responses=Refusals.of(403, 404))
+    async def retrieve(
+        self, tenant_id: PATH_ID, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]
+    ) -> Single[AuthClientResource]:
+        """Return an auth client as a tenant sees it (14.3)."""
+        return Single(resource(await auth_clients.get(who, auth_client_id, _tenant(tenant_id))))
+
+    @patch("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        tenant_id: PATH_ID,
+        auth_client_id: PATH_ID,
+        data: Body[ChangeAuthClientBody],
+        who: Who,
+        auth_clients: NamedDependency[AuthClients],
+    ) -> Single[AuthClientResource]:
+        """Change an auth client that a tenant can use (14.3)."""
+        new = _change(data, auth_client_id)
+        return Single(resource(await auth_clients.change(who, auth_client_id, new, _tenant(tenant_id))))
+
+    @delete("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(
+        self, tenant_id: PATH_ID, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]
+    ) -> None:
+        """Delete an auth client that a tenant can use and no secret is attached to (14.3)."""
+        await auth_clients.delete(who, auth_client_id, _tenant(tenant_id))
+
+
+async def _list(
+    auth_clients: AuthClients, who: Principal, asked: NamedScope | None, component_id: str | None, page: Page
+) -> Many[AuthClientResource]:
+    views = await auth_clients.list(who, asked, component_id or None)
+    return Many([resource(view) for view in page.cut(views)], page.meta(len(views)))
+
+
+def _asked(tenant_id: str | None, contract_id: str | None, workspace_id: str | None) -> NamedScope | None:
+    """Return the scope that the query names.
+
+    Raises:
+        ValidationFailed: it names two or more (14.1).
+    """
+    given = {ScopeKind.tenant: tenant_id, ScopeKind.contract: contract_id, ScopeKind.workspace: workspace_id}
+    named = [NamedScope(kind, value) for kind, value in given.items() if value is not None]
+    if len(named) > 1:
+        problem = "only one of workspace_id, contract_id and tenant_id can be given"
+        raise ValidationFailed(*(Problem(problem, parameter=f"{each.kind.value}_id") for each in named))
+    return named[0] if named else None
+
+
+def _scope(data: Unchecked[CreateAuthClientBody]) -> NamedScope | None:
+    """Return the scope that a body names.
+
+    Raises:
+        ValidationFailed: that part of the body is wrong; then with everything else that is wrong with it.
+    """
+    try:
+        return data.checked_as(ScopeOnlyBody).only()
+    except ValidationFailed:
+        data.check()
+        raise
+
+
+def _change(data: Unchecked[ChangeAuthClientBody], auth_client_id: str) -> Callable[[], ChangedAuthClient]:
+    def command() -> ChangedAuthClient:
+        body = data.check()
+        require_id(body.data.id, auth_client_id)
+        return body.command()
+
+    return command
+
+
+def _tenant(tenant_id: str) -> NamedScope:
+    return NamedScope(ScopeKind.tenant, tenant_id)

@@ -1,0 +1,55 @@
+"""What goes into and comes out of the use cases of auth clients (contract section 14)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from keyrack.model import AuthClient, Json
+
+
+class ScopeKind(StrEnum):
+    """Kinds of scopes other than the global one (contract section 14)."""
+
+    tenant = "tenant"
+    contract = "contract"
+    workspace = "workspace"
+
+
+@dataclass(frozen=True, slots=True)
+class NamedScope:
+    """A scope as a request names it; None in its stead is the global scope."""
+
+    kind: ScopeKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewAuthClient:
+    """What a caller sends to create a client (contract 14.2)."""
+
+    name: str
+    type: str
+    component_ids: Sequence[str]
+    credentials: Mapping[str, Any] = field(repr=False)
+    given_id: str | None = None
+    """An id that the caller made up (contract section 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedAuthClient:
+    """What a caller sends to change one (contract 14.3); None keeps what is stored."""
+
+    name: str | None
+    type: str | None
+    component_ids: Sequence[str] | None
+    scopes: Sequence[NamedScope]
+    credentials: Mapping[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthClientView:
+    """A client as the caller sees it: without a get permission at its own scope its credentials are None (14.1)."""
+
+    client: AuthClient
+    credentials: Json | None = field(repr=False)

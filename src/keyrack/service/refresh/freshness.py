@@ -1,0 +1,115 @@
+"""What reading and refreshing a secret by hand do to its token (contract 0.12, 15.3, 15.4)."""
+
+from datetime import datetime, timedelta
+
+from keyrack.clock import Clock
+from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
+from keyrack.model import AuthClient, AuthSecret, Principal, SecretState
+from keyrack.oauth.lifetime import DEFAULT_LIFETIME
+from keyrack.service.refresh.engine import Refresher
+from keyrack.service.refresh.outcome import error_of
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.store.auth_clients import find_usable
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.client_health import ClientHealth
+from keyrack.store.store import Store
+
+_SHORTEST_LEARNED = 300
+
+
+class FreshTokens:
+    """Keeps what is read fresh."""
+
+    def __init__(self, store: Store, refresher: Refresher, schedule: Schedule, clock: Clock) -> None:
+        self._store = store
+        self._refresher = refresher
+        self._schedule = schedule
+        self._clock = clock
+
+    async def before_read(self, who: Principal, secret: AuthSecret, min_validity: int | None) -> AuthSecret:
+        """Return a secret as it is to be answered.
+
+        A valid token is answered at once, and refreshed behind the scenes when it is due. For an expired one, or one
+        that is not good for `min_validity` seconds, the refresh is waited for. If it fails, the stored secret is
+        returned; its state tells the truth.
+
+        Args:
+            who: the caller.
+            secret: as stored.
+            min_validity: for how many seconds the token must still be good; None: it must only not have expired.
+        """
+        del who
+        if not secret.refreshable or secret.expires_at is None or secret.issued_at is None:
+            return secret
+        now = self._clock()
+        enough = now + timedelta(seconds=min_validity or 0)
+        due = now >= self._schedule.due(secret.issued_at, secret.expires_at)
+        # a token that cannot live that long need not be replaced by another that cannot
+        hopeless = not due and enough - now > secret.expires_at - secret.issued_at
+        if enough < secret.expires_at or hopeless:
+            if due and self._is_worth_trying(secret, now):
+                self._refresher.refresh_behind(secret)
+            return secret
+        if not self._is_worth_trying(secret, now) or await self._is_rejected(secret):
+            return secret
+        try:
+            return await self._refresher.refresh(secret)
+        except (ProviderError, ProviderUnavailable):
+            return await self._again(secret)
+
+    async def refresh(self, secret: AuthSecret) -> AuthSecret:
+        """Refresh because somebody asks for it: the token does not work, whatever its expiry says (contract 15.3).
+
+        Raises:
+            NotRefreshable: it is not of an oauth2 type or has no refresh token.
+            NotFound: it was deleted meanwhile.
+            ProviderError: the provider refused.
+            ProviderUnavailable: it gave no answer in time, or asked to be left alone until later.
+            DatabaseUnavailable: the database is gone.
+        """
+        now = self._clock()
+        failure = secret.failure
+        if failure is not None and failure.retry_after and secret.retry_at and now < secret.retry_at:
+            raise error_of(failure)
+        refreshed = await self._refresher.refresh(secret)
+        await self._learn(secret, now)
+        return refreshed
+
+    @staticmethod
+    def _is_worth_trying(secret: AuthSecret, now: datetime) -> bool:
+        dead = secret.state is SecretState.error and secret.error_code is not None
+        return not dead and (secret.retry_at is None or secret.retry_at <= now)
+
+    async def _is_rejected(self, secret: AuthSecret) -> bool:
+        client = await self._client(secret)
+        return client is not None and client.rejected_at is not None
+
+    async def _client(self, secret: AuthSecret) -> AuthClient | None:
+        async with self._store.unit(secret.tenant_id) as unit:
+            return await find_usable(unit, secret.auth_client_id)
+
+    async def _again(self, secret: AuthSecret) -> AuthSecret:
+        async with self._store.unit(secret.tenant_id) as unit:
+            found = await AuthSecrets(unit).find(secret.id)
+        if found is None:
+            raise NotFound
+        return found
+
+    async def _learn(self, before: AuthSecret, asked_at: datetime) -> None:
+        """Learn from a token that ended before we expected, where nobody says how long tokens live (contract 0.14).
+
+        One caller's whim must not make all tokens short: the learned lifetime at most halves, down to five minutes.
+        """
+        if before.expires_at is None or before.issued_at is None or asked_at >= before.expires_at:
+            return
+        client = await self._client(before)
+        if client is None or client.credentials.get("token_expires_in") is not None:
+            return
+        assumed = client.learned_lifetime or DEFAULT_LIFETIME
+        if before.expires_at - before.issued_at != timedelta(seconds=assumed):
+            return
+        lived = int((asked_at - before.issued_at).total_seconds())
+        learned = max(lived, assumed // 2, _SHORTEST_LEARNED)
+        if learned < assumed:
+            async with self._store.unit(before.tenant_id, writes=True) as unit:
+                await ClientHealth(unit.of(client.tenant_id)).learn(client.id, learned)

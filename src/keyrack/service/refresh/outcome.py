@@ -1,0 +1,142 @@
+"""What a refresh request's result means for the secret (contract 0.13, 15.3; design, failure classes). Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.model import AuthClient, AuthSecret, ErrorCode, EventType, Failure, SecretState
+from keyrack.oauth.failure import FailureClass, classify
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.provider.faults import may_have_been_sent
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.tokens import merged, with_tokens
+from keyrack.store.attempts import Fate
+
+Result = TokenResponse | ProviderError | ProviderUnavailable
+
+_NOT_PROCESSED = frozenset({429, 503})
+_SUCCESS = range(200, 300)
+_PROMPT_RETRY = timedelta(seconds=1)
+_TEXTS = {
+    ErrorCode.refresh_interrupted: (
+        "A refresh was interrupted before its answer reached us, and the provider does not take the old refresh token"
+        " any more. Connect again."
+    ),
+    ErrorCode.reauthorization_required: "The provider refuses the refresh token. Connect again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to write down.
+
+    Attributes:
+        secret: as it is to be stored.
+        fate: of the attempt; None if it brought tokens.
+        event: what to tell, if anything.
+        client_rejected: the provider rejected the client itself.
+    """
+
+    secret: AuthSecret
+    fate: Fate | None
+    event: EventType | None = None
+    client_rejected: bool = False
+
+
+def judge(
+    secret: AuthSecret, client: AuthClient, result: Result, schedule: Schedule, started_at: datetime, now: datetime
+) -> Outcome:
+    """Work out what becomes of a secret.
+
+    Args:
+        secret: as it is stored now.
+        client: the auth client the request was made with.
+        result: tokens, or why there are none.
+        schedule: when to refresh next or to try again.
+        started_at: when the request was sent.
+        now: when its answer came.
+    """
+    if isinstance(result, TokenResponse):
+        fresh = with_tokens(secret, client, merged(secret.credentials, result), schedule, now)
+        return Outcome(replace(fresh, refreshed_at=now), None, EventType.secret_refreshed)
+    unknown = is_ambiguous(result)
+    failed = replace(
+        secret,
+        failure=failure_of(result),
+        failure_count=secret.failure_count + 1,
+        failed_at=now,
+        ambiguous_since=secret.ambiguous_since or (started_at if unknown else None),
+    )
+    kind = classify(result)
+    if kind is FailureClass.CLIENT_REJECTED:
+        return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused, client_rejected=True)
+    if kind is FailureClass.GRANT_DEAD:
+        return _dead(failed, now)
+    return _tried_again(failed, client, kind, schedule, Fate.ambiguous if unknown else Fate.failed, now)
+
+
+def is_ambiguous(error: ProviderError | ProviderUnavailable) -> bool:
+    """Tell whether the provider may have acted on a request although it brought no tokens.
+
+    So it is with a request that was sent and not answered, with errors of gateways in front of the provider, and with
+    a success that cannot be read.
+    """
+    status = (error.meta or {}).get("status")
+    if isinstance(error, ProviderError):
+        return status in _SUCCESS and not (error.meta or {}).get("error")
+    return may_have_been_sent(error) if status is None else status not in _NOT_PROCESSED
+
+
+def failure_of(error: ProviderError | ProviderUnavailable) -> Failure:
+    """Return a failure as it is kept and shown; there is nothing secret in it."""
+    meta: dict[str, Any] = dict(error.meta or {})
+    return Failure(
+        kind=classify(error).value,
+        text=error.problem.detail,
+        error=meta.get("error"),
+        error_description=meta.get("error_description"),
+        status=meta.get("status"),
+        reason=meta.get("reason"),
+        retry_after=meta.get("retry_after"),
+    )
+
+
+def error_of(failure: Failure) -> ProviderError | ProviderUnavailable:
+    """Return the error that tells a caller of a failure that was kept (contract 15.3)."""
+    temporary = failure.kind == FailureClass.TEMPORARY.value
+    meta = {
+        name: value
+        for name in ("error", "error_description", "status", "reason", "retry_after")
+        if (value := getattr(failure, name)) is not None
+    }
+    return (ProviderUnavailable if temporary else ProviderError)(failure.text, meta=meta)
+
+
+def _dead(secret: AuthSecret, now: datetime) -> Outcome:
+    """The grant is gone: for good, or because of a request whose answer never reached us."""
+    interrupted = secret.ambiguous_since
+    code = ErrorCode.reauthorization_required if interrupted is None else ErrorCode.refresh_interrupted
+    ended = replace(secret, due_at=None, retry_at=None)
+    if secret.error_code is None:  # the first cause stays (contract 0.13)
+        said = secret.failure.error_description or secret.failure.error if secret.failure else None
+        text = _TEXTS[code] + (f" It said: {said}" if said else "")
+        ended = replace(ended, state=SecretState.error, error=text, error_code=code, error_at=interrupted or now)
+    return Outcome(ended, Fate.refused, EventType.secret_reauthorization_required)
+
+
+def _tried_again(
+    secret: AuthSecret, client: AuthClient, kind: FailureClass, schedule: Schedule, fate: Fate, now: datetime
+) -> Outcome:
+    """Back off; past the time to give up, a refusal without a reason counts as the end of the grant."""
+    retry_after = secret.failure.retry_after if secret.failure else None
+    retry_at = schedule.retry(secret.failure_count, now, retry_after)
+    grace = client.credentials.get("refresh_token_grace")
+    if fate is Fate.ambiguous and secret.ambiguous_since is not None and grace:
+        within = now - secret.ambiguous_since < timedelta(seconds=grace)
+        retry_at = min(retry_at, now + _PROMPT_RETRY) if within else retry_at
+    over = secret.expires_at is not None and retry_at > secret.expires_at + schedule.give_up
+    if over and kind is FailureClass.OTHER:
+        return _dead(secret, now)
+    event = EventType.secret_failed if secret.failure_count == 1 else None
+    return Outcome(replace(secret, retry_at=retry_at, due_at=None if over else retry_at), fate, event)

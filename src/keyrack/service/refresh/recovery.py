@@ -1,0 +1,83 @@
+"""Settles what crashes, outages and stalled processes left in the journal. Runs in every process that refreshes."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from keyrack.errors import DatabaseUnavailable
+from keyrack.faults import log_fault
+from keyrack.service.refresh.journal import Journal
+from keyrack.service.refresh.patience import Patience
+from keyrack.store.attempts import Attempt, Kind, open_attempts
+from keyrack.store.store import Store
+
+log = structlog.get_logger()
+
+Settle = Callable[[Attempt], Awaitable[bool]]
+"""Settles one interrupted attempt and tells whether that was possible."""
+
+_INTERVAL = 1.0
+
+
+class Recovery:
+    """Looks through open attempts now and then.
+
+    Args:
+        store: where they are.
+        journal: knows which are running here, and what waits in the spool.
+        patience: knows which may be given up.
+        settlers: how to settle each kind.
+    """
+
+    def __init__(self, store: Store, journal: Journal, patience: Patience, settlers: Mapping[Kind, Settle]) -> None:
+        self._store = store
+        self._journal = journal
+        self._patience = patience
+        self._settlers = settlers
+        self._task: asyncio.Task[None] | None = None
+
+    async def tick(self) -> int:
+        """Bring answers in and settle what can be settled; return how many attempts were.
+
+        Raises:
+            DatabaseUnavailable: the database is gone.
+        """
+        await self._journal.bring_in()
+        async with self._store.installation() as unit:
+            left = await open_attempts(unit)
+        self._patience.database_is_up()
+        settled = 0
+        for attempt in left:
+            if attempt.id in self._journal.running:
+                continue
+            if attempt.answered_at is None and not self._patience.is_over(attempt.owner):
+                continue
+            settled += await self._settlers[attempt.kind](attempt)
+        if settled:
+            log.info("settled interrupted token requests", attempts=settled)
+        return settled
+
+    async def start(self) -> None:
+        """Begin to look, now and every second."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="recovery")
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.tick()
+            except DatabaseUnavailable:
+                self._patience.database_is_down()
+            except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
+                log_fault(error, "recovery failed")
+            await asyncio.sleep(_INTERVAL)

@@ -1,0 +1,74 @@
+"""The refresh engine, put together."""
+
+import time
+from dataclasses import dataclass, field
+
+from keyrack.clock import Clock
+from keyrack.provider.client import ProviderClient
+from keyrack.service.refresh.engine import Refresher, Timing
+from keyrack.service.refresh.freshness import FreshTokens
+from keyrack.service.refresh.gate import Gate, Limits
+from keyrack.service.refresh.journal import Journal
+from keyrack.service.refresh.patience import Patience
+from keyrack.service.refresh.recovery import Recovery
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.settling import Settling
+from keyrack.store.attempts import Kind
+from keyrack.store.spool import Spool
+from keyrack.store.store import Store
+from keyrack.store.wakeups import Wakeups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What an operator can choose about refreshing."""
+
+    schedule: Schedule = field(default_factory=Schedule)
+    limits: Limits = field(default_factory=Limits)
+    timing: Timing = field(default_factory=Timing)
+    grace: float = 30.0
+    """Seconds in which another process may still bring in an answer (`Patience`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRoom:
+    """The parts that others use."""
+
+    choices: Choices
+    gate: Gate
+    journal: Journal
+    refresher: Refresher
+    fresh: FreshTokens
+    recovery: Recovery
+    wakeups: Wakeups
+
+    async def start(self) -> None:
+        """Begin to listen and to recover."""
+        await self.wakeups.start()
+        await self.recovery.start()
+
+    async def close(self) -> None:
+        """Finish the refreshes that are running, then stop."""
+        await self.refresher.drain(self.choices.timing.call)
+        await self.recovery.close()
+        await self.wakeups.close()
+
+
+def build(
+    store: Store, provider: ProviderClient, spool: Spool, wakeups: Wakeups, choices: Choices, clock: Clock
+) -> RefreshRoom:
+    """Put the refresh engine together."""
+    patience = Patience(choices.grace, time.monotonic)
+    gate = Gate(choices.limits, time.monotonic)
+    journal = Journal(store, provider, spool, clock)
+    settling = Settling(store, wakeups, choices.schedule, clock)
+    refresher = Refresher(store, journal, settling, gate, wakeups, patience, choices.timing, clock)
+    return RefreshRoom(
+        choices=choices,
+        gate=gate,
+        journal=journal,
+        refresher=refresher,
+        fresh=FreshTokens(store, refresher, choices.schedule, clock),
+        recovery=Recovery(store, journal, patience, {Kind.refresh: refresher.recover}),
+        wakeups=wakeups,
+    )

@@ -1,0 +1,115 @@
+"""Writes down what became of a refresh: the secret, its attempt, the client's standing, and who is told.
+
+Each method is one transaction, and changes a secret only where the fence of the lease still holds.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from keyrack.clock import Clock, iso
+from keyrack.errors import ProviderError
+from keyrack.model import AuthClient, AuthSecret, EventType, Json
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.service.refresh.outcome import Outcome, Result, judge
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.store.attempts import Attempt, Attempts, Fate
+from keyrack.store.client_health import ClientHealth
+from keyrack.store.leases import Lease, Leases
+from keyrack.store.outbox import Outbox
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+from keyrack.store.wakeups import Wakeups
+
+_PROBE_AFTER = timedelta(minutes=1)
+
+
+class Settling:
+    """Ends refreshes."""
+
+    def __init__(self, store: Store, wakeups: Wakeups, schedule: Schedule, clock: Clock) -> None:
+        self._store = store
+        self._wakeups = wakeups
+        self._schedule = schedule
+        self._clock = clock
+
+    async def settle(
+        self, lease: Lease, client: AuthClient, attempt: Attempt, result: Result, at: datetime
+    ) -> AuthSecret:
+        """Write the result of a request and end the lease.
+
+        Args:
+            lease: under which it was sent, or which took over from there.
+            client: the client it was sent with.
+            attempt: the journal's entry, if the request got that far.
+            result: tokens, or why there are none.
+            at: when the result was there.
+
+        Returns:
+            The refreshed secret.
+
+        Raises:
+            ProviderError, ProviderUnavailable: the result, if it is no token; it has been written down.
+            LeaseLost: another process has taken over; nothing was written, an answer stays in the journal.
+            DatabaseUnavailable: nothing was written; an answer stays in the journal.
+        """
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            outcome = judge(current, client, result, self._schedule, attempt.started_at, at)
+            await Leases(unit).finish(lease, outcome.secret)
+            if outcome.fate is None:
+                await Attempts(unit).landed(attempt.id)
+            else:
+                await Attempts(unit).settle(attempt.id, outcome.fate)
+            await self._judge_client(unit, client, outcome, result)
+            if outcome.event is not None:
+                await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
+            await self._wakeups.notify(unit, lease.secret_id)
+        if not isinstance(result, TokenResponse):
+            raise result
+        return outcome.secret
+
+    async def give_up(self, lease: Lease, attempt: Attempt) -> None:
+        """Note that nobody knows what became of a request; the lease goes on.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: as `settle`.
+        """
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            since = current.ambiguous_since or attempt.started_at
+            await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
+            await Attempts(unit).settle(attempt.id, Fate.ambiguous)
+
+    async def drop(self, attempt: Attempt, fate: Fate) -> None:
+        """Close an attempt that concerns nobody any more: its secret has other tokens by now, or is gone."""
+        async with self._store.unit(attempt.tenant_id, writes=True) as unit:
+            await Attempts(unit).settle(attempt.id, fate)
+
+    async def _judge_client(self, unit: Unit, client: AuthClient, outcome: Outcome, result: Result) -> None:
+        """Pause a client that the provider rejects; revive one that works again."""
+        health = ClientHealth(unit.of(client.tenant_id))
+        about = {"auth_client_id": client.id, "at": iso(self._clock())}
+        if outcome.client_rejected and isinstance(result, ProviderError):
+            said = {name: (result.meta or {}).get(name) for name in ("error", "error_description", "status")}
+            if await health.reject(client, said, self._clock() + _PROBE_AFTER):
+                await Outbox(unit).add(EventType.client_failing, about | {"error": said["error"]})
+        elif outcome.fate is None and client.rejected_at is not None:
+            await health.revive(client.id)
+            await Outbox(unit).add(EventType.client_recovered, about)
+
+
+def _told(secret: AuthSecret, at: datetime) -> Json:
+    """Return what an event says of a secret; nothing of it is secret."""
+    told: Json = {
+        "secret_id": secret.id,
+        "workspace_id": secret.workspace_id,
+        "auth_client_id": secret.auth_client_id,
+        "at": iso(at),
+    }
+    if secret.expires_at is not None:
+        told["expires_at"] = iso(secret.expires_at)
+    if secret.error_code is not None:
+        told["error_code"] = secret.error_code.value
+    if secret.failure is not None:
+        told["failure"] = {"class": secret.failure.kind, "error": secret.failure.error, "text": secret.failure.text}
+    return told

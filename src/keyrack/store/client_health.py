@@ -1,0 +1,69 @@
+"""An auth client's standing at its provider, and what it means for the secrets behind it (contract 0.13).
+
+A global client has secrets in many tenants. What is done to those here follows from the client alone and reads no
+tenant's values.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, case, literal, type_coerce, update
+
+from keyrack.clock import epoch_ms
+from keyrack.model import AuthClient, Json
+from keyrack.store.schema import auth_clients, auth_secrets
+from keyrack.store.unit import TenantTable
+
+_LEAD_MS = 60_000
+
+
+class ClientHealth(TenantTable):
+    """Verdicts on clients of the unit's owner: a tenant, or the installation for global clients."""
+
+    table = auth_clients
+
+    async def reject(self, client: AuthClient, rejection: Json, probe_at: datetime) -> bool:
+        """Note that the provider rejects a client, and pause its secrets.
+
+        Args:
+            client: as it was when the request was made.
+            rejection: what the provider said.
+            probe_at: when an explicit refresh may try again.
+
+        Returns:
+            Whether the client was well until now and has not been changed meanwhile.
+        """
+        c = auth_clients.c
+        same = (c.id == client.id, c.updated_at == client.updated_at)
+        fresh = await self.run(
+            self.update()
+            .where(*same, c.rejected_at.is_(None))
+            .values(rejected_at=self.unit.clock(), rejection=rejection, probe_at=probe_at)
+        )
+        if not fresh:
+            await self.run(self.update().where(*same).values(rejection=rejection, probe_at=probe_at))
+            return False
+        s = auth_secrets.c
+        await self.run(
+            update(auth_secrets).where(s.auth_client_id == client.id, s.due_at.is_not(None)).values(due_at=None)
+        )
+        return True
+
+    async def revive(self, client_id: str) -> None:
+        """Let a client that was changed, or works again, refresh its secrets: those whose token ends first come first.
+
+        What failed because of the client is forgotten; a grant that is dead stays dead.
+        """
+        s, now = auth_secrets.c, self.unit.clock()
+        await self.run(
+            self.update().where(auth_clients.c.id == client_id).values(rejected_at=None, rejection=None, probe_at=None)
+        )
+        paused = (s.auth_client_id == client_id, s.refreshable, s.due_at.is_(None), s.error_code.is_(None))
+        well: dict[str, Any] = {"retry_at": None, "failure": None, "failure_count": 0, "failed_at": None}
+        expiry, now_ms = type_coerce(s.expires_at, BigInteger), epoch_ms(now)
+        due = case((expiry <= now_ms + _LEAD_MS, literal(now_ms, BigInteger)), else_=expiry - _LEAD_MS)
+        await self.run(update(auth_secrets).where(*paused).values(due_at=due, **well))
+
+    async def learn(self, client_id: str, lifetime: int) -> None:
+        """Remember how many seconds a client's tokens live, because its provider does not say (contract 0.14)."""
+        await self.run(self.update().where(auth_clients.c.id == client_id).values(learned_lifetime=lifetime))

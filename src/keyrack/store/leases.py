@@ -1,0 +1,203 @@
+"""Leases on auth secrets: one refresh at a time in the whole installation (design, invariant 3).
+
+A lease has a fence, a number that grows with every lease of the secret. Whoever holds a lease writes only where the
+fence is still its own, so one that comes late can never overwrite the winner.
+
+Lease times are taken from the lease clock, never from a process's own: the database server's clock on PostgreSQL, and
+the machine's time since boot on SQLite. So no clock that jumps on a machine that runs Keyrack makes two processes
+refresh one grant.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, literal, or_, select, update
+
+from keyrack.errors import KeyrackError
+from keyrack.model import AuthSecret
+from keyrack.store.auth_secrets import read_secret, secret_columns
+from keyrack.store.node import node_id
+from keyrack.store.schema import auth_secrets
+from keyrack.store.unit import TenantTable, Unit
+
+LONGEST_MS = 10 * 60 * 1000
+"""No lease is longer. One that seems to be comes from before a reboot, or the lease clock stepped back."""
+
+_DEAD_ASKED = 50
+
+
+class LeaseLost(KeyrackError):
+    """Somebody else has taken over the refreshing of this secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to refresh one secret. `secret` is how the secret was when the lease began."""
+
+    tenant_id: str
+    secret_id: str
+    fence: int
+    secret: AuthSecret
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A leased secret whose refresh is due."""
+
+    tenant_id: str
+    secret_id: str
+    fence: int
+
+
+class Leases(TenantTable):
+    """Leases on secrets of the unit's tenant. Every change needs a unit that writes."""
+
+    table = auth_secrets
+
+    async def acquire(self, secret_id: str, length_ms: int, dead: Sequence[str] = ()) -> Lease | None:
+        """Take the lease of a secret, if it is free.
+
+        A lease that this process itself holds counts as free: the caller knows that nobody here uses it any more.
+
+        Args:
+            secret_id: the secret.
+            length_ms: how long the lease lasts unless it is extended, milliseconds.
+            dead: processes that are known to be gone; their leases are free.
+
+        Returns:
+            The lease, or None if another process holds it or there is no such secret.
+        """
+        now = lease_clock(self.unit)
+        taken = (
+            self.update()
+            .where(auth_secrets.c.id == secret_id, _free(now, [*dead, node_id()]))
+            .values(lease_owner=node_id(), lease_until=now + length_ms, fence=auth_secrets.c.fence + 1)
+            .returning(*auth_secrets.c)
+        )
+        row = await self.first(taken)
+        return None if row is None else await self._lease(row)
+
+    async def holder(self, secret_id: str) -> str | None:
+        """Return which process holds the lease of a secret, if any."""
+        s, now = auth_secrets.c, lease_clock(self.unit)
+        query = self.select(s.lease_owner).where(s.id == secret_id, s.lease_until > now)
+        holder: str | None = await self.value(query)
+        return holder
+
+    async def read(self, due: Due) -> Lease | None:
+        """Return the lease that `claim_due` took, with its secret; None if it was lost meanwhile."""
+        s = auth_secrets.c
+        row = await self.first(self.select().where(s.id == due.secret_id, s.fence == due.fence))
+        return None if row is None else await self._lease(row)
+
+    async def extend(self, lease: Lease, length_ms: int) -> None:
+        """Make a lease last from now.
+
+        Raises:
+            LeaseLost: another process has the lease by now.
+        """
+        until = lease_clock(self.unit) + length_ms
+        await self._write(lease, lease_owner=node_id(), lease_until=until)
+
+    async def release(self, lease: Lease | Due, **values: Any) -> None:
+        """End a lease, changing nothing else but the given columns; a lost one is left alone."""
+        await self.run(self._mine(lease).values(lease_owner=None, lease_until=None, **values))
+
+    async def current(self, lease: Lease) -> AuthSecret:
+        """Return the secret as it is now, kept from changing until the transaction ends.
+
+        Raises:
+            LeaseLost: another process has the lease by now, or the secret is gone.
+        """
+        s = auth_secrets.c
+        row = await self.first(self.select().where(s.id == lease.secret_id, s.fence == lease.fence).with_for_update())
+        if row is None:
+            raise LeaseLost
+        return await read_secret(self.unit, row)
+
+    async def finish(self, lease: Lease, secret: AuthSecret) -> None:
+        """Write what became of a refresh and end the lease.
+
+        Raises:
+            LeaseLost: another process has the lease by now; nothing is written.
+        """
+        await self._write(lease, **await secret_columns(self.unit, secret), lease_owner=None, lease_until=None)
+
+    async def keep(self, lease: Lease, secret: AuthSecret) -> None:
+        """Write a secret in the middle of a refresh; the lease goes on.
+
+        Raises:
+            LeaseLost: another process has the lease by now; nothing is written.
+        """
+        await self._write(lease, **await secret_columns(self.unit, secret))
+
+    async def _write(self, lease: Lease, **values: Any) -> None:
+        if await self.run(self._mine(lease).values(**values)) != 1:
+            raise LeaseLost
+
+    def _mine(self, lease: Lease | Due) -> Any:
+        return self.update().where(auth_secrets.c.id == lease.secret_id, auth_secrets.c.fence == lease.fence)
+
+    async def _lease(self, row: "Row[Any]") -> Lease:
+        return Lease(row.tenant_id, row.id, row.fence, await read_secret(self.unit, row))
+
+
+async def claim_due(unit: Unit, now: datetime, limit: int, length_ms: int, dead: Sequence[str] = ()) -> Sequence[Due]:
+    """Take the leases of secrets whose refresh is due, of all tenants, the longest due first.
+
+    Several workers that claim at once get different ones (SKIP LOCKED on PostgreSQL; SQLite has one writer).
+
+    Args:
+        unit: the installation's, writing.
+        now: the time that `due_at` is measured against.
+        limit: how many at most.
+        length_ms: how long the leases last, milliseconds.
+        dead: processes that are known to be gone; their leases are free.
+    """
+    s, lease_now = auth_secrets.c, lease_clock(unit)
+    due = (
+        select(s.id)
+        .where(s.due_at.is_not(None), s.due_at <= now, _free(lease_now, dead))
+        .order_by(s.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")  # evaluated once, whatever the plan
+    )
+    taken = (
+        update(auth_secrets)
+        .where(s.id.in_(select(due.c.id)))
+        .values(lease_owner=node_id(), lease_until=lease_now + length_ms, fence=s.fence + 1)
+        .returning(s.tenant_id, s.id, s.fence)
+    )
+    return [Due(*row) for row in (await unit.connection.execute(taken)).all()]
+
+
+async def lease_holders(unit: Unit) -> Sequence[str]:
+    """Return the processes that hold leases of due secrets; asked to find out which of them are dead."""
+    s = auth_secrets.c
+    query = select(s.lease_owner).where(s.due_at.is_not(None), s.lease_owner.is_not(None)).distinct()
+    return [str(row.lease_owner) for row in (await unit.connection.execute(query.limit(_DEAD_ASKED))).all()]
+
+
+def lease_clock(unit: Unit) -> ColumnElement[int]:
+    """Return the time of the lease clock, whole milliseconds, as an expression of the unit's database."""
+    if unit.connection.dialect.name == "postgresql":
+        return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
+    return literal(_since_boot_ms(), BigInteger)
+
+
+def _since_boot_ms() -> int:
+    """Return the milliseconds since this machine started, sleep included where it can be known."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(clock) // 1_000_000
+
+
+def _free(now: ColumnElement[int], dead: Sequence[str]) -> ColumnElement[bool]:
+    s = auth_secrets.c
+    free = [s.lease_until.is_(None), s.lease_until <= now, s.lease_until > now + LONGEST_MS]
+    if dead:
+        free.append(s.lease_owner.in_(dead))
+    return or_(*free)
