@@ -54,6 +54,7 @@ from keyrack.service.people import People
 from keyrack.service.refresh import room
 from keyrack.service.refresh.engine import Timing
 from keyrack.service.refresh.gate import Limits
+from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.runtime import RuntimeEnvironments
@@ -154,7 +155,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         identities=Identities(store, now),
         installations=Installations(store, now),
         oauth_clients=OAuthClients(access),
-        auth_clients=AuthClients(access, CredentialRules(insecure)),
+        auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
         consents=Consents(
             store,
             access,

@@ -8,7 +8,8 @@ from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import AuthClient, Json
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
-from keyrack.provider.guard import check_uri, parse_uri
+from keyrack.provider.guard import check_uri
+from keyrack.service.refresh.profile import origin_of
 from keyrack.service.refresh.tokens import is_oauth2
 
 POINTER = "/data/attributes/credentials"
@@ -121,8 +122,7 @@ def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
     """Return scheme, host and port that refresh requests go to; None for what is not refreshed."""
     if not is_oauth2(kind):
         return None
-    # Checked before it was stored; an installation that has become stricter since must still read it.
-    return str(parse_uri(credentials["refresh_token_uri"], allow_insecure=True).origin())
+    return origin_of(credentials["refresh_token_uri"])
 
 
 def _collect(stored: Json, problems: list[Problem], name: str, member: _Member, value: Any) -> None:

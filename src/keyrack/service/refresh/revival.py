@@ -1,0 +1,15 @@
+"""What becomes of the secrets behind an auth client whose credentials were set (again) (contract 0.13)."""
+
+from keyrack.model import AuthClient
+from keyrack.store.client_health import ClientHealth
+from keyrack.store.unit import Unit
+
+
+async def revive_secrets(unit: Unit, client: AuthClient) -> None:
+    """Let the secrets that waited for a better client be refreshed, in the transaction that changes the client.
+
+    Args:
+        unit: bound to the client's owner.
+        client: as it is now.
+    """
+    await ClientHealth(unit).revive(client.id)
