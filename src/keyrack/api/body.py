@@ -91,10 +91,27 @@ class JsonRequest(Request[Any, Any, Any]):
         content = await super().body()
         if not content:
             raise BadRequest("a JSON body is required")
+        self._require_json()
+        return content
+
+    async def action(self) -> None:
+        """Judge the body of an action, which may have none: no body, an empty one or `{}` (contract section 1).
+
+        Raises:
+            NotAcceptable: it is not declared as JSON.
+            BadRequest: it is not JSON, or no object.
+        """
+        content = await super().body()
+        if not content:
+            return
+        self._require_json()
+        if not isinstance(parse_json(content), dict):
+            raise BadRequest("the body of an action is empty or an object")
+
+    def _require_json(self) -> None:
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type not in _JSON_TYPES:
             raise NotAcceptable(f"a request body must be application/json, not {media_type[:60]!r}")
-        return content
 
     async def json(self) -> Any:
         """Return the parsed body; see `parse_json`."""

@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import JsonRequest, require_id
 from keyrack.api.flow_documents import FlowResource, flow_document
 from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
 from keyrack.api.openapi import PATH_ID, Refusals
@@ -152,14 +152,18 @@ class FlowController(Controller):
         """Delete a flow; an active one is stopped first."""
         await flows.delete(who, flow_id)
 
-    @post("/{flow_id:str}/start", status_code=202, responses=Refusals.of(403, 404, 409))
-    async def start(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Single[FlowResource]:
+    @post("/{flow_id:str}/start", status_code=202, responses=Refusals.of(400, 403, 404, 409))
+    async def start(
+        self, request: JsonRequest, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]
+    ) -> Single[FlowResource]:
         """Start a flow."""
+        await request.action()
         return Single(flow_document(await flows.start(who, flow_id)))
 
-    @post("/{flow_id:str}/stop", status_code=202, responses=Refusals.of(403, 404))
-    async def stop(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Stopped:
+    @post("/{flow_id:str}/stop", status_code=202, responses=Refusals.of(400, 403, 404))
+    async def stop(self, request: JsonRequest, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Stopped:
         """Stop a flow."""
+        await request.action()
         await flows.stop(who, flow_id)
         return Stopped()
 
