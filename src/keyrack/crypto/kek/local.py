@@ -1,7 +1,6 @@
 """Key-encryption keys from the environment or from a file that only its owner can read."""
 
 import base64
-import binascii
 import hashlib
 import os
 import stat
@@ -41,7 +40,7 @@ class LocalKeys:
         """
         try:
             return self._keys[kek_id].decrypt(wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context)
-        except (KeyError, InvalidTag):
+        except (KeyError, InvalidTag, ValueError):  # ValueError: too short to hold a nonce
             raise WrongKey from None
 
 
@@ -90,7 +89,7 @@ def generate(path: Path) -> bool:
 def _parse(texts: Sequence[str], where: str) -> list[bytes]:
     try:
         keys = [base64.b64decode(text.strip(), validate=True) for text in texts if text.strip()]
-    except binascii.Error:
+    except ValueError:  # also what `binascii.Error` is; not ASCII is a plain one
         raise ConfigurationError(f"{where} is not base64") from None
     if not keys or any(len(key) != KEY_BYTES for key in keys):
         raise ConfigurationError(f"{where} must hold keys of 32 bytes in base64")

@@ -1,0 +1,106 @@
+"""A sealed value moved to another tenant, table, row or column does not open; nor without the right key."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from keyrack import clock
+from keyrack.crypto.envelope import Place, Unsealable, key_id_of
+from keyrack.crypto.kek.local import LocalKeys
+from keyrack.errors import WrongKey
+from keyrack.store import engine, migrations
+from keyrack.store.schema import data_keys
+from keyrack.store.vault import INSTALLATION, Vault
+from support.app import settings_for
+
+KEY, OTHER = os.urandom(32), os.urandom(32)
+PLACE = Place("a" * 24, "oauth_clients", "row", "secret")
+CLEAR = b"canary"
+
+
+@pytest.fixture
+async def connection(tmp_path: Path, database_url: str | None) -> AsyncIterator[AsyncConnection]:
+    database = engine.create(settings_for(tmp_path, database_url))
+    await migrations.upgrade(database)
+    async with database.connect() as opened, opened.begin():
+        for tenant in ("a" * 24, "b" * 24, INSTALLATION):
+            await Vault(LocalKeys([KEY]), clock.now).create_key(opened, tenant)
+        yield opened
+    await database.dispose()
+
+
+def fresh(*keys: bytes) -> Vault:
+    return Vault(LocalKeys(keys or [KEY]), clock.now)
+
+
+async def test_another_process_opens_what_was_sealed(connection: AsyncConnection) -> None:
+    sealed = await fresh().seal(connection, PLACE, CLEAR)
+    assert await fresh().open(connection, PLACE, sealed) == CLEAR
+
+
+@pytest.mark.parametrize("part", ["table", "row", "column"])
+async def test_a_value_moved_within_its_tenant_does_not_open(connection: AsyncConnection, part: str) -> None:
+    vault = fresh()
+    sealed = await vault.seal(connection, PLACE, CLEAR)
+    for opener in (vault, fresh()):
+        with pytest.raises(Unsealable):
+            await opener.open(connection, replace(PLACE, **{part: "another"}), sealed)
+
+
+@pytest.mark.parametrize("tenant", ["b" * 24, INSTALLATION, "c" * 24])
+async def test_a_value_moved_to_another_tenant_does_not_open(connection: AsyncConnection, tenant: str) -> None:
+    vault = fresh()
+    sealed = await vault.seal(connection, PLACE, CLEAR)
+    for opener in (vault, fresh()):  # with the key in memory and without
+        with pytest.raises(WrongKey):
+            await opener.open(connection, replace(PLACE, tenant=tenant), sealed)
+
+
+async def test_a_data_key_given_to_another_tenant_does_not_open(connection: AsyncConnection) -> None:
+    sealed = await fresh().seal(connection, PLACE, CLEAR)
+    stolen = update(data_keys).where(data_keys.c.id == key_id_of(sealed)).values(tenant_id="b" * 24)
+    await connection.execute(stolen)
+    with pytest.raises(WrongKey):
+        await fresh().open(connection, replace(PLACE, tenant="b" * 24), sealed)
+
+
+async def test_another_key_encryption_key_neither_seals_nor_opens(connection: AsyncConnection) -> None:
+    sealed = await fresh().seal(connection, PLACE, CLEAR)
+    with pytest.raises(WrongKey):
+        await fresh(OTHER).open(connection, PLACE, sealed)
+    with pytest.raises(WrongKey):
+        await fresh(OTHER).seal(connection, PLACE, CLEAR)
+    assert await fresh(OTHER, KEY).open(connection, PLACE, sealed) == CLEAR
+
+
+async def test_the_newest_data_key_seals_and_the_older_still_opens(connection: AsyncConnection) -> None:
+    before = await fresh().seal(connection, PLACE, CLEAR)
+    await fresh(OTHER, KEY).create_key(connection, PLACE.tenant)
+    after = await fresh(OTHER, KEY).seal(connection, PLACE, CLEAR)
+    assert key_id_of(after) > key_id_of(before)
+    assert await fresh(OTHER, KEY).open(connection, PLACE, before) == CLEAR
+    with pytest.raises(WrongKey):
+        await fresh(KEY).open(connection, PLACE, after)
+
+
+async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(connection: AsyncConnection) -> None:
+    vault = fresh()
+    sealed = await vault.seal(connection, PLACE, CLEAR)
+    material = next(iter(vault._by_id.values())).material
+    stored = (await connection.execute(select(data_keys.c.wrapped))).scalars().all()
+    assert len(stored) == 3
+    assert all(material not in wrapped for wrapped in stored)
+    await fresh().destroy_keys(connection, PLACE.tenant)
+    with pytest.raises(WrongKey):
+        await fresh().open(connection, PLACE, sealed)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\x01", b"\x02" + b"0" * 60, os.urandom(24), b"\x01" + b"\0" * 60])
+async def test_what_is_no_envelope_is_refused(connection: AsyncConnection, damaged: bytes) -> None:
+    with pytest.raises((Unsealable, WrongKey)):
+        await fresh().open(connection, PLACE, damaged)
