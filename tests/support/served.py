@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from typing import Any
 import httpx2
 import pytest
 
-READY_SECONDS = 30.0
+from support.postgres import PostgresServer
+
+READY_SECONDS = 90.0
 
 
 def command_environment(home: Path, **more: str) -> dict[str, str]:
@@ -132,3 +135,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("served")
     with serving(home, bootstrapped(home)) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def served_on_postgres(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One serving process on PostgreSQL, which is stricter about texts and lengths, for a whole test file."""
+    name = f"served_{secrets.token_hex(6)}"
+    postgres_server.sql(f"CREATE DATABASE {name}")
+    home, url = tmp_path_factory.mktemp("served"), postgres_server.url(name)
+    first = bootstrapped(home, KEYRACK_DATABASE_URL=url)
+    with serving(home, first, KEYRACK_DATABASE_URL=url) as running:
+        yield running
+    postgres_server.sql(f"DROP DATABASE {name} WITH (FORCE)")

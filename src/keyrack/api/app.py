@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
 from keyrack.api import openapi
-from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked
+from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
 from keyrack.api.front import PRINCIPAL, require_json_acceptable
 from keyrack.api.jsonapi import Page
@@ -53,7 +53,7 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
             "page": Provide(page, sync_to_thread=False),
             **{name: Provide(_constant(service), sync_to_thread=False) for name, service in rooms.services.items()},
         },
-        before_request=_judge_accept,
+        before_request=_judge_request,
         exception_handlers={
             KeyrackError: on_keyrack_error,
             ValidationException: _on_parameters,
@@ -91,9 +91,14 @@ def _constant(service: Any) -> Any:
     return provide
 
 
-def _judge_accept(request: Request[Any, Any, Any]) -> None:
+def _judge_request(request: Request[Any, Any, Any]) -> None:
+    """Judge what every handler would have to, once the route is known (contract section 3: 406 before 400)."""
     if PRINCIPAL in request.scope:
         require_json_acceptable(request.headers.getall("accept", []))
+    for name, values in request.query_params.dict().items():
+        refuse_unstorable_text(name, "the query")
+        for value in values:
+            refuse_unstorable_text(value, "the query", parameter=name)
 
 
 def _on_parameters(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:

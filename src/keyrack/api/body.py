@@ -168,18 +168,23 @@ def _refuse_unstorable(value: Any, depth: int) -> None:
             _refuse_unstorable(item, depth + 1)
 
 
-def refuse_unstorable_text(text: str, where: str) -> None:
+def refuse_unstorable_text(text: str, where: str, *, parameter: str | None = None) -> None:
     """Refuse what no database keeps and no log prints.
+
+    Args:
+        text: what was sent.
+        where: where it was found, for a person.
+        parameter: name of the query parameter it was found in, if it was in one.
 
     Raises:
         BadRequest: the text has a NUL or a lone surrogate.
     """
     if "\0" in text:
-        raise BadRequest(f"{where} has a text with a NUL character")
+        raise BadRequest(f"{where} has a text with a NUL character", parameter=parameter)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadRequest(f"{where} has a text with a lone surrogate") from None
+        raise BadRequest(f"{where} has a text with a lone surrogate", parameter=parameter) from None
 
 
 def _problems(raw: object, expected: Any, pointer: str) -> list[Problem]:

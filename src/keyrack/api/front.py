@@ -13,7 +13,7 @@ import structlog
 from keyrack.api.errors import document
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
-from keyrack.errors import KeyrackError, NotAcceptable, Unauthorized
+from keyrack.errors import KeyrackError, NotAcceptable, NotFound, Unauthorized
 from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.model import Principal
@@ -87,6 +87,8 @@ class Front:
             principal = await self._authenticate(headers, scope[ADDRESS], request_id)
             self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
+            if "\0" in scope["path"]:
+                raise NotFound  # a malformed id is an unknown one (contract section 1), but no database takes this one
             scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
         if scope["method"] not in _METHODS:
             scope["method"] = _NO_ROUTE_HAS  # so that the router answers 404 or 405 with Allow by itself

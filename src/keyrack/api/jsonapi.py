@@ -6,8 +6,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.errors import BadRequest, ValidationFailed
 from keyrack.errors import Problem as Fault
+from keyrack.errors import ValidationFailed
 
 T = TypeVar("T")
 
@@ -202,14 +202,3 @@ def _whole(text: str, least: int, most: int) -> int | None:
         return None
     value = int(text)
     return value if least <= value <= most else None
-
-
-def refuse_control_characters(text: str, parameter: str) -> str:
-    """Return a query value that can be looked up.
-
-    Raises:
-        BadRequest: it has a NUL, which no database takes.
-    """
-    if "\0" in text:
-        raise BadRequest(f"{parameter} has a NUL character", parameter=parameter)
-    return text
