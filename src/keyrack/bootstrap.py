@@ -29,6 +29,7 @@ from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController, permissions
 from keyrack.api.throttle import Throttle
 from keyrack.api.v1 import step, update_keys
+from keyrack.api.webhooks import EventController, WebhookController
 from keyrack.api.workspaces import WorkspaceController
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
@@ -57,9 +58,13 @@ from keyrack.service.refresh.gate import Limits
 from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.revocation import Revoker
 from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.teams import Teams
 from keyrack.service.tenants import Tenants
+from keyrack.service.webhooks.delivery import Deliverer
+from keyrack.service.webhooks.registry import Webhooks
+from keyrack.service.webhooks.retention import EventRetention
 from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings
 from keyrack.store import engine
@@ -69,6 +74,8 @@ from keyrack.store.vault import Vault
 from keyrack.store.wakeups import Wakeups
 from keyrack.worker.refreshing import RefreshWorker
 from keyrack.worker.worker import Chore, Worker
+
+_REAPING_SECONDS = 3600.0
 
 HANDLERS = (
     healthz,
@@ -100,6 +107,8 @@ HANDLERS = (
     AuthClientController,
     TenantAuthClientController,
     ConsentController,
+    WebhookController,
+    EventController,
     oauth2_callback,
 )
 
@@ -127,10 +136,16 @@ class Services:
     people: People
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
+    webhooks: Webhooks
     provider: ProviderClient
+    deliverer: Deliverer
+    revoker: Revoker
+    event_retention: EventRetention
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
+        await self.deliverer.close()
+        await self.revoker.close()
         await self.provider.close()
 
 
@@ -179,7 +194,11 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         people=People(access),
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,
+        webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
+        deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
+        revoker=Revoker(store, provider, timeout=settings.provider_timeout),
+        event_retention=EventRetention(store, settings.event_retention_days),
     )
 
 
@@ -202,7 +221,11 @@ def choices(settings: Settings) -> Choices:
 
 def worker(made: Services, settings: Settings) -> Worker:
     """Build the background worker on use cases."""
-    chores: list[Chore] = []
+    chores = [
+        Chore("webhooks", made.deliverer.tick, settings.worker_interval),
+        Chore("revocations", made.revoker.tick, settings.worker_interval),
+        Chore("event retention", made.event_retention.reap, _REAPING_SECONDS),
+    ]
     refreshing = RefreshWorker(made.refresh_room.refresher, settings.worker_concurrency)
     return Worker(refreshing, chores, settings.worker_interval)
 

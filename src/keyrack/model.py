@@ -365,6 +365,7 @@ class EventType(StrEnum):
     secret_revoked = "secret.revoked"
     client_failing = "client.failing"
     client_recovered = "client.recovered"
+    webhook_test = "webhook.test"
 
 
 @dataclass(frozen=True, slots=True)

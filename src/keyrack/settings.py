@@ -49,7 +49,7 @@ class Settings:
         "Base of callback addresses (contract 0.7). Unset: `https://{app_domain}` of the tenant.", None
     )
     allow_insecure_providers: bool = _setting(
-        "Accept http URLs and private addresses for authorization servers. For trying out and tests only.",
+        "Accept http URLs and private addresses for authorization servers and webhooks. For trying out and tests only.",
         False,
     )
     provider_timeout: float = _setting("Seconds a call to an authorization server may take in all.", 10.0, least=0.1)
@@ -79,6 +79,9 @@ class Settings:
     worker_concurrency: int = _setting("Refreshes that a process's worker runs at a time.", 64, least=1)
     worker_interval: float = _setting("Seconds between the worker's looks for what is due.", 1.0, least=0.05)
     consent_lifetime: int = _setting("Seconds a started consent stays valid.", 600, least=10)
+    event_retention_days: int = _setting(
+        "Days after which events, finished deliveries to webhooks and finished revocations are removed.", 30, least=1
+    )
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
     trusted_proxies: str = _setting(
         "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""

@@ -13,6 +13,7 @@ from litestar.params import QueryParameter
 from keyrack.api.asked import WantedPage, Who
 from keyrack.api.jsonapi import Many
 from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.times import NOT_A_TIME, parse_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import AuditEvent
@@ -101,13 +102,9 @@ async def audit_events(
 def _time(text: str | None, parameter: str) -> datetime | None:
     if not text:
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-        in_range = moment.tzinfo is not None and moment.timestamp() > 0
-    except (ValueError, OverflowError):
-        in_range = False
-    if not in_range:
-        raise ValidationFailed(Problem("must be a time such as 2026-01-31T12:00:00Z", parameter=parameter))
+    moment = parse_time(text)
+    if moment is None:
+        raise ValidationFailed(Problem(NOT_A_TIME, parameter=parameter))
     return moment
 
 

@@ -7,7 +7,7 @@ caller has been let in.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Request
@@ -206,7 +206,7 @@ def _inside(raw: object, expected: Any, pointer: str) -> list[Problem]:
         return [p for index, item in enumerate(raw) for p in _problems(item, item_type, f"{pointer}/{index}")]
     if get_origin(expected) is not None and get_args(expected):  # Annotated[list[...], Meta] and unions with UNSET
         for inner in get_args(expected):
-            if inner is not msgspec.UnsetType and (_struct_of(inner)[0] or get_origin(inner) is list):
+            if inner is not msgspec.UnsetType and (_struct_of(inner)[0] or get_origin(inner) in {list, Annotated}):
                 return _inside(raw, inner, pointer)
     return []
 

@@ -1,7 +1,6 @@
-"""The one door through which Keyrack calls authorization servers (invariant 5; contract 15.3, 20.3)."""
+"""The one door through which Keyrack calls authorization servers and webhooks (invariant 5; contract 15.3, 20.3)."""
 
 import asyncio
-import re
 import ssl
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
@@ -14,17 +13,15 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from keyrack import __version__
-from keyrack.crypto.secret import Secret
-from keyrack.errors import KeyrackError, Problem, ValidationFailed
-from keyrack.oauth.wire import FormRequest, RawResponse
-from keyrack.provider.body import decode_body, encode_form, read_bounded
+from keyrack.errors import KeyrackError
+from keyrack.oauth.wire import RawResponse
+from keyrack.provider.body import decode_body, read_bounded
 from keyrack.provider.faults import classify, unavailable
 from keyrack.provider.guard import check_host, parse_uri
+from keyrack.provider.outgoing import Outgoing, body_of, headers_of
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 
 USER_AGENT = f"keyrack/{__version__}"
-
-_HEADER_VALUE = re.compile(r"[!-~]+(?: +[!-~]+)*")
 
 _MAX_CONNECTIONS = 512
 
@@ -70,7 +67,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class ProviderClient:
-    """Sends token requests to authorization servers within bounds of address, time and size.
+    """Sends requests to authorization servers and webhooks within bounds of address, time and size.
 
     Redirects are not followed, cookies not kept, nothing is sent twice. Proxies and credentials from the environment
     are not used: a proxy would resolve names itself, behind the address guard.
@@ -118,7 +115,7 @@ class ProviderClient:
         if session is not None:
             await session.close()
 
-    async def send(self, request: FormRequest, before_sending: BeforeSending | None = None) -> RawResponse:
+    async def send(self, request: Outgoing, before_sending: BeforeSending | None = None) -> RawResponse:
         """Send a request once and return whatever the authorization server answers, of any status.
 
         Args:
@@ -153,12 +150,12 @@ class ProviderClient:
         # Raised outside of the handler: `from None` would hide the cause, which may hold tokens, yet keep it.
         raise unavailable(reason, sent=call.may_have_been_sent)
 
-    async def _exchange(self, url: URL, request: FormRequest) -> RawResponse:
+    async def _exchange(self, url: URL, request: Outgoing) -> RawResponse:
         check_host(url, allow_insecure=self._allow_insecure)
         async with self._opened().post(
             url,
-            data=encode_form(request),
-            headers=_authorization(request.authorization),
+            data=body_of(request),
+            headers=headers_of(request),
             allow_redirects=False,
         ) as response:
             body = await read_bounded(response.content, self._max_body_bytes)
@@ -185,7 +182,6 @@ class ProviderClient:
                     "Accept": "application/json",
                     # Token answers are small, and what is not compressed cannot be a decompression bomb.
                     "Accept-Encoding": "identity",
-                    "Content-Type": "application/x-www-form-urlencoded",
                     "User-Agent": USER_AGENT,
                 },
                 auto_decompress=False,
@@ -193,14 +189,6 @@ class ProviderClient:
                 trust_env=False,
             )
         return self._session
-
-
-def _authorization(value: Secret | None) -> dict[str, str]:
-    if value is None:
-        return {}
-    if not _HEADER_VALUE.fullmatch(value.reveal()):
-        raise ValidationFailed(Problem("The authorization for the authorization server is not a valid header."))
-    return {"Authorization": value.reveal()}
 
 
 def _plain(headers: CIMultiDictProxy[str]) -> dict[str, str]:

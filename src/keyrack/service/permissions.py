@@ -11,6 +11,7 @@ def _family(prefix: str, actions: str) -> tuple[str, ...]:
 
 
 _OAUTH_CLIENTS = _family("tenants.oauth_clients", "get create edit delete")
+_WEBHOOKS = _family("tenants.webhooks", "get create edit delete")  # extension (contract 0.6)
 _GLOBAL_AUTH_CLIENTS = _family("global.auth_clients", "get create edit delete")
 _AUTH_SECRETS = _family("workspaces.auth_secret", "get get_credentials create edit delete refresh")
 _VPN_AGENTS = _family("workspaces.vpn_agent", "get create edit delete")
@@ -44,6 +45,7 @@ LISTED: tuple[str, ...] = (
 
 _SERVICE: tuple[str, ...] = (
     *_OAUTH_CLIENTS,
+    *_WEBHOOKS,
     *_LEGACY_AUTH_CLIENTS,
     *_family("workspaces.workspace", "edit_type finish_delete"),
     "contracts.devTeams.get",
@@ -122,6 +124,7 @@ DEFAULT_ROLES: tuple[Role, ...] = tuple(
                 *_family("tenants.user", "create get list_all delete disable_totp"),
                 "tenants.component.list_all",
                 *_OAUTH_CLIENTS,
+                *_WEBHOOKS,
                 *_GLOBAL_AUTH_CLIENTS,
                 "tenants.workspace.edit_membership",
                 "tenants.audit.get",

@@ -1,7 +1,14 @@
 """Events: written in the transaction of what they tell, so that neither happens without the other."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from keyrack.events import Event
 from keyrack.ids import new_id
 from keyrack.model import EventType, Json
+from keyrack.store.deliveries import Deliveries
 from keyrack.store.schema import events
 from keyrack.store.unit import TenantTable
 
@@ -12,10 +19,33 @@ class Outbox(TenantTable):
     table = events
 
     async def add(self, kind: EventType, data: Json) -> None:
-        """Tell that something happened.
+        """Tell that something happened, and put it on its way to every enabled webhook that wants to know.
 
         Args:
             kind: what.
             data: ids and facts for the receiver; never a secret.
         """
-        await self.insert({"id": new_id(), "type": kind.value, "data": data, "created_at": self.unit.clock()})
+        event_id = await self.record(kind, data)
+        await Deliveries(self.unit).fan_out(event_id, kind)
+
+    async def record(self, kind: EventType, data: Json) -> str:
+        """Store an event that nobody is told of yet; return its id."""
+        event_id = new_id()
+        await self.insert({"id": event_id, "type": kind.value, "data": data, "created_at": self.unit.clock()})
+        return event_id
+
+    async def find(self, event_id: str) -> Event | None:
+        """Return an event, or None."""
+        row = await self.first(self.select().where(events.c.id == event_id))
+        return None if row is None else _event(row)
+
+    async def page(self, kind: EventType | None, *, limit: int | None, offset: int = 0) -> tuple[Sequence[Event], int]:
+        """List events, oldest first, optionally only those of a type; return a page and the number of all."""
+        conditions = [] if kind is None else [events.c.type == kind.value]
+        query = self.select().where(*conditions).order_by(events.c.id).limit(limit).offset(offset)
+        total = await self.value(select(func.count()).select_from(events).where(self.mine, *conditions))
+        return [_event(row) for row in await self.all(query)], int(total)
+
+
+def _event(row: "Row[Any]") -> Event:
+    return Event(row.id, row.tenant_id, EventType(row.type), row.data, row.created_at)

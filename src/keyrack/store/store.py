@@ -42,6 +42,11 @@ class Store:
         """What seals and opens values."""
         return self._vault
 
+    @property
+    def clock(self) -> Clock:
+        """The time, as units of work see it."""
+        return self._clock
+
     @asynccontextmanager
     async def unit(self, tenant_id: str, *, writes: bool = False) -> AsyncIterator[Unit]:
         """Begin a transaction bound to a tenant; commit it when the block ends, roll back when it raises.

@@ -4,7 +4,7 @@
 """
 
 from keyrack.store.schema.base import metadata
-from keyrack.store.schema.events import events
+from keyrack.store.schema.events import deliveries, events, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
     audit_events,
@@ -50,6 +50,7 @@ __all__ = [
     "contracts",
     "credentials",
     "data_keys",
+    "deliveries",
     "events",
     "flow_credentials",
     "flow_references",
@@ -59,12 +60,14 @@ __all__ = [
     "installation",
     "metadata",
     "oauth_clients",
+    "revocations",
     "roles",
     "service_accounts",
     "team_members",
     "teams",
     "tenants",
     "users",
+    "webhooks",
     "workspace_members",
     "workspaces",
 ]

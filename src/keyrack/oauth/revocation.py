@@ -1,0 +1,79 @@
+"""Token revocation (RFC 7009)."""
+
+from enum import StrEnum
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod, authenticate
+from keyrack.oauth.provider_text import error_meta
+from keyrack.oauth.retry_after import retry_after
+from keyrack.oauth.wire import FormRequest, RawResponse
+
+_TEMPORARY = frozenset({408, 425, 429})
+
+
+class TokenTypeHint(StrEnum):
+    """What kind of token is to be revoked (RFC 7009 section 2.1, `token_type_hint`)."""
+
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - the name of a kind
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a kind
+
+
+def build_revocation_request(
+    endpoint: str,
+    token: Secret,
+    hint: TokenTypeHint,
+    method: TokenEndpointAuthMethod,
+    client_id: str,
+    client_secret: Secret,
+) -> FormRequest:
+    """Return the request that revokes a token (RFC 7009 section 2.1).
+
+    Revoking a refresh token also ends the access tokens of its grant, where the server can do so (section 2.1).
+
+    Args:
+        endpoint: the revocation endpoint, its own query kept.
+        token: what is revoked.
+        hint: which kind of token it is; a server that does not know the hint looks everywhere.
+        method: how the client authenticates, the same as at the token endpoint.
+        client_id: the client the token was issued to.
+        client_secret: the client's password.
+    """
+    asked = (("token", token.reveal()), ("token_type_hint", hint.value))
+    form, authorization = authenticate(asked, method, client_id, client_secret)
+    return FormRequest(endpoint, form, authorization)
+
+
+def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] = ()) -> None:
+    """Make sure that a token is revoked (RFC 7009 section 2.2); its body means nothing on success.
+
+    The server also answers 200 for a token that it does not know: what is wanted has been reached.
+
+    Args:
+        response: what came back.
+        sent: secrets of the request; masked should the server echo one in its error text.
+
+    Raises:
+        ProviderUnavailable: 408, 425, 429 or 5xx: the token may still work, and trying again may help (section 2.2.1);
+            `meta` has `status` and, if asked for, `retry_after` in seconds.
+        ProviderError: everything else that is not 2xx, such as `unsupported_token_type`; `meta` has `status` and, as
+            far as sent, `error`, `error_description` and `error_uri`.
+    """
+    if 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
+        return
+    if response.status in _TEMPORARY or response.status >= 500:  # noqa: PLR2004 - HTTP's server errors
+        meta: dict[str, int] = {"status": response.status}
+        wait = retry_after(response.headers)
+        raise ProviderUnavailable(
+            "The authorization server cannot revoke tokens now.",
+            meta=meta if wait is None else meta | {"retry_after": wait},
+        )
+    try:
+        members = parse_body(response.body)
+    except NotUnderstood:
+        members = {}
+    raise ProviderError(
+        "The authorization server refused to revoke the token.",
+        meta={"status": response.status} | error_meta(members, sent),
+    )

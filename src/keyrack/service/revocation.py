@@ -1,0 +1,194 @@
+"""Revoking the token of a deleted secret at the provider (RFC 7009): tried, reported, never blocking the deletion.
+
+`enqueue` belongs into the transaction that deletes the secret; a worker does the rest. Revoking twice does no harm
+(RFC 7009 section 2.2), so a worker that dies between the call and its outcome leaves a job that is done again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
+from keyrack.model import AuthClient, AuthSecret, EventType, Json, Principal, PrincipalKind
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.provider.client import ProviderClient
+from keyrack.service.access import ALLOWED, FAILED
+from keyrack.service.backoff import BackOff
+from keyrack.service.in_flight import InFlight
+from keyrack.service.refresh.profile import client_profile
+from keyrack.service.refresh.tokens import is_oauth2
+from keyrack.store.audit import AuditLog
+from keyrack.store.outbox import Outbox
+from keyrack.store.revocations import ClaimedRevocation, DueRevocations, Revocations, Subject
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+
+WORKER = Principal(PrincipalKind.system, "", "revocation")
+
+BACK_OFF = BackOff(first=timedelta(seconds=5), factor=6, longest=timedelta(hours=1), tries=5)
+"""5 s, 30 s, 3 min, 18 min: given up after less than half an hour."""
+
+_AT_ONCE = 16
+_SETTLING = timedelta(seconds=60)
+
+
+class Outcome(StrEnum):
+    """What became of the token; `outcome` of the event `secret.revoked`."""
+
+    revoked = "revoked"
+    failed = "failed"
+    not_supported = "not_supported"
+
+
+async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
+    """Have the token of a secret revoked that is deleted in this transaction.
+
+    The refresh token is revoked, else the access token, if the auth client's credentials name a `revocation_uri`.
+    Otherwise there is nothing to do, which is reported at once.
+
+    Args:
+        unit: of the secret's tenant; the deletion's own.
+        secret: what is being deleted.
+        client: its auth client.
+    """
+    subject = Subject(secret.id, secret.workspace_id, secret.auth_client_id)
+    order = _order(secret, client)
+    if order is None:
+        await _report(unit, subject, Outcome.not_supported, {})
+    else:
+        await Revocations(unit).add(subject, order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What came of one attempt: an outcome, or None to try again."""
+
+    outcome: Outcome | None
+    facts: Json
+    retry_after: int | None = None
+
+
+class Revoker:
+    """Revokes what is due.
+
+    Args:
+        store: where the jobs are.
+        client: what calls the providers.
+        timeout: seconds a call of the client takes at most; a claim is held longer than that.
+        patience: seconds a `tick` waits for slow providers before it leaves them to the next one.
+        back_off: how failed attempts are tried again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: ProviderClient,
+        *,
+        timeout: float,
+        patience: float = 1.0,
+        back_off: BackOff = BACK_OFF,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._timeout = timeout
+        self._lease = timedelta(seconds=timeout) + _SETTLING
+        self._back_off = back_off
+        self._in_flight = InFlight(_AT_ONCE, patience)
+
+    async def tick(self) -> int:
+        """Start revoking what is due; return how many attempts have ended since the last call.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached; nothing is lost.
+        """
+        if self._in_flight.free and await self._any_due():
+            async with self._store.installation(writes=True) as unit:
+                claimed = await DueRevocations(unit).claim(self._in_flight.free, self._lease)
+            for job in claimed:
+                self._in_flight.start(job.id, self._revoke(job))
+        return await self._in_flight.settled()
+
+    async def close(self) -> None:
+        """Let calls that are under way end; what does not end in time is due again later."""
+        await self._in_flight.close(self._timeout)
+
+    async def _any_due(self) -> bool:
+        async with self._store.installation() as unit:
+            return await DueRevocations(unit).any()
+
+    async def _revoke(self, job: ClaimedRevocation) -> None:
+        result = _Result(Outcome.failed, {"reason": "unreadable"}) if job.order is None else await self._try(job.order)
+        due_at = None
+        if result.outcome is None:
+            due_at = self._back_off.next_try(job.attempts, self._store.clock(), result.retry_after)
+        await self._settle(job, result, due_at)
+
+    async def _try(self, order: Json) -> _Result:
+        token, client_secret = Secret(order["token"]), Secret(order["client_secret"])
+        request = build_revocation_request(
+            order["endpoint"],
+            token,
+            TokenTypeHint(order["hint"]),
+            TokenEndpointAuthMethod(order["method"]),
+            order["client_id"],
+            client_secret,
+        )
+        try:
+            process_revocation_response(await self._client.send(request), (token, client_secret))
+        except ValidationFailed:
+            return _Result(Outcome.failed, {"reason": "forbidden_uri"})
+        except ProviderUnavailable as error:
+            said = dict(error.meta or {})
+            return _Result(None, _told(said), said.get("retry_after"))
+        except ProviderError as error:
+            return _Result(Outcome.failed, _told(error.meta or {}))
+        return _Result(Outcome.revoked, {})
+
+    async def _settle(self, job: ClaimedRevocation, result: _Result, due_at: datetime | None) -> None:
+        async with self._store.unit(job.tenant_id, writes=True) as unit:
+            if due_at is not None:
+                await Revocations(unit).postpone(job.id, job.claim, due_at)
+                return
+            outcome = result.outcome or Outcome.failed
+            if await Revocations(unit).finish(job.id, job.claim, outcome.value):
+                await _report(unit, job.subject, outcome, result.facts)
+
+
+def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
+    endpoint = client.credentials.get("revocation_uri")
+    if not is_oauth2(secret.type) or not isinstance(endpoint, str) or not endpoint:
+        return None
+    for hint in (TokenTypeHint.REFRESH_TOKEN, TokenTypeHint.ACCESS_TOKEN):
+        token = secret.credentials.get(hint.value)
+        if isinstance(token, str) and token:
+            profile = client_profile(client, secret.auth_method)
+            return {
+                "endpoint": endpoint,
+                "token": token,
+                "hint": hint.value,
+                "method": profile.token_endpoint_auth_method.value,
+                "client_id": profile.client_id,
+                "client_secret": profile.client_secret.reveal(),
+            }
+    return None
+
+
+def _told(meta: Any) -> Json:
+    """Return what of a failure is told: codes, never the provider's prose."""
+    return {name: meta[name] for name in ("reason", "status", "error") if name in meta}
+
+
+async def _report(unit: Unit, subject: Subject, outcome: Outcome, facts: Json) -> None:
+    """Tell the tenant, and write it down: `failed` if the token may still work, else `allowed`."""
+    told = {
+        "secret_id": subject.secret_id,
+        "workspace_id": subject.workspace_id,
+        "auth_client_id": subject.auth_client_id,
+        "outcome": outcome.value,
+    }
+    await Outbox(unit).add(EventType.secret_revoked, told | facts)
+    done = ALLOWED if outcome is Outcome.revoked else FAILED
+    await AuditLog(unit).append(WORKER, "secret.revoke", ("auth-secret", subject.secret_id), done)

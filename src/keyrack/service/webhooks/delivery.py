@@ -1,0 +1,170 @@
+"""Delivering events to webhooks: at least once, with back-off, by any number of workers (Standard Webhooks).
+
+A delivery is claimed in one transaction and settled in another; none is open while the receiver is being called. A
+worker that dies in between leaves a delivery that is due again when its lease ends, and that goes out with the same
+`webhook-id`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+
+import structlog
+
+from keyrack.errors import ProviderUnavailable, ValidationFailed
+from keyrack.events import Webhook
+from keyrack.model import Principal, PrincipalKind
+from keyrack.oauth.retry_after import retry_after
+from keyrack.provider.client import ProviderClient
+from keyrack.provider.outgoing import JsonRequest
+from keyrack.service.access import ALLOWED
+from keyrack.service.backoff import BackOff
+from keyrack.service.in_flight import InFlight
+from keyrack.service.webhooks.signing import message, signed_headers
+from keyrack.store.audit import AuditLog
+from keyrack.store.deliveries import DISABLED, Deliveries
+from keyrack.store.due_deliveries import ClaimedDelivery, DueDeliveries
+from keyrack.store.store import Store
+from keyrack.store.webhooks import Webhooks
+
+log = structlog.get_logger()
+
+GONE = "gone"
+WORKER = Principal(PrincipalKind.system, "", "webhook delivery")
+
+BACK_OFF = BackOff(first=timedelta(seconds=5), factor=4, longest=timedelta(hours=6), tries=11)
+"""5 s, 20 s, 80 s … 6 h: given up after about a day."""
+
+_AT_ONCE = 64
+_TO_ONE_WEBHOOK = 8
+_SETTLING = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What came of one attempt."""
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: int | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return self.error is None
+
+
+class Deliverer:
+    """Delivers what is due.
+
+    Args:
+        store: where deliveries are.
+        client: what calls the receivers.
+        timeout: seconds a call of the client takes at most; a claim is held longer than that.
+        patience: seconds a `tick` waits for slow receivers before it leaves them to the next one.
+        back_off: how failed deliveries are tried again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: ProviderClient,
+        *,
+        timeout: float,
+        patience: float = 1.0,
+        back_off: BackOff = BACK_OFF,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._timeout = timeout
+        self._lease = timedelta(seconds=timeout) + _SETTLING
+        self._back_off = back_off
+        self._in_flight = InFlight(_AT_ONCE, patience)
+
+    async def tick(self) -> int:
+        """Start delivering what is due; return how many attempts have ended since the last call.
+
+        Receivers that are slow are left alone after a moment and counted by a later call, so none holds others up.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached; nothing is lost.
+        """
+        if self._in_flight.free and await self._any_due():
+            async with self._store.installation(writes=True) as unit:
+                claimed = await DueDeliveries(unit).claim(
+                    self._in_flight.free, _TO_ONE_WEBHOOK, self._in_flight.under_way, self._lease
+                )
+            for delivery in claimed:
+                self._in_flight.start(delivery.webhook_id, self._deliver(delivery))
+        return await self._in_flight.settled()
+
+    async def close(self) -> None:
+        """Let calls that are under way end; what does not end in time is due again later."""
+        await self._in_flight.close(self._timeout)
+
+    async def _any_due(self) -> bool:
+        async with self._store.installation() as unit:
+            return await DueDeliveries(unit).any()
+
+    async def _deliver(self, delivery: ClaimedDelivery) -> None:
+        if delivery.webhook is None:
+            await self._settle(delivery, _Attempt(error="unreadable"), due_at=None)
+        elif not delivery.webhook.enabled:
+            await self._settle(delivery, _Attempt(error=DISABLED), due_at=None)
+        else:
+            attempt = await self._attempt(delivery, delivery.webhook)
+            await self._conclude(delivery, attempt)
+
+    async def _attempt(self, delivery: ClaimedDelivery, webhook: Webhook) -> _Attempt:
+        body = message(delivery.event)
+        headers = signed_headers(delivery.event.id, body, webhook.keys, self._store.clock())
+        try:
+            answer = await self._client.send(JsonRequest(webhook.url, body, headers))
+        except ProviderUnavailable as error:
+            return _Attempt(error=str((error.meta or {}).get("reason")))
+        except ValidationFailed:
+            return _Attempt(error="forbidden_url")
+        if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
+            return _Attempt(answer.status)
+        return _Attempt(answer.status, "status", retry_after(answer.headers))
+
+    async def _conclude(self, delivery: ClaimedDelivery, attempt: _Attempt) -> None:
+        if attempt.delivered:
+            await self._settle(delivery, attempt, due_at=None)
+        elif attempt.status == HTTPStatus.GONE:
+            await self._give_up_webhook(delivery, attempt)
+        else:
+            due_at = self._back_off.next_try(delivery.attempts, self._store.clock(), attempt.retry_after)
+            await self._settle(delivery, attempt, due_at=due_at)
+
+    async def _settle(self, delivery: ClaimedDelivery, attempt: _Attempt, *, due_at: datetime | None) -> None:
+        async with self._store.unit(delivery.tenant_id, writes=True) as unit:
+            await _store(Deliveries(unit), delivery, attempt, due_at)
+        log.info(
+            "webhook",
+            webhook=delivery.webhook_id,
+            event=delivery.event.id,
+            attempt=delivery.attempts,
+            status=attempt.status,
+            error=attempt.error,
+        )
+
+    async def _give_up_webhook(self, delivery: ClaimedDelivery, attempt: _Attempt) -> None:
+        """Disable a webhook whose receiver says that it is gone, with everything that is on its way there."""
+        async with self._store.unit(delivery.tenant_id, writes=True) as unit:
+            rows = Deliveries(unit)
+            await _store(rows, delivery, attempt, None)
+            if await Webhooks(unit).disable(delivery.webhook_id, GONE):
+                await rows.end_pending(delivery.webhook_id)
+                await AuditLog(unit).append(WORKER, "webhook.disable", ("webhook", delivery.webhook_id), ALLOWED)
+
+
+async def _store(rows: Deliveries, delivery: ClaimedDelivery, attempt: _Attempt, due_at: datetime | None) -> None:
+    await rows.settle(
+        delivery.webhook_id,
+        delivery.event.id,
+        delivery.claim,
+        delivered=attempt.delivered,
+        due_at=due_at,
+        status=attempt.status,
+        error=attempt.error,
+    )

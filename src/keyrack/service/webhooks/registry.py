@@ -1,0 +1,276 @@
+"""Managing webhooks and looking at what happened (extension, contract 0.6): create, change, rotate, replay, test."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from keyrack.errors import NotFound, StateConflict
+from keyrack.events import Delivery, DeliveryState, Event, SigningKey, Webhook, wanted_types
+from keyrack.ids import new_id
+from keyrack.model import EventType, Principal
+from keyrack.provider.guard import check_uri
+from keyrack.service.access import Access, Scope
+from keyrack.service.webhooks.signing import new_key
+from keyrack.store.deliveries import Deliveries
+from keyrack.store.outbox import Outbox
+from keyrack.store.webhooks import Webhooks as Rows
+
+MOST_WEBHOOKS = 50
+"""A tenant's; every event costs one delivery for each."""
+
+OVERLAP = timedelta(hours=24)
+"""How long a rotated secret goes on signing beside the new one."""
+
+_MOST_KEYS = 4
+_GET, _CREATE = "tenants.webhooks.get", "tenants.webhooks.create"
+_EDIT, _DELETE = "tenants.webhooks.edit", "tenants.webhooks.delete"
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhook:
+    """What a caller sends to create a webhook."""
+
+    url: str
+    description: str
+    event_types: tuple[EventType, ...] | None
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookChange:
+    """What a caller sends to change a webhook; None keeps what is there."""
+
+    url: str | None = None
+    description: str | None = None
+    event_types: tuple[EventType, ...] | None = None
+    all_types: bool = False
+    """Set `event_types` to "all that need not be named"."""
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time from `since` on and before `until`."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+class Webhooks:
+    """Use cases of webhooks. Each checks exactly one permission."""
+
+    def __init__(self, access: Access, *, allow_insecure: bool) -> None:
+        self._access = access
+        self._allow_insecure = allow_insecure
+
+    async def create(self, who: Principal, tenant_id: str, new: Callable[[], NewWebhook]) -> Webhook:
+        """Create a webhook with a secret of its own.
+
+        Raises:
+            ValidationFailed, TypeConflict: the body is wrong, or nothing may be sent to the URL.
+            StateConflict: the tenant has the most webhooks it can have.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.create") as scope:
+            scope.require(_CREATE)
+            wanted = new()
+            self._check_url(wanted.url)
+            rows = Rows(scope.unit)
+            if await rows.count() >= MOST_WEBHOOKS:
+                raise StateConflict(f"a tenant can have {MOST_WEBHOOKS} webhooks")
+            now = scope.unit.clock()
+            webhook = Webhook(
+                id=new_id(),
+                tenant_id=tenant_id,
+                url=wanted.url,
+                description=wanted.description,
+                event_types=wanted.event_types,
+                enabled=wanted.enabled,
+                disabled_reason=None,
+                keys=(SigningKey(new_key()),),
+                created_at=now,
+                updated_at=now,
+            )
+            await rows.add(webhook)
+            scope.touched("webhook", webhook.id)
+            return webhook
+
+    async def list(self, who: Principal, tenant_id: str) -> Sequence[Webhook]:
+        """List the tenant's webhooks."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            return await Rows(scope.unit).list()
+
+    async def get(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
+        """Return one webhook.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            return await _find(scope, webhook_id)
+
+    async def change(
+        self, who: Principal, tenant_id: str, webhook_id: str, change: Callable[[], WebhookChange]
+    ) -> Webhook:
+        """Change a webhook; disabling it gives up what is on its way there.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+            ValidationFailed, TypeConflict: the body is wrong, or nothing may be sent to the URL.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.edit") as scope:
+            scope.require(_EDIT)
+            webhook = await _find(scope, webhook_id, locked=True)
+            wanted = change()
+            if wanted.url is not None:
+                self._check_url(wanted.url)
+            enabled = webhook.enabled if wanted.enabled is None else wanted.enabled
+            kinds = wanted.event_types or webhook.event_types
+            changed = replace(
+                webhook,
+                url=wanted.url or webhook.url,
+                description=webhook.description if wanted.description is None else wanted.description,
+                event_types=None if wanted.all_types else kinds,
+                enabled=enabled,
+                disabled_reason=None if enabled else webhook.disabled_reason,
+                updated_at=scope.unit.clock(),
+            )
+            await Rows(scope.unit).replace(changed)
+            if webhook.enabled and not enabled:
+                await Deliveries(scope.unit).end_pending(webhook.id)
+            scope.touched("webhook", webhook.id)
+            return changed
+
+    async def delete(self, who: Principal, tenant_id: str, webhook_id: str) -> None:
+        """Delete a webhook with its deliveries.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.delete") as scope:
+            scope.require(_DELETE)
+            if not await Rows(scope.unit).remove(webhook_id):
+                raise _no_webhook()
+            scope.touched("webhook", webhook_id)
+
+    async def rotate_secret(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
+        """Give a webhook a new secret; the one before signs beside it for 24 hours.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.rotate-secret") as scope:
+            scope.require(_EDIT)
+            webhook = await _find(scope, webhook_id, locked=True)
+            now = scope.unit.clock()
+            older = [replace(key, until=key.until or now + OVERLAP) for key in webhook.keys]
+            valid = [key for key in older if key.until is None or key.until > now]
+            keys = (SigningKey(new_key()), *valid)[:_MOST_KEYS]
+            rotated = replace(webhook, keys=keys, updated_at=now)
+            await Rows(scope.unit).replace(rotated)
+            scope.touched("webhook", webhook.id)
+            return rotated
+
+    async def send_test(self, who: Principal, tenant_id: str, webhook_id: str) -> str:
+        """Send a webhook an event of the type `webhook.test`, whatever it asked for; return the event's id.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+            StateConflict: it is disabled.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.test") as scope:
+            scope.require(_EDIT)
+            webhook = await _find_enabled(scope, webhook_id)
+            event_id = await Outbox(scope.unit).record(EventType.webhook_test, {"webhook_id": webhook.id})
+            await Deliveries(scope.unit).add(webhook.id, event_id)
+            scope.touched("webhook", webhook.id)
+            return event_id
+
+    async def replay(self, who: Principal, tenant_id: str, webhook_id: str, period: Callable[[], Period]) -> int:
+        """Deliver again to a webhook what happened in a period, whether it was delivered before or not.
+
+        Returns:
+            How many deliveries that makes; those on their way already do not count.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+            ValidationFailed: the body is wrong.
+            StateConflict: the webhook is disabled.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.replay") as scope:
+            scope.require(_EDIT)
+            webhook = await _find(scope, webhook_id, locked=True)
+            wanted = period()
+            _require_enabled(webhook)
+            scope.touched("webhook", webhook.id)
+            kinds = wanted_types(webhook.event_types)
+            return await Deliveries(scope.unit).replay_since(webhook.id, kinds, wanted.since, wanted.until)
+
+    async def deliveries(
+        self,
+        who: Principal,
+        tenant_id: str,
+        webhook_id: str,
+        state: DeliveryState | None,
+        *,
+        limit: int | None,
+        offset: int = 0,
+    ) -> tuple[Sequence[Delivery], int]:
+        """List a webhook's deliveries in the order of the events; return a page and the total.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            await _find(scope, webhook_id)
+            return await Deliveries(scope.unit).page(webhook_id, state, limit=limit, offset=offset)
+
+    async def events(
+        self, who: Principal, tenant_id: str, kind: EventType | None, *, limit: int | None, offset: int = 0
+    ) -> tuple[Sequence[Event], int]:
+        """List what happened in a tenant, oldest first; return a page and the total."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            return await Outbox(scope.unit).page(kind, limit=limit, offset=offset)
+
+    async def replay_event(self, who: Principal, tenant_id: str, event_id: str) -> int:
+        """Deliver one event again to every enabled webhook that wants its type; return how many deliveries that makes.
+
+        Raises:
+            NotFound: the tenant has no such event.
+        """
+        async with self._access.tenant(who, tenant_id, "event.replay") as scope:
+            scope.require(_EDIT)
+            event = await Outbox(scope.unit).find(event_id)
+            if event is None:
+                raise NotFound("there is no such event in this tenant")
+            scope.touched("event", event.id)
+            wanting = [hook for hook in await Rows(scope.unit).list() if hook.enabled and hook.wants(event.type)]
+            return sum([await Deliveries(scope.unit).replay_one(hook.id, event.id) for hook in wanting])
+
+    def _check_url(self, url: str) -> None:
+        check_uri(url, allow_insecure=self._allow_insecure, pointer="/data/attributes/url")
+
+
+async def _find(scope: Scope, webhook_id: str, *, locked: bool = False) -> Webhook:
+    webhook = await Rows(scope.unit).find(webhook_id, locked=locked)
+    if webhook is None:
+        raise _no_webhook()
+    return webhook
+
+
+async def _find_enabled(scope: Scope, webhook_id: str) -> Webhook:
+    webhook = await _find(scope, webhook_id, locked=True)
+    _require_enabled(webhook)
+    return webhook
+
+
+def _require_enabled(webhook: Webhook) -> None:
+    if not webhook.enabled:
+        raise StateConflict("the webhook is disabled; enable it first")
+
+
+def _no_webhook() -> NotFound:
+    return NotFound("there is no such webhook in this tenant")

@@ -1,0 +1,41 @@
+"""Forgetting events that nobody needs any more."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from keyrack.store.retention import BATCH, Retention
+from keyrack.store.store import Store
+
+_Forget = Callable[[Retention, datetime], Awaitable[int]]
+
+# Deliveries first: an event stays as long as one of its deliveries does.
+_WHAT: tuple[_Forget, ...] = (Retention.forget_deliveries, Retention.forget_revocations, Retention.forget_events)
+
+
+class EventRetention:
+    """Removes events, finished deliveries and finished revocations after a time.
+
+    Args:
+        store: where they are.
+        days: how long they are kept (`KEYRACK_EVENT_RETENTION_DAYS`).
+    """
+
+    def __init__(self, store: Store, days: int) -> None:
+        self._store = store
+        self._kept = timedelta(days=days)
+
+    async def reap(self) -> int:
+        """Remove what is old enough, in small transactions; return how many rows.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        return sum([await self._all(forget) for forget in _WHAT])
+
+    async def _all(self, forget: _Forget) -> int:
+        total, removed = 0, BATCH
+        while removed >= BATCH:
+            async with self._store.installation(writes=True) as unit:
+                removed = await forget(Retention(unit), self._store.clock() - self._kept)
+            total += removed
+        return total

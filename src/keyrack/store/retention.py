@@ -1,0 +1,37 @@
+"""What may be forgotten: events, finished deliveries and finished revocations of long ago, of all tenants."""
+
+from datetime import datetime
+from typing import cast
+
+from sqlalchemy import ColumnElement, CursorResult, Table, delete, exists, select, tuple_
+
+from keyrack.store.schema import deliveries, events, revocations
+from keyrack.store.unit import Unit
+
+BATCH = 1000
+
+
+class Retention:
+    """Looks across tenants, at times alone; made from the unit of the installation."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def forget_deliveries(self, before: datetime) -> int:
+        """Delete at most `BATCH` deliveries that were finished before a time; return how many."""
+        return await self._forget(deliveries, deliveries.c.finished_at < before)
+
+    async def forget_revocations(self, before: datetime) -> int:
+        """Delete at most `BATCH` revocations that were finished before a time; return how many."""
+        return await self._forget(revocations, revocations.c.finished_at < before)
+
+    async def forget_events(self, before: datetime) -> int:
+        """Delete at most `BATCH` events from before a time that are on their way nowhere; return how many."""
+        told = exists().where(deliveries.c.event_id == events.c.id)
+        return await self._forget(events, (events.c.created_at < before) & ~told)
+
+    async def _forget(self, table: Table, old: ColumnElement[bool]) -> int:
+        key = tuple_(*table.primary_key.columns)
+        chosen = select(*table.primary_key.columns).where(old).limit(BATCH)
+        done = await self._unit.connection.execute(delete(table).where(key.in_(chosen)))
+        return cast("CursorResult[object]", done).rowcount

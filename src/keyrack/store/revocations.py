@@ -1,0 +1,121 @@
+"""Tokens that are still to be revoked at the provider: durable jobs, encrypted, wiped when done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from keyrack.crypto.envelope import Unsealable
+from keyrack.errors import WrongKey
+from keyrack.ids import new_id
+from keyrack.model import Json
+from keyrack.store.claims import any_due, unlocked_due
+from keyrack.store.schema import revocations
+from keyrack.store.unit import TenantTable, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose token it is; the secret itself is gone by now."""
+
+    secret_id: str
+    workspace_id: str
+    auth_client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRevocation:
+    """A revocation that is ours until its lease ends.
+
+    Attributes:
+        id: its id.
+        tenant_id: whose it is.
+        subject: whose token it is.
+        order: endpoint, token and client; None if it cannot be opened.
+        claim: proves that it is ours.
+        attempts: how many there were, this one included.
+    """
+
+    id: str
+    tenant_id: str
+    subject: Subject
+    order: Json | None = field(repr=False)
+    claim: str
+    attempts: int
+
+
+class Revocations(TenantTable):
+    """The revocations of the unit's tenant."""
+
+    table = revocations
+
+    async def add(self, subject: Subject, order: Json) -> None:
+        """Store a new one, due at once.
+
+        Args:
+            subject: whose token it is.
+            order: what is needed to revoke it; secret.
+        """
+        job_id, now = new_id(), self.unit.clock()
+        await self.insert(
+            {
+                "id": job_id,
+                "secret_id": subject.secret_id,
+                "workspace_id": subject.workspace_id,
+                "auth_client_id": subject.auth_client_id,
+                "sealed_order": await self.unit.seal(revocations, job_id, "sealed_order", order),
+                "attempts": 0,
+                "due_at": now,
+                "created_at": now,
+            }
+        )
+
+    async def postpone(self, job_id: str, claim: str, due_at: datetime) -> None:
+        """Try again later, unless somebody else has taken it over."""
+        r = revocations.c
+        await self.run(self.update().where(r.id == job_id, r.claim == claim).values(claim=None, due_at=due_at))
+
+    async def finish(self, job_id: str, claim: str, outcome: str) -> bool:
+        """Note the outcome and wipe the token; False if somebody else has taken it over."""
+        r = revocations.c
+        ended = {"claim": None, "due_at": None, "outcome": outcome, "sealed_order": None}
+        mine = self.update().where(r.id == job_id, r.claim == claim)
+        return await self.run(mine.values(**ended, finished_at=self.unit.clock())) == 1
+
+
+class DueRevocations:
+    """Looks across tenants; made from the unit of the installation. What it finds is handed out by tenant."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def any(self) -> bool:
+        """Tell whether there is something to do."""
+        return await any_due(self._unit, revocations)
+
+    async def claim(self, most: int, lease: timedelta) -> Sequence[ClaimedRevocation]:
+        """Take on at most so many that are due; nobody else does for the length of the lease."""
+        now, claim = self._unit.clock(), new_id()
+        rows = (await self._unit.connection.execute(unlocked_due(select(revocations), revocations, now, most))).all()
+        marked = update(revocations).where(revocations.c.id.in_([row.id for row in rows]))
+        values = {"claim": claim, "due_at": now + lease, "attempts": revocations.c.attempts + 1}
+        await self._unit.connection.execute(marked.values(values))
+        return [
+            ClaimedRevocation(
+                row.id,
+                row.tenant_id,
+                Subject(row.secret_id, row.workspace_id, row.auth_client_id),
+                await self._open(row.tenant_id, row.id, row.sealed_order),
+                claim,
+                row.attempts + 1,
+            )
+            for row in rows
+        ]
+
+    async def _open(self, tenant_id: str, job_id: str, sealed: bytes) -> Json | None:
+        try:
+            order: Json = await self._unit.of(tenant_id).open(revocations, job_id, "sealed_order", sealed)
+        except (Unsealable, WrongKey):
+            return None
+        return order

@@ -1,0 +1,98 @@
+"""A tenant's webhooks; address and signing secrets encrypted."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from keyrack.clock import iso
+from keyrack.crypto.secret import Secret
+from keyrack.events import SigningKey, Webhook
+from keyrack.model import EventType
+from keyrack.store.schema import webhooks
+from keyrack.store.unit import TenantTable, Unit
+
+
+class Webhooks(TenantTable):
+    """The webhooks of the unit's tenant."""
+
+    table = webhooks
+
+    async def add(self, webhook: Webhook) -> None:
+        """Store a new webhook."""
+        await self.insert({"id": webhook.id, "created_at": webhook.created_at, **await self._columns(webhook)})
+
+    async def find(self, webhook_id: str, *, locked: bool = False) -> Webhook | None:
+        """Return one by its id, or None.
+
+        Args:
+            webhook_id: its id.
+            locked: keep others from changing it until the transaction ends.
+        """
+        query = self.select().where(webhooks.c.id == webhook_id)
+        row = await self.first(query.with_for_update(key_share=True) if locked else query)
+        return None if row is None else await read_webhook(self.unit, row)
+
+    async def list(self) -> Sequence[Webhook]:
+        """List the webhooks by id."""
+        return [await read_webhook(self.unit, row) for row in await self.all(self.select().order_by(webhooks.c.id))]
+
+    async def count(self) -> int:
+        """Return how many there are."""
+        return int(await self.value(select(func.count()).select_from(webhooks).where(self.mine)))
+
+    async def replace(self, webhook: Webhook) -> None:
+        """Store all changeable values of an existing webhook."""
+        await self.run(self.update().where(webhooks.c.id == webhook.id).values(**await self._columns(webhook)))
+
+    async def disable(self, webhook_id: str, reason: str) -> bool:
+        """Send it nothing any more; False if it was disabled or gone already."""
+        found = self.update().where(webhooks.c.id == webhook_id, webhooks.c.enabled)
+        values = {"enabled": False, "disabled_reason": reason, "updated_at": self.unit.clock()}
+        return await self.run(found.values(values)) == 1
+
+    async def remove(self, webhook_id: str) -> bool:
+        """Delete one with its deliveries; False if there was none."""
+        return await self.run(self.delete().where(webhooks.c.id == webhook_id)) == 1
+
+    async def _columns(self, webhook: Webhook) -> dict[str, Any]:
+        keys = [
+            {"secret": key.secret.reveal(), "until": None if key.until is None else iso(key.until)}
+            for key in webhook.keys
+        ]
+        return {
+            "description": webhook.description,
+            "sealed_url": await self.unit.seal(webhooks, webhook.id, "sealed_url", webhook.url),
+            "sealed_keys": await self.unit.seal(webhooks, webhook.id, "sealed_keys", keys),
+            "event_types": None if webhook.event_types is None else [kind.value for kind in webhook.event_types],
+            "enabled": webhook.enabled,
+            "disabled_reason": webhook.disabled_reason,
+            "updated_at": self.unit.clock(),
+        }
+
+
+async def read_webhook(unit: Unit, row: "Row[Any]") -> Webhook:
+    """Return a row of `webhooks` as a value, in the unit of its tenant.
+
+    Raises:
+        Unsealable, WrongKey: it cannot be opened.
+    """
+    keys = await unit.open(webhooks, row.id, "sealed_keys", row.sealed_keys)
+    return Webhook(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        url=await unit.open(webhooks, row.id, "sealed_url", row.sealed_url),
+        description=row.description,
+        event_types=None if row.event_types is None else tuple(EventType(name) for name in row.event_types),
+        enabled=row.enabled,
+        disabled_reason=row.disabled_reason,
+        keys=tuple(_key(key) for key in keys),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _key(stored: Mapping[str, Any]) -> SigningKey:
+    until = stored["until"]
+    return SigningKey(Secret(stored["secret"]), None if until is None else datetime.fromisoformat(until))

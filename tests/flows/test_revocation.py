@@ -1,0 +1,252 @@
+"""Tokens of deleted secrets are revoked at real authorization servers (RFC 7009), durably, and it is told."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from keyrack import clock
+from keyrack.model import AuthClient, AuthSecret
+from keyrack.provider.client import ProviderClient
+from keyrack.service.revocation import Revoker, enqueue
+from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.revocations import DueRevocations
+from keyrack.store.schema import revocations
+from support.app import BASE, World, settings_for, world
+from support.clients import RegisteredClient
+from support.consent import CALLBACK, approve, query_of
+from support.grants import add_auth_client, add_secret, mint
+from support.oidc_provider import OidcOptions, OidcProvider
+
+Start = Callable[[OidcOptions], OidcProvider]
+
+
+class Time:
+    """The real time, moved ahead by a test."""
+
+    ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return clock.now() + self.ahead
+
+
+class Stage:
+    """An installation, a worker that revokes, and a clock to move."""
+
+    def __init__(self, keyrack: World, time: Time, client: ProviderClient) -> None:
+        self.keyrack = keyrack
+        self.time = time
+        self.acme = keyrack.tenants["Acme"]
+        self.revoker = Revoker(keyrack.store, client, timeout=2.0, patience=5.0)
+
+    async def secret(self, token_endpoint: str, tokens: dict[str, str], **credentials: Any) -> "Held":
+        client = await add_auth_client(self.keyrack.store, self.acme.id, token_endpoint, **credentials)
+        return Held(client, await add_secret(self.keyrack.store, self.acme, client, tokens))
+
+    async def delete(self, held: "Held") -> None:
+        """Delete a secret as the use case does: revocation is ordered in the same transaction."""
+        async with self.keyrack.store.unit(self.acme.id, writes=True) as unit:
+            await enqueue(unit, held.secret, held.client)
+            assert await AuthSecrets(unit).remove(held.secret.id)
+
+    async def told(self) -> list[dict[str, Any]]:
+        answer = await self.acme.admin.get(f"/v2/tenants/{self.acme.id}/events?filter[type]=secret.revoked")
+        return [entry["attributes"]["data"] for entry in answer.json()["data"]]
+
+    async def audited(self) -> list[tuple[str, str]]:
+        answer = await self.acme.admin.get(f"/v2/tenants/{self.acme.id}/audit-events?filter[action]=secret.revoke")
+        found = [entry["attributes"] for entry in answer.json()["data"]]
+        return [(entry["target"]["id"], entry["outcome"]) for entry in found]
+
+    async def jobs(self) -> list[Any]:
+        async with self.keyrack.store.unit(self.acme.id) as unit:
+            return list((await unit.connection.execute(select(revocations))).all())
+
+
+class Held:
+    """A secret and its auth client."""
+
+    def __init__(self, client: AuthClient, secret: AuthSecret) -> None:
+        self.client = client
+        self.secret = secret
+
+    def told(self, **facts: Any) -> dict[str, Any]:
+        secret = self.secret
+        ids = {"secret_id": secret.id, "workspace_id": secret.workspace_id, "auth_client_id": secret.auth_client_id}
+        return ids | facts
+
+
+@pytest.fixture
+async def stage(tmp_path: Path, database_url: str | None) -> AsyncIterator[Stage]:
+    settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
+    time = Time()
+    async with world(settings, time) as keyrack, ProviderClient(allow_insecure=True, timeout=2.0) as client:
+        made = Stage(keyrack, time, client)
+        yield made
+        await made.revoker.close()
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[RunningSimulator]:
+    async with running_simulator() as running:
+        yield running
+
+
+def states(simulator: RunningSimulator, held: Held) -> tuple[str, str]:
+    book = simulator.state.book
+    found = [book.find(held.secret.credentials[name]) for name in ("access_token", "refresh_token")]
+    access, refresh = (None if token is None else token.state(book.now()) for token in found)
+    return str(access), str(refresh)
+
+
+async def connected(stage: Stage, simulator: RunningSimulator, **credentials: Any) -> Held:
+    revocation_uri = f"{simulator.base_url}/revoke"
+    given = {"revocation_uri": revocation_uri} | credentials
+    return await stage.secret(simulator.token_endpoint, mint(simulator), **given)
+
+
+@pytest.mark.parametrize("client_auth", ["post", "basic"])
+async def test_the_grant_is_dead_after_the_secret_is_deleted(
+    stage: Stage, simulator: RunningSimulator, client_auth: str
+) -> None:
+    held = await connected(stage, simulator, client_auth=client_auth)
+    await stage.delete(held)
+    assert states(simulator, held) == ("active", "active"), "the deletion does not wait for the provider"
+    assert await stage.revoker.tick() == 1
+    assert states(simulator, held) == ("revoked", "revoked")
+    assert await stage.told() == [held.told(outcome="revoked")]
+    assert await stage.audited() == [(held.secret.id, "allowed")]
+    assert await stage.revoker.tick() == 0
+
+
+async def test_the_token_lies_sealed_and_is_wiped(stage: Stage, simulator: RunningSimulator) -> None:
+    held = await connected(stage, simulator)
+    await stage.delete(held)
+    (before,) = await stage.jobs()
+    assert before.sealed_order
+    assert held.secret.credentials["refresh_token"].encode() not in before.sealed_order
+    await stage.revoker.tick()
+    (after,) = await stage.jobs()
+    assert (after.sealed_order, after.outcome, after.due_at, after.claim) == (None, "revoked", None, None)
+
+
+async def test_without_a_refresh_token_the_access_token_is_revoked(stage: Stage, simulator: RunningSimulator) -> None:
+    tokens = mint(simulator)
+    held = await stage.secret(
+        simulator.token_endpoint,
+        {"access_token": tokens["access_token"]},
+        revocation_uri=f"{simulator.base_url}/revoke",
+    )
+    await stage.delete(held)
+    await stage.revoker.tick()
+    token = simulator.state.book.access(tokens["access_token"])
+    assert token is not None
+    assert token.state(simulator.state.book.now()) == "revoked"
+
+
+async def test_without_an_endpoint_it_is_reported_at_once(stage: Stage, simulator: RunningSimulator) -> None:
+    held = await connected(stage, simulator, revocation_uri=None)
+    await stage.delete(held)
+    assert await stage.told() == [held.told(outcome="not_supported")]
+    assert await stage.revoker.tick() == 0
+    assert await stage.jobs() == []
+
+
+async def test_a_deletion_that_is_rolled_back_revokes_nothing(stage: Stage, simulator: RunningSimulator) -> None:
+    held = await connected(stage, simulator)
+
+    async def deletion_that_fails() -> None:
+        async with stage.keyrack.store.unit(stage.acme.id, writes=True) as unit:
+            await enqueue(unit, held.secret, held.client)
+            raise RuntimeError("rolled back")
+
+    with pytest.raises(RuntimeError, match="rolled back"):
+        await deletion_that_fails()
+    assert await stage.revoker.tick() == 0
+    assert states(simulator, held) == ("active", "active")
+
+
+async def test_a_provider_that_is_down_is_tried_again(stage: Stage, simulator: RunningSimulator) -> None:
+    held = await connected(stage, simulator)
+    simulator.state.set_defaults({"status": 503, "faults_at": ["revoke"]})
+    await stage.delete(held)
+    assert await stage.revoker.tick() == 1
+    assert await stage.told() == [], "not over yet"
+    simulator.state.set_defaults({})
+    assert await stage.revoker.tick() == 0, "not before the wait is over"
+    stage.time.ahead += timedelta(seconds=7)
+    assert await stage.revoker.tick() == 1
+    assert await stage.told() == [held.told(outcome="revoked")]
+
+
+async def test_it_is_given_up_in_the_end_and_the_token_wiped(stage: Stage) -> None:
+    held = await stage.secret(
+        "http://127.0.0.1:9/token",
+        {"access_token": "at", "refresh_token": "rt"},
+        revocation_uri="http://127.0.0.1:9/revoke",
+    )
+    await stage.delete(held)
+    for _ in range(5):
+        assert await stage.revoker.tick() == 1
+        stage.time.ahead += timedelta(hours=1)
+    assert await stage.told() == [held.told(outcome="failed", reason="connect")]
+    assert await stage.audited() == [(held.secret.id, "failed")]
+    (job,) = await stage.jobs()
+    assert (job.sealed_order, job.outcome, job.attempts) == (None, "failed", 5)
+    assert await stage.revoker.tick() == 0
+
+
+async def test_a_refusal_is_final(stage: Stage, simulator: RunningSimulator) -> None:
+    held = await connected(stage, simulator, client_secret="wrong")
+    await stage.delete(held)
+    assert await stage.revoker.tick() == 1
+    assert await stage.told() == [held.told(outcome="failed", status=401, error="invalid_client")]
+
+
+async def test_a_worker_that_died_leaves_the_job_to_the_next(stage: Stage, simulator: RunningSimulator) -> None:
+    held = await connected(stage, simulator)
+    await stage.delete(held)
+    async with stage.keyrack.store.installation(writes=True) as unit:
+        assert len(await DueRevocations(unit).claim(10, timedelta(seconds=60))) == 1
+    assert await stage.revoker.tick() == 0
+    stage.time.ahead += timedelta(seconds=61)
+    assert await stage.revoker.tick() == 1
+    assert await stage.told() == [held.told(outcome="revoked")]
+
+
+async def test_oidc_provider_refuses_the_refresh_token_afterwards(stage: Stage, start_oidc_provider: Start) -> None:
+    provider = start_oidc_provider(
+        OidcOptions(clients=(RegisteredClient(redirect_uris=(CALLBACK,)),), pkce_required=False)
+    )
+    client = provider.client
+    query = {
+        "client_id": client.client_id,
+        "redirect_uri": CALLBACK,
+        "response_type": "code",
+        "scope": "openid offline_access",
+        "prompt": "consent",
+    }
+    code = query_of(await approve(f"{provider.authorization_endpoint}?{httpx2.QueryParams(query)}"))["code"]
+    basic = (client.client_id, client.client_secret)
+    async with httpx2.AsyncClient(auth=basic) as http:
+        exchange = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+        tokens = (await http.post(provider.token_endpoint, data=exchange)).json()
+        held = await stage.secret(
+            provider.token_endpoint,
+            {name: tokens[name] for name in ("access_token", "refresh_token")},
+            client_id=client.client_id,
+            client_secret=client.client_secret,
+            client_auth="basic",
+            revocation_uri=f"{provider.issuer}/token/revocation",
+        )
+        await stage.delete(held)
+        assert await stage.revoker.tick() == 1
+        refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+        refused = await http.post(provider.token_endpoint, data=refresh)
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+    assert await stage.told() == [held.told(outcome="revoked")]

@@ -1,0 +1,59 @@
+"""Token revocation: what is sent (RFC 7009 section 2.1) and what an answer means (section 2.2)."""
+
+import pytest
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.oauth.wire import RawResponse
+
+ENDPOINT = "https://as.example/revoke?tenant=a"
+
+
+@pytest.mark.parametrize(
+    ("method", "credentials", "header"),
+    [
+        (TokenEndpointAuthMethod.CLIENT_SECRET_POST, (("client_id", "me"), ("client_secret", "shh")), None),
+        (TokenEndpointAuthMethod.CLIENT_SECRET_BASIC, (), "Basic bWU6c2ho"),
+        (TokenEndpointAuthMethod.NONE, (("client_id", "me"),), None),
+    ],
+)
+def test_the_client_authenticates_as_for_tokens(
+    method: TokenEndpointAuthMethod, credentials: tuple[tuple[str, str], ...], header: str | None
+) -> None:
+    request = build_revocation_request(ENDPOINT, Secret("rt"), TokenTypeHint.REFRESH_TOKEN, method, "me", Secret("shh"))
+    assert request.url == ENDPOINT
+    assert request.form == (("token", "rt"), ("token_type_hint", "refresh_token"), *credentials)
+    assert request.authorization == (None if header is None else Secret(header))
+    assert "rt" not in repr(request).replace("?tenant", "")
+
+
+@pytest.mark.parametrize("status", [200, 204])
+def test_success_needs_no_body(status: int) -> None:
+    process_revocation_response(RawResponse(status, {}, b"<html>"))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_what_may_pass_is_unavailable(status: int) -> None:
+    with pytest.raises(ProviderUnavailable) as raised:
+        process_revocation_response(RawResponse(status, {"retry-after": "7"}, b""))
+    assert raised.value.meta == {"status": status, "retry_after": 7}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meta"),
+    [
+        (400, b'{"error":"unsupported_token_type"}', {"error": "unsupported_token_type"}),
+        (401, b'{"error":"invalid_client","error_description":"bad shh-secret"}', {
+            "error": "invalid_client",
+            "error_description": "bad ***",
+        }),
+        (404, b"<html>", {}),
+        (302, b"", {}),
+    ],
+)  # fmt: skip
+def test_everything_else_is_a_refusal(status: int, body: bytes, meta: dict[str, str]) -> None:
+    with pytest.raises(ProviderError) as raised:
+        process_revocation_response(RawResponse(status, {}, body), (Secret("shh-secret"),))
+    assert raised.value.meta == {"status": status} | meta
