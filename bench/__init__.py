@@ -1,0 +1,7 @@
+"""Benchmarks: Keyrack as a real process, beside a bare server of the same stack, in the same run."""
+
+import sys
+from pathlib import Path
+
+# The real counterparts, PostgreSQL above all, are those of the tests.
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -1,0 +1,6 @@
+"""All scenarios, in the order they run. A new one is a module here with a `SCENARIO`, and its line in this list."""
+
+from bench.scenario import Scenario
+from bench.scenarios import read_credential, read_oauth_client
+
+SCENARIOS: tuple[Scenario, ...] = (read_credential.SCENARIO, read_oauth_client.SCENARIO)

@@ -1,0 +1,105 @@
+"""What scenarios measure on: running installations on each database, and the plan of a run."""
+
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from support.installation import Installation, installation
+from support.postgres import PostgresServer, find_package
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+DATABASES = (SQLITE, POSTGRESQL)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to measure.
+
+    Attributes:
+        seconds: length of one run.
+        warm_up: seconds before each run that are not measured.
+        runs: runs of each kind; medians are reported.
+        connections: how many clients ask at the same time, one measurement each.
+        databases: where data lives.
+    """
+
+    seconds: float = 1.0
+    warm_up: float = 0.25
+    runs: int = 5
+    connections: tuple[int, ...] = (1, 32, 128)
+    databases: tuple[str, ...] = DATABASES
+
+
+class Stage:
+    """Starts what scenarios ask for, once, and ends it with the run."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None], running: ExitStack) -> None:
+        self.plan = plan
+        self.say = say
+        self._running = running
+        self._installations: dict[str, Installation] = {}
+        self._postgres: PostgresServer | None = None
+        self.folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="keyrack-bench-")))
+
+    def installation(self, database: str) -> Installation:
+        """Return Keyrack as an operator starts it, with all settings at their defaults, on this database."""
+        if database not in self._installations:
+            home = self.folder / database
+            more = {} if database == SQLITE else {"database_url": self.postgres_url()}
+            self._installations[database] = self._running.enter_context(installation(home, **more))
+        return self._installations[database]
+
+    def postgres_url(self) -> str:
+        """Return the address of an empty database on a PostgreSQL that keeps what was committed.
+
+        Raises:
+            RuntimeError: there is none on this machine.
+        """
+        if self._postgres is None:
+            package = find_package()
+            if package is None:
+                raise RuntimeError("PostgreSQL is not installed; choose --database sqlite")
+            self._postgres = PostgresServer(package, durable=True)
+            self._running.callback(self._postgres.close)
+        name = f"bench_{secrets.token_hex(4)}"
+        self._postgres.sql(f"CREATE DATABASE {name}")
+        return self._postgres.url(name)
+
+
+class Caller:
+    """The first admin of an installation, speaking its API to prepare what is measured."""
+
+    def __init__(self, made: Installation) -> None:
+        self.ids: Mapping[str, str] = {name: made.first[name] for name in ("tenant_id", "workspace_id", "team_id")}
+        self.auth = httpx2.BasicAuth(made.first["admin"]["email"], made.first["admin"]["api_key"])
+        self._http = httpx2.Client(base_url=made.base, auth=self.auth)
+
+    def create(self, path: str, resource_type: str, attributes: Mapping[str, Any], **related: str) -> str:
+        """Create a resource and return its id; `related` names the related resources by type."""
+        relationships = {name: {"data": {"id": value, "type": name}} for name, value in related.items()}
+        data = {"type": resource_type, "attributes": attributes, "relationships": relationships}
+        answer = self._http.post(path, json={"data": data})
+        if answer.status_code != httpx2.codes.CREATED:
+            raise RuntimeError(f"POST {path} answered {answer.status_code}: {answer.text}")
+        made: str = answer.json()["data"]["id"]
+        return made
+
+    def read(self, path: str) -> httpx2.Response:
+        """Read a resource."""
+        answer = self._http.get(path)
+        if answer.status_code != httpx2.codes.OK:
+            raise RuntimeError(f"GET {path} answered {answer.status_code}: {answer.text}")
+        return answer
+
+
+@contextmanager
+def stage(plan: Plan, say: Callable[[str], None]) -> Iterator[Stage]:
+    """Open a stage; everything it started ends with the block."""
+    with ExitStack() as running:
+        yield Stage(plan, say, running)

@@ -1,0 +1,128 @@
+"""The benchmark measures what it says, on a run too short to mean anything; no figure is judged here."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.load import percentile
+from bench.report import table
+from bench.scenarios import SCENARIOS
+from support.installation import free_port, serving, wait_for
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bench", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_every_scenario_runs_and_reports_the_same_as_table_and_json(tmp_path: Path) -> None:
+    plan = ("--seconds", "0.1", "--runs", "1", "--connections", "1", "3", "--database", "sqlite")
+    done = bench(*plan, "--json", tmp_path / "result.json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert set(result["machine"]) == {"cores", "python"}
+    assert list(result["scenarios"]) == [scenario.name for scenario in SCENARIOS]
+    for name, scenario in result["scenarios"].items():
+        assert table(scenario["rows"]) in done.stdout
+        assert [(row["database"], row["connections"]) for row in scenario["rows"]] == [("sqlite", 1), ("sqlite", 3)]
+        for row in scenario["rows"]:
+            assert 0 < row["p50 ms"] <= row["p99 ms"], name
+            assert row["ratio"] == pytest.approx(row["requests/s"] / row["bare requests/s"], rel=0.05, abs=1e-4), name
+
+
+def test_one_scenario_can_be_chosen_on_postgresql(tmp_path: Path, postgres_server: object) -> None:
+    del postgres_server  # only to be skipped where PostgreSQL cannot be had
+    plan = ("--seconds", "0.1", "--runs", "1", "--connections", "2", "--database", "postgresql")
+    done = bench("--only", "read-credential", *plan, "--json", tmp_path / "result.json")
+    assert done.returncode == 0, done.stderr
+    (rows,) = [
+        scenario["rows"] for scenario in json.loads((tmp_path / "result.json").read_text())["scenarios"].values()
+    ]
+    assert [row["database"] for row in rows] == ["postgresql"]
+
+
+def test_the_names_of_scenarios_are_listed_and_a_wrong_one_is_refused() -> None:
+    assert [line.partition(":")[0] for line in bench("--list").stdout.splitlines()] == [s.name for s in SCENARIOS]
+    assert bench("--only", "no-such-thing").returncode == 2
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """Answers in two parts, 404 except at `/here`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/here" else 404)
+        self.send_header("Content-Length", "10")
+        self.end_headers()
+        self.wfile.write(b"12345")
+        self.wfile.flush()
+        self.wfile.write(b"67890")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def slow_server() -> Iterator[int]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def generate(port: int, path: str, seconds: float = 0.3) -> subprocess.CompletedProcess[str]:
+    order = {"host": "127.0.0.1", "port": port, "request": f"GET {path} HTTP/1.1\r\nhost: t\r\n\r\n", "connections": 2}
+    command = [sys.executable, "-m", "bench.load", json.dumps(order | {"warm_up": 0.1, "seconds": seconds})]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_the_generator_counts_answers_that_come_in_parts(slow_server: int) -> None:
+    done = generate(slow_server, "/here")
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert 0 < seen["answers"] < seen["answers_in_all"]
+    assert 0.29 < seen["seconds"] < 3
+    assert 0 < seen["p50_ms"] <= seen["p99_ms"]
+
+
+def test_the_generator_measures_no_refusals(slow_server: int) -> None:
+    done = generate(slow_server, "/elsewhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "404" in done.stderr
+
+
+def test_the_generator_says_when_nobody_listens() -> None:
+    done = generate(free_port(), "/here")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ConnectionRefusedError" in done.stderr
+
+
+def test_the_bare_server_answers_the_given_bytes(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(b'{"data":1}')
+    port = free_port()
+    argv = [sys.executable, "-m", "bench.bare", str(port), "/here", str(tmp_path / "body")]
+    with serving(argv, {"PYTHONPATH": str(ROOT)}) as server:
+        wait_for(f"http://127.0.0.1:{port}/here", server)
+        assert generate(port, "/here", 0.1).returncode == 0
+        assert "404" in generate(port, "/elsewhere", 0.1).stderr
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])
+def test_a_percentile_is_a_value_that_was_seen(share: float, expected: int) -> None:
+    assert percentile(list(range(1, 101)), share) == expected
+
+
+def test_a_percentile_of_one_value_is_it() -> None:
+    assert percentile([7], 0.99) == 7
