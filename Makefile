@@ -44,7 +44,7 @@ imports: ## Check that imports go downward only
 	@$(IN_LINT) "$$venv/bin/lint-imports" --cache-dir "$$venv/.cache/import-linter"
 
 docs-check: ## Run what the documentation claims
-	@$(IN_TEST) exec $(PYTEST) tests/docs $(ARGS)
+	@$(IN_TEST) exec $(PYTEST) tests/docs tests/guides $(ARGS)
 
 check: lint types imports docs-check test ## Everything CI runs
 

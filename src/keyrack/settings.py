@@ -86,7 +86,7 @@ class Settings:
     trusted_proxies: str = _setting(
         "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
     )
-    rate_limit: int = _setting("Requests a minute each API key may make per worker process; 0: no limit.", 0, least=0)
+    rate_limit: int = _setting("Requests a minute each caller may make per worker process; 0: no limit.", 0, least=0)
     log_level: str = _setting("Least severity that is logged.", "info", choices=_LEVELS)
     log_format: str = _setting(
         "`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS

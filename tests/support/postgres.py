@@ -60,6 +60,11 @@ class PostgresServer:
             raise
         self.started_in = time.monotonic() - began
 
+    @property
+    def programs(self) -> Path:
+        """The directory with `psql`, `pg_dump` and the others."""
+        return self._bin
+
     def url(self, database: str) -> str:
         """Return the address of a database over TCP."""
         return f"postgresql://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
