@@ -23,6 +23,9 @@ from keyrack.simulator.config import SimulatorConfig, automatic, load_config
 from keyrack.store import engine, migrations
 
 log = structlog.get_logger()
+_HUNG_SECONDS = 60
+"""A process that gives no sign of life for so long is replaced. The server's own 5 s kill, again and again, processes
+that take longer to start on a busy machine."""
 
 
 def serve(
@@ -47,6 +50,7 @@ def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=settings.drain_timeout,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
     )
 
 
