@@ -6,7 +6,9 @@ import pytest
 
 from support.app import World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component
+from support.estate import add_contract
 
+DELETE = "tenants.oauth_clients.delete"
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
 
 
@@ -63,6 +65,42 @@ async def test_a_draft_blocks_but_an_old_version_does_not(keyrack: World, compon
     assert error_of(await globex.admin.delete(path))[:2] == (409, "in_use")
     assert (await globex.integrator.delete(f"/v2/flows/{flow}/draft")).status_code == 204
     assert (await globex.admin.delete(path)).status_code == 204, "the old version is a warning, not a block"
+
+
+async def test_only_flows_of_the_own_tenant_block_and_are_named(keyrack: World, component: str) -> None:  # 0.15, 24.5
+    acme, globex = keyrack.tenants["Acme"], keyrack.tenants["Globex"]
+    mine = await add_oauth_client(keyrack, "Acme", component, "id", "secret")
+    theirs = await add_oauth_client(keyrack, "Globex", component, "id", "secret")
+    flow = (await globex.integrator.post("/v2/flows", flow_body(globex.workspace_id))).json()["data"]["id"]
+    assert (await acme.admin.delete(f"/v2/tenants/{acme.id}/oauth-clients/{mine}")).status_code == 204
+    path = f"/v2/tenants/{globex.id}/oauth-clients/{theirs}"
+    elsewhere = await add_contract(keyrack, globex, "elsewhere")
+    for who, named in ((globex.admin, [flow]), (await keyrack.add_service_account(DELETE), [flow])):
+        (entry,) = (await who.delete(path)).json()["errors"]
+        assert entry["meta"] == {"flow_ids": named, "flows": 1}
+    blocked = await acme.admin.delete(f"/v2/components/{component}")
+    assert blocked.json()["errors"][0]["meta"] == {"flow_ids": [], "flows": 1}, "another tenant's flow is a number"
+    other = await elsewhere.member.post("/v2/flows", flow_body(elsewhere.workspace_id, "Elsewhere"))
+    assert other.status_code == 201, "in any workspace or contract of the tenant"
+    await globex.integrator.delete(f"/v2/flows/{flow}")
+    assert error_of(await globex.admin.delete(path))[:2] == (409, "in_use")
+    assert (await elsewhere.member.delete(f"/v2/flows/{other.json()['data']['id']}")).status_code == 204
+    assert (await globex.admin.delete(path)).status_code == 204
+
+
+async def test_moving_a_client_away_is_like_deleting_it(keyrack: World, component: str) -> None:  # 8.4
+    globex = keyrack.tenants["Globex"]
+    other = await keyrack.add_component(keyrack.tenants["Acme"], "other", DESCRIPTOR, access="global")
+    client = await add_oauth_client(keyrack, "Globex", component, "id", "secret")
+    await globex.integrator.post("/v2/flows", flow_body(globex.workspace_id))
+    path = f"/v2/tenants/{globex.id}/oauth-clients/{client}"
+    for component_id, status in ((other, 409), (component, 200)):
+        attributes = {"client_id": "new", "client_secret": "new"}
+        about = {"component": relationship("component", component_id)}
+        body = {"type": "oauth-client", "attributes": attributes, "relationships": about}
+        answer = await globex.admin.patch(path, {"data": body})
+        assert answer.status_code == status, answer.text
+        assert answer.is_success or error_of(answer)[1] == "in_use"
 
 
 async def test_each_tenant_runs_with_its_own_values(keyrack: World, component: str) -> None:  # 0.8, 18.1, 24.2
