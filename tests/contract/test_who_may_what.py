@@ -165,5 +165,7 @@ async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: Wo
         for short, long in generic.items():
             path = path.replace(short, long)  # noqa: PLW2901 - translated name by name
         listed.add((method, path))
-    listed.add(("DELETE", "/v2/users/me/api-keys/{key_id}"))  # test_api_keys.py
+    listed.add(("DELETE", "/v2/users/me/api-keys/{key_id}"))  # test_authentication.py
+    for place in ("contract", "workspace"):  # test_members_leaving.py
+        listed |= {(method, f"/v2/{place}s/{{{place}_id}}/members/{{user_id}}") for method in ("PATCH", "DELETE")}
     assert found == listed

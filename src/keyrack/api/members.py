@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import require_id
 from keyrack.api.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Member
@@ -47,6 +48,34 @@ class AddWorkspaceMemberBody(msgspec.Struct):
     """Body of a new workspace member."""
 
     data: AddWorkspaceMember
+
+
+class ChangeContractMember(msgspec.Struct):
+    """New roles of a contract's member."""
+
+    type: Literal["contract-member"]
+    attributes: MemberRoles
+    id: str | UnsetType = UNSET
+
+
+class ChangeContractMemberBody(msgspec.Struct):
+    """Body with new roles of a contract's member."""
+
+    data: ChangeContractMember
+
+
+class ChangeWorkspaceMember(msgspec.Struct):
+    """New roles of a workspace's member."""
+
+    type: Literal["member"]
+    attributes: MemberRoles
+    id: str | UnsetType = UNSET
+
+
+class ChangeWorkspaceMemberBody(msgspec.Struct):
+    """Body with new roles of a workspace's member."""
+
+    data: ChangeWorkspaceMember
 
 
 class MembersRelation(msgspec.Struct):
@@ -111,6 +140,24 @@ class ContractMemberController(Controller):
         """Make a user of the tenant a member, at once."""
         return Single(contract_member(await members.join_contract(who, contract_id, data.then(_new_member))))
 
+    @patch("/{user_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        contract_id: PATH_ID,
+        user_id: PATH_ID,
+        data: Body[ChangeContractMemberBody],
+        who: Who,
+        members: NamedDependency[Members],
+    ) -> Single[ContractMemberResource]:
+        """Replace a member's roles; the last owner stays one."""
+        roles = data.then(lambda body: _new_roles(body, user_id))
+        return Single(contract_member(await members.change_in_contract(who, contract_id, user_id, roles)))
+
+    @delete("/{user_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, contract_id: PATH_ID, user_id: PATH_ID, who: Who, members: NamedDependency[Members]) -> None:
+        """Take a member out of a contract, its workspaces and teams; not the last owner while others remain."""
+        await members.leave_contract(who, contract_id, user_id)
+
 
 class WorkspaceMemberController(Controller):
     """Members of a workspace."""
@@ -134,6 +181,26 @@ class WorkspaceMemberController(Controller):
         """Make a member of the contract a member of the workspace."""
         return Single(workspace_member(await members.join_workspace(who, workspace_id, data.then(_new_member))))
 
+    @patch("/{user_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        workspace_id: PATH_ID,
+        user_id: PATH_ID,
+        data: Body[ChangeWorkspaceMemberBody],
+        who: Who,
+        members: NamedDependency[Members],
+    ) -> Single[WorkspaceMemberResource]:
+        """Replace a member's roles."""
+        roles = data.then(lambda body: _new_roles(body, user_id))
+        return Single(workspace_member(await members.change_in_workspace(who, workspace_id, user_id, roles)))
+
+    @delete("/{user_id:str}", responses=Refusals.of(403, 404))
+    async def remove(
+        self, workspace_id: PATH_ID, user_id: PATH_ID, who: Who, members: NamedDependency[Members]
+    ) -> None:
+        """Take a member out of a workspace; flows and credentials pass to the caller."""
+        await members.leave_workspace(who, workspace_id, user_id)
+
 
 def linkage(ids: Sequence[str], resource_type: str, parent: str) -> MembersRelation:
     """Build the `members` relationship of the contract or workspace with the path `parent`."""
@@ -153,6 +220,11 @@ def workspace_member(member: Member) -> WorkspaceMemberResource:
 
 def _new_member(body: AddContractMemberBody | AddWorkspaceMemberBody) -> NewMember:
     return NewMember(body.data.id, tuple(dict.fromkeys(body.data.attributes.roles)))
+
+
+def _new_roles(body: ChangeContractMemberBody | ChangeWorkspaceMemberBody, user_id: str) -> tuple[str, ...]:
+    require_id(body.data.id, user_id)
+    return tuple(dict.fromkeys(body.data.attributes.roles))
 
 
 def _attributes(member: Member) -> MemberAttributes:

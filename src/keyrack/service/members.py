@@ -1,19 +1,25 @@
 """Members of contracts and workspaces (contract sections 9 and 10)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
-from keyrack.model import Member, Principal
+from keyrack.model import Member, Principal, User
 from keyrack.service.access import Access, Scope
 from keyrack.service.contracts import is_available
 from keyrack.service.permissions import OWNER
 from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.credentials import Credentials
+from keyrack.store.flows import Flows
+from keyrack.store.teams import Teams
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers
 
 _ALREADY = "the user is a member already"
+_NO_MEMBER = "there is no such member"
+_LAST_OWNER = "the contract's last owner cannot go; make somebody else an owner first"
+_EDIT_WORKSPACE_MEMBERS = ("workspaces.workspace.edit", "tenants.workspace.edit_membership")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Members:
             AlreadyExists: the user is a member.
         """
         async with self._access.workspace(who, workspace_id, "workspace-member.add") as scope:
-            scope.require("workspaces.workspace.edit", "tenants.workspace.edit_membership")
+            scope.require(*_EDIT_WORKSPACE_MEMBERS)
             wanted = new()
             await _require_roles(scope, "workspaces", wanted.roles)
             contract_id = scope.place.contract_id or ""
@@ -93,6 +99,114 @@ class Members:
                 raise AlreadyExists(_ALREADY, pointer="/data/id") from None
             scope.touched("member", user.id)
             return Member(user, wanted.roles)
+
+    async def change_in_contract(
+        self, who: Principal, contract_id: str, user_id: str, roles: Callable[[], tuple[str, ...]]
+    ) -> Member:
+        """Replace the roles of a contract's member (section 9).
+
+        Raises:
+            NotFound: the contract has no such member.
+            ValidationFailed: a role is not available.
+            StateConflict: the contract would be left without an owner.
+        """
+        async with self._access.contract(who, contract_id, "contract-member.change") as scope:
+            scope.require("contracts.membership.edit")
+            members = ContractMembers(scope.unit)
+            held = dict(await members.hold(contract_id))
+            _require_member(held, user_id)
+            wanted = roles()
+            await _require_roles(scope, "contracts", wanted)
+            if OWNER not in wanted and _is_last_owner(held, user_id):
+                raise StateConflict(_LAST_OWNER, pointer="/data/attributes/roles")
+            await members.change(contract_id, user_id, wanted)
+            scope.touched("contract-member", user_id)
+            return Member(await _user(scope, user_id), wanted)
+
+    async def leave_contract(self, who: Principal, contract_id: str, user_id: str) -> None:
+        """Take a member out of a contract, its workspaces and its teams (section 9); see `leave_workspace`.
+
+        Raises:
+            NotFound: the contract has no such member.
+            StateConflict: it is the last owner, and others would remain.
+        """
+        async with self._access.contract(who, contract_id, "contract-member.remove") as scope:
+            scope.require("contracts.membership.edit")
+            members = ContractMembers(scope.unit)
+            held = dict(await members.hold(contract_id))
+            _require_member(held, user_id)
+            if len(held) > 1 and _is_last_owner(held, user_id):
+                raise StateConflict(_LAST_OWNER)
+            for workspace_id in await WorkspaceMembers(scope.unit).joined(contract_id, user_id):
+                await _leave_workspace(scope, workspace_id, user_id)
+            await Teams(scope.unit).leave(contract_id, user_id)
+            await members.remove(contract_id, user_id)
+            scope.touched("contract-member", user_id)
+
+    async def change_in_workspace(
+        self, who: Principal, workspace_id: str, user_id: str, roles: Callable[[], tuple[str, ...]]
+    ) -> Member:
+        """Replace the roles of a workspace's member (section 10).
+
+        Raises:
+            NotFound: the workspace has no such member.
+            ValidationFailed: a role is not available.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace-member.change") as scope:
+            scope.require(*_EDIT_WORKSPACE_MEMBERS)
+            members = WorkspaceMembers(scope.unit)
+            if await members.roles(workspace_id, user_id) is None:
+                raise NotFound(_NO_MEMBER)
+            wanted = roles()
+            await _require_roles(scope, "workspaces", wanted)
+            await members.change(workspace_id, user_id, wanted)
+            scope.touched("member", user_id)
+            return Member(await _user(scope, user_id), wanted)
+
+    async def leave_workspace(self, who: Principal, workspace_id: str, user_id: str) -> None:
+        """Take a member out of a workspace; flows and credentials pass to the caller (section 10).
+
+        Where the caller is the member, or no user, they pass to another owner, else to another member; with nobody
+        left they stay as they are.
+
+        Raises:
+            NotFound: the workspace has no such member.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace-member.remove") as scope:
+            scope.require(*_EDIT_WORKSPACE_MEMBERS)
+            if await WorkspaceMembers(scope.unit).roles(workspace_id, user_id) is None:
+                raise NotFound(_NO_MEMBER)
+            await _leave_workspace(scope, workspace_id, user_id)
+            scope.touched("member", user_id)
+
+
+async def _leave_workspace(scope: Scope, workspace_id: str, user_id: str) -> None:
+    members = WorkspaceMembers(scope.unit)
+    heir: str | None = scope.who.id
+    if scope.who.tenant_id is None or heir == user_id:
+        others = [member for member in await members.list(workspace_id) if member.user.id != user_id]
+        others.sort(key=lambda member: OWNER not in member.roles)
+        heir = others[0].user.id if others else None
+    if heir is not None:
+        await Flows(scope.unit).hand_over(workspace_id, user_id, heir)
+        await Credentials(scope.unit).hand_over(workspace_id, user_id, heir)
+    await members.remove(workspace_id, user_id)
+
+
+def _require_member(held: Mapping[str, Sequence[str]], user_id: str) -> None:
+    if user_id not in held:
+        raise NotFound(_NO_MEMBER)
+
+
+def _is_last_owner(held: Mapping[str, Sequence[str]], user_id: str) -> bool:
+    return OWNER in held[user_id] and not any(OWNER in roles for other, roles in held.items() if other != user_id)
+
+
+async def _user(scope: Scope, user_id: str) -> User:
+    user = await Users(scope.unit).find(user_id)
+    if user is None:
+        raise NotFound(_NO_MEMBER)
+    return user
 
 
 async def _require_roles(scope: Scope, level: str, roles: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, func, select, update
 from keyrack.ids import new_id
 from keyrack.model import Contract, Json, Member
 from keyrack.store.schema import contract_members, contracts, users
-from keyrack.store.unit import TenantTable
+from keyrack.store.unit import TenantTable, deleting
 from keyrack.store.users import read_user
 
 
@@ -71,6 +71,12 @@ class ContractMembers(TenantTable):
         m = contract_members.c
         row = await self.first(self.select(m.roles).where(m.contract_id == contract_id, m.user_id == user_id))
         return None if row is None else tuple(row.roles)
+
+    async def hold(self, contract_id: str) -> "Sequence[tuple[str, tuple[str, ...]]]":
+        """Return all members' user ids and roles; nobody else changes them until the transaction ends."""
+        m = contract_members.c
+        query = self.select(m.user_id, m.roles).where(m.contract_id == contract_id).order_by(m.user_id)
+        return [(row.user_id, tuple(row.roles)) for row in await self.all(deleting(query))]
 
     async def ids(self, contract_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several contracts."""

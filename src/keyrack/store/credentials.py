@@ -58,6 +58,11 @@ class Credentials(TenantTable):
         changed = {"name": credential.name, "sealed_keys": sealed, "updated_at": self.unit.clock()}
         await self.run(self.update().where(credentials.c.id == credential.id).values(changed))
 
+    async def hand_over(self, workspace_id: str, user_id: str, heir: str) -> None:
+        """Give a user's credentials in a workspace to another user (contract section 10)."""
+        own = (credentials.c.workspace_id == workspace_id, credentials.c.user_id == user_id)
+        await self.run(self.update().where(*own).values(user_id=heir))
+
     async def remove(self, credential_id: str) -> bool:
         """Delete one; False if there was none."""
         return await self.run(self.delete().where(credentials.c.id == credential_id)) == 1

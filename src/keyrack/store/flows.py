@@ -107,6 +107,11 @@ class Flows(TenantTable):
         """Store or drop a flow's draft."""
         await self._set(flow_id, draft=draft)
 
+    async def hand_over(self, workspace_id: str, user_id: str, heir: str) -> None:
+        """Give a user's flows in a workspace to another user (contract section 10)."""
+        own = (flows.c.workspace_id == workspace_id, flows.c.user_id == user_id)
+        await self.run(self.update().where(*own).values(user_id=heir))
+
     async def remove(self, flow_id: str) -> bool:
         """Delete a flow with draft, versions and references."""
         return await self.run(self.delete().where(flows.c.id == flow_id)) == 1

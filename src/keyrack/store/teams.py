@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, delete, select
 
 from keyrack.ids import new_id
 from keyrack.model import Team
@@ -42,6 +42,13 @@ class Teams(TenantTable):
         """
         row = {"team_id": team_id, "user_id": user_id, "tenant_id": self.unit.tenant_id}
         await insert_row(self.unit.connection, team_members, row)
+
+    async def leave(self, contract_id: str, user_id: str) -> None:
+        """Take a user out of all teams of a contract."""
+        m = team_members.c
+        theirs = self.select(teams.c.id).where(teams.c.contract_id == contract_id)
+        own = (m.tenant_id == self.unit.tenant_id, m.user_id == user_id, m.team_id.in_(theirs))
+        await self.run(delete(team_members).where(*own))
 
     async def is_member(self, team_id: str, user_id: str) -> bool:
         """Tell whether a user is in a team of the tenant."""

@@ -86,6 +86,13 @@ class WorkspaceMembers(TenantTable):
         row = await self.first(self.select(m.roles).where(m.workspace_id == workspace_id, m.user_id == user_id))
         return None if row is None else tuple(row.roles)
 
+    async def joined(self, contract_id: str, user_id: str) -> "Sequence[str]":
+        """Return the ids of the contract's workspaces that a user is a member of."""
+        m, w = workspace_members.c, workspaces.c
+        query = select(m.workspace_id).join_from(workspace_members, workspaces, m.workspace_id == w.id)
+        query = query.where(self.mine, w.contract_id == contract_id, m.user_id == user_id).order_by(m.workspace_id)
+        return [row.workspace_id for row in await self.all(query)]
+
     async def ids(self, workspace_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several workspaces."""
         m = workspace_members.c
