@@ -1,9 +1,11 @@
 """Database URLs: every form libpq takes (PostgreSQL manual, "Connection URIs"), and SQLite files."""
 
+import configparser
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ConfigurationError
@@ -18,7 +20,6 @@ _UNDERSTOOD_BY_DRIVER = frozenset(
         "database",
         "passfile",
         "service",
-        "servicefile",
         "sslmode",
         "sslcert",
         "sslkey",
@@ -54,6 +55,10 @@ _WITHOUT_EFFECT_HERE = frozenset(
         "replication",
     ]
 )
+_VALUES = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
 _SERVER_SETTINGS = {"application_name", "client_encoding", "options"}
 
 
@@ -106,18 +111,21 @@ def _sqlite(text: str) -> SqliteTarget:
     return SqliteTarget(Path(unquote(parts.path[1:])))
 
 
-def _postgres(text: str) -> PostgresTarget:
-    parts = urlsplit(text)
+def _postgres(text: str) -> PostgresTarget:  # noqa: C901 - one branch for each kind of parameter
+    parts = urlsplit(text.replace("#", "%23"))  # a password may hold one; libpq knows no fragments
     kept: list[tuple[str, str]] = []
     settings: dict[str, str] = {}
     options: dict[str, Any] = {}
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+    for name, value in _parameters(parts.query):
         if name in _UNDERSTOOD_BY_DRIVER:
             kept.append((name, value))
+            _check_value(name, value)
         elif name == "ssl":  # libpq takes ssl=true for JDBC's sake
             kept.append(("sslmode", "require" if value == "true" else "prefer"))
         elif name == "hostaddr":
             raise ConfigurationError("hostaddr in KEYRACK_DATABASE_URL is not supported; give the address as host")
+        elif name == "servicefile":
+            options["servicefile"] = value
         elif name == "connect_timeout":
             options |= _connect_timeout(value)
         elif name == "fallback_application_name":
@@ -128,8 +136,43 @@ def _postgres(text: str) -> PostgresTarget:
             raise ConfigurationError(f"KEYRACK_DATABASE_URL has a parameter libpq does not know: {name[:40]!r}")
     settings.setdefault("application_name", "keyrack")
     settings.pop("client_encoding", None)  # text is always UTF-8 here
-    query = f"?{urlencode(kept)}" if kept else ""
-    return PostgresTarget(f"postgresql://{parts.netloc}{parts.path}{query}", options | {"server_settings": settings})
+    for name, value in kept:
+        if name == "service":
+            _require_service(value, options.get("servicefile"))
+    path = "" if parts.path == "/" or any(name == "dbname" for name, _ in kept) else parts.path
+    query = f"?{urlencode(kept, quote_via=quote)}" if kept else ""
+    return PostgresTarget(f"postgresql://{parts.netloc}{path}{query}", options | {"server_settings": settings})
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    """Split the parameters as libpq does: a plus sign is a plus sign, not a blank as in a form."""
+    found = []
+    for part in query.split("&") if query else []:
+        name, separator, value = part.partition("=")
+        if not separator:
+            raise ConfigurationError("KEYRACK_DATABASE_URL has a parameter without a value")
+        found.append((unquote(name), unquote(value)))
+    return found
+
+
+def _require_service(service: str, file: str | None) -> None:
+    """Insist that the service is described; the driver would go on without it, to some other server."""
+    path = Path(file or os.environ.get("PGSERVICEFILE") or Path.home() / ".pg_service.conf")
+    described = configparser.ConfigParser(interpolation=None)
+    try:
+        described.read(path)
+    except configparser.Error:
+        raise ConfigurationError(f"the service file {path} cannot be read") from None
+    if service not in described:
+        raise ConfigurationError(f"the service file {path} does not have the service of KEYRACK_DATABASE_URL")
+
+
+def _check_value(name: str, value: str) -> None:
+    allowed = _VALUES.get(name)
+    if allowed is not None and value not in allowed:
+        raise ConfigurationError(f"{name} in KEYRACK_DATABASE_URL must be one of {', '.join(allowed)}")
+    if name == "port" and not all(port.isdigit() for port in value.split(",") if port):
+        raise ConfigurationError("port in KEYRACK_DATABASE_URL is not a number")
 
 
 def _connect_timeout(value: str) -> dict[str, float]:

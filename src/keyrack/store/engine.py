@@ -8,10 +8,12 @@ from sqlalchemy import URL, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from keyrack.errors import ConfigurationError
 from keyrack.settings import Settings
 from keyrack.store import dsn
 
 _SQLITE_BUSY_MS = 30_000
+_UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"
 _CONNECT_SECONDS = 10.0
 _STATEMENT_SECONDS = 30.0
 WRITES = "keyrack_writes"
@@ -62,7 +64,12 @@ def _connector(target: dsn.PostgresTarget) -> Callable[..., Awaitable[Any]]:
     options = {"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS} | target.options
 
     async def connect(**_: object) -> Any:
-        return await asyncpg.connect(target.dsn, **options)
+        try:
+            return await asyncpg.connect(target.dsn, **options)
+        except (
+            ValueError
+        ):  # the driver's configuration errors are; the text may hold what it complains of: a password, a file
+            raise ConfigurationError(_UNUSABLE) from None
 
     return connect
 
