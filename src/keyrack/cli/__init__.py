@@ -36,3 +36,6 @@ def main() -> None:
         for problem in error.problems:
             sys.stderr.write(f"keyrack: {problem.detail}\n")
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that cannot be made
+        sys.stderr.write(f"keyrack: {error.strerror or 'input or output failed'}: {error.filename or ''}\n")
+        sys.exit(1)

@@ -3,30 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from keyrack.clock import Clock
-from keyrack.errors import DatabaseUnavailable
 from keyrack.store.engine import WRITES
+from keyrack.store.outage import outages_named
 from keyrack.store.unit import Unit
 from keyrack.store.vault import INSTALLATION, Vault
-
-_UNREACHABLE = (
-    OSError,
-    TimeoutError,
-    OperationalError,
-    InterfaceError,
-    PoolTimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InvalidPasswordError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.InterfaceError,
-)
 
 
 class Store:
@@ -86,14 +70,8 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
-        try:
+        with outages_named():
             async with self._engine.connect() as connection:
                 await connection.execution_options(**{WRITES: writes})
                 async with connection.begin():
                     yield connection
-        except DBAPIError as error:
-            if error.connection_invalidated or isinstance(error, _UNREACHABLE):
-                raise DatabaseUnavailable from error
-            raise
-        except _UNREACHABLE as error:
-            raise DatabaseUnavailable from error

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from keyrack.errors import ConfigurationError
 from keyrack.store.engine import WRITES
+from keyrack.store.outage import outages_named
 
 _LOCK = 0x6B657972  # "keyr": the advisory lock number of migrations on PostgreSQL
 
@@ -21,17 +22,26 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
 
     Returns:
         The revision before (None for an empty database) and after.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached or cannot write; nothing was changed.
     """
-    async with engine.connect() as connection:
-        await connection.execution_options(**{WRITES: True})
-        async with connection.begin():
-            return await connection.run_sync(_upgrade)
+    with outages_named():
+        async with engine.connect() as connection:
+            await connection.execution_options(**{WRITES: True})
+            async with connection.begin():
+                return await connection.run_sync(_upgrade)
 
 
 async def current(engine: AsyncEngine) -> str | None:
-    """Return the revision a database is at; None if it is empty."""
-    async with engine.connect() as connection:
-        return await connection.run_sync(_current)
+    """Return the revision a database is at; None if it is empty.
+
+    Raises:
+        DatabaseUnavailable: it cannot be reached.
+    """
+    with outages_named():
+        async with engine.connect() as connection:
+            return await connection.run_sync(_current)
 
 
 async def check(engine: AsyncEngine) -> None:

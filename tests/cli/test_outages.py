@@ -1,0 +1,94 @@
+"""What an operator meets: the database stops and comes back, the schema is old, the disk is full or read-only."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support.postgres import PostgresServer
+from support.served import bootstrapped, command_environment, run_command, serving
+
+UNKNOWN_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+def test_readiness_follows_the_database(postgres_server_durable: PostgresServer, tmp_path: Path) -> None:
+    server = postgres_server_durable
+    url = server.url("postgres")
+    first = bootstrapped(tmp_path, KEYRACK_DATABASE_URL=url)
+    with serving(tmp_path, first, KEYRACK_DATABASE_URL=url) as served:
+        served.wait("/readyz", 200)
+        server.stop()
+        answer = served.wait("/readyz", 503)
+        assert answer.json()["errors"][0]["code"] == "database_unavailable"
+        assert answer.headers["retry-after"]
+        assert httpx2.get(f"{served.base}/healthz").status_code == 200, "the process itself is well"
+        refused = httpx2.get(f"{served.base}/v2/users/me", auth=served.admin, timeout=30)
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (503, "database_unavailable")
+        server.start()
+        served.wait("/readyz", 200)
+        assert httpx2.get(f"{served.base}/v2/users/me", auth=served.admin, timeout=30).status_code == 200
+        assert server.password not in served.log()
+        assert "Traceback" not in served.log()
+
+
+def test_serve_refuses_before_it_listens(postgres_server: PostgresServer, postgres_url: str, tmp_path: Path) -> None:
+    bootstrapped(tmp_path, KEYRACK_DATABASE_URL=postgres_url)
+    wrong = run_command(tmp_path, "serve", "--port", "0", KEYRACK_DATABASE_URL=postgres_url, KEYRACK_KEY=UNKNOWN_KEY)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "key-encryption key" in wrong.stderr
+    database = postgres_url.rpartition("/")[2]
+    postgres_server.sql("UPDATE alembic_version SET version_num = 'from_the_future'", database)
+    newer = run_command(tmp_path, "serve", "--port", "0", KEYRACK_DATABASE_URL=postgres_url)
+    assert newer.returncode == 1
+    assert "newer Keyrack" in newer.stderr
+    postgres_server.sql("DELETE FROM alembic_version", database)
+    older = run_command(tmp_path, "serve", "--port", "0", KEYRACK_DATABASE_URL=postgres_url)
+    assert older.returncode == 1
+    assert older.stderr.startswith("keyrack: ")
+    for done in (wrong, newer, older):
+        assert "Traceback" not in done.stderr
+        assert postgres_server.password not in done.stderr
+
+
+def test_serve_says_when_the_database_cannot_be_reached(tmp_path: Path) -> None:
+    bootstrapped(tmp_path)
+    done = run_command(tmp_path, "serve", "--port", "0", KEYRACK_DATABASE_URL="postgresql://a:canary@127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("keyrack: ")
+    assert "Traceback" not in done.stderr
+    assert "canary" not in done.stderr
+
+
+@pytest.mark.parametrize("allowed", [0, 16, 4096, 100_000])
+def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path, allowed: int) -> None:
+    """The limit of the size of any file stands for a disk that is full: both make a write fail half-way."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed))
+
+    command = [sys.executable, "-m", "keyrack", "bootstrap", "--email", "root@example.com", "--json"]
+    done = subprocess.run(
+        command,
+        env=command_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        preexec_fn=limit,
+    )
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+    assert done.stderr.startswith("keyrack: "), done.stderr
+    assert "Traceback" not in done.stderr
+    bootstrapped(tmp_path)
+
+
+def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for home in (tmp_path / "file", tmp_path / "file" / "below"):
+        done = run_command(home, "bootstrap", "--email", "root@example.com", "--json")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("keyrack: "), done.stderr
+        assert "Traceback" not in done.stderr
