@@ -13,9 +13,8 @@ from litestar.params import QueryParameter
 from keyrack.api.asked import WantedPage, Who
 from keyrack.api.jsonapi import Many
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.api.times import NOT_A_TIME, parse_time
+from keyrack.api.query import asked_time
 from keyrack.clock import iso
-from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import AuditEvent
 from keyrack.service.audit_log import AuditTrail
 
@@ -73,8 +72,8 @@ def wanted_events(
     equal = {column: found[name] for name, column in _COLUMNS.items()}
     return Wanted(
         {column: value for column, value in equal.items() if value},
-        _time(found["from"], "from"),
-        _time(found["to"], "to"),
+        asked_time(found["from"], "from"),
+        asked_time(found["to"], "to"),
     )
 
 
@@ -97,15 +96,6 @@ async def audit_events(
         who, tenant_id, wanted.equal, wanted.since, wanted.until, limit=paged.limit, offset=paged.offset
     )
     return Many([_resource(event) for event in found], paged.meta(total))
-
-
-def _time(text: str | None, parameter: str) -> datetime | None:
-    if not text:
-        return None
-    moment = parse_time(text)
-    if moment is None:
-        raise ValidationFailed(Problem(NOT_A_TIME, parameter=parameter))
-    return moment
 
 
 def _resource(event: AuditEvent) -> AuditEventResource:
