@@ -25,6 +25,7 @@ from keyrack.api.health import healthz, openapi_json, readyz
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.people import UserController
+from keyrack.api.secrets import SecretController
 from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController, permissions
 from keyrack.api.throttle import Throttle
@@ -60,6 +61,7 @@ from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.revocation import Revoker
 from keyrack.service.runtime import RuntimeEnvironments
+from keyrack.service.secrets import Secrets
 from keyrack.service.teams import Teams
 from keyrack.service.tenants import Tenants
 from keyrack.service.webhooks.delivery import Deliverer
@@ -106,6 +108,7 @@ HANDLERS = (
     OAuthClientController,
     AuthClientController,
     TenantAuthClientController,
+    SecretController,
     ConsentController,
     WebhookController,
     EventController,
@@ -123,6 +126,7 @@ class Services:
     auth_clients: AuthClients
     consents: Consents
     credentials: Credentials
+    secrets: Secrets
     flows: Flows
     components: ComponentUseCases
     builds: ComponentBuilds
@@ -181,6 +185,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
             clock=now,
         ),
         credentials=Credentials(access),
+        secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, now),
         flows=Flows(access),
         components=ComponentUseCases(access, component_access),
         builds=ComponentBuilds(component_access),

@@ -129,6 +129,10 @@ class NotRefreshable(KeyrackError):
     """This secret cannot be refreshed."""
 
 
+class TokenNotValid(KeyrackError):
+    """The token is not valid for as long as asked and could not be renewed."""
+
+
 class ProviderError(KeyrackError):
     """The authorization server refused the request."""
 

@@ -45,6 +45,13 @@ class AuthClients(TenantTable):
         linked = await AuthClientComponents(self.unit).of(auth_clients.c.id == auth_client_id)
         return await self._read(row, linked)
 
+    async def find_many(self, auth_client_ids: Sequence[str]) -> Mapping[str, AuthClient]:
+        """Return those of the given clients that there are, by id."""
+        chosen = auth_clients.c.id.in_(auth_client_ids)
+        rows = await self.all(self.select().where(chosen))
+        linked = await AuthClientComponents(self.unit).of(chosen)
+        return {row.id: await self._read(row, linked) for row in rows}
+
     async def lock_shared(self, auth_client_id: str) -> bool:
         """Keep others from deleting a client until the transaction ends; False if there is none (any more).
 
@@ -144,6 +151,14 @@ async def find_usable(unit: Unit, auth_client_id: str) -> AuthClient | None:
     """
     own = await AuthClients(unit).find(auth_client_id)
     return own or await AuthClients(unit.of(INSTALLATION)).find(auth_client_id)
+
+
+async def find_usable_among(unit: Unit, auth_client_ids: Iterable[str]) -> Mapping[str, AuthClient]:
+    """Return those of the given clients that the unit's tenant may be using, by id; see `find_usable`."""
+    wanted = sorted(set(auth_client_ids))
+    own = await AuthClients(unit).find_many(wanted)
+    others = [client_id for client_id in wanted if client_id not in own]
+    return {**own, **(await AuthClients(unit.of(INSTALLATION)).find_many(others) if others else {})}
 
 
 def _usable_at(place: Location) -> list[ColumnElement[bool]]:

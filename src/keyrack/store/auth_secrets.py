@@ -1,6 +1,6 @@
 """Auth secrets: tokens and keys of users, encrypted, with the state of their refreshing (contract section 15).
 
-What the refresh engine writes under its lease is in `keyrack.store.leases`.
+What the refresh engine writes under its lease is in `keyrack.store.leases`; lists are in `keyrack.store.secret_list`.
 """
 
 from collections.abc import Collection, Sequence
@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, select
 
 from keyrack.model import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.store.schema import auth_secrets
-from keyrack.store.unit import TenantTable, Unit
+from keyrack.store.unit import TenantTable, Unit, referring
 
 
 class AuthSecrets(TenantTable):
@@ -45,17 +45,15 @@ class AuthSecrets(TenantTable):
         row = await self.first(query.with_for_update() if locked else query)
         return None if row is None else await read_secret(self.unit, row)
 
-    async def list(
-        self, workspace_id: str, *, user_id: str | None = None, auth_client_id: str | None = None
-    ) -> Sequence[AuthSecret]:
-        """List a workspace's secrets by id, optionally only those of a user or an auth client."""
+    async def hold(self, secret_ids: Sequence[str]) -> frozenset[str]:
+        """Keep secrets that a flow is going to use from being deleted until the transaction ends.
+
+        Returns:
+            The ids of those that exist.
+        """
         s = auth_secrets.c
-        query = self.select().where(s.workspace_id == workspace_id).order_by(s.id)
-        if user_id is not None:
-            query = query.where(s.user_id == user_id)
-        if auth_client_id is not None:
-            query = query.where(s.auth_client_id == auth_client_id)
-        return [await read_secret(self.unit, row) for row in await self.all(query)]
+        query = self.select(s.id).where(s.id.in_(secret_ids)).order_by(s.id)
+        return frozenset(row.id for row in await self.all(referring(query, auth_secrets)))
 
     async def replace(self, secret: AuthSecret, *, tokens_changed: bool) -> None:
         """Store a secret that a person or a consent changed.

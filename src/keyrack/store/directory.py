@@ -44,6 +44,7 @@ _WITH_ID: dict[str, Table] = {
     "user": t.users,
     "flow": t.flows,
     "credential": t.credentials,
+    "auth-secret": t.auth_secrets,
     "oauth-client": t.oauth_clients,
     "auth-client": t.auth_clients,
 }

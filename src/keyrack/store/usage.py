@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Table, func, select
 
 from keyrack.model import FlowStatus, OAuthClient, Reference, Usage
 from keyrack.store import schema as t
@@ -59,11 +59,18 @@ class Usages(TenantTable):
 
     async def active_flows_with_credential(self, credential_id: str) -> Sequence[Reference]:
         """List the tenant's active flows whose current graph names a credential (contract section 16)."""
-        r, f = t.flow_credentials.c, t.flows.c
+        return await self._active_flows(t.flow_credentials, t.flow_credentials.c.credential_id == credential_id)
+
+    async def active_flows_with_secret(self, secret_id: str) -> Sequence[Reference]:
+        """List the tenant's active flows whose current graph names an auth secret (contract 15.2)."""
+        return await self._active_flows(t.flow_secrets, t.flow_secrets.c.secret_id == secret_id)
+
+    async def _active_flows(self, index: Table, condition: ColumnElement[bool]) -> Sequence[Reference]:
+        f = t.flows.c
         query = (
             select(f.id, f.name, f.status, f.workspace_id)
-            .join_from(t.flow_credentials, t.flows, r.flow_id == f.id)
-            .where(r.tenant_id == self.unit.tenant_id, r.credential_id == credential_id)
+            .join_from(index, t.flows, index.c.flow_id == f.id)
+            .where(index.c.tenant_id == self.unit.tenant_id, condition)
             .where(f.status == FlowStatus.active.value)
             .order_by(f.id)
         )

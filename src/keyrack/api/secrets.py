@@ -1,0 +1,124 @@
+"""`/v2/workspaces/{W}/secrets` (contract section 15)."""
+
+from typing import Annotated
+
+from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import require_id
+from keyrack.api.jsonapi import Many, Single
+from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.query import asked_seconds, asked_time
+from keyrack.api.secret_documents import (
+    ChangeSecretBody,
+    CreateSecretBody,
+    SecretResource,
+    changed_secret,
+    new_secret,
+    secret_resource,
+)
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import AuthSecret, SecretState
+from keyrack.service.secret_changes import ChangedSecret
+from keyrack.service.secrets import Secrets
+from keyrack.store.secret_list import SecretFilter
+
+LONGEST_VALIDITY = 86_400
+"""Seconds; the most that `min_validity` may ask for."""
+
+
+class SecretController(Controller):
+    """Auth secrets."""
+
+    path = "/v2/workspaces/{workspace_id:str}/secrets"
+    tags = ["Auth secrets"]  # noqa: RUF012 - the framework's own way to set it
+
+    @get(responses=Refusals.of(400, 403, 404))
+    async def list_all(  # noqa: PLR0913, PLR0917 - one parameter for each query parameter
+        self,
+        workspace_id: PATH_ID,
+        who: Who,
+        secrets: NamedDependency[Secrets],
+        page: WantedPage,
+        user_id: Annotated[str | None, QueryParameter(name="filter[user]")] = None,
+        auth_client_id: Annotated[str | None, QueryParameter(name="filter[auth_client]")] = None,
+        auth_client_dashed: Annotated[str | None, QueryParameter(name="filter[auth-client]")] = None,
+        told_state: Annotated[str | None, QueryParameter(name="filter[state]")] = None,
+        expires_before: Annotated[str | None, QueryParameter(name="filter[expires_before]")] = None,
+    ) -> Many[SecretResource]:
+        """List a workspace's auth secrets."""
+        wanted = SecretFilter(
+            user_id or None,
+            _same(auth_client_id or None, auth_client_dashed or None),
+            _state(told_state),
+            asked_time(expires_before, "filter[expires_before]"),
+        )
+        found, total = await secrets.list(who, workspace_id, wanted, limit=page.limit, offset=page.offset)
+        return Many([secret_resource(view) for view in found], page.meta(total))
+
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def create(
+        self, workspace_id: PATH_ID, data: Body[CreateSecretBody], who: Who, secrets: NamedDependency[Secrets]
+    ) -> Single[SecretResource]:
+        """Create an auth secret of the caller."""
+        return Single(secret_resource(await secrets.create(who, workspace_id, data.then(new_secret))))
+
+    @get("/{secret_id:str}", responses=Refusals.of(400, 403, 404, 409))
+    async def retrieve(
+        self,
+        workspace_id: PATH_ID,
+        secret_id: PATH_ID,
+        who: Who,
+        secrets: NamedDependency[Secrets],
+        min_validity: Annotated[
+            str | None,
+            QueryParameter(
+                name="min_validity", description="Seconds, 0 to 86400, that the token must be good for; else 409."
+            ),
+        ] = None,
+    ) -> Single[SecretResource]:
+        """Return one auth secret."""
+        seconds = asked_seconds(min_validity, "min_validity", LONGEST_VALIDITY)
+        return Single(secret_resource(await secrets.get(who, workspace_id, secret_id, seconds)))
+
+    @patch("/{secret_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        workspace_id: PATH_ID,
+        secret_id: PATH_ID,
+        data: Body[ChangeSecretBody],
+        who: Who,
+        secrets: NamedDependency[Secrets],
+    ) -> Single[SecretResource]:
+        """Change an auth secret; credentials of oauth2 are merged, others replaced."""
+
+        def command(stored: AuthSecret) -> ChangedSecret:
+            body = data.check()
+            require_id(body.data.id, secret_id)
+            return changed_secret(body, stored)
+
+        return Single(secret_resource(await secrets.change(who, workspace_id, secret_id, command)))
+
+    @delete("/{secret_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(
+        self, workspace_id: PATH_ID, secret_id: PATH_ID, who: Who, secrets: NamedDependency[Secrets]
+    ) -> None:
+        """Delete an auth secret that no active flow uses."""
+        await secrets.delete(who, workspace_id, secret_id)
+
+
+def _same(one: str | None, other: str | None) -> str | None:
+    if one and other and one != other:
+        detail = "filter[auth_client] and filter[auth-client] name different auth clients"
+        raise ValidationFailed(Problem(detail, parameter="filter[auth-client]"))
+    return one or other
+
+
+def _state(text: str | None) -> SecretState | None:
+    if not text:
+        return None
+    if text not in list(SecretState):
+        raise ValidationFailed(Problem("must be one of ready, error", parameter="filter[state]"))
+    return SecretState(text)

@@ -1,0 +1,136 @@
+"""Auth secrets as a person creates and changes them: tokens, state and times (contract 15.2). Pure functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from keyrack.model import AuthClient, AuthSecret, Json, SecretState
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.tokens import is_oauth2, well, with_tokens
+from keyrack.service.secret_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """What a caller sends to create a secret; `auth_client_pointer` tells under which key the client was named."""
+
+    auth_client_id: str
+    auth_client_pointer: str
+    name: str
+    credentials: Mapping[str, Any] = field(repr=False)
+    state: SecretState = SecretState.ready
+    error: str | None = None
+    given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a caller says of a secret's state; None says nothing, `error_given` tells null from missing."""
+
+    state: SecretState | None = None
+    error: str | None = None
+    error_given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSecret:
+    """What a caller sends to change one; None keeps what is stored."""
+
+    name: str | None = None
+    credentials: Mapping[str, Any] | None = field(default=None, repr=False)
+    verdict: Verdict = Verdict()
+
+
+def filled(bare: AuthSecret, client: AuthClient, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:
+    """Return a new secret with what the caller sent.
+
+    Args:
+        bare: with ids and type, and nothing else of interest.
+        client: its auth client.
+        new: what the caller sent.
+        schedule: when tokens are due.
+        now: the current time, which counts as the time the tokens were issued.
+
+    Raises:
+        ValidationFailed: the credentials do not fit the type.
+    """
+    if is_oauth2(client.type):
+        secret = with_tokens(bare, client, check_new(new.credentials), schedule, now)
+    else:
+        secret = _with_free(bare, new.credentials)
+    return _judged(secret, Verdict(new.state, new.error, error_given=True), schedule, now)
+
+
+def changed(
+    secret: AuthSecret, client: AuthClient, wanted: ChangedSecret, schedule: Schedule, now: datetime
+) -> tuple[AuthSecret, bool]:
+    """Return a secret with a caller's changes, and whether its tokens or keys are others than before.
+
+    Credentials of oauth2 are merged, those of other types replaced as a whole. Tokens without a state make the secret
+    ready. The same access token again was not issued anew: its time of expiry counts from when it was first seen.
+
+    Args:
+        secret: as stored.
+        client: its auth client.
+        wanted: what the caller sent.
+        schedule: when tokens are due.
+        now: the current time.
+
+    Raises:
+        ValidationFailed: the credentials do not fit the type.
+    """
+    fresh = replace(secret, name=wanted.name or secret.name)
+    other_tokens = False
+    if wanted.credentials is not None:
+        if is_oauth2(secret.type):
+            changes = check_changes(wanted.credentials)
+            other_tokens = not TOKEN_MEMBERS.isdisjoint(changes)
+            fresh = _with_changes(fresh, client, changes, schedule, now)
+        else:
+            fresh, other_tokens = _with_free(fresh, wanted.credentials), True
+    return _judged(fresh, wanted.verdict, schedule, now), other_tokens
+
+
+def _with_free(secret: AuthSecret, credentials: Mapping[str, Any]) -> AuthSecret:
+    return replace(well(secret), credentials=dict(credentials), generation=secret.generation + 1)
+
+
+def _with_changes(
+    secret: AuthSecret, client: AuthClient, changes: Json, schedule: Schedule, now: datetime
+) -> AuthSecret:
+    merged = merge(secret.credentials, changes)
+    if TOKEN_MEMBERS.isdisjoint(changes):
+        return replace(secret, credentials=merged)
+    same = merged["access_token"] == secret.credentials.get("access_token")
+    issued_at = secret.issued_at if same and secret.issued_at is not None else now
+    fresh = with_tokens(secret, client, merged, schedule, issued_at)
+    if any(changes.get(name) is not None for name in TOKENS):
+        return fresh
+    # another lifetime, or a refresh token taken away, heals nothing
+    return replace(
+        secret,
+        credentials=fresh.credentials,
+        refreshable=fresh.refreshable,
+        issued_at=fresh.issued_at,
+        expires_at=fresh.expires_at,
+        due_at=fresh.due_at if secret.state is SecretState.ready else None,
+        generation=fresh.generation,
+    )
+
+
+def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datetime) -> AuthSecret:
+    """Apply what a caller says of the state; an error text is kept with the state `error` only."""
+    if verdict.state is SecretState.ready:
+        return replace(well(secret), due_at=_due(secret, schedule))
+    if verdict.state is SecretState.error and secret.state is not SecretState.error:
+        return replace(secret, state=SecretState.error, error=verdict.error, error_at=now, due_at=None)
+    if secret.state is SecretState.error and verdict.error_given:
+        return replace(secret, error=verdict.error)
+    return secret
+
+
+def _due(secret: AuthSecret, schedule: Schedule) -> datetime | None:
+    if not secret.refreshable or secret.issued_at is None or secret.expires_at is None:
+        return None
+    return schedule.background_due(secret.id, secret.issued_at, secret.expires_at)

@@ -1,0 +1,217 @@
+"""Auth secrets: the user side of a connection (contract section 15). Refreshing them is `keyrack.service.refresh`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from keyrack.clock import Clock, iso
+from keyrack.descriptor import parse
+from keyrack.errors import NotFound
+from keyrack.ids import new_id
+from keyrack.model import AuthClient, AuthSecret, EventType, Principal, PrincipalKind, SecretState
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.service.access import Access, Scope
+from keyrack.service.auth_client_choice import available_client
+from keyrack.service.blocking import in_use, nameable
+from keyrack.service.given_id import refuse_taken
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.state import Told, told
+from keyrack.service.secret_changes import ChangedSecret, NewSecret, changed, filled
+from keyrack.service.secret_freshness import Freshness, require_validity
+from keyrack.store.auth_clients import find_usable, find_usable_among
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.components import Components
+from keyrack.store.outbox import Outbox
+from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+from keyrack.store.usage import Usages
+
+_GET = "workspaces.auth_secret.get"
+_CREATE, _EDIT, _DELETE = (f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete"))
+GET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """A secret as the caller may see it, with what is true of it at this moment."""
+
+    secret: AuthSecret
+    told: Told
+    credentials_visible: bool
+
+
+class Secrets:
+    """Use cases of contract section 15, except refreshing."""
+
+    def __init__(self, store: Store, access: Access, freshness: Freshness, schedule: Schedule, clock: Clock) -> None:
+        self._store = store
+        self._access = access
+        self._freshness = freshness
+        self._schedule = schedule
+        self._clock = clock
+
+    async def list(
+        self, who: Principal, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[SecretView], int]:
+        """List a workspace's secrets as they are stored; return a page and the total."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(_GET)
+            found, total = await SecretList(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
+            clients = await find_usable_among(scope.unit, [secret.auth_client_id for secret in found])
+            return [self._view(scope, secret, clients.get(secret.auth_client_id)) for secret in found], total
+
+    async def get(
+        self, who: Principal, workspace_id: str, secret_id: str, min_validity: int | None = None
+    ) -> SecretView:
+        """Return one, refreshed first where that is needed (contract 0.12).
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            secret_id: the secret.
+            min_validity: for how many seconds the token must still be good; None: no matter how long.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            TokenNotValid: the token is not good for that long and cannot be renewed.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(_GET)
+            stored = await _find(scope, secret_id)
+        secret = await self._freshness.before_read(who, stored, min_validity)
+        async with self._store.unit(secret.tenant_id) as unit:
+            client = await find_usable(unit, secret.auth_client_id)
+        view = self._view(scope, secret, client)
+        if min_validity is not None:
+            require_validity(secret, view.told, min_validity, self._clock())
+        return view
+
+    async def create(self, who: Principal, workspace_id: str, new: Callable[[], NewSecret]) -> SecretView:
+        """Create a secret of the caller.
+
+        Raises:
+            Forbidden: the caller is not a user, so there is nobody it could belong to.
+            ValidationFailed: the body or the credentials are wrong.
+            IdConflict: the caller made up an id that there is.
+            RelatedNotFound: the auth client is not available in the workspace.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.create") as scope:
+            scope.require(_CREATE)
+            scope.require_that(who.kind is PrincipalKind.user, "a secret belongs to the user who creates it")
+            wanted = new()
+            await refuse_taken(scope, "auth-secret", wanted.given_id)
+            named = wanted.auth_client_pointer
+            client = await available_client(scope, wanted.auth_client_id, held=True, pointer=named)
+            now = self._clock()
+            method = await _auth_method(scope.unit, client)
+            secret = filled(_bare(scope, client, wanted.name, method, now), client, wanted, self._schedule, now)
+            await AuthSecrets(scope.unit).add(secret)
+            facts = {
+                "secret_id": secret.id,
+                "workspace_id": secret.workspace_id,
+                "user_id": secret.user_id,
+                "auth_client_id": secret.auth_client_id,
+                "type": secret.type,
+                "at": iso(now),
+            }
+            await Outbox(scope.unit).add(EventType.secret_created, facts)
+            scope.touched("auth-secret", secret.id)
+            return self._view(scope, secret, client)
+
+    async def change(
+        self, who: Principal, workspace_id: str, secret_id: str, new: Callable[[AuthSecret], ChangedSecret]
+    ) -> SecretView:
+        """Change name, credentials or state; oauth2 credentials are merged key by key (contract 15.2).
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            secret_id: the secret.
+            new: checks the body against the stored secret and makes a command of it.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            ValidationFailed: the body or the credentials are wrong, or another auth client is named.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.edit") as scope:
+            scope.require(_EDIT)
+            stored = await _find(scope, secret_id, locked=True)
+            wanted = new(stored)
+            client = await find_usable(scope.unit, stored.auth_client_id)
+            if client is None:
+                raise RuntimeError("a secret's auth client is gone though it is referred to")
+            secret, other_tokens = changed(stored, client, wanted, self._schedule, self._clock())
+            await AuthSecrets(scope.unit).replace(secret, tokens_changed=other_tokens)
+            scope.touched("auth-secret", secret.id)
+            return self._view(scope, secret, client)
+
+    async def delete(self, who: Principal, workspace_id: str, secret_id: str) -> None:
+        """Delete a secret that no active flow names; inactive ones keep naming it (contract 15.2).
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            InUse: an active flow names it.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.delete") as scope:
+            scope.require(_DELETE)
+            await _find(scope, secret_id, locked=True)
+            flows = await Usages(scope.unit).active_flows_with_secret(secret_id)
+            if flows:
+                raise in_use("the secret", len(flows), await nameable(scope, flows))
+            await AuthSecrets(scope.unit).remove(secret_id)
+            scope.touched("auth-secret", secret_id)
+
+    def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:
+        return SecretView(secret, told(secret, client, self._clock()), scope.allows(GET_CREDENTIALS))
+
+
+async def _find(scope: Scope, secret_id: str, *, locked: bool = False) -> AuthSecret:
+    secret = await AuthSecrets(scope.unit).find(secret_id, locked=locked)
+    if secret is None or secret.workspace_id != scope.place.workspace_id:
+        raise NotFound("there is no such secret in this workspace")
+    return secret
+
+
+def _bare(scope: Scope, client: AuthClient, name: str, method: str | None, now: datetime) -> AuthSecret:
+    """Return a new secret of the caller without credentials."""
+    return AuthSecret(
+        id=new_id(),
+        tenant_id=scope.unit.tenant_id,
+        workspace_id=str(scope.place.workspace_id),
+        user_id=scope.who.id,
+        auth_client_id=client.id,
+        name=name,
+        type=client.type,
+        credentials={},
+        auth_method=method,
+        refreshable=False,
+        state=SecretState.ready,
+        error=None,
+        error_code=None,
+        error_at=None,
+        issued_at=None,
+        expires_at=None,
+        generation=0,
+        due_at=None,
+        retry_at=None,
+        refreshed_at=None,
+        ambiguous_since=None,
+        failure=None,
+        failure_count=0,
+        failed_at=None,
+        last_used_at=None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
+    """Return how the client authenticates if only a linked component declares it (contract 20.3); else None."""
+    if client.credentials.get("client_auth") is not None:
+        return None
+    for component in await Components(unit).list(ids=client.component_ids):
+        oauth2 = None if component.latest is None else parse.parse(component.latest.descriptor).oauth2
+        if oauth2 is not None and oauth2.client_auth == "basic":
+            return TokenEndpointAuthMethod.CLIENT_SECRET_BASIC.value
+    return None

@@ -1,0 +1,63 @@
+"""Lists of a workspace's auth secrets, narrowed in the database (contract 15.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+
+from keyrack.model import AuthSecret, SecretState
+from keyrack.store.auth_secrets import read_secret
+from keyrack.store.schema import auth_clients, auth_secrets
+from keyrack.store.unit import TenantTable
+from keyrack.store.vault import INSTALLATION
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFilter:
+    """What a list of secrets is narrowed to; None narrows nothing."""
+
+    user_id: str | None = None
+    auth_client_id: str | None = None
+    state: SecretState | None = None
+    """As a caller is told it now, not as it is stored."""
+    expires_before: datetime | None = None
+    """Secrets whose tokens never expire are left out."""
+
+
+class SecretList(TenantTable):
+    """The auth secrets of the unit's tenant, as lists."""
+
+    table = auth_secrets
+
+    async def page(
+        self, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[AuthSecret], int]:
+        """List a workspace's secrets by id; return a page and the total."""
+        s = auth_secrets.c
+        conditions = [self.mine, s.workspace_id == workspace_id]
+        if wanted.user_id is not None:
+            conditions.append(s.user_id == wanted.user_id)
+        if wanted.auth_client_id is not None:
+            conditions.append(s.auth_client_id == wanted.auth_client_id)
+        if wanted.expires_before is not None:
+            conditions.append(s.expires_at < wanted.expires_before)
+        if wanted.state is not None:
+            broken = self._told_as_error(self.unit.clock())
+            conditions.append(broken if wanted.state is SecretState.error else not_(broken))
+        rows = await self.all(select(auth_secrets).where(*conditions).order_by(s.id).limit(limit).offset(offset))
+        total = await self.value(select(func.count()).select_from(auth_secrets).where(*conditions))
+        return [await read_secret(self.unit, row) for row in rows], int(total)
+
+    def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
+        """`keyrack.service.refresh.state.told` as a condition; a test holds both to the same answers."""
+        s, c = auth_secrets.c, auth_clients.c
+        rejected = (
+            select(c.id)
+            .where(c.id == s.auth_client_id, c.tenant_id.in_([self.unit.tenant_id, INSTALLATION]))
+            .where(c.rejected_at.is_not(None))
+            .exists()
+        )
+        failed = and_(s.failure.is_not(None), s.failed_at.is_not(None))
+        expired = and_(s.refreshable, s.expires_at.is_not(None), s.expires_at <= now)
+        return or_(s.state == SecretState.error.value, and_(expired, or_(rejected, failed)))
