@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyrack.descriptor import parse
-from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
+from keyrack.errors import OAuthClientMissing, Problem, StateConflict, ValidationFailed
 from keyrack.model import Component, Version, Workspace
 from keyrack.service.access import Scope
 from keyrack.service.graph import Node, emitted, parse_graph
 from keyrack.service.sight import viewpoint
 from keyrack.service.visibility import Viewpoint, gate, workspace_has_ungated
+from keyrack.store.auth_clients import find_usable
+from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.credentials import Credentials
 from keyrack.store.oauth_clients import OAuthClients
@@ -24,11 +26,13 @@ class ResolvedGraph:
         graph: as submitted, with what emitted nodes and edges have besides.
         used: (component id, revision) pairs it names.
         credential_ids: credentials it names.
+        secret_ids: auth secrets it names.
     """
 
     graph: dict[str, Any]
     used: tuple[tuple[str, str], ...]
     credential_ids: tuple[str, ...]
+    secret_ids: tuple[str, ...]
 
 
 async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
@@ -67,7 +71,10 @@ async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, 
         raise ValidationFailed(*problems[:100])
     if gated:
         raise OAuthClientMissing(pointer=gated[0])
-    return ResolvedGraph(emitted(graph, ids), tuple(used), tuple(_credential_ids(graph["nodes"])))
+    raw_nodes = graph["nodes"]
+    return ResolvedGraph(
+        emitted(graph, ids), tuple(used), tuple(_credential_ids(raw_nodes)), tuple(_secret_ids(raw_nodes))
+    )
 
 
 async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
@@ -91,7 +98,7 @@ async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, 
             build = await _build(scope, component, node)
             used.append((component.id, build.revision if build else ""))
             ids[node.id] = component.id
-    return ResolvedGraph(emitted(graph, ids), tuple(used), ())
+    return ResolvedGraph(emitted(graph, ids), tuple(used), (), ())
 
 
 async def require_startable(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> None:
@@ -101,16 +108,21 @@ async def require_startable(scope: Scope, workspace: Workspace, graph: Mapping[s
 
     Raises:
         OAuthClientMissing: one is missing.
+        StateConflict: an auth secret that a step names was deleted while the flow was inactive (contract 15.2).
     """
     component_ids = sorted({node["component_id"] for node in graph["nodes"]})
     await Components(scope.unit).hold([], component_ids)
     await OAuthClients(scope.unit).hold(component_ids)
     await Credentials(scope.unit).hold(_credential_ids(graph["nodes"]))
+    secrets = await AuthSecrets(scope.unit).hold(_secret_ids(graph["nodes"]))
     view = await viewpoint(scope.unit, workspace.contract_id)
     for component in await Components(scope.unit).list(ids=component_ids):
         own_variables = component.tenant_id == scope.unit.tenant_id  # legacy set-ups of the owner (contract 8.6)
         if component.uses_oauth_client and component.id not in view.clients and not own_variables:
             raise OAuthClientMissing(f"the tenant has no OAuth client for the component {component.name!r}")
+    gone = [node["id"] for node in graph["nodes"] if node.get("secret_id") and node["secret_id"] not in secrets]
+    if gone:
+        raise StateConflict(f"the auth secrets of these steps were deleted: {', '.join(gone[:20])}")
 
 
 async def _hold(scope: Scope, nodes: Sequence[Node], ids: Sequence[str] = ()) -> Mapping[tuple[str, str], Component]:
@@ -125,11 +137,16 @@ async def _hold(scope: Scope, nodes: Sequence[Node], ids: Sequence[str] = ()) ->
     seen = {name: component for name, component in found.items() if component is not None}
     await OAuthClients(scope.unit).hold(sorted({component.id for component in seen.values()} | set(ids)))
     await Credentials(scope.unit).hold(_credential_ids(node.raw for node in nodes))
+    await AuthSecrets(scope.unit).hold(_secret_ids(node.raw for node in nodes))
     return seen
 
 
 def _credential_ids(raw_nodes: Iterable[Mapping[str, Any]]) -> list[str]:
     return [raw["credentials_id"] for raw in raw_nodes if raw.get("credentials_id")]
+
+
+def _secret_ids(raw_nodes: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [raw["secret_id"] for raw in raw_nodes if raw.get("secret_id")]
 
 
 def _component(
@@ -157,7 +174,16 @@ async def _node_problems(scope: Scope, workspace: Workspace, node: Node, compone
         if credential is None or not here or credential.component_id != component.id:
             detail = "there is no such credential of this component in this workspace"
             problems.append(Problem(detail, f"{node.pointer}/credentials_id"))
-    if node.raw.get("secret_id"):
-        # auth secrets (contract section 15) are not there yet, so none can be found
-        problems.append(Problem("there is no such secret in this workspace", f"{node.pointer}/secret_id"))
+    secret_id = node.raw.get("secret_id")
+    if secret_id and not await _has_secret(scope, workspace, secret_id, component):
+        detail = "there is no such secret of a client of this component in this workspace"
+        problems.append(Problem(detail, f"{node.pointer}/secret_id"))
     return problems
+
+
+async def _has_secret(scope: Scope, workspace: Workspace, secret_id: str, component: Component) -> bool:
+    secret = await AuthSecrets(scope.unit).find(secret_id)
+    if secret is None or secret.workspace_id != workspace.id:
+        return False
+    client = await find_usable(scope.unit, secret.auth_client_id)
+    return client is not None and component.id in client.component_ids

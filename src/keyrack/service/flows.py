@@ -9,13 +9,13 @@ from keyrack.model import Flow, FlowStatus, FlowVersion, Principal, PrincipalKin
 from keyrack.service.access import Access, Scope
 from keyrack.service.flow_graph import ResolvedGraph, require_startable, resolve_draft, resolve_graph
 from keyrack.service.given_id import refuse_taken
-from keyrack.store.credentials import Credentials
-from keyrack.store.flows import FlowCredentials, FlowFilter, FlowReferences, FlowVersions
+from keyrack.service.secrets import GET_CREDENTIALS
+from keyrack.service.step_configuration import STEP, step_configuration
+from keyrack.store.flows import FlowCredentials, FlowFilter, FlowReferences, FlowSecrets, FlowVersions
 from keyrack.store.flows import Flows as Rows
 from keyrack.store.workspaces import Workspaces
 
 _EDIT, _TOGGLE = "workspaces.flow.edit", "workspaces.flow.toggleStatus"
-_STEP = "workspaces.credential.edit"
 _MEMBERS_ONLY = "only members of the workspace can see its flows"
 
 
@@ -128,6 +128,7 @@ class Flows:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
             OAuthClientMissing: a component needs an OAuth client that the tenant lacks.
+            StateConflict: an auth secret that a step names was deleted.
         """
         async with self._access.leaf(who, "flow", flow_id, "flow.start") as scope:
             scope.require(_TOGGLE)
@@ -229,19 +230,15 @@ class Flows:
 
         Raises:
             NotFound: there is no such flow or step.
-            Forbidden: the caller may not see credentials.
+            Forbidden: the caller may not see what the step uses: credentials, or a secret's tokens.
         """
         async with self._access.leaf(who, "flow", flow_id) as scope:
-            scope.require(_STEP)
+            scope.require(STEP, GET_CREDENTIALS)
             flow = await _find(scope, flow_id)
             node = next((node for node in flow.graph["nodes"] if node["id"] == step_id), None)
             if node is None:
                 raise NotFound("the flow has no such step")
-            config = dict(node.get("fields") or {})
-            if node.get("credentials_id"):
-                credential = await Credentials(scope.unit).find(node["credentials_id"])
-                config |= {} if credential is None else credential.keys
-                config["_account"] = node["credentials_id"]
+            config = await step_configuration(scope, node)
             return {"id": step_id, "comp_id": node["component_id"], "config": config, "snapshot": {}}
 
 
@@ -274,3 +271,4 @@ async def _index(scope: Scope, flow_id: str, resolved: ResolvedGraph) -> None:
     await references.replace(flow_id, "graph", resolved.used)
     await references.keep(flow_id, resolved.used)
     await FlowCredentials(scope.unit).replace(flow_id, resolved.credential_ids)
+    await FlowSecrets(scope.unit).replace(flow_id, resolved.secret_ids)

@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, or_, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Flow, FlowStatus, FlowVersion, Json
-from keyrack.store.schema import flow_credentials, flow_references, flow_versions, flows
+from keyrack.store.schema import flow_credentials, flow_references, flow_secrets, flow_versions, flows
 from keyrack.store.unit import TenantTable
 
 _SORTABLE = {"created_at": flows.c.created_at, "updated_at": flows.c.updated_at, "name": flows.c.name}
@@ -191,6 +191,18 @@ class FlowCredentials(TenantTable):
         await self.run(self.delete().where(flow_credentials.c.flow_id == flow_id))
         for credential_id in dict.fromkeys(credential_ids):
             await self.insert({"flow_id": flow_id, "credential_id": credential_id})
+
+
+class FlowSecrets(TenantTable):
+    """The index of auth secrets that flows' current graphs name."""
+
+    table = flow_secrets
+
+    async def replace(self, flow_id: str, secret_ids: Iterable[str]) -> None:
+        """Set which secrets a flow's current graph names."""
+        await self.run(self.delete().where(flow_secrets.c.flow_id == flow_id))
+        for secret_id in dict.fromkeys(secret_ids):
+            await self.insert({"flow_id": flow_id, "secret_id": secret_id})
 
 
 def _flow(row: "Row[Any]") -> Flow:
