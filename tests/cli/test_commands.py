@@ -124,11 +124,3 @@ def test_serve_answers_and_drains(tmp_path: Path, workers: int) -> None:
         _, log = server.communicate(timeout=30)
     assert server.returncode == 0, log
     assert admin[1] not in log
-
-
-def test_the_demo_holds(tmp_path: Path) -> None:
-    done = keyrack(tmp_path, "demo", "--once")
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert "Every step held" in done.stdout
-    assert "acme-app-own-secret" not in done.stdout
-    assert "globex-app-own-secret" not in done.stdout

@@ -1,22 +1,28 @@
 """The demo's stage: every call is shown as the `curl` line that does it, and what came back, secrets masked."""
 
 import json
-import re
-import shlex
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 from rich.console import Console
+from rich.highlighter import JSONHighlighter
 from rich.markup import escape
-from rich.syntax import Syntax
+from rich.text import Text
 
-_SECRET_MEMBERS = re.compile(r"secret|token|api_key|password|pizzavan_key|code_verifier", re.IGNORECASE)
-_SECRET_SHOWN = 4
-_LONGEST_ANSWER = 1400
+from keyrack.cli.demo_text import curl, laid_out, masked, masked_address, page_text, shortened
+
+WIDTH = 100
+"""Characters of a line; nobody reads longer ones, and a narrower terminal wraps them."""
+
+_INDENT = "    "
+_MOST_LINES = 24
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
+_REDIRECTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,11 @@ class Role:
     title: str
     name: str
     api_key: str
+
+    @property
+    def variable(self) -> str:
+        """The shell variable that stands for user name and API key in the lines shown."""
+        return self.title.upper().replace(" ", "_")
 
 
 class Unexpected(Exception):
@@ -39,6 +50,7 @@ class Stage:
         self._base = base
         self._http = http
         self._console = console
+        self._json = JSONHighlighter()
         self.calls = 0
 
     def say(self, text: str) -> None:
@@ -49,22 +61,43 @@ class Stage:
         """Print a remark."""
         self._console.print(f"  [dim]{escape(text)}[/]")
 
-    async def call(self, who: Role, method: str, path: str, body: Any = None, *, expect: int) -> Any:
+    def command(self, words: Sequence[str], made: Any) -> None:
+        """Print a command of the operator's, and what it printed."""
+        first, *rest = textwrap.wrap(" ".join(words), WIDTH - 2 * len(_INDENT) - len("operator"))
+        self._prompt("operator", " \\\n    ".join([first, *rest]))
+        self._show(made)
+
+    async def call(self, who: Role, method: str, path: str, body: Any = None, *, expect: int, show: bool = True) -> Any:
         """Make one API call, show it, and return the parsed answer (None for an empty one).
 
+        Args:
+            who: the caller.
+            method: the HTTP method.
+            path: path and query.
+            body: what to send as JSON.
+            expect: the status that must come back.
+            show: whether to show the answer's body.
+
         Raises:
-            Unexpected: the status is not the expected one.
+            Unexpected: another status came back.
         """
-        auth = aiohttp.BasicAuth(who.name, who.api_key, encoding="utf-8")
-        self._console.print(f"  [green]{escape(who.title)}[/] [dim]$[/] {escape(self._curl(who, method, path, body))}")
-        async with self._http.request(method, self._base + path, json=body, auth=auth, timeout=_TIMEOUT) as answer:
-            text = await answer.text()
+        first, *rest = curl(who.variable, method, f"$KEYRACK{path}", body, WIDTH - len(_INDENT))
+        self._prompt(who.title, first)
+        for line in rest:
+            self._console.print(Text(f"  {line}"))
+        status, document = await self._send(who, method, path, body)
         self.calls += 1
-        document = json.loads(text) if text else None
-        self._show(answer.status, document)
-        if answer.status != expect:
-            raise Unexpected(f"{method} {path} answered {answer.status}, not {expect}")
+        colour = "green" if status < HTTPStatus.BAD_REQUEST else "yellow"
+        self._console.print(f"  [{colour}]→ {status} {HTTPStatus(status).phrase}[/]")
+        if document is not None and (show or status != expect):
+            self._show(document)
+        if status != expect:
+            raise Unexpected(f"{method} {path} answered {status}, not {expect}")
         return document
+
+    async def look(self, who: Role, path: str) -> Any:
+        """Read something without showing it, to wait for it."""
+        return (await self._send(who, "GET", path, None))[1]
 
     def hold(self, condition: bool, claim: str) -> None:  # noqa: FBT001 - reads as a sentence
         """Check a claim of the story and show it.
@@ -73,67 +106,44 @@ class Stage:
             Unexpected: it does not hold.
         """
         if not condition:
-            raise Unexpected(claim)
+            raise Unexpected(f"this does not hold: {claim}")
         self._console.print(f"  [bold green]✓[/] {escape(claim)}")
 
-    async def approve(self, authorization_url: str) -> str:
-        """Play the browser: open the authorization URL and follow it back to Keyrack's page; return the page's text."""
-        shown = _mask_query(authorization_url)
-        self._console.print(f"  [magenta]browser[/] opens {escape(shown)}")
+    async def play_the_browser(self, authorization_url: str) -> None:
+        """Open the authorization URL as a browser would, and follow it back to Keyrack's page."""
+        self._console.print(f"  [magenta]browser[/] opens {escape(masked_address(authorization_url))}")
         url = authorization_url
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as browser:
-            for _ in range(8):
+            for _ in range(_REDIRECTS):
                 async with browser.get(url, allow_redirects=False) as answer:
                     if "location" not in answer.headers:
-                        text = re.sub(
-                            r"\s+",
-                            " ",
-                            re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", await answer.text(), flags=re.DOTALL),
-                        )
-                        self._console.print(f"  [magenta]browser[/] shows: {escape(text.strip()[:300])}")
-                        return text
+                        self._console.print("  [magenta]browser[/] shows")
+                        for line in textwrap.wrap(page_text(await answer.text()), WIDTH - len(_INDENT)):
+                            self._console.print(Text(_INDENT + line))
+                        return
                     url = urljoin(url, answer.headers["location"])
+                    self._console.print(f"  [magenta]browser[/] is sent to {escape(masked_address(url))}")
         raise Unexpected("the browser was sent around in circles")
 
-    def _curl(self, who: Role, method: str, path: str, body: Any) -> str:
-        parts = ["curl", "-u", f"{who.name}:{_mask(who.api_key)}"]
-        if method != "GET":
-            parts += ["-X", method]
-        if body is not None:
-            parts += ["-H", "content-type: application/json", "-d", json.dumps(_masked(body))]
-        return shlex.join([*parts, self._base + path])
+    def ask_a_person(self, authorization_url: str) -> None:
+        """Say where a person goes on."""
+        self._console.print("\n  [bold magenta]Open this address in a browser[/] and sign in as alice / wonderland:")
+        self._console.print(f"\n  {escape(authorization_url)}\n")
+        self._console.print("  [dim]waiting for the browser to come back …[/]")
 
-    def _show(self, status: int, document: Any) -> None:
-        colour = "green" if status < 400 else "yellow"  # noqa: PLR2004 - where HTTP's errors begin
-        self._console.print(f"  [{colour}]{status}[/]")
-        if document is None:
-            return
-        text = json.dumps(_masked(document), indent=2, ensure_ascii=False)
-        if len(text) > _LONGEST_ANSWER:
-            text = text[:_LONGEST_ANSWER] + "\n…"
-        self._console.print(Syntax(text, "json", background_color="default", word_wrap=True, padding=(0, 4)))
+    def _prompt(self, who: str, line: str) -> None:
+        # not as markup: a backslash at the end would be doubled
+        self._console.print(Text.assemble("  ", (who, "green"), (" $ ", "dim"), line))
 
+    async def _send(self, who: Role, method: str, path: str, body: Any) -> tuple[int, Any]:
+        auth = aiohttp.BasicAuth(who.name, who.api_key, encoding="utf-8")
+        async with self._http.request(method, self._base + path, json=body, auth=auth, timeout=_TIMEOUT) as answer:
+            text = await answer.text()
+            return answer.status, json.loads(text) if text else None
 
-def _masked(value: Any, name: str = "") -> Any:
-    if isinstance(value, Mapping):
-        return {key: _masked(inner, key) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(inner, name) for inner in value]
-    if isinstance(value, str) and _SECRET_MEMBERS.search(name) and "{{" not in value and "://" not in value:
-        return _mask(value)
-    if isinstance(value, str) and "://" in value and "?" in value:
-        return _mask_query(value)
-    return value
-
-
-def _mask(value: str) -> str:
-    return f"{value[:_SECRET_SHOWN]}…" if len(value) > 2 * _SECRET_SHOWN else "…"
-
-
-def _mask_query(url: str) -> str:
-    parts = urlsplit(url)
-    names = {"state", "code_challenge", "code"}
-    shown = "&".join(
-        f"{name}={_mask(values[0]) if name in names else values[0]}" for name, values in parse_qs(parts.query).items()
-    )
-    return f"{parts.scheme}://{parts.netloc}{parts.path}?{shown}" if shown else url
+    def _show(self, document: Any) -> None:
+        lines = laid_out(masked(document), WIDTH - len(_INDENT)).splitlines()
+        for line in shortened(lines, _MOST_LINES):
+            text = Text(_INDENT + line)
+            self._json.highlight(text)
+            self._console.print(text)
