@@ -106,7 +106,7 @@ async def test_a_change_before_the_callback_fails_the_consent(
     assert reason in page.text
     assert exchanges(simulator) == 0, "the code is not even exchanged"
     assert await stored(keyrack, "Globex") == []
-    events = await globex.admin.get(f"/v2/tenants/{globex.id}/audit-events?filter[target]={started['id']}")
+    events = await globex.admin.get(f"/v2/tenants/{globex.id}/audit-events?target={started['id']}")
     assert ("consent.complete", "failed", page.headers["x-request-id"]) in [
         tuple(event["attributes"][name] for name in ("action", "outcome", "request_id"))
         for event in events.json()["data"]
