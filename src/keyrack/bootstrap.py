@@ -43,7 +43,9 @@ from keyrack.service.component_access import ComponentAccess
 from keyrack.service.component_builds import ComponentBuilds
 from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
+from keyrack.service.consent_credentials import CredentialTarget
 from keyrack.service.consent_plan import ConsentPlanner
+from keyrack.service.consent_secrets import SecretTarget
 from keyrack.service.consents import Consents
 from keyrack.service.contracts import Contracts
 from keyrack.service.credentials import Credentials
@@ -70,6 +72,7 @@ from keyrack.service.webhooks.retention import EventRetention
 from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings
 from keyrack.store import engine
+from keyrack.store.attempts import Kind
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
 from keyrack.store.vault import Vault
@@ -170,20 +173,23 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     provider = ProviderClient(allow_insecure=insecure, timeout=settings.provider_timeout)
     spool, wakeups = Spool(settings.home / "spool"), Wakeups(engine.listener(settings))
     refreshing = room.build(store, provider, spool, wakeups, choices(settings), now)
+    consents = Consents(
+        store,
+        access,
+        refreshing.journal,
+        CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
+        SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
+        public_url=settings.public_url,
+        lifetime=timedelta(seconds=settings.consent_lifetime),
+        clock=now,
+    )
+    refreshing.recovery.add(Kind.code, consents.recover)
     return Services(
         identities=Identities(store, now),
         installations=Installations(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
-        consents=Consents(
-            store,
-            access,
-            provider,
-            ConsentPlanner(allow_insecure=insecure),
-            public_url=settings.public_url,
-            lifetime=timedelta(seconds=settings.consent_lifetime),
-            clock=now,
-        ),
+        consents=consents,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, now),
         flows=Flows(access),

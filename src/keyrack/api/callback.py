@@ -13,7 +13,8 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.front import caller_address, request_id_of
-from keyrack.service.consents import CALLBACK_PATH, Consents, Outcome, UnknownState
+from keyrack.service.consent_values import Outcome
+from keyrack.service.consents import CALLBACK_PATH, Consents, UnknownState
 
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined

@@ -11,9 +11,10 @@ from keyrack.api.asked import Body, Who
 from keyrack.api.jsonapi import Linkage, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
-from keyrack.errors import Problem, RelatedNotFound, ValidationFailed
+from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Consent, ConsentStatus
-from keyrack.service.consents import Consents, NewConsent
+from keyrack.service.consent_values import NewConsent
+from keyrack.service.consents import Consents
 
 _STATUS = Literal["pending", "completed", "failed"]
 
@@ -39,21 +40,33 @@ class AuthClientLinkage(msgspec.Struct):
     type: Literal["auth-client"]
 
 
+class SecretLinkage(msgspec.Struct):
+    """Linkage to an auth secret that is connected again."""
+
+    id: Text
+    type: Literal["auth-secret"]
+
+
 class NewConsentAttributes(msgspec.Struct):
-    """What the user chose before pressing Authenticate."""
+    """What the user chose before pressing Authenticate; `scopes` count with an auth client only."""
 
     name: Text | UnsetType = UNSET
     fields: dict[str, Any] | UnsetType = UNSET
+    scopes: str | list[str] | UnsetType = UNSET
     additional_params: dict[str, str | int | float | bool] | UnsetType = UNSET
     return_url: Text | UnsetType = UNSET
 
 
 class NewConsentRelationships(msgspec.Struct):
-    """What to connect: a component (first generation), and a credential to connect again."""
+    """What to connect: a component (first generation), or an auth client and perhaps a component (second).
+
+    A credential or secret is named to connect it again.
+    """
 
     component: Linkage[ComponentLinkage] | UnsetType = UNSET
     credential: Linkage[CredentialLinkage] | UnsetType = UNSET
     auth_client: Linkage[AuthClientLinkage] | UnsetType = UNSET
+    auth_secret: Linkage[SecretLinkage] | UnsetType = UNSET
 
 
 class StartConsent(msgspec.Struct):
@@ -82,7 +95,8 @@ class ConsentAttributes(msgspec.Struct):
 class ConsentRelationships(msgspec.Struct):
     """What a completed consent made."""
 
-    credential: Relationship
+    credential: Relationship | UnsetType = UNSET
+    auth_secret: Relationship | UnsetType = UNSET
 
 
 class ConsentResource(msgspec.Struct):
@@ -117,20 +131,30 @@ class ConsentController(Controller):
 
 def _command(body: StartConsentBody) -> NewConsent:
     given, about = body.data.attributes, body.data.relationships
-    if about.auth_client is not UNSET:
-        # auth clients (contract section 14) are not there yet, so none can be found
-        raise RelatedNotFound("there is no such auth client", pointer="/data/relationships/auth_client/data/id")
-    if about.component is UNSET:
-        raise ValidationFailed(Problem("component is required", "/data/relationships/component"))
+    client, secret = _named(about.auth_client), _named(about.auth_secret)
+    component, credential = _named(about.component), _named(about.credential)
+    if client is None and component is None:
+        raise ValidationFailed(Problem("component or auth_client is required", "/data/relationships/component"))
+    if client is None and secret is not None:
+        raise ValidationFailed(Problem("auth_client is required with it", "/data/relationships/auth_secret"))
+    if client is not None and credential is not None:
+        raise ValidationFailed(Problem("belongs to no auth client", "/data/relationships/credential"))
     extra = {} if given.additional_params is UNSET else given.additional_params
     return NewConsent(
-        component_id=about.component.data.id,
-        credential_id=None if about.credential is UNSET else about.credential.data.id,
+        component_id=component,
+        credential_id=credential,
+        auth_client_id=client,
+        auth_secret_id=secret,
         name=None if given.name is UNSET else given.name,
         fields={} if given.fields is UNSET else given.fields,
+        scopes=" ".join(given.scopes) if isinstance(given.scopes, list) else given.scopes or None,
         additional_params={name: _text(value) for name, value in extra.items()},
         return_url=None if given.return_url is UNSET else given.return_url,
     )
+
+
+def _named(linkage: Linkage[Any] | UnsetType) -> str | None:
+    return None if linkage is UNSET else linkage.data.id
 
 
 def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a JSON scalar
@@ -146,6 +170,9 @@ def _resource(consent: Consent) -> ConsentResource:
         error=consent.error if consent.error is not None else UNSET,
     )
     relationships: ConsentRelationships | UnsetType = UNSET
-    if consent.result_id is not None:
+    if consent.result_id is not None and consent.auth_client_id is None:
         relationships = ConsentRelationships(related("credential", "/v2/credentials", consent.result_id))
+    elif consent.result_id is not None:
+        path = f"/v2/workspaces/{consent.workspace_id}/secrets"
+        relationships = ConsentRelationships(auth_secret=related("auth-secret", path, consent.result_id))
     return ConsentResource(consent.id, attributes, relationships=relationships)

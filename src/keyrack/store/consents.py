@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from keyrack.errors import StateConflict
 from keyrack.model import Consent, ConsentStatus, Json
 from keyrack.store.schema import consents
 from keyrack.store.unit import TenantTable
@@ -24,6 +25,8 @@ class Consents(TenantTable):
                 "user_id": consent.user_id,
                 "component_id": consent.component_id,
                 "credential_id": consent.credential_id,
+                "auth_client_id": consent.auth_client_id,
+                "auth_secret_id": consent.auth_secret_id,
                 "status": consent.status.value,
                 "state_hash": state_hash,
                 "sealed_memory": await self._seal(consent.id, consent.memory),
@@ -53,6 +56,17 @@ class Consents(TenantTable):
         row = await self.first(self.select().where(consents.c.state_hash == state_hash))
         return None if row is None else await self._read(row)
 
+    async def hold(self, consent_id: str) -> None:
+        """Keep others from finishing a consent until the transaction ends.
+
+        Raises:
+            StateConflict: somebody else has finished it.
+        """
+        c = consents.c
+        query = self.select(c.id).where(c.id == consent_id, c.status == ConsentStatus.exchanging.value)
+        if await self.first(query.with_for_update()) is None:
+            raise StateConflict("this connection was finished elsewhere")
+
     async def complete(self, consent_id: str, result_id: str) -> None:
         """Note what came out of a consent, and forget what it needed."""
         await self._end(consent_id, {"status": ConsentStatus.completed.value, "result_id": result_id})
@@ -76,6 +90,8 @@ class Consents(TenantTable):
             user_id=row.user_id,
             component_id=row.component_id,
             credential_id=row.credential_id,
+            auth_client_id=row.auth_client_id,
+            auth_secret_id=row.auth_secret_id,
             status=ConsentStatus(row.status),
             error=row.error,
             result_id=row.result_id,

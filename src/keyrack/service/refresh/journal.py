@@ -27,6 +27,10 @@ Permit = Callable[[Unit], Awaitable[None]]
 """Runs in the transaction that writes the intent; raising a `KeyrackError` calls the request off."""
 
 
+async def nothing_to_check(_unit: Unit) -> None:
+    """Permit a request in any case."""
+
+
 class _StoredAnswer(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]

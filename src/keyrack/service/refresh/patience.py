@@ -35,6 +35,11 @@ class Patience:
 
     def is_over(self, owner: str) -> bool:
         """Tell whether an attempt of `owner`, whose lease has ended, may be given up."""
-        if owner == node_id() or is_dead(owner):
+        if is_certain(owner):
             return True
         return self._since is not None and self.monotonic() - self._since >= self.grace
+
+
+def is_certain(owner: str) -> bool:
+    """Tell whether nobody else can be in the middle of an attempt: it is our own, or its process is dead."""
+    return owner == node_id() or is_dead(owner)

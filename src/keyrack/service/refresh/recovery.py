@@ -9,7 +9,7 @@ import structlog
 from keyrack.errors import DatabaseUnavailable
 from keyrack.faults import log_fault
 from keyrack.service.refresh.journal import Journal
-from keyrack.service.refresh.patience import Patience
+from keyrack.service.refresh.patience import Patience, is_certain
 from keyrack.store.attempts import Attempt, Kind, open_attempts
 from keyrack.store.store import Store
 
@@ -28,15 +28,20 @@ class Recovery:
         store: where they are.
         journal: knows which are running here, and what waits in the spool.
         patience: knows which may be given up.
-        settlers: how to settle each kind.
+        settlers: how to settle each kind; more may be added.
     """
 
     def __init__(self, store: Store, journal: Journal, patience: Patience, settlers: Mapping[Kind, Settle]) -> None:
         self._store = store
         self._journal = journal
         self._patience = patience
-        self._settlers = settlers
+        self._settlers = dict(settlers)
+        self._seen: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
+
+    def add(self, kind: Kind, settle: Settle) -> None:
+        """Learn how to settle one more kind of attempts."""
+        self._settlers[kind] = settle
 
     async def tick(self) -> int:
         """Bring answers in and settle what can be settled; return how many attempts were.
@@ -49,15 +54,20 @@ class Recovery:
             left = await open_attempts(unit)
         self._patience.database_is_up()
         settled = 0
+        now = self._patience.monotonic()
+        self._seen = {attempt.id: self._seen.get(attempt.id, now) for attempt in left}
         for attempt in left:
-            if attempt.id in self._journal.running:
-                continue
-            if attempt.answered_at is None and not self._patience.is_over(attempt.owner):
-                continue
-            settled += await self._settlers[attempt.kind](attempt)
+            if attempt.id not in self._journal.running and self._may_be_settled(attempt, now):
+                settled += await self._settlers[attempt.kind](attempt)
         if settled:
             log.info("settled interrupted token requests", attempts=settled)
         return settled
+
+    def _may_be_settled(self, attempt: Attempt, now: float) -> bool:
+        """Leave alone what another process may be in the middle of: it gets as long as after an outage."""
+        if not self._patience.is_over(attempt.owner):
+            return False
+        return is_certain(attempt.owner) or now - self._seen[attempt.id] >= self._patience.grace
 
     async def start(self) -> None:
         """Begin to look, now and every second."""

@@ -1,0 +1,196 @@
+"""Consents of the second generation: tokens that become an auth secret (contract 20.2, 20.4, sections 14 and 15)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from keyrack.clock import iso
+from keyrack.descriptor import parse
+from keyrack.descriptor.fields import clean_fields
+from keyrack.descriptor.model import Descriptor, OAuth2Block
+from keyrack.descriptor.text import scalar_text
+from keyrack.errors import NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
+from keyrack.ids import new_id
+from keyrack.model import AuthClient, AuthSecret, Consent, EventType, Json, SecretState
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.provider.guard import check_uri
+from keyrack.service.access import Scope
+from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_client
+from keyrack.service.consent_values import NewConsent, Planned
+from keyrack.service.refresh.profile import client_profile
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
+from keyrack.service.sight import COMPONENT_POINTER, workspace_component
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.outbox import Outbox
+
+_FIELDS_POINTER = "/data/attributes/fields"
+_SECRET_POINTER = "/data/relationships/auth_secret/data/id"  # noqa: S105 - a JSON pointer
+
+
+class SecretTarget:
+    """Plans and stores consents with auth clients.
+
+    Args:
+        schedule: when tokens are due.
+        allow_insecure: accept http URLs and private addresses.
+    """
+
+    permissions = ("workspaces.auth_secret.create", "workspaces.auth_secret.edit")
+    resource = "auth-secret"
+    parameter = "secret_id"
+
+    def __init__(self, schedule: Schedule, *, allow_insecure: bool) -> None:
+        self._schedule = schedule
+        self._allow_insecure = allow_insecure
+
+    async def plan(self, scope: Scope, wanted: NewConsent) -> Planned:
+        """Judge auth client, component and field values.
+
+        Raises:
+            ValidationFailed: the client is not of an oauth2 type, the component is not linked to it, or a field is
+                wrong.
+            RelatedNotFound: the workspace has no such auth client, component or secret.
+        """
+        client = await available_client(scope, wanted.auth_client_id or "")
+        if not is_oauth2(client.type):
+            raise ValidationFailed(Problem("is not of an oauth2 type; create the secret instead", AUTH_CLIENT_POINTER))
+        descriptor = await _descriptor(scope, client, wanted.component_id)
+        stored = await _stored(scope, wanted)
+        fields = _fields(descriptor, stored, wanted.fields)
+        block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
+        method = _auth_method(client, block)
+        profile = client_profile(client, method)
+        for uri in (profile.authorization_endpoint, profile.token_endpoint):
+            check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
+        scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
+        extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
+        profile = replace(profile, pkce=profile.pkce and block.pkce)
+        name = stored.name if stored else client.name
+        return Planned(profile, scopes, extra, name, fields, {"auth_method": method})
+
+    async def land(self, scope: Scope, consent: Consent) -> "SecretLanding":
+        """Judge once more what was judged at the start, and keep the client from being deleted.
+
+        Raises:
+            StateConflict: the auth client was changed.
+            RelatedNotFound: it is gone.
+        """
+        client = await available_client(scope, consent.auth_client_id or "", held=True)
+        if consent.component_id is not None:
+            await _descriptor(scope, client, consent.component_id)
+        method = consent.memory["auth_method"]
+        profile = client_profile(client, method)
+        if (profile.client_id, profile.token_endpoint) != (
+            consent.memory["client_id"],
+            consent.memory["token_endpoint"],
+        ):
+            raise StateConflict("the auth client was changed while you were connecting; start again")
+        return SecretLanding(consent, client, profile, self._schedule)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretLanding:
+    """A secret to be made or connected again."""
+
+    consent: Consent
+    client: AuthClient
+    profile: ClientProfile
+    schedule: Schedule
+
+    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime) -> str:
+        """Put the tokens into a secret and return its id; a missing refresh token is fine (contract 20.4).
+
+        Raises:
+            NotFound: the secret to connect again is gone.
+        """
+        consent, rows = self.consent, AuthSecrets(scope.unit)
+        if consent.auth_secret_id is None:
+            secret = with_tokens(self._empty(at), self.client, self._credentials({}, tokens), self.schedule, at)
+            await rows.add(secret)
+            await Outbox(scope.unit).add(EventType.secret_created, self._told(secret, at))
+            return secret.id
+        stored = await rows.find(consent.auth_secret_id, locked=True)
+        if stored is None:
+            raise NotFound("the secret was deleted while you were connecting")
+        stored = replace(stored, auth_method=consent.memory["auth_method"])
+        credentials = self._credentials(stored.credentials, tokens)
+        secret = with_tokens(stored, self.client, credentials, self.schedule, at)
+        await rows.replace(secret, tokens_changed=True)
+        return secret.id
+
+    def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
+        memory = self.consent.memory
+        asked: Json = {"fields": memory["fields"]} if memory["fields"] else {}
+        if memory["scope"]:
+            asked["scope"] = memory["scope"]
+        if memory["additional_params"]:
+            asked["additional_params"] = json.dumps(memory["additional_params"], ensure_ascii=False)
+        return merged({**stored, **asked}, tokens)
+
+    def _empty(self, at: datetime) -> AuthSecret:
+        consent = self.consent
+        return AuthSecret(
+            id=new_id(), tenant_id=consent.tenant_id, workspace_id=consent.workspace_id, user_id=consent.user_id,
+            auth_client_id=self.client.id, name=consent.memory["name"], type=self.client.type, credentials={},
+            auth_method=consent.memory["auth_method"], refreshable=False, state=SecretState.ready, error=None,
+            error_code=None, error_at=None, issued_at=None, expires_at=None, generation=0, due_at=None, retry_at=None,
+            refreshed_at=None, ambiguous_since=None, failure=None, failure_count=0, failed_at=None, last_used_at=None,
+            created_at=at, updated_at=at,
+        )  # fmt: skip
+
+    def _told(self, secret: AuthSecret, at: datetime) -> Json:
+        return {
+            "secret_id": secret.id,
+            "workspace_id": secret.workspace_id,
+            "auth_client_id": self.client.id,
+            "at": iso(at),
+        }
+
+
+async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None) -> Descriptor | None:
+    """Return the descriptor of the component that was named, which must be linked to the client (contract 0.11)."""
+    if component_id is None:
+        return None
+    component = await workspace_component(scope, component_id)
+    if component_id not in client.component_ids:
+        raise ValidationFailed(Problem("the auth client is not linked to this component", COMPONENT_POINTER))
+    return None if component.latest is None else parse.parse(component.latest.descriptor)
+
+
+async def _stored(scope: Scope, wanted: NewConsent) -> AuthSecret | None:
+    """Return the secret that is connected again."""
+    if wanted.auth_secret_id is None:
+        return None
+    secret = await AuthSecrets(scope.unit).find(wanted.auth_secret_id)
+    here = secret is not None and secret.workspace_id == scope.place.workspace_id
+    if secret is None or not here or secret.auth_client_id != wanted.auth_client_id:
+        raise RelatedNotFound("there is no such secret", pointer=_SECRET_POINTER)
+    return secret
+
+
+def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Mapping[str, Any]) -> Json:
+    """Return the values of the fields beside the OAuth field, checked where the component is known (19.3)."""
+    before = stored.credentials.get("fields") if stored else None
+    values = {**(before if isinstance(before, Mapping) else {}), **given}
+    if descriptor is None:
+        return {name: value for name, value in values.items() if value is not None}
+    cleaned = dict(clean_fields(descriptor, values, _FIELDS_POINTER))
+    if descriptor.oauth_field is not None:
+        cleaned.pop(descriptor.oauth_field, None)
+    return cleaned
+
+
+def _auth_method(client: AuthClient, block: OAuth2Block) -> str | None:
+    """Return the client authentication of the consent, which later refreshes use too (contract 20.3)."""
+    if client.credentials.get("client_auth") is None and block.client_auth == "basic":
+        return TokenEndpointAuthMethod.CLIENT_SECRET_BASIC.value
+    return None
+
+
+def _scopes(block: OAuth2Block) -> str:
+    return block.scopes if isinstance(block.scopes, str) else " ".join(block.scopes or ())
