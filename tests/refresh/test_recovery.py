@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from keyrack.service.refresh.journal import Journal
 from keyrack.service.refresh.room import RefreshRoom
 from keyrack.service.refresh.settling import Settling
 from keyrack.simulator.state import Queued
-from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import Attempt, Attempts, Kind, open_attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.leases import Leases
@@ -27,16 +26,11 @@ from keyrack.store.node import is_dead, node_id
 from keyrack.store.schema import attempts
 from keyrack.store.spool import Spool
 from support.app import World
+from support.faults import fail_once
 from support.grants import Connected, change, connect, is_live, mint, stored
 
 STRICT = {"rotation": "strict"}
 ELSEWHERE = "another-machine#17:1"
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[RunningSimulator]:
-    async with running_simulator() as running:
-        yield running
 
 
 def dead_node() -> str:
@@ -45,22 +39,6 @@ def dead_node() -> str:
     gone = f"{machine}#{2**22 + 1}:1"
     assert is_dead(gone)
     return gone
-
-
-def fail_once(
-    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, error: Callable[[], BaseException], times: int = 1
-) -> None:
-    """Let a method fail before it does anything."""
-    original = getattr(owner, method)
-    left = [times]
-
-    async def failing(self: Any, *args: Any, **more: Any) -> Any:
-        if left[0] > 0:
-            left[0] -= 1
-            raise error()
-        return await original(self, *args, **more)
-
-    monkeypatch.setattr(owner, method, failing)
 
 
 async def open_now(world: World) -> list[Attempt]:

@@ -1,7 +1,6 @@
 """One way to refresh: single flight, fences, failure classes, lost answers (contract 0.12, 0.13, 15.3)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +10,7 @@ from keyrack.errors import NotRefreshable, ProviderError, ProviderUnavailable
 from keyrack.model import ErrorCode, SecretState
 from keyrack.service.refresh.state import told
 from keyrack.simulator.state import Queued
-from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.client_health import ClientHealth
 from keyrack.store.leases import LeaseLost, Leases
@@ -19,12 +18,6 @@ from support.app import World
 from support.grants import change, connect, is_leased, is_live, stored
 
 STRICT = {"rotation": "strict"}
-
-
-@pytest.fixture
-async def simulator() -> AsyncIterator[RunningSimulator]:
-    async with running_simulator() as running:
-        yield running
 
 
 def refreshes(simulator: RunningSimulator) -> int:
