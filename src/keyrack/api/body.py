@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_ori
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 from msgspec import Meta
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
@@ -88,7 +89,7 @@ class JsonRequest(Request[Any, Any, Any]):
             NotAcceptable: it is not declared as JSON.
             BadRequest: there is none.
         """
-        content = await super().body()
+        content = await self._received()
         if not content:
             raise BadRequest("a JSON body is required")
         self._require_json()
@@ -101,12 +102,18 @@ class JsonRequest(Request[Any, Any, Any]):
             NotAcceptable: it is not declared as JSON.
             BadRequest: it is not JSON, or no object.
         """
-        content = await super().body()
+        content = await self._received()
         if not content:
             return
         self._require_json()
         if not isinstance(parse_json(content), dict):
             raise BadRequest("the body of an action is empty or an object")
+
+    async def _received(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException:  # what the framework makes of a client that leaves; no fault of ours
+            raise BadRequest("the connection was closed before the whole body had come") from None
 
     def _require_json(self) -> None:
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
