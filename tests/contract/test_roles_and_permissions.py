@@ -44,6 +44,7 @@ SERVICE = names(
     " tenants.component.list_all tenants.workspace.edit_membership global.workspace.get_all"
     " global.contract.contract.list_all"
     " tenants.audit.get global.runtime_env.get global.task_keys.create"  # 0.16
+    f" tenants.webhooks.{CRUD}"  # extension, 0.6
 )
 """Classes *service*, *legacy* and *tenant admin* of section 6.1."""
 
@@ -63,6 +64,7 @@ ROLES: dict[tuple[str, str], set[str]] = {
         " contracts.contract.edit_available_roles/edit_custom_data/get_custom_data"
         " contracts.membership.edit/edit_directly contracts.devTeam.edit contracts.devTeams.get"
         " workspaces.workspace.edit_type tenants.audit.get"
+        f" tenants.webhooks.{CRUD}"  # extension, 0.6
     ),
     ("contracts", "owner"): names(
         "contracts.contract.edit contracts.membership.edit contracts.workspace_limits.edit"
