@@ -26,6 +26,7 @@ from keyrack.api.members import ContractMemberController, WorkspaceMemberControl
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.people import UserController
 from keyrack.api.secrets import SecretController
+from keyrack.api.task_keys import task_key
 from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController, permissions
 from keyrack.api.throttle import Throttle
@@ -64,6 +65,7 @@ from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.revocation import Revoker
 from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.secrets import Secrets
+from keyrack.service.task_keys import TaskKeys
 from keyrack.service.teams import Teams
 from keyrack.service.tenants import Tenants
 from keyrack.service.webhooks.delivery import Deliverer
@@ -107,6 +109,7 @@ HANDLERS = (
     FlowController,
     FlowDraftController,
     FlowVersionController,
+    task_key,
     CredentialController,
     OAuthClientController,
     AuthClientController,
@@ -131,6 +134,7 @@ class Services:
     credentials: Credentials
     secrets: Secrets
     flows: Flows
+    task_keys: TaskKeys
     components: ComponentUseCases
     builds: ComponentBuilds
     environments: ComponentEnvironments
@@ -193,6 +197,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, now),
         flows=Flows(access),
+        task_keys=TaskKeys(access),
         components=ComponentUseCases(access, component_access),
         builds=ComponentBuilds(component_access),
         environments=ComponentEnvironments(component_access),

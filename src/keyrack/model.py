@@ -28,10 +28,12 @@ class Principal:
         kind: the kind of identity.
         id: its id.
         name: email or user name, as the audit log shows it.
-        tenant_id: the home tenant of a user; None for a service account.
+        tenant_id: the home tenant of a user, the tenant of a task user's flow; None for a service account.
         permissions: the explicit, installation-wide permissions of a service account; empty for others.
         address: where the request came from, if it came over the network.
         request_id: the request it came with.
+        contract_id: the contract of a task user's flow; None for others.
+        workspace_id: the workspace of a task user's flow; None for others.
     """
 
     kind: PrincipalKind
@@ -41,6 +43,8 @@ class Principal:
     permissions: frozenset[str] = frozenset()
     address: str | None = None
     request_id: str | None = None
+    contract_id: str | None = None
+    workspace_id: str | None = None
 
 
 class Access(StrEnum):

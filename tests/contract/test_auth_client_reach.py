@@ -2,6 +2,7 @@
 
 import pytest
 
+from keyrack.errors import Forbidden
 from keyrack.model import Principal, PrincipalKind, Role
 from keyrack.service.access import Scope
 from keyrack.service.auth_client_reach import GLOBAL, reach_of
@@ -237,7 +238,14 @@ async def test_a_removed_role_takes_its_reach_with_it(keyrack: World, component:
 async def test_a_task_user_reaches_its_workspace_and_never_sees_keys(keyrack: World) -> None:  # 14.1, section 2
     globex = keyrack.tenants["Globex"]
     workspace = Location(globex.id, globex.contract_id, globex.workspace_id)
-    who = Principal(PrincipalKind.task_user, "0" * 24, f"task-{'0' * 24}", globex.id)
+    who = Principal(
+        PrincipalKind.task_user,
+        "0" * 24,
+        f"task-{'0' * 24}",
+        globex.id,
+        contract_id=globex.contract_id,
+        workspace_id=globex.workspace_id,
+    )
     async with keyrack.store.unit(globex.id) as unit:
         reach = await reach_of(Scope(unit, who, workspace, frozenset(), in_workspace=True))
         assert reach.allows("get", workspace)
@@ -246,5 +254,9 @@ async def test_a_task_user_reaches_its_workspace_and_never_sees_keys(keyrack: Wo
             assert not reach.allows(action, workspace)
         for wider in (Location(globex.id, globex.contract_id), Location(globex.id), GLOBAL):
             assert not reach.allows("get", wider)
-        outside = await reach_of(Scope(unit, who, workspace, frozenset(), in_workspace=False))
-        assert not outside.allows("get", workspace)
+        elsewhere = Location(globex.id, globex.contract_id, "0" * 24)
+        assert not reach.allows("get", elsewhere)
+        assert not reach.knows(elsewhere)
+        nowhere = Scope(unit, Principal(PrincipalKind.task_user, "0" * 24, "task", globex.id), workspace, frozenset())
+        with pytest.raises(Forbidden):
+            await reach_of(nowhere)

@@ -61,7 +61,10 @@ def land(tmp_path: Path) -> Iterator[Land]:
             key = command(made.environment, "users", "create", "--email", email, "--tenant", globex, *more)["api_key"]
             return f"{email}:{key}"
 
-        permissions = ("global.runtime_env.get", "workspaces.credential.edit", "workspaces.flow.edit")
+        permissions = (
+            *("global.runtime_env.get", "global.task_keys.create"),
+            *("workspaces.credential.edit", "workspaces.flow.edit"),
+        )
         words = [word for name in permissions for word in ("--permission", name)]
         runner = command(made.environment, "service-accounts", "create", "--name", "runner", *words)
         yield Land(

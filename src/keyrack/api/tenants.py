@@ -13,7 +13,6 @@ from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
 from keyrack.model import Tenant
 from keyrack.service.installation import first_attributes
-from keyrack.service.permissions import LISTED
 from keyrack.service.tenants import NewTenant, Tenants
 
 _DOMAIN = rf"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{{1,5}})?{END}"
@@ -105,10 +104,10 @@ class PolicyResource(msgspec.Struct):
     type: Literal["tenant-policy"] = "tenant-policy"
 
 
-@get("/v2/permissions", tags=["Roles"], responses=Refusals.of())
-async def permissions() -> Single[PermissionsResource]:
+@get("/v2/permissions", tags=["Roles"], responses=Refusals.of(403))
+async def permissions(who: Who, tenants: NamedDependency[Tenants]) -> Single[PermissionsResource]:
     """List the permissions that roles can be made of."""
-    return Single(PermissionsResource(PermissionsAttributes(list(LISTED))))
+    return Single(PermissionsResource(PermissionsAttributes(list(tenants.permissions(who)))))
 
 
 class TenantController(Controller):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from keyrack.errors import Forbidden, KeyrackError, NotFound
 from keyrack.model import Principal, PrincipalKind
 from keyrack.service.permissions import TENANT_ADMIN
+from keyrack.service.task_users import PERMISSIONS, Door, is_task_user
 from keyrack.store.audit import AuditLog
 from keyrack.store.directory import Directory, Location
 from keyrack.store.standing import Standing
@@ -18,6 +19,7 @@ from keyrack.store.store import Store
 from keyrack.store.unit import Unit
 
 ALLOWED, DENIED, FAILED = "allowed", "denied", "failed"
+_NOT_FOR_STEPS = "a running step may not do this"
 
 
 @dataclass(slots=True)
@@ -71,15 +73,27 @@ class Scope:
 
 
 class Access:
-    """The way into every operation."""
+    """The way into every operation.
+
+    A task user gets in only where the operation names its `door`, or asks for a permission that task users hold
+    (`keyrack.service.task_users`); the checks an operation makes for others then hold for it too.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     @asynccontextmanager
-    async def installation(self, who: Principal, action: str | None = None) -> AsyncIterator[Scope]:
-        """Enter the installation itself, above all tenants; only service accounts hold permissions here."""
+    async def installation(
+        self, who: Principal, action: str | None = None, door: Door | None = None
+    ) -> AsyncIterator[Scope]:
+        """Enter the installation itself, above all tenants; only service accounts hold permissions here.
+
+        Raises:
+            Forbidden: the caller is a task user, and the operation is not open to those.
+        """
         async with self._audited(who, action), self._store.installation(writes=action is not None) as unit:
+            if is_task_user(who) and door is None:
+                raise Forbidden(_NOT_FOR_STEPS)
             scope = Scope(unit, who, Location(unit.tenant_id), who.permissions)
             yield scope
             await _record(scope, action)
@@ -98,44 +112,74 @@ class Access:
             Forbidden: it is not the caller's tenant.
         """
         async with self._enter(who, await self.locate("tenant", tenant_id), action) as scope:
+            _require_open(scope)
             yield scope
 
     @asynccontextmanager
-    async def contract(self, who: Principal, contract_id: str, action: str | None = None) -> AsyncIterator[Scope]:
+    async def contract(
+        self, who: Principal, contract_id: str, action: str | None = None, door: Door | None = None
+    ) -> AsyncIterator[Scope]:
         """Enter a contract named in the path or query; as `tenant`."""
-        async with self._enter(who, await self.locate("contract", contract_id), action) as scope:
+        async with self._enter(who, await self.locate("contract", contract_id), action, door) as scope:
+            _require_open(scope)
             yield scope
 
     @asynccontextmanager
-    async def workspace(self, who: Principal, workspace_id: str, action: str | None = None) -> AsyncIterator[Scope]:
+    async def workspace(
+        self, who: Principal, workspace_id: str, action: str | None = None, door: Door | None = None
+    ) -> AsyncIterator[Scope]:
         """Enter a workspace named in the path or query; as `tenant`."""
-        async with self._enter(who, await self.locate("workspace", workspace_id), action) as scope:
+        async with self._enter(who, await self.locate("workspace", workspace_id), action, door) as scope:
+            _require_open(scope)
             yield scope
 
     @asynccontextmanager
-    async def leaf(self, who: Principal, kind: str, leaf_id: str, action: str | None = None) -> AsyncIterator[Scope]:
+    async def leaf(
+        self,
+        who: Principal,
+        kind: str,
+        leaf_id: str,
+        action: str | None = None,
+        door: Door | None = None,
+        key: str | None = None,
+    ) -> AsyncIterator[Scope]:
         """Enter the workspace of a `flow` or `credential` addressed without a parent (contract section 3).
+
+        Args:
+            who: the caller.
+            kind: `flow` or `credential`.
+            leaf_id: its id.
+            action: as in `tenant`.
+            door: given if the operation is open to task users.
+            key: a permission with which a service account gets in that reaches no workspaces otherwise.
 
         Raises:
             NotFound: it does not exist, or the caller is no member of its workspace.
+            Forbidden: the caller is a task user of its workspace, and the operation is not open to those.
         """
         async with self._store.installation() as unit:
             place = await Directory(unit).in_workspace(kind, leaf_id)
         if place is None or (who.tenant_id is not None and who.tenant_id != place.tenant_id):
             raise NotFound
-        async with self._enter(who, place, action) as scope:
-            if not scope.in_workspace:
+        if is_task_user(who) and who.workspace_id != place.workspace_id:
+            raise NotFound
+        async with self._enter(who, place, action, door) as scope:
+            if is_task_user(who) and door is None:
+                raise Forbidden(_NOT_FOR_STEPS)
+            if not scope.in_workspace and key not in who.permissions:
                 raise NotFound
             yield scope
 
     @asynccontextmanager
-    async def at(self, who: Principal, place: Location, action: str | None = None) -> AsyncIterator[Scope]:
-        """Enter a place that has been located already.
+    async def at(
+        self, who: Principal, place: Location, action: str | None = None, door: Door | None = None
+    ) -> AsyncIterator[Scope]:
+        """Enter a place that has been located already; a task user comes as a stranger unless there is a door.
 
         Raises:
             Forbidden: it is in another tenant than the caller's.
         """
-        async with self._enter(who, place, action) as scope:
+        async with self._enter(who, place, action, door) as scope:
             yield scope
 
     async def locate(self, kind: str, resource_id: str) -> Location:
@@ -151,12 +195,14 @@ class Access:
         return found
 
     @asynccontextmanager
-    async def _enter(self, who: Principal, place: Location, action: str | None) -> AsyncIterator[Scope]:
+    async def _enter(
+        self, who: Principal, place: Location, action: str | None, door: Door | None = None
+    ) -> AsyncIterator[Scope]:
         async with self._audited(who, action, place.tenant_id):
             if who.tenant_id is not None and who.tenant_id != place.tenant_id:
                 raise Forbidden
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
-                scope = await _scope(unit, who, place)
+                scope = await _scope(unit, who, place, door)
                 yield scope
                 await _record(scope, action)
 
@@ -197,7 +243,9 @@ async def _record(scope: Scope, action: str | None) -> None:
         await AuditLog(scope.unit).append(scope.who, action, target, ALLOWED)
 
 
-async def _scope(unit: Unit, who: Principal, place: Location) -> Scope:
+async def _scope(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
+    if is_task_user(who):
+        return _task_scope(unit, who, place, door)
     if who.kind in (PrincipalKind.service_account, PrincipalKind.system):
         return _service_scope(unit, who, place)
     standing = Standing(unit)
@@ -227,6 +275,31 @@ async def _scope(unit: Unit, who: Principal, place: Location) -> Scope:
         in_contract=roles.contract is not None,
         in_workspace=roles.workspace is not None,
     )
+
+
+def _task_scope(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
+    """A task user reaches its workspace, and the contract around it, as far as the operation is open to it."""
+    mine = place.workspace_id is not None and place.workspace_id == who.workspace_id
+    around = place.workspace_id is None and place.contract_id is not None and place.contract_id == who.contract_id
+    inside = door.permissions if door is not None else frozenset()
+    return Scope(
+        unit,
+        who,
+        place,
+        PERMISSIONS | inside if mine else frozenset(),
+        in_contract=around and door is not None,
+        in_workspace=mine and door is not None,
+    )
+
+
+def _require_open(scope: Scope) -> None:
+    """Refuse a task user that holds nothing at a place named in the path or query.
+
+    Raises:
+        Forbidden: it is not the task user's own, or the operation is not open to task users.
+    """
+    if is_task_user(scope.who) and not (scope.permissions or scope.in_contract or scope.in_workspace):
+        raise Forbidden(_NOT_FOR_STEPS)
 
 
 def _service_scope(unit: Unit, who: Principal, place: Location) -> Scope:

@@ -7,8 +7,9 @@ Both generations of permissions count: `<scope>.auth_clients.<action>` for scope
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model import Principal
 from keyrack.service.access import Scope
+from keyrack.service.task_users import PERMISSIONS, is_task_user, own_place
 from keyrack.store.directory import Location
 from keyrack.store.standing import Standing
 from keyrack.store.unit import Unit
@@ -74,9 +75,8 @@ class Reach:
 async def reach_of(scope: Scope) -> Reach:
     """Find out what the caller may do to auth clients, from within any operation."""
     who = scope.who
-    if who.kind is PrincipalKind.task_user:
-        workspaces = [scope.place] if scope.place.workspace_id is not None and scope.in_workspace else []
-        return Reach([Grant(each, frozenset({"workspaces.auth_clients.get"})) for each in workspaces], sees_keys=False)
+    if is_task_user(who):
+        return Reach([Grant(own_place(who), PERMISSIONS)], sees_keys=False)
     if who.tenant_id is None:
         return Reach([Grant(GLOBAL, who.permissions)])
     return Reach(await _grants(scope.unit.of(who.tenant_id), who))

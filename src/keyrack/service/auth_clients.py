@@ -25,6 +25,7 @@ from keyrack.service.auth_client_values import (
     ScopeKind,
 )
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.task_users import READ_AUTH_CLIENTS, Door, is_task_user, own_place
 from keyrack.store.auth_clients import AuthClients as Rows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.directory import Directory, Location
@@ -35,6 +36,7 @@ TARGET = "auth-client"
 _NAMED_SECRETS = 100
 _RELATIONSHIPS = "/data/relationships"
 
+_Enter = Callable[[Principal, str, str | None], AbstractAsyncContextManager[Scope]]
 OnChanged = Callable[[Unit, AuthClient], Awaitable[None]]
 """Called in the transaction that sets a client's credentials (again), bound to the client's owner."""
 
@@ -68,18 +70,20 @@ class AuthClients:
             NotFound: there is no such scope.
             Forbidden: the caller holds no get permission there; for global clients: none anywhere.
         """
-        async with self._at(who, asked) as scope:
+        async with self._at(who, asked, door=READ_AUTH_CLIENTS) as scope:
             reach = await reach_of(scope)
             _require_get(reach, scope)
             return [_view(reach, scope.place, each) for each in await available_clients(scope, component_id)]
 
     async def get(self, who: Principal, auth_client_id: str, asked: NamedScope | None) -> AuthClientView:
-        """Return one client, judged at a scope; without one at its own (0.10).
+        """Return one client, judged at a scope; without one at its own (0.10), a task user's at its workspace (14.1).
 
         Raises:
             NotFound: there is none, it is not available at the scope, or the caller cannot see it at its own.
             Forbidden: the caller holds no get permission at the scope asked for.
         """
+        if asked is None and is_task_user(who):
+            asked = NamedScope(ScopeKind.workspace, str(own_place(who).workspace_id))
         if asked is not None:
             async with self._at(who, asked) as scope:
                 reach = await reach_of(scope)
@@ -236,11 +240,11 @@ class AuthClients:
         return place
 
     def _at(
-        self, who: Principal, named: NamedScope | None, action: str | None = None
+        self, who: Principal, named: NamedScope | None, action: str | None = None, door: Door | None = None
     ) -> AbstractAsyncContextManager[Scope]:
         if named is None:
-            return self._access.installation(who, action)
-        enter = {
+            return self._access.installation(who, action, door)
+        enter: dict[ScopeKind, _Enter] = {
             ScopeKind.tenant: self._access.tenant,
             ScopeKind.contract: self._access.contract,
             ScopeKind.workspace: self._access.workspace,

@@ -7,7 +7,8 @@ from typing import Literal
 from keyrack.errors import Forbidden, NotFound
 from keyrack.model import Component, Principal
 from keyrack.service.access import Access, Scope
-from keyrack.service.sight import viewpoint
+from keyrack.service.sight import seen_in_workspace, viewpoint
+from keyrack.service.task_users import Door, is_task_user, own_place
 from keyrack.service.visibility import contract_has, tenant_sees
 from keyrack.store.components import Components
 from keyrack.store.directory import Location
@@ -29,20 +30,26 @@ class ComponentAccess:
 
     @asynccontextmanager
     async def seen(
-        self, who: Principal, component_id: str, action: str | None = None
+        self, who: Principal, component_id: str, action: str | None = None, door: Door | None = None
     ) -> AsyncIterator[tuple[Scope, Component]]:
-        """Enter the place a caller looks from: users look from the home tenant, service accounts from the owner's.
+        """Enter the place a caller looks from.
+
+        Users look from the home tenant, service accounts from the owner's, task users from their workspace.
 
         Raises:
             NotFound: there is no component of that id that the caller can see.
+            Forbidden: the caller is a task user that sees it, and the operation is not open to those.
         """
         place = await self._access.locate("component", component_id)
-        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
+        if is_task_user(who):
+            place = own_place(who)
+        elif who.tenant_id is not None and who.tenant_id != place.tenant_id:
             place = Location(who.tenant_id)
-        async with self._access.at(who, place, action) as scope:
+        async with self._access.at(who, place, action, door) as scope:
             component = await Components(scope.unit).find(component_id)
             if component is None or not await _visible(scope, component):
                 raise NotFound("there is no such component")
+            scope.require_that(not is_task_user(who) or door is not None, "a running step may not do this")
             yield scope, component
 
     @asynccontextmanager
@@ -56,7 +63,7 @@ class ComponentAccess:
             Forbidden: the caller sees it, but is no developer of it.
         """
         place = await self._access.locate("component", component_id)
-        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
+        if is_task_user(who) or who.tenant_id not in (None, place.tenant_id):
             async with self.seen(who, component_id, action):
                 raise Forbidden("only the component's owner can do this")
         async with self._access.at(who, place, action) as scope:
@@ -92,6 +99,8 @@ async def _require_developer(scope: Scope, component: Component, need: Developer
 
 async def _visible(scope: Scope, component: Component) -> bool:
     """The note of section 13.2: client administrators see past the gate, everybody else what a contract has."""
+    if is_task_user(scope.who):
+        return bool(await seen_in_workspace(scope, [component]))
     if scope.allows(*_SEES_UNGATED):
         return tenant_sees(scope.unit.tenant_id, component)
     if scope.who.tenant_id is None:

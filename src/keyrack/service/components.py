@@ -11,11 +11,11 @@ from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import require_component_unused
 from keyrack.service.component_access import EDIT, ComponentAccess, own_component
 from keyrack.service.given_id import refuse_taken
-from keyrack.service.sight import viewpoint
-from keyrack.service.visibility import contract_has, workspace_has
+from keyrack.service.sight import seen_in_workspace, viewpoint
+from keyrack.service.task_users import READ_COMPONENTS
+from keyrack.service.visibility import contract_has
 from keyrack.store.components import Components as Rows
 from keyrack.store.directory import Directory
-from keyrack.store.workspaces import Workspaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +55,20 @@ class ComponentUseCases:
             return [c for c in found if which == "all" or c.contract_id != contract_id]
 
     async def of_workspace(self, who: Principal, workspace_id: str) -> Sequence[Component]:
-        """List what a workspace has (13.2)."""
-        async with self._access.workspace(who, workspace_id) as scope:
+        """List what a workspace has (13.2), to a task user what flows of it name (section 2)."""
+        async with self._access.workspace(who, workspace_id, door=READ_COMPONENTS) as scope:
             scope.require_that(scope.in_workspace, "only members of the workspace can list its components")
-            return await _had(scope, await Rows(scope.unit).list())
+            return await seen_in_workspace(scope, await Rows(scope.unit).list())
 
     async def in_workspace(self, who: Principal, workspace_id: str, component_id: str) -> Component:
         """Return a component that a workspace has.
 
         Raises:
-            NotFound: the workspace does not have it.
+            NotFound: the workspace does not have it, or the caller is a task user and no flow of it names it.
         """
-        async with self._access.workspace(who, workspace_id) as scope:
+        async with self._access.workspace(who, workspace_id, door=READ_COMPONENTS) as scope:
             scope.require_that(scope.in_workspace, "only members of the workspace can see its components")
-            had = await _had(scope, await Rows(scope.unit).list(ids=[component_id]))
+            had = await seen_in_workspace(scope, await Rows(scope.unit).list(ids=[component_id]))
             if not had:
                 raise NotFound("the workspace has no such component")
             return had[0]
@@ -95,7 +95,7 @@ class ComponentUseCases:
         Raises:
             NotFound: there is none the caller can see.
         """
-        async with self._components.seen(who, component_id) as (_, component):
+        async with self._components.seen(who, component_id, door=READ_COMPONENTS) as (_, component):
             return component
 
     async def create(self, who: Principal, team_id: Callable[[], str], new: Callable[[], NewComponent]) -> Component:
@@ -161,14 +161,6 @@ class ComponentUseCases:
             await require_component_unused(scope, component_id, None, "the component")
             await Rows(scope.unit).remove(component_id)
             scope.touched("component", component_id)
-
-
-async def _had(scope: Scope, components: Sequence[Component]) -> Sequence[Component]:
-    workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
-    if workspace is None:
-        raise NotFound
-    view = await viewpoint(scope.unit, workspace.contract_id)
-    return [component for component in components if workspace_has(view, workspace, component)]
 
 
 def _require_raised(scope: Scope, component: Component, wanted: Reach, *, support: bool) -> None:

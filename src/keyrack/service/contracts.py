@@ -9,6 +9,7 @@ from keyrack.model import Contract, Member, Principal, Role
 from keyrack.service.access import Access, Scope, home
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
+from keyrack.service.task_users import READ_CONTRACT
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.directory import Directory
@@ -92,8 +93,9 @@ class Contracts:
             return [ContractView(each, members.get(each.id, []), shown) for each in found], total
 
     async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
-        """Return a contract to members and tenant admins."""
-        async with self._access.contract(who, contract_id) as scope:
+        """Return a contract to members and tenant admins; a task user gets that of its workspace, without members."""
+        door = None if with_members else READ_CONTRACT
+        async with self._access.contract(who, contract_id, door=door) as scope:
             seen = scope.in_contract or scope.is_tenant_admin
             scope.require_that(seen, "only members can see the contract")
             contract = await _there(scope, contract_id)

@@ -14,6 +14,7 @@ from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
+from keyrack.service.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
 from keyrack.store.components import Components
 from keyrack.store.credentials import Credentials as Rows
 from keyrack.store.usage import Usages
@@ -59,7 +60,7 @@ class Credentials:
 
     async def list(self, who: Principal, workspace_id: str, component_id: str | None) -> Sequence[CredentialView]:
         """List a workspace's credentials, optionally only those of a component."""
-        async with self._access.workspace(who, workspace_id) as scope:
+        async with self._access.workspace(who, workspace_id, door=READ_CREDENTIALS) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             found = await Rows(scope.unit).list(workspace_id, component_id)
             return [CredentialView(credential, scope.allows(EDIT)) for credential in found]
@@ -70,7 +71,7 @@ class Credentials:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
         """
-        async with self._access.leaf(who, "credential", credential_id) as scope:
+        async with self._access.leaf(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
             return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
 
     async def create(
@@ -145,7 +146,8 @@ class Credentials:
         Top-level keys are merged; inside an OAuth value a missing refresh token, `undefined_params` or
         `instance_url` is kept from the stored one.
         """
-        async with self._access.leaf(who, "credential", credential_id, "credential.update-keys") as scope:
+        action = "credential.update-keys"
+        async with self._access.leaf(who, "credential", credential_id, action, HAND_BACK_KEYS) as scope:
             scope.require(EDIT)
             await Rows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)

@@ -11,6 +11,7 @@ from keyrack.service.flow_graph import ResolvedGraph, require_startable, resolve
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.secrets import GET_CREDENTIALS
 from keyrack.service.step_configuration import STEP, step_configuration
+from keyrack.service.task_users import READ_FLOWS, READ_STEP
 from keyrack.store.flows import FlowCredentials, FlowFilter, FlowReferences, FlowSecrets, FlowVersions
 from keyrack.store.flows import Flows as Rows
 from keyrack.store.workspaces import Workspaces
@@ -50,7 +51,7 @@ class Flows:
         self, who: Principal, workspace_id: str, wanted: FlowFilter, *, limit: int | None, offset: int
     ) -> tuple[Sequence[Flow], int]:
         """List a workspace's flows; return a page and the total."""
-        async with self._access.workspace(who, workspace_id) as scope:
+        async with self._access.workspace(who, workspace_id, door=READ_FLOWS) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             return await Rows(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
 
@@ -60,7 +61,7 @@ class Flows:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
         """
-        async with self._access.leaf(who, "flow", flow_id) as scope:
+        async with self._access.leaf(who, "flow", flow_id, door=READ_FLOWS) as scope:
             return await _find(scope, flow_id)
 
     async def create(self, who: Principal, workspace_id: Callable[[], str], new: Callable[[], NewFlow]) -> Flow:
@@ -232,7 +233,7 @@ class Flows:
             NotFound: there is no such flow or step.
             Forbidden: the caller may not see what the step uses: credentials, or a secret's tokens.
         """
-        async with self._access.leaf(who, "flow", flow_id) as scope:
+        async with self._access.leaf(who, "flow", flow_id, door=READ_STEP) as scope:
             scope.require(STEP, GET_CREDENTIALS)
             flow = await _find(scope, flow_id)
             node = next((node for node in flow.graph["nodes"] if node["id"] == step_id), None)

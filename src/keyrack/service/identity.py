@@ -35,17 +35,28 @@ class Identities:
         """Return the principal an API key belongs to.
 
         Args:
-            name: email of a user (any case) or user name of a service account.
+            name: email of a user (any case), user name of a service account, or `task-{FLOW_ID}`.
             api_key: the key.
             address: where the request came from, for the audit log.
             request_id: the request's id, for the audit log.
 
         Raises:
-            Unauthorized: no such key, or it is another's, or it has expired; which of these is not told.
+            Unauthorized: no such key, or it is another's, or it has expired, or its flow does not run; which of
+                these is not told.
         """
         async with self._store.installation() as unit:
             found = await Directory(unit).identity_by_key(key_hash(api_key), self._clock())
         given = name.casefold().encode("utf-8", "surrogatepass")
         if found is None or not hmac.compare_digest(found.name.casefold().encode(), given):
             raise Unauthorized
-        return Principal(found.kind, found.id, found.name, found.tenant_id, found.permissions, address, request_id)
+        return Principal(
+            found.kind,
+            found.id,
+            found.name,
+            found.tenant_id,
+            found.permissions,
+            address,
+            request_id,
+            found.contract_id,
+            found.workspace_id,
+        )

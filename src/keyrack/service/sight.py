@@ -1,10 +1,14 @@
 """Loads what the predicates of `visibility` need; finds components as a workspace sees them (contract section 5)."""
 
+from collections.abc import Sequence
+
 from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model import Component
 from keyrack.service.access import Scope
-from keyrack.service.visibility import Viewpoint, gate, workspace_has_ungated
+from keyrack.service.task_users import is_task_user
+from keyrack.service.visibility import Viewpoint, gate, workspace_has, workspace_has_ungated
 from keyrack.store.components import Components
+from keyrack.store.flows import FlowReferences
 from keyrack.store.oauth_clients import OAuthClients
 from keyrack.store.tenants import Tenants
 from keyrack.store.unit import Unit
@@ -23,6 +27,23 @@ async def viewpoint(unit: Unit, contract_id: str) -> Viewpoint:
     if tenant is None:
         raise NotFound
     return Viewpoint(tenant, contract_id, await OAuthClients(unit).component_ids())
+
+
+async def seen_in_workspace(scope: Scope, components: Sequence[Component]) -> Sequence[Component]:
+    """Return which components the caller sees in the scope's workspace: for a task user those its flows name.
+
+    Raises:
+        NotFound: the workspace is gone.
+    """
+    workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
+    if workspace is None:
+        raise NotFound
+    view = await viewpoint(scope.unit, workspace.contract_id)
+    had = [component for component in components if workspace_has(view, workspace, component)]
+    if not is_task_user(scope.who):
+        return had
+    named = await FlowReferences(scope.unit).named_in(workspace.id)
+    return [component for component in had if component.id in named]
 
 
 async def workspace_component(scope: Scope, component_id: str) -> Component:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keyrack.errors import AlreadyExists, NotFound
+from keyrack.errors import AlreadyExists, Forbidden, NotFound
 from keyrack.model import Json, Principal, Role, Tenant
 from keyrack.service.access import Access, Scope
 from keyrack.service.given_id import refuse_taken
-from keyrack.service.permissions import DEFAULT_ROLES
+from keyrack.service.permissions import DEFAULT_ROLES, LISTED
+from keyrack.service.task_users import is_task_user
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.tenants import Tenants as Rows
 
@@ -73,6 +74,17 @@ class Tenants:
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.tenant.list_roles")
             return await RolePolicy(scope.unit).list()
+
+    @staticmethod
+    def permissions(who: Principal) -> Sequence[str]:
+        """Return the permissions that roles can be made of (6.4).
+
+        Raises:
+            Forbidden: the caller is a task user (section 2).
+        """
+        if is_task_user(who):
+            raise Forbidden
+        return LISTED
 
 
 async def _has_default(scope: Scope) -> bool:

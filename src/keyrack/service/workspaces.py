@@ -8,6 +8,7 @@ from keyrack.model import Member, Principal, Workspace, WorkspaceType
 from keyrack.service.access import Access, Scope
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
+from keyrack.service.task_users import READ_WORKSPACE
 from keyrack.store.directory import Directory
 from keyrack.store.standing import Standing
 from keyrack.store.tenants import Tenants
@@ -97,8 +98,12 @@ class Workspaces:
             return await _views(scope, found), total
 
     async def get(self, who: Principal, workspace_id: str, *, with_members: bool = False) -> WorkspaceView:
-        """Return a workspace to members, holders of `contracts.workspace.listAll` and tenant admins."""
-        async with self._access.workspace(who, workspace_id) as scope:
+        """Return a workspace to members, holders of `contracts.workspace.listAll` and tenant admins.
+
+        A task user gets its own, but not with members.
+        """
+        door = None if with_members else READ_WORKSPACE
+        async with self._access.workspace(who, workspace_id, door=door) as scope:
             seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(_LIST_ALL)
             scope.require_that(seen, "only members can see the workspace")
             workspace = await Rows(scope.unit).find(workspace_id)

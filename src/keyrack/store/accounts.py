@@ -10,7 +10,11 @@ from keyrack.model import ApiKey, PrincipalKind, ServiceAccount
 from keyrack.store.schema import api_keys, service_accounts, users
 from keyrack.store.unit import Unit, insert_row
 
-_OWNER = {PrincipalKind.user: api_keys.c.user_id, PrincipalKind.service_account: api_keys.c.service_account_id}
+_OWNER = {
+    PrincipalKind.user: api_keys.c.user_id,
+    PrincipalKind.service_account: api_keys.c.service_account_id,
+    PrincipalKind.task_user: api_keys.c.flow_id,
+}
 
 
 class ApiKeys:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, select
 
-from keyrack.model import PrincipalKind
+from keyrack.model import FlowStatus, PrincipalKind
 from keyrack.store import schema as t
 from keyrack.store.unit import Unit
 
@@ -26,13 +26,15 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The owner of an API key."""
+    """The owner of an API key; where the flow is, if the owner is a task user."""
 
     kind: PrincipalKind
     id: str
     name: str
     tenant_id: str | None
     permissions: frozenset[str]
+    contract_id: str | None = None
+    workspace_id: str | None = None
 
 
 _WITH_ID: dict[str, Table] = {
@@ -136,22 +138,24 @@ class Directory:
         return await self._located(query.where(c.state_hash == state_hash))
 
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
-        """Find who an API key belongs to; an expired key belongs to nobody."""
-        k, u, s = t.api_keys.c, t.users.c, t.service_accounts.c
+        """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""
+        k, u, s, f, w = t.api_keys.c, t.users.c, t.service_accounts.c, t.flows.c, t.workspaces.c
+        columns: list[ColumnElement[Any]] = [
+            *(u.id, u.email, u.tenant_id),
+            *(s.id.label("account_id"), s.username, s.permissions),
+            *(f.id.label("flow_id"), f.workspace_id, w.contract_id, w.tenant_id.label("flow_tenant_id")),
+        ]
         query = (
-            select(u.id, u.email, u.tenant_id, s.id.label("account_id"), s.username, s.permissions)
+            select(*columns)
             .select_from(t.api_keys)
             .outerjoin(t.users, k.user_id == u.id)
             .outerjoin(t.service_accounts, k.service_account_id == s.id)
+            .outerjoin(t.flows, and_(k.flow_id == f.id, f.status == FlowStatus.active.value))
+            .outerjoin(t.workspaces, f.workspace_id == w.id)
             .where(k.key_hash == key_hash, or_(k.expires_at.is_(None), k.expires_at > now))
         )
         row = (await self._connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        if row.account_id is not None:
-            permissions = frozenset(row.permissions)
-            return Identity(PrincipalKind.service_account, row.account_id, row.username, None, permissions)
-        return Identity(PrincipalKind.user, row.id, row.email, row.tenant_id, frozenset())
+        return None if row is None else _identity(row)
 
     async def flows_using(self, component_id: str, revision: str | None = None) -> dict[str, int]:
         """Count the flows of each tenant that name a component (or one revision of it), in graph, draft or versions."""
@@ -174,3 +178,27 @@ class Directory:
     async def _located(self, query: "Select[Any]") -> Location | None:
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else Location(*row)
+
+
+def task_user_name(flow_id: str) -> str:
+    """Return the user name of a flow's running steps (contract section 2)."""
+    return f"task-{flow_id}"
+
+
+def _identity(row: "Row[Any]") -> Identity | None:
+    if row.account_id is not None:
+        permissions = frozenset(row.permissions)
+        return Identity(PrincipalKind.service_account, row.account_id, row.username, None, permissions)
+    if row.id is not None:
+        return Identity(PrincipalKind.user, row.id, row.email, row.tenant_id, frozenset())
+    if row.flow_id is None:
+        return None
+    return Identity(
+        PrincipalKind.task_user,
+        row.flow_id,
+        task_user_name(row.flow_id),
+        row.flow_tenant_id,
+        frozenset(),
+        row.contract_id,
+        row.workspace_id,
+    )

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, delete, func, or_, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Flow, FlowStatus, FlowVersion, Json
-from keyrack.store.schema import flow_credentials, flow_references, flow_secrets, flow_versions, flows
+from keyrack.store.schema import api_keys, flow_credentials, flow_references, flow_secrets, flow_versions, flows
 from keyrack.store.unit import TenantTable
 
 _SORTABLE = {"created_at": flows.c.created_at, "updated_at": flows.c.updated_at, "name": flows.c.name}
@@ -98,9 +98,15 @@ class Flows(TenantTable):
         return await self._again(flow.id)
 
     async def set_status(self, flow_id: str, status: FlowStatus) -> Flow:
-        """Start or stop a flow; without a runner the actual state follows at once (contract 0.19)."""
+        """Start or stop a flow; without a runner the actual state follows at once (contract 0.19).
+
+        The task keys of a flow that stops are gone (contract 0.16).
+        """
         moment = "last_start_time" if status is FlowStatus.active else "last_stop_time"
         await self._set(flow_id, status=status.value, current_status=status.value, **{moment: self.unit.clock()})
+        if status is not FlowStatus.active:
+            mine = select(flows.c.id).where(self.mine, flows.c.id == flow_id)
+            await self.run(delete(api_keys).where(api_keys.c.flow_id.in_(mine)))
         return await self._again(flow_id)
 
     async def set_draft(self, flow_id: str, draft: Json | None) -> None:
@@ -175,6 +181,13 @@ class FlowReferences(TenantTable):
         )
         there = {(row.component_id, row.revision) for row in known}
         await self._add(flow_id, "versions", [pair for pair in used if pair not in there])
+
+    async def named_in(self, workspace_id: str) -> frozenset[str]:
+        """Return the ids of the components that a workspace's flows name in graphs and stored versions, not drafts."""
+        r, f = flow_references.c, flows.c
+        query = self.select(r.component_id).join_from(flow_references, flows, r.flow_id == f.id)
+        rows = await self.all(query.where(f.workspace_id == workspace_id, r.place != "draft").distinct())
+        return frozenset(row.component_id for row in rows)
 
     async def _add(self, flow_id: str, place: str, used: Iterable[tuple[str, str]]) -> None:
         for component_id, revision in dict.fromkeys(used):
