@@ -82,7 +82,9 @@ def _stay(scene: Scene, story: Story, console: Console) -> None:
     console.print(
         f"the simulator at {scene.provider} (sign in as alice / wonderland). Ctrl-C ends both; nothing is kept."
     )
-    console.print("With these in a shell, the lines above work:\n")
+    console.print(
+        "With these in a shell, lines like those above work (with clear secrets in place of the masked ones):\n"
+    )
     console.print(f"  export KEYRACK={scene.base}")
     for role in story.roles:
         console.print(escape(f"  export {role.variable}='{role.name}:{role.api_key}'"))

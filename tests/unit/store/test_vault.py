@@ -100,7 +100,7 @@ async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(co
         await fresh().open(connection, PLACE, sealed)
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\x01", b"\x02" + b"0" * 60, os.urandom(24), b"\x01" + b"\0" * 60])
+@pytest.mark.parametrize("damaged", [b"", b"\x01", b"\x02" + b"0" * 60, b"\xa7" * 24, b"\x01" + b"\0" * 60])
 async def test_what_is_no_envelope_is_refused(connection: AsyncConnection, damaged: bytes) -> None:
     with pytest.raises((Unsealable, WrongKey)):
         await fresh().open(connection, PLACE, damaged)
