@@ -8,7 +8,7 @@ from sqlalchemy import URL, event
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from keyrack.errors import ConfigurationError
+from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.settings import Settings
 from keyrack.store import dsn
 
@@ -66,10 +66,10 @@ def _connector(target: dsn.PostgresTarget) -> Callable[..., Awaitable[Any]]:
     async def connect(**_: object) -> Any:
         try:
             return await asyncpg.connect(target.dsn, **options)
-        except (
-            ValueError
-        ):  # the driver's configuration errors are; the text may hold what it complains of: a password, a file
+        except ValueError:  # the driver's configuration errors are one; their text may hold a password
             raise ConfigurationError(_UNUSABLE) from None
+        except asyncpg.PostgresError as error:  # whatever the reason it refuses a connection for
+            raise DatabaseUnavailable from error
 
     return connect
 

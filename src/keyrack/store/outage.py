@@ -16,8 +16,6 @@ _UNUSABLE = (
     InterfaceError,
     PoolTimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidPasswordError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
