@@ -82,6 +82,8 @@ from keyrack.store.wakeups import Wakeups
 from keyrack.worker.refreshing import RefreshWorker
 from keyrack.worker.worker import Chore, Worker
 
+_CONSENTS_AT_ONCE = 10
+"""Connections to one provider beside those of refreshes, so that people need not wait for the background."""
 _REAPING_SECONDS = 3600.0
 
 HANDLERS = (
@@ -174,7 +176,11 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     access = Access(store)
     component_access = ComponentAccess(access)
     insecure = settings.allow_insecure_providers
-    provider = ProviderClient(allow_insecure=insecure, timeout=settings.provider_timeout)
+    provider = ProviderClient(
+        allow_insecure=insecure,
+        timeout=settings.provider_timeout,
+        connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
+    )
     spool, wakeups = Spool(settings.home / "spool"), Wakeups(engine.listener(settings))
     refreshing = room.build(store, provider, spool, wakeups, choices(settings), now)
     consents = Consents(

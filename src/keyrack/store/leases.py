@@ -175,11 +175,11 @@ async def claim_due(unit: Unit, now: datetime, limit: int, length_ms: int, dead:
     return [Due(*row) for row in (await unit.connection.execute(taken)).all()]
 
 
-async def lease_holders(unit: Unit) -> Sequence[str]:
+async def lease_holders(unit: Unit, now: datetime) -> Sequence[str]:
     """Return the processes that hold leases of due secrets; asked to find out which of them are dead."""
     s = auth_secrets.c
-    query = select(s.lease_owner).where(s.due_at.is_not(None), s.lease_owner.is_not(None)).distinct()
-    return [str(row.lease_owner) for row in (await unit.connection.execute(query.limit(_DEAD_ASKED))).all()]
+    query = select(s.lease_owner).where(s.due_at <= now, s.lease_owner.is_not(None)).distinct().limit(_DEAD_ASKED)
+    return [str(row.lease_owner) for row in (await unit.connection.execute(query)).all()]
 
 
 def lease_clock(unit: Unit) -> ColumnElement[int]:

@@ -180,7 +180,7 @@ class Refresher:
             DatabaseUnavailable: the database is gone.
         """
         async with self._store.installation() as unit:
-            dead = [holder for holder in await lease_holders(unit) if is_dead(holder)]
+            dead = [holder for holder in await lease_holders(unit, self._clock()) if is_dead(holder)]
         async with self._store.installation(writes=True) as unit:
             return await claim_due(unit, self._clock(), limit, self._timing.lease_ms, dead)
 

@@ -1,0 +1,101 @@
+"""How many secrets one worker refreshes a second, beside the same calls without a database (issue 3.9)."""
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from sqlalchemy import func, select
+
+from bench.scenario import Row, Scenario
+from bench.secrets_stored import Stored, add_client, add_due, opened, set_up
+from bench.stage import Stage
+from keyrack.oauth.wire import FormRequest
+from keyrack.provider.client import ProviderClient
+from keyrack.store.schema import auth_secrets
+from keyrack.store.store import Store
+from support.installation import free_port, serving, wait_for
+
+_CONCURRENCY = 64
+_SECRETS = {0: 1_000, 200: 1_500}
+"""How many are refreshed, by the provider's delay in milliseconds."""
+_PATIENCE = 120.0
+
+
+def run(stage: Stage) -> Sequence[Row]:
+    rows: list[Row] = []
+    for delay, count in _SECRETS.items():
+        with _provider(delay) as url:
+            for database in stage.plan.databases:
+                pairs = [
+                    (_refreshes(stage, database, url, f"{delay}-{n}", count), asyncio.run(_bare(url, count)))
+                    for n in range(min(stage.plan.runs, 3))
+                ]
+                ours, limit = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+                rows.append(
+                    {
+                        "database": database,
+                        "provider ms": delay,
+                        "concurrency": _CONCURRENCY,
+                        "refreshes/s": round(ours),
+                        "bare calls/s": round(limit),
+                        "ratio": round(statistics.median(mine / its for mine, its in pairs), 3),
+                    }
+                )
+                stage.say(f"{database}, provider of {delay} ms: {rows[-1]['refreshes/s']} refreshes/s")
+    return rows
+
+
+@contextmanager
+def _provider(delay: int) -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/token"
+    with serving([sys.executable, "-m", "bench.token_endpoint", str(port), str(delay)], {}) as server:
+        wait_for(url, server)
+        yield url
+
+
+def _refreshes(stage: Stage, database: str, url: str, name: str, count: int) -> float:
+    """Return the rate between the first and the last refresh of a worker that starts on due secrets."""
+    more = {"worker_concurrency": str(_CONCURRENCY), "provider_concurrency": str(_CONCURRENCY)}
+    stored = set_up(stage, database, f"refresh-{name}", **more)
+    with opened(stored) as (runner, store):
+        client = runner.run(add_client(store, stored, url))
+        runner.run(add_due(store, stored, client, count))
+        with serving([sys.executable, "-m", "keyrack", "worker"], stored.environment):
+            first, last = runner.run(_until_refreshed(store, stored, count))
+    return count / (last - first)
+
+
+async def _until_refreshed(store: Store, stored: Stored, count: int) -> tuple[float, float]:
+    """Wait until all are refreshed; return when the first and the last were, seconds since 1970."""
+    s, deadline = auth_secrets.c, time.monotonic() + _PATIENCE
+    query = select(func.count(), func.min(s.refreshed_at), func.max(s.refreshed_at)).where(s.refreshed_at.is_not(None))
+    while True:
+        async with store.unit(stored.first["tenant_id"]) as unit:
+            done, first, last = (await unit.connection.execute(query)).one()
+        if done == count:
+            return first.timestamp(), last.timestamp()
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{done} of {count} were refreshed in {_PATIENCE:.0f} s")
+        await asyncio.sleep(0.2)
+
+
+async def _bare(url: str, count: int) -> float:
+    """Return the rate of the same calls, as many at a time, with nothing written down."""
+    form = (("grant_type", "refresh_token"), ("refresh_token", "r" * 120), ("client_id", "bench"))
+    left = iter(range(count))
+    async with ProviderClient(allow_insecure=True, connections_per_host=_CONCURRENCY) as client:
+
+        async def caller() -> None:
+            for _ in left:
+                await client.send(FormRequest(url, form))
+
+        began = time.perf_counter()
+        await asyncio.gather(*(caller() for _ in range(_CONCURRENCY)))
+        return count / (time.perf_counter() - began)
+
+
+SCENARIO = Scenario("worker-refreshes", "one worker on due secrets, against an instant provider and one of 200 ms", run)

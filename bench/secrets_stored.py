@@ -1,0 +1,118 @@
+"""Databases with many auth secrets, put there without going over the API."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+
+from bench.stage import SQLITE, Stage
+from keyrack import bootstrap
+from keyrack.ids import new_id
+from keyrack.model import AuthClient, AuthSecret, SecretState
+from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.tokens import with_tokens
+from keyrack.settings import Settings, load
+from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.schema import auth_secrets
+from keyrack.store.store import Store
+from support.installation import command, settings
+
+_MADE = "made"
+_COPIED = [c.name for c in auth_secrets.c if c.name not in {"id", "due_at"}]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A set-up database.
+
+    Attributes:
+        environment: the settings of processes on it.
+        first: what `keyrack bootstrap --json` printed.
+    """
+
+    environment: Mapping[str, str]
+    first: Mapping[str, Any]
+
+    @property
+    def settings(self) -> Settings:
+        """The same, for this process."""
+        return load({**os.environ, **self.environment})
+
+
+def set_up(stage: Stage, database: str, name: str, **more: str) -> Stored:
+    """Bootstrap an empty database of its own."""
+    url = {} if database == SQLITE else {"database_url": stage.postgres_url()}
+    given = settings(stage.folder / f"{database}-{name}", allow_insecure_providers="true", **url, **more)
+    return Stored(given, command(given, "bootstrap", "--email", "root@root.example"))
+
+
+@contextmanager
+def opened(stored: Stored) -> Iterator[tuple[asyncio.Runner, Store]]:
+    """Open the store of a database on an event loop of its own."""
+    with asyncio.Runner() as runner:
+        store = bootstrap.open_store(stored.settings)
+        try:
+            yield runner, store
+        finally:
+            runner.run(store.close())
+
+
+async def add_client(store: Store, stored: Stored, token_endpoint: str) -> AuthClient:
+    """Store an auth client of the first tenant."""
+    credentials = {
+        "client_id": "bench",
+        "client_secret": "bench-secret",
+        "auth_uri": token_endpoint,
+        "token_uri": token_endpoint,
+        "refresh_token_uri": token_endpoint,
+    }
+    tenant_id = stored.first["tenant_id"]
+    client = AuthClient(new_id(), tenant_id, None, None, "Bench", "oauth2", credentials)
+    async with store.unit(tenant_id, writes=True) as unit:
+        await AuthClients(unit).add(client, token_endpoint)
+    return client
+
+
+async def add_due(store: Store, stored: Stored, client: AuthClient, count: int) -> None:
+    """Store secrets that are due now, their tokens still valid."""
+    now = datetime.now(UTC)
+    empty = AuthSecret(
+        id="", tenant_id=client.tenant_id, workspace_id=stored.first["workspace_id"],
+        user_id=stored.first["admin"]["user_id"], auth_client_id=client.id, name="Measured", type="oauth2",
+        credentials={}, auth_method=None, refreshable=True, state=SecretState.ready, error=None, error_code=None,
+        error_at=None, issued_at=None, expires_at=None, generation=0, due_at=None, retry_at=None, refreshed_at=None,
+        ambiguous_since=None, failure=None, failure_count=0, failed_at=None, last_used_at=None, created_at=now,
+        updated_at=now,
+    )  # fmt: skip
+    tokens = {"access_token": "a" * 320, "refresh_token": "r" * 120, "expires_in": 3600, "undefined_params": {}}
+    async with store.unit(client.tenant_id, writes=True) as unit:
+        for _ in range(count):
+            secret = with_tokens(replace(empty, id=new_id()), client, tokens, Schedule(), now)
+            await AuthSecrets(unit).add(replace(secret, due_at=now - timedelta(seconds=1)))
+
+
+async def multiply(store: Store, stored: Stored, count: int) -> None:
+    """Copy one stored secret until there are `count` more, due over the next day. The copies cannot be opened."""
+    columns = ", ".join(_COPIED)
+    tomorrow = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
+    async with store.unit(stored.first["tenant_id"], writes=True) as unit:
+        one = "SELECT * FROM auth_secrets LIMIT 1"
+        if unit.connection.dialect.name == "postgresql":
+            numbers, identifier = "generate_series(1, :count) AS numbers(n)", "'f' || lpad(to_hex(n), 23, '0')"
+        else:
+            series = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :count) SELECT n FROM s"
+            numbers, identifier = f"({series}) AS numbers", "'f' || printf('%023x', n)"
+        await unit.connection.execute(
+            text(
+                f"INSERT INTO auth_secrets (id, due_at, {columns})"
+                f" SELECT {identifier}, CAST(:tomorrow AS BIGINT) + n % 86400000, {columns} FROM {numbers}, ({one}) AS {_MADE}"
+            ),
+            {"count": count, "tomorrow": tomorrow},
+        )
+        await unit.connection.execute(text("ANALYZE"))
