@@ -23,7 +23,8 @@ from keyrack.store.schema import auth_secrets
 from keyrack.store.store import Store
 from support.installation import command, settings
 
-_MADE = "made"
+_CHUNK = 20_000
+_SQLITE_SERIES = "WITH RECURSIVE s(n) AS (SELECT :least UNION ALL SELECT n + 1 FROM s WHERE n < :most) SELECT n FROM s"
 _COPIED = [c.name for c in auth_secrets.c if c.name not in {"id", "due_at"}]
 
 
@@ -101,18 +102,19 @@ async def multiply(store: Store, stored: Stored, count: int) -> None:
     """Copy one stored secret until there are `count` more, due over the next day. The copies cannot be opened."""
     columns = ", ".join(_COPIED)
     tomorrow = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
-    async with store.unit(stored.first["tenant_id"], writes=True) as unit:
-        one = "SELECT * FROM auth_secrets LIMIT 1"
-        if unit.connection.dialect.name == "postgresql":
-            numbers, identifier = "generate_series(1, :count) AS numbers(n)", "'f' || lpad(to_hex(n), 23, '0')"
-        else:
-            series = "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :count) SELECT n FROM s"
-            numbers, identifier = f"({series}) AS numbers", "'f' || printf('%023x', n)"
-        await unit.connection.execute(
-            text(
-                f"INSERT INTO auth_secrets (id, due_at, {columns})"
-                f" SELECT {identifier}, CAST(:tomorrow AS BIGINT) + n % 86400000, {columns} FROM {numbers}, ({one}) AS {_MADE}"
-            ),
-            {"count": count, "tomorrow": tomorrow},
-        )
+    for start in range(0, count, _CHUNK):
+        async with store.unit(stored.first["tenant_id"], writes=True) as unit:
+            if unit.connection.dialect.name == "postgresql":
+                numbers, identifier = "generate_series(:least, :most) AS s(n)", "'f' || lpad(to_hex(n), 23, '0')"
+            else:
+                numbers, identifier = f"({_SQLITE_SERIES}) AS s", "'f' || printf('%023x', n)"
+            await unit.connection.execute(
+                text(
+                    f"INSERT INTO auth_secrets (id, due_at, {columns})"
+                    f" SELECT {identifier}, CAST(:tomorrow AS BIGINT) + n % 86400000, {columns}"
+                    f" FROM {numbers}, (SELECT * FROM auth_secrets LIMIT 1) AS made"
+                ),
+                {"least": start, "most": min(start + _CHUNK, count) - 1, "tomorrow": tomorrow},
+            )
+    async with store.installation(writes=True) as unit:
         await unit.connection.execute(text("ANALYZE"))

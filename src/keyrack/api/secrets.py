@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import JsonRequest, require_id
 from keyrack.api.jsonapi import Many, Single
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.query import asked_seconds, asked_time
@@ -107,6 +107,19 @@ class SecretController(Controller):
     ) -> None:
         """Delete an auth secret that no active flow uses."""
         await secrets.delete(who, workspace_id, secret_id)
+
+    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404))
+    async def refresh(
+        self,
+        request: JsonRequest,
+        workspace_id: PATH_ID,
+        secret_id: PATH_ID,
+        who: Who,
+        secrets: NamedDependency[Secrets],
+    ) -> Single[SecretResource]:
+        """Refresh an auth secret's token now, and return the secret with the new one (15.3)."""
+        await request.action()
+        return Single(secret_resource(await secrets.refresh(who, workspace_id, secret_id)))
 
 
 def _same(one: str | None, other: str | None) -> str | None:

@@ -21,6 +21,14 @@ class Freshness(Protocol):
             min_validity: for how many seconds the token must still be good; None: no matter how long.
         """
 
+    async def refresh(self, secret: AuthSecret) -> AuthSecret:
+        """Refresh a secret because somebody asks for it; called without an open transaction.
+
+        Raises:
+            NotRefreshable: it is not of an oauth2 type or has no refresh token.
+            ProviderError, ProviderUnavailable: it could not be refreshed.
+        """
+
 
 def require_validity(secret: AuthSecret, said: Told, min_validity: int, now: datetime) -> None:
     """Insist that a secret's token is good for some time; one without a time of expiry always is.

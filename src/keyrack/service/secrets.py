@@ -16,6 +16,8 @@ from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.state import Told, told
+from keyrack.service.refresh.tokens import is_oauth2
+from keyrack.service.revocation import enqueue
 from keyrack.service.secret_changes import ChangedSecret, NewSecret, changed, filled
 from keyrack.service.secret_freshness import Freshness, require_validity
 from keyrack.store.auth_clients import find_usable, find_usable_among
@@ -28,7 +30,9 @@ from keyrack.store.unit import Unit
 from keyrack.store.usage import Usages
 
 _GET = "workspaces.auth_secret.get"
-_CREATE, _EDIT, _DELETE = (f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete"))
+_CREATE, _EDIT, _DELETE, _REFRESH = (
+    f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete", "refresh")
+)
 GET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
 
 
@@ -42,7 +46,7 @@ class SecretView:
 
 
 class Secrets:
-    """Use cases of contract section 15, except refreshing."""
+    """Use cases of contract section 15."""
 
     def __init__(self, store: Store, access: Access, freshness: Freshness, schedule: Schedule, clock: Clock) -> None:
         self._store = store
@@ -80,9 +84,7 @@ class Secrets:
             scope.require(_GET)
             stored = await _find(scope, secret_id)
         secret = await self._freshness.before_read(who, stored, min_validity)
-        async with self._store.unit(secret.tenant_id) as unit:
-            client = await find_usable(unit, secret.auth_client_id)
-        view = self._view(scope, secret, client)
+        view = self._view(scope, secret, await self._client(secret))
         if min_validity is not None:
             require_validity(secret, view.told, min_validity, self._clock())
         return view
@@ -149,18 +151,43 @@ class Secrets:
     async def delete(self, who: Principal, workspace_id: str, secret_id: str) -> None:
         """Delete a secret that no active flow names; inactive ones keep naming it (contract 15.2).
 
+        Its token is revoked at the provider behind the scenes where that is possible (RFC 7009).
+
         Raises:
             NotFound: the workspace has no such secret.
             InUse: an active flow names it.
         """
         async with self._access.workspace(who, workspace_id, "secret.delete") as scope:
             scope.require(_DELETE)
-            await _find(scope, secret_id, locked=True)
+            secret = await _find(scope, secret_id, locked=True)
             flows = await Usages(scope.unit).active_flows_with_secret(secret_id)
             if flows:
                 raise in_use("the secret", len(flows), await nameable(scope, flows))
+            client = await find_usable(scope.unit, secret.auth_client_id)
+            if client is not None and is_oauth2(secret.type):
+                await enqueue(scope.unit, secret, client)
             await AuthSecrets(scope.unit).remove(secret_id)
             scope.touched("auth-secret", secret_id)
+
+    async def refresh(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView:
+        """Refresh a secret now, or wait for the refresh that is running (contract 15.3).
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            NotRefreshable: it is not of an oauth2 type or has no refresh token.
+            ProviderError: the provider refused; `meta` has what it said.
+            ProviderUnavailable: the provider gave no answer in time.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.refresh") as scope:
+            scope.require(_REFRESH)
+            stored = await _find(scope, secret_id)
+            scope.touched("auth-secret", secret_id)
+        secret = await self._freshness.refresh(stored)
+        return self._view(scope, secret, await self._client(secret))
+
+    async def _client(self, secret: AuthSecret) -> AuthClient | None:
+        async with self._store.unit(secret.tenant_id) as unit:
+            return await find_usable(unit, secret.auth_client_id)
 
     def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:
         return SecretView(secret, told(secret, client, self._clock()), scope.allows(GET_CREDENTIALS))
