@@ -53,6 +53,7 @@ from keyrack.service.credentials import Credentials
 from keyrack.service.flows import Flows
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
+from keyrack.service.last_use import LastUse
 from keyrack.service.members import Members
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
@@ -149,6 +150,7 @@ class Services:
     people: People
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
+    last_use: LastUse
     webhooks: Webhooks
     provider: ProviderClient
     deliverer: Deliverer
@@ -182,6 +184,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
     )
     spool, wakeups = Spool(settings.home / "spool"), Wakeups(engine.listener(settings))
+    last_use = LastUse(store, now)
     refreshing = room.build(store, provider, spool, wakeups, choices(settings), now)
     consents = Consents(
         store,
@@ -201,7 +204,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
         consents=consents,
         credentials=Credentials(access),
-        secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, now),
+        secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
         flows=Flows(access),
         task_keys=TaskKeys(access),
         components=ComponentUseCases(access, component_access),
@@ -216,6 +219,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         people=People(access),
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,
+        last_use=last_use,
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
@@ -264,6 +268,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
     """
     background = worker(made, settings) if works else None
     await made.refresh_room.start()
+    await made.last_use.start()
     if background is not None:
         await background.start()
     try:
@@ -272,6 +277,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
         if background is not None:
             await background.stop(settings.drain_timeout)
         await made.refresh_room.close()
+        await made.last_use.close()
         await made.close()
         await store.close()
 

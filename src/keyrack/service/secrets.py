@@ -14,6 +14,7 @@ from keyrack.service.access import Access, Scope
 from keyrack.service.auth_client_choice import available_client
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.last_use import LastUse
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.state import Told, told
 from keyrack.service.refresh.tokens import is_oauth2
@@ -48,11 +49,20 @@ class SecretView:
 class Secrets:
     """Use cases of contract section 15."""
 
-    def __init__(self, store: Store, access: Access, freshness: Freshness, schedule: Schedule, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        freshness: Freshness,
+        schedule: Schedule,
+        last_use: LastUse,
+        clock: Clock,
+    ) -> None:
         self._store = store
         self._access = access
         self._freshness = freshness
         self._schedule = schedule
+        self._last_use = last_use
         self._clock = clock
 
     async def list(
@@ -87,6 +97,8 @@ class Secrets:
         view = self._view(scope, secret, await self._client(secret))
         if min_validity is not None:
             require_validity(secret, view.told, min_validity, self._clock())
+        if view.credentials_visible:
+            self._last_use.note(secret.tenant_id, secret.id)
         return view
 
     async def create(self, who: Principal, workspace_id: str, new: Callable[[], NewSecret]) -> SecretView:

@@ -1,0 +1,94 @@
+"""When secrets were last used, without a write for each reading: `last_used_at`, an extension.
+
+Each process remembers the last use of each secret and writes all of them down every few seconds and when it stops. A
+process that is killed loses what it noted since it last wrote.
+"""
+
+import asyncio
+import contextlib
+from datetime import datetime
+from itertools import islice
+
+from keyrack.clock import Clock
+from keyrack.errors import DatabaseUnavailable
+from keyrack.faults import log_fault
+from keyrack.store.last_use import BATCH, Owned, move_forward
+from keyrack.store.store import Store
+
+INTERVAL = 10.0
+_MOST = 100_000
+"""Secrets that are remembered at most; more are only there when the database has been gone for long."""
+
+
+class LastUse:
+    """Notes uses of secrets.
+
+    Args:
+        store: where they are written.
+        clock: the time.
+        interval: seconds between two writings.
+    """
+
+    def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
+        self._store = store
+        self._clock = clock
+        self._interval = interval
+        self._noted: dict[Owned, datetime] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, tenant_id: str, secret_id: str) -> None:
+        """Note that somebody was given a secret's credentials just now. Cheap, never waits, never fails."""
+        owned = Owned(tenant_id, secret_id)
+        if len(self._noted) < _MOST or owned in self._noted:
+            self._noted[owned] = self._clock()
+
+    async def flush(self) -> int:
+        """Write down what was noted; return how many secrets that were.
+
+        What is being changed by others at this moment is noted again, for the next time.
+
+        Raises:
+            DatabaseUnavailable: the database is gone; what is not written stays noted.
+        """
+        noted, self._noted = self._noted, {}
+        done = 0
+        try:
+            while noted:
+                batch = dict(islice(noted.items(), BATCH))
+                async with self._store.installation(writes=True) as unit:
+                    left = await move_forward(unit, batch)
+                done += len(batch) - len(left)
+                for owned in batch:
+                    moment = noted.pop(owned)
+                    if owned in left:
+                        self._noted.setdefault(owned, moment)
+        finally:
+            self._noted = {**noted, **self._noted}
+        return done
+
+    async def start(self) -> None:
+        """Begin to write now and then."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="last use")
+
+    async def close(self) -> None:
+        """Write a last time and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._write()
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            await self._write()
+
+    async def _write(self) -> None:
+        try:
+            await self.flush()
+        except DatabaseUnavailable:
+            pass  # next time
+        except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
+            log_fault(error, "the last use of secrets could not be written")
