@@ -1,0 +1,29 @@
+"""A serving process delivers by itself: nothing but `keyrack serve` runs."""
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+
+from support.receiver import receiving
+from support.served import bootstrapped, serving
+
+INSECURE = {"KEYRACK_ALLOW_INSECURE_PROVIDERS": "true"}
+
+
+async def test_a_test_event_arrives(tmp_path: Path) -> None:
+    first = await asyncio.to_thread(bootstrapped, tmp_path)
+    async with receiving() as receiver:
+        running = serving(tmp_path, first, **INSECURE)
+        served = await asyncio.to_thread(running.__enter__)
+        try:
+            where = f"{served.base}/v2/tenants/{first['tenant_id']}/webhooks"
+            async with httpx2.AsyncClient(auth=served.admin) as http:
+                sent = {"data": {"type": "webhook", "attributes": {"url": receiver.url}}}
+                webhook = (await http.post(where, json=sent)).json()["data"]
+                assert (await http.post(f"{where}/{webhook['id']}/test")).status_code == 202
+            await asyncio.wait_for(receiver.arrived.wait(), 30)
+        finally:
+            await asyncio.to_thread(running.__exit__, None, None, None)
+        (message,) = receiver.messages
+        assert message.verified(webhook["attributes"]["secret"])["data"] == {"webhook_id": webhook["id"]}
