@@ -105,7 +105,10 @@ async def multiply(store: Store, stored: Stored, count: int) -> None:
     for start in range(0, count, _CHUNK):
         async with store.unit(stored.first["tenant_id"], writes=True) as unit:
             if unit.connection.dialect.name == "postgresql":
-                numbers, identifier = "generate_series(:least, :most) AS s(n)", "'f' || lpad(to_hex(n), 23, '0')"
+                numbers, identifier = (
+                    "generate_series(CAST(:least AS BIGINT), CAST(:most AS BIGINT)) AS s(n)",
+                    "'f' || lpad(to_hex(n), 23, '0')",
+                )
             else:
                 numbers, identifier = f"({_SQLITE_SERIES}) AS s", "'f' || printf('%023x', n)"
             await unit.connection.execute(
