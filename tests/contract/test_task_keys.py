@@ -11,12 +11,14 @@ from keyrack.crypto.secret import Secret
 from keyrack.model import FlowStatus, Principal, PrincipalKind, Role
 from keyrack.service.access import Access
 from keyrack.service.identity import key_hash
+from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
 from keyrack.store.schema import api_keys, contracts, flows
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import Users
 from support.app import Caller, World, error_of
+from support.grants import connect
 from support.secrets import add_client
 from support.task_users import Site, site, step_of
 
@@ -209,6 +211,20 @@ async def test_keys_are_handed_back(keyrack: World, own: Site) -> None:  # 18.3
     await step.put(f"/v1/accounts/{own.credential_id}", {"keys": {"more": 1}})
     keys = (await step.get(f"/v2/credentials/{own.credential_id}")).json()["data"]["attributes"]["keys"]
     assert keys == {"key": "own-key", "more": 1}
+
+
+async def test_a_step_refreshes_a_secret_and_reads_the_new_token(
+    keyrack: World, simulator: RunningSimulator
+) -> None:  # 15.3, section 2
+    acme = keyrack.tenants["Acme"]
+    step = await step_of(keyrack, (await site(keyrack, acme, "own")).flow_id)
+    connected = await connect(keyrack, simulator)
+    path = f"/v2/workspaces/{acme.workspace_id}/secrets/{connected.secret.id}"
+    refreshed = await step.post(f"{path}/refresh")
+    assert refreshed.status_code == 200, refreshed.text
+    token = refreshed.json()["data"]["attributes"]["credentials"]["access_token"]
+    assert token != connected.secret.credentials["access_token"]
+    assert (await step.get(path)).json()["data"]["attributes"]["credentials"]["access_token"] == token
 
 
 async def test_auth_clients_of_every_scope_and_none_of_their_keys(keyrack: World, own: Site) -> None:  # 14.1, 24.21

@@ -76,6 +76,7 @@ ROUTES: list[tuple[str, str, str, tuple[int, int, int]]] = [
     ("15.2", "GET",    "/v2/workspaces/{workspace_id}/secrets/{secret_id}",      OK),
     ("15.2", "PATCH",  "/v2/workspaces/{workspace_id}/secrets/{secret_id}",      NO),
     ("15.2", "DELETE", "/v2/workspaces/{workspace_id}/secrets/{secret_id}",      NO),
+    ("15.3", "POST",   "/v2/workspaces/{workspace_id}/secrets/{secret_id}/refresh", (400, 403, 403)),  # not refreshable
     ("11",   "GET",    "/v2/users/me",                                           NO),
     ("0.2",  "GET",    "/v2/users/me/api-keys",                                  NO),
     ("0.2",  "POST",   "/v2/users/me/api-keys",                                  NO),
@@ -177,7 +178,7 @@ async def test_route(
         answer = await call(step, method, path, there)
         assert answer.status_code == status, f"section {section}: {answer.text}"
         if status != 200:
-            assert error_of(answer)[1] == {403: "forbidden", 404: "not_found"}[status]
+            assert error_of(answer)[1] == {400: "not_refreshable", 403: "forbidden", 404: "not_found"}[status]
 
 
 def test_every_route_is_in_the_table(keyrack_to_read: World) -> None:

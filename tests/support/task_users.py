@@ -55,7 +55,7 @@ async def site(world: World, tenant: TenantInTest, name: str, *, apart: bool = F
     plain = await world.add_component(tenant, f"{name}-ledger", PLAIN, access="tenant")
     second = await world.add_component(tenant, f"{name}-calendar", CALENDAR, access="tenant")
     client = await make_client(user, auth_client([second], ("workspace", workspace_id)))
-    secret = (await make(user, workspace_id, client))["id"]
+    secret = (await make(user, workspace_id, client, {"access_token": "at-1"}))["id"]  # never refreshed
     about = {"component": relationship("component", plain), "workspace": relationship("workspace", workspace_id)}
     data = {"type": "credential", "attributes": {"keys": {"key": f"{name}-key"}}, "relationships": about}
     credential = resource(await user.post("/v2/credentials", {"data": data}), 201)["id"]
