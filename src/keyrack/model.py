@@ -295,7 +295,7 @@ class AuthClient:
     """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
     rejection: Json | None = None
     probe_at: datetime | None = None
-    """When a rejected client may be tried again by an explicit refresh."""
+    """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None
 
 

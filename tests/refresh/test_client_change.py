@@ -1,12 +1,18 @@
 """An administrator mends a client that its provider rejects: over the API, and its secrets live again (0.13)."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
+from sqlalchemy import select
 
 from keyrack.errors import ProviderError
+from keyrack.model import AuthClient
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_clients import AuthClients
+from keyrack.store.client_health import ClientHealth
+from keyrack.store.schema import events
 from keyrack.store.vault import INSTALLATION
 from support.app import World
 from support.auth_clients import PATH, change
@@ -45,3 +51,59 @@ async def test_a_new_client_secret_revives_paused_secrets_and_a_new_name_does_no
     assert mended.status_code == 200, mended.text
     assert await state() == (False, False)
     assert is_live(simulator, await refresher.refresh(await stored(world.store, secret)))
+
+
+async def told(world: World, owner: str, client: AuthClient) -> list[str]:
+    """Return the types of the events about a client, oldest first."""
+    async with world.store.unit(owner) as unit:
+        query = select(events.c.type, events.c.data).where(events.c.tenant_id == owner).order_by(events.c.id)
+        rows = (await unit.connection.execute(query)).all()
+    return [row.type for row in rows if row.data.get("auth_client_id") == client.id and row.type.startswith("client.")]
+
+
+async def test_a_mended_client_has_recovered_once_its_first_refresh_succeeds(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    world, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
+    client = await add_auth_client(world.store, acme.id, simulator.token_endpoint, client_secret="wrong")
+    secrets = [await add_secret(world.store, acme, client, mint(simulator), age=4000) for _ in range(3)]
+    refresher = world.services.refresh_room.refresher
+
+    async def mend(client_secret: str) -> None:
+        credentials = {"credentials": {"client_secret": client_secret}}
+        assert (await acme.admin.patch(f"{PATH}/{client.id}", change(credentials))).status_code == 200
+
+    with pytest.raises(ProviderError):
+        await refresher.refresh(secrets[0])
+    await mend("wrong as well")
+    assert await told(world, acme.id, client) == ["client.failing"], "a change proves nothing"
+    with pytest.raises(ProviderError):
+        await refresher.refresh(await stored(world.store, secrets[0]))
+    assert await told(world, acme.id, client) == ["client.failing"] * 2
+    await mend("simulator-secret")
+    await mend("simulator-secret")
+    assert await told(world, acme.id, client) == ["client.failing"] * 2
+    await asyncio.gather(*[refresher.refresh(await stored(world.store, secret)) for secret in secrets])
+    assert await told(world, acme.id, client) == ["client.failing", "client.failing", "client.recovered"]
+    await refresher.refresh(await stored(world.store, secrets[0]))
+    await mend("simulator-secret")
+    await refresher.refresh(await stored(world.store, secrets[0]))
+    assert (await told(world, acme.id, client)).count("client.recovered") == 1
+
+
+async def test_a_refresh_that_the_client_of_before_has_won_does_not_prove_the_changed_one(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    world, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
+    client = await add_auth_client(world.store, acme.id, simulator.token_endpoint)
+    async with world.store.unit(acme.id, writes=True) as unit:
+        assert await ClientHealth(unit).reject(client, {}, datetime.now(UTC))
+        before = await AuthClients(unit).find(client.id)
+    assert before is not None
+    changed = await acme.admin.patch(f"{PATH}/{client.id}", change({"credentials": {"client_secret": "other"}}))
+    assert changed.status_code == 200
+    async with world.store.unit(acme.id, writes=True) as unit:
+        assert not await ClientHealth(unit).recovered(before)
+        now = await AuthClients(unit).find(client.id)
+        assert now is not None
+        assert await ClientHealth(unit).recovered(now)

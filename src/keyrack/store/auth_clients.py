@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 
 from keyrack.model import AuthClient
 from keyrack.store.directory import Location
@@ -83,9 +83,12 @@ class AuthClients(TenantTable):
         Args:
             client: with its new values.
             origin: as for `add`.
-            forgive: forget that the provider rejected the client, because its credentials were set again.
+            forgive: forget that the provider rejected the client, because its credentials were set again; whether it
+                takes them is still to be seen (`probe_at`).
         """
-        forgotten = {"rejected_at": None, "rejection": None, "probe_at": None} if forgive else {}
+        c = auth_clients.c
+        unproven = case((c.rejected_at.is_not(None), literal(self.unit.clock(), c.probe_at.type)), else_=c.probe_at)
+        forgotten = {"rejected_at": None, "rejection": None, "probe_at": unproven} if forgive else {}
         changed = self.update().where(auth_clients.c.id == client.id)
         await self.run(changed.values(**await self._columns(client, origin), **forgotten))
         await AuthClientComponents(self.unit).replace(client.id, client.component_ids)

@@ -15,6 +15,7 @@ from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 
 _LEAD_MS = 60_000
+_WELL = {"rejected_at": None, "rejection": None, "probe_at": None}
 
 
 class ClientHealth(TenantTable):
@@ -49,15 +50,25 @@ class ClientHealth(TenantTable):
         )
         return True
 
+    async def recovered(self, client: AuthClient) -> bool:
+        """Note that the provider took a client that it had rejected.
+
+        Args:
+            client: as it was when the request was made.
+
+        Returns:
+            Whether this is the first time since, and the client has not been changed meanwhile.
+        """
+        c = auth_clients.c
+        unproven = (c.id == client.id, c.updated_at == client.updated_at, c.probe_at.is_not(None))
+        return await self.run(self.update().where(*unproven).values(**_WELL)) == 1
+
     async def revive(self, client_id: str) -> None:
         """Let a client that was changed, or works again, refresh its secrets: those whose token ends first come first.
 
         What failed because of the client is forgotten; a grant that is dead stays dead.
         """
         s, now = auth_secrets.c, self.unit.clock()
-        await self.run(
-            self.update().where(auth_clients.c.id == client_id).values(rejected_at=None, rejection=None, probe_at=None)
-        )
         paused = (s.auth_client_id == client_id, s.refreshable, s.due_at.is_(None), s.error_code.is_(None))
         well: dict[str, Any] = {"retry_at": None, "failure": None, "failure_count": 0, "failed_at": None}
         expiry, now_ms = type_coerce(s.expires_at, BigInteger), epoch_ms(now)

@@ -93,8 +93,9 @@ class Settling:
             said = {name: (result.meta or {}).get(name) for name in ("error", "error_description", "status")}
             if await health.reject(client, said, self._clock() + _PROBE_AFTER):
                 await Outbox(unit).add(EventType.client_failing, about | {"error": said["error"]})
-        elif outcome.fate is None and client.rejected_at is not None:
-            await health.revive(client.id)
+        elif outcome.fate is None and client.probe_at is not None and await health.recovered(client):
+            if client.rejected_at is not None:  # else it was changed, which has revived its secrets
+                await health.revive(client.id)
             await Outbox(unit).add(EventType.client_recovered, about)
 
 

@@ -18,7 +18,7 @@ auth_clients = Table(
     Column("learned_lifetime", Integer),  # seconds
     Column("rejection", Document),  # what the provider said when it rejected the client
     at("rejected_at", nullable=True),
-    at("probe_at", nullable=True),  # when a rejected client may be tried again by hand
+    at("probe_at", nullable=True),  # when one that was rejected may be tried; null once it works
     at("created_at"),
     at("updated_at"),
     Index("auth_clients_tenant_id_idx", "tenant_id", "id"),
