@@ -23,6 +23,7 @@ from keyrack.api.flows import FlowController
 from keyrack.api.front import App, Front
 from keyrack.api.health import healthz, openapi_json, readyz
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
+from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.people import UserController
 from keyrack.api.secrets import SecretController
@@ -55,6 +56,7 @@ from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.last_use import LastUse
 from keyrack.service.members import Members
+from keyrack.service.monitoring import Monitoring
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
 from keyrack.service.refresh import room
@@ -90,6 +92,7 @@ _REAPING_SECONDS = 3600.0
 HANDLERS = (
     healthz,
     readyz,
+    metrics,
     openapi_json,
     docs_page,
     docs_file,
@@ -151,6 +154,7 @@ class Services:
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
     last_use: LastUse
+    monitoring: Monitoring
     webhooks: Webhooks
     provider: ProviderClient
     deliverer: Deliverer
@@ -220,6 +224,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,
         last_use=last_use,
+        monitoring=Monitoring(store, refreshing.gate, refreshing.journal, spool, open_to_all=settings.metrics_open),
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
@@ -269,6 +274,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
     background = worker(made, settings) if works else None
     await made.refresh_room.start()
     await made.last_use.start()
+    await made.monitoring.start()
     if background is not None:
         await background.start()
     try:
@@ -278,6 +284,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
             await background.stop(settings.drain_timeout)
         await made.refresh_room.close()
         await made.last_use.close()
+        await made.monitoring.close()
         await made.close()
         await store.close()
 
@@ -286,7 +293,13 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
     app = api_app.create(api_app.Rooms(HANDLERS, names), running(store, made, settings, works=works))
-    return Front(cast("App", app), made.identities, Throttle(settings.rate_limit), settings.trusted_proxies)
+    return Front(
+        cast("App", app),
+        made.identities,
+        Throttle(settings.rate_limit),
+        settings.trusted_proxies,
+        metrics_open=settings.metrics_open,
+    )
 
 
 def application(settings: Settings, now: Clock = clock.now, *, works: bool = False) -> App:

@@ -87,6 +87,9 @@ class Settings:
         "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
     )
     rate_limit: int = _setting("Requests a minute each caller may make per worker process; 0: no limit.", 0, least=0)
+    metrics_open: bool = _setting(
+        "Answer `/metrics` to everybody, not only to service accounts with `global.metrics.get`.", False
+    )
     log_level: str = _setting("Least severity that is logged.", "info", choices=_LEVELS)
     log_format: str = _setting(
         "`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS

@@ -10,12 +10,14 @@ from typing import Any
 
 import structlog
 
+from keyrack import metrics
 from keyrack.api.errors import document
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotAcceptable, NotFound, Unauthorized
 from keyrack.faults import log_fault
 from keyrack.ids import new_id
+from keyrack.metrics import NO_ROUTE, OTHER
 from keyrack.model import Principal
 from keyrack.service.identity import Identities
 
@@ -32,6 +34,7 @@ PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
 REQUEST_ID = "keyrack.request_id"
 _GUARDED = re.compile(r"/v[12](/|$)")
+_METRICS = re.compile(r"/metrics/?$")
 _SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _NO_ROUTE_HAS = "TRACE"
@@ -46,10 +49,13 @@ class Front:
     Order as in contract section 3: 401 first, then the framework's 404 and 405, then 406.
     """
 
-    def __init__(self, app: App, identities: Identities, throttle: Throttle, trusted_proxies: str) -> None:
+    def __init__(
+        self, app: App, identities: Identities, throttle: Throttle, trusted_proxies: str, *, metrics_open: bool = False
+    ) -> None:
         self._app = app
         self._identities = identities
         self._throttle = throttle
+        self._metrics_open = metrics_open
         self._proxies = [ip_network(text.strip()) for text in trusted_proxies.split(",") if text.strip()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +65,7 @@ class Front:
             return
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
-        guarded = _GUARDED.match(scope["path"]) is not None
+        guarded = self._is_guarded(scope["path"])
         answer = _Answer(send, request_id, private=guarded)
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -73,7 +79,11 @@ class Front:
                     raise
                 await answer.refuse(KeyrackError())
             finally:
-                elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+                elapsed = time.perf_counter() - started
+                metrics.request(
+                    _counted(scope["method"]), scope.get("path_template") or NO_ROUTE, answer.status, elapsed
+                )
+                elapsed_ms = round(elapsed * 1000, 1)
                 # the path without its query string: queries carry codes and states (contract 0.18)
                 log.info(
                     "request", method=scope["method"], path=scope["path"][:200], status=answer.status, ms=elapsed_ms
@@ -83,7 +93,7 @@ class Front:
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
         scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
-        if _GUARDED.match(scope["path"]):
+        if self._is_guarded(scope["path"]):
             principal = await self._authenticate(headers, scope[ADDRESS], request_id)
             self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
@@ -93,6 +103,9 @@ class Front:
         if scope["method"] not in _METHODS:
             scope["method"] = _NO_ROUTE_HAS  # so that the router answers 404 or 405 with Allow by itself
         await self._app(scope, receive, answer)
+
+    def _is_guarded(self, path: str) -> bool:
+        return _GUARDED.match(path) is not None or (not self._metrics_open and _METRICS.match(path) is not None)
 
     async def _authenticate(self, headers: dict[bytes, bytes], address: str | None, request_id: str) -> Principal:
         name, api_key = _basic(headers.get(b"authorization"))
@@ -111,6 +124,11 @@ class Front:
 
     def _is_proxy(self, text: str) -> bool:
         return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
+
+
+def _counted(method: str) -> str:
+    """Return a method as it is counted: anybody may send any word."""
+    return method if method in _METHODS else OTHER
 
 
 def caller_address(scope: Any) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ import uvicorn
 from keyrack import bootstrap, logs
 from keyrack.api.front import App
 from keyrack.cli.common import Json, show, show_list
+from keyrack.cli.metrics_folder import shared_metrics
 from keyrack.clock import now
 from keyrack.crypto.secret import MASK, Secret
 from keyrack.service.installation import Installations
@@ -39,8 +41,13 @@ def serve(
     settings = _ready()
     # The server drains on SIGTERM and then raises it again for whoever was there before; a drained stop is a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
+    with shared_metrics(settings.home) if workers > 1 else nullcontext():
+        _run(host, port, workers, settings.drain_timeout, works=worker)
+
+
+def _run(host: str, port: int, workers: int, drain_seconds: int, *, works: bool) -> None:
     uvicorn.run(
-        "keyrack.cli.serving:working_application" if worker else "keyrack.cli.serving:application",
+        "keyrack.cli.serving:working_application" if works else "keyrack.cli.serving:application",
         factory=True,
         host=host,
         port=port,
@@ -49,7 +56,7 @@ def serve(
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=settings.drain_timeout,
+        timeout_graceful_shutdown=drain_seconds,
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
 

@@ -63,6 +63,10 @@ class Spool:
                 found.append(msgspec.msgpack.decode(path.read_bytes(), type=Spooled))
         return found
 
+    def count(self) -> int:
+        """Return how many answers there are."""
+        return sum(1 for _ in self.folder.glob("*" + _SUFFIX)) if self.folder.is_dir() else 0
+
     def drop(self, attempt_id: str) -> None:
         """Forget an answer; one that is gone already is fine."""
         (self.folder / (attempt_id + _SUFFIX)).unlink(missing_ok=True)

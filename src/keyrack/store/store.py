@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from keyrack.clock import Clock
 from keyrack.store.engine import WRITES
@@ -54,6 +55,13 @@ class Store:
         """
         async with self._connection(writes=writes) as connection:
             yield Unit(connection, INSTALLATION, self._vault, self._clock)
+
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections of the pool are in use, and how many there may be."""
+        pool = self._engine.pool
+        if not isinstance(pool, QueuePool):  # what is tuned otherwise has no numbers to tell
+            return 0, 0
+        return pool.checkedout(), pool.size()
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from keyrack import metrics
 from keyrack.errors import DatabaseUnavailable, KeyrackError
 from keyrack.faults import log_fault
 from keyrack.service.refresh.engine import Refresher
@@ -43,6 +44,7 @@ class RefreshWorker:
             if free <= 0 or self._stopping:
                 return 0
             dues = await self._refresher.claim(free)
+            metrics.claimed(len(dues))
             for due in dues:
                 task = asyncio.create_task(self._refresh(due))
                 self._tasks.add(task)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from keyrack import metrics
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import (
@@ -322,6 +323,12 @@ class Refresher:
         """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
         await self._refuse_if_rejected(held)
         started = time.monotonic()
+        try:
+            return await self._ask_and_settle(held, started)
+        finally:
+            metrics.refresh_took(time.monotonic() - started)
+
+    async def _ask_and_settle(self, held: _Held, started: float) -> AuthSecret:
         attempt, result = await self._ask(held)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
         if soon and held.lease.secret.ambiguous_since is None and _lost(result):

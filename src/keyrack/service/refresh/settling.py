@@ -6,10 +6,12 @@ Each method is one transaction, and changes a secret only where the fence of the
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from keyrack import metrics
 from keyrack.clock import Clock, iso
-from keyrack.errors import ProviderError
-from keyrack.model import AuthClient, AuthSecret, EventType, Json
+from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.model import AuthClient, AuthSecret, ErrorCode, EventType, Json
 from keyrack.oauth.token_response import TokenResponse
+from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.store.attempts import Attempt, Attempts, Fate
@@ -64,6 +66,8 @@ class Settling:
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
             await self._wakeups.notify(unit, lease.secret_id)
+        ended = current.error_code is None and outcome.secret.error_code is ErrorCode.refresh_interrupted
+        metrics.refreshed(_called(outcome, result), interrupted=ended)
         if not isinstance(result, TokenResponse):
             raise result
         return outcome.secret
@@ -79,6 +83,7 @@ class Settling:
             since = current.ambiguous_since or attempt.started_at
             await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
             await Attempts(unit).settle(attempt.id, Fate.ambiguous)
+        metrics.refreshed(Fate.ambiguous.value)
 
     async def drop(self, attempt: Attempt, fate: Fate) -> None:
         """Close an attempt that concerns nobody any more: its secret has other tokens by now, or is gone."""
@@ -97,6 +102,15 @@ class Settling:
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
                 await health.revive(client.id)
             await Outbox(unit).add(EventType.client_recovered, about)
+
+
+def _called(outcome: Outcome, result: Result) -> str:
+    """Return what a refresh's end is called among the metrics."""
+    if outcome.fate is None:
+        return "landed"
+    if isinstance(result, ProviderUnavailable) and not may_have_been_sent(result):
+        return Fate.unsent.value
+    return outcome.fate.value
 
 
 def _told(secret: AuthSecret, at: datetime) -> Json:

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 import structlog
 
+from keyrack import metrics
 from keyrack.errors import ProviderUnavailable, ValidationFailed
 from keyrack.events import Webhook
 from keyrack.model import Principal, PrincipalKind
@@ -112,6 +113,7 @@ class Deliverer:
             await self._settle(delivery, _Attempt(error=DISABLED), due_at=None)
         else:
             attempt = await self._attempt(delivery, delivery.webhook)
+            metrics.webhook_attempted(delivered=attempt.delivered)
             await self._conclude(delivery, attempt)
 
     async def _attempt(self, delivery: ClaimedDelivery, webhook: Webhook) -> _Attempt:

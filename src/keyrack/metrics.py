@@ -1,0 +1,220 @@
+"""What is counted and measured while Keyrack works, for Prometheus; every metric is described in docs/metrics.md.
+
+The only room that knows the Prometheus client. Labels never hold the id or name of a tenant, secret, user or client,
+nor a path or query as it was asked for; the number of their values is bounded. With several server processes,
+`PROMETHEUS_MULTIPROC_DIR` names a folder that they share and each answers for all; it must be set before this module is
+first imported, because the client library decides then.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE = "text/plain; version=0.0.4"
+"""In UTF-8."""
+NO_ROUTE = "none"
+OTHER = "other"
+_MOST_ORIGINS = 50
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
+
+_own = CollectorRegistry()
+_requests = Counter(
+    "keyrack_requests", "Requests answered, by the route's template.", ("method", "route", "status"), registry=_own
+)
+_request_seconds = Histogram(
+    "keyrack_request_seconds", "How long requests took.", ("method", "route"), registry=_own, buckets=_FAST
+)
+_refreshes = Counter("keyrack_refreshes", "Refreshes that ended, by what became of them.", ("outcome",), registry=_own)
+_refresh_seconds = Histogram(
+    "keyrack_refresh_seconds", "From the turn asked for to the outcome written down.", registry=_own, buckets=_SLOW
+)
+_interrupted = Counter(
+    "keyrack_refreshes_interrupted", "Grants that ended because an answer never reached us.", registry=_own
+)
+_provider_calls = Counter(
+    "keyrack_provider_calls", "Token requests to authorization servers.", ("origin", "outcome"), registry=_own
+)
+_provider_seconds = Histogram(
+    "keyrack_provider_call_seconds", "How long token requests took.", ("origin",), registry=_own, buckets=_SLOW
+)
+_circuit = Gauge(
+    "keyrack_provider_circuit",
+    "Circuit breaker: 0 closed, 1 half open, 2 open; of the process where it is worst.",
+    ("origin",),
+    registry=_own,
+    multiprocess_mode="livemax",
+)
+_running = Gauge(
+    "keyrack_provider_calls_running",
+    "Refreshes under way at a provider.",
+    ("origin",),
+    registry=_own,
+    multiprocess_mode="livesum",
+)
+_in_memory = Gauge(
+    "keyrack_answers_in_memory",
+    "Answers that neither the database nor the spool could take.",
+    registry=_own,
+    multiprocess_mode="livesum",
+)
+_connections = Gauge(
+    "keyrack_database_connections", "Database connections in use.", registry=_own, multiprocess_mode="livesum"
+)
+_connections_most = Gauge(
+    "keyrack_database_connections_most", "The most there may be.", registry=_own, multiprocess_mode="livesum"
+)
+_claims = Counter("keyrack_worker_claims", "Due secrets that workers claimed.", registry=_own)
+_deliveries = Counter(
+    "keyrack_webhook_deliveries", "Attempts to deliver an event to a webhook.", ("outcome",), registry=_own
+)
+
+FACTS: Mapping[str, str] = {
+    "keyrack_database_up": "Whether the database answered.",
+    "keyrack_secrets_due": "Secrets whose refresh is due; counted up to 10000.",
+    "keyrack_secrets_due_oldest_seconds": "For how long the oldest of them has been due.",
+    "keyrack_attempts_open": "Token requests under way or not settled yet; counted up to 10000.",
+    "keyrack_answers_spooled": "Answers in the spool that wait for the database.",
+}
+"""What is true of the whole installation when the metrics are asked for, and of no process."""
+
+
+def names() -> frozenset[str]:
+    """Return the names of all metrics, as Prometheus stores them without the endings of a histogram."""
+    return frozenset(
+        metric.name + ("_total" if metric.type == "counter" else "") for metric in _own.collect()
+    ) | frozenset(FACTS)
+
+
+def request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request.
+
+    Args:
+        method: one of the API's, or `OTHER`.
+        route: the route's template, or `NO_ROUTE`.
+        status: of the answer; 0 when there was none.
+        seconds: until the answer was sent.
+    """
+    counted, measured = _of_request(method, route, status)
+    counted.inc()
+    measured.observe(seconds)
+
+
+def refreshed(outcome: str, *, interrupted: bool = False) -> None:
+    """Count a refresh that ended: landed, refused, failed, ambiguous or unsent; `interrupted` if that ended a grant."""
+    _refreshes.labels(outcome).inc()
+    if interrupted:
+        _interrupted.inc()
+
+
+def refresh_took(seconds: float) -> None:
+    """Note how long a refresh took, waiting for a turn included."""
+    _refresh_seconds.observe(seconds)
+
+
+def provider_called(origin: str, outcome: str, seconds: float) -> None:
+    """Count a token request.
+
+    Args:
+        origin: scheme, host and port that were asked.
+        outcome: `answered`, or one of the reasons why there is no answer.
+        seconds: it took.
+    """
+    label = _origins.label(origin)
+    _provider_calls.labels(label, outcome).inc()
+    _provider_seconds.labels(label).observe(seconds)
+
+
+def claimed(count: int) -> None:
+    """Count due secrets that this process's worker claimed."""
+    _claims.inc(count)
+
+
+def webhook_attempted(*, delivered: bool) -> None:
+    """Count an attempt to deliver an event."""
+    _deliveries.labels("delivered" if delivered else "failed").inc()
+
+
+def providers_are(circuits: Mapping[str, tuple[int, int]]) -> None:
+    """Tell how this process stands with providers: by origin, 0 to 2 for the circuit, and calls under way."""
+    worst: dict[str, int] = {}
+    running: dict[str, int] = {}
+    for origin, (circuit, calls) in circuits.items():
+        label = _origins.label(origin)
+        worst[label] = max(circuit, worst.get(label, 0))
+        running[label] = calls + running.get(label, 0)
+    for label, circuit in worst.items():
+        _circuit.labels(label).set(circuit)
+        _running.labels(label).set(running[label])
+
+
+def process_is(*, answers_in_memory: int, connections: int, connections_most: int) -> None:
+    """Tell what this process holds."""
+    _in_memory.set(answers_in_memory)
+    _connections.set(connections)
+    _connections_most.set(connections_most)
+
+
+def exposition(facts: Mapping[str, float]) -> bytes:
+    """Return all metrics, of all processes that share a folder, in the text format 0.0.4.
+
+    Args:
+        facts: members of `FACTS` that are known now.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Facts(facts))
+    if folder := os.environ.get(SHARED_FOLDER):
+        _forget_the_dead(Path(folder))
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # the library leaves it untyped
+        return generate_latest(registry)
+    return generate_latest(registry) + generate_latest(_own)
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Drop what processes that are gone last told of their own state; what they counted stays."""
+    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*_*.db")}:
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            mark_process_dead(int(pid))  # type: ignore[no-untyped-call] # the library leaves it untyped
+
+
+class _Facts(Collector):
+    def __init__(self, facts: Mapping[str, float]) -> None:
+        self._facts = facts
+
+    def collect(self) -> Iterable[Metric]:
+        for name, value in self._facts.items():
+            yield GaugeMetricFamily(name, FACTS[name], value=value)
+
+
+class _Origins:
+    """Keeps the number of origins that become labels bounded: the first ones have their own, the rest share one."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def label(self, origin: str) -> str:
+        if origin in self._known:
+            return origin
+        if len(self._known) >= _MOST_ORIGINS:
+            return OTHER
+        self._known.add(origin)
+        return origin
+
+
+_origins = _Origins()
+
+
+@cache
+def _of_request(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Looked up once for each; as few as there are routes and statuses."""
+    return _requests.labels(method, route, str(status)), _request_seconds.labels(method, route)

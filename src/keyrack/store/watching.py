@@ -1,0 +1,41 @@
+"""What an operator watches: how much is due and how much is unsettled, of all tenants, as numbers alone.
+
+Each is answered from an index made for the work itself and stops counting at `MOST`, so asking costs little however
+much is stored or due.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from keyrack.clock import epoch_ms
+from keyrack.store.schema import attempts, auth_secrets
+from keyrack.store.unit import Unit
+
+MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Work that waits.
+
+    Attributes:
+        due: secrets whose refresh is due.
+        oldest_due_seconds: for how long the oldest has been; 0 if none is.
+        open_attempts: token requests that are not settled.
+    """
+
+    due: int
+    oldest_due_seconds: float
+    open_attempts: int
+
+
+async def waiting(unit: Unit) -> Load:
+    """Return what waits; made from the unit of the installation."""
+    s, a, now = auth_secrets.c, attempts.c, unit.clock()
+    due = select(s.due_at).where(s.due_at.is_not(None), s.due_at <= now).order_by(s.due_at).limit(MOST).subquery()
+    left = select(a.id).where(a.settled_at.is_(None)).limit(MOST).subquery()
+    found = (await unit.connection.execute(select(func.count(), func.min(due.c.due_at)).select_from(due))).one()
+    unsettled = (await unit.connection.execute(select(func.count()).select_from(left))).scalar_one()
+    age = 0.0 if found[1] is None else (epoch_ms(now) - epoch_ms(found[1])) / 1000
+    return Load(found[0], max(0.0, age), unsettled)

@@ -1,0 +1,20 @@
+"""Every metric is described in docs/metrics.md, and nothing else is; the alerts there ask for metrics that exist."""
+
+import re
+from pathlib import Path
+
+from keyrack import metrics
+
+PAGE = (Path(__file__).parents[2] / "docs/metrics.md").read_text("utf-8")
+
+
+def test_every_metric_is_described_and_no_other() -> None:
+    described = re.findall(r"^\| `(keyrack_\w+)` \|", PAGE, re.MULTILINE)
+    assert len(described) > 15
+    assert sorted(described) == sorted(metrics.names())
+
+
+def test_the_alerts_ask_for_metrics_that_exist() -> None:
+    asked = re.findall(r"keyrack_\w+", " ".join(re.findall(r"expr: (.*)", PAGE)))
+    assert len(asked) > 4
+    assert set(asked) <= metrics.names()
