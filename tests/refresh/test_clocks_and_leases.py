@@ -1,0 +1,134 @@
+"""Clocks that jump and leases that outlive their holders (issue 3.8; design, invariant 3)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from keyrack import bootstrap, clock
+from keyrack.errors import ProviderUnavailable
+from keyrack.model import AuthSecret
+from keyrack.service.refresh.room import RefreshRoom
+from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.leases import LONGEST_MS, Leases
+from keyrack.store.node import is_dead, node_id
+from keyrack.store.schema import auth_secrets
+from support.app import World
+from support.grants import connect, is_leased, is_live, stored
+
+STRICT = {"rotation": "strict"}
+ELSEWHERE = "another-machine#17:1"
+HOUR = timedelta(hours=1)
+
+
+@asynccontextmanager
+async def replica(world: World, jump: timedelta) -> AsyncIterator[RefreshRoom]:
+    """Use cases on the same database whose clock is off, and who wait half a second at most."""
+
+    def now() -> datetime:
+        return clock.now() + jump
+
+    settings = replace(world.settings, refresh_wait=0.5)
+    store = bootstrap.open_store(settings, now)
+    made = bootstrap.services(store, settings, now)
+    try:
+        yield made.refresh_room
+    finally:
+        await made.close()
+        await store.close()
+
+
+async def lease_to(world: World, secret: AuthSecret, owner: str, length_ms: int) -> None:
+    """Let a process hold the lease of a secret."""
+    async with world.store.unit(secret.tenant_id, writes=True) as unit:
+        assert await Leases(unit).acquire(secret.id, length_ms) is not None
+        held = update(auth_secrets).where(auth_secrets.c.id == secret.id).values(lease_owner=owner)
+        await unit.connection.execute(held)
+
+
+def calls(simulator: RunningSimulator) -> int:
+    return simulator.state.calls(endpoint="token", grant_type="refresh_token")
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["ahead", "behind"])
+async def test_a_clock_that_jumped_does_not_end_anothers_lease(
+    keyrack_on_each: World, simulator: RunningSimulator, jump: timedelta
+) -> None:
+    connected = await connect(keyrack_on_each, simulator, STRICT)
+    await lease_to(keyrack_on_each, connected.secret, ELSEWHERE, 60_000)
+    async with replica(keyrack_on_each, jump) as room:
+        with pytest.raises(ProviderUnavailable) as caught:
+            await room.refresher.refresh(connected.secret)
+        assert await room.refresher.claim(10) == []
+    assert (caught.value.meta or {})["reason"] == "busy"
+    assert calls(simulator) == 0
+    assert await is_leased(keyrack_on_each.store, connected.secret)
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["ahead", "behind"])
+async def test_a_clock_that_jumped_costs_no_grant(
+    keyrack_on_each: World, simulator: RunningSimulator, jump: timedelta
+) -> None:
+    connected = await connect(keyrack_on_each, simulator, STRICT, age=60)
+    who = keyrack_on_each.tenants["Acme"].admin
+    path = f"/v2/workspaces/{connected.secret.workspace_id}/secrets/{connected.secret.id}"
+    async with replica(keyrack_on_each, jump) as room:
+        for _ in range(3):
+            current = await stored(keyrack_on_each.store, connected.secret)
+            await room.fresh.before_read(None, current, None)  # type: ignore[arg-type] # the caller does not matter
+            await room.refresher.drain(5)
+    assert calls(simulator) <= 1, "one refresh settles what the jump made due"
+    assert is_live(simulator, await stored(keyrack_on_each.store, connected.secret))
+    asked = await who.post(f"{path}/refresh")  # what a component does on a 401; it puts the times right
+    assert asked.status_code == 200
+    expires_at = datetime.fromisoformat(asked.json()["data"]["attributes"]["credentials"]["expires_at"])
+    assert abs(expires_at - clock.now() - HOUR) < timedelta(minutes=1)
+
+
+async def test_a_lease_that_outlived_its_holder_is_taken_when_it_ends(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    connected = await connect(keyrack_on_each, simulator, STRICT)
+    await lease_to(keyrack_on_each, connected.secret, ELSEWHERE, 300)
+    fresh = await keyrack_on_each.services.refresh_room.refresher.refresh(connected.secret)
+    assert is_live(simulator, fresh)
+
+
+async def test_a_lease_of_a_dead_process_of_this_machine_is_taken_at_once(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    gone = f"{node_id().rpartition('#')[0]}#{2**22 + 1}:1"
+    assert is_dead(gone)
+    assert not is_dead(node_id())
+    assert not is_dead(ELSEWHERE)
+    connected = await connect(keyrack_on_each, simulator, STRICT)
+    await lease_to(keyrack_on_each, connected.secret, gone, 60_000)
+    async with replica(keyrack_on_each, timedelta()) as room:
+        assert is_live(simulator, await room.refresher.refresh(connected.secret))
+
+
+async def test_a_lease_from_before_a_reboot_is_free(keyrack_on_each: World, simulator: RunningSimulator) -> None:
+    """Time since boot starts anew: what was taken late in a long uptime seems to last for days."""
+    connected = await connect(keyrack_on_each, simulator, STRICT)
+    await lease_to(keyrack_on_each, connected.secret, ELSEWHERE, LONGEST_MS * 100)
+    async with replica(keyrack_on_each, timedelta()) as room:
+        assert is_live(simulator, await room.refresher.refresh(connected.secret))
+
+
+async def test_no_connection_is_held_while_the_provider_is_called(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    connected = await connect(keyrack_on_each, simulator, STRICT | {"latency": 400})
+    world = keyrack_on_each
+    refresher, pool = world.services.refresh_room.refresher, world.store._engine.pool
+    running = asyncio.create_task(refresher.refresh(connected.secret))
+    held = []
+    while not running.done():
+        await asyncio.sleep(0.02)
+        held.append(pool.checkedout())  # type: ignore[attr-defined] # of the pools we use
+    await running
+    assert held.count(0) >= 10, held
