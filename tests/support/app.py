@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from keyrack.service.identity import key_hash, new_api_key
 from keyrack.service.installation import FirstAccounts, first_attributes
 from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.settings import Settings, load
-from keyrack.store import engine, migrations
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.store import Store
@@ -27,6 +26,7 @@ from keyrack.store.teams import Teams
 from keyrack.store.tenants import Tenants
 from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from support.quick import migrate, served_in_process
 
 BASE = "http://keyrack.test"
 
@@ -175,15 +175,14 @@ def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
 async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[World]:
     """Set an empty database up and serve it in process."""
     local.generate(settings.effective_key_file)
-    migrating = engine.create(settings)
-    await migrations.upgrade(migrating)
-    await migrating.dispose()
+    await migrate(settings)
     store = bootstrap.open_store(settings, now)
     services = bootstrap.services(store, settings, now)
     first = await services.installations.bootstrap("root@root.example", "Root", "root.example")
-    app = bootstrap.serve_with(store, services, settings)
-    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+    async with AsyncExitStack() as running:
+        app = running.enter_context(served_in_process(store, services, settings))
+        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        http = await running.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=BASE))
         support = Caller(http, first.service_account, first.service_key.reveal())
         made = World(settings, store, app, http, first, support, services)
         await made.add_tenant("Acme")

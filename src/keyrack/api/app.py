@@ -51,7 +51,7 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
         dependencies={
             "who": Provide(principal, sync_to_thread=False),
             "page": Provide(page, sync_to_thread=False),
-            **{name: Provide(_constant(service), sync_to_thread=False) for name, service in rooms.services.items()},
+            **{name: Provide(_named(name, rooms.services), sync_to_thread=False) for name in rooms.services},
         },
         before_request=_judge_request,
         exception_handlers={
@@ -84,9 +84,9 @@ def page(
     return Page.parse(page_size, page_number)
 
 
-def _constant(service: Any) -> Any:
+def _named(name: str, services: Mapping[str, Any]) -> Any:
     def provide() -> Any:
-        return service
+        return services[name]
 
     return provide
 
