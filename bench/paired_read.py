@@ -40,16 +40,17 @@ class Measured:
     generator: float
 
 
-def measure(stage: Stage, prepare: Callable[[Caller], str]) -> Sequence[Row]:
+def measure(stage: Stage, prepare: Callable[[Caller], str], workers: int = 1) -> Sequence[Row]:
     """Prepare a resource on each database, then read it under load; return a row for each number of connections.
 
     Args:
         stage: where to measure.
         prepare: creates the resource and returns its path.
+        workers: server processes of Keyrack; the bare server has one.
     """
     rows: list[Row] = []
     for database in stage.plan.databases:
-        made = stage.installation(database)
+        made = stage.installation(database, workers)
         caller = Caller(made)
         path = prepare(caller)
         answer = caller.read(path)
@@ -123,9 +124,11 @@ def _bare(folder: Path, path: str, body: bytes, request: str) -> Iterator[Target
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the CPU time a process has used so far; 0 where the system does not tell (only Linux does here)."""
+    """Return the CPU time a process and those it started have used so far; 0 where only Linux would tell."""
     try:
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except FileNotFoundError:
         return 0.0
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(_cpu_seconds(int(child)) for child in children)

@@ -43,17 +43,23 @@ class Stage:
         self.plan = plan
         self.say = say
         self._running = running
-        self._installations: dict[str, Installation] = {}
+        self._installations: dict[tuple[str, int], Installation] = {}
         self._postgres: PostgresServer | None = None
         self.folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="keyrack-bench-")))
 
-    def installation(self, database: str) -> Installation:
-        """Return Keyrack as an operator starts it, with all settings at their defaults, on this database."""
-        if database not in self._installations:
-            home = self.folder / database
+    def installation(self, database: str, workers: int = 1) -> Installation:
+        """Return Keyrack as an operator starts it, with all settings at their defaults, on this database.
+
+        Args:
+            database: where its data lives.
+            workers: server processes.
+        """
+        if (database, workers) not in self._installations:
+            home = self.folder / f"{database}-{workers}"
             more = {} if database == SQLITE else {"database_url": self.postgres_url()}
-            self._installations[database] = self._running.enter_context(installation(home, **more))
-        return self._installations[database]
+            made = self._running.enter_context(installation(home, workers=workers, **more))
+            self._installations[database, workers] = made
+        return self._installations[database, workers]
 
     def postgres_url(self) -> str:
         """Return the address of an empty database on a PostgreSQL that keeps what was committed.
@@ -80,9 +86,9 @@ class Caller:
         self.auth = httpx2.BasicAuth(made.first["admin"]["email"], made.first["admin"]["api_key"])
         self._http = httpx2.Client(base_url=made.base, auth=self.auth)
 
-    def create(self, path: str, resource_type: str, attributes: Mapping[str, Any], **related: str) -> str:
-        """Create a resource and return its id; `related` names the related resources by type."""
-        relationships = {name: {"data": {"id": value, "type": name}} for name, value in related.items()}
+    def create(self, path: str, resource_type: str, attributes: Mapping[str, Any], **related: str | list[str]) -> str:
+        """Create a resource and return its id; `related` names the related resources by relationship."""
+        relationships = {name: {"data": _linkage(name, value)} for name, value in related.items()}
         data = {"type": resource_type, "attributes": attributes, "relationships": relationships}
         answer = self._http.post(path, json={"data": data})
         if answer.status_code != httpx2.codes.CREATED:
@@ -96,6 +102,12 @@ class Caller:
         if answer.status_code != httpx2.codes.OK:
             raise RuntimeError(f"GET {path} answered {answer.status_code}: {answer.text}")
         return answer
+
+
+def _linkage(name: str, value: str | list[str]) -> Any:
+    if isinstance(value, list):
+        return [_linkage(name.removesuffix("s"), each) for each in value]
+    return {"id": value, "type": name.replace("_", "-")}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from support.process import ServerProcess
 
 GUARD = Path(__file__).with_name("guard.py")
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
 
 
@@ -65,13 +65,16 @@ def command(environment: Mapping[str, str], *words: str) -> Any:
 
 
 @contextmanager
-def installation(home: Path, *, email: str = "root@root.example", **more: str) -> Iterator[Installation]:
+def installation(
+    home: Path, *, email: str = "root@root.example", workers: int = 1, **more: str
+) -> Iterator[Installation]:
     """Set an empty database up and serve it; ends with this process, however that ends."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     environment = settings(home, **({"public_url": base} | more))
     first = command(environment, "bootstrap", "--email", email)
-    with serving([sys.executable, "-m", "keyrack", "serve", "--port", str(port)], environment) as server:
+    argv = [sys.executable, "-m", "keyrack", "serve", "--port", str(port), "--workers", str(workers)]
+    with serving(argv, environment) as server:
         wait_for(f"{base}/healthz", server)
         yield Installation(base, first, environment, server)
 
