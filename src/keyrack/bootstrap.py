@@ -8,6 +8,7 @@ from typing import cast
 
 from keyrack import clock
 from keyrack.api import app as api_app
+from keyrack.api.asgi import App
 from keyrack.api.audit import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
 from keyrack.api.callback import oauth2_callback
@@ -20,8 +21,9 @@ from keyrack.api.credentials import CredentialController
 from keyrack.api.docs import docs_file, docs_page
 from keyrack.api.flow_history import FlowDraftController, FlowVersionController
 from keyrack.api.flows import FlowController
-from keyrack.api.front import App, Front
+from keyrack.api.front import Front
 from keyrack.api.health import healthz, openapi_json, readyz
+from keyrack.api.hot_secret import HotSecret
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
@@ -52,8 +54,10 @@ from keyrack.service.consents import Consents
 from keyrack.service.contracts import Contracts
 from keyrack.service.credentials import Credentials
 from keyrack.service.flows import Flows
+from keyrack.service.hot_reads import HotReads
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
+from keyrack.service.known_callers import KnownCallers
 from keyrack.service.last_use import LastUse
 from keyrack.service.members import Members
 from keyrack.service.monitoring import Monitoring
@@ -77,11 +81,13 @@ from keyrack.service.webhooks.retention import EventRetention
 from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings
 from keyrack.store import engine
+from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
+from keyrack.store.listening import Listener
+from keyrack.store.secret_points import secret_points
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
 from keyrack.store.vault import Vault
-from keyrack.store.wakeups import Wakeups
 from keyrack.worker.refreshing import RefreshWorker
 from keyrack.worker.worker import Chore, Worker
 
@@ -139,6 +145,7 @@ class Services:
     consents: Consents
     credentials: Credentials
     secrets: Secrets
+    hot_reads: HotReads
     flows: Flows
     task_keys: TaskKeys
     components: ComponentUseCases
@@ -187,9 +194,12 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         timeout=settings.provider_timeout,
         connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
     )
-    spool, wakeups = Spool(settings.home / "spool"), Wakeups(engine.listener(settings))
     last_use = LastUse(store, now)
-    refreshing = room.build(store, provider, spool, wakeups, choices(settings), now)
+    spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
+    refreshing = room.build(store, provider, spool, listener, choices(settings), now)
+    identities = Identities(store, now)
+    points = secret_points(settings, store.vault)
+    callers = KnownCallers(identities, access, AccessChanges(listener, points.version), now)
     consents = Consents(
         store,
         access,
@@ -202,13 +212,14 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
     refreshing.recovery.add(Kind.code, consents.recover)
     return Services(
-        identities=Identities(store, now),
+        identities=identities,
         installations=Installations(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
         consents=consents,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
+        hot_reads=HotReads(callers, points, refreshing.choices.schedule, last_use, now),
         flows=Flows(access),
         task_keys=TaskKeys(access),
         components=ComponentUseCases(access, component_access),
@@ -275,6 +286,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
     await made.refresh_room.start()
     await made.last_use.start()
     await made.monitoring.start()
+    made.hot_reads.open()
     if background is not None:
         await background.start()
     try:
@@ -282,6 +294,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
     finally:
         if background is not None:
             await background.stop(settings.drain_timeout)
+        await made.hot_reads.close()
         await made.refresh_room.close()
         await made.last_use.close()
         await made.monitoring.close()
@@ -298,6 +311,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         made.identities,
         Throttle(settings.rate_limit),
         settings.trusted_proxies,
+        HotSecret(made.hot_reads),
         metrics_open=settings.metrics_open,
     )
 

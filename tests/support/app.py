@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from keyrack import bootstrap, clock, ids
-from keyrack.api.front import App
+from keyrack.api.asgi import App
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.model import PrincipalKind, WorkspaceType

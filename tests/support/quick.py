@@ -15,7 +15,7 @@ from litestar import Litestar
 from keyrack import bootstrap
 from keyrack.api import app as api_app
 from keyrack.api.app import Rooms
-from keyrack.api.front import App
+from keyrack.api.asgi import App
 from keyrack.settings import Settings
 from keyrack.store import engine, migrations
 from keyrack.store.store import Store

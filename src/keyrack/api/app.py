@@ -12,9 +12,10 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
 from keyrack.api import openapi
+from keyrack.api.accept import require_json_acceptable
 from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
-from keyrack.api.front import PRINCIPAL, require_json_acceptable
+from keyrack.api.front import PRINCIPAL
 from keyrack.api.jsonapi import Page
 from keyrack.errors import KeyrackError, Problem, ValidationFailed
 from keyrack.model import Principal

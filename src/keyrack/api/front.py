@@ -4,17 +4,18 @@ import base64
 import binascii
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import structlog
 
 from keyrack import metrics
+from keyrack.api.asgi import App, Message, Receive, Scope, Send
 from keyrack.api.errors import document
+from keyrack.api.hot_secret import PATH_TEMPLATE, HotSecret
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
-from keyrack.errors import KeyrackError, NotAcceptable, NotFound, Unauthorized
+from keyrack.errors import KeyrackError, NotFound, Unauthorized
 from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.metrics import NO_ROUTE, OTHER
@@ -22,13 +23,6 @@ from keyrack.model import Principal
 from keyrack.service.identity import Identities
 
 log = structlog.get_logger()
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-"""The shapes of ASGI 3."""
 
 PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
@@ -39,23 +33,36 @@ _SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _NO_ROUTE_HAS = "TRACE"
 _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
-_JSON_RANGES = ("application/json", "application/vnd.api+json", "application/*", "*/*")
-_REFUSED = re.compile(r"\bq\s*=\s*0(\.0*)?\s*($|;)")
 
 
 class Front:
     """The outermost ASGI application.
 
     Order as in contract section 3: 401 first, then the framework's 404 and 405, then 406.
+
+    Args:
+        app: the framework's application.
+        identities: checks who is calling.
+        throttle: counts requests.
+        trusted_proxies: the setting of this name.
+        hot: answers what it can before the framework is asked.
     """
 
     def __init__(
-        self, app: App, identities: Identities, throttle: Throttle, trusted_proxies: str, *, metrics_open: bool = False
+        self,
+        app: App,
+        identities: Identities,
+        throttle: Throttle,
+        trusted_proxies: str,
+        hot: HotSecret,
+        *,
+        metrics_open: bool = False,
     ) -> None:
         self._app = app
         self._identities = identities
         self._throttle = throttle
         self._metrics_open = metrics_open
+        self._hot = hot
         self._proxies = [ip_network(text.strip()) for text in trusted_proxies.split(",") if text.strip()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,8 +101,13 @@ class Front:
     ) -> None:
         scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
         if self._is_guarded(scope["path"]):
+            done, counted = await self._shortcut(scope, headers, answer)
+            if done:
+                return
+            # what is only remembered of the caller counts for nothing from here on
             principal = await self._authenticate(headers, scope[ADDRESS], request_id)
-            self._throttle.admit(principal)
+            if not counted:
+                self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
             if "\0" in scope["path"]:
                 raise NotFound  # a malformed id is an unknown one (contract section 1), but no database takes this one
@@ -103,6 +115,18 @@ class Front:
         if scope["method"] not in _METHODS:
             scope["method"] = _NO_ROUTE_HAS  # so that the router answers 404 or 405 with Allow by itself
         await self._app(scope, receive, answer)
+
+    async def _shortcut(self, scope: Scope, headers: dict[bytes, bytes], answer: "_Answer") -> tuple[bool, bool]:
+        """Answer before the framework, if possible; tell whether it was, and whether the request has been counted."""
+        ids = self._hot.asked(scope, headers)
+        known = None if ids is None else await self._hot.principal(*_basic(headers.get(b"authorization")))
+        if ids is None or known is None:
+            return False, False
+        self._throttle.admit(known)
+        if not await self._hot.answer(known, *ids, answer):
+            return False, True
+        scope["path_template"] = PATH_TEMPLATE
+        return True, True
 
     def _is_guarded(self, path: str) -> bool:
         return _GUARDED.match(path) is not None or (not self._metrics_open and _METRICS.match(path) is not None)
@@ -114,7 +138,7 @@ class Front:
     def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         """Return the caller's address; X-Forwarded-For is believed only from proxies the operator named."""
         peer: str | None = scope["client"][0] if scope.get("client") else None
-        if peer is None or not self._is_proxy(peer):
+        if peer is None or not self._proxies or not self._is_proxy(peer):
             return peer
         hops = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
         for hop in reversed([text.strip() for text in hops]):
@@ -169,19 +193,6 @@ class _Answer:
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def require_json_acceptable(accept: Sequence[str]) -> None:
-    """Judge the `Accept` header (contract section 1); called once the route is known.
-
-    Raises:
-        NotAcceptable: it excludes JSON.
-    """
-    ranges = [part.partition(";") for header in accept for part in header.split(",") if part.strip()]
-    judged = {name.strip().lower(): not _REFUSED.search(parameters) for name, _, parameters in ranges}
-    wanted = [judged[name] for name in _JSON_RANGES if name in judged]  # the most specific range decides
-    if judged and not (wanted and wanted[0]):
-        raise NotAcceptable
 
 
 def _basic(header: bytes | None) -> tuple[str, Secret]:

@@ -13,7 +13,7 @@ import typer
 import uvicorn
 
 from keyrack import bootstrap, logs
-from keyrack.api.front import App
+from keyrack.api.asgi import App
 from keyrack.cli.common import Json, show, show_list
 from keyrack.cli.metrics_folder import shared_metrics
 from keyrack.clock import now

@@ -8,7 +8,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Unauthorized
 from keyrack.model import Principal
-from keyrack.store.directory import Directory
+from keyrack.store.directory import Directory, Identity
 from keyrack.store.store import Store
 
 _KEY_BYTES = 32
@@ -44,19 +44,39 @@ class Identities:
             Unauthorized: no such key, or it is another's, or it has expired, or its flow does not run; which of
                 these is not told.
         """
-        async with self._store.installation() as unit:
-            found = await Directory(unit).identity_by_key(key_hash(api_key), self._clock())
-        given = name.casefold().encode("utf-8", "surrogatepass")
-        if found is None or not hmac.compare_digest(found.name.casefold().encode(), given):
+        found = await self.owner(key_hash(api_key))
+        if found is None:
             raise Unauthorized
+        self.require_name(found, name)
+        return self.principal(found, address, request_id)
+
+    async def owner(self, hashed: str) -> Identity | None:
+        """Return who an API key belongs to, by its `key_hash`; None if to nobody (any more)."""
+        async with self._store.installation() as unit:
+            return await Directory(unit).identity_by_key(hashed, self._clock())
+
+    @staticmethod
+    def require_name(owner: Identity, name: str) -> None:
+        """Insist that a key was given together with its owner's name.
+
+        Raises:
+            Unauthorized: it is another's.
+        """
+        given = name.casefold().encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(owner.name.casefold().encode(), given):
+            raise Unauthorized
+
+    @staticmethod
+    def principal(owner: Identity, address: str | None = None, request_id: str | None = None) -> Principal:
+        """Return a key's owner as the one who is calling."""
         return Principal(
-            found.kind,
-            found.id,
-            found.name,
-            found.tenant_id,
-            found.permissions,
+            owner.kind,
+            owner.id,
+            owner.name,
+            owner.tenant_id,
+            owner.permissions,
             address,
             request_id,
-            found.contract_id,
-            found.workspace_id,
+            owner.contract_id,
+            owner.workspace_id,
         )

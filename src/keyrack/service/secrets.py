@@ -30,7 +30,7 @@ from keyrack.store.store import Store
 from keyrack.store.unit import Unit
 from keyrack.store.usage import Usages
 
-_GET = "workspaces.auth_secret.get"
+GET = "workspaces.auth_secret.get"
 _CREATE, _EDIT, _DELETE, _REFRESH = (
     f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete", "refresh")
 )
@@ -70,7 +70,7 @@ class Secrets:
     ) -> tuple[Sequence[SecretView], int]:
         """List a workspace's secrets as they are stored; return a page and the total."""
         async with self._access.workspace(who, workspace_id) as scope:
-            scope.require(_GET)
+            scope.require(GET)
             found, total = await SecretList(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
             clients = await find_usable_among(scope.unit, [secret.auth_client_id for secret in found])
             return [self._view(scope, secret, clients.get(secret.auth_client_id)) for secret in found], total
@@ -91,7 +91,7 @@ class Secrets:
             TokenNotValid: the token is not good for that long and cannot be renewed.
         """
         async with self._access.workspace(who, workspace_id) as scope:
-            scope.require(_GET)
+            scope.require(GET)
             stored = await _find(scope, secret_id)
         secret = await self._freshness.before_read(who, stored, min_validity)
         view = self._view(scope, secret, await self._client(secret))

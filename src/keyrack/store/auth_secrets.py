@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, func, select
 
-from keyrack.model import AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.model import AuthSecret, ErrorCode, Failure, Json, SecretState
 from keyrack.store.schema import auth_secrets
 from keyrack.store.unit import TenantTable, Unit, referring
+
+SEALED = "sealed_credentials"
 
 
 class AuthSecrets(TenantTable):
@@ -96,6 +98,11 @@ class AuthSecrets(TenantTable):
 
 async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
     """Return a row of `auth_secrets` as a value, its credentials in clear."""
+    return secret_of(row, await unit.open(auth_secrets, row.id, SEALED, row.sealed_credentials))
+
+
+def secret_of(row: Any, credentials: Json) -> AuthSecret:
+    """Return a row of `auth_secrets` and its opened credentials as a value."""
     return AuthSecret(
         id=row.id,
         tenant_id=row.tenant_id,
@@ -104,7 +111,7 @@ async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
         auth_client_id=row.auth_client_id,
         name=row.name,
         type=row.type,
-        credentials=await unit.open(auth_secrets, row.id, "sealed_credentials", row.sealed_credentials),
+        credentials=credentials,
         auth_method=row.auth_method,
         refreshable=row.refreshable,
         state=SecretState(row.state),
@@ -131,7 +138,7 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
     """Return the changeable columns of a secret, its credentials sealed."""
     return {
         "name": secret.name,
-        "sealed_credentials": await unit.seal(auth_secrets, secret.id, "sealed_credentials", secret.credentials),
+        "sealed_credentials": await unit.seal(auth_secrets, secret.id, SEALED, secret.credentials),
         "auth_method": secret.auth_method,
         "refreshable": secret.refreshable,
         "state": secret.state.value,

@@ -4,7 +4,7 @@ The only queries that are not bound to a tenant. They answer with ids and identi
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The owner of an API key; where the flow is, if the owner is a task user."""
+    """The owner of an API key and until when it is good; where the flow is, if the owner is a task user."""
 
     kind: PrincipalKind
     id: str
@@ -35,6 +35,7 @@ class Identity:
     permissions: frozenset[str]
     contract_id: str | None = None
     workspace_id: str | None = None
+    key_expires_at: datetime | None = None
 
 
 _WITH_ID: dict[str, Table] = {
@@ -144,6 +145,7 @@ class Directory:
             *(u.id, u.email, u.tenant_id),
             *(s.id.label("account_id"), s.username, s.permissions),
             *(f.id.label("flow_id"), f.workspace_id, w.contract_id, w.tenant_id.label("flow_tenant_id")),
+            k.expires_at,
         ]
         query = (
             select(*columns)
@@ -155,7 +157,8 @@ class Directory:
             .where(k.key_hash == key_hash, or_(k.expires_at.is_(None), k.expires_at > now))
         )
         row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else _identity(row)
+        found = None if row is None else _identity(row)
+        return None if found is None or row is None else replace(found, key_expires_at=row.expires_at)
 
     async def flows_using(self, component_id: str, revision: str | None = None) -> dict[str, int]:
         """Count the flows of each tenant that name a component (or one revision of it), in graph, draft or versions."""

@@ -74,7 +74,19 @@ class Vault:
             Unsealable: the value is damaged or was sealed for another place.
         """
         key_id = key_id_of(sealed)
-        key = self._by_id.get(key_id) or await self._load(connection, place.tenant, key_id)
+        if key_id not in self._by_id:
+            await self._load(connection, place.tenant, key_id)
+        return self.open_now(place, sealed)
+
+    def open_now(self, place: Place, sealed: bytes) -> bytes:
+        """Decrypt a value without asking the database.
+
+        Raises:
+            KeyError: the data key it names has not been needed yet; `open` gets it.
+            WrongKey: the data key it names is another tenant's.
+            Unsealable: the value is damaged or was sealed for another place.
+        """
+        key = self._by_id[key_id_of(sealed)]
         if key.tenant != place.tenant:
             raise WrongKey
         return key.open(place, sealed)

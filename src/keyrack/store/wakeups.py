@@ -1,6 +1,6 @@
 """Waking those who wait for another process to finish with a secret.
 
-On PostgreSQL with LISTEN and NOTIFY over one connection of its own; polling is what remains when that connection is
+On PostgreSQL with LISTEN and NOTIFY (`keyrack.store.listening`); polling is what remains when that connection is
 lost, and what SQLite has. Waiters must look for themselves after every wake-up: one may be missed or come for nothing.
 """
 
@@ -8,45 +8,26 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-import structlog
 from sqlalchemy import func, select
 
-from keyrack.store.engine import ListenerFactory
+from keyrack.store.listening import Listener
 from keyrack.store.unit import Unit
-
-log = structlog.get_logger()
 
 CHANNEL = "keyrack_secret"
 _POLL_SECONDS = (0.02, 0.05, 0.1, 0.25)
-_RECONNECT_SECONDS = 2.0
 
 
 class Wakeups:
     """Who waits for which secret in this process.
 
     Args:
-        connect: makes a connection to listen on; None where the database cannot notify.
+        listener: what hears that a secret is done.
     """
 
-    def __init__(self, connect: ListenerFactory | None) -> None:
-        self._connect = connect
+    def __init__(self, listener: Listener) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Begin to listen, if the database can notify."""
-        if self._connect is not None and self._task is None:
-            self._task = asyncio.create_task(self._listen(self._connect), name="wakeups")
-
-    async def close(self) -> None:
-        """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        listener.on(CHANNEL, self._heard)
 
     @asynccontextmanager
     async def waiting_for(self, secret_id: str) -> AsyncIterator["Waiter"]:
@@ -66,23 +47,7 @@ class Wakeups:
         if unit.connection.dialect.name == "postgresql":
             await unit.connection.execute(select(func.pg_notify(CHANNEL, secret_id)))
 
-    async def _listen(self, connect: ListenerFactory) -> None:
-        while True:
-            try:
-                connection = await connect()
-                gone = asyncio.Event()
-                connection.add_termination_listener(lambda _connection, gone=gone: gone.set())
-                await connection.add_listener(CHANNEL, self._heard)
-                try:
-                    await gone.wait()
-                finally:
-                    with contextlib.suppress(Exception):
-                        await connection.close(timeout=1)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with the database, polling goes on
-                log.debug("listening for wake-ups failed", error=type(error).__qualname__)
-            await asyncio.sleep(_RECONNECT_SECONDS)
-
-    def _heard(self, _connection: Any, _pid: int, _channel: str, secret_id: str) -> None:
+    def _heard(self, secret_id: str) -> None:
         for event in self._waiting.get(secret_id, ()):
             event.set()
 

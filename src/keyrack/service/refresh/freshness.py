@@ -17,6 +17,18 @@ from keyrack.store.store import Store
 _SHORTEST_LEARNED = 300
 
 
+def needs_nothing(secret: AuthSecret, schedule: Schedule, now: datetime) -> bool:
+    """Tell whether a secret can be answered as it is stored, with nothing to do and no more to find out.
+
+    So it is if its state is good and its token is not even due, or cannot be refreshed and is answered in any case.
+    """
+    if secret.state is not SecretState.ready:
+        return False
+    if not secret.refreshable or secret.expires_at is None or secret.issued_at is None:
+        return not secret.refreshable or secret.expires_at is None
+    return now < schedule.due(secret.issued_at, secret.expires_at)
+
+
 class FreshTokens:
     """Keeps what is read fresh."""
 

@@ -14,6 +14,7 @@ from keyrack.service.refresh.recovery import Recovery
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.settling import Settling
 from keyrack.store.attempts import Kind
+from keyrack.store.listening import Listener
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
 from keyrack.store.wakeups import Wakeups
@@ -40,24 +41,25 @@ class RefreshRoom:
     refresher: Refresher
     fresh: FreshTokens
     recovery: Recovery
-    wakeups: Wakeups
+    listener: Listener
 
     async def start(self) -> None:
         """Begin to listen and to recover."""
-        await self.wakeups.start()
+        await self.listener.start()
         await self.recovery.start()
 
     async def close(self) -> None:
         """Finish the refreshes that are running, then stop."""
         await self.refresher.drain(self.choices.timing.call)
         await self.recovery.close()
-        await self.wakeups.close()
+        await self.listener.close()
 
 
 def build(
-    store: Store, provider: ProviderClient, spool: Spool, wakeups: Wakeups, choices: Choices, clock: Clock
+    store: Store, provider: ProviderClient, spool: Spool, listener: Listener, choices: Choices, clock: Clock
 ) -> RefreshRoom:
     """Put the refresh engine together."""
+    wakeups = Wakeups(listener)
     patience = Patience(choices.grace, time.monotonic)
     gate = Gate(choices.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
@@ -70,5 +72,5 @@ def build(
         refresher=refresher,
         fresh=FreshTokens(store, refresher, choices.schedule, clock),
         recovery=Recovery(store, journal, patience, {Kind.refresh: refresher.recover}),
-        wakeups=wakeups,
+        listener=listener,
     )

@@ -1,0 +1,63 @@
+"""`GET /v2/workspaces/{W}/secrets/{S}` in front of the framework: the plain 200, and only that.
+
+Whatever is not plain (another address, a query, a body, an `Accept` that does not fit, a refusal, a secret that is due
+or in error) is left to the framework, which answers this route by itself too. What is answered here equals its answer
+byte for byte, because both are made by the same functions; a test compares them.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+
+from keyrack.api.accept import require_json_acceptable
+from keyrack.api.asgi import Scope, Send
+from keyrack.api.jsonapi import Single
+from keyrack.api.secret_documents import secret_resource
+from keyrack.crypto.secret import Secret
+from keyrack.errors import NotAcceptable
+from keyrack.model import Principal
+from keyrack.service.hot_reads import HotReads
+
+_PATH = re.compile(r"/v2/workspaces/([0-9a-f]{24})/secrets/([0-9a-f]{24})")
+PATH_TEMPLATE = "/v2/workspaces/{workspace_id}/secrets/{secret_id}"
+"""What the framework calls this route, for the metrics."""
+_WITH_A_BODY = (b"content-length", b"transfer-encoding")
+_encode = msgspec.json.Encoder().encode
+
+
+class HotSecret:
+    """Answers what is plain."""
+
+    def __init__(self, reads: HotReads) -> None:
+        self._reads = reads
+
+    def asked(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, str] | None:
+        """Return the ids of workspace and secret that a request reads; None if it is not a plain one of this route."""
+        if not self._reads.is_open or scope["method"] != "GET" or scope["query_string"]:
+            return None
+        found = _PATH.fullmatch(scope["path"])
+        if found is None or any(name in headers for name in _WITH_A_BODY):
+            return None
+        try:
+            accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+            require_json_acceptable(accept)
+        except NotAcceptable:
+            return None
+        return found[1], found[2]
+
+    async def principal(self, name: str, api_key: Secret) -> Principal | None:
+        """Return the caller, if who it is can be said here; see `KnownCallers.principal`."""
+        return await self._reads.callers.principal(name, api_key)
+
+    async def answer(self, who: Principal, workspace_id: str, secret_id: str, send: Send) -> bool:
+        """Answer 200, if that is the answer; tell whether it was."""
+        view = await self._reads.find(who, workspace_id, secret_id)
+        if view is None:
+            return False
+        document: Single[Any] = Single(secret_resource(view))
+        body = _encode(document)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+        return True

@@ -1,0 +1,111 @@
+"""Reads by key that are asked for at the same time become one query.
+
+A reader that comes alone is not made to wait for others. While queries are under way, readers gather, and go together
+with the next one; so the batches grow with the load and the database sees ever fewer queries for each reader.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+log = structlog.get_logger()
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class ReadFailed(Exception):
+    """The query that a reader went with failed, or took too long; the reader may ask in another way."""
+
+
+class Coalescer(Generic[K, V]):
+    """Gathers readers.
+
+    Args:
+        fetch: reads many keys; what is not there is not in the answer.
+        flights: how many queries may be under way.
+        batch: how many keys a query may ask for.
+        seconds: how long a query may take.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]],
+        *,
+        flights: int = 2,
+        batch: int = 200,
+        seconds: float = 2.0,
+    ) -> None:
+        self._fetch = fetch
+        self._flights = flights
+        self._batch = batch
+        self._seconds = seconds
+        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
+        self._flying: set[asyncio.Task[None]] = set()
+        self._called = False
+
+    async def get(self, key: K) -> V | None:
+        """Return the value of a key as it is stored now or later, or None if there is none.
+
+        Raises:
+            ReadFailed: it could not be read.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[V | None] = loop.create_future()
+        self._waiting.setdefault(key, []).append(future)
+        if not self._called and len(self._flying) < self._flights:
+            # not at once: who was received in the same turn of the loop comes along, and nobody waits for it
+            self._called = True
+            loop.call_soon(self._depart)
+        return await future
+
+    async def close(self) -> None:
+        """Fail whoever is still waiting."""
+        waiting, self._waiting = self._waiting, {}
+        _fail(waiting)
+        for task in list(self._flying):
+            task.cancel()
+        await asyncio.gather(*self._flying, return_exceptions=True)
+
+    def _depart(self) -> None:
+        self._called = False
+        while self._waiting and len(self._flying) < self._flights:
+            flight: dict[K, list[asyncio.Future[V | None]]] = {}
+            for key in list(self._waiting)[: self._batch]:
+                # whoever gave up meanwhile is left behind
+                if readers := [reader for reader in self._waiting.pop(key) if not reader.done()]:
+                    flight[key] = readers
+            if flight:
+                task = asyncio.create_task(self._fly(flight))
+                self._flying.add(task)
+                task.add_done_callback(self._land)
+
+    def _land(self, task: "asyncio.Task[None]") -> None:
+        self._flying.discard(task)
+        self._depart()
+
+    async def _fly(self, flight: dict[K, list["asyncio.Future[V | None]"]]) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await self._fetch(list(flight))
+        except Exception as error:  # noqa: BLE001 - whatever it is, each reader is told, and the next flight departs
+            log.debug("a coalesced read failed", error=type(error).__qualname__)
+            _fail(flight)
+        except asyncio.CancelledError:
+            _fail(flight)
+            raise
+        else:
+            for key, readers in flight.items():
+                value = found.get(key)
+                for reader in readers:
+                    if not reader.done():
+                        reader.set_result(value)
+
+
+def _fail(flight: "Mapping[K, list[asyncio.Future[V | None]]]") -> None:
+    for readers in flight.values():
+        for reader in readers:
+            if not reader.done():
+                reader.set_exception(ReadFailed())

@@ -1,0 +1,219 @@
+"""Reading one auth secret as fast as the database allows: the second door to tenant data, for this one read.
+
+As through a unit of work, nothing is read without a tenant: every key names tenant, workspace and secret, the query
+compares all three, so that a row of another tenant is never even sent, and the credentials are opened as that
+tenant's. The statements are those of Core, compiled once and run on the raw driver: on PostgreSQL all secrets asked
+for at the same time with one query (`keyrack.store.coalesce`), on SQLite as point reads on the event loop, which take
+less time than handing them to a thread would.
+"""
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import ARRAY, String, and_, bindparam, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.postgresql.base import PGDialect
+
+from keyrack.crypto.envelope import Place
+from keyrack.model import AuthSecret
+from keyrack.settings import Settings
+from keyrack.store import dsn, engine
+from keyrack.store.auth_secrets import SEALED, secret_of
+from keyrack.store.coalesce import Coalescer, ReadFailed
+from keyrack.store.compiled import compiled
+from keyrack.store.schema import auth_secrets
+from keyrack.store.vault import Vault
+
+_REST_SECONDS = 1.0
+
+
+class Point(NamedTuple):
+    """Where a secret is."""
+
+    tenant_id: str
+    workspace_id: str
+    secret_id: str
+
+
+class SecretPoints(Protocol):
+    """Reads secrets by their place."""
+
+    async def find(self, point: Point) -> AuthSecret | None:
+        """Return a secret, or None: it is not there, or cannot be read this way now."""
+
+    def version(self) -> int | None:
+        """Return a number that changes with every commit to the database; None where there is no such number."""
+
+    def open(self) -> None:
+        """Begin; connects when needed."""
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+
+
+def secret_points(settings: Settings, vault: Vault) -> SecretPoints:
+    """Return the fastest way to read secrets from the database in force.
+
+    Raises:
+        ConfigurationError: the database URL cannot be understood.
+    """
+    target = dsn.parse(settings.effective_database_url)
+    if isinstance(target, dsn.SqliteTarget):
+        return SqlitePoints(target.path, vault)
+    connect = engine.listener(settings)
+    assert connect is not None  # noqa: S101 - every database but SQLite can be connected to
+    return PostgresPoints(connect, vault)
+
+
+class PostgresPoints:
+    """Coalesced reads on raw connections of their own, at most two a process."""
+
+    _ASKED = (
+        func.unnest(*(bindparam(name, type_=ARRAY(String)) for name in ("tenant_ids", "workspace_ids", "ids")))
+        .table_valued("tenant_id", "workspace_id", "id", name="asked")
+        .render_derived()
+    )
+    _QUERY = compiled(
+        select(*auth_secrets.c).join_from(
+            _ASKED,
+            auth_secrets,
+            and_(
+                auth_secrets.c.id == _ASKED.c.id,
+                auth_secrets.c.tenant_id == _ASKED.c.tenant_id,
+                auth_secrets.c.workspace_id == _ASKED.c.workspace_id,
+            ),
+        ),
+        asyncpg.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
+        PGDialect(),  # type: ignore[no-untyped-call] # as above
+    )
+
+    def __init__(
+        self, connect: engine.ListenerFactory, vault: Vault, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._connect = connect
+        self._vault = vault
+        self._timer = timer
+        self._idle: list[tuple[Any, Any]] = []
+        self._rests_until = float("-inf")
+        self._reads: Coalescer[Point, Any] | None = None
+
+    def open(self) -> None:
+        """Begin; connects when needed."""
+        self._reads = Coalescer(self._fetch)
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._reads is not None:
+            reads, self._reads = self._reads, None
+            await reads.close()
+        while self._idle:
+            connection, _ = self._idle.pop()
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=1)
+
+    def version(self) -> int | None:
+        """Return None: PostgreSQL tells in another way."""
+        return None
+
+    async def find(self, point: Point) -> AuthSecret | None:
+        """Return a secret, or None: it is not there, or cannot be read this way now."""
+        if self._reads is None or self._timer() < self._rests_until:
+            return None
+        try:
+            row = await self._reads.get(point)
+        except ReadFailed:
+            return None
+        return None if row is None else _opened(self._vault, point, self._QUERY.read(row))
+
+    async def _fetch(self, points: Sequence[Point]) -> Mapping[Point, Any]:
+        try:
+            connection, statement = self._idle.pop() if self._idle else await self._connected()
+        except BaseException:
+            self._rests_until = self._timer() + _REST_SECONDS
+            raise
+        try:
+            rows = await statement.fetch(*zip(*points, strict=True))
+        except BaseException:
+            connection.terminate()  # whatever was under way on it must not meet the next question
+            raise
+        self._idle.append((connection, statement))
+        return {Point(row["tenant_id"], row["workspace_id"], row["id"]): row for row in rows}
+
+    async def _connected(self) -> tuple[Any, Any]:
+        connection = await self._connect()
+        try:
+            return connection, await connection.prepare(self._QUERY.text)
+        except BaseException:
+            connection.terminate()
+            raise
+
+
+class SqlitePoints:
+    """Point reads on the event loop, over a connection that can only read."""
+
+    _QUERY = compiled(
+        select(*auth_secrets.c).where(
+            auth_secrets.c.tenant_id == bindparam("tenant_id"),
+            auth_secrets.c.workspace_id == bindparam("workspace_id"),
+            auth_secrets.c.id == bindparam("id"),
+        ),
+        sqlite.dialect(paramstyle="qmark"),
+    )
+
+    def __init__(self, path: Path, vault: Vault) -> None:
+        self._path = path
+        self._vault = vault
+        self._is_open = False
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        """Begin; connects when needed."""
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        self._is_open = False
+        self._give_up()
+
+    def version(self) -> int | None:
+        """Return a number that changes with every commit to the file by anybody else, in whichever process."""
+        rows = self._asked("PRAGMA data_version", ())
+        return rows[0][0] if rows else None
+
+    async def find(self, point: Point) -> AuthSecret | None:
+        """Return a secret, or None: it is not there, or cannot be read this way now."""
+        rows = self._asked(self._QUERY.text, point)
+        return _opened(self._vault, point, self._QUERY.read(rows[0])) if rows else None
+
+    def _asked(self, text: str, values: Sequence[str]) -> list[Any]:
+        if not self._is_open:
+            return []
+        try:
+            if self._connection is None:
+                address = f"{self._path.resolve().as_uri()}?mode=ro"
+                # no waiting for locks: it would stop the event loop; who finds one asks in the usual way
+                self._connection = sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)
+            return self._connection.execute(text, values).fetchall()
+        except sqlite3.Error:
+            self._give_up()
+            return []
+
+    def _give_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _opened(vault: Vault, point: Point, row: Any) -> AuthSecret | None:
+    place = Place(point.tenant_id, auth_secrets.name, point.secret_id, SEALED)
+    try:
+        clear = vault.open_now(place, row.sealed_credentials)
+    except KeyError:  # the usual way gets the tenant's data key, and next time it is there
+        return None
+    return secret_of(row, json.loads(clear))
