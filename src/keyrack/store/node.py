@@ -17,8 +17,12 @@ def node_id() -> str:
 
     A forked child has another name than its parent.
     """
-    pid = os.getpid()
-    return f"{_machine()}#{pid}:{_start_time(pid) or _UNKNOWN}"
+    return _name_of(os.getpid())
+
+
+@cache
+def _name_of(own_pid: int) -> str:
+    return f"{_machine()}#{own_pid}:{_start_time(own_pid) or _UNKNOWN}"
 
 
 def is_dead(node: str) -> bool:
