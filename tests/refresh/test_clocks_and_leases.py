@@ -38,6 +38,7 @@ async def replica(world: World, jump: timedelta) -> AsyncIterator[RefreshRoom]:
     try:
         yield made.refresh_room
     finally:
+        await made.refresh_room.close()
         await made.close()
         await store.close()
 

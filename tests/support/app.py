@@ -190,6 +190,7 @@ async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[Wor
         try:
             yield made
         finally:
+            await services.refresh_room.close()  # what still runs must not find its database closed
             await services.close()
             await store.close()
 
