@@ -22,7 +22,7 @@ from keyrack.cli.demo_text import curl, laid_out, mask, masked, masked_address, 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
-SECONDS = 120.0
+SECONDS = 180.0
 SECRETS = ("acme-app-own-secret", "globex-app-own-secret")
 
 

@@ -29,6 +29,8 @@ def demo(
 ) -> None:
     """Show Keyrack's main job on SQLite with generated keys and the bundled simulator."""
     console = Console(soft_wrap=True, highlight=False)
+    # a shell without job control starts what ends in & with Ctrl-C ignored; the demo promises to end on it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for ending in (signal.SIGTERM, signal.SIGHUP):  # so that the servers end with us, as on Ctrl-C
         signal.signal(ending, _end)
     try:
