@@ -105,13 +105,13 @@ def test_serve_answers_and_drains(tmp_path: Path, workers: int) -> None:
     command = [sys.executable, "-m", "keyrack", "serve", "--port", str(port), "--workers", str(workers)]
     server = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
     try:
-        base, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 30
+        base, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
         while True:
             try:
                 if httpx2.get(f"{base}/healthz").status_code == 200:
                     break
             except httpx2.TransportError:
-                assert time.monotonic() < deadline, "not ready in 30 seconds"
+                assert time.monotonic() < deadline, "not ready in 90 seconds"
                 time.sleep(0.05)
         assert httpx2.get(f"{base}/readyz").status_code == 200
         admin = (first["admin"]["email"], first["admin"]["api_key"])
