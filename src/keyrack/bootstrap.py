@@ -64,11 +64,11 @@ from keyrack.service.monitoring import Monitoring
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
 from keyrack.service.refresh import room
-from keyrack.service.refresh.engine import Timing
 from keyrack.service.refresh.gate import Limits
 from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.under_lease import Timing
 from keyrack.service.revocation import Revoker
 from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.secrets import Secrets

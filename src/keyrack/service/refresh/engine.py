@@ -8,6 +8,8 @@ fence. No transaction is open and no pooled connection is held while a provider 
 3. wait for a turn at the provider;
 4. send, with the intent written before and the answer stored after (`journal`);
 5. write the outcome where the fence still holds, and wake those who wait.
+
+Steps 2 to 5 are in `under_lease`.
 """
 
 import asyncio
@@ -18,57 +20,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from keyrack import metrics
 from keyrack.clock import Clock
-from keyrack.crypto.secret import Secret
 from keyrack.errors import (
-    DatabaseUnavailable,
     NotFound,
     NotRefreshable,
     ProviderError,
     ProviderUnavailable,
-    ValidationFailed,
 )
-from keyrack.ids import new_id
-from keyrack.model import AuthClient, AuthSecret
-from keyrack.oauth.refresh_token import build_refresh_request
-from keyrack.oauth.token_response import process_token_response
-from keyrack.oauth.wire import RawResponse
-from keyrack.service.refresh.gate import Gate
-from keyrack.service.refresh.journal import Journal
-from keyrack.service.refresh.outcome import Result, error_of, is_ambiguous
-from keyrack.service.refresh.patience import Patience
-from keyrack.service.refresh.profile import client_profile, origin_of
+from keyrack.model import AuthSecret
+from keyrack.service.refresh.outcome import error_of
 from keyrack.service.refresh.settling import Settling
-from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
-from keyrack.store.auth_clients import find_usable
+from keyrack.service.refresh.under_lease import Held, Timing, UnderLease, busy, held_with
+from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.leases import Due, Lease, LeaseLost, Leases, claim_due, lease_holders
-from keyrack.store.node import is_dead, node_id
+from keyrack.store.leases import Due, Leases, claim_due, lease_holders
+from keyrack.store.node import is_dead
 from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 from keyrack.store.wakeups import Wakeups
 
 _SLACK = 10.0
 _LONGEST_ROUND = 3.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """How long things may take, in seconds.
-
-    Attributes:
-        call: one call to a provider, in all.
-        wait: how long a caller waits for a refresh, its own or another's.
-    """
-
-    call: float = 10.0
-    wait: float = 20.0
-
-    @property
-    def lease_ms(self) -> int:
-        """A lease is longer than everything that is done under it (contract 0.12)."""
-        return int((self.call + _SLACK) * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +55,22 @@ class Seen:
         return cls(secret.generation, secret.failed_at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """A lease with what is needed to use it."""
-
-    lease: Lease
-    client: AuthClient
-    left_open: Sequence[Attempt]
-
-
 class Refresher:
     """Refreshes auth secrets."""
 
     def __init__(
         self,
         store: Store,
-        journal: Journal,
+        under_lease: UnderLease,
         settling: Settling,
-        gate: Gate,
         wakeups: Wakeups,
-        patience: Patience,
         timing: Timing,
         clock: Clock,
     ) -> None:
         self._store = store
-        self._journal = journal
+        self._under_lease = under_lease
         self._settling = settling
-        self._gate = gate
         self._wakeups = wakeups
-        self._patience = patience
         self._timing = timing
         self._clock = clock
         self._running: dict[str, asyncio.Task[AuthSecret]] = {}
@@ -145,7 +103,7 @@ class Refresher:
             async with asyncio.timeout(self._timing.wait):
                 return await asyncio.shield(task)
         except TimeoutError:
-            raise _busy("The refresh is taking too long; it goes on.") from None
+            raise busy("The refresh is taking too long; it goes on.") from None
 
     def refresh_behind(self, secret: AuthSecret) -> None:
         """Begin to refresh a secret that is due, unless that is going on; nobody waits for it."""
@@ -192,7 +150,7 @@ class Refresher:
             ProviderError, ProviderUnavailable, DatabaseUnavailable: as `refresh`.
         """
         if due.secret_id in self._running:
-            await self._release(due)
+            await self._under_lease.release(due)
             return None
         return await self._start(due.secret_id, self._run_due(due))
 
@@ -218,11 +176,11 @@ class Refresher:
                 if held is not None:
                     now = held.lease.secret
                     if Seen.of(now) == Seen.of(seen):
-                        return await self._work(held)
-                    await self._release(held.lease)
+                        return await self._under_lease.use(held)
+                    await self._under_lease.release(held.lease)
                 else:
                     if time.monotonic() > until:
-                        raise _busy("Another process is refreshing this secret.")
+                        raise busy("Another process is refreshing this secret.")
                     await waiter.wait()
                     async with self._store.unit(tenant_id) as unit:
                         found = await AuthSecrets(unit).find(secret_id)
@@ -237,22 +195,22 @@ class Refresher:
     async def _run_due(self, due: Due) -> AuthSecret:
         async with self._store.unit(due.tenant_id) as unit:
             lease = await Leases(unit).read(due)
-            held = None if lease is None else await _held(unit, lease)
+            held = None if lease is None else await held_with(unit, lease)
         if held is None:
-            raise _busy("Another process has taken over the refresh.")
-        return await self._work(held)
+            raise busy("Another process has taken over the refresh.")
+        return await self._under_lease.use(held)
 
     async def _recover(self, attempt: Attempt) -> AuthSecret:
         held = await self._take(attempt.tenant_id, attempt.subject_id)
         if held is not None:
-            return await self._work(held, wanted=False)
+            return await self._under_lease.use(held, wanted=False)
         async with self._store.unit(attempt.tenant_id) as unit:
             gone = await AuthSecrets(unit).find(attempt.subject_id) is None
         if gone:
             await self._settling.drop(attempt, Fate.superseded)
-        raise _busy("Another process holds the secret.")
+        raise busy("Another process holds the secret.")
 
-    async def _take(self, tenant_id: str, secret_id: str) -> _Held | None:
+    async def _take(self, tenant_id: str, secret_id: str) -> Held | None:
         async with self._store.unit(tenant_id, writes=True) as unit:
             leases = Leases(unit)
             lease = await leases.acquire(secret_id, self._timing.lease_ms)
@@ -263,151 +221,4 @@ class Refresher:
                 lease = await leases.acquire(secret_id, self._timing.lease_ms, [holder])
                 if lease is None:
                     return None
-            return await _held(unit, lease)
-
-    async def _work(self, held: _Held, *, wanted: bool = True) -> AuthSecret:
-        """Use a lease; whatever happens, it ends.
-
-        Args:
-            held: the lease.
-            wanted: somebody wants other tokens than those stored; else they are only asked for where an interrupted
-                refresh may have used the stored ones up.
-        """
-        try:
-            return await self._use(held, wanted=wanted)
-        except DatabaseUnavailable:
-            self._patience.database_is_down()
-            raise
-        except LeaseLost:
-            raise _busy("Another process has taken over the refresh.") from None
-
-    async def _use(self, held: _Held, *, wanted: bool) -> AuthSecret:
-        landed, given_up = await self._settle_left_open(held)
-        if landed is not None:
-            return landed
-        if wanted or given_up:
-            return await self._call(held)
-        await self._release(held.lease)
-        return held.lease.secret
-
-    async def _settle_left_open(self, held: _Held) -> tuple[AuthSecret | None, bool]:
-        """Settle what interrupted refreshes left: take answers that landed, give up those that nobody will bring.
-
-        Returns:
-            The secret, if an answer that had landed settles this refresh too, and whether an answer was given up.
-
-        Raises:
-            ProviderUnavailable: another process may still bring the answer; the lease is given back.
-        """
-        given_up = False
-        if any(attempt.sealed_answer is None for attempt in held.left_open):
-            await self._journal.bring_in()
-        for left in held.left_open:
-            async with self._store.unit(left.tenant_id) as unit:
-                attempt = await Attempts(unit).find(left.id) or left
-                answer = await self._journal.read(unit, attempt)
-            if answer is None and not self._patience.is_over(attempt.owner):
-                await self._release(held.lease)
-                raise _busy("An interrupted refresh is being settled.")
-            if attempt.generation != held.lease.secret.generation:
-                await self._settling.drop(attempt, Fate.superseded)
-            elif answer is None:
-                await self._settling.give_up(held.lease, attempt)
-                given_up = True
-            else:
-                at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
-                return await self._settling.settle(held.lease, held.client, attempt, result, at), given_up
-        return None, given_up
-
-    async def _call(self, held: _Held) -> AuthSecret:
-        """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
-        await self._refuse_if_rejected(held)
-        started = time.monotonic()
-        try:
-            return await self._ask_and_settle(held, started)
-        finally:
-            metrics.refresh_took(time.monotonic() - started)
-
-    async def _ask_and_settle(self, held: _Held, started: float) -> AuthSecret:
-        attempt, result = await self._ask(held)
-        soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
-        if soon and held.lease.secret.ambiguous_since is None and _lost(result):
-            await self._settling.give_up(held.lease, attempt)
-            attempt, result = await self._ask(held)
-        return await self._settling.settle(held.lease, held.client, attempt, result, self._clock())
-
-    async def _refuse_if_rejected(self, held: _Held) -> None:
-        """Leave a provider alone that rejects the client, but for one explicit try now and then (contract 0.13)."""
-        client = held.client
-        if client.rejected_at is None or (client.probe_at is not None and client.probe_at <= self._clock()):
-            return
-        await self._release(held.lease)
-        raise ProviderError("The provider rejects the auth client; change it first.", meta=client.rejection)
-
-    async def _ask(self, held: _Held) -> tuple[Attempt, Result]:
-        lease, client = held.lease, held.client
-        attempt = Attempt(
-            id=new_id(),
-            tenant_id=lease.tenant_id,
-            kind=Kind.refresh,
-            subject_id=lease.secret_id,
-            fence=lease.fence,
-            generation=lease.secret.generation,
-            owner=node_id(),
-            started_at=self._clock(),
-        )
-        profile = client_profile(client, lease.secret.auth_method)
-        token = Secret(lease.secret.credentials["refresh_token"])
-        request = build_refresh_request(profile, token)
-
-        async def permit(unit: Unit) -> None:
-            await Leases(unit).extend(lease, self._timing.lease_ms)
-
-        try:
-            async with self._gate.admit(origin_of(request.url)) as admission:
-                try:
-                    answer = await self._journal.exchange(attempt, request, permit)
-                    result = _interpret(answer, held)
-                except ProviderUnavailable:
-                    admission.failed()
-                    raise
-                if isinstance(result, ProviderUnavailable):
-                    admission.failed()
-                else:
-                    admission.answered()
-        except ProviderUnavailable as error:
-            return attempt, error
-        except ValidationFailed as error:
-            return attempt, ProviderError(f"The refresh request cannot be sent: {error}")
-        return attempt, result
-
-    async def _release(self, lease: Lease | Due) -> None:
-        async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            await Leases(unit).release(lease)
-
-
-async def _held(unit: Unit, lease: Lease) -> _Held:
-    client = await find_usable(unit, lease.secret.auth_client_id)
-    if client is None:
-        raise NotFound
-    return _Held(lease, client, await Attempts(unit).open_of(lease.secret_id))
-
-
-def _lost(result: Result) -> bool:
-    """Tell whether a request was sent and nothing came back."""
-    if not isinstance(result, ProviderUnavailable):
-        return False
-    return (result.meta or {}).get("status") is None and is_ambiguous(result)
-
-
-def _interpret(answer: RawResponse, held: _Held) -> Result:
-    secret, client = held.lease.secret.credentials, held.client.credentials
-    sent = (Secret(str(secret.get("refresh_token", ""))), Secret(str(client.get("client_secret", ""))))
-    try:
-        return process_token_response(answer, sent=sent)
-    except (ProviderError, ProviderUnavailable) as error:
-        return error
-
-
-def _busy(text: str) -> ProviderUnavailable:
-    return ProviderUnavailable(text, meta={"reason": "busy"})
+            return await held_with(unit, lease)

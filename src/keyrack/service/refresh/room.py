@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from keyrack.clock import Clock
 from keyrack.provider.client import ProviderClient
-from keyrack.service.refresh.engine import Refresher, Timing
+from keyrack.service.refresh.engine import Refresher
 from keyrack.service.refresh.freshness import FreshTokens
 from keyrack.service.refresh.gate import Gate, Limits
 from keyrack.service.refresh.journal import Journal
@@ -13,6 +13,7 @@ from keyrack.service.refresh.patience import Patience
 from keyrack.service.refresh.recovery import Recovery
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.settling import Settling
+from keyrack.service.refresh.under_lease import Timing, UnderLease
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
 from keyrack.store.spool import Spool
@@ -64,7 +65,8 @@ def build(
     gate = Gate(choices.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
     settling = Settling(store, wakeups, choices.schedule, clock)
-    refresher = Refresher(store, journal, settling, gate, wakeups, patience, choices.timing, clock)
+    under_lease = UnderLease(store, journal, settling, gate, patience, choices.timing, clock)
+    refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock)
     return RefreshRoom(
         choices=choices,
         gate=gate,
