@@ -1,11 +1,14 @@
-"""The command line. `main` is the entry point of the command `keyrack`."""
+"""The command line. `main` is the entry point of the command `keyrack`.
+
+A command imports what it needs when it runs, so that others start at once.
+"""
 
 import sys
 
 import typer
 
 from keyrack import __version__
-from keyrack.cli import accounts, database, demo, serving
+from keyrack.cli import accounts, database, demo, secrets, serving
 from keyrack.errors import KeyrackError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -13,6 +16,7 @@ app.add_typer(database.db, name="db", help="The database schema.")
 app.add_typer(accounts.users, name="users", help="Users.")
 app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and service accounts.")
 app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
+app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refreshing.")
 app.add_typer(accounts.audit, name="audit", help="The audit log.")
 app.command()(database.bootstrap)
 app.command()(serving.serve)

@@ -195,7 +195,10 @@ class Secrets:
             stored = await _find(scope, secret_id)
             scope.touched("auth-secret", secret_id)
         secret = await self._freshness.refresh(stored)
-        return self._view(scope, secret, await self._client(secret))
+        view = self._view(scope, secret, await self._client(secret))
+        if view.credentials_visible:
+            self._last_use.note(secret.tenant_id, secret.id)
+        return view
 
     async def _client(self, secret: AuthSecret) -> AuthClient | None:
         async with self._store.unit(secret.tenant_id) as unit:

@@ -51,7 +51,7 @@ _WITH_ID: dict[str, Table] = {
     "oauth-client": t.oauth_clients,
     "auth-client": t.auth_clients,
 }
-_IN_WORKSPACE: dict[str, Table] = {"flow": t.flows, "credential": t.credentials}
+_IN_WORKSPACE: dict[str, Table] = {"flow": t.flows, "credential": t.credentials, "auth_secret": t.auth_secrets}
 
 
 class Directory:
@@ -112,7 +112,7 @@ class Directory:
         return (await self._connection.execute(select(ids).where(ids == resource_id))).first() is not None
 
     async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
-        """Find the workspace of a `flow` or `credential`."""
+        """Find the workspace of a `flow`, `credential` or `auth_secret`."""
         leaf, w = _IN_WORKSPACE[kind], t.workspaces.c
         query = select(w.tenant_id, w.contract_id, w.id).join_from(leaf, t.workspaces, leaf.c.workspace_id == w.id)
         return await self._located(query.where(leaf.c.id == leaf_id))

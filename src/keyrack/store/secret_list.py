@@ -31,11 +31,13 @@ class SecretList(TenantTable):
     table = auth_secrets
 
     async def page(
-        self, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int
+        self, workspace_id: str | None, wanted: SecretFilter, *, limit: int | None, offset: int
     ) -> tuple[Sequence[AuthSecret], int]:
-        """List a workspace's secrets by id; return a page and the total."""
+        """List a workspace's secrets, or all of the tenant's, by id; return a page and the total."""
         s = auth_secrets.c
-        conditions = [self.mine, s.workspace_id == workspace_id]
+        conditions = [self.mine]
+        if workspace_id is not None:
+            conditions.append(s.workspace_id == workspace_id)
         if wanted.user_id is not None:
             conditions.append(s.user_id == wanted.user_id)
         if wanted.auth_client_id is not None:

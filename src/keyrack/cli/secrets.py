@@ -1,0 +1,135 @@
+"""`keyrack secrets`."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from keyrack.cli.common import Json, show, show_list
+from keyrack.clock import iso
+from keyrack.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from keyrack.service.secret_operations import OperatorView, SecretOperations
+
+secrets = typer.Typer(no_args_is_help=True)
+
+T = TypeVar("T")
+SecretId = Annotated[str, typer.Argument(help="Id of the secret.")]
+
+
+class State(StrEnum):
+    """What a reader would be told now."""
+
+    ready = "ready"
+    error = "error"
+
+
+@secrets.command("list")
+def list_secrets(
+    *,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Id of a tenant; unset: all.")] = None,
+    workspace: Annotated[str | None, typer.Option("--workspace", help="Id of a workspace; unset: all.")] = None,
+    state: Annotated[State | None, typer.Option("--state", help="What a reader would be told now.")] = None,
+    expires_before: Annotated[
+        str | None, typer.Option("--expires-before", help="A time such as 2026-01-31T12:00:00Z.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """List auth secrets, without their credentials."""
+    from keyrack.model import SecretState
+    from keyrack.store.secret_list import SecretFilter
+
+    wanted = SecretFilter(
+        state=None if state is None else SecretState(state.value), expires_before=_time(expires_before)
+    )
+    found = _with_secrets(lambda desk: desk.list(tenant, workspace, wanted, limit))
+    rows = [_row(view) for view in found]
+    if not as_json:  # what fits on a screen
+        shown = ("id", "workspace_id", "name", "state", "error_code", "expires_at", "next_refresh_at", "last_used_at")
+        rows = [{name: row[name] for name in shown} for row in rows]
+    show_list(rows, as_json=as_json)
+
+
+@secrets.command("show")
+def show_secret(
+    secret_id: SecretId,
+    *,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Print the credentials too; the audit log tells that you did.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show one auth secret with the state of its refreshing."""
+    from keyrack.service.secret_credentials import shown
+
+    view = _with_secrets(lambda desk: desk.show(secret_id, reveal=reveal))
+    credentials = {"credentials": shown(view.secret)} if reveal else {}
+    show(_row(view) | credentials, as_json=as_json)
+
+
+@secrets.command("refresh")
+def refresh_secret(secret_id: SecretId, *, as_json: Json = False) -> None:
+    """Refresh one auth secret now; safe beside running servers and workers."""
+    show(_row(_with_secrets(lambda desk: desk.refresh(secret_id))), as_json=as_json)
+
+
+def _with_secrets(use: "Callable[[SecretOperations], Awaitable[T]]") -> T:
+    """Do something with the secrets while the refresh engine runs in this process."""
+    import asyncio
+
+    from keyrack import bootstrap, logs
+    from keyrack.service.secret_operations import SecretOperations
+    from keyrack.settings import load
+
+    settings = load()
+    logs.configure(settings)
+
+    async def run() -> T:
+        store = bootstrap.open_store(settings)
+        made = bootstrap.services(store, settings)
+        async with bootstrap.running(store, made, settings, works=False):
+            return await use(SecretOperations(store, made.refresh_room.fresh))
+
+    return asyncio.run(run())
+
+
+def _row(view: "OperatorView") -> dict[str, Any]:
+    secret, failure = view.secret, view.secret.failure
+    return {
+        "id": secret.id,
+        "tenant_id": secret.tenant_id,
+        "workspace_id": secret.workspace_id,
+        "user_id": secret.user_id,
+        "auth_client_id": secret.auth_client_id,
+        "name": secret.name,
+        "type": secret.type,
+        "state": view.told.state.value,
+        "error_code": None if view.told.error_code is None else view.told.error_code.value,
+        "error": view.told.error,
+        "expires_at": _iso(secret.expires_at),
+        "last_refreshed_at": _iso(secret.refreshed_at),
+        "next_refresh_at": _iso(secret.due_at),
+        "last_error": None if failure is None else failure.text,
+        "last_error_at": None if failure is None else _iso(secret.failed_at),
+        "failures": secret.failure_count,
+        "last_used_at": _iso(secret.last_used_at),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else iso(moment)
+
+
+def _time(text: str | None) -> datetime | None:
+    from keyrack.api.times import NOT_A_TIME, parse_time
+
+    if text is None:
+        return None
+    moment = parse_time(text)
+    if moment is None:
+        raise ConfigurationError(f"--expires-before {NOT_A_TIME}")
+    return moment
