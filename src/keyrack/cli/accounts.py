@@ -1,13 +1,18 @@
 """`keyrack users`, `api-keys`, `service-accounts` and `audit`."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from keyrack.cli.common import Json, show, show_list, with_store
 from keyrack.clock import iso, now
-from keyrack.service.accounts import Accounts
+
+if TYPE_CHECKING:
+    from keyrack.service.accounts import Accounts
+
+T = TypeVar("T")
 
 users = typer.Typer(no_args_is_help=True)
 api_keys = typer.Typer(no_args_is_help=True)
@@ -27,14 +32,14 @@ def create_user(
     as_json: Json = False,
 ) -> None:
     """Create a user with an API key, which is shown this once."""
-    user, key = with_store(lambda store: Accounts(store).create_user(email, tenant, tenant_admin=tenant_admin))
+    user, key = _with_accounts(lambda accounts: accounts.create_user(email, tenant, tenant_admin=tenant_admin))
     show({"user_id": user.id, "email": user.email, "api_key": key.reveal()}, as_json=as_json)
 
 
 @users.command("list")
 def list_users(tenant: Tenant, *, as_json: Json = False) -> None:
     """List a tenant's users."""
-    found = with_store(lambda store: Accounts(store).users(tenant))
+    found = _with_accounts(lambda accounts: accounts.users(tenant))
     rows = [{"user_id": user.id, "email": user.email, "registered": iso(user.registered)} for user in found]
     show_list(rows, as_json=as_json)
 
@@ -49,7 +54,7 @@ def create_key(
 ) -> None:
     """Create an API key, which is shown this once."""
     ends: datetime | None = None if days is None else now() + timedelta(days=days)
-    stored, key = with_store(lambda store: Accounts(store).create_key(user, name, ends))
+    stored, key = _with_accounts(lambda accounts: accounts.create_key(user, name, ends))
     shown = None if stored.expires_at is None else iso(stored.expires_at)
     result = {"id": stored.id, "user": user, "name": stored.name, "expires_at": shown, "api_key": key.reveal()}
     show(result, as_json=as_json)
@@ -58,7 +63,7 @@ def create_key(
 @api_keys.command("list")
 def list_keys(user: Name, *, as_json: Json = False) -> None:
     """List API keys, without the keys themselves."""
-    found = with_store(lambda store: Accounts(store).keys(user))
+    found = _with_accounts(lambda accounts: accounts.keys(user))
     rows = [
         {
             "id": key.id,
@@ -76,7 +81,7 @@ def revoke_key(
     user: Name, key_id: Annotated[str, typer.Option("--id", help="Id of the key.")], *, as_json: Json = False
 ) -> None:
     """Revoke an API key, at once."""
-    with_store(lambda store: Accounts(store).revoke_key(user, key_id))
+    _with_accounts(lambda accounts: accounts.revoke_key(user, key_id))
     show({"id": key_id, "revoked": True}, as_json=as_json)
 
 
@@ -88,7 +93,7 @@ def create_service_account(
     as_json: Json = False,
 ) -> None:
     """Create a service account with an API key, which is shown this once."""
-    account, key = with_store(lambda store: Accounts(store).create_service_account(name, permission))
+    account, key = _with_accounts(lambda accounts: accounts.create_service_account(name, permission))
     result = {
         "id": account.id,
         "username": account.username,
@@ -106,7 +111,7 @@ def list_events(
     as_json: Json = False,
 ) -> None:
     """List audit events, oldest first."""
-    found = with_store(lambda store: Accounts(store).events(tenant, limit))
+    found = _with_accounts(lambda accounts: accounts.events(tenant, limit))
     rows = [
         {
             "at": iso(event.at),
@@ -121,3 +126,9 @@ def list_events(
         for event in found
     ]
     show_list(rows, as_json=as_json)
+
+
+def _with_accounts(use: "Callable[[Accounts], Awaitable[T]]") -> T:
+    from keyrack.service.accounts import Accounts
+
+    return with_store(lambda store: use(Accounts(store)))

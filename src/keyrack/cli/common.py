@@ -3,27 +3,27 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from keyrack import bootstrap, logs
-from keyrack.settings import load
-from keyrack.store.store import Store
+if TYPE_CHECKING:
+    from keyrack.store.store import Store
 
 T = TypeVar("T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def with_store(use: Callable[[Store], Awaitable[T]]) -> T:
+def with_store(use: "Callable[[Store], Awaitable[T]]") -> T:
     """Open the store of the settings, use it, and close it.
 
     Raises:
         KeyrackError: whatever the settings or the use raise.
     """
+    from keyrack import bootstrap, logs
+    from keyrack.settings import load
+
     settings = load()
     logs.configure(settings)
 
@@ -51,6 +51,9 @@ def show_list(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(rows))
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=None)
     for name in rows[0] if rows else ():
         table.add_column(name, overflow="fold")

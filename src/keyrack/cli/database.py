@@ -1,19 +1,16 @@
 """`keyrack bootstrap` and `keyrack db`."""
 
-import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keyrack import bootstrap as wiring
-from keyrack import logs
 from keyrack.cli.common import Json, show
 from keyrack.clock import now
-from keyrack.crypto.kek import local
 from keyrack.errors import ConfigurationError
-from keyrack.service.installation import FirstAccounts, Installations
-from keyrack.settings import Settings, load
-from keyrack.store import engine, migrations
+
+if TYPE_CHECKING:
+    from keyrack.service.installation import FirstAccounts
+    from keyrack.settings import Settings
 
 db = typer.Typer(no_args_is_help=True)
 
@@ -26,6 +23,11 @@ def bootstrap(
     as_json: Json = False,
 ) -> None:
     """Set an empty database up: the first tenant, its admin, and a service account. Keys are shown this once."""
+    import asyncio
+
+    from keyrack import logs
+    from keyrack.settings import load
+
     settings = load()
     logs.configure(settings)
     first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain))
@@ -43,13 +45,22 @@ def bootstrap(
 @db.command("upgrade")
 def upgrade(*, as_json: Json = False) -> None:
     """Bring the database schema up to date."""
+    import asyncio
+
+    from keyrack import logs
+    from keyrack.settings import load
+
     settings = load()
     logs.configure(settings)
     before, after = asyncio.run(_upgrade(settings))
     show({"before": before, "after": after}, as_json=as_json)
 
 
-async def _bootstrap(settings: Settings, email: str, tenant_name: str, app_domain: str) -> FirstAccounts:
+async def _bootstrap(settings: "Settings", email: str, tenant_name: str, app_domain: str) -> "FirstAccounts":
+    from keyrack import bootstrap as wiring
+    from keyrack.crypto.kek import local
+    from keyrack.service.installation import Installations
+
     if "@" not in email or ":" in email:
         raise ConfigurationError("--email is not an email")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -63,7 +74,9 @@ async def _bootstrap(settings: Settings, email: str, tenant_name: str, app_domai
         await store.close()
 
 
-async def _upgrade(settings: Settings) -> tuple[str | None, str]:
+async def _upgrade(settings: "Settings") -> tuple[str | None, str]:
+    from keyrack.store import engine, migrations
+
     database = engine.create(settings)
     try:
         return await migrations.upgrade(database)

@@ -6,7 +6,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Any
 
 import aiohttp
 import typer
@@ -18,16 +18,12 @@ from keyrack.cli.demo_stage import Role, Stage, Unexpected
 from keyrack.cli.demo_story import Cast, Story
 
 
-def demo(
-    *,
-    once: Annotated[
-        bool, typer.Option("--once", help="End after the story: exit 0 if every step held, else 1.")
-    ] = False,
-    browser: Annotated[
-        bool, typer.Option("--browser", help="Let a person go through the consent in a browser.")
-    ] = False,
-) -> None:
-    """Show Keyrack's main job on SQLite with generated keys and the bundled simulator."""
+def play(*, once: bool, browser: bool) -> None:
+    """Set everything up, play the story, and stay until Ctrl-C unless it is to be played `once`.
+
+    Raises:
+        typer.Exit: with 1 if a step did not hold, with 130 if it was stopped.
+    """
     console = Console(soft_wrap=True, highlight=False)
     # a shell without job control starts what ends in & with Ctrl-C ignored; the demo promises to end on it
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,31 +1,23 @@
 """`keyrack serve`, `keyrack simulator` and `keyrack settings`."""
 
-import asyncio
 import gc
 import os
 import signal
 from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 import typer
-import uvicorn
 
-from keyrack import bootstrap, logs
-from keyrack.api.asgi import App
 from keyrack.cli.common import Json, show, show_list
-from keyrack.cli.metrics_folder import shared_metrics
 from keyrack.clock import now
 from keyrack.crypto.secret import MASK, Secret
-from keyrack.service.installation import Installations
 from keyrack.settings import PREFIX, Settings, load
-from keyrack.simulator import server
-from keyrack.simulator.config import SimulatorConfig, automatic, load_config
-from keyrack.store import engine, migrations
 
-log = structlog.get_logger()
+if TYPE_CHECKING:
+    from keyrack.api.asgi import App
+
 _HUNG_SECONDS = 60
 """A process that gives no sign of life for so long is replaced. The server's own 5 s kill, again and again, processes
 that take longer to start on a busy machine."""
@@ -39,6 +31,8 @@ def serve(
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also do the work of `keyrack worker`.")] = True,
 ) -> None:
     """Serve the API. Refuses an outdated schema or a wrong key before it listens; SIGTERM drains."""
+    from keyrack.cli.metrics_folder import shared_metrics
+
     settings = _ready()
     # The server drains on SIGTERM and then raises it again for whoever was there before; a drained stop is a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
@@ -47,6 +41,8 @@ def serve(
 
 
 def _run(host: str, port: int, workers: int, drain_seconds: int, *, works: bool) -> None:
+    import uvicorn
+
     uvicorn.run(
         "keyrack.cli.serving:working_application" if works else "keyrack.cli.serving:application",
         factory=True,
@@ -62,21 +58,25 @@ def _run(host: str, port: int, workers: int, drain_seconds: int, *, works: bool)
     )
 
 
-def application() -> App:
+def application() -> "App":
     """Build the application in a server process."""
+    from keyrack import bootstrap, logs
+
     settings = load()
     logs.configure(settings)
     return _settled(bootstrap.application(settings))
 
 
-def working_application() -> App:
+def working_application() -> "App":
     """Build the application in a server process that also does the background work."""
+    from keyrack import bootstrap, logs
+
     settings = load()
     logs.configure(settings)
     return _settled(bootstrap.application(settings, works=True))
 
 
-def _settled(app: App) -> App:
+def _settled(app: "App") -> "App":
     """Keep the garbage collector away from what start-up made: some 180,000 objects that stay as long as the process.
 
     A full collection of them stops all requests for about a tenth of a second (measured: 107 ms; afterwards 0.01 ms).
@@ -88,11 +88,20 @@ def _settled(app: App) -> App:
 
 def worker() -> None:
     """Do the background work alone: refresh what is due, deliver webhooks. SIGTERM finishes what was begun."""
+    import asyncio
+
     settings = _ready()
     asyncio.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:
+    import asyncio
+
+    import structlog
+
+    from keyrack import bootstrap
+
+    log = structlog.get_logger()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -112,6 +121,9 @@ def simulator(
     as_json: Json = False,
 ) -> None:
     """Run the bundled authorization server, whose behaviour can be chosen. For trying out and tests only."""
+    from keyrack.simulator import server
+    from keyrack.simulator.config import SimulatorConfig, automatic, load_config
+
     chosen = SimulatorConfig() if config is None else load_config(config)
     if auto_approve:
         chosen = automatic(chosen)
@@ -147,6 +159,10 @@ def _shown(value: Any) -> str | int | float | bool | None:
 
 def _ready() -> Settings:
     """Load the settings of a process that is going to stay, and make sure that it can."""
+    import asyncio
+
+    from keyrack import logs
+
     settings = load()
     logs.configure(settings)
     if settings.strangers:
@@ -156,6 +172,10 @@ def _ready() -> Settings:
 
 
 async def _check(settings: Settings) -> None:
+    from keyrack import bootstrap
+    from keyrack.service.installation import Installations
+    from keyrack.store import engine, migrations
+
     database = engine.create(settings)
     try:
         await migrations.check(database)
