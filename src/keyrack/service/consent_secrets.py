@@ -12,8 +12,7 @@ from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor, OAuth2Block
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
-from keyrack.ids import new_id
-from keyrack.model import AuthClient, AuthSecret, Consent, EventType, Json, SecretState
+from keyrack.model import AuthClient, AuthSecret, Consent, EventType, Json
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
@@ -24,6 +23,7 @@ from keyrack.service.consent_values import NewConsent, Planned
 from keyrack.service.refresh.profile import client_profile
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
+from keyrack.service.secret_changes import Owner, bare
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.outbox import Outbox
@@ -110,7 +110,9 @@ class SecretLanding:
         """
         consent, rows = self.consent, AuthSecrets(scope.unit)
         if consent.auth_secret_id is None:
-            secret = with_tokens(self._empty(at), self.client, self._credentials({}, tokens), self.schedule, at)
+            owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
+            empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
+            secret = with_tokens(empty, self.client, self._credentials({}, tokens), self.schedule, at)
             await rows.add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, self._told(secret, at))
             return secret.id
@@ -131,17 +133,6 @@ class SecretLanding:
         if memory["additional_params"]:
             asked["additional_params"] = json.dumps(memory["additional_params"], ensure_ascii=False)
         return merged({**stored, **asked}, tokens)
-
-    def _empty(self, at: datetime) -> AuthSecret:
-        consent = self.consent
-        return AuthSecret(
-            id=new_id(), tenant_id=consent.tenant_id, workspace_id=consent.workspace_id, user_id=consent.user_id,
-            auth_client_id=self.client.id, name=consent.memory["name"], type=self.client.type, credentials={},
-            auth_method=consent.memory["auth_method"], refreshable=False, state=SecretState.ready, error=None,
-            error_code=None, error_at=None, issued_at=None, expires_at=None, generation=0, due_at=None, retry_at=None,
-            refreshed_at=None, ambiguous_since=None, failure=None, failure_count=0, failed_at=None, last_used_at=None,
-            created_at=at, updated_at=at,
-        )  # fmt: skip
 
     def _told(self, secret: AuthSecret, at: datetime) -> Json:
         return {

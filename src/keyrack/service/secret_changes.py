@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from keyrack.ids import new_id
 from keyrack.model import AuthClient, AuthSecret, Json, SecretState
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, well, with_tokens
@@ -42,11 +43,61 @@ class ChangedSecret:
     verdict: Verdict = Verdict()
 
 
-def filled(bare: AuthSecret, client: AuthClient, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a secret is."""
+
+    tenant_id: str
+    workspace_id: str
+    user_id: str
+
+
+def bare(owner: Owner, client: AuthClient, name: str, auth_method: str | None, now: datetime) -> AuthSecret:
+    """Return a new secret without credentials.
+
+    Args:
+        owner: whose it is.
+        client: its auth client.
+        name: what it is called.
+        auth_method: client authentication to remember with it (contract 20.3).
+        now: the current time.
+    """
+    return AuthSecret(
+        id=new_id(),
+        tenant_id=owner.tenant_id,
+        workspace_id=owner.workspace_id,
+        user_id=owner.user_id,
+        auth_client_id=client.id,
+        name=name,
+        type=client.type,
+        credentials={},
+        auth_method=auth_method,
+        refreshable=False,
+        state=SecretState.ready,
+        error=None,
+        error_code=None,
+        error_at=None,
+        issued_at=None,
+        expires_at=None,
+        generation=0,
+        due_at=None,
+        retry_at=None,
+        refreshed_at=None,
+        ambiguous_since=None,
+        failure=None,
+        failure_count=0,
+        failed_at=None,
+        last_used_at=None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:
     """Return a new secret with what the caller sent.
 
     Args:
-        bare: with ids and type, and nothing else of interest.
+        empty: as `bare` made it.
         client: its auth client.
         new: what the caller sent.
         schedule: when tokens are due.
@@ -56,9 +107,9 @@ def filled(bare: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sched
         ValidationFailed: the credentials do not fit the type.
     """
     if is_oauth2(client.type):
-        secret = with_tokens(bare, client, check_new(new.credentials), schedule, now)
+        secret = with_tokens(empty, client, check_new(new.credentials), schedule, now)
     else:
-        secret = _with_free(bare, new.credentials)
+        secret = _with_free(empty, new.credentials)
     return _judged(secret, Verdict(new.state, new.error, error_given=True), schedule, now)
 
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from keyrack.clock import Clock, iso
 from keyrack.descriptor import parse
 from keyrack.errors import NotFound
-from keyrack.ids import new_id
-from keyrack.model import AuthClient, AuthSecret, EventType, Principal, PrincipalKind, SecretState
+from keyrack.model import AuthClient, AuthSecret, EventType, Principal, PrincipalKind
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.service.access import Access, Scope
 from keyrack.service.auth_client_choice import available_client
@@ -19,7 +17,7 @@ from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.state import Told, told
 from keyrack.service.refresh.tokens import is_oauth2
 from keyrack.service.revocation import enqueue
-from keyrack.service.secret_changes import ChangedSecret, NewSecret, changed, filled
+from keyrack.service.secret_changes import ChangedSecret, NewSecret, Owner, bare, changed, filled
 from keyrack.service.secret_freshness import Freshness, require_validity
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
@@ -119,7 +117,8 @@ class Secrets:
             client = await available_client(scope, wanted.auth_client_id, held=True, pointer=named)
             now = self._clock()
             method = await _auth_method(scope.unit, client)
-            secret = filled(_bare(scope, client, wanted.name, method, now), client, wanted, self._schedule, now)
+            owner = Owner(scope.unit.tenant_id, workspace_id, who.id)
+            secret = filled(bare(owner, client, wanted.name, method, now), client, wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
             facts = {
                 "secret_id": secret.id,
@@ -213,39 +212,6 @@ async def _find(scope: Scope, secret_id: str, *, locked: bool = False) -> AuthSe
     if secret is None or secret.workspace_id != scope.place.workspace_id:
         raise NotFound("there is no such secret in this workspace")
     return secret
-
-
-def _bare(scope: Scope, client: AuthClient, name: str, method: str | None, now: datetime) -> AuthSecret:
-    """Return a new secret of the caller without credentials."""
-    return AuthSecret(
-        id=new_id(),
-        tenant_id=scope.unit.tenant_id,
-        workspace_id=str(scope.place.workspace_id),
-        user_id=scope.who.id,
-        auth_client_id=client.id,
-        name=name,
-        type=client.type,
-        credentials={},
-        auth_method=method,
-        refreshable=False,
-        state=SecretState.ready,
-        error=None,
-        error_code=None,
-        error_at=None,
-        issued_at=None,
-        expires_at=None,
-        generation=0,
-        due_at=None,
-        retry_at=None,
-        refreshed_at=None,
-        ambiguous_since=None,
-        failure=None,
-        failure_count=0,
-        failed_at=None,
-        last_used_at=None,
-        created_at=now,
-        updated_at=now,
-    )
 
 
 async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
