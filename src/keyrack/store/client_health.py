@@ -5,6 +5,7 @@ tenant's values.
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, case, literal, type_coerce, update
@@ -18,21 +19,31 @@ _LEAD_MS = 60_000
 _WELL = {"rejected_at": None, "rejection": None, "probe_at": None}
 
 
+class Verdict(StrEnum):
+    """What became of a rejection."""
+
+    paused = "paused"
+    """The client was well until now; its secrets wait from here on."""
+    known = "known"
+    """It was rejected before."""
+    changed = "changed"
+    """It is another by now: what was rejected is gone."""
+
+
 class ClientHealth(TenantTable):
     """Verdicts on clients of the unit's owner: a tenant, or the installation for global clients."""
 
     table = auth_clients
 
-    async def reject(self, client: AuthClient, rejection: Json, probe_at: datetime) -> bool:
+    async def reject(self, client: AuthClient, rejection: Json, probe_at: datetime) -> Verdict:
         """Note that the provider rejects a client, and pause its secrets.
+
+        Locks the client and then its secrets, so no transaction that has locked one of these may call it.
 
         Args:
             client: as it was when the request was made.
             rejection: what the provider said.
             probe_at: when an explicit refresh may try again.
-
-        Returns:
-            Whether the client was well until now and has not been changed meanwhile.
         """
         c = auth_clients.c
         same = (c.id == client.id, c.updated_at == client.updated_at)
@@ -42,13 +53,13 @@ class ClientHealth(TenantTable):
             .values(rejected_at=self.unit.clock(), rejection=rejection, probe_at=probe_at)
         )
         if not fresh:
-            await self.run(self.update().where(*same).values(rejection=rejection, probe_at=probe_at))
-            return False
+            known = await self.run(self.update().where(*same).values(rejection=rejection, probe_at=probe_at))
+            return Verdict.known if known else Verdict.changed
         s = auth_secrets.c
         await self.run(
             update(auth_secrets).where(s.auth_client_id == client.id, s.due_at.is_not(None)).values(due_at=None)
         )
-        return True
+        return Verdict.paused
 
     async def recovered(self, client: AuthClient) -> bool:
         """Note that the provider took a client that it had rejected.
@@ -66,7 +77,8 @@ class ClientHealth(TenantTable):
     async def revive(self, client_id: str) -> None:
         """Let a client that was changed, or works again, refresh its secrets: those whose token ends first come first.
 
-        What failed because of the client is forgotten; a grant that is dead stays dead.
+        What failed because of the client is forgotten; a grant that is dead stays dead. As with `reject`, the
+        transaction must have locked the client before it locks any of its secrets.
         """
         s, now = auth_secrets.c, self.unit.clock()
         paused = (s.auth_client_id == client_id, s.refreshable, s.due_at.is_(None), s.error_code.is_(None))

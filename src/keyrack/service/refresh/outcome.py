@@ -35,13 +35,11 @@ class Outcome:
         secret: as it is to be stored.
         fate: of the attempt; None if it brought tokens.
         event: what to tell, if anything.
-        client_rejected: the provider rejected the client itself.
     """
 
     secret: AuthSecret
     fate: Fate | None
     event: EventType | None = None
-    client_rejected: bool = False
 
 
 def judge(
@@ -70,7 +68,7 @@ def judge(
     )
     kind = classify(result)
     if kind is FailureClass.CLIENT_REJECTED:
-        return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused, client_rejected=True)
+        return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused)
     if kind is FailureClass.GRANT_DEAD:
         return _dead(failed, now)
     return _tried_again(failed, client, kind, schedule, Fate.ambiguous if unknown else Fate.failed, now)

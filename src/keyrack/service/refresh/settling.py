@@ -1,6 +1,8 @@
 """Writes down what became of a refresh: the secret, its attempt, the client's standing, and who is told.
 
-Each method is one transaction, and changes a secret only where the fence of the lease still holds.
+A secret is changed only where the fence of the lease still holds, in one transaction with its attempt and its events.
+The client's standing is written in transactions of its own: they lock the client and all its secrets, which one that
+has locked a secret must not do.
 """
 
 from dataclasses import replace
@@ -10,16 +12,16 @@ from keyrack import metrics
 from keyrack.clock import Clock, iso
 from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.model import AuthClient, AuthSecret, ErrorCode, EventType, Json
+from keyrack.oauth.failure import FailureClass, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.store.attempts import Attempt, Attempts, Fate
-from keyrack.store.client_health import ClientHealth
+from keyrack.store.client_health import ClientHealth, Verdict
 from keyrack.store.leases import Lease, Leases
 from keyrack.store.outbox import Outbox
 from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 from keyrack.store.wakeups import Wakeups
 
 _PROBE_AFTER = timedelta(minutes=1)
@@ -54,18 +56,23 @@ class Settling:
             LeaseLost: another process has taken over; nothing was written, an answer stays in the journal.
             DatabaseUnavailable: nothing was written; an answer stays in the journal.
         """
+        # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
+        verdict = await self._reject(lease.tenant_id, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
             outcome = judge(current, client, result, self._schedule, attempt.started_at, at)
+            if verdict is Verdict.changed:  # what was rejected is gone; the client as it is now has not been tried
+                outcome = replace(outcome, secret=replace(outcome.secret, due_at=at))
             await Leases(unit).finish(lease, outcome.secret)
             if outcome.fate is None:
                 await Attempts(unit).landed(attempt.id)
             else:
                 await Attempts(unit).settle(attempt.id, outcome.fate)
-            await self._judge_client(unit, client, outcome, result)
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
             await self._wakeups.notify(unit, lease.secret_id)
+        if outcome.fate is None and client.probe_at is not None:
+            await self._recovered(lease.tenant_id, client)
         ended = current.error_code is None and outcome.secret.error_code is ErrorCode.refresh_interrupted
         metrics.refreshed(_called(outcome, result), interrupted=ended)
         if not isinstance(result, TokenResponse):
@@ -90,18 +97,30 @@ class Settling:
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
             await Attempts(unit).settle(attempt.id, fate)
 
-    async def _judge_client(self, unit: Unit, client: AuthClient, outcome: Outcome, result: Result) -> None:
-        """Pause a client that the provider rejects; revive one that works again."""
-        health = ClientHealth(unit.of(client.tenant_id))
-        about = {"auth_client_id": client.id, "at": iso(self._clock())}
-        if outcome.client_rejected and isinstance(result, ProviderError):
-            said = {name: (result.meta or {}).get(name) for name in ("error", "error_description", "status")}
-            if await health.reject(client, said, self._clock() + _PROBE_AFTER):
-                await Outbox(unit).add(EventType.client_failing, about | {"error": said["error"]})
-        elif outcome.fate is None and client.probe_at is not None and await health.recovered(client):
+    async def _reject(self, tenant_id: str, client: AuthClient, result: Result) -> Verdict | None:
+        """Pause a client that the provider rejects; None if it does not."""
+        if not isinstance(result, ProviderError) or classify(result) is not FailureClass.CLIENT_REJECTED:
+            return None
+        said = {name: (result.meta or {}).get(name) for name in ("error", "error_description", "status")}
+        async with self._store.unit(tenant_id, writes=True) as unit:
+            health = ClientHealth(unit.of(client.tenant_id))
+            verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
+            if verdict is Verdict.paused:
+                await Outbox(unit).add(EventType.client_failing, self._about(client) | {"error": said["error"]})
+        return verdict
+
+    async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
+        """Revive a client that works again."""
+        async with self._store.unit(tenant_id, writes=True) as unit:
+            health = ClientHealth(unit.of(client.tenant_id))
+            if not await health.recovered(client):
+                return
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
                 await health.revive(client.id)
-            await Outbox(unit).add(EventType.client_recovered, about)
+            await Outbox(unit).add(EventType.client_recovered, self._about(client))
+
+    def _about(self, client: AuthClient) -> Json:
+        return {"auth_client_id": client.id, "at": iso(self._clock())}
 
 
 def _called(outcome: Outcome, result: Result) -> str:
