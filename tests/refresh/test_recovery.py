@@ -15,6 +15,7 @@ from keyrack.ids import new_id
 from keyrack.model import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.refresh.journal import Journal
+from keyrack.service.refresh.patience import Patience
 from keyrack.service.refresh.room import RefreshRoom
 from keyrack.service.refresh.settling import Settling
 from keyrack.simulator.state import Queued
@@ -169,20 +170,46 @@ async def test_another_process_is_given_time_to_bring_its_answer_in(
     past = patience_of(room)
     past._since = past.monotonic() - past.grace
     assert await room.recovery.tick() == 0, "its process may be in the middle of it"
-    room.recovery._seen = {attempt: seen - past.grace for attempt, seen in room.recovery._seen.items()}
+    with pytest.raises(ProviderUnavailable):
+        await room.refresher.refresh(connected.secret)
+    past._seen = {attempt: seen - past.grace for attempt, seen in past._seen.items()}
     assert await room.recovery.tick() == 1
     assert is_live(simulator, await stored(keyrack.store, connected.secret))
 
 
-async def test_an_outage_of_the_database_starts_that_time_anew(keyrack: World) -> None:
-    room = keyrack.services.refresh_room
-    await room.recovery.tick()
-    patience = patience_of(room)
-    patience._since = patience.monotonic() - patience.grace
-    assert patience.is_over(ELSEWHERE)
+async def test_an_outage_of_the_database_starts_that_time_anew(keyrack: World, simulator: RunningSimulator) -> None:
+    attempt = await crashed(keyrack, await connect(keyrack, simulator), ELSEWHERE)
+    (left,) = await open_now(keyrack)
+    assert left.id == attempt.id
+    patience = Patience(30, iter([0.0, 31.0, 32.0, 60.0]).__next__)
+    patience.database_is_up([left])
+    assert patience.is_over(left)
     patience.database_is_down()
-    patience.database_is_up()
-    assert not patience.is_over(ELSEWHERE)
+    patience.database_is_up([left])
+    assert not patience.is_over(left)
+    assert not Patience(30, lambda: 0.0).is_over(left), "what was never seen is not given up"
+
+
+async def test_a_damaged_attempt_does_not_hold_up_the_others(keyrack: World, simulator: RunningSimulator) -> None:
+    damaged = await connect(keyrack, simulator, STRICT)
+    attempt = await crashed(keyrack, damaged, dead_node(), b"{}")
+    async with keyrack.store.unit(attempt.tenant_id, writes=True) as unit:
+        broken = update(attempts).where(attempts.c.id == attempt.id).values(sealed_answer=b"nothing that opens")
+        await unit.connection.execute(broken)
+    connected = await connect(keyrack, simulator, STRICT)
+    await crashed(keyrack, connected, dead_node())
+    assert await keyrack.services.refresh_room.recovery.tick() == 1
+    assert is_live(simulator, await stored(keyrack.store, connected.secret))
+
+
+async def test_a_failure_that_was_forgiven_meanwhile_is_no_reason_to_wait(
+    keyrack: World, simulator: RunningSimulator
+) -> None:
+    connected = await connect(keyrack, simulator, STRICT)
+    seen = await change(keyrack.store, connected.secret, failed_at=datetime.now(UTC), failure_count=1)
+    await change(keyrack.store, connected.secret, failed_at=None, failure_count=0)
+    fresh = await keyrack.services.refresh_room.refresher.refresh(seen)
+    assert is_live(simulator, fresh)
 
 
 async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(

@@ -28,6 +28,8 @@ class Verdict(StrEnum):
     """It was rejected before."""
     changed = "changed"
     """It is another by now: what was rejected is gone."""
+    doubted = "doubted"
+    """It may be the token's fault; the client, which serves many tenants, is left as it is."""
 
 
 class ClientHealth(TenantTable):

@@ -77,7 +77,8 @@ class Consents(TenantTable):
 
     async def _end(self, consent_id: str, values: Json) -> None:
         forgotten = {"sealed_memory": await self._seal(consent_id, {})}
-        await self.run(self.update().where(consents.c.id == consent_id).values(values | forgotten))
+        under_way = (consents.c.id == consent_id, consents.c.status == ConsentStatus.exchanging.value)
+        await self.run(self.update().where(*under_way).values(values | forgotten))
 
     async def _seal(self, consent_id: str, memory: Json) -> bytes:
         return await self.unit.seal(consents, consent_id, "sealed_memory", memory)

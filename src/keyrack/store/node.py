@@ -26,12 +26,23 @@ def _name_of(own_pid: int) -> str:
 
 
 def is_dead(node: str) -> bool:
-    """Tell whether a process is certainly gone; False for one on another machine, or when nothing is known."""
+    """Tell whether a process is certainly gone; False for one on another machine, or when nothing is known.
+
+    A wrong answer would let two processes refresh one grant. So a process that cannot be looked at (hidden from this
+    user, no file descriptors left) counts as alive.
+    """
     machine, _, process = node.rpartition("#")
     pid, _, started = process.partition(":")
     if machine != _machine() or started == _UNKNOWN or not pid.isdigit():
         return False
-    return _start_time(int(pid)) != started
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        pass  # it exists, or we cannot know
+    found = _start_time(int(pid))
+    return found is not None and found != started
 
 
 @cache
@@ -45,10 +56,10 @@ def _machine() -> str:
 
 
 def _start_time(pid: int) -> str | None:
-    """Return when a process started, in ticks since boot; None if there is none, or only its remains."""
+    """Return when a process started, in ticks since boot; empty for its mere remains, None if it cannot be known."""
     try:
-        stat = (_PROC / str(pid) / "stat").read_text()
+        stat = (_PROC / str(pid) / "stat").read_bytes()
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
+    fields = stat.rpartition(b")")[2].split()
+    return "" if fields[0] in b"ZX" else fields[19].decode("ascii")

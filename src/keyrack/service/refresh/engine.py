@@ -16,8 +16,6 @@ import asyncio
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from keyrack.clock import Clock
@@ -40,19 +38,6 @@ from keyrack.store.wakeups import Wakeups
 
 _SLACK = 10.0
 _LONGEST_ROUND = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """How a secret was when somebody decided that it must be refreshed."""
-
-    generation: int
-    failed_at: datetime | None
-
-    @classmethod
-    def of(cls, secret: AuthSecret) -> "Seen":
-        """Return what is to be remembered of a secret."""
-        return cls(secret.generation, secret.failed_at)
 
 
 class Refresher:
@@ -98,12 +83,19 @@ class Refresher:
         """
         if not secret.refreshable:
             raise NotRefreshable
-        task = self._running.get(secret.id) or self._start(secret.id, self._run(secret.tenant_id, secret.id, secret))
-        try:
-            async with asyncio.timeout(self._timing.wait):
-                return await asyncio.shield(task)
-        except TimeoutError:
-            raise busy("The refresh is taking too long; it goes on.") from None
+        fresh = secret
+        for _ in range(2):  # what is running may only settle an interrupted refresh
+            task = self._running.get(secret.id) or self._start(
+                secret.id, self._run(secret.tenant_id, secret.id, secret)
+            )
+            try:
+                async with asyncio.timeout(self._timing.wait):
+                    fresh = await asyncio.shield(task)
+            except TimeoutError:
+                raise busy("The refresh is taking too long; it goes on.") from None
+            if fresh.generation != secret.generation:
+                break
+        return fresh
 
     def refresh_behind(self, secret: AuthSecret) -> None:
         """Begin to refresh a secret that is due, unless that is going on; nobody waits for it."""
@@ -123,7 +115,7 @@ class Refresher:
             return False
         task = self._start(attempt.subject_id, self._recover(attempt))
         with suppress(ProviderError, ProviderUnavailable):
-            await task
+            await asyncio.shield(task)  # whoever stops recovering must not stop a request that was sent
         async with self._store.unit(attempt.tenant_id) as unit:
             return await Attempts(unit).find(attempt.id) is None
 
@@ -175,7 +167,8 @@ class Refresher:
                 held = await self._take(tenant_id, secret_id)
                 if held is not None:
                     now = held.lease.secret
-                    if Seen.of(now) == Seen.of(seen):
+                    # a failure that was forgiven meanwhile is no reason to wait
+                    if now.generation == seen.generation and now.failed_at in (None, seen.failed_at):
                         return await self._under_lease.use(held)
                     await self._under_lease.release(held.lease)
                 else:

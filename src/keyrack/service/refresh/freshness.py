@@ -94,7 +94,9 @@ class FreshTokens:
 
     async def _is_rejected(self, secret: AuthSecret) -> bool:
         client = await self._client(secret)
-        return client is not None and client.rejected_at is not None
+        if client is None or client.rejected_at is None:
+            return False
+        return client.probe_at is None or client.probe_at > self._clock()
 
     async def _client(self, secret: AuthSecret) -> AuthClient | None:
         async with self._store.unit(secret.tenant_id) as unit:

@@ -106,7 +106,10 @@ class Journal:
                 continue
             await self._store_answer(answer)
             self._unsaved.pop(answer.attempt_id, None)
-            self._spool.drop(answer.attempt_id)
+            try:
+                self._spool.drop(answer.attempt_id)
+            except OSError:  # it is brought in again and again until the disk can be written; that changes nothing
+                log.warning("an answer that was brought in cannot be removed from the spool", attempt=answer.attempt_id)
             brought += 1
         return brought
 

@@ -9,7 +9,7 @@ import structlog
 from keyrack.errors import DatabaseUnavailable
 from keyrack.faults import log_fault
 from keyrack.service.refresh.journal import Journal
-from keyrack.service.refresh.patience import Patience, is_certain
+from keyrack.service.refresh.patience import Patience
 from keyrack.store.attempts import Attempt, Kind, open_attempts
 from keyrack.store.store import Store
 
@@ -36,7 +36,6 @@ class Recovery:
         self._journal = journal
         self._patience = patience
         self._settlers = dict(settlers)
-        self._seen: dict[str, float] = {}
         self._task: asyncio.Task[None] | None = None
 
     def add(self, kind: Kind, settle: Settle) -> None:
@@ -52,22 +51,20 @@ class Recovery:
         await self._journal.bring_in()
         async with self._store.installation() as unit:
             left = await open_attempts(unit)
-        self._patience.database_is_up()
+        self._patience.database_is_up(left)
         settled = 0
-        now = self._patience.monotonic()
-        self._seen = {attempt.id: self._seen.get(attempt.id, now) for attempt in left}
         for attempt in left:
-            if attempt.id not in self._journal.running and self._may_be_settled(attempt, now):
+            if attempt.id in self._journal.running or not self._patience.is_over(attempt):
+                continue
+            try:
                 settled += await self._settlers[attempt.kind](attempt)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - one attempt's fault is not the others'
+                log_fault(error, "an interrupted token request cannot be settled", attempt=attempt.id)
         if settled:
             log.info("settled interrupted token requests", attempts=settled)
         return settled
-
-    def _may_be_settled(self, attempt: Attempt, now: float) -> bool:
-        """Leave alone what another process may be in the middle of: it gets as long as after an outage."""
-        if not self._patience.is_over(attempt.owner):
-            return False
-        return is_certain(attempt.owner) or now - self._seen[attempt.id] >= self._patience.grace
 
     async def start(self) -> None:
         """Begin to look, now and every second."""

@@ -1,9 +1,11 @@
 """The refresh engine, put together."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from keyrack.clock import Clock
+from keyrack.errors import DatabaseUnavailable
 from keyrack.provider.client import ProviderClient
 from keyrack.service.refresh.engine import Refresher
 from keyrack.service.refresh.freshness import FreshTokens
@@ -50,9 +52,11 @@ class RefreshRoom:
         await self.recovery.start()
 
     async def close(self) -> None:
-        """Finish the refreshes that are running, then stop."""
-        await self.refresher.drain(self.choices.timing.call)
+        """Begin nothing more, finish the refreshes that are running, and store what could not be stored before."""
         await self.recovery.close()
+        await self.refresher.drain(self.choices.timing.lease_ms / 1000)
+        with suppress(DatabaseUnavailable):
+            await self.journal.bring_in()
         await self.listener.close()
 
 

@@ -22,6 +22,7 @@ from keyrack.store.client_health import ClientHealth, Verdict
 from keyrack.store.leases import Lease, Leases
 from keyrack.store.outbox import Outbox
 from keyrack.store.store import Store
+from keyrack.store.vault import INSTALLATION
 from keyrack.store.wakeups import Wakeups
 
 _PROBE_AFTER = timedelta(minutes=1)
@@ -61,8 +62,9 @@ class Settling:
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
             outcome = judge(current, client, result, self._schedule, attempt.started_at, at)
-            if verdict is Verdict.changed:  # what was rejected is gone; the client as it is now has not been tried
-                outcome = replace(outcome, secret=replace(outcome.secret, due_at=at))
+            if verdict in (Verdict.changed, Verdict.doubted):  # the client as it is now may do
+                due_at = self._schedule.retry(outcome.secret.failure_count, at)
+                outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
             await Leases(unit).finish(lease, outcome.secret)
             if outcome.fate is None:
                 await Attempts(unit).landed(attempt.id)
@@ -101,7 +103,13 @@ class Settling:
         """Pause a client that the provider rejects; None if it does not."""
         if not isinstance(result, ProviderError) or classify(result) is not FailureClass.CLIENT_REJECTED:
             return None
-        said = {name: (result.meta or {}).get(name) for name in ("error", "error_description", "status")}
+        members: tuple[str, ...] = ("error", "error_description", "status")
+        if client.tenant_id == INSTALLATION:
+            # one tenant's token must not pause all others', nor its provider's words be shown to them
+            if (result.meta or {}).get("error") != "invalid_client":
+                return Verdict.doubted
+            members = ("error", "status")
+        said = {name: (result.meta or {}).get(name) for name in members}
         async with self._store.unit(tenant_id, writes=True) as unit:
             health = ClientHealth(unit.of(client.tenant_id))
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)

@@ -6,6 +6,7 @@ Steps 2 to 5 of `engine`. Whatever happens, the lease ends.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from keyrack import metrics
 from keyrack.clock import Clock
@@ -31,6 +32,8 @@ from keyrack.store.unit import Unit
 
 _SLACK = 10.0
 _LONGEST_ROUND = 3.0
+_LATER = timedelta(seconds=10)
+_TOO_MANY = 429
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +125,8 @@ class UnderLease:
             async with self._store.unit(left.tenant_id) as unit:
                 attempt = await Attempts(unit).find(left.id) or left
                 answer = await self._journal.read(unit, attempt)
-            if answer is None and not self._patience.is_over(attempt.owner):
-                await self.release(held.lease)
+            if answer is None and not self._patience.is_over(attempt):
+                await self.release(held.lease, self._clock() + _LATER)
                 raise busy("An interrupted refresh is being settled.")
             if attempt.generation != held.lease.secret.generation:
                 await self._settling.drop(attempt, Fate.superseded)
@@ -157,7 +160,7 @@ class UnderLease:
         client = held.client
         if client.rejected_at is None or (client.probe_at is not None and client.probe_at <= self._clock()):
             return
-        await self.release(held.lease)
+        await self.release(held.lease, client.probe_at or self._clock() + _LATER)
         raise ProviderError("The provider rejects the auth client; change it first.", meta=client.rejection)
 
     async def _ask(self, held: Held) -> tuple[Attempt, Result]:
@@ -187,7 +190,8 @@ class UnderLease:
                 except ProviderUnavailable:
                     admission.failed()
                     raise
-                if isinstance(result, ProviderUnavailable):
+                limited = (getattr(result, "meta", None) or {}).get("status") == _TOO_MANY
+                if isinstance(result, ProviderUnavailable) and not limited:  # a limit is one tenant's, not all's
                     admission.failed()
                 else:
                     admission.answered()
@@ -197,10 +201,17 @@ class UnderLease:
             return attempt, ProviderError(f"The refresh request cannot be sent: {error}")
         return attempt, result
 
-    async def release(self, lease: Lease | Due) -> None:
-        """End a lease without a refresh."""
+    async def release(self, lease: Lease | Due, due_at: datetime | None = None) -> None:
+        """End a lease without a refresh.
+
+        Args:
+            lease: to be ended.
+            due_at: when the background, if it refreshes the secret at all, is to look at it again; None: as it was.
+        """
+        scheduled = isinstance(lease, Lease) and lease.secret.due_at is not None
+        later = {"due_at": due_at} if due_at is not None and scheduled else {}
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            await Leases(unit).release(lease)
+            await Leases(unit).release(lease, **later)
 
 
 async def held_with(unit: Unit, lease: Lease) -> Held:

@@ -32,3 +32,11 @@ def upgrade() -> None:
             f" BEGIN PERFORM pg_notify('keyrack_access', {subject}); RETURN NULL; END $$"
         )
         op.execute(f"CREATE TRIGGER {name} AFTER {events} ON {table} FOR EACH ROW EXECUTE FUNCTION {name}()")
+
+
+def downgrade() -> None:
+    """Drop the triggers with their functions."""
+    if op.get_bind().dialect.name != "postgresql":
+        return
+    for table, _, _ in _WATCHED:
+        op.execute(f"DROP FUNCTION keyrack_{table}_access_changed() CASCADE")
