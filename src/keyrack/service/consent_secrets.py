@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from keyrack.clock import iso
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor, OAuth2Block
@@ -23,7 +22,7 @@ from keyrack.service.consent_values import NewConsent, Planned
 from keyrack.service.refresh.profile import client_profile
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
-from keyrack.service.secret_changes import Owner, bare
+from keyrack.service.secret_changes import Owner, bare, created_facts
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.outbox import Outbox
@@ -114,7 +113,7 @@ class SecretLanding:
             empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
             secret = with_tokens(empty, self.client, self._credentials({}, tokens), self.schedule, at)
             await rows.add(secret)
-            await Outbox(scope.unit).add(EventType.secret_created, self._told(secret, at))
+            await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, at))
             return secret.id
         stored = await rows.find(consent.auth_secret_id, locked=True)
         if stored is None:
@@ -133,14 +132,6 @@ class SecretLanding:
         if memory["additional_params"]:
             asked["additional_params"] = json.dumps(memory["additional_params"], ensure_ascii=False)
         return merged({**stored, **asked}, tokens)
-
-    def _told(self, secret: AuthSecret, at: datetime) -> Json:
-        return {
-            "secret_id": secret.id,
-            "workspace_id": secret.workspace_id,
-            "auth_client_id": self.client.id,
-            "at": iso(at),
-        }
 
 
 async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None) -> Descriptor | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from keyrack.clock import iso
 from keyrack.ids import new_id
 from keyrack.model import AuthClient, AuthSecret, Json, SecretState
 from keyrack.service.refresh.schedule import Schedule
@@ -91,6 +92,18 @@ def bare(owner: Owner, client: AuthClient, name: str, auth_method: str | None, n
         created_at=now,
         updated_at=now,
     )
+
+
+def created_facts(secret: AuthSecret, at: datetime) -> Json:
+    """Return what the event of a new secret says, however it was made; nothing of it is secret."""
+    return {
+        "secret_id": secret.id,
+        "workspace_id": secret.workspace_id,
+        "user_id": secret.user_id,
+        "auth_client_id": secret.auth_client_id,
+        "type": secret.type,
+        "at": iso(at),
+    }
 
 
 def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:

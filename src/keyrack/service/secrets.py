@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from keyrack.clock import Clock, iso
+from keyrack.clock import Clock
 from keyrack.descriptor import parse
 from keyrack.errors import NotFound
 from keyrack.model import AuthClient, AuthSecret, EventType, Principal, PrincipalKind
@@ -17,7 +17,7 @@ from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.state import Told, told
 from keyrack.service.refresh.tokens import is_oauth2
 from keyrack.service.revocation import enqueue
-from keyrack.service.secret_changes import ChangedSecret, NewSecret, Owner, bare, changed, filled
+from keyrack.service.secret_changes import ChangedSecret, NewSecret, Owner, bare, changed, created_facts, filled
 from keyrack.service.secret_freshness import Freshness, require_validity
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
@@ -120,15 +120,7 @@ class Secrets:
             owner = Owner(scope.unit.tenant_id, workspace_id, who.id)
             secret = filled(bare(owner, client, wanted.name, method, now), client, wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
-            facts = {
-                "secret_id": secret.id,
-                "workspace_id": secret.workspace_id,
-                "user_id": secret.user_id,
-                "auth_client_id": secret.auth_client_id,
-                "type": secret.type,
-                "at": iso(now),
-            }
-            await Outbox(scope.unit).add(EventType.secret_created, facts)
+            await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
             scope.touched("auth-secret", secret.id)
             return self._view(scope, secret, client)
 

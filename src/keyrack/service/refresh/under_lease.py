@@ -1,6 +1,6 @@
 """What is done under a lease: settle what was left, wait for a turn, send, write the outcome.
 
-Steps 2 to 5 of `engine`. Whatever happens, the lease ends.
+Steps 2 to 5 of `engine`.
 """
 
 import time
@@ -85,7 +85,7 @@ class UnderLease:
         self._clock = clock
 
     async def use(self, held: Held, *, wanted: bool = True) -> AuthSecret:
-        """Use a lease; whatever happens, it ends.
+        """Use a lease. It ends with the outcome; after a fault, such as a database that is gone, by itself in time.
 
         Args:
             held: the lease.
