@@ -73,8 +73,7 @@ class Front:
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
         guarded = self._is_guarded(scope["path"])
-        answer = _Answer(send, request_id, private=guarded)
-        started = time.perf_counter()
+        answer = _Answer(send, request_id, _Account(scope), private=guarded)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._serve(scope, headers, request_id, receive, answer)
@@ -86,15 +85,7 @@ class Front:
                     raise
                 await answer.refuse(KeyrackError())
             finally:
-                elapsed = time.perf_counter() - started
-                metrics.request(
-                    _counted(scope["method"]), scope.get("path_template") or NO_ROUTE, answer.status, elapsed
-                )
-                elapsed_ms = round(elapsed * 1000, 1)
-                # the path without its query string: queries carry codes and states (contract 0.18)
-                log.info(
-                    "request", method=scope["method"], path=scope["path"][:200], status=answer.status, ms=elapsed_ms
-                )
+                answer.ended()
 
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
@@ -123,10 +114,8 @@ class Front:
         if ids is None or known is None:
             return False, False
         self._throttle.admit(known)
-        if not await self._hot.answer(known, *ids, answer):
-            return False, True
         scope["path_template"] = PATH_TEMPLATE
-        return True, True
+        return await self._hot.answer(known, *ids, answer), True
 
     def _is_guarded(self, path: str) -> bool:
         return _GUARDED.match(path) is not None or (not self._metrics_open and _METRICS.match(path) is not None)
@@ -167,11 +156,44 @@ def request_id_of(scope: Any) -> str | None:
     return request_id
 
 
-class _Answer:
-    """Sends the response, adding what every response has, and remembers its status for the log."""
+class _Account:
+    """Logs and counts a request, once.
 
-    def __init__(self, send: Send, request_id: str, *, private: bool) -> None:
+    Args:
+        scope: the request.
+    """
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._started = time.perf_counter()
+        self._given = False
+
+    def give(self, status: int) -> None:
+        """Log and count it with the status of its answer; later calls do nothing."""
+        if self._given:
+            return
+        self._given = True
+        scope, elapsed = self._scope, time.perf_counter() - self._started
+        metrics.request(_counted(scope["method"]), scope.get("path_template") or NO_ROUTE, status, elapsed)
+        # the path without its query string: queries carry codes and states (contract 0.18)
+        log.info(
+            "request",
+            method=scope["method"],
+            path=scope["path"][:200],
+            status=status,
+            ms=round(elapsed * 1000, 1),
+        )
+
+
+class _Answer:
+    """Sends the response, adding what every response has; gives account of the request before the caller sees the end.
+
+    Whoever has an answer finds its line in the log and its count in the metrics.
+    """
+
+    def __init__(self, send: Send, request_id: str, account: _Account, *, private: bool) -> None:
         self._send = send
+        self._account = account
         self._headers = [
             (b"x-request-id", request_id.encode("latin-1")),
             (b"x-content-type-options", b"nosniff"),
@@ -184,7 +206,13 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self._headers]
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self.ended()
         await self._send(message)
+
+    def ended(self) -> None:
+        """Give account of the request, if that has not been done."""
+        self._account.give(self.status)
 
     async def refuse(self, error: KeyrackError) -> None:
         """Send an error document."""
