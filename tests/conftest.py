@@ -9,5 +9,6 @@ pytest_plugins = [
     "support.app",
     "support.served",
     "support.listening",
+    "support.running",
     "support.simulated",
 ]

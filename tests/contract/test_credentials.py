@@ -271,8 +271,16 @@ HANDED_BACK: list[tuple[Any, Any, Any]] = [
      {"oauth": TOKENS | {"access_token": "n"}}),
     ({"oauth": http_auth(TOKENS)},                  {"oauth": http_auth({"access_token": "n"})},
      {"oauth": http_auth(TOKENS | {"access_token": "n"})}),
+    ({"oauth": TOKENS, "a": "1"},                   {"access_token": "n", "scope": "s"},
+     {"oauth": TOKENS | {"access_token": "n", "scope": "s"}, "a": "1"}),
+    ({"oauth": http_auth(TOKENS)},                  {"access_token": "n", "refresh_token": "m"},
+     {"oauth": http_auth({"access_token": "n", "refresh_token": "m"})}),
+    ({"oauth": TOKENS},                             {"access_token": "n", "oauth": {"access_token": "o"}},
+     {"oauth": TOKENS | {"access_token": "o"}, "access_token": "n"}),
 ]
-"""18.3: top-level keys are merged; an OAuth value keeps its refresh token, `undefined_params` and `instance_url`."""
+"""18.3: top-level keys are merged; an OAuth value keeps its refresh token, `undefined_params` and `instance_url`.
+
+A bare token response is the OAuth field's value (decision 6)."""
 # fmt: on
 
 

@@ -1,25 +1,22 @@
 """The `oidc-provider` authorization server (Node.js), started by us with the clients and habits a test asks for."""
 
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from support.clients import RegisteredClient
+from support.node import executable
 from support.parts import require_part, why_not_installed
 from support.process import ServerProcess
 
 SCRIPT = Path(__file__).parents[1] / "servers" / "oidc-provider" / "server.mjs"
 MODULES = Path(sys.prefix) / "servers" / "oidc-provider"
-OLDEST_NODE = 20
 
 
 @dataclass(frozen=True)
@@ -75,24 +72,13 @@ class OidcProvider:
 
 def start(options: OidcOptions) -> OidcProvider:
     """Start a server; the caller stops its process. Skips the test where Node.js or the package cannot be had."""
-    node = _node()
+    node = executable()
     if not (MODULES / "node_modules" / "oidc-provider").is_dir():
         require_part("oidc-provider", why_not_installed("node"))
     wanted = asdict(options) | {"clients": [client.metadata() for client in options.clients]}
     process = ServerProcess([node, SCRIPT, MODULES, json.dumps(wanted)])
     issuer = f"http://127.0.0.1:{process.ready['port']}"
     return OidcProvider(process, issuer, options.clients[0], process.started_in)
-
-
-@cache
-def _node() -> str:
-    """Return the machine's Node.js when it is new enough, else the one in this environment."""
-    for candidate in (shutil.which("node"), str(Path(sys.prefix) / "bin" / "node")):
-        if candidate is not None and Path(candidate).exists():
-            version = subprocess.run([candidate, "--version"], capture_output=True, text=True, check=False).stdout
-            if version.startswith("v") and int(version[1:].split(".")[0]) >= OLDEST_NODE:
-                return candidate
-    return require_part("node", why_not_installed("node"))
 
 
 @pytest.fixture

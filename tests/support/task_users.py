@@ -22,6 +22,8 @@ CALENDAR = {"title": "Calendar", "authClientTypes": ["oauth2"], "triggers": {"du
 class Site:
     """A workspace with an active flow of two steps and what they use."""
 
+    name: str
+    """Its components are `<name>-ledger` and `<name>-calendar`; apart from the tenant's contract, so are the rest."""
     tenant_id: str
     contract_id: str
     workspace_id: str
@@ -66,7 +68,18 @@ async def site(world: World, tenant: TenantInTest, name: str, *, apart: bool = F
     flow = resource(await user.post("/v2/flows", flow_body(workspace_id, graph=graph)), 201)["id"]
     resource(await user.post(f"/v2/flows/{flow}/start"), 202)
     return Site(
-        tenant.id, contract_id, workspace_id, tenant.team_id, user, flow, plain, second, credential, secret, client
+        name,
+        tenant.id,
+        contract_id,
+        workspace_id,
+        tenant.team_id,
+        user,
+        flow,
+        plain,
+        second,
+        credential,
+        secret,
+        client,
     )
 
 

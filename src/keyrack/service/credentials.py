@@ -15,6 +15,7 @@ from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
 from keyrack.service.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
+from keyrack.service.token_keys import under_their_field
 from keyrack.store.components import Components
 from keyrack.store.credentials import Credentials as Rows
 from keyrack.store.usage import Usages
@@ -144,7 +145,7 @@ class Credentials:
         """Merge what a component hands back through `updateKeys` (contract 18.3).
 
         Top-level keys are merged; inside an OAuth value a missing refresh token, `undefined_params` or
-        `instance_url` is kept from the stored one.
+        `instance_url` is kept from the stored one. A bare token response is the value of the OAuth field.
         """
         action = "credential.update-keys"
         async with self._access.leaf(who, "credential", credential_id, action, HAND_BACK_KEYS) as scope:
@@ -152,7 +153,10 @@ class Credentials:
             await Rows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
             keys = dict(stored.keys)
-            for name, value in given().items():
+            component = await Components(scope.unit).find(stored.component_id)
+            path = _token_path(component)
+            handed_back = given() if path is None else under_their_field(keys, path, given())
+            for name, value in handed_back.items():
                 keys[name] = _kept(value, keys.get(name))
             await Rows(scope.unit).replace(replace(stored, keys=keys))
             scope.touched("credential", credential_id)
@@ -171,6 +175,21 @@ async def _component(scope: Scope, component_id: str) -> Component:
         return await workspace_component(scope, component_id)
     except OAuthClientMissing:
         raise RelatedNotFound("there is no such component", pointer=COMPONENT_POINTER) from None
+
+
+def _token_path(component: Component | None) -> Sequence[str] | None:
+    """Return the member names from `keys` to the OAuth tokens; None where a credential of this component has none."""
+    if component is None or component.latest is None:
+        return None
+    return _path_in(parse.parse(component.latest.descriptor))
+
+
+def _path_in(descriptor: Descriptor) -> Sequence[str] | None:
+    """Return the member names from `keys` to the OAuth tokens; None where a credential has none."""
+    name = descriptor.oauth_field
+    if name is None or (descriptor.oauth2 is None and not descriptor.uses_http_auth):
+        return None
+    return (name, *TOKEN_PATH) if descriptor.uses_http_auth else (name,)
 
 
 def _kept(new: Any, old: Any, path: Sequence[str] = TOKEN_PATH) -> Any:
@@ -195,10 +214,9 @@ def _checked_keys(component: Component | None, keys: Mapping[str, Any], stored: 
 
 def _with_refresh_token(descriptor: Descriptor, keys: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """An OAuth 2.0 key needs a refresh token: take over the stored one, else refuse (contract section 16, 24.12)."""
-    name = descriptor.oauth_field
-    if name is None or (descriptor.oauth2 is None and not descriptor.uses_http_auth):
+    path = _path_in(descriptor)
+    if path is None:
         return keys
-    path = (name, *TOKEN_PATH) if descriptor.uses_http_auth else (name,)
     tokens, kept = _inside(keys, path), _inside(stored, path)
     if not tokens.get("access_token") or tokens.get("refresh_token"):
         return keys

@@ -37,6 +37,23 @@ def merge_tokens(keys: Mapping[str, Any], path: Sequence[str], tokens: TokenResp
     return _with(keys, path, placed)
 
 
+def under_their_field(keys: Mapping[str, Any], path: Sequence[str], given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a component handed back with a bare token response put where the credential keeps its tokens.
+
+    A real library (`OAuth2RestClient` of the platform's component library) emits `updateKeys` with the token response
+    itself, not under the name of the OAuth field (decision 6). At the top of `keys` it would be found by nobody, and a
+    rotated refresh token would be lost.
+
+    Args:
+        keys: the credential's values; not changed.
+        path: member names from `keys` to where the tokens are.
+        given: what was handed back.
+    """
+    if path[0] in given or not isinstance(given.get("access_token"), str):
+        return given
+    return {path[0]: _with(keys, path, dict(given))[path[0]]}
+
+
 def _at(keys: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
     found: Any = keys
     for name in path:
