@@ -88,6 +88,9 @@ ROUTES: list[tuple[str, str, str, tuple[int, int, int]]] = [
     ("12",   "POST",   "/v2/teams",                                              NO),
     ("12",   "GET",    "/v2/teams/{team_id}",                                    UNSEEN),
     ("12",   "POST",   "/v2/teams/{team_id}/relationships/members",              UNSEEN),
+    ("12",   "DELETE", "/v2/teams/{team_id}/relationships/members",              UNSEEN),
+    ("12",   "PATCH",  "/v2/teams/{team_id}",                                    UNSEEN),
+    ("12",   "DELETE", "/v2/teams/{team_id}",                                    UNSEEN),
     ("13.2", "GET",    "/v2/components?contract_id={contract_id}",               NO),
     ("13.2", "POST",   "/v2/components",                                         NO),
     ("13.2", "GET",    "/v2/components/all",                                     NO),
@@ -165,8 +168,12 @@ def body(path: str, there: Site) -> Any:
     return {"data": resources.get(path, {})}
 
 
+def takes_body(method: str, path: str) -> bool:
+    return method in ("POST", "PATCH", "PUT") or path.endswith("/relationships/members")  # which reads that of DELETE
+
+
 async def call(step: Caller, method: str, path: str, there: Site) -> Any:
-    content = body(path, there) if method in ("POST", "PATCH", "PUT") else None
+    content = body(path, there) if takes_body(method, path) else None
     return await step.call(method, path.format(**there.ids), content)
 
 
@@ -201,7 +208,7 @@ async def test_what_does_not_exist_is_not_found(
 ) -> None:  # section 3
     del statuses
     unknown = dict.fromkeys(sites[0].ids, "f" * 24)
-    content = body(path, sites[0]) if method in ("POST", "PATCH", "PUT") else None
+    content = body(path, sites[0]) if takes_body(method, path) else None
     answer = await step.call(method, path.format(**unknown), content)
     wanted = 403 if path.startswith("/v2/users/me/") else 404
     assert answer.status_code == wanted, f"section {section}: {answer.text}"

@@ -165,6 +165,8 @@ async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: Wo
             path = path.replace(short, long)  # noqa: PLW2901 - translated name by name
         listed.add((method, path))
     listed.add(("DELETE", "/v2/users/me/api-keys/{key_id}"))  # test_authentication.py
+    team = "/v2/teams/{team_id}"  # test_team_changes.py
+    listed |= {("PATCH", team), ("DELETE", team), ("DELETE", f"{team}/relationships/members")}
     for place in ("contract", "workspace"):  # test_members_leaving.py
         listed |= {(method, f"/v2/{place}s/{{{place}_id}}/members/{{user_id}}") for method in ("PATCH", "DELETE")}
     assert found == listed

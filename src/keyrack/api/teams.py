@@ -1,14 +1,15 @@
 """Teams, the owners of component repositories (contract section 12)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import require_id
 from keyrack.api.jsonapi import (
     END,
     Identifier,
@@ -25,7 +26,7 @@ from keyrack.api.jsonapi import (
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Team
-from keyrack.service.teams import NewTeam, Teams
+from keyrack.service.teams import ChangedTeam, NewTeam, Teams
 
 Slug = Annotated[
     str,
@@ -66,6 +67,26 @@ class CreateTeamBody(msgspec.Struct):
     data: CreateTeam
 
 
+class ChangedTeamAttributes(msgspec.Struct):
+    """Credentials for the registry with the team's images, of any form; null forgets them. They never come back."""
+
+    docker_registry: dict[str, Any] | UnsetType | None = UNSET
+
+
+class ChangeTeam(msgspec.Struct):
+    """Data of a change."""
+
+    type: Literal["team"]
+    attributes: ChangedTeamAttributes = msgspec.field(default_factory=ChangedTeamAttributes)
+    id: str | UnsetType = UNSET
+
+
+class ChangeTeamBody(msgspec.Struct):
+    """Body of a change."""
+
+    data: ChangeTeam
+
+
 class UserLinkage(msgspec.Struct):
     """Linkage to a user."""
 
@@ -74,7 +95,7 @@ class UserLinkage(msgspec.Struct):
 
 
 class TeamMemberBody(msgspec.Struct):
-    """Who joins a team."""
+    """Who joins or leaves a team."""
 
     data: UserLinkage
 
@@ -146,11 +167,36 @@ class TeamController(Controller):
         """Make a member of the contract a member of the team."""
         return Single(_resource(await teams.join(who, team_id, data.then(lambda body: body.data.id))))
 
+    @delete("/{team_id:str}/relationships/members", responses=Refusals.of(403, 404, body=True))
+    async def remove_member(
+        self, team_id: PATH_ID, data: Body[TeamMemberBody], who: Who, teams: NamedDependency[Teams]
+    ) -> None:
+        """Take the user named in the body out of the team."""
+        await teams.leave(who, team_id, data.then(lambda body: body.data.id))
+
+    @patch("/{team_id:str}", responses=Refusals.of(403, 404, body=True))
+    async def change(
+        self, team_id: PATH_ID, data: Body[ChangeTeamBody], who: Who, teams: NamedDependency[Teams]
+    ) -> Single[TeamResource]:
+        """Change the registry credentials of a team; its name stays."""
+        return Single(_resource(await teams.change(who, team_id, data.then(lambda body: _changed(body, team_id)))))
+
+    @delete("/{team_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, team_id: PATH_ID, who: Who, teams: NamedDependency[Teams]) -> None:
+        """Delete a team that owns no component."""
+        await teams.delete(who, team_id)
+
 
 def _new_team(body: CreateTeamBody) -> NewTeam:
     wanted = body.data
     given = wanted.attributes.name if isinstance(wanted.attributes, NewTeamAttributes) else UNSET
     return NewTeam(wanted.relationships.contract.data.id, None if given is UNSET else given, wanted.given_id)
+
+
+def _changed(body: ChangeTeamBody, team_id: str) -> ChangedTeam:
+    require_id(body.data.id, team_id)
+    given = body.data.attributes.docker_registry
+    return ChangedTeam() if given is UNSET else ChangedTeam(names_registry=True, docker_registry=given)
 
 
 def _resource(team: Team) -> TeamResource:

@@ -1,11 +1,12 @@
-"""Teams, the owners of component repositories (contract section 12): create, read, add members."""
+"""Teams, the owners of component repositories (contract section 12)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 
-from keyrack.errors import AlreadyExists, NotFound, RelatedNotFound
+from keyrack.errors import AlreadyExists, InUse, NotFound, RelatedNotFound
 from keyrack.ids import new_id
-from keyrack.model import Principal, Team
+from keyrack.model import Json, Principal, Team
 from keyrack.service.access import Access, Scope
 from keyrack.service.given_id import refuse_taken
 from keyrack.store.contracts import ContractMembers
@@ -22,6 +23,19 @@ class NewTeam:
     contract_id: str
     name: str | None = None
     given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedTeam:
+    """What a caller sends to change a team.
+
+    Attributes:
+        names_registry: whether the request says anything of the registry.
+        docker_registry: how the team's images are fetched; None forgets it.
+    """
+
+    names_registry: bool = False
+    docker_registry: Json | None = field(default=None, repr=False)
 
 
 class Teams:
@@ -45,7 +59,7 @@ class Teams:
                 await refuse_taken(scope, "team", wanted.given_id)
                 rows = Rows(scope.unit)
                 try:
-                    team_id = await rows.add(wanted.contract_id, wanted.name or f"team-{new_id()[-8:]}")
+                    team_id = await rows.add(wanted.contract_id, wanted.name or f"team-{new_id()}")
                 except AlreadyExists:
                     pointer = "/data/attributes/name"
                     raise AlreadyExists("there is a team of this name", pointer=pointer) from None
@@ -78,25 +92,72 @@ class Teams:
                 raise NotFound
             return await _there(scope, team_id)
 
+    async def change(self, who: Principal, team_id: str, new: Callable[[], ChangedTeam]) -> Team:
+        """Change a team's registry credentials, which are never shown again; nothing else of a team can be changed.
+
+        Raises:
+            NotFound: there is no team the caller can see.
+        """
+        async with self._edited(who, team_id, "team.change") as scope:
+            wanted = new()
+            if wanted.names_registry:
+                await Rows(scope.unit).set_docker_registry(team_id, wanted.docker_registry)
+            return await _there(scope, team_id)
+
+    async def delete(self, who: Principal, team_id: str) -> None:
+        """Delete a team that owns no component.
+
+        Raises:
+            NotFound: there is no team the caller can see.
+            InUse: it owns a component.
+        """
+        async with self._edited(who, team_id, "team.delete") as scope:
+            rows = Rows(scope.unit)
+            await rows.lock_to_delete(team_id)  # a component that is being created is seen, or finds no team
+            owned = (await _there(scope, team_id)).component_ids
+            if owned:
+                raise InUse("the team owns components", meta={"component_ids": list(owned)})
+            await rows.remove(team_id)
+
     async def join(self, who: Principal, team_id: str, user_id: Callable[[], str]) -> Team:
-        """Make a member of the contract a member of a team.
+        """Make a member of the contract a member of a team; one who is in it already stays.
 
         Raises:
             NotFound: there is no team the caller can see.
             RelatedNotFound: the contract has no such member.
         """
-        await self.get(who, team_id)
-        place = await self._access.locate("team", team_id)
-        async with self._access.at(who, place, "team-member.add") as scope:
-            scope.require(_EDIT)
+        async with self._edited(who, team_id, "team-member.add") as scope:
             wanted = user_id()
-            if await ContractMembers(scope.unit).roles(place.contract_id or "", wanted) is None:
+            if await ContractMembers(scope.unit).roles(scope.place.contract_id or "", wanted) is None:
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
             rows = Rows(scope.unit)
             if not await rows.is_member(team_id, wanted):
-                await rows.add_member(team_id, wanted)
-            scope.touched("team", team_id)
+                with suppress(AlreadyExists):  # somebody else added the user at this moment
+                    await rows.add_member(team_id, wanted)
             return await _there(scope, team_id)
+
+    async def leave(self, who: Principal, team_id: str, user_id: Callable[[], str]) -> None:
+        """Take a user out of a team; one who is not in it stays out (JSON:API 1.1, updating to-many relationships).
+
+        Raises:
+            NotFound: there is no team the caller can see.
+        """
+        async with self._edited(who, team_id, "team-member.remove") as scope:
+            await Rows(scope.unit).remove_member(team_id, user_id())
+
+    @asynccontextmanager
+    async def _edited(self, who: Principal, team_id: str, action: str) -> AsyncIterator[Scope]:
+        """Enter the contract of a team that the caller sees and may edit.
+
+        Raises:
+            NotFound: there is no team the caller can see.
+            Forbidden: the caller may not edit it.
+        """
+        await self.get(who, team_id)
+        async with self._access.at(who, await self._access.locate("team", team_id), action) as scope:
+            scope.require(_EDIT)
+            scope.touched("team", team_id)
+            yield scope
 
 
 async def _there(scope: Scope, team_id: str) -> Team:

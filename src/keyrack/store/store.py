@@ -11,6 +11,7 @@ from keyrack.clock import Clock
 from keyrack.store.engine import WRITES
 from keyrack.store.outage import outages_named
 from keyrack.store.unit import Unit
+from keyrack.store.vanished import vanished_named
 from keyrack.store.vault import INSTALLATION, Vault
 
 
@@ -42,6 +43,7 @@ class Store:
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
+            RelatedNotFound: something that a new row belongs to was deleted at this moment.
         """
         async with self._connection(writes=writes) as connection:
             yield Unit(connection, tenant_id, self._vault, self._clock)
@@ -78,7 +80,7 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
-        with outages_named():
+        with outages_named(), vanished_named():
             async with self._engine.connect() as connection:
                 await connection.execution_options(**{WRITES: writes})
                 async with connection.begin():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, delete, select
 
 from keyrack.ids import new_id
-from keyrack.model import Team
+from keyrack.model import Json, Team
 from keyrack.store.schema import components, team_members, teams
 from keyrack.store.unit import TenantTable, insert_row
 
@@ -34,6 +34,16 @@ class Teams(TenantTable):
         """List a contract's teams by id."""
         return await self._read([teams.c.contract_id == contract_id])
 
+    async def set_docker_registry(self, team_id: str, registry: Json | None) -> bool:
+        """Store how the team's images are fetched, or forget it; False if there is no such team."""
+        sealed = None if registry is None else await self.unit.seal(teams, team_id, "sealed_docker_registry", registry)
+        changed = self.update().where(teams.c.id == team_id).values(sealed_docker_registry=sealed)
+        return await self.run(changed) == 1
+
+    async def remove(self, team_id: str) -> bool:
+        """Delete a team with its memberships; False if there is none."""
+        return await self.run(self.delete().where(teams.c.id == team_id)) == 1
+
     async def add_member(self, team_id: str, user_id: str) -> None:
         """Make a user a member.
 
@@ -49,6 +59,12 @@ class Teams(TenantTable):
         theirs = self.select(teams.c.id).where(teams.c.contract_id == contract_id)
         own = (m.tenant_id == self.unit.tenant_id, m.user_id == user_id, m.team_id.in_(theirs))
         await self.run(delete(team_members).where(*own))
+
+    async def remove_member(self, team_id: str, user_id: str) -> bool:
+        """Take a user out of a team; False if the user is no member."""
+        m = team_members.c
+        own = (m.tenant_id == self.unit.tenant_id, m.team_id == team_id, m.user_id == user_id)
+        return await self.run(delete(team_members).where(*own)) == 1
 
     async def is_member(self, team_id: str, user_id: str) -> bool:
         """Tell whether a user is in a team of the tenant."""

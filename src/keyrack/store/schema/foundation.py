@@ -134,6 +134,7 @@ teams = Table(
     tenant(),
     belongs_to("contract_id", "contracts.id"),
     Column("name", String(255), nullable=False, unique=True),
+    Column("sealed_docker_registry", LargeBinary),
     Index("teams_tenant_id_contract_id_idx", "tenant_id", "contract_id"),
 )
 
