@@ -134,6 +134,10 @@ HANDLERS = (
 )
 
 
+WATCHING = (healthz, readyz, metrics)
+"""What a worker without an API answers to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """All use cases; the members' names are those under which HTTP handlers ask for them."""
@@ -302,30 +306,31 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
         await store.close()
 
 
-def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False) -> App:
+def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False, api: bool = True) -> App:
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
-    app = api_app.create(api_app.Rooms(HANDLERS, names), running(store, made, settings, works=works))
+    rooms = api_app.Rooms(HANDLERS if api else WATCHING, names)
     return Front(
-        cast("App", app),
+        cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
         made.identities,
         Throttle(settings.rate_limit),
         settings.trusted_proxies,
-        HotSecret(made.hot_reads),
+        HotSecret(made.hot_reads) if api else None,
         metrics_open=settings.metrics_open,
     )
 
 
-def application(settings: Settings, now: Clock = clock.now, *, works: bool = False) -> App:
+def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:
     """Build the whole HTTP application.
 
     Args:
         settings: as loaded.
         now: the time.
         works: whether it runs the background worker too.
+        api: whether it has the API; else it answers only how it is doing.
 
     Raises:
         ConfigurationError: the settings cannot be used.
     """
     store = open_store(settings, now)
-    return serve_with(store, services(store, settings, now), settings, works=works)
+    return serve_with(store, services(store, settings, now), settings, works=works, api=api)

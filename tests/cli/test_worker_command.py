@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import httpx2
 import pytest
 from sqlalchemy import select
 
@@ -13,6 +14,7 @@ from keyrack.store.attempts import open_attempts
 from keyrack.store.schema import auth_secrets
 from support.app import World
 from support.grants import add_auth_client, add_secret, connect, is_live, mint, stored
+from support.metrics import numbers
 from support.replicas import Replica, Server, environment
 
 SECONDS = 60.0
@@ -116,3 +118,28 @@ async def test_a_server_without_a_worker_refreshes_nothing_by_itself(
             working.kill()
     finally:
         server.kill()
+
+
+async def test_a_worker_with_a_port_tells_how_it_is_doing_and_nothing_else(
+    keyrack: World, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    due, acme = await connect(keyrack, simulator), keyrack.tenants["Acme"]
+    watcher = await keyrack.add_service_account("global.metrics.get")
+    worker = Server(environment(keyrack.settings, **QUICK), tmp_path / "worker.log", command="worker")
+    try:
+        await asyncio.to_thread(worker.wait_until_ready)
+        async with httpx2.AsyncClient(base_url=worker.base_url) as http:
+
+            async def counted() -> bool:
+                told = await http.get("/metrics", headers=watcher.headers)
+                return numbers(told.text).get('keyrack_refreshes_total{outcome="landed"}') == 1
+
+            await until(counted, worker)
+            assert (await http.get("/readyz")).status_code == 200
+            assert (await http.get("/metrics")).status_code == 401
+            secret = f"/v2/workspaces/{acme.workspace_id}/secrets/{due.secret.id}"
+            for path in (secret, "/v2/users/me", "/openapi.json", "/docs", "/callback/oauth2?state=x"):
+                assert (await http.get(path, headers=acme.admin.headers)).status_code == 404, path
+        assert await end(worker) == 0, worker.log()
+    finally:
+        worker.kill()

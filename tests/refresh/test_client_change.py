@@ -107,3 +107,28 @@ async def test_a_refresh_that_the_client_of_before_has_won_does_not_prove_the_ch
         now = await AuthClients(unit).find(client.id)
         assert now is not None
         assert await ClientHealth(unit).recovered(now)
+
+
+async def test_the_fate_of_a_global_client_is_told_to_every_tenant_with_secrets_of_it(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    world = keyrack_on_each
+    acme, globex = world.tenants["Acme"], world.tenants["Globex"]
+    client = await add_auth_client(world.store, INSTALLATION, simulator.token_endpoint, client_secret="wrong")
+    other = await add_auth_client(world.store, INSTALLATION, simulator.token_endpoint)
+    secret = await add_secret(world.store, acme, client, mint(simulator), age=4000)
+    refresher = world.services.refresh_room.refresher
+    with pytest.raises(ProviderError):
+        await refresher.refresh(secret)
+    assert await told(world, acme.id, client) == ["client.failing"]
+    assert await told(world, globex.id, client) == [], "it has no secret of this client"
+
+    for owner in (acme, globex):
+        await add_secret(world.store, owner, client, mint(simulator), age=4000)
+        await add_secret(world.store, owner, other, mint(simulator), age=4000)
+    right = {"credentials": {"client_secret": "simulator-secret"}}
+    assert (await world.support.patch(f"{PATH}/{client.id}", change(right))).status_code == 200
+    await refresher.refresh(await stored(world.store, secret))
+    assert await told(world, acme.id, client) == ["client.failing", "client.recovered"]
+    assert await told(world, globex.id, client) == ["client.recovered"]
+    assert await told(world, globex.id, other) == []

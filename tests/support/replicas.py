@@ -101,11 +101,11 @@ class Replica:
 
 
 class Server(Replica):
-    """`keyrack serve`."""
+    """`keyrack serve`, or another command that listens."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, *words: str) -> None:
+    def __init__(self, env: Mapping[str, str], log: Path, *words: str, command: str = "serve") -> None:
         self.port = free_port()
-        super().__init__(["serve", "--port", str(self.port), *words], env, log)
+        super().__init__([command, "--port", str(self.port), *words], env, log)
 
     @property
     def base_url(self) -> str:

@@ -45,7 +45,7 @@ class Front:
         identities: checks who is calling.
         throttle: counts requests.
         trusted_proxies: the setting of this name.
-        hot: answers what it can before the framework is asked.
+        hot: answers what it can before the framework is asked; None where there is no API.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Front:
         identities: Identities,
         throttle: Throttle,
         trusted_proxies: str,
-        hot: HotSecret,
+        hot: HotSecret | None,
         *,
         metrics_open: bool = False,
     ) -> None:
@@ -109,9 +109,10 @@ class Front:
 
     async def _shortcut(self, scope: Scope, headers: dict[bytes, bytes], answer: "_Answer") -> tuple[bool, bool]:
         """Answer before the framework, if possible; tell whether it was, and whether the request has been counted."""
-        ids = self._hot.asked(scope, headers)
-        known = None if ids is None else await self._hot.principal(*_basic(headers.get(b"authorization")))
-        if ids is None or known is None:
+        if self._hot is None or (ids := self._hot.asked(scope, headers)) is None:
+            return False, False
+        known = await self._hot.principal(*_basic(headers.get(b"authorization")))
+        if known is None:
             return False, False
         self._throttle.admit(known)
         scope["path_template"] = PATH_TEMPLATE

@@ -37,14 +37,14 @@ def serve(
     # The server drains on SIGTERM and then raises it again for whoever was there before; a drained stop is a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with shared_metrics(settings.home) if workers > 1 else nullcontext():
-        _run(host, port, workers, settings.drain_timeout, works=worker)
+        _run("working_application" if worker else "application", host, port, workers, settings.drain_timeout)
 
 
-def _run(host: str, port: int, workers: int, drain_seconds: int, *, works: bool) -> None:
+def _run(factory: str, host: str, port: int, workers: int, drain_seconds: int) -> None:
     import uvicorn
 
     uvicorn.run(
-        "keyrack.cli.serving:working_application" if works else "keyrack.cli.serving:application",
+        f"{__name__}:{factory}",
         factory=True,
         host=host,
         port=port,
@@ -76,6 +76,15 @@ def working_application() -> "App":
     return _settled(bootstrap.application(settings, works=True))
 
 
+def watched_worker() -> "App":
+    """Build what a worker with a port answers with, and the background work behind it."""
+    from keyrack import bootstrap, logs
+
+    settings = load()
+    logs.configure(settings)
+    return _settled(bootstrap.application(settings, works=True, api=False))
+
+
 def _settled(app: "App") -> "App":
     """Keep the garbage collector away from what start-up made: some 180,000 objects that stay as long as the process.
 
@@ -86,12 +95,21 @@ def _settled(app: "App") -> "App":
     return app
 
 
-def worker() -> None:
+def worker(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on, with --port.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65535, help="Answer /healthz, /readyz and /metrics here.")
+    ] = None,
+) -> None:
     """Do the background work alone: refresh what is due, deliver webhooks. SIGTERM finishes what was begun."""
     import asyncio
 
     settings = _ready()
-    asyncio.run(_work(settings))
+    if port is None:
+        asyncio.run(_work(settings))
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: None)  # as in `serve`
+        _run("watched_worker", host, port, 1, settings.drain_timeout)
 
 
 async def _work(settings: Settings) -> None:

@@ -132,6 +132,12 @@ class Directory:
         query = select(func.count()).select_from(t.auth_secrets).where(s.auth_client_id == auth_client_id)
         return int((await self._connection.execute(query)).scalar_one())
 
+    async def tenants_with_secrets_of(self, auth_client_id: str) -> Sequence[str]:
+        """List the tenants that have secrets of a global auth client."""
+        s = t.auth_secrets.c
+        query = select(s.tenant_id).where(s.auth_client_id == auth_client_id).distinct().order_by(s.tenant_id)
+        return (await self._connection.execute(query)).scalars().all()
+
     async def consent_by_state(self, state_hash: str) -> Location | None:
         """Find the workspace of the consent a `state` parameter belongs to."""
         c, w = t.consents.c, t.workspaces.c

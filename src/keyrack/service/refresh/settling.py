@@ -19,9 +19,11 @@ from keyrack.service.refresh.outcome import Outcome, Result, judge
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.client_health import ClientHealth, Verdict
+from keyrack.store.directory import Directory
 from keyrack.store.leases import Lease, Leases
 from keyrack.store.outbox import Outbox
 from keyrack.store.store import Store
+from keyrack.store.unit import Unit
 from keyrack.store.vault import INSTALLATION
 from keyrack.store.wakeups import Wakeups
 
@@ -114,7 +116,7 @@ class Settling:
             health = ClientHealth(unit.of(client.tenant_id))
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
             if verdict is Verdict.paused:
-                await Outbox(unit).add(EventType.client_failing, self._about(client) | {"error": said["error"]})
+                await self._tell(unit, EventType.client_failing, client, error=said["error"])
         return verdict
 
     async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
@@ -125,10 +127,14 @@ class Settling:
                 return
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
                 await health.revive(client.id)
-            await Outbox(unit).add(EventType.client_recovered, self._about(client))
+            await self._tell(unit, EventType.client_recovered, client)
 
-    def _about(self, client: AuthClient) -> Json:
-        return {"auth_client_id": client.id, "at": iso(self._clock())}
+    async def _tell(self, unit: Unit, kind: EventType, client: AuthClient, **more: object) -> None:
+        """Tell of a client whoever has secrets of it: for a global one, these are many tenants."""
+        everywhere = client.tenant_id == INSTALLATION
+        told = await Directory(unit).tenants_with_secrets_of(client.id) if everywhere else [client.tenant_id]
+        for tenant_id in told:
+            await Outbox(unit.of(tenant_id)).add(kind, {"auth_client_id": client.id, "at": iso(self._clock()), **more})
 
 
 def _called(outcome: Outcome, result: Result) -> str:
