@@ -1,75 +1,27 @@
 """Authorise and audit inside the operation: every use case enters through here.
 
-`Access` opens a unit of work at a tenant, contract or workspace, finds out what the caller may do there, and writes
-the audit event in the same transaction. The rules are those of contract sections 3 (403 and 404), 5 and 6.
+`Access` opens a unit of work at a tenant, contract or workspace, finds out what the caller may do there
+(`keyrack.service.scope`), whether the contract is suspended (`keyrack.service.suspension`), and writes the audit event
+in the same transaction. The rules are those of contract sections 3 (403 and 404), 5, 6 and 9.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
-from keyrack.model import Principal, PrincipalKind
-from keyrack.service.permissions import TENANT_ADMIN
-from keyrack.service.task_users import PERMISSIONS, Door, is_task_user
+from keyrack.model import Principal
+from keyrack.service import suspension
+from keyrack.service.scope import Scope, scope_of
+from keyrack.service.task_users import Door, is_task_user
 from keyrack.store.audit import AuditLog
 from keyrack.store.directory import Directory, Location
-from keyrack.store.standing import Standing
 from keyrack.store.store import Store
 from keyrack.store.unit import Unit
 
+__all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
+
 ALLOWED, DENIED, FAILED = "allowed", "denied", "failed"
 _NOT_FOR_STEPS = "a running step may not do this"
-
-
-@dataclass(slots=True)
-class Scope:
-    """A unit of work at a place, with what the caller may do there.
-
-    Attributes:
-        unit: the transaction, bound to the place's tenant.
-        who: the caller.
-        place: where we are.
-        permissions: what holds here: of roles held at this place and above.
-        is_tenant_admin: the caller holds the role `tenant-admin` (contract section 2).
-        in_contract: the caller is a member of the contract (or a service account that reaches contracts).
-        in_workspace: the caller is a member of the workspace (or a service account that reaches workspaces).
-    """
-
-    unit: Unit
-    who: Principal
-    place: Location
-    permissions: frozenset[str]
-    is_tenant_admin: bool = False
-    in_contract: bool = False
-    in_workspace: bool = False
-    targets: list[tuple[str, str | None]] = field(default_factory=list)
-
-    def allows(self, *permissions: str) -> bool:
-        """Tell whether the caller holds one of the permissions here."""
-        return not self.permissions.isdisjoint(permissions)
-
-    def require(self, *permissions: str) -> None:
-        """Insist on one of the permissions.
-
-        Raises:
-            Forbidden: the caller holds none of them here.
-        """
-        if not self.allows(*permissions):
-            raise Forbidden(f"this needs the permission {' or '.join(permissions)}")
-
-    def require_that(self, condition: bool, reason: str) -> None:  # noqa: FBT001 - reads as a sentence
-        """Insist on a standing that is not a permission, such as membership.
-
-        Raises:
-            Forbidden: the condition does not hold.
-        """
-        if not condition:
-            raise Forbidden(reason)
-
-    def touched(self, target_type: str, target_id: str | None) -> None:
-        """Name what the operation acts on, for the audit log."""
-        self.targets.append((target_type, target_id))
 
 
 class Access:
@@ -117,19 +69,41 @@ class Access:
 
     @asynccontextmanager
     async def contract(
-        self, who: Principal, contract_id: str, action: str | None = None, door: Door | None = None
+        self,
+        who: Principal,
+        contract_id: str,
+        action: str | None = None,
+        door: Door | None = None,
+        *,
+        alone: bool = False,
     ) -> AsyncIterator[Scope]:
-        """Enter a contract named in the path or query; as `tenant`."""
-        async with self._enter(who, await self.locate("contract", contract_id), action, door) as scope:
+        """Enter a contract named in the path or query; as `tenant`.
+
+        Args:
+            who: the caller.
+            contract_id: the contract.
+            action: as in `tenant`.
+            door: given if the operation is open to task users.
+            alone: the operation is about the contract itself: nothing else is written in it meanwhile.
+        """
+        place = await self.locate("contract", contract_id)
+        async with self._enter(who, place, action, door, alone=alone) as scope:
             _require_open(scope)
             yield scope
 
     @asynccontextmanager
     async def workspace(
-        self, who: Principal, workspace_id: str, action: str | None = None, door: Door | None = None
+        self,
+        who: Principal,
+        workspace_id: str,
+        action: str | None = None,
+        door: Door | None = None,
+        *,
+        alone: bool = False,
     ) -> AsyncIterator[Scope]:
-        """Enter a workspace named in the path or query; as `tenant`."""
-        async with self._enter(who, await self.locate("workspace", workspace_id), action, door) as scope:
+        """Enter a workspace named in the path or query; as `contract`."""
+        place = await self.locate("workspace", workspace_id)
+        async with self._enter(who, place, action, door, alone=alone) as scope:
             _require_open(scope)
             yield scope
 
@@ -172,14 +146,27 @@ class Access:
 
     @asynccontextmanager
     async def at(
-        self, who: Principal, place: Location, action: str | None = None, door: Door | None = None
+        self,
+        who: Principal,
+        place: Location,
+        action: str | None = None,
+        door: Door | None = None,
+        *,
+        before: str | None = None,
     ) -> AsyncIterator[Scope]:
         """Enter a place that has been located already; a task user comes as a stranger unless there is a door.
+
+        Args:
+            who: the caller.
+            place: where to enter.
+            action: as in `tenant`.
+            door: given if the operation is open to task users.
+            before: of a reading operation: the action it prepares, so that what would be refused then is refused now.
 
         Raises:
             Forbidden: it is in another tenant than the caller's.
         """
-        async with self._enter(who, place, action, door) as scope:
+        async with self._enter(who, place, action, door, before=before) as scope:
             yield scope
 
     async def locate(self, kind: str, resource_id: str) -> Location:
@@ -196,14 +183,24 @@ class Access:
 
     @asynccontextmanager
     async def _enter(
-        self, who: Principal, place: Location, action: str | None, door: Door | None = None
+        self,
+        who: Principal,
+        place: Location,
+        action: str | None,
+        door: Door | None = None,
+        *,
+        alone: bool = False,
+        before: str | None = None,
     ) -> AsyncIterator[Scope]:
         async with self._audited(who, action, place.tenant_id):
             if who.tenant_id is not None and who.tenant_id != place.tenant_id:
                 raise Forbidden
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
-                scope = await _scope(unit, who, place, door)
+                closed = await _is_closed(unit, place, action, before, alone=alone)
+                scope = await scope_of(unit, who, place, door)
+                scope.closed = closed
                 yield scope
+                scope.require_open()  # whatever was or was not asked on the way: nothing is written there
                 await _record(scope, action)
 
     @asynccontextmanager
@@ -234,6 +231,18 @@ def home(who: Principal) -> str:
     return who.tenant_id
 
 
+async def _is_closed(unit: Unit, place: Location, action: str | None, before: str | None, *, alone: bool) -> bool:
+    """Tell whether an operation is refused because the contract is suspended; a writing one also holds the place.
+
+    Raises:
+        NotFound: the place is gone since it was located.
+    """
+    if action is not None:
+        status = await suspension.hold(unit, place, alone=alone)
+        return status == suspension.SUSPENDED and action not in suspension.OPEN
+    return before is not None and before not in suspension.OPEN and await suspension.is_suspended(unit, place)
+
+
 async def _record(scope: Scope, action: str | None) -> None:
     if action is None:
         return
@@ -241,55 +250,6 @@ async def _record(scope: Scope, action: str | None) -> None:
         raise KeyrackError(f"{action} did not say what it acted on")
     for target in scope.targets:
         await AuditLog(scope.unit).append(scope.who, action, target, ALLOWED)
-
-
-async def _scope(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
-    if is_task_user(who):
-        return _task_scope(unit, who, place, door)
-    if who.kind in (PrincipalKind.service_account, PrincipalKind.system):
-        return _service_scope(unit, who, place)
-    standing = Standing(unit)
-    roles = await standing.roles_of(who.id, place)
-    if roles is None:
-        raise Forbidden
-    policy = await standing.policy()
-    held = {
-        "tenants": roles.tenant,
-        "contracts": roles.contract or (),
-        "workspaces": roles.workspace or (),
-    }
-    permissions = frozenset(
-        permission
-        for scope, names in held.items()
-        for name in names
-        for permission in policy.get((scope, name), ())
-        # contract roles give nothing inside workspaces (contract 6.3)
-        if not (scope == "contracts" and permission.startswith("workspaces."))
-    )
-    return Scope(
-        unit,
-        who,
-        place,
-        permissions,
-        is_tenant_admin=TENANT_ADMIN in roles.tenant,
-        in_contract=roles.contract is not None,
-        in_workspace=roles.workspace is not None,
-    )
-
-
-def _task_scope(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
-    """A task user reaches its workspace, and the contract around it, as far as the operation is open to it."""
-    mine = place.workspace_id is not None and place.workspace_id == who.workspace_id
-    around = place.workspace_id is None and place.contract_id is not None and place.contract_id == who.contract_id
-    inside = door.permissions if door is not None else frozenset()
-    return Scope(
-        unit,
-        who,
-        place,
-        PERMISSIONS | inside if mine else frozenset(),
-        in_contract=around and door is not None,
-        in_workspace=mine and door is not None,
-    )
 
 
 def _require_open(scope: Scope) -> None:
@@ -300,16 +260,3 @@ def _require_open(scope: Scope) -> None:
     """
     if is_task_user(scope.who) and not (scope.permissions or scope.in_contract or scope.in_workspace):
         raise Forbidden(_NOT_FOR_STEPS)
-
-
-def _service_scope(unit: Unit, who: Principal, place: Location) -> Scope:
-    """A service account reaches a level if it holds any permission of that level (contract section 2)."""
-    families = {name.partition(".")[0] for name in who.permissions}
-    return Scope(
-        unit,
-        who,
-        place,
-        who.permissions,
-        in_contract="contracts" in families or "global.contract.contract.list_all" in who.permissions,
-        in_workspace="workspaces" in families or "global.workspace.get_all" in who.permissions,
-    )

@@ -123,6 +123,7 @@ class AuthClients:
             async with self._at(who, named, "auth-client.create") as scope:
                 reach = await reach_of(scope)
                 _require(reach, "create", scope.place)
+                scope.require_open()
                 wanted = new()
                 client = self._made(scope.place, wanted)
                 await refuse_taken(scope, "auth-client", wanted.given_id)
@@ -228,6 +229,7 @@ class AuthClients:
             if not reach.knows(place) and not reach.allows(action, place):
                 raise _unknown()
             _require(reach, action, place)
+            scope.require_open()
             yield scope, reach
 
     async def _locate(self, who: Principal, auth_client_id: str) -> Location:

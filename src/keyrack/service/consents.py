@@ -41,6 +41,7 @@ from keyrack.store.tenants import Tenants
 
 CALLBACK_PATH = "/callback/oauth2"
 _TARGET = "oauth-consent"
+_COMPLETE = "consent.complete"
 _INTERRUPTED = "Connecting was interrupted before the provider's answer reached us. Start again."
 
 
@@ -245,8 +246,9 @@ class Consents:
 
     async def _exchange(self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str]) -> str:
         code = process_callback(params, consent.memory["issuer"])
-        # Membership, visibility and client may have changed since the start (contract 0.17).
-        async with self._access.at(who, place) as scope:
+        # Membership, visibility and client may have changed since the start (contract 0.17), or the contract been
+        # suspended: told before the code is used up.
+        async with self._access.at(who, place, before=_COMPLETE) as scope:
             landing = await self._land(scope, consent)
         verifier = consent.memory["verifier"]
         request = build_token_request(
@@ -276,7 +278,7 @@ class Consents:
         at: datetime = attempt.answered_at or self._clock()
         try:
             # Judged again: the provider took its time.
-            async with self._access.at(who, place, "consent.complete") as scope:
+            async with self._access.at(who, place, _COMPLETE) as scope:
                 await Rows(scope.unit).hold(consent.id)
                 landing = await self._land(scope, consent)
                 sent = [secret for secret in (code, landing.profile.client_secret) if secret is not None]
@@ -303,7 +305,7 @@ class Consents:
         reason, said = _reason(error), _said(error)
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             await Rows(unit).fail(consent.id, f"{reason} ({': '.join(said.values())})" if said else reason)
-        await self._access.record(who, place, "consent.complete", (_TARGET, consent.id))
+        await self._access.record(who, place, _COMPLETE, (_TARGET, consent.id))
 
     async def _close(self, attempt: Attempt, fate: Fate) -> None:
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ContractSuspended, NotFound, StateConflict
+from keyrack.errors import NotFound, StateConflict
 from keyrack.model import FlowStatus, Principal, PrincipalKind
 from keyrack.service.access import Access, Scope
 from keyrack.service.identity import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
-from keyrack.store.contracts import Contracts
 from keyrack.store.directory import task_user_name
 from keyrack.store.flows import Flows
 
@@ -55,10 +54,7 @@ class TaskKeys:
 
 async def _require_running(scope: Scope, flow_id: str) -> None:
     flow = await Flows(scope.unit).find(flow_id)
-    contract = await Contracts(scope.unit).find(scope.place.contract_id or "")
-    if flow is None or contract is None:
+    if flow is None:
         raise NotFound
-    if contract.status == "suspended":
-        raise ContractSuspended
     if flow.status is not FlowStatus.active:
         raise StateConflict("the flow is not active")

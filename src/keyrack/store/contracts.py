@@ -8,7 +8,7 @@ from sqlalchemy import Row, delete, func, select, update
 from keyrack.ids import new_id
 from keyrack.model import Contract, Json, Member
 from keyrack.store.schema import contract_members, contracts, users
-from keyrack.store.unit import TenantTable, deleting
+from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
 
 
@@ -32,6 +32,24 @@ class Contracts(TenantTable):
         """Return a contract of the tenant, or None."""
         row = await self.first(self.select().where(contracts.c.id == contract_id))
         return None if row is None else _contract(row)
+
+    async def hold(self, contract_id: str, *, alone: bool) -> str | None:
+        """Keep a contract until the transaction ends: from being deleted and suspended, or, alone, from all use.
+
+        Returns:
+            Its status; None if there is none.
+        """
+        query = self.select(contracts.c.status).where(contracts.c.id == contract_id)
+        status: str | None = await self.value(deleting(query) if alone else referring(query, contracts))
+        return status
+
+    async def change(self, contract_id: str, **values: Any) -> None:
+        """Set columns of a contract."""
+        await self.run(self.update().where(contracts.c.id == contract_id).values(**values))
+
+    async def remove(self, contract_id: str) -> bool:
+        """Delete a contract with all that is in it; OAuth clients stay (contract section 22). False if none."""
+        return await self.run(self.delete().where(contracts.c.id == contract_id)) == 1
 
     async def page(
         self, *, member: str | None, limit: int | None = None, offset: int = 0
@@ -77,6 +95,11 @@ class ContractMembers(TenantTable):
         m = contract_members.c
         query = self.select(m.user_id, m.roles).where(m.contract_id == contract_id).order_by(m.user_id)
         return [(row.user_id, tuple(row.roles)) for row in await self.all(deleting(query))]
+
+    async def roles_held(self, contract_id: str) -> "Sequence[tuple[str, ...]]":
+        """Return the roles of each member."""
+        m = contract_members.c
+        return [tuple(row.roles) for row in await self.all(self.select(m.roles).where(m.contract_id == contract_id))]
 
     async def ids(self, contract_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several contracts."""

@@ -9,7 +9,7 @@ from keyrack.ids import new_id
 from keyrack.model import Json, Member, Workspace, WorkspaceType
 from keyrack.store.contracts import group_users
 from keyrack.store.schema import users, workspace_members, workspaces
-from keyrack.store.unit import TenantTable
+from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
 
 
@@ -30,6 +30,26 @@ class Workspaces(TenantTable):
         """Return a workspace of the tenant, or None."""
         row = await self.first(self.select().where(workspaces.c.id == workspace_id))
         return None if row is None else _workspace(row)
+
+    async def hold(self, workspace_id: str, *, alone: bool) -> bool:
+        """Keep a workspace until the transaction ends: from being deleted, or, alone, from all use; False if gone."""
+        query = self.select(workspaces.c.id).where(workspaces.c.id == workspace_id)
+        return await self.value(deleting(query) if alone else referring(query, workspaces)) is not None
+
+    async def change(self, workspace: Workspace) -> None:
+        """Store a workspace's name and type."""
+        changed = {"name": workspace.name, "type": workspace.type.value}
+        await self.run(self.update().where(workspaces.c.id == workspace.id).values(**changed))
+
+    async def remove(self, workspace_id: str) -> bool:
+        """Delete a workspace with all that is in it (contract section 22); False if there is none."""
+        return await self.run(self.delete().where(workspaces.c.id == workspace_id)) == 1
+
+    async def of_contract(self, contract_id: str) -> Sequence[str]:
+        """Return the ids of a contract's workspaces."""
+        w = workspaces.c
+        rows = await self.all(self.select(w.id).where(w.contract_id == contract_id).order_by(w.id))
+        return [row.id for row in rows]
 
     async def page(
         self,
@@ -85,6 +105,12 @@ class WorkspaceMembers(TenantTable):
         m = workspace_members.c
         row = await self.first(self.select(m.roles).where(m.workspace_id == workspace_id, m.user_id == user_id))
         return None if row is None else tuple(row.roles)
+
+    async def roles_held(self, contract_id: str) -> "Sequence[tuple[str, ...]]":
+        """Return the roles of each member of each of a contract's workspaces."""
+        m, w = workspace_members.c, workspaces.c
+        query = self.select(m.roles).join_from(workspace_members, workspaces, m.workspace_id == w.id)
+        return [tuple(row.roles) for row in await self.all(query.where(w.contract_id == contract_id))]
 
     async def joined(self, contract_id: str, user_id: str) -> "Sequence[str]":
         """Return the ids of the contract's workspaces that a user is a member of."""
