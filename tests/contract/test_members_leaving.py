@@ -7,6 +7,7 @@ import pytest
 
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.flows import flow_body
+from support.secrets import add_client, make
 
 WRONG = "0" * 24
 
@@ -103,8 +104,8 @@ async def test_two_owners_cannot_both_leave_at_once(keyrack_on_each: World) -> N
     assert sorted(answer.status_code for answer in answers) == [204, 409]
 
 
-async def belongings(world: World, acme: TenantInTest) -> tuple[str, str]:
-    """Let the integrator make a flow and a credential; return their paths."""
+async def belongings(world: World, acme: TenantInTest) -> tuple[str, str, str]:
+    """Let the integrator make a flow, a credential and a secret; return their paths."""
     component = await world.add_component(acme, "timer", {"title": "Timer", "triggers": {"tick": {"title": "Tick"}}})
     flow = await acme.integrator.post("/v2/flows", flow_body(acme.workspace_id, "acme/timer:tick"))
     related = {
@@ -114,19 +115,26 @@ async def belongings(world: World, acme: TenantInTest) -> tuple[str, str]:
     data = {"type": "credential", "attributes": {"name": "Mine"}, "relationships": related}
     credential = await acme.integrator.post("/v2/credentials", {"data": data})
     assert (flow.status_code, credential.status_code) == (201, 201)
-    return f"/v2/flows/{flow.json()['data']['id']}", f"/v2/credentials/{credential.json()['data']['id']}"
+    secret = await make(acme.integrator, acme.workspace_id, await add_client(world, acme))
+    return (
+        f"/v2/flows/{flow.json()['data']['id']}",
+        f"/v2/credentials/{credential.json()['data']['id']}",
+        f"/v2/workspaces/{acme.workspace_id}/secrets/{secret['id']}",
+    )
 
 
 @pytest.mark.parametrize("kind", ["contract-member", "member"])
 @pytest.mark.parametrize("caller", ["admin", "service"])
-async def test_flows_and_credentials_pass_on(keyrack: World, acme: TenantInTest, kind: str, caller: str) -> None:  # 10
+async def test_flows_credentials_and_secrets_pass_on(
+    keyrack: World, acme: TenantInTest, kind: str, caller: str
+) -> None:  # 10
     paths = await belongings(keyrack, acme)
     who = acme.admin if caller == "admin" else keyrack.support  # which is no user: the workspace's owner takes over
     assert (await who.delete(at(acme, kind, acme.integrator.id))).status_code == 204
     for path in paths:
         data = (await acme.admin.get(path)).json()["data"]
         assert data["relationships"]["user"]["data"]["id"] == acme.admin.id
-        assert error_of(await acme.integrator.get(path))[:2] == (404, "not_found")
+        assert (await acme.integrator.get(path)).status_code == (403 if "/secrets/" in path else 404)
 
 
 async def test_who_leaves_a_contract_leaves_its_workspaces_and_teams(acme: TenantInTest) -> None:

@@ -54,6 +54,10 @@ ROUTES: list[tuple[str, str, str, tuple[int, int, int]]] = [
     ("9",    "GET",    "/v2/contracts",                                          NO),
     ("9",    "POST",   "/v2/contracts",                                          NO),
     ("10",   "GET",    "/v2/contracts/{contract_id}",                            OK),
+    ("9",    "PATCH",  "/v2/contracts/{contract_id}",                            NO),
+    ("9",    "DELETE", "/v2/contracts/{contract_id}",                            NO),
+    ("9",    "POST",   "/v2/contracts/{contract_id}/suspend",                    NO),
+    ("9",    "POST",   "/v2/contracts/{contract_id}/unsuspend",                  NO),
     ("6.4",  "GET",    "/v2/contracts/{contract_id}/roles",                      NO),
     ("9",    "GET",    "/v2/contracts/{contract_id}/members",                    NO),
     ("9",    "POST",   "/v2/contracts/{contract_id}/members",                    NO),
@@ -62,6 +66,8 @@ ROUTES: list[tuple[str, str, str, tuple[int, int, int]]] = [
     ("10",   "GET",    "/v2/workspaces",                                         NO),
     ("10",   "POST",   "/v2/workspaces",                                         NO),
     ("10",   "GET",    "/v2/workspaces/{workspace_id}",                          OK),
+    ("10",   "PATCH",  "/v2/workspaces/{workspace_id}",                          NO),
+    ("10",   "DELETE", "/v2/workspaces/{workspace_id}",                          NO),
     ("10",   "GET",    "/v2/workspaces/{workspace_id}/members",                  NO),
     ("10",   "POST",   "/v2/workspaces/{workspace_id}/members",                  NO),
     ("10",   "PATCH",  "/v2/workspaces/{workspace_id}/members/{user_id}",        NO),
@@ -163,7 +169,7 @@ def body(path: str, there: Site) -> Any:
     }
     if path.startswith("/v1"):
         return resources[path]
-    if path.endswith(("/start", "/stop", "/task-keys", "/refresh")):
+    if path.endswith(("/start", "/stop", "/task-keys", "/refresh", "suspend")):
         return None
     return {"data": resources.get(path, {})}
 

@@ -151,7 +151,7 @@ async def test_an_unknown_or_malformed_id_is_404(
 async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: World) -> None:
     described = (await keyrack_to_read.http.get("/openapi.json")).json()["paths"]
     mine = {"permissions", "tenants", "roles", "audit-events", "contracts", "workspaces", "members", "users", "me"}
-    mine |= {"api-keys", "teams", "relationships"}  # what these sections call their collections
+    mine |= {"api-keys", "teams", "relationships", "suspend", "unsuspend"}  # what these sections call their collections
 
     def is_mine(path: str) -> bool:
         return path.startswith("/v2/") and mine.issuperset(name for name in path.split("/")[2:] if "{" not in name)
@@ -167,6 +167,8 @@ async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: Wo
     listed.add(("DELETE", "/v2/users/me/api-keys/{key_id}"))  # test_authentication.py
     team = "/v2/teams/{team_id}"  # test_team_changes.py
     listed |= {("PATCH", team), ("DELETE", team), ("DELETE", f"{team}/relationships/members")}
-    for place in ("contract", "workspace"):  # test_members_leaving.py
+    listed |= {("POST", f"/v2/contracts/{{contract_id}}/{action}") for action in ("suspend", "unsuspend")}
+    for place in ("contract", "workspace"):  # test_contract_*.py, test_workspace_*.py, test_members_leaving.py
+        listed |= {(method, f"/v2/{place}s/{{{place}_id}}") for method in ("PATCH", "DELETE")}
         listed |= {(method, f"/v2/{place}s/{{{place}_id}}/members/{{user_id}}") for method in ("PATCH", "DELETE")}
     assert found == listed

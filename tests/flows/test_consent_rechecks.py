@@ -79,10 +79,16 @@ async def move_the_token_endpoint(keyrack: World, component_id: str) -> None:
         await ComponentVersions(unit).add(component_id, new_revision(), descriptor)
 
 
+async def suspend_the_contract(keyrack: World, _: str) -> None:
+    globex = keyrack.tenants["Globex"]
+    assert (await globex.admin.post(f"/v2/contracts/{globex.contract_id}/suspend")).status_code == 202
+
+
 CHANGES = {
     "workspace membership removed": (leave_the_workspace, "You may not connect this account"),
     "contract and workspace membership removed": (leave_the_contract, "You may not connect this account"),
     "permission lost": (become_a_guest, "workspaces.credential.edit"),
+    "contract suspended": (suspend_the_contract, "The contract is suspended"),
     "component hidden": (hide_the_component, "there is no such component"),
     "component deleted": (delete_the_component, "there is no such component"),
     "client_id changed": (change_the_client_id, "the OAuth client was changed"),
@@ -147,6 +153,7 @@ async def nothing(_: World, __: str) -> None:
     [
         (nothing, 200, 1),
         (leave_the_workspace, 400, 0),
+        (suspend_the_contract, 400, 0),
         (hide_the_component, 400, 0),
         (change_the_client_id, 400, 0),
         (delete_the_client, 400, 0),

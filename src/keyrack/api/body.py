@@ -32,6 +32,13 @@ class Unchecked(Generic[T]):
         self.raw = raw
         self._expected = expected
 
+    @property
+    def named_attributes(self) -> frozenset[str]:
+        """The names in `/data/attributes`, for use cases that judge a permission for each before the body."""
+        data = self.raw.get("data") if isinstance(self.raw, dict) else None
+        attributes = data.get("attributes") if isinstance(data, dict) else None
+        return frozenset(attributes) if isinstance(attributes, dict) else frozenset()
+
     def check(self) -> T:
         """Check the body and return it typed.
 

@@ -3,17 +3,19 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
+from litestar.response.base import ASGIResponse
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import JsonRequest, require_id
 from keyrack.api.jsonapi import END, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
-from keyrack.service.contracts import Contracts, ContractView, NewContract
+from keyrack.service.contracts import ChangedContract, Contracts, ContractView, NewContract
 
 Name = Annotated[
     str,
@@ -53,6 +55,28 @@ class CreateContractBody(msgspec.Struct):
     """Body of a create request."""
 
     data: CreateContract
+
+
+class ChangedContractAttributes(msgspec.Struct):
+    """What changes; absent members stay. No available roles means all, null takes custom data away."""
+
+    name: Name | UnsetType = UNSET
+    available_roles: list[RolePair] | UnsetType = UNSET
+    custom_data: Any = UNSET
+
+
+class ChangeContract(msgspec.Struct):
+    """Data of an update request; `type` is optional (section 4)."""
+
+    type: Literal["contract"] | UnsetType = UNSET
+    id: str | UnsetType = UNSET
+    attributes: ChangedContractAttributes = msgspec.field(default_factory=ChangedContractAttributes)
+
+
+class ChangeContractBody(msgspec.Struct):
+    """Body of an update request."""
+
+    data: ChangeContract
 
 
 class ContractRelationships(msgspec.Struct):
@@ -121,6 +145,51 @@ class ContractController(Controller):
         included: Any = UNSET if view.members is None else [contract_member(member) for member in view.members]
         return Single(_resource(view), included=included, links=link_self(f"/v2/contracts/{contract_id}"))
 
+    @patch("/{contract_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        contract_id: PATH_ID,
+        data: Body[ChangeContractBody],
+        who: Who,
+        contracts: NamedDependency[Contracts],
+    ) -> Single[ContractResource]:
+        """Change a contract's name, available roles or custom data; each needs its own permission."""
+
+        def changed(body: ChangeContractBody) -> ChangedContract:
+            require_id(body.data.id, contract_id)
+            given = body.data.attributes
+            return ChangedContract(
+                name=None if given.name is UNSET else given.name,
+                available_roles=None if given.available_roles is UNSET else _pairs(given.available_roles),
+                custom_data=None if given.custom_data is UNSET else given.custom_data,
+                custom_data_given=given.custom_data is not UNSET,
+            )
+
+        view = await contracts.change(who, contract_id, data.named_attributes, data.then(changed))
+        return Single(_resource(view))
+
+    @delete("/{contract_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, contract_id: PATH_ID, who: Who, contracts: NamedDependency[Contracts]) -> None:
+        """Delete a contract with all that is in it; the tenant's OAuth clients stay."""
+        await contracts.delete(who, contract_id)
+
+    @post("/{contract_id:str}/suspend", status_code=202, responses=Refusals.of(400, 403, 404))
+    async def suspend(
+        self, request: JsonRequest, contract_id: PATH_ID, who: Who, contracts: NamedDependency[Contracts]
+    ) -> ASGIResponse:
+        """Stop a contract's flows and refuse to write in it, until it is unsuspended."""
+        await request.action()
+        await contracts.suspend(who, contract_id)
+        return _accepted()
+
+    @post("/{contract_id:str}/unsuspend", status_code=204, responses=Refusals.of(400, 403, 404))
+    async def unsuspend(
+        self, request: JsonRequest, contract_id: PATH_ID, who: Who, contracts: NamedDependency[Contracts]
+    ) -> None:
+        """Open a suspended contract; its flows stay stopped."""
+        await request.action()
+        await contracts.unsuspend(who, contract_id)
+
     @get("/{contract_id:str}/roles", responses=Refusals.of(403, 404))
     async def roles(
         self, contract_id: PATH_ID, who: Who, contracts: NamedDependency[Contracts]
@@ -132,18 +201,27 @@ class ContractController(Controller):
         return Single(resource, links=link_self(f"/v2/contracts/{contract_id}/roles"))
 
 
+def _accepted() -> ASGIResponse:
+    """Return 202 with an empty body (section 9), which has no type."""
+    answer = ASGIResponse(status_code=202)
+    del answer.headers["content-type"]
+    return answer
+
+
 def wants(include: str | None, name: str) -> bool:
     """Tell whether the `include` parameter names something."""
     return include is not None and name in include.split(",")
 
 
+def _pairs(roles: list[RolePair]) -> tuple[tuple[str, str], ...]:
+    return tuple((role.scope, role.role) for role in roles)
+
+
 def _new_contract(body: CreateContractBody) -> NewContract:
     given = body.data.attributes
-    pairs = [] if given.available_roles is UNSET else [(pair.scope, pair.role) for pair in given.available_roles]
-    if pairs:  # both owner roles come by themselves (section 9)
-        pairs = list(dict.fromkeys([*pairs, ("contracts", "owner"), ("workspaces", "owner")]))
+    pairs = () if given.available_roles is UNSET else _pairs(given.available_roles)
     custom_data = None if given.custom_data is UNSET else given.custom_data
-    return NewContract(given.name, tuple(pairs), custom_data, body.data.given_id)
+    return NewContract(given.name, pairs, custom_data, body.data.given_id)
 
 
 def _resource(view: ContractView) -> ContractResource:

@@ -3,17 +3,19 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import require_id
 from keyrack.api.contracts import Name, wants
 from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, linkage, workspace_member
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.service.workspaces import NewWorkspace, Workspaces, WorkspaceView
+from keyrack.model import WorkspaceType
+from keyrack.service.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
 
 _PER_PAGE = 20
 
@@ -51,6 +53,27 @@ class CreateWorkspaceBody(msgspec.Struct):
     data: CreateWorkspace
 
 
+class ChangedWorkspaceAttributes(msgspec.Struct):
+    """What changes; absent members stay."""
+
+    name: Name | UnsetType = UNSET
+    type: WorkspaceType | UnsetType = UNSET
+
+
+class ChangeWorkspace(msgspec.Struct):
+    """Data of an update request."""
+
+    type: Literal["workspace"]
+    id: str | UnsetType = UNSET
+    attributes: ChangedWorkspaceAttributes = msgspec.field(default_factory=ChangedWorkspaceAttributes)
+
+
+class ChangeWorkspaceBody(msgspec.Struct):
+    """Body of an update request."""
+
+    data: ChangeWorkspace
+
+
 class WorkspaceRelationships(msgspec.Struct):
     """A workspace's contract and members."""
 
@@ -63,6 +86,7 @@ class WorkspaceAttributes(msgspec.Struct):
 
     name: str
     type: str
+    flow_stats_enabled_default: bool | UnsetType = UNSET
 
 
 class WorkspaceResource(msgspec.Struct):
@@ -116,6 +140,32 @@ class WorkspaceController(Controller):
         included: Any = UNSET if view.members is None else [workspace_member(member) for member in view.members]
         return Single(_resource(view), included=included)
 
+    @patch("/{workspace_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self,
+        workspace_id: PATH_ID,
+        data: Body[ChangeWorkspaceBody],
+        who: Who,
+        workspaces: NamedDependency[Workspaces],
+    ) -> Single[WorkspaceResource]:
+        """Change a workspace's name or type; each needs its own permission."""
+
+        def changed(body: ChangeWorkspaceBody) -> ChangedWorkspace:
+            require_id(body.data.id, workspace_id)
+            given = body.data.attributes
+            return ChangedWorkspace(
+                name=None if given.name is UNSET else given.name,
+                type=None if given.type is UNSET else given.type,
+            )
+
+        view = await workspaces.change(who, workspace_id, data.named_attributes, data.then(changed))
+        return Single(_resource(view))
+
+    @delete("/{workspace_id:str}", responses=Refusals.of(403, 404))
+    async def remove(self, workspace_id: PATH_ID, who: Who, workspaces: NamedDependency[Workspaces]) -> None:
+        """Delete a workspace with all that is in it."""
+        await workspaces.delete(who, workspace_id)
+
 
 def _resource(view: WorkspaceView) -> WorkspaceResource:
     workspace = view.workspace
@@ -124,5 +174,6 @@ def _resource(view: WorkspaceView) -> WorkspaceResource:
         contract=related("contract", "/v2/contracts", workspace.contract_id),
         members=linkage(view.member_ids, "member", path),
     )
-    attributes = WorkspaceAttributes(workspace.name, workspace.type.value)
+    stats = workspace.attributes.get("flow_stats_enabled_default", UNSET)
+    attributes = WorkspaceAttributes(workspace.name, workspace.type.value, stats)
     return WorkspaceResource(workspace.id, link_self(path), attributes, relationships)

@@ -14,7 +14,7 @@ COMPONENTS_POINTER = "/data/relationships/components/data"
 
 
 async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
-    """Insist that all components can be seen at the scope's place.
+    """Insist that all components can be seen at the scope's place, and keep them until the transaction ends.
 
     A global client takes components that everybody sees, a tenant's client those the tenant sees, and those of a
     contract or workspace what the contract or workspace has.
@@ -23,6 +23,7 @@ async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
         RelatedNotFound: one does not exist or cannot be seen there.
     """
     seen = await _visible(scope)
+    await Components(scope.unit).hold([], component_ids)
     found = {component.id for component in await Components(scope.unit).list(ids=component_ids) if seen(component)}
     for index, component_id in enumerate(component_ids):
         if component_id not in found:

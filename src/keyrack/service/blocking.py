@@ -22,6 +22,18 @@ async def require_component_unused(scope: Scope, component_id: str, revision: st
         raise in_use(what, sum(counts.values()), await nameable(scope, own))
 
 
+async def require_contract_unused(scope: Scope, contract_id: str) -> None:
+    """Insist that no flow of another contract, of whichever tenant, names a component of a contract (section 9, 22).
+
+    Raises:
+        InUse: one names it in graph, draft or versions.
+    """
+    counts = await Directory(replace(scope.unit, tenant_id="")).flows_using_contract(contract_id)
+    if counts:
+        own = await Usages(scope.unit).flows_of_contract(contract_id)
+        raise in_use("a component of the contract", sum(counts.values()), await nameable(scope, own))
+
+
 async def require_client_unused(scope: Scope, component_id: str) -> None:
     """Insist that no flow of the tenant names an OAuth client's component now; old versions do not count (0.1).
 

@@ -1,7 +1,7 @@
 """Components (contract section 13): list, read, create, change, delete."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedNotFound, ValidationFailed
@@ -15,7 +15,7 @@ from keyrack.service.sight import seen_in_workspace, viewpoint
 from keyrack.service.task_users import READ_COMPONENTS
 from keyrack.service.visibility import contract_has
 from keyrack.store.components import Components as Rows
-from keyrack.store.directory import Directory
+from keyrack.store.contracts import Contracts
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,9 @@ class ComponentUseCases:
                 _require_raised(scope, component, wanted.access, support=support)
                 await rows.set_access(component_id, wanted.access)
             if wanted.whitelisted_contract_ids is not None:
-                await rows.set_whitelist(component_id, await _own_contracts(scope, wanted.whitelisted_contract_ids))
+                await rows.set_whitelist(
+                    component_id, await _own_contracts(scope, component_id, wanted.whitelisted_contract_ids)
+                )
             scope.touched("component", component_id)
             return await own_component(scope, component_id)
 
@@ -172,13 +174,17 @@ def _require_raised(scope: Scope, component: Component, wanted: Reach, *, suppor
         raise Forbidden("only support can make a component global")
 
 
-async def _own_contracts(scope: Scope, contract_ids: Sequence[str]) -> list[str]:
-    kept = []
-    directory = Directory(replace(scope.unit, tenant_id=""))
+async def _own_contracts(scope: Scope, component_id: str, contract_ids: Sequence[str]) -> list[str]:
+    """Return contracts of the caller's tenant for a component's whitelist, all kept until the transaction ends.
+
+    Raises:
+        RelatedNotFound: one is not there, or of another tenant.
+    """
+    await Rows(scope.unit).hold([], [component_id])
+    contracts = Contracts(scope.unit)
+    there = {each for each in sorted(set(contract_ids)) if await contracts.hold(each, alone=False) is not None}
     for index, contract_id in enumerate(contract_ids):
-        place = await directory.contract(contract_id)
-        if place is None or place.tenant_id != scope.unit.tenant_id:
+        if contract_id not in there:
             pointer = f"/data/attributes/whitelisted_contract_ids/{index}"
             raise RelatedNotFound("there is no such contract in your tenant", pointer=pointer)
-        kept.append(contract_id)
-    return kept
+    return list(contract_ids)

@@ -1,21 +1,42 @@
-"""Contracts (contract section 9): create and read; their roles (6.4)."""
+"""Contracts (contract section 9): create, read, change, suspend, delete; their roles (6.4)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from keyrack.errors import NotFound, Problem, ValidationFailed
+from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
 from keyrack.model import Contract, Member, Principal, Role
 from keyrack.service.access import Access, Scope, home
+from keyrack.service.blocking import require_contract_unused
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
+from keyrack.service.removal import remove_contract
+from keyrack.service.suspension import ACTIVE, SUSPENDED
 from keyrack.service.task_users import READ_CONTRACT
+from keyrack.store.components import Components
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.directory import Directory
-from keyrack.store.tenants import RolePolicy
+from keyrack.store.flows import Flows
+from keyrack.store.tenants import RolePolicy, Tenants
+from keyrack.store.workspaces import WorkspaceMembers
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
+_EDITS = {
+    "name": "contracts.contract.edit",
+    "available_roles": "contracts.contract.edit_available_roles",
+    "custom_data": "contracts.contract.edit_custom_data",
+}
+"""What each attribute needs to be changed."""
+_SEES_CUSTOM_DATA = "contracts.contract.get_custom_data"
+_INHERITED = ("flow_stats_enabled_default", "support_user_id")
+"""Attributes that a new contract takes over from its tenant."""
+_MOST_CUSTOM_DATA = 1_000_000
+_ROLES_POINTER, _CUSTOM_DATA_POINTER = "/data/attributes/available_roles", "/data/attributes/custom_data"
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +44,19 @@ class NewContract:
     """What a caller sends to create a contract."""
 
     name: str
-    available_roles: tuple[tuple[str, str], ...]
+    available_roles: Pairs
     custom_data: Any
     given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedContract:
+    """What a caller sends to change one; None keeps what is stored, custom data in any case unless it is `given`."""
+
+    name: str | None = None
+    available_roles: Pairs | None = None
+    custom_data: Any = None
+    custom_data_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +89,14 @@ class Contracts:
         async with self._access.tenant(who, home(who), "contract.create") as scope:
             scope.require("tenants.contract.create")
             wanted = new()
-            known = {(role.scope, role.role) for role in await RolePolicy(scope.unit).list()}
-            base = "/data/attributes/available_roles"
-            wrong = [
-                Problem("the tenant has no such role", f"{base}/{index}")
-                for index, pair in enumerate(wanted.available_roles)
-                if pair not in known
-            ]
-            if wrong:
-                raise ValidationFailed(*wrong)
+            pairs = await _known_roles(scope, wanted.available_roles)
+            _require_small(wanted.custom_data)
             await refuse_taken(scope, "contract", wanted.given_id)
-            rows = Rows(scope.unit)
-            contract_id = await rows.add(wanted.name, wanted.available_roles, {}, wanted.custom_data)
+            tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
+            inherited = {name: tenant.attributes[name] for name in _INHERITED if tenant and name in tenant.attributes}
+            contract_id = await Rows(scope.unit).add(wanted.name, pairs, inherited, wanted.custom_data)
             scope.touched("contract", contract_id)
-            return ContractView(await _there(scope, contract_id), [], shows_custom_data=True)
+            return ContractView(await _there(scope, contract_id), [], scope.allows(_SEES_CUSTOM_DATA))
 
     async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ContractView], int]:
         """List the caller's contracts; a tenant admin sees all of the tenant, a service account all there are.
@@ -89,7 +114,7 @@ class Contracts:
             member = None if everything else who.id
             found, total = await Rows(scope.unit).page(member=member, limit=limit, offset=offset)
             members = await ContractMembers(scope.unit).ids([contract.id for contract in found])
-            shown = scope.allows("contracts.contract.get_custom_data")
+            shown = scope.allows(_SEES_CUSTOM_DATA)
             return [ContractView(each, members.get(each.id, []), shown) for each in found], total
 
     async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
@@ -98,14 +123,87 @@ class Contracts:
         async with self._access.contract(who, contract_id, door=door) as scope:
             seen = scope.in_contract or scope.is_tenant_admin
             scope.require_that(seen, "only members can see the contract")
-            contract = await _there(scope, contract_id)
-            members = await ContractMembers(scope.unit).list(contract_id)
-            return ContractView(
-                contract,
-                [member.user.id for member in members],
-                scope.allows("contracts.contract.get_custom_data"),
-                members if with_members else None,
-            )
+            view = await _view(scope, contract_id)
+            return view if with_members else replace(view, members=None)
+
+    async def change(
+        self, who: Principal, contract_id: str, named: Collection[str], new: Callable[[], ChangedContract]
+    ) -> ContractView:
+        """Change name, available roles or custom data, each with a permission of its own.
+
+        Args:
+            who: the caller.
+            contract_id: the contract.
+            named: the attributes that the body has, not judged yet, so that permissions come first (section 3).
+            new: checks the body and makes a command of it.
+
+        Raises:
+            NotFound: there is no such contract.
+            Forbidden: the caller may not change what is named.
+            ValidationFailed: the body is wrong, or an available role does not exist.
+            InUse: members hold a role that would not be available any more.
+        """
+        async with self._access.contract(who, contract_id, "contract.edit", alone=True) as scope:
+            scope.require(*_EDITS.values())
+            for name, permission in _EDITS.items():
+                if name in named:
+                    scope.require(permission)
+            wanted = new()
+            values: dict[str, Any] = {}
+            if wanted.name is not None:
+                values["name"] = wanted.name
+            if wanted.available_roles is not None:
+                pairs = await _known_roles(scope, wanted.available_roles)
+                await _require_not_held(scope, await _there(scope, contract_id), pairs)
+                values["available_roles"] = [list(pair) for pair in pairs]
+            if wanted.custom_data_given:
+                _require_small(wanted.custom_data)
+                values["custom_data"] = wanted.custom_data
+            if values:
+                await Rows(scope.unit).change(contract_id, **values)
+            scope.touched("contract", contract_id)
+            return replace(await _view(scope, contract_id), members=None)
+
+    async def suspend(self, who: Principal, contract_id: str) -> None:
+        """Stop a contract's flows and close it to writing; one that is suspended already stays as it is.
+
+        Secrets can still be read and are kept fresh (decision 6).
+
+        Raises:
+            NotFound: there is no such contract.
+        """
+        async with self._access.contract(who, contract_id, "contract.suspend", alone=True) as scope:
+            scope.require("contracts.contract.suspend")
+            await Flows(scope.unit).stop_all(contract_id)
+            await Rows(scope.unit).change(contract_id, status=SUSPENDED)
+            scope.touched("contract", contract_id)
+
+    async def unsuspend(self, who: Principal, contract_id: str) -> None:
+        """Open a suspended contract; its flows stay stopped.
+
+        Raises:
+            NotFound: there is no such contract.
+        """
+        async with self._access.contract(who, contract_id, "contract.unsuspend", alone=True) as scope:
+            scope.require("contracts.contract.unsuspend")
+            await Rows(scope.unit).change(contract_id, status=ACTIVE)
+            scope.touched("contract", contract_id)
+
+    async def delete(self, who: Principal, contract_id: str) -> None:
+        """Delete a contract with all that is in it (section 22); the tenant's OAuth clients stay (24.28).
+
+        Raises:
+            NotFound: there is no such contract.
+            InUse: a flow of another contract names a component of this one.
+        """
+        async with self._access.contract(who, contract_id, "contract.delete", alone=True) as scope:
+            scope.require("contracts.contract.delete")
+            await Components(scope.unit).lock_all_of(contract_id)
+            await require_contract_unused(scope, contract_id)
+            workspace_ids = await remove_contract(scope.unit, contract_id)
+            scope.touched("contract", contract_id)
+            for workspace_id in workspace_ids:
+                scope.touched("workspace", workspace_id)
 
     async def roles(self, who: Principal, contract_id: str) -> Sequence[Role]:
         """Return the roles that can be given in a contract and its workspaces, to its members (6.4)."""
@@ -129,3 +227,66 @@ async def _there(scope: Scope, contract_id: str) -> Contract:
     if contract is None:
         raise NotFound
     return contract
+
+
+async def _view(scope: Scope, contract_id: str) -> ContractView:
+    contract = await _there(scope, contract_id)
+    members = await ContractMembers(scope.unit).list(contract_id)
+    return ContractView(contract, [member.user.id for member in members], scope.allows(_SEES_CUSTOM_DATA), members)
+
+
+async def _known_roles(scope: Scope, pairs: Pairs) -> Pairs:
+    """Return available roles with both owner roles, which come by themselves unless all roles are (section 9).
+
+    Raises:
+        ValidationFailed: the tenant has no such role.
+    """
+    known = {(role.scope, role.role) for role in await RolePolicy(scope.unit).list()}
+    wrong = [
+        Problem("the tenant has no such role", f"{_ROLES_POINTER}/{index}")
+        for index, pair in enumerate(pairs)
+        if pair not in known
+    ]
+    if wrong:
+        raise ValidationFailed(*wrong)
+    return tuple(dict.fromkeys([*pairs, ("contracts", OWNER), ("workspaces", OWNER)])) if pairs else ()
+
+
+async def _require_not_held(scope: Scope, contract: Contract, pairs: Pairs) -> None:
+    """Insist that no member holds a role that would not be available any more, as with roles of the tenant (6.4).
+
+    Raises:
+        InUse: `meta.roles` names them, and how many hold them.
+    """
+    after = replace(contract, available_roles=pairs)
+    held = Counter(
+        [
+            *(
+                ("contracts", role)
+                for roles in await ContractMembers(scope.unit).roles_held(contract.id)
+                for role in roles
+            ),
+            *(
+                ("workspaces", role)
+                for roles in await WorkspaceMembers(scope.unit).roles_held(contract.id)
+                for role in roles
+            ),
+        ]
+    )
+    kept = [pair for pair in sorted(held) if is_available(contract, *pair) and not is_available(after, *pair)]
+    if kept:
+        raise InUse(
+            f"members hold roles that would not be available: {', '.join(role for _, role in kept)}",
+            pointer=_ROLES_POINTER,
+            meta={"roles": [{"scope": scope, "role": role, "members": held[scope, role]} for scope, role in kept]},
+        )
+
+
+def _require_small(custom_data: Any) -> None:
+    """Insist on at most 1 MB of JSON (section 9).
+
+    Raises:
+        ValidationFailed: it is more.
+    """
+    if len(json.dumps(custom_data, ensure_ascii=False, separators=(",", ":")).encode()) > _MOST_CUSTOM_DATA:
+        raise ValidationFailed(Problem("must be at most 1 MB of JSON", _CUSTOM_DATA_POINTER))

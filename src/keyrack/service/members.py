@@ -8,6 +8,7 @@ from keyrack.model import Member, Principal, User
 from keyrack.service.access import Access, Scope
 from keyrack.service.contracts import is_available
 from keyrack.service.permissions import OWNER
+from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.credentials import Credentials
 from keyrack.store.flows import Flows
@@ -164,7 +165,7 @@ class Members:
             return Member(await _user(scope, user_id), wanted)
 
     async def leave_workspace(self, who: Principal, workspace_id: str, user_id: str) -> None:
-        """Take a member out of a workspace; flows and credentials pass to the caller (section 10).
+        """Take a member out of a workspace; flows, credentials and secrets pass to the caller (section 10).
 
         Where the caller is the member, or no user, they pass to another owner, else to another member; with nobody
         left they stay as they are.
@@ -190,6 +191,7 @@ async def _leave_workspace(scope: Scope, workspace_id: str, user_id: str) -> Non
     if heir is not None:
         await Flows(scope.unit).hand_over(workspace_id, user_id, heir)
         await Credentials(scope.unit).hand_over(workspace_id, user_id, heir)
+        await AuthSecrets(scope.unit).hand_over(workspace_id, user_id, heir)
     await members.remove(workspace_id, user_id)
 
 

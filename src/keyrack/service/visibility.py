@@ -51,15 +51,16 @@ def contract_has(view: Viewpoint, component: Component) -> bool:
 
 def workspace_has_ungated(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
     """`workspace_has` without the gate."""
-    return contract_has_ungated(view, component) and _whitelisted(view, workspace, component)
+    return contract_has_ungated(view, component) and whitelisted(view, workspace, component)
 
 
 def workspace_has(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
     """The component can be used in this workspace."""
-    return contract_has(view, component) and _whitelisted(view, workspace, component)
+    return contract_has(view, component) and whitelisted(view, workspace, component)
 
 
-def _whitelisted(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
+def whitelisted(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
+    """Where the tenant whitelists: the component is the contract's own or whitelisted for it; not in limited ones."""
     return (
         not view.tenant.whitelist_flag
         or workspace.type is WorkspaceType.limited

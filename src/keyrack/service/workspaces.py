@@ -1,21 +1,33 @@
-"""Workspaces (contract section 10): create and read."""
+"""Workspaces (contract section 10): create, read, change, delete."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
-from keyrack.errors import NotFound, RelatedNotFound
+from keyrack.errors import InUse, NotFound, RelatedNotFound
 from keyrack.model import Member, Principal, Workspace, WorkspaceType
 from keyrack.service.access import Access, Scope
+from keyrack.service.blocking import nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
+from keyrack.service.removal import remove_workspace
+from keyrack.service.sight import viewpoint
 from keyrack.service.task_users import READ_WORKSPACE
+from keyrack.service.visibility import whitelisted
+from keyrack.store.components import Components
+from keyrack.store.contracts import Contracts
 from keyrack.store.directory import Directory
+from keyrack.store.flows import FlowReferences
 from keyrack.store.standing import Standing
 from keyrack.store.tenants import Tenants
+from keyrack.store.usage import Usages
 from keyrack.store.workspaces import WorkspaceMembers
 from keyrack.store.workspaces import Workspaces as Rows
 
 _LIST_ALL = "contracts.workspace.listAll"
+_INHERITED = ("flow_stats_enabled_default",)
+"""Attributes that a new workspace takes over from its contract."""
+_EDITS = {"name": "workspaces.workspace.edit", "type": "workspaces.workspace.edit_type"}
+"""What each attribute needs to be changed."""
 _EVERYWHERE = ("global.workspace.get_all", _LIST_ALL)
 
 
@@ -26,6 +38,14 @@ class NewWorkspace:
     contract_id: str
     name: str
     given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedWorkspace:
+    """What a caller sends to change one; None keeps what is stored."""
+
+    name: str | None = None
+    type: WorkspaceType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +78,10 @@ class Workspaces:
                 await refuse_taken(scope, "workspace", wanted.given_id)
                 tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
                 kind = WorkspaceType((tenant.attributes if tenant else {}).get("default_workspace_type", "full"))
-                workspace = await Rows(scope.unit).add(wanted.contract_id, wanted.name, kind, {})
+                contract = await Contracts(scope.unit).find(wanted.contract_id)
+                around = contract.attributes if contract else {}
+                inherited = {name: around[name] for name in _INHERITED if name in around}
+                workspace = await Rows(scope.unit).add(wanted.contract_id, wanted.name, kind, inherited)
                 await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
                 scope.touched("workspace", workspace.id)
                 return WorkspaceView(workspace, [who.id])
@@ -106,12 +129,53 @@ class Workspaces:
         async with self._access.workspace(who, workspace_id, door=door) as scope:
             seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(_LIST_ALL)
             scope.require_that(seen, "only members can see the workspace")
-            workspace = await Rows(scope.unit).find(workspace_id)
-            if workspace is None:
-                raise NotFound
+            workspace = await _there(scope, workspace_id)
             members = await WorkspaceMembers(scope.unit).list(workspace_id)
             ids = [member.user.id for member in members]
             return WorkspaceView(workspace, ids, members if with_members else None)
+
+    async def change(
+        self, who: Principal, workspace_id: str, named: Collection[str], new: Callable[[], ChangedWorkspace]
+    ) -> WorkspaceView:
+        """Change name or type, each with a permission of its own.
+
+        Args:
+            who: the caller.
+            workspace_id: the workspace.
+            named: the attributes that the body has, not judged yet, so that permissions come first (section 3).
+            new: checks the body and makes a command of it.
+
+        Raises:
+            NotFound: there is no such workspace.
+            Forbidden: the caller may not change what is named.
+            ValidationFailed: the body is wrong.
+            InUse: it would be `full`, and a flow names a component that is not whitelisted.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace.edit", alone=True) as scope:
+            scope.require(*_EDITS.values())
+            for name, permission in _EDITS.items():
+                if name in named:
+                    scope.require(permission)
+            wanted = new()
+            stored = await _there(scope, workspace_id)
+            workspace = replace(stored, name=wanted.name or stored.name, type=wanted.type or stored.type)
+            if workspace.type is not stored.type:
+                await _require_whitelisted(scope, workspace)
+            await Rows(scope.unit).change(workspace)
+            scope.touched("workspace", workspace_id)
+            (view,) = await _views(scope, [workspace])
+            return view
+
+    async def delete(self, who: Principal, workspace_id: str) -> None:
+        """Delete a workspace with all that is in it (section 22).
+
+        Raises:
+            NotFound: there is no such workspace.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace.delete", alone=True) as scope:
+            scope.require("contracts.workspace.delete", "workspaces.workspace.edit")
+            await remove_workspace(scope.unit, workspace_id)
+            scope.touched("workspace", workspace_id)
 
     async def _of_contract(
         self, who: Principal, contract_id: str, limit: int | None, offset: int
@@ -140,3 +204,41 @@ class Workspaces:
 async def _views(scope: Scope, found: Sequence[Workspace]) -> Sequence[WorkspaceView]:
     members = await WorkspaceMembers(scope.unit).ids([workspace.id for workspace in found])
     return [WorkspaceView(each, members.get(each.id, [])) for each in found]
+
+
+async def _there(scope: Scope, workspace_id: str) -> Workspace:
+    workspace = await Rows(scope.unit).find(workspace_id)
+    if workspace is None:
+        raise NotFound
+    return workspace
+
+
+async def _require_whitelisted(scope: Scope, workspace: Workspace) -> None:
+    """Insist that what flows name in graph or draft is whitelisted where a workspace's type asks for it (section 5).
+
+    Raises:
+        InUse: `meta.component_ids` are not, and `meta.flow_ids` name them.
+    """
+    view = await viewpoint(scope.unit, workspace.contract_id)
+    named = await FlowReferences(scope.unit).current_in(workspace.id)
+    components = await Components(scope.unit).list(ids=sorted(named))
+    missing = [component for component in components if not whitelisted(view, workspace, component)]
+    if not missing:
+        return
+    flows = {
+        flow.flow_id: flow
+        for component in missing
+        for flow in await Usages(scope.unit).flows_of(component.id)
+        if flow.workspace_id == workspace.id and {"graph", "draft"} & set(flow.places)
+    }
+    known = await nameable(scope, [flows[flow_id] for flow_id in sorted(flows)])
+    names = ", ".join(f"{component.team_name}/{component.name}" for component in missing)
+    raise InUse(
+        f"flows use components that are not whitelisted for the contract: {names}",
+        pointer="/data/attributes/type",
+        meta={
+            "component_ids": [component.id for component in missing],
+            "flow_ids": [flow.flow_id for flow in known],
+            "flows": len(flows),
+        },
+    )

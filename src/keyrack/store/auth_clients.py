@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 from keyrack.model import AuthClient
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
-from keyrack.store.unit import TenantTable, Unit, referring
+from keyrack.store.unit import TenantTable, Unit, changing, referring
 from keyrack.store.vault import INSTALLATION
 
 
@@ -59,6 +59,11 @@ class AuthClients(TenantTable):
         """
         query = self.select(auth_clients.c.id).where(auth_clients.c.id == auth_client_id)
         return await self.value(referring(query, auth_clients)) is not None
+
+    async def lock_all(self, auth_client_ids: Sequence[str]) -> None:
+        """Make others who want to change clients wait until the transaction ends."""
+        query = self.select(auth_clients.c.id).where(auth_clients.c.id.in_(auth_client_ids))
+        await self.all(changing(query.order_by(auth_clients.c.id)))
 
     async def available(self, place: Location, component_id: str | None = None) -> Sequence[AuthClient]:
         """List by id those of the unit's clients that can be used at a place: of the place itself and of those around.

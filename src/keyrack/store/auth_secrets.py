@@ -74,6 +74,23 @@ class AuthSecrets(TenantTable):
         """Delete one; False if there was none."""
         return await self.run(self.delete().where(auth_secrets.c.id == secret_id)) == 1
 
+    async def lock_some_of(self, workspace_id: str, limit: int) -> Sequence[AuthSecret]:
+        """Return the first secrets of a workspace, kept from changing until the transaction ends."""
+        s = auth_secrets.c
+        query = self.select().where(s.workspace_id == workspace_id).order_by(s.id).limit(limit).with_for_update()
+        return [await read_secret(self.unit, row) for row in await self.all(query)]
+
+    async def clients_in(self, workspace_ids: Sequence[str]) -> Sequence[str]:
+        """Return the ids of the auth clients that workspaces have secrets of."""
+        s = auth_secrets.c
+        rows = await self.all(self.select(s.auth_client_id).where(s.workspace_id.in_(workspace_ids)).distinct())
+        return sorted(row.auth_client_id for row in rows)
+
+    async def hand_over(self, workspace_id: str, user_id: str, heir: str) -> None:
+        """Give a user's secrets in a workspace to another user (contract section 10)."""
+        own = (auth_secrets.c.workspace_id == workspace_id, auth_secrets.c.user_id == user_id)
+        await self.run(self.update().where(*own).values(user_id=heir))
+
     async def count_of_client(self, auth_client_id: str) -> int:
         """Count the tenant's secrets that are attached to an auth client."""
         query = select(func.count()).select_from(auth_secrets).where(self.mine)

@@ -13,7 +13,7 @@ from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model import Access, Component, Json, Version
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
-from keyrack.store.unit import TenantTable, insert_row, referring
+from keyrack.store.unit import TenantTable, deleting, insert_row, referring
 
 
 class Components(TenantTable):
@@ -48,6 +48,11 @@ class Components(TenantTable):
         named = or_(tuple_(teams.c.name, components.c.name).in_(names), components.c.id.in_(ids))
         query = select(components.c.id).join_from(components, teams, components.c.team_id == teams.c.id)
         await self.all(referring(query.where(self.seen, named).order_by(components.c.id), components))
+
+    async def lock_all_of(self, contract_id: str) -> None:
+        """Make others who want to change, delete or name a component of a contract wait; see `lock_to_delete`."""
+        query = self.select(components.c.id).where(components.c.contract_id == contract_id)
+        await self.all(deleting(query.order_by(components.c.id)))
 
     async def seen_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the given ids that the tenant sees."""

@@ -175,6 +175,20 @@ class Directory:
         rows = (await self._connection.execute(query.group_by(r.tenant_id))).all()
         return {tenant_id: int(flows) for tenant_id, flows in rows}
 
+    async def flows_using_contract(self, contract_id: str) -> dict[str, int]:
+        """Count the flows of each tenant that name a component of a contract and are not in that contract."""
+        r, c, f, w = t.flow_references.c, t.components.c, t.flows.c, t.workspaces.c
+        query = (
+            select(r.tenant_id, func.count(r.flow_id.distinct()))
+            .select_from(t.flow_references)
+            .join(t.components, r.component_id == c.id)
+            .join(t.flows, r.flow_id == f.id)
+            .join(t.workspaces, f.workspace_id == w.id)
+            .where(c.contract_id == contract_id, w.contract_id != contract_id)
+            .group_by(r.tenant_id)
+        )
+        return {tenant_id: int(flows) for tenant_id, flows in (await self._connection.execute(query)).all()}
+
     async def is_empty(self) -> bool:
         """Tell whether the installation has not been set up yet."""
         return (await self._connection.execute(select(t.installation.c.id))).first() is None

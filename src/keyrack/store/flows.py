@@ -8,7 +8,15 @@ from sqlalchemy import Row, delete, func, or_, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Flow, FlowStatus, FlowVersion, Json
-from keyrack.store.schema import api_keys, flow_credentials, flow_references, flow_secrets, flow_versions, flows
+from keyrack.store.schema import (
+    api_keys,
+    flow_credentials,
+    flow_references,
+    flow_secrets,
+    flow_versions,
+    flows,
+    workspaces,
+)
 from keyrack.store.unit import TenantTable
 
 _SORTABLE = {"created_at": flows.c.created_at, "updated_at": flows.c.updated_at, "name": flows.c.name}
@@ -109,6 +117,16 @@ class Flows(TenantTable):
             await self.run(delete(api_keys).where(api_keys.c.flow_id.in_(mine)))
         return await self._again(flow_id)
 
+    async def stop_all(self, contract_id: str) -> None:
+        """Stop all flows of a contract; the keys of their steps are gone (contract section 9, 0.16)."""
+        w, now, inactive = workspaces.c, self.unit.clock(), FlowStatus.inactive.value
+        places = select(w.id).where(w.contract_id == contract_id, w.tenant_id == self.unit.tenant_id)
+        here = flows.c.workspace_id.in_(places)
+        stopped = {"status": inactive, "current_status": inactive, "last_stop_time": now}
+        await self.run(self.update().where(here, flows.c.status != inactive).values(**stopped))
+        ids = select(flows.c.id).where(self.mine, here)
+        await self.run(delete(api_keys).where(api_keys.c.flow_id.in_(ids)))
+
     async def set_draft(self, flow_id: str, draft: Json | None) -> None:
         """Store or drop a flow's draft."""
         await self._set(flow_id, draft=draft)
@@ -187,6 +205,13 @@ class FlowReferences(TenantTable):
         r, f = flow_references.c, flows.c
         query = self.select(r.component_id).join_from(flow_references, flows, r.flow_id == f.id)
         rows = await self.all(query.where(f.workspace_id == workspace_id, r.place != "draft").distinct())
+        return frozenset(row.component_id for row in rows)
+
+    async def current_in(self, workspace_id: str) -> frozenset[str]:
+        """Return the ids of the components that a workspace's flows name in graphs and drafts, not in old versions."""
+        r, f = flow_references.c, flows.c
+        query = self.select(r.component_id).join_from(flow_references, flows, r.flow_id == f.id)
+        rows = await self.all(query.where(f.workspace_id == workspace_id, r.place.in_(("graph", "draft"))).distinct())
         return frozenset(row.component_id for row in rows)
 
     async def _add(self, flow_id: str, place: str, used: Iterable[tuple[str, str]]) -> None:

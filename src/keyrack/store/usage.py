@@ -1,8 +1,9 @@
 """Who uses what: flows that name a component or credential, and the blast radius of an OAuth client."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import ColumnElement, Row, Table, func, select
 
 from keyrack.model import FlowStatus, OAuthClient, Reference, Usage
 from keyrack.store import schema as t
@@ -27,21 +28,21 @@ class Usages(TenantTable):
         )
         if revision is not None:
             query = query.where(r.revision == revision)
-        places: dict[str, set[str]] = {}
-        flows = {}
-        for row in await self.all(query):
-            places.setdefault(row.id, set()).add(row.place)
-            flows[row.id] = row
-        return [
-            Reference(
-                row.id,
-                row.name,
-                FlowStatus(row.status),
-                row.workspace_id,
-                tuple(sorted(places[row.id], key=_ORDER.index)),
-            )
-            for row in flows.values()
-        ]
+        return _references(await self.all(query))
+
+    async def flows_of_contract(self, contract_id: str) -> Sequence[Reference]:
+        """List the tenant's flows outside of a contract that name a component of it."""
+        r, f, c, w = t.flow_references.c, t.flows.c, t.components.c, t.workspaces.c
+        query = (
+            self.select(f.id, f.name, f.status, f.workspace_id, r.place)
+            .select_from(t.flow_references)
+            .join(t.flows, r.flow_id == f.id)
+            .join(t.components, r.component_id == c.id)
+            .join(t.workspaces, f.workspace_id == w.id)
+            .where(c.contract_id == contract_id, w.contract_id != contract_id)
+            .order_by(f.id)
+        )
+        return _references(await self.all(query))
 
     async def of_oauth_client(self, client: OAuthClient) -> Usage:
         """Count what depends on a client: flows, credentials and the workspaces they are in (contract 0.15)."""
@@ -84,3 +85,17 @@ class Usages(TenantTable):
         m = t.workspace_members.c
         query = select(m.workspace_id).where(m.user_id == user_id, m.tenant_id == self.unit.tenant_id)
         return frozenset(row.workspace_id for row in await self.all(query))
+
+
+def _references(rows: Sequence[Row[Any]]) -> Sequence[Reference]:
+    """Make one of all rows of a flow, each of which has another place."""
+    places: dict[str, set[str]] = {}
+    for row in rows:
+        places.setdefault(row.id, set()).add(row.place)
+    flows = {row.id: row for row in rows}
+    return [
+        Reference(
+            row.id, row.name, FlowStatus(row.status), row.workspace_id, tuple(sorted(places[row.id], key=_ORDER.index))
+        )
+        for row in flows.values()
+    ]
