@@ -294,6 +294,7 @@ class AuthClient:
     rejected_at: datetime | None = None
     """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
     rejection: Json | None = None
+    """What the provider said when it rejected the client; without `rejected_at`, what is suspected only."""
     probe_at: datetime | None = None
     """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None

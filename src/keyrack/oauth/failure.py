@@ -40,6 +40,7 @@ _BY_CODE = {
     "server_error": FailureClass.TEMPORARY,
     "slow_down": FailureClass.TEMPORARY,
 }
+_CLIENT_ALONE = frozenset({"invalid_client", "incorrect_client_credentials", "invalid_client_id", "bad_client_secret"})
 _UNAUTHORIZED = 401
 
 
@@ -57,3 +58,13 @@ def classify(error: ProviderError | ProviderUnavailable) -> FailureClass:
     if isinstance(code, str):
         return _BY_CODE.get(code.lower(), FailureClass.OTHER)
     return FailureClass.CLIENT_REJECTED if meta.get("status") == _UNAUTHORIZED else FailureClass.OTHER
+
+
+def blames_client_alone(error: ProviderError) -> bool:
+    """Tell whether a rejected client (`CLIENT_REJECTED`) is at fault whichever grant it was sent with.
+
+    A bare 401, and `unauthorized_client`, are also what some servers say of a single refresh token, for instance of
+    one that was issued to another client.
+    """
+    code = (error.meta or {}).get("error")
+    return isinstance(code, str) and code.lower() in _CLIENT_ALONE

@@ -146,6 +146,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         int,
         _about("transport", "Answer with this status (400 to 599), not processed; 0 is off.", ge=0, le=599),
     ] = 0
+    status_bare: Annotated[bool, _about("transport", "`status` comes without a body.")] = False
     retry_after: Annotated[
         int,
         _about("transport", "Seconds in the `Retry-After` header sent with `status`; -1 sends none.", ge=-1),

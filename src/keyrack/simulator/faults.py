@@ -57,7 +57,10 @@ def _cut(request: web.Request) -> web.Response:
 
 
 def _refused(behaviour: Behaviour) -> web.Response:
-    response = web.json_response({"error": "temporarily_unavailable"}, status=behaviour.status)
+    if behaviour.status_bare:
+        response = web.Response(status=behaviour.status)
+    else:
+        response = web.json_response({"error": "temporarily_unavailable"}, status=behaviour.status)
     if behaviour.retry_after >= 0:
         wait = timedelta(seconds=behaviour.retry_after)
         response.headers[RETRY_AFTER] = (

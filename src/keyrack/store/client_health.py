@@ -16,6 +16,8 @@ from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 
 _LEAD_MS = 60_000
+_SUSPECT = "suspect"
+"""In the rejection of a client that is only suspected: the secret whose grant was refused."""
 _WELL = {"rejected_at": None, "rejection": None, "probe_at": None}
 
 
@@ -29,7 +31,7 @@ class Verdict(StrEnum):
     changed = "changed"
     """It is another by now: what was rejected is gone."""
     doubted = "doubted"
-    """It may be the token's fault; the client, which serves many tenants, is left as it is."""
+    """It may be the fault of the one grant; the client is left as it is."""
 
 
 class ClientHealth(TenantTable):
@@ -62,6 +64,33 @@ class ClientHealth(TenantTable):
             update(auth_secrets).where(s.auth_client_id == client.id, s.due_at.is_not(None)).values(due_at=None)
         )
         return Verdict.paused
+
+    async def suspect(self, client: AuthClient, rejection: Json, secret_id: str) -> bool:
+        """Note that a client was refused where the grant alone may be at fault.
+
+        Args:
+            client: as it was when the request was made.
+            rejection: what the provider said.
+            secret_id: whose grant it was.
+
+        Returns:
+            Whether nothing more than this one grant speaks against the client; False if another one has met the same
+            since the client last worked, if it is rejected already, or was changed meanwhile.
+        """
+        c = auth_clients.c
+        row = await self.first(self.select().where(c.id == client.id).with_for_update())
+        if row is None or row.rejected_at is not None or row.updated_at != client.updated_at:
+            return False
+        if row.rejection is not None and row.rejection.get(_SUSPECT, secret_id) != secret_id:
+            return False
+        noted = rejection | {_SUSPECT: secret_id}
+        await self.run(self.update().where(c.id == client.id).values(rejection=noted))
+        return True
+
+    async def clear(self, client_id: str) -> None:
+        """Forget what was suspected of a client, because it works."""
+        c = auth_clients.c
+        await self.run(self.update().where(c.id == client_id, c.rejected_at.is_(None)).values(rejection=None))
 
     async def recovered(self, client: AuthClient) -> bool:
         """Note that the provider took a client that it had rejected.

@@ -43,7 +43,14 @@ class Outcome:
 
 
 def judge(
-    secret: AuthSecret, client: AuthClient, result: Result, schedule: Schedule, started_at: datetime, now: datetime
+    secret: AuthSecret,
+    client: AuthClient,
+    result: Result,
+    schedule: Schedule,
+    started_at: datetime,
+    now: datetime,
+    *,
+    doubted: bool = False,
 ) -> Outcome:
     """Work out what becomes of a secret.
 
@@ -54,6 +61,7 @@ def judge(
         schedule: when to refresh next or to try again.
         started_at: when the request was sent.
         now: when its answer came.
+        doubted: a rejection of the client may be the grant's own fault, so that the client goes on.
     """
     if isinstance(result, TokenResponse):
         fresh = with_tokens(secret, client, merged(secret.credentials, result), schedule, now)
@@ -66,7 +74,7 @@ def judge(
         failed_at=now,
         ambiguous_since=secret.ambiguous_since or (started_at if unknown else None),
     )
-    kind = classify(result)
+    kind = FailureClass.OTHER if doubted else classify(result)
     if kind is FailureClass.CLIENT_REJECTED:
         return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused)
     if kind is FailureClass.GRANT_DEAD:

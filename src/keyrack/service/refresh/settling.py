@@ -12,7 +12,7 @@ from keyrack import metrics
 from keyrack.clock import Clock, iso
 from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.model import AuthClient, AuthSecret, ErrorCode, EventType, Json
-from keyrack.oauth.failure import FailureClass, classify
+from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
@@ -60,11 +60,12 @@ class Settling:
             DatabaseUnavailable: nothing was written; an answer stays in the journal.
         """
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
-        verdict = await self._reject(lease.tenant_id, client, result)
+        verdict = await self._reject(lease, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
-            outcome = judge(current, client, result, self._schedule, attempt.started_at, at)
-            if verdict in (Verdict.changed, Verdict.doubted):  # the client as it is now may do
+            doubted = verdict is Verdict.doubted
+            outcome = judge(current, client, result, self._schedule, attempt.started_at, at, doubted=doubted)
+            if verdict is Verdict.changed:  # the client as it is now may do
                 due_at = self._schedule.retry(outcome.secret.failure_count, at)
                 outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
             await Leases(unit).finish(lease, outcome.secret)
@@ -75,7 +76,7 @@ class Settling:
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
             await self._wakeups.notify(unit, lease.secret_id)
-        if outcome.fate is None and client.probe_at is not None:
+        if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)
         ended = current.error_code is None and outcome.secret.error_code is ErrorCode.refresh_interrupted
         metrics.refreshed(_called(outcome, result), interrupted=ended)
@@ -101,28 +102,35 @@ class Settling:
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
             await Attempts(unit).settle(attempt.id, fate)
 
-    async def _reject(self, tenant_id: str, client: AuthClient, result: Result) -> Verdict | None:
-        """Pause a client that the provider rejects; None if it does not."""
+    async def _reject(self, lease: Lease, client: AuthClient, result: Result) -> Verdict | None:
+        """Pause a client that the provider rejects; None if it does not.
+
+        Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same.
+        """
         if not isinstance(result, ProviderError) or classify(result) is not FailureClass.CLIENT_REJECTED:
             return None
-        members: tuple[str, ...] = ("error", "error_description", "status")
-        if client.tenant_id == INSTALLATION:
-            # one tenant's token must not pause all others', nor its provider's words be shown to them
-            if (result.meta or {}).get("error") != "invalid_client":
-                return Verdict.doubted
-            members = ("error", "status")
+        certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
+        if of_all and not certain:
+            return Verdict.doubted  # one tenant's grants must not pause all others'
+        # nor are its provider's words shown to them
+        members = ("error", "status") if of_all else ("error", "error_description", "status")
         said = {name: (result.meta or {}).get(name) for name in members}
-        async with self._store.unit(tenant_id, writes=True) as unit:
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
             health = ClientHealth(unit.of(client.tenant_id))
+            if not certain and await health.suspect(client, said, lease.secret_id):
+                return Verdict.doubted
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
             if verdict is Verdict.paused:
                 await self._tell(unit, EventType.client_failing, client, error=said["error"])
         return verdict
 
     async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
-        """Revive a client that works again."""
+        """Revive a client that works again; forget what was only suspected of it."""
         async with self._store.unit(tenant_id, writes=True) as unit:
             health = ClientHealth(unit.of(client.tenant_id))
+            if client.probe_at is None:
+                await health.clear(client.id)
+                return
             if not await health.recovered(client):
                 return
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
