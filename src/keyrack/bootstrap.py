@@ -24,6 +24,7 @@ from keyrack.api.flows import FlowController
 from keyrack.api.front import Front
 from keyrack.api.health import healthz, openapi_json, readyz
 from keyrack.api.hot_secret import HotSecret
+from keyrack.api.invites import ContractInviteController, OwnInviteController
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
@@ -40,6 +41,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.service.access import Access
+from keyrack.service.arrivals import Arrivals
 from keyrack.service.audit_log import AuditTrail
 from keyrack.service.auth_client_credentials import CredentialRules
 from keyrack.service.auth_clients import AuthClients
@@ -57,6 +59,7 @@ from keyrack.service.flows import Flows
 from keyrack.service.hot_reads import HotReads
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
+from keyrack.service.invites import Invites
 from keyrack.service.known_callers import KnownCallers
 from keyrack.service.last_use import LastUse
 from keyrack.service.members import Members
@@ -104,9 +107,11 @@ HANDLERS = (
     docs_file,
     audit_events,
     UserController,
+    OwnInviteController,
     TeamController,
     ContractController,
     ContractMemberController,
+    ContractInviteController,
     WorkspaceController,
     WorkspaceMemberController,
     TenantController,
@@ -161,6 +166,8 @@ class Services:
     workspaces: Workspaces
     teams: Teams
     members: Members
+    invites: Invites
+    arrivals: Arrivals
     people: People
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
@@ -235,6 +242,8 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         workspaces=Workspaces(access),
         teams=Teams(access),
         members=Members(access),
+        invites=Invites(access),
+        arrivals=Arrivals(access),
         people=People(access),
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,

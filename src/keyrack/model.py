@@ -134,6 +134,27 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkspaceInvite:
+    """What an invite offers in a workspace of its contract."""
+
+    id: str
+    """of the workspace"""
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """The offer to whoever has an email to become a member of a contract (contract section 9)."""
+
+    id: str
+    tenant_id: str
+    contract_id: str
+    email: str
+    roles: tuple[str, ...]
+    workspace: WorkspaceInvite | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceAccount:
     """An installation-wide identity with an explicit list of permissions (contract section 2)."""
 

@@ -63,6 +63,12 @@ ROUTES: list[tuple[str, str, str, tuple[int, int, int]]] = [
     ("9",    "POST",   "/v2/contracts/{contract_id}/members",                    NO),
     ("9",    "PATCH",  "/v2/contracts/{contract_id}/members/{user_id}",          NO),
     ("9",    "DELETE", "/v2/contracts/{contract_id}/members/{user_id}",          NO),
+    ("9",    "GET",    "/v2/contracts/{contract_id}/invites",                    NO),
+    ("9",    "POST",   "/v2/contracts/{contract_id}/invites",                    NO),
+    ("9",    "PATCH",  "/v2/contracts/{contract_id}/invites/{invite_id}",        NO),
+    ("9",    "DELETE", "/v2/contracts/{contract_id}/invites/{invite_id}",        NO),
+    ("9",    "GET",    "/v2/users/me/invites",                                   NO),
+    ("9",    "POST",   "/v2/users/me/invites/{invite_id}/accept",                NO),
     ("10",   "GET",    "/v2/workspaces",                                         NO),
     ("10",   "POST",   "/v2/workspaces",                                         NO),
     ("10",   "GET",    "/v2/workspaces/{workspace_id}",                          OK),
@@ -169,7 +175,7 @@ def body(path: str, there: Site) -> Any:
     }
     if path.startswith("/v1"):
         return resources[path]
-    if path.endswith(("/start", "/stop", "/task-keys", "/refresh", "suspend")):
+    if path.endswith(("/start", "/stop", "/accept", "/task-keys", "/refresh", "suspend")):
         return None
     return {"data": resources.get(path, {})}
 
@@ -231,7 +237,8 @@ async def test_way_from_the_workspace_to_its_contract(step: Caller, sites: tuple
 
 async def test_members_are_not_told(step: Caller, sites: tuple[Site, Site, Site]) -> None:  # section 2
     for path in (f"/v2/workspaces/{sites[0].workspace_id}", f"/v2/contracts/{sites[0].contract_id}"):
-        assert error_of(await step.get(f"{path}?include=members"))[:2] == (403, "forbidden")
+        for include in ("members", "invites", "members,invites"):
+            assert error_of(await step.get(f"{path}?include={include}"))[:2] == (403, "forbidden")
         assert sites[0].user.name not in (await step.get(path)).text
 
 

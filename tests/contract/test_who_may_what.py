@@ -27,11 +27,13 @@ READS: list[tuple[str, str, tuple[int, ...]]] = [
     ("9",    "/v2/contracts",                        (200, 200, 200, 200, 200)),
     ("9",    "/v2/contracts/{contract}",             (200, 200, 403, 403, 200)),
     ("9",    "/v2/contracts/{contract}/members",     (200, 200, 403, 403, 200)),
+    ("9",    "/v2/contracts/{contract}/invites",     (200, 200, 403, 403, 200)),
     ("10",   "/v2/workspaces",                       (200, 200, 200, 200, 200)),
     ("10",   "/v2/workspaces?contract_id={contract}", (200, 200, 403, 403, 200)),
     ("10",   "/v2/workspaces/{workspace}",           (200, 200, 403, 403, 200)),
     ("10",   "/v2/workspaces/{workspace}/members",   (200, 200, 403, 403, 200)),
     ("11",   "/v2/users/me",                         (200, 200, 200, 200, 403)),
+    ("9",    "/v2/users/me/invites",                 (200, 200, 200, 200, 403)),
     ("11",   "/v2/users",                            (200, 403, 403, 200, 403)),
     ("11",   "/v2/users/{integrator}",               (200, 200, 404, 404, 200)),
     ("11",   "/v2/users/{stranger}",                 (200, 404, 200, 404, 200)),
@@ -46,6 +48,7 @@ WRITES: list[tuple[str, str, str, tuple[int, ...]]] = [
     ("7",  "/v2/tenants", "tenant",                        (403, 403, 403, 403, 201)),
     ("9",  "/v2/contracts", "contract",                    (201, 403, 403, 201, 403)),
     ("9",  "/v2/contracts/{contract}/members", "contract-member", (200, 403, 403, 403, 200)),
+    ("9",  "/v2/contracts/{contract}/invites", "contract-invite", (200, 403, 403, 403, 200)),
     ("10", "/v2/workspaces", "workspace",                  (200, 200, 403, 403, 403)),
     ("10", "/v2/workspaces/{workspace}/members", "member", (200, 403, 403, 403, 200)),
     ("11", "/v2/users", "user",                            (201, 403, 403, 201, 403)),
@@ -92,6 +95,7 @@ async def body(world: World, kind: str) -> Any:
         "tenant": {"type": "tenant", "attributes": {"name": "New", **hosts}},
         "contract": {"type": "contract", "attributes": {"name": "New"}},
         "contract-member": {"type": kind, "id": acme.stranger.id, "attributes": {"roles": ["member"]}},
+        "contract-invite": {"type": kind, "attributes": {"email": "new@acme.example", "roles": ["member"]}},
         "workspace": {"type": "workspace", "attributes": {"name": "New"}, "relationships": in_contract},
         "member": {"type": "member", "id": acme.stranger.id, "attributes": {"roles": ["guest"]}},
         "user": {"type": "user", "attributes": person},
@@ -151,7 +155,14 @@ async def test_an_unknown_or_malformed_id_is_404(
 async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: World) -> None:
     described = (await keyrack_to_read.http.get("/openapi.json")).json()["paths"]
     mine = {"permissions", "tenants", "roles", "audit-events", "contracts", "workspaces", "members", "users", "me"}
-    mine |= {"api-keys", "teams", "relationships", "suspend", "unsuspend"}  # what these sections call their collections
+    mine |= {
+        "api-keys",
+        "invites",
+        "teams",
+        "relationships",
+        "suspend",
+        "unsuspend",
+    }  # what these sections call their collections
 
     def is_mine(path: str) -> bool:
         return path.startswith("/v2/") and mine.issuperset(name for name in path.split("/")[2:] if "{" not in name)
@@ -165,6 +176,8 @@ async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: Wo
             path = path.replace(short, long)  # noqa: PLW2901 - translated name by name
         listed.add((method, path))
     listed.add(("DELETE", "/v2/users/me/api-keys/{key_id}"))  # test_authentication.py
+    invites = "/v2/contracts/{contract_id}/invites"  # test_invites.py
+    listed |= {("PATCH", f"{invites}/{{invite_id}}"), ("DELETE", f"{invites}/{{invite_id}}")}
     team = "/v2/teams/{team_id}"  # test_team_changes.py
     listed |= {("PATCH", team), ("DELETE", team), ("DELETE", f"{team}/relationships/members")}
     listed |= {("POST", f"/v2/contracts/{{contract_id}}/{action}") for action in ("suspend", "unsuspend")}

@@ -41,7 +41,9 @@ class Site:
     @property
     def ids(self) -> dict[str, str]:
         """Values of path parameters, by their names."""
-        nothing = dict.fromkeys(("webhook_id", "event_id", "oauth_client_id", "key_id", "consent_id"), "0" * 24)
+        nothing = dict.fromkeys(
+            ("webhook_id", "event_id", "oauth_client_id", "key_id", "consent_id", "invite_id"), "0" * 24
+        )
         own = {name: value for name, value in vars(self).items() if isinstance(value, str)}
         words = {"user_id": self.user.id, "step_id": "step_1", "revision": "latest", "version": "0" * 40}
         return nothing | own | words

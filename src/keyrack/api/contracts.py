@@ -11,11 +11,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, require_id
+from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import END, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
 from keyrack.service.contracts import ChangedContract, Contracts, ContractView, NewContract
+from keyrack.service.invites import Invites
 
 Name = Annotated[
     str,
@@ -80,9 +82,10 @@ class ChangeContractBody(msgspec.Struct):
 
 
 class ContractRelationships(msgspec.Struct):
-    """Who is in a contract."""
+    """Who is in a contract, and, if asked for, who is invited."""
 
     members: MembersRelation
+    invites: InvitesRelation | UnsetType = UNSET
 
 
 class ContractResource(msgspec.Struct):
@@ -138,12 +141,17 @@ class ContractController(Controller):
         contract_id: PATH_ID,
         who: Who,
         contracts: NamedDependency[Contracts],
+        invites: NamedDependency[Invites],
         include: Annotated[str | None, QueryParameter(name="include")] = None,
     ) -> Single[ContractResource]:
-        """Return one contract; `include=members` adds them."""
+        """Return one contract; `include=members,invites` adds them."""
         view = await contracts.get(who, contract_id, with_members=wants(include, "members"))
-        included: Any = UNSET if view.members is None else [contract_member(member) for member in view.members]
-        return Single(_resource(view), included=included, links=link_self(f"/v2/contracts/{contract_id}"))
+        invited = await invites.of_contract(who, contract_id) if wants(include, "invites") else None
+        included = included_with(view.members and [contract_member(each) for each in view.members], invited)
+        resource = _resource(view)
+        if invited is not None:
+            resource.relationships.invites = invite_linkage(invited, contract_id)
+        return Single(resource, included=included, links=link_self(f"/v2/contracts/{contract_id}"))
 
     @patch("/{contract_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
     async def change(

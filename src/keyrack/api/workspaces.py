@@ -1,6 +1,6 @@
 """Workspaces (contract section 10)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -11,10 +11,12 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
 from keyrack.api.contracts import Name, wants
+from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, linkage, workspace_member
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import WorkspaceType
+from keyrack.service.invites import Invites
 from keyrack.service.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
 
 _PER_PAGE = 20
@@ -75,10 +77,11 @@ class ChangeWorkspaceBody(msgspec.Struct):
 
 
 class WorkspaceRelationships(msgspec.Struct):
-    """A workspace's contract and members."""
+    """A workspace's contract and members, and, if asked for, who is invited."""
 
     contract: Relationship
     members: MembersRelation
+    invites: InvitesRelation | UnsetType = UNSET
 
 
 class WorkspaceAttributes(msgspec.Struct):
@@ -133,12 +136,17 @@ class WorkspaceController(Controller):
         workspace_id: PATH_ID,
         who: Who,
         workspaces: NamedDependency[Workspaces],
+        invites: NamedDependency[Invites],
         include: Annotated[str | None, QueryParameter(name="include")] = None,
     ) -> Single[WorkspaceResource]:
-        """Return one workspace; `include=members` adds them."""
+        """Return one workspace; `include=members,invites` adds them."""
         view = await workspaces.get(who, workspace_id, with_members=wants(include, "members"))
-        included: Any = UNSET if view.members is None else [workspace_member(member) for member in view.members]
-        return Single(_resource(view), included=included)
+        invited = await invites.of_workspace(who, workspace_id) if wants(include, "invites") else None
+        included = included_with(view.members and [workspace_member(each) for each in view.members], invited)
+        resource = _resource(view)
+        if invited is not None:
+            resource.relationships.invites = invite_linkage(invited, view.workspace.contract_id)
+        return Single(resource, included=included)
 
     @patch("/{workspace_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
     async def change(

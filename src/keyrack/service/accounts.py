@@ -7,6 +7,7 @@ from datetime import datetime
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, Problem, ValidationFailed
 from keyrack.model import ApiKey, AuditEvent, PrincipalKind, ServiceAccount, User
+from keyrack.service.arrivals import welcome
 from keyrack.service.identity import key_hash, new_api_key
 from keyrack.service.installation import OPERATOR
 from keyrack.service.permissions import TENANT_ADMIN, normalise
@@ -36,7 +37,7 @@ class Accounts:
         self._store = store
 
     async def create_user(self, email: str, tenant_id: str, *, tenant_admin: bool) -> tuple[User, Secret]:
-        """Create a user with an API key, which is returned this once.
+        """Create a user, a member wherever the email is invited, with an API key, which is returned this once.
 
         Raises:
             NotFound: there is no such tenant.
@@ -51,6 +52,7 @@ class Accounts:
             roles = [TENANT_ADMIN] if tenant_admin else []
             user = await Users(unit).add(email, email.partition("@")[0], "", tenant_roles=roles)
             await ApiKeys(unit).add(PrincipalKind.user, user.id, "command line", key_hash(key), None)
+            await welcome(unit, OPERATOR, user)
             await AuditLog(unit).append(OPERATOR, "user.create", ("user", user.id), _ALLOWED)
         return user, key
 

@@ -12,6 +12,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.credentials import Credentials
 from keyrack.store.flows import Flows
+from keyrack.store.invites import ContractInvites
 from keyrack.store.teams import Teams
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import Users
@@ -20,7 +21,7 @@ from keyrack.store.workspaces import WorkspaceMembers
 _ALREADY = "the user is a member already"
 _NO_MEMBER = "there is no such member"
 _LAST_OWNER = "the contract's last owner cannot go; make somebody else an owner first"
-_EDIT_WORKSPACE_MEMBERS = ("workspaces.workspace.edit", "tenants.workspace.edit_membership")
+EDIT_WORKSPACE_MEMBERS = ("workspaces.workspace.edit", "tenants.workspace.edit_membership")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Members:
                 await members.add(contract_id, user.id, wanted.roles)
             except AlreadyExists:
                 raise AlreadyExists(_ALREADY, pointer="/data/id") from None
+            await ContractInvites(scope.unit).remove_of(contract_id, user.email)  # nothing is left to be accepted
             scope.touched("contract-member", user.id)
             return Member(user, wanted.roles)
 
@@ -87,7 +89,7 @@ class Members:
             AlreadyExists: the user is a member.
         """
         async with self._access.workspace(who, workspace_id, "workspace-member.add") as scope:
-            scope.require(*_EDIT_WORKSPACE_MEMBERS)
+            scope.require(*EDIT_WORKSPACE_MEMBERS)
             wanted = new()
             await _require_roles(scope, "workspaces", wanted.roles)
             contract_id = scope.place.contract_id or ""
@@ -154,7 +156,7 @@ class Members:
             ValidationFailed: a role is not available.
         """
         async with self._access.workspace(who, workspace_id, "workspace-member.change") as scope:
-            scope.require(*_EDIT_WORKSPACE_MEMBERS)
+            scope.require(*EDIT_WORKSPACE_MEMBERS)
             members = WorkspaceMembers(scope.unit)
             if await members.roles(workspace_id, user_id) is None:
                 raise NotFound(_NO_MEMBER)
@@ -174,7 +176,7 @@ class Members:
             NotFound: the workspace has no such member.
         """
         async with self._access.workspace(who, workspace_id, "workspace-member.remove") as scope:
-            scope.require(*_EDIT_WORKSPACE_MEMBERS)
+            scope.require(*EDIT_WORKSPACE_MEMBERS)
             if await WorkspaceMembers(scope.unit).roles(workspace_id, user_id) is None:
                 raise NotFound(_NO_MEMBER)
             await _leave_workspace(scope, workspace_id, user_id)
@@ -211,15 +213,29 @@ async def _user(scope: Scope, user_id: str) -> User:
     return user
 
 
-async def _require_roles(scope: Scope, level: str, roles: Sequence[str]) -> None:
+async def wrong_roles(scope: Scope, level: str, roles: Sequence[str], pointer: str) -> list[Problem]:
+    """Tell which roles cannot be given in the scope's contract.
+
+    Args:
+        scope: at the contract, or a workspace of it.
+        level: `contracts` or `workspaces`.
+        roles: the roles in a request.
+        pointer: where they stand in it.
+
+    Raises:
+        NotFound: the contract is gone.
+    """
     contract = await Contracts(scope.unit).find(scope.place.contract_id or "")
     if contract is None:
         raise NotFound
     policy = await RolePolicy(scope.unit).list()
     known = {role.role for role in policy if role.scope == level and is_available(contract, level, role.role)}
-    pointer = "/data/attributes/roles"
-    wrong = [
+    return [
         Problem("there is no such role here", f"{pointer}/{i}") for i, role in enumerate(roles) if role not in known
     ]
+
+
+async def _require_roles(scope: Scope, level: str, roles: Sequence[str]) -> None:
+    wrong = await wrong_roles(scope, level, roles, "/data/attributes/roles")
     if wrong:
         raise ValidationFailed(*wrong)

@@ -11,6 +11,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
 from keyrack.model import ApiKey, Principal, PrincipalKind, User
 from keyrack.service.access import Access, home
+from keyrack.service.arrivals import welcome
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.identity import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
@@ -94,7 +95,9 @@ class People:
             return await Users(scope.unit).page(email=email, limit=limit, offset=offset)
 
     async def create(self, who: Principal, new: Callable[[], NewUser]) -> User:
-        """Create a user in the caller's tenant; an API key comes with the command line or the user's own request.
+        """Create a user in the caller's tenant, a member wherever the email is invited (section 9).
+
+        An API key comes with the command line or the user's own request.
 
         Raises:
             AlreadyExists: somebody in the installation has the email.
@@ -108,6 +111,7 @@ class People:
             user = await Users(scope.unit).add(
                 wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
             )
+            await welcome(scope.unit, who, user)
             scope.touched("user", user.id)
             return user
 

@@ -41,6 +41,7 @@ class Identity:
 _WITH_ID: dict[str, Table] = {
     "tenant": t.tenants,
     "contract": t.contracts,
+    "contract-invite": t.contract_invites,
     "workspace": t.workspaces,
     "team": t.teams,
     "component": t.components,

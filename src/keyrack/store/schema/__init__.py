@@ -33,6 +33,7 @@ from keyrack.store.schema.foundation import (
     workspaces,
 )
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
+from keyrack.store.schema.invites import contract_invites
 
 __all__ = [
     "api_keys",
@@ -46,6 +47,7 @@ __all__ = [
     "component_whitelists",
     "components",
     "consents",
+    "contract_invites",
     "contract_members",
     "contracts",
     "credentials",

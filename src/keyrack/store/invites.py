@@ -1,0 +1,93 @@
+"""Invites into contracts, each for one email (contract section 9). One that was accepted is gone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from keyrack.ids import new_id
+from keyrack.model import Invite, WorkspaceInvite
+from keyrack.store.schema import contract_invites
+from keyrack.store.unit import TenantTable
+from keyrack.store.users import email_key
+
+
+class ContractInvites(TenantTable):
+    """The invites of the unit's tenant that nobody has accepted yet."""
+
+    table = contract_invites
+
+    async def add(
+        self, contract_id: str, email: str, roles: Sequence[str], workspace: WorkspaceInvite | None
+    ) -> Invite:
+        """Invite somebody.
+
+        Raises:
+            AlreadyExists: the contract has an invite for this email.
+        """
+        made = Invite(new_id(), self.unit.tenant_id, contract_id, email, tuple(roles), workspace)
+        await self.insert(
+            {
+                "id": made.id,
+                "contract_id": contract_id,
+                "email": email,
+                "email_key": email_key(email),
+                "created_at": self.unit.clock(),
+                **_offer(made),
+            }
+        )
+        return made
+
+    async def find(self, contract_id: str, invite_id: str, *, locked: bool = False) -> Invite | None:
+        """Return an invite of a contract, or None.
+
+        Args:
+            contract_id: the contract.
+            invite_id: the invite.
+            locked: keep others from changing, deleting or accepting it until the transaction ends.
+        """
+        i = contract_invites.c
+        query = self.select().where(i.contract_id == contract_id, i.id == invite_id)
+        row = await self.first(query.with_for_update() if locked else query)
+        return None if row is None else _invite(row)
+
+    async def list(self, contract_id: str, workspace_id: str | None = None) -> Sequence[Invite]:
+        """List a contract's invites by id, optionally only those into one of its workspaces."""
+        i = contract_invites.c
+        query = self.select().where(i.contract_id == contract_id).order_by(i.id)
+        if workspace_id is not None:
+            query = query.where(i.workspace_id == workspace_id)
+        return [_invite(row) for row in await self.all(query)]
+
+    async def of_email(self, email: str) -> "Sequence[Invite]":
+        """List the invites of an email into all contracts, by contract."""
+        i = contract_invites.c
+        query = self.select().where(i.email_key == email_key(email)).order_by(i.contract_id)
+        return [_invite(row) for row in await self.all(query)]
+
+    async def change(self, invite: Invite) -> None:
+        """Store what an invite offers."""
+        await self.run(self.update().where(contract_invites.c.id == invite.id).values(**_offer(invite)))
+
+    async def remove(self, invite_id: str) -> bool:
+        """Delete one; False if there was none."""
+        return await self.run(self.delete().where(contract_invites.c.id == invite_id)) == 1
+
+    async def remove_of(self, contract_id: str, email: str) -> None:
+        """Delete the invite of an email into a contract, if there is one."""
+        i = contract_invites.c
+        await self.run(self.delete().where(i.contract_id == contract_id, i.email_key == email_key(email)))
+
+
+def _offer(invite: Invite) -> dict[str, Any]:
+    workspace = invite.workspace
+    return {
+        "roles": list(invite.roles),
+        "workspace_id": None if workspace is None else workspace.id,
+        "workspace_roles": None if workspace is None else list(workspace.roles),
+    }
+
+
+def _invite(row: "Row[Any]") -> Invite:
+    workspace = None if row.workspace_id is None else WorkspaceInvite(row.workspace_id, tuple(row.workspace_roles))
+    return Invite(row.id, row.tenant_id, row.contract_id, row.email, tuple(row.roles), workspace)
