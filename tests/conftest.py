@@ -10,5 +10,6 @@ pytest_plugins = [
     "support.served",
     "support.listening",
     "support.running",
+    "support.clients_of_keyrack",
     "support.simulated",
 ]

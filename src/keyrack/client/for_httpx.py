@@ -1,0 +1,9 @@
+"""The same `auth` for clients of httpx, which has to be installed."""
+
+import httpx
+
+from keyrack.client.auth import TokenFlow
+
+
+class KeyrackAuth(TokenFlow, httpx.Auth):
+    """A secret of Keyrack as `auth=` of an httpx client; how it works and what it takes is said at `TokenFlow`."""

@@ -1,0 +1,61 @@
+"""A secret as a header of requests, held until shortly before it ends."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from keyrack.client.errors import Unexpected
+from keyrack.client.results import AuthSecret
+from keyrack.crypto.secret import Secret
+
+LONGEST_HELD = 300.0
+"""Seconds: what is stored without an expiry may be changed by somebody."""
+
+Clock = Callable[[], float]
+"""Seconds that never go back, as `time.monotonic`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is sent to the third party.
+
+    Attributes:
+        name: of the header.
+        value: of the header.
+        until: the clock's time until which it is used without asking Keyrack again.
+    """
+
+    name: str
+    value: Secret
+    until: float
+
+
+def held(secret: AuthSecret, min_validity: float, now: float) -> Held:
+    """Return a secret as a header, by its type (contract section 14).
+
+    Args:
+        secret: as just read.
+        min_validity: seconds before its end that it is no longer used.
+        now: the clock's time.
+
+    Raises:
+        Unexpected: the caller may not see the credentials, or they make no header.
+    """
+    name, value = _header(secret)
+    left = LONGEST_HELD if secret.seconds_left is None else secret.seconds_left - min_validity
+    return Held(name, Secret(value), now + left)
+
+
+def _header(secret: AuthSecret) -> tuple[str, str]:
+    if secret.credentials is None:
+        raise Unexpected("Keyrack does not show this caller the secret's credentials")
+    its = secret.credentials
+    try:
+        if secret.type == "basic":
+            pair = f"{its['username']}:{its['password']}".encode()
+            return "Authorization", f"Basic {base64.b64encode(pair).decode()}"
+        if secret.type == "api_key":
+            return str(its["headerName"]), str(its["headerValue"])
+        return "Authorization", f"Bearer {its['access_token']}"
+    except KeyError as missing:
+        raise Unexpected(f"a secret of type {secret.type} without {missing}") from None

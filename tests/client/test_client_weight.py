@@ -1,0 +1,59 @@
+"""`import keyrack.client` brings nothing of the server, and works where nothing of it is installed."""
+
+import subprocess
+import sys
+import venv
+from importlib.util import find_spec
+from pathlib import Path
+
+import keyrack
+
+SERVER = {
+    "aiohttp",
+    "alembic",
+    "cryptography",
+    "httpx",
+    "jinja2",
+    "litestar",
+    "msgspec",
+    "sqlalchemy",
+    "structlog",
+    "typer",
+}
+NEEDED = ("httpx2", "httpcore2", "h11", "anyio", "idna", "truststore", "typing_extensions")
+
+
+def test_no_module_of_the_server_is_imported() -> None:
+    code = "import sys, keyrack.client; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    names = set(done.stdout.split())
+    assert SERVER & names == set()
+    ours = {name for name in names if name.startswith("keyrack.") and not name.startswith("keyrack.client")}
+    assert ours == {"keyrack.crypto", "keyrack.crypto.secret"}
+
+
+def test_it_works_beside_httpx2_alone(tmp_path: Path) -> None:
+    """A `pip install --no-deps keyrack` next to httpx2: the folders of those packages, in an empty environment."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    packages = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+    for name in NEEDED:
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        origin = Path(spec.origin)
+        origin = origin.parent if origin.name == "__init__.py" else origin
+        about = next(origin.parent.glob(f"{name}-*.dist-info"))
+        for each in (origin, about):
+            (packages / each.name).symlink_to(each)
+    source = Path(keyrack.__file__).parent
+    (packages / "keyrack").symlink_to(source)
+    info = packages / f"keyrack-{keyrack.__version__}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: keyrack\nVersion: {keyrack.__version__}\n")
+    python = tmp_path / "venv" / "bin" / "python"
+    code = "import keyrack.client as c; print(c.Keyrack('https://keyrack.example', 'a', 'b'))"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (packages / "httpx2").unlink()
+    without = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install 'keyrack[client]'" in without.stderr
