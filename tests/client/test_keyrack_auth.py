@@ -83,10 +83,10 @@ async def test_a_token_is_read_once_and_used_until_it_nears_its_end(
     auth = KeyrackAuth(keyrack, *names, min_validity=60, clock=lambda: now)
     assert await ask(auth, me(simulator), 3) == [200, 200, 200]
     assert proxy.requests == [f"GET /v2/workspaces/{names[0]}/secrets/{names[1]}?min_validity=60"]
-    now += 3600 - 60 - 60 - 20  # it was a minute old; 60 s before its end it is read again
+    now += 3600 - 60 - 60 - 200  # it was a minute old; 60 s before its end it is read again
     assert await ask(auth, me(simulator)) == [200]
     assert len(proxy.requests) == 1
-    now += 21
+    now += 201
     assert await ask(auth, me(simulator)) == [200]
     assert len(proxy.requests) == 2
     assert simulator.state.calls(grant_type="refresh_token") == 0

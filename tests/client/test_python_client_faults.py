@@ -113,7 +113,7 @@ async def test_a_silent_server_is_waited_for_no_longer_than_told() -> None:
     server = await asyncio.start_server(hold, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with AsyncKeyrack(f"http://127.0.0.1:{port}", "me@example.com", "key", timeout=0.2) as keyrack:
-        with pytest.raises(Unreachable, match="ReadTimeout after 3 tries"):
+        with pytest.raises(Unreachable, match="Timeout after 3 tries"):
             await keyrack.me()
     silence.set()
     server.close()

@@ -86,6 +86,30 @@ async def test_a_user_reads_workspaces_flows_credentials_secrets_and_components(
     assert "Can't find" not in "\n".join(printed["logged"])
 
 
+async def test_a_tenant_admin_reads_contracts_and_workspaces_page_by_page(
+    running: Running, place: Site, library: str
+) -> None:
+    """More contracts than fit a page; the library asks for as many pages as there are contracts."""
+    acme = running.world.tenants["Acme"]
+    others = [await site(running.world, acme, f"other-{new_id()}", apart=True) for _ in range(2)]
+    printed = await called(
+        library,
+        as_user(running, acme.admin),
+        {},
+        ["fetchWorkspaceList", {"objectsPerPage": 2}],
+        ["fetchFlowList", {"workspaceId": acme.workspace_id}],
+    )
+    workspaces, flows = values(printed)
+    found = [(each["contractId"], each["workspaceId"]) for each in workspaces]
+    expected = {(each.contract_id, each.workspace_id) for each in (place, *others)}
+    assert {(acme.contract_id, acme.workspace_id), *expected} <= set(found)
+    assert len(found) == len(set(found))
+    assert flows == []
+    # Flows are for members (section 17), so an admin who sees all workspaces cannot ask for the flows of all at once.
+    everywhere = await called(library, as_user(running, acme.admin), {}, ["fetchFlowList", {}])
+    assert statuses(everywhere) == [403]
+
+
 async def test_a_flow_is_hydrated_with_the_names_of_what_it_uses(running: Running, place: Site, library: str) -> None:
     flow = resource(await place.user.get(f"/v2/flows/{place.flow_id}"))
     options = {"flow": flow, "includeDataSamples": False, "removeNonWritableProperties": True}
