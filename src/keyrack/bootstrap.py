@@ -11,7 +11,7 @@ from keyrack.api import app as api_app
 from keyrack.api.asgi import App
 from keyrack.api.audit import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
-from keyrack.api.callback import oauth2_callback
+from keyrack.api.callback import oauth1_callback, oauth2_callback
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
@@ -52,6 +52,8 @@ from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_credentials import CredentialTarget
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consent_secrets import SecretTarget
+from keyrack.service.consent_temporary import TemporaryRequests
+from keyrack.service.consent_values import Targets
 from keyrack.service.consents import Consents
 from keyrack.service.contracts import Contracts
 from keyrack.service.credentials import Credentials
@@ -136,6 +138,7 @@ HANDLERS = (
     WebhookController,
     EventController,
     oauth2_callback,
+    oauth1_callback,
 )
 
 
@@ -215,8 +218,11 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         store,
         access,
         refreshing.journal,
-        CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
-        SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
+        TemporaryRequests(store, provider, now),
+        Targets(
+            credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
+            secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
+        ),
         public_url=settings.public_url,
         lifetime=timedelta(seconds=settings.consent_lifetime),
         clock=now,

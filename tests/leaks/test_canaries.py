@@ -126,6 +126,7 @@ class Story:
         await self.call("POST", clients, 413, content=b"canary-too-large" * 100_000, headers=json_type)
         await self.call("GET", "/v2/users?page[size]=canary-in-query&sort=canary-in-query", 400)
         await self.call("GET", "/callback/oauth2?code=canary-in-query&state=canary-in-query", 400)
+        await self.call("GET", "/callback/oauth1?oauth_token=canary-in-query&oauth_verifier=canary-in-query", 400)
         await self.call("GET", "/v2/users/me", 401, auth=("root@example.com", "canary-as-password"))
         await self.call("GET", "/v2/users/me", 401, headers={"authorization": "Bearer canary-as-password"}, auth=None)
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from keyrack.errors import DatabaseUnavailable
@@ -17,6 +18,7 @@ from keyrack.store.node import node_id
 from support.app import World
 from support.consent import add_oauth_client, approve, oauth_component, start
 from support.faults import fail_once
+from support.oauth1 import approve_oauth1, oauth1_component
 
 
 async def begun(world: World, simulator: RunningSimulator) -> tuple[str, str]:
@@ -60,6 +62,26 @@ async def test_a_database_lost_after_the_answer_loses_no_consent(
     assert await status(keyrack_on_each, consent_id) == ("completed", None)
     assert (await credentials(keyrack_on_each), await still_open(keyrack_on_each)) == (1, 0)
     assert simulator.state.calls(endpoint="token") == 1, "a code is sent once"
+
+
+async def test_token_credentials_of_oauth1_are_not_lost_either(
+    keyrack_on_each: World, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.state.set_defaults({"approval": "auto"})
+    simulator.state.put_client(msgspec.structs.replace(DEFAULT_CLIENT, redirect_match="any"))
+    acme = keyrack_on_each.tenants["Acme"]
+    component = await keyrack_on_each.add_component(acme, "birdsong", oauth1_component(simulator.base_url))
+    secret = DEFAULT_CLIENT.client_secret.reveal()
+    await add_oauth_client(keyrack_on_each, "Acme", component, DEFAULT_CLIENT.client_id, secret)
+    data = (await start(acme.integrator, acme.workspace_id, component)).json()["data"]
+    callback = await approve_oauth1(data["attributes"]["authorization_url"])
+    fail_once(monkeypatch, Journal, "_store_answer", DatabaseUnavailable)
+    fail_once(monkeypatch, Consents, "_complete", DatabaseUnavailable)
+    assert (await keyrack_on_each.http.get(callback)).status_code == 503
+    assert await keyrack_on_each.services.refresh_room.recovery.tick() == 1
+    assert await status(keyrack_on_each, data["id"]) == ("completed", None)
+    assert (await credentials(keyrack_on_each), await still_open(keyrack_on_each)) == (1, 0)
+    assert simulator.state.calls(endpoint="oauth1_token") == 1
 
 
 async def test_an_answer_lost_with_its_process_fails_the_consent(keyrack: World, simulator: RunningSimulator) -> None:

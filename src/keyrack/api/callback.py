@@ -1,6 +1,7 @@
-"""The OAuth redirect endpoint: `GET /callback/oauth2` (contract 20.1, 20.3, 0.7, 0.18).
+"""The OAuth redirect endpoints: `GET /callback/oauth2` and `/callback/oauth1` (contract 20.1, 20.3, 21, 0.7, 0.18).
 
-It needs no cookie and no API key: the `state` is the proof. What it shows is a page for a person.
+They need no cookie and no API key: the `state`, or OAuth 1.0a's token, is the proof. What they show is a page for a
+person.
 """
 
 import secrets
@@ -13,8 +14,9 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.front import caller_address, request_id_of
+from keyrack.service.consent_protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consent_values import Outcome
-from keyrack.service.consents import CALLBACK_PATH, Consents, UnknownState
+from keyrack.service.consents import Consents, UnknownState
 
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
@@ -22,7 +24,7 @@ _pages = Environment(
 
 
 @get(
-    CALLBACK_PATH,
+    CALLBACK_PATHS[OAUTH2],
     tags=["Callback"],
     media_type=MediaType.HTML,
     security=[{}],
@@ -32,9 +34,27 @@ _pages = Environment(
 )
 async def oauth2_callback(request: Request[Any, Any, Any], consents: NamedDependency[Consents]) -> Response[Any]:
     """Finish a consent and show how it ended, or send the browser on to the return URL."""
+    return await _finish(OAUTH2, request, consents)
+
+
+@get(
+    CALLBACK_PATHS[OAUTH1],
+    tags=["Callback"],
+    media_type=MediaType.HTML,
+    security=[{}],
+    summary="OAuth 1.0a redirect",
+    description="Where OAuth 1.0a providers send the browser back to, with `oauth_token` and `oauth_verifier`.",
+    include_in_schema=False,
+)
+async def oauth1_callback(request: Request[Any, Any, Any], consents: NamedDependency[Consents]) -> Response[Any]:
+    """Finish a consent of OAuth 1.0a; as the other."""
+    return await _finish(OAUTH1, request, consents)
+
+
+async def _finish(protocol: str, request: Request[Any, Any, Any], consents: Consents) -> Response[Any]:
     params = {name: values[-1] for name, values in request.query_params.dict().items()}
     try:
-        outcome = await consents.finish(params, caller_address(request.scope), request_id_of(request.scope))
+        outcome = await consents.finish(protocol, params, caller_address(request.scope), request_id_of(request.scope))
     except UnknownState as error:
         return _page(Outcome(str(error)), 400, "This link is not valid")
     if outcome.error is not None:

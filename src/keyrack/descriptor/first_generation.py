@@ -1,7 +1,7 @@
 """From a first-generation descriptor to what a consent needs (contract sections 19.4 and 20.2)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import partial
 
 from keyrack.crypto.secret import Secret
@@ -9,7 +9,7 @@ from keyrack.descriptor import http_auth
 from keyrack.descriptor.context import build_context, field_variables
 from keyrack.descriptor.fields import CleanFields
 from keyrack.descriptor.link import ClientKeys
-from keyrack.descriptor.model import Descriptor, OAuth2Block
+from keyrack.descriptor.model import Descriptor, OAuth1Block, OAuth2Block
 from keyrack.descriptor.pointer import join
 from keyrack.descriptor.rendering import Rendering
 from keyrack.descriptor.template import placeholders
@@ -18,8 +18,8 @@ from keyrack.errors import Problem, ValidationFailed
 
 
 @dataclass(frozen=True, slots=True)
-class ResolvedOAuth2:
-    """An `oauth2` block with all templates filled in. What users' values went into is left out of the repr.
+class ResolvedOAuth:
+    """An `oauth2` or `oauth1` block with all templates filled in. What users' values went into is left out of the repr.
 
     Attributes:
         authorization_endpoint: absolute URL, its own query kept.
@@ -32,6 +32,8 @@ class ResolvedOAuth2:
         issuer: what `iss` in the callback must be, if it comes (RFC 9207); None when not known.
         extra: further parameters of the authorization request.
         token_path: where in a credential's `keys` the token response goes: the field's name, and the way inside it.
+        temporary_credentials_endpoint: `request_token_uri` of an `oauth1` block, whose consumer key and secret are the
+            client's id and secret (contract section 21); None for OAuth 2.0.
     """
 
     authorization_endpoint: str = field(repr=False)
@@ -44,6 +46,13 @@ class ResolvedOAuth2:
     extra: Mapping[str, str] = field(repr=False)
     token_path: tuple[str, ...]
     issuer: str | None = None
+    temporary_credentials_endpoint: str | None = field(default=None, repr=False)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """All of them."""
+        also = self.temporary_credentials_endpoint
+        return (self.authorization_endpoint, self.token_endpoint, *(() if also is None else (also,)))
 
 
 def resolve(
@@ -53,7 +62,7 @@ def resolve(
     values: CleanFields,
     client: ClientKeys | None,
     pointer_prefix: str,
-) -> ResolvedOAuth2:
+) -> ResolvedOAuth:
     """Fill in a descriptor's templates.
 
     With `useOAuthClient` and a client, id and secret are the client's whatever the descriptor has in their place.
@@ -75,13 +84,37 @@ def resolve(
         raise ValidationFailed(Problem("the component has no field that takes an OAuth token"))
     if descriptor.uses_http_auth:
         return _from_http_auth(descriptor, name, values, pointer_prefix)
-    if descriptor.oauth2 is None:
-        raise ValidationFailed(Problem("the component's descriptor has no oauth2 block"))
     context = build_context(descriptor, env=env, values=values, client=client)
     if not descriptor.use_oauth_client:
         client = None
     rendering = Rendering(descriptor, context, pointer_prefix)
-    block = descriptor.oauth2
+    if descriptor.oauth2 is not None:
+        return _from_oauth2(descriptor.oauth2, name, rendering, client)
+    if descriptor.oauth1 is not None:
+        return _from_oauth1(descriptor.oauth1, name, rendering, client)
+    raise ValidationFailed(Problem("the component's descriptor has neither an oauth2 nor an oauth1 block"))
+
+
+def needed_variables(descriptor: Descriptor) -> frozenset[str]:
+    """Return every variable that a template of the block in use names: `oauth2`, else `oauth1`.
+
+    A required environment variable that is unset matters to a consent only if it is one of these (contract section
+    0.8).
+    """
+    if descriptor.oauth2 is None and descriptor.oauth1 is not None:
+        return _named(getattr(descriptor.oauth1, item.name) for item in fields(OAuth1Block))
+    block = descriptor.oauth2 or OAuth2Block()
+    scopes = (block.scopes,) if isinstance(block.scopes, str) else block.scopes or ()
+    extras = (value for value in block.extra.values() if isinstance(value, str))
+    keys = (block.client_id, block.client_secret)
+    return _named((*keys, block.auth_uri, block.token_uri, block.issuer, *scopes, *extras))
+
+
+def _named(texts: Iterable[str | None]) -> frozenset[str]:
+    return frozenset(name for text in texts if text for name in placeholders(text))
+
+
+def _from_oauth2(block: OAuth2Block, name: str, rendering: Rendering, client: ClientKeys | None) -> ResolvedOAuth:
     auth_uri = rendering.uri("auth_uri", block.auth_uri, in_browser=True)
     token_uri = rendering.uri("token_uri", block.token_uri)
     client_id = client.client_id if client else rendering.needed("client_id", block.client_id)
@@ -89,7 +122,7 @@ def resolve(
     scope, extra = rendering.scope(block), rendering.extras(block)
     issuer = rendering.needed("issuer", block.issuer) if block.issuer else None
     rendering.finish()
-    return ResolvedOAuth2(
+    return ResolvedOAuth(
         authorization_endpoint=auth_uri,
         token_endpoint=token_uri,
         client_id=client_id,
@@ -103,21 +136,28 @@ def resolve(
     )
 
 
-def needed_variables(descriptor: Descriptor) -> frozenset[str]:
-    """Return every variable that a template of the descriptor's `oauth2` block names.
+def _from_oauth1(block: OAuth1Block, name: str, rendering: Rendering, client: ClientKeys | None) -> ResolvedOAuth:
+    request_token_uri = rendering.uri("request_token_uri", block.request_token_uri)
+    auth_uri = rendering.uri("auth_uri", block.auth_uri, in_browser=True)
+    access_token_uri = rendering.uri("access_token_uri", block.access_token_uri)
+    key = client.client_id if client else rendering.needed("consumer_key", block.consumer_key)
+    secret = client.client_secret if client else Secret(rendering.needed("consumer_secret", block.consumer_secret))
+    rendering.finish()
+    return ResolvedOAuth(
+        authorization_endpoint=auth_uri,
+        token_endpoint=access_token_uri,
+        client_id=key,
+        client_secret=secret,
+        scope="",
+        token_endpoint_auth_method="client_secret_post",  # noqa: S106 - a method; OAuth 1.0a signs instead
+        pkce=False,
+        extra={},
+        token_path=(name,),
+        temporary_credentials_endpoint=request_token_uri,
+    )
 
-    A required environment variable that is unset matters to a consent only if it is one of these (contract section
-    0.8).
-    """
-    block = descriptor.oauth2 or OAuth2Block()
-    scopes = (block.scopes,) if isinstance(block.scopes, str) else block.scopes or ()
-    extras = (value for value in block.extra.values() if isinstance(value, str))
-    keys = (block.client_id, block.client_secret)
-    texts = (*keys, block.auth_uri, block.token_uri, block.issuer, *scopes, *extras)
-    return frozenset(name for text in texts if text for name in placeholders(text))
 
-
-def _from_http_auth(descriptor: Descriptor, name: str, values: CleanFields, prefix: str) -> ResolvedOAuth2:
+def _from_http_auth(descriptor: Descriptor, name: str, values: CleanFields, prefix: str) -> ResolvedOAuth:
     value = values.get(name)
     pointer = join(prefix, name)
     if not isinstance(value, Mapping) or value.get("type") != http_auth.OAUTH2:
@@ -129,7 +169,7 @@ def _from_http_auth(descriptor: Descriptor, name: str, values: CleanFields, pref
     scope = http_auth.scope_of(oauth2) or rendering.scope(block)
     extra = rendering.extras(block) | http_auth.extra_of(oauth2)
     rendering.finish()
-    return ResolvedOAuth2(
+    return ResolvedOAuth(
         authorization_endpoint=own["authUri"],
         token_endpoint=own["tokenUri"],
         client_id=own["clientId"],

@@ -23,6 +23,9 @@ class ClientProfile:
         issuer: the server's issuer identifier when known; compared with `iss` (RFC 9207).
         token_path: dotted path of the object in a token response that holds the token, for providers that nest
             it, such as `authed_user`; None when it is the response itself.
+        temporary_credentials_endpoint: where temporary credentials are asked for. With one, the protocol is OAuth 1.0a
+            (RFC 5849 section 2), `client_id` and `client_secret` are the client credentials, and the token endpoint
+            gives token credentials.
     """
 
     client_id: str
@@ -34,3 +37,4 @@ class ClientProfile:
     pkce: bool = True
     issuer: str | None = None
     token_path: str | None = None
+    temporary_credentials_endpoint: str | None = field(default=None, repr=False)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
@@ -68,8 +68,7 @@ def process_token_response(
         ProviderError: everything else that is not a success; `meta` has `status` and, as far as sent, `error`,
             `error_description` and `error_uri`. No other part of the body is ever shown.
     """
-    if response.status == _TOO_MANY_REQUESTS or response.status >= 500:  # noqa: PLR2004 - HTTP's server errors
-        _unavailable(response)
+    require_available(response)
     try:
         members = parse_body(response.body)
     except NotUnderstood:
@@ -96,6 +95,21 @@ def process_token_response(
     )
 
 
+def require_available(response: RawResponse) -> None:
+    """Refuse an answer that says that the server cannot answer now.
+
+    Raises:
+        ProviderUnavailable: 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
+    """
+    if response.status != _TOO_MANY_REQUESTS and response.status < 500:  # noqa: PLR2004 - HTTP's server errors
+        return
+    meta: dict[str, int] = {"status": response.status}
+    wait = retry_after(response.headers)
+    if wait is not None:
+        meta["retry_after"] = wait
+    raise ProviderUnavailable("The authorization server cannot answer now.", meta=meta)
+
+
 def parse_lifetime(value: object) -> int | None:
     """Return a lifetime in whole seconds, 1 to `MAX_LIFETIME`, from a number or a text of digits.
 
@@ -107,14 +121,6 @@ def parse_lifetime(value: object) -> int | None:
         return None
     seconds = MAX_LIFETIME if value >= MAX_LIFETIME else math.floor(max(value, 0))
     return seconds or None
-
-
-def _unavailable(response: RawResponse) -> NoReturn:
-    meta: dict[str, int] = {"status": response.status}
-    wait = retry_after(response.headers)
-    if wait is not None:
-        meta["retry_after"] = wait
-    raise ProviderUnavailable("The authorization server cannot answer now.", meta=meta)
 
 
 def _flatten(members: dict[str, Any], token_path: str | None) -> dict[str, Any]:

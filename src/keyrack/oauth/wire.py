@@ -14,11 +14,13 @@ class FormRequest:
         url: absolute URL, its own query string kept.
         form: members of the body in order; values may be secret, so it is left out of the repr.
         authorization: value of the `Authorization` header, or None for no header.
+        accept: value of the `Accept` header (contract section 20.3).
     """
 
     url: str
     form: tuple[tuple[str, str], ...] = field(repr=False)
     authorization: Secret | None = None
+    accept: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)

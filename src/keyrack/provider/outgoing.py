@@ -49,7 +49,7 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         if not all(map(_HEADER_VALUE.fullmatch, request.headers.values())):
             raise ValidationFailed(Problem("A header for the webhook is not valid."))
         return {"Content-Type": "application/json", **request.headers}
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    form = {"Accept": request.accept, "Content-Type": "application/x-www-form-urlencoded"}
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):

@@ -1,10 +1,10 @@
-"""Consents of the first generation: tokens that become a credential (contract 20.2, 20.4, 0.17)."""
+"""Consents of the first generation: tokens that become a credential (contract 20.2, 20.4, 21, 0.17)."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from keyrack.descriptor.first_generation import ResolvedOAuth2
+from keyrack.descriptor.first_generation import ResolvedOAuth
 from keyrack.errors import NotFound, RelatedNotFound, StateConflict
 from keyrack.model import Consent, OAuthClient
 from keyrack.oauth.profile import ClientProfile
@@ -13,7 +13,7 @@ from keyrack.service.access import Scope
 from keyrack.service.consent_plan import ConsentPlanner, profile_of
 from keyrack.service.consent_values import NewConsent, Planned
 from keyrack.service.sight import workspace_component
-from keyrack.service.token_keys import merge_tokens
+from keyrack.service.token_keys import merge_token_credentials, merge_tokens
 from keyrack.store.credentials import Credentials
 from keyrack.store.oauth_clients import OAuthClients
 
@@ -62,7 +62,7 @@ class CredentialLanding:
     """A credential to be made or connected again."""
 
     consent: Consent
-    plan: ResolvedOAuth2
+    plan: ResolvedOAuth
     client: OAuthClient | None
 
     @property
@@ -82,8 +82,9 @@ class CredentialLanding:
             await OAuthClients(scope.unit).touch(self.client.id)
         rows, consent, path = Credentials(scope.unit), self.consent, self.plan.token_path
         fields: dict[str, Any] = consent.memory["fields"]
+        merge = merge_tokens if self.plan.temporary_credentials_endpoint is None else merge_token_credentials
         if consent.credential_id is None:
-            keys = merge_tokens(fields, path, tokens)
+            keys = merge(fields, path, tokens)
             added = await rows.add(
                 consent.workspace_id, consent.component_id or "", consent.user_id, consent.memory["name"], keys
             )
@@ -94,7 +95,7 @@ class CredentialLanding:
             raise NotFound("the credential was deleted while you were connecting")
         # what is stored now, not at the start: another consent may have brought a newer refresh token
         current = {**credential.keys, **{name: value for name, value in fields.items() if name != path[0]}}
-        await rows.replace(replace(credential, keys=merge_tokens(current, path, tokens)))
+        await rows.replace(replace(credential, keys=merge(current, path, tokens)))
         return credential.id
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import CleanFields, clean_fields
-from keyrack.descriptor.first_generation import ResolvedOAuth2, needed_variables, resolve
+from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables, resolve
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.model import Descriptor, Generation
 from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
@@ -29,7 +29,7 @@ class ConsentPlanner:
 
     async def plan(
         self, scope: Scope, component: Component, values: Mapping[str, Any]
-    ) -> tuple[ResolvedOAuth2, CleanFields, OAuthClient | None]:
+    ) -> tuple[ResolvedOAuth, CleanFields, OAuthClient | None]:
         """Fill in a component's templates with the tenant's own client and the user's field values.
 
         Returns:
@@ -49,12 +49,12 @@ class ConsentPlanner:
         keys = None if client is None else ClientKeys(client.client_id, client.client_secret)
         env = await visible_environment(scope.unit, component, descriptor)
         resolved = resolve(descriptor, env=env, values=fields, client=keys, pointer_prefix=FIELDS_POINTER)
-        for uri in (resolved.authorization_endpoint, resolved.token_endpoint):
+        for uri in resolved.endpoints:
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
         return resolved, fields, client
 
 
-def profile_of(resolved: ResolvedOAuth2) -> ClientProfile:
+def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
     """Return what the protocol needs to know of a resolved block."""
     return ClientProfile(
         client_id=resolved.client_id,
@@ -64,6 +64,7 @@ def profile_of(resolved: ResolvedOAuth2) -> ClientProfile:
         token_endpoint_auth_method=TokenEndpointAuthMethod(resolved.token_endpoint_auth_method),
         pkce=resolved.pkce,
         issuer=resolved.issuer,
+        temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
     )
 
 

@@ -84,6 +84,14 @@ class Target(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Targets:
+    """Both generations."""
+
+    credentials: Target
+    secrets: Target
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a callback ended.
 

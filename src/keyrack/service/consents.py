@@ -1,8 +1,9 @@
-"""The consent flow: start, callback, exchange, store (contract section 20).
+"""The consent flow: start, callback, exchange, store (contract sections 20 and 21).
 
 No transaction is open while the provider is called (design, invariant 3): the callback consumes the state in one unit
-of work, exchanges the code through the journal, and stores the result in another. What becomes of the tokens is each
-generation's own: `consent_credentials` and `consent_secrets`.
+of work, exchanges the code through the journal, and stores the result in another. What is said to the provider is each
+protocol's own: `consent_protocols`. What becomes of the tokens is each generation's: `consent_credentials` and
+`consent_secrets`.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,13 +23,19 @@ from keyrack.errors import (
 )
 from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind, Tenant
-from keyrack.oauth import pkce
-from keyrack.oauth.authorization_code import build_authorization_url, build_token_request, process_callback
 from keyrack.oauth.state import new_state, state_hash
-from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.access import Access, Scope
-from keyrack.service.consent_values import Landing, NewConsent, Outcome, Target
+from keyrack.service.consent_protocols import (
+    OAUTH1,
+    OAUTH2,
+    AuthorizationCode,
+    ConsentProtocol,
+    TemporaryCredentials,
+    remembered,
+)
+from keyrack.service.consent_temporary import TemporaryRequests
+from keyrack.service.consent_values import Landing, NewConsent, Outcome, Target, Targets
 from keyrack.service.refresh.journal import Journal, nothing_to_check
 from keyrack.service.refresh.outcome import is_ambiguous
 from keyrack.service.return_url import require_same_host, with_result
@@ -39,7 +46,6 @@ from keyrack.store.node import node_id
 from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
 
-CALLBACK_PATH = "/callback/oauth2"
 _TARGET = "oauth-consent"
 _COMPLETE = "consent.complete"
 _INTERRUPTED = "Connecting was interrupted before the provider's answer reached us. Start again."
@@ -57,8 +63,8 @@ class Consents:
         store: Store,
         access: Access,
         journal: Journal,
-        credentials: Target,
-        secrets: Target,
+        temporary: TemporaryRequests,
+        targets: Targets,
         *,
         public_url: str | None,
         lifetime: timedelta,
@@ -67,11 +73,15 @@ class Consents:
         self._store = store
         self._access = access
         self._journal = journal
-        self._credentials = credentials
-        self._secrets = secrets
+        self._temporary = temporary
+        self._credentials, self._secrets = targets.credentials, targets.secrets
         self._public_url = public_url
         self._lifetime = lifetime
         self._clock = clock
+        self._protocols: dict[str, ConsentProtocol] = {
+            OAUTH2: AuthorizationCode(),
+            OAUTH1: TemporaryCredentials(clock),
+        }
         self._finishing: set[str] = set()
 
     async def start(self, who: Principal, workspace_id: str, new: Callable[[], NewConsent]) -> Consent:
@@ -82,6 +92,7 @@ class Consents:
             ValidationFailed: the body, a field or a template is wrong; the return URL is foreign.
             RelatedNotFound: the workspace does not have the component, auth client, credential or secret.
             OAuthClientMissing: the tenant has no OAuth client for the component (contract 0.4).
+            ProviderError, ProviderUnavailable: the provider gives no temporary credentials (OAuth 1.0a).
         """
         async with self._access.workspace(who, workspace_id, "consent.start") as scope:
             scope.require(*self._credentials.permissions, *self._secrets.permissions)
@@ -93,16 +104,7 @@ class Consents:
             base = await self._base(scope)
             if wanted.return_url is not None:
                 require_same_host(wanted.return_url, base)
-            state, verifier, redirect_uri = new_state(), pkce.new_verifier(), base + CALLBACK_PATH
-            profile = planned.profile
-            url = build_authorization_url(
-                profile,
-                redirect_uri=redirect_uri,
-                state=state,
-                scope=planned.scope,
-                code_challenge=pkce.challenge(verifier) if profile.pkce else None,
-                extra={**planned.extra, **wanted.additional_params},
-            )
+            state = new_state()
             now = self._clock()
             consent = Consent(
                 id=new_id(),
@@ -118,24 +120,18 @@ class Consents:
                 result_id=None,
                 created_at=now,
                 expires_at=now + self._lifetime,
-                memory={
-                    "authorization_url": url,
-                    "redirect_uri": redirect_uri,
-                    "return_url": wanted.return_url,
-                    "verifier": verifier.reveal() if profile.pkce else None,
-                    "client_id": profile.client_id,
-                    "token_endpoint": profile.token_endpoint,
-                    "issuer": profile.issuer,
-                    "name": wanted.name or planned.name,
-                    "scope": planned.scope,
-                    "additional_params": dict(wanted.additional_params),
-                    "fields": planned.fields,
-                    **planned.memory,
-                },
+                memory=remembered(planned, wanted, base, state),
             )
+            # Of OAuth 1.0a nobody knows the state: its callback is found by the token that is asked for now.
             await Rows(scope.unit).add(consent, state_hash(state))
             scope.touched(_TARGET, consent.id)
+        if consent.memory["protocol"] == OAUTH2:
             return consent
+        try:
+            return await self._temporary.ask(consent, planned.profile)
+        except KeyrackError:
+            await self._access.record(who, scope.place, "consent.start", (_TARGET, consent.id))
+            raise
 
     async def get(self, who: Principal, workspace_id: str, consent_id: str) -> Consent:
         """Return a consent to the one who started it.
@@ -154,20 +150,23 @@ class Consents:
             expired = consent.status is ConsentStatus.pending and consent.expires_at <= self._clock()
             return _shown(consent, ConsentStatus.failed if expired else consent.status)
 
-    async def finish(self, params: Mapping[str, str], address: str | None, request_id: str | None) -> Outcome:
-        """Take a callback: consume the state, exchange the code, store what comes of it (contract 20.3, 20.4).
+    async def finish(
+        self, protocol: str, params: Mapping[str, str], address: str | None, request_id: str | None
+    ) -> Outcome:
+        """Take a callback: consume the state, exchange the code, store what comes of it (contract 20.3, 20.4, 21).
 
         Args:
+            protocol: whose callback it is.
             params: the callback's query parameters.
             address: where the browser is, for the audit log.
             request_id: the request's id, for the audit log.
 
         Raises:
-            UnknownState: the state is unknown, used or expired; nothing was stored.
+            UnknownState: the state, or OAuth 1.0a's token, is unknown, used or expired; nothing was stored.
             DatabaseUnavailable: the database is gone. If the provider's answer has come, it is safe, and what comes
                 of it is stored once the database is back.
         """
-        consent, place = await self._consume(params.get("state", ""))
+        consent, place = await self._consume(self._protocols[protocol].lookup(params))
         who = await self._person(consent, address, request_id)
         return_url: str | None = consent.memory["return_url"]
         self._finishing.add(consent.id)
@@ -219,8 +218,7 @@ class Consents:
             await self._fail(consent, place, who, error)
         return True
 
-    async def _consume(self, state: str) -> tuple[Consent, Location]:
-        hashed = state_hash(state)
+    async def _consume(self, hashed: str) -> tuple[Consent, Location]:
         async with self._store.installation() as unit:
             place = await Directory(unit).consent_by_state(hashed)
         if place is None:
@@ -245,25 +243,20 @@ class Consents:
         )
 
     async def _exchange(self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str]) -> str:
-        code = process_callback(params, consent.memory["issuer"])
+        protocol = self._protocol(consent)
+        granted = protocol.granted(consent, params)
         # Membership, visibility and client may have changed since the start (contract 0.17), or the contract been
         # suspended: told before the code is used up.
         async with self._access.at(who, place, before=_COMPLETE) as scope:
             landing = await self._land(scope, consent)
-        verifier = consent.memory["verifier"]
-        request = build_token_request(
-            landing.profile,
-            code=code,
-            redirect_uri=consent.memory["redirect_uri"],
-            verifier=None if verifier is None else Secret(verifier),
-        )
+        request = protocol.request(consent, landing.profile, granted)
         attempt = Attempt(new_id(), consent.tenant_id, Kind.code, consent.id, 0, 0, node_id(), self._clock())
         try:
             answer = await self._journal.exchange(attempt, request, nothing_to_check)
         except ProviderUnavailable as error:
             await self._close(attempt, Fate.ambiguous if is_ambiguous(error) else Fate.unsent)
             raise
-        return await self._complete(consent, place, who, attempt, answer, code)
+        return await self._complete(consent, place, who, attempt, answer, granted)
 
     async def _complete(
         self,
@@ -272,7 +265,7 @@ class Consents:
         who: Principal,
         attempt: Attempt,
         answer: RawResponse,
-        code: Secret | None = None,
+        granted: Secret | None = None,
     ) -> str:
         """Interpret the provider's answer and store what comes of it, once in the whole installation."""
         at: datetime = attempt.answered_at or self._clock()
@@ -281,8 +274,7 @@ class Consents:
             async with self._access.at(who, place, _COMPLETE) as scope:
                 await Rows(scope.unit).hold(consent.id)
                 landing = await self._land(scope, consent)
-                sent = [secret for secret in (code, landing.profile.client_secret) if secret is not None]
-                tokens = process_token_response(answer, sent=sent)
+                tokens = self._protocol(consent).tokens(consent, landing.profile, answer, granted)
                 result_id = await landing.store(scope, tokens, at)
                 await Rows(scope.unit).complete(consent.id, result_id)
                 await Attempts(scope.unit).landed(attempt.id)
@@ -310,6 +302,9 @@ class Consents:
     async def _close(self, attempt: Attempt, fate: Fate) -> None:
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
             await Attempts(unit).settle(attempt.id, fate)
+
+    def _protocol(self, consent: Consent) -> ConsentProtocol:
+        return self._protocols[consent.memory.get("protocol", OAUTH2)]  # not said by what was started before 1.0a was
 
     def _target(self, consent: Consent) -> Target:
         return self._credentials if consent.auth_client_id is None else self._secrets

@@ -1,4 +1,4 @@
-"""Where a token response goes in a credential's `keys` (contract sections 0.17 and 20.4)."""
+"""Where a token response goes in a credential's `keys` (contract sections 0.17, 20.4 and 21)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,6 +35,14 @@ def merge_tokens(keys: Mapping[str, Any], path: Sequence[str], tokens: TokenResp
             raise ProviderError(NO_REFRESH_TOKEN)
         placed["refresh_token"] = kept
     return _with(keys, path, placed)
+
+
+def merge_token_credentials(keys: Mapping[str, Any], path: Sequence[str], tokens: TokenResponse) -> dict[str, Any]:
+    """Return `keys` with token credentials of OAuth 1.0a at `path`: the provider's parameters, flat (contract 21).
+
+    There is no refresh token to keep or to ask for; nothing of what was there stays.
+    """
+    return _with(keys, path, dict(tokens.members))
 
 
 def under_their_field(keys: Mapping[str, Any], path: Sequence[str], given: Mapping[str, Any]) -> Mapping[str, Any]:

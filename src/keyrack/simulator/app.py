@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from keyrack.simulator import authorize, browser, control, control_http, endpoints, token
+from keyrack.simulator import authorize, browser, control, control_http, endpoints, oauth1, token
 from keyrack.simulator.config import SimulatorConfig
 from keyrack.simulator.state import State
 from keyrack.simulator.wire import MAX_BODY, STATE
@@ -31,6 +31,10 @@ def create_app(config: SimulatorConfig) -> web.Application:
             web.get("/api/me", endpoints.me),
             web.get("/.well-known/oauth-authorization-server", endpoints.metadata),
             web.get("/jwks.json", endpoints.jwks),
+            web.post("/oauth1/request_token", oauth1.request_token),
+            web.get("/oauth1/authorize", oauth1.authorize),
+            web.post("/oauth1/access_token", oauth1.access_token),
+            web.get("/oauth1/me", oauth1.me),
         ]
     )
     controls = web.Application(middlewares=[control_http.guard], client_max_size=MAX_BODY)

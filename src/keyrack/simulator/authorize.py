@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 
 from keyrack.simulator.behaviour import TRAVELLING, Behaviour, Overrides
-from keyrack.simulator.config import Client, is_loopback, is_redirect_uri
+from keyrack.simulator.config import Client
 from keyrack.simulator.faults import perform
 from keyrack.simulator.interaction import ask
 from keyrack.simulator.issue import granted_scope
@@ -52,7 +52,7 @@ def _decide(
     if client is None:
         return "unauthorized_client", error_page("The application that sent you here is not known (client_id).")
     redirect_uri = parameters.get("redirect_uri", client.redirect_uris[0] if len(client.redirect_uris) == 1 else "")
-    if not _redirect_allowed(client, redirect_uri):
+    if not client.takes_redirect(redirect_uri):
         # Never redirect to an address that is not the client's (RFC 6749 section 4.1.2.1).
         return "invalid_request", error_page("The redirect_uri is missing or is not one of this application's.")
     pending = Pending(
@@ -76,15 +76,6 @@ def _decide(
         return refusal.code, refuse(state, pending, refusal, status=302)
     user = state.user(pending.login_hint) or state.config.users[0]
     return "ok", grant_code(state, pending, user.login, status=302)
-
-
-def _redirect_allowed(client: Client, uri: str) -> bool:
-    if uri in client.redirect_uris:
-        return True
-    parts = urlsplit(uri) if is_redirect_uri(uri) else None
-    if client.redirect_match == "exact" or parts is None or parts.scheme not in {"http", "https"}:
-        return False
-    return client.redirect_match == "any" or is_loopback(parts.hostname or "")
 
 
 def _check(client: Client, pending: Pending) -> None:

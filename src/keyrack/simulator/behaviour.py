@@ -10,7 +10,18 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
-Endpoint = Literal["authorize", "token", "revoke", "introspect", "me", "metadata"]
+Endpoint = Literal[
+    "authorize",
+    "token",
+    "revoke",
+    "introspect",
+    "me",
+    "metadata",
+    "oauth1_request",
+    "oauth1_authorize",
+    "oauth1_token",
+    "oauth1_me",
+]
 ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 
 ErrorCode = Literal[

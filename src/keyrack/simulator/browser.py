@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from keyrack.simulator import oauth1
 from keyrack.simulator.authorize import grant_code, refuse
 from keyrack.simulator.interaction import COOKIE, Lost, check_password, set_session, show, waiting
 from keyrack.simulator.pages import error_page, page
@@ -68,6 +69,10 @@ async def decide(request: web.Request) -> web.Response:
     if session.login is None or pending.client_id not in state.clients:
         raise Lost
     del state.pending[pending_id]
+    if pending.temporary is not None:
+        if fields.get("decision") == "allow":
+            return oauth1.approve(state, pending, pending.temporary, session.login, status=303)
+        return oauth1.refuse(pending, pending.temporary, "access_denied", status=303)
     if fields.get("decision") == "allow":
         return grant_code(state, pending, session.login, status=303)
     return refuse(state, pending, Refusal("access_denied", "the user said no"), status=303)

@@ -60,6 +60,15 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Tell whether it has no secret (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method == "none"  # noqa: S105 - a method, not a secret
 
+    def takes_redirect(self, uri: str) -> bool:
+        """Tell whether the browser may be sent to an address for this client."""
+        if uri in self.redirect_uris:
+            return True
+        parts = urlsplit(uri) if is_redirect_uri(uri) else None
+        if self.redirect_match == "exact" or parts is None or parts.scheme not in {"http", "https"}:
+            return False
+        return self.redirect_match == "any" or is_loopback(parts.hostname or "")
+
 
 class User(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A person who can sign in at the simulator; the login page prints the password."""

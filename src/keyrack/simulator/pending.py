@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.simulator.behaviour import Behaviour, Overrides
+from keyrack.simulator.oauth1_book import TemporaryToken
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +33,7 @@ class Pending:
         behaviour: how the callback is built.
         travelling: behaviour from the authorization URL that stays with the grant.
         session: the browser session that may answer; set when a page is shown.
+        temporary: the temporary credentials to be authorized; None for OAuth 2.0.
     """
 
     client_id: str
@@ -46,3 +48,4 @@ class Pending:
     behaviour: Behaviour
     travelling: Overrides
     session: Session | None = field(default=None, repr=False)
+    temporary: TemporaryToken | None = field(default=None, repr=False)

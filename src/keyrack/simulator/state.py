@@ -12,6 +12,7 @@ from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.simulator.behaviour import ENDPOINTS, TRANSPORT, Behaviour, Endpoint, Overrides, check_overrides
 from keyrack.simulator.config import Client, SimulatorConfig, User
 from keyrack.simulator.jwt import Signer
+from keyrack.simulator.oauth1_book import OAuth1Book
 from keyrack.simulator.pending import Pending, Session
 from keyrack.simulator.tokens import Grant, TokenBook
 
@@ -71,6 +72,7 @@ class State:
         """Forget everything that happened and return to the configuration."""
         self.clients: dict[str, Client] = {client.client_id: client for client in self.config.clients}
         self.book = TokenBook(self.clock, self.config.max_tokens)
+        self.oauth1 = OAuth1Book(self.clock)
         self.sessions: OrderedDict[str, Session] = OrderedDict()
         self.pending: OrderedDict[str, Pending] = OrderedDict()
         self.queue: list[Queued] = []

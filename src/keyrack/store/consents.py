@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
+from sqlalchemy.exc import IntegrityError
 
-from keyrack.errors import StateConflict
+from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.model import Consent, ConsentStatus, Json
 from keyrack.store.schema import consents
-from keyrack.store.unit import TenantTable
+from keyrack.store.unit import TenantTable, is_unique_clash
 
 
 class Consents(TenantTable):
@@ -39,6 +40,29 @@ class Consents(TenantTable):
         """Return a consent, or None."""
         row = await self.first(self.select().where(consents.c.id == consent_id))
         return None if row is None else await self._read(row)
+
+    async def await_callback(self, consent_id: str, state_hash: str, memory: Json) -> None:
+        """Let the callback of a pending consent find it under another hash from now on.
+
+        Raises:
+            AlreadyExists: another consent is found under it.
+            NotFound: the consent is gone.
+        """
+        sealed = await self._seal(consent_id, memory)
+        pending = (consents.c.id == consent_id, consents.c.status == ConsentStatus.pending.value)
+        changed = self.update().where(*pending).values(state_hash=state_hash, sealed_memory=sealed)
+        try:
+            if await self.run(changed) == 0:
+                raise NotFound("the consent is gone")
+        except IntegrityError as error:
+            if is_unique_clash(error):
+                raise AlreadyExists from None
+            raise
+
+    async def abandon(self, consent_id: str, error: str) -> None:
+        """Note why a consent failed before anybody was sent to the provider, and forget what it needed."""
+        values = {"status": ConsentStatus.failed.value, "error": error}
+        await self._end(consent_id, values, ConsentStatus.pending)
 
     async def consume(self, state_hash: str, now: datetime) -> Consent | None:
         """Take the pending consent of a state, at most once in the whole installation.
@@ -75,9 +99,9 @@ class Consents(TenantTable):
         """Note why a consent failed, and forget what it needed."""
         await self._end(consent_id, {"status": ConsentStatus.failed.value, "error": error})
 
-    async def _end(self, consent_id: str, values: Json) -> None:
+    async def _end(self, consent_id: str, values: Json, status: ConsentStatus = ConsentStatus.exchanging) -> None:
         forgotten = {"sealed_memory": await self._seal(consent_id, {})}
-        under_way = (consents.c.id == consent_id, consents.c.status == ConsentStatus.exchanging.value)
+        under_way = (consents.c.id == consent_id, consents.c.status == status.value)
         await self.run(self.update().where(*under_way).values(values | forgotten))
 
     async def _seal(self, consent_id: str, memory: Json) -> bytes:

@@ -7,7 +7,7 @@ import pytest
 from keyrack.crypto.secret import Secret
 from keyrack.descriptor.context import build_context
 from keyrack.descriptor.fields import CleanFields, clean_fields
-from keyrack.descriptor.first_generation import ResolvedOAuth2, needed_variables, resolve
+from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables, resolve
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.parse import parse
 from keyrack.errors import ValidationFailed
@@ -23,7 +23,7 @@ def resolved(
     env: dict[str, str] | None = None,
     values: dict[str, Any] | None = None,
     client: ClientKeys | None = None,
-) -> ResolvedOAuth2:
+) -> ResolvedOAuth:
     descriptor = parse(raw)
     clean = clean_fields(descriptor, values or {}, PREFIX)
     return resolve(descriptor, env=env or {}, values=clean, client=client, pointer_prefix=PREFIX)
@@ -156,9 +156,30 @@ def test_all_problems_of_a_consent_come_together() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["timer-plain", "warehouse-array-model", "birdsong-oauth1"])
-def test_what_has_no_oauth2_cannot_be_resolved(name: str) -> None:
+@pytest.mark.parametrize("name", ["timer-plain", "warehouse-array-model"])
+def test_what_has_no_block_cannot_be_resolved(name: str) -> None:
     assert len(problems(load(name))) == 1
+
+
+def test_an_oauth1_block_is_resolved_with_the_tenants_client_or_the_variables() -> None:  # 21
+    env = {"BIRDSONG_KEY": "acme-key", "BIRDSONG_SECRET": "acme-secret"}
+    found = resolved(load("birdsong-oauth1"), env=env)
+    assert (found.client_id, found.client_secret.reveal()) == ("acme-key", "acme-secret")
+    base = "https://api.birdsong.example.com/oauth"
+    assert found.endpoints == (f"{base}/authenticate", f"{base}/access_token", f"{base}/request_token")
+    assert found.token_path == ("oauth",)
+    found = resolved(load("birdsong-oauth1") | {"useOAuthClient": True}, env=env, client=CLIENT)
+    assert (found.client_id, found.client_secret.reveal()) == ("globex-id", "globex-secret")
+
+
+def test_an_oauth1_block_names_what_it_lacks() -> None:  # 19.4, 21
+    raw = load("birdsong-oauth1")
+    raw["credentials"]["oauth1"] |= {"auth_uri": "https://{{BIRDSONG_SECRET}}.example.com/", "request_token_uri": None}
+    assert problems(raw, env={"BIRDSONG_KEY": "k"}) == {
+        "the component's descriptor has no request_token_uri": None,
+        "the descriptor puts the client secret, BIRDSONG_SECRET, into auth_uri": None,
+        "variable BIRDSONG_SECRET of consumer_secret has no value": None,
+    }
 
 
 def test_a_resolved_block_shows_neither_secret_nor_input() -> None:
@@ -171,6 +192,7 @@ def test_needed_variables_decide_what_a_required_one_blocks() -> None:
     assert needed_variables(parse(load("ledger-basic"))) == {"LEDGER_ID", "LEDGER_SECRET", "LEDGER_REGION"}
     assert needed_variables(parse(load("cloud-crm"))) == {"CRM_KEY", "CRM_SECRET", "prodEnv"}
     assert needed_variables(parse(load("timer-plain"))) == frozenset()
+    assert needed_variables(parse(load("birdsong-oauth1"))) == {"BIRDSONG_KEY", "BIRDSONG_SECRET"}
     raw = load("office-sheets")
     raw["oauth2"] = {"scopes": ["x"], "hint": "{{H}}"}
     assert needed_variables(parse(raw)) == {"H"}
