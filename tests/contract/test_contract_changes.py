@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from keyrack.store.schema import roles
 from support.app import Caller, TenantInTest, World, error_of
 from support.secrets import resource
 
@@ -24,8 +26,8 @@ def body(**attributes: Any) -> dict[str, Any]:
     return {"data": {"attributes": attributes}}  # without a type, as the documented example has it
 
 
-def pairs(*roles: str) -> list[dict[str, str]]:
-    return [dict(zip(("scope", "role"), role.split("."), strict=True)) for role in roles]
+def pairs(*named: str) -> list[dict[str, str]]:
+    return [dict(zip(("scope", "role"), role.split("."), strict=True)) for role in named]
 
 
 async def test_what_is_named_changes_and_the_rest_stays(acme: TenantInTest) -> None:
@@ -93,6 +95,32 @@ async def test_custom_data_is_for_those_who_may_see_it(keyrack: World, acme: Ten
         everything = (await who.get("/v2/contracts")).json()["data"]
         (listed,) = [each for each in everything if each["id"] == acme.contract_id]
         assert ("custom_data" in listed["attributes"]) is sees
+
+
+async def give(world: World, tenant_id: str, scope: str, role: str, permissions: list[str]) -> None:
+    """Set what a role of a tenant's policy holds."""
+    mine = (roles.c.tenant_id == tenant_id, roles.c.scope == scope, roles.c.role == role)
+    async with world.store.unit(tenant_id, writes=True) as unit:
+        await unit.connection.execute(update(roles).where(*mine).values(permissions=permissions))
+
+
+async def test_a_contract_role_may_show_custom_data(keyrack: World, acme: TenantInTest) -> None:
+    await give(keyrack, acme.id, "contracts", "member", ["contracts.contract.get_custom_data"])
+    assert (await acme.admin.patch(path_of(acme), body(custom_data=1))).status_code == 200
+    other = resource(
+        await acme.admin.post(
+            "/v2/contracts", {"data": {"type": "contract", **body(name="Other", custom_data=2)["data"]}}
+        ),
+        201,
+    )
+    member = {"type": "contract-member", "id": acme.integrator.id, "attributes": {"roles": ["owner"]}}
+    assert (await acme.admin.post(f"/v2/contracts/{other['id']}/members", {"data": member})).status_code == 200
+    listed = (await acme.integrator.get("/v2/contracts")).json()["data"]
+    shown = {each["id"]: each["attributes"].get("custom_data") for each in listed}
+    assert shown == {acme.contract_id: 1, other["id"]: None}
+    for contract, value in shown.items():
+        one = resource(await acme.integrator.get(f"/v2/contracts/{contract}"))
+        assert one["attributes"].get("custom_data") == value
 
 
 SIZES = [(999_998, 200), (999_999, 400)]  # 1 MB of JSON, the quotes included

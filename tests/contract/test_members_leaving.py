@@ -4,7 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from keyrack.store.schema import roles as policy
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.flows import flow_body
 from support.secrets import add_client, make
@@ -52,6 +54,16 @@ async def test_who_may(keyrack: World, acme: TenantInTest, kind: str, caller: st
     assert (await who.delete(path)).status_code == deleted
     left = (await acme.admin.get(path.rpartition("/")[0])).json()["data"]
     assert (acme.guest.id in {member["id"] for member in left}) == (deleted == 403)
+
+
+async def test_a_tenant_admin_may_whatever_else_the_role_holds(keyrack: World, acme: TenantInTest) -> None:  # 9
+    admins = (policy.c.tenant_id == acme.id, policy.c.scope == "tenants")
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        await unit.connection.execute(update(policy).where(*admins).values(permissions=[]))
+    admin = await keyrack.add_user(acme.id, "another@acme.example", ["tenant-admin"])
+    path = at(acme, "contract-member", acme.guest.id)
+    assert (await admin.patch(path, roles("contract-member", "admin"))).status_code == 200
+    assert (await admin.delete(path)).status_code == 204
 
 
 @pytest.mark.parametrize("kind", ["contract-member", "member"])

@@ -20,6 +20,7 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
+from keyrack.store.standing import Standing
 from keyrack.store.tenants import RolePolicy, Tenants
 from keyrack.store.workspaces import WorkspaceMembers
 
@@ -114,8 +115,8 @@ class Contracts:
             member = None if everything else who.id
             found, total = await Rows(scope.unit).page(member=member, limit=limit, offset=offset)
             members = await ContractMembers(scope.unit).ids([contract.id for contract in found])
-            shown = scope.allows(_SEES_CUSTOM_DATA)
-            return [ContractView(each, members.get(each.id, []), shown) for each in found], total
+            shown = {each.id for each in found} if scope.allows(_SEES_CUSTOM_DATA) else await _shown_to(scope)
+            return [ContractView(each, members.get(each.id, []), each.id in shown) for each in found], total
 
     async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
         """Return a contract to members and tenant admins; a task user gets that of its workspace, without members."""
@@ -233,6 +234,18 @@ async def _view(scope: Scope, contract_id: str) -> ContractView:
     contract = await _there(scope, contract_id)
     members = await ContractMembers(scope.unit).list(contract_id)
     return ContractView(contract, [member.user.id for member in members], scope.allows(_SEES_CUSTOM_DATA), members)
+
+
+async def _shown_to(scope: Scope) -> set[str | None]:
+    """Return the contracts in which a role of the caller shows custom data."""
+    standing = Standing(scope.unit)
+    policy = await standing.policy()
+    return {
+        held.place.contract_id
+        for held in await standing.everywhere(scope.who.id)
+        if held.place.workspace_id is None
+        and any(_SEES_CUSTOM_DATA in policy.get(("contracts", role), ()) for role in held.roles)
+    }
 
 
 async def _known_roles(scope: Scope, pairs: Pairs) -> Pairs:

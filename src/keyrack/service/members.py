@@ -21,6 +21,7 @@ from keyrack.store.workspaces import WorkspaceMembers
 _ALREADY = "the user is a member already"
 _NO_MEMBER = "there is no such member"
 _LAST_OWNER = "the contract's last owner cannot go; make somebody else an owner first"
+_EDIT_CONTRACT_MEMBERS = "contracts.membership.edit"
 EDIT_WORKSPACE_MEMBERS = ("workspaces.workspace.edit", "tenants.workspace.edit_membership")
 
 
@@ -114,7 +115,7 @@ class Members:
             StateConflict: the contract would be left without an owner.
         """
         async with self._access.contract(who, contract_id, "contract-member.change") as scope:
-            scope.require("contracts.membership.edit")
+            _require_editor(scope)
             members = ContractMembers(scope.unit)
             held = dict(await members.hold(contract_id))
             _require_member(held, user_id)
@@ -134,7 +135,7 @@ class Members:
             StateConflict: it is the last owner, and others would remain.
         """
         async with self._access.contract(who, contract_id, "contract-member.remove") as scope:
-            scope.require("contracts.membership.edit")
+            _require_editor(scope)
             members = ContractMembers(scope.unit)
             held = dict(await members.hold(contract_id))
             _require_member(held, user_id)
@@ -181,6 +182,11 @@ class Members:
                 raise NotFound(_NO_MEMBER)
             await _leave_workspace(scope, workspace_id, user_id)
             scope.touched("member", user_id)
+
+
+def _require_editor(scope: Scope) -> None:
+    allowed = scope.is_tenant_admin or scope.allows(_EDIT_CONTRACT_MEMBERS)
+    scope.require_that(allowed, f"this needs the permission {_EDIT_CONTRACT_MEMBERS}")
 
 
 async def _leave_workspace(scope: Scope, workspace_id: str, user_id: str) -> None:
