@@ -10,7 +10,7 @@ from contextlib import suppress
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, StateConflict
 from keyrack.model import Contract, Invite, Member, Principal, PrincipalKind, User
 from keyrack.service.access import ALLOWED, Access, home
-from keyrack.service.contracts import is_available
+from keyrack.service.available_roles import is_available
 from keyrack.service.permissions import OWNER
 from keyrack.service.suspension import SUSPENDED
 from keyrack.store.audit import AuditLog

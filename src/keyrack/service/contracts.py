@@ -1,17 +1,16 @@
 """Contracts (contract section 9): create, read, change, suspend, delete; their roles (6.4)."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
+from keyrack.errors import NotFound, Problem, ValidationFailed
 from keyrack.model import Contract, Member, Principal, Role
 from keyrack.service.access import Access, Scope, home
+from keyrack.service.available_roles import Pairs, is_available, known_roles, require_not_held
 from keyrack.service.blocking import require_contract_unused
 from keyrack.service.given_id import refuse_taken
-from keyrack.service.permissions import OWNER
 from keyrack.service.removal import remove_contract
 from keyrack.service.suspension import ACTIVE, SUSPENDED
 from keyrack.service.task_users import READ_CONTRACT
@@ -22,7 +21,6 @@ from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
 from keyrack.store.standing import Standing
 from keyrack.store.tenants import RolePolicy, Tenants
-from keyrack.store.workspaces import WorkspaceMembers
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
 _EDITS = {
@@ -35,9 +33,7 @@ _SEES_CUSTOM_DATA = "contracts.contract.get_custom_data"
 _INHERITED = ("flow_stats_enabled_default", "support_user_id")
 """Attributes that a new contract takes over from its tenant."""
 _MOST_CUSTOM_DATA = 1_000_000
-_ROLES_POINTER, _CUSTOM_DATA_POINTER = "/data/attributes/available_roles", "/data/attributes/custom_data"
-
-Pairs = tuple[tuple[str, str], ...]
+_CUSTOM_DATA_POINTER = "/data/attributes/custom_data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,7 @@ class Contracts:
         async with self._access.tenant(who, home(who), "contract.create") as scope:
             scope.require("tenants.contract.create")
             wanted = new()
-            pairs = await _known_roles(scope, wanted.available_roles)
+            pairs = await known_roles(scope, wanted.available_roles)
             _require_small(wanted.custom_data)
             await refuse_taken(scope, "contract", wanted.given_id)
             tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
@@ -154,8 +150,8 @@ class Contracts:
             if wanted.name is not None:
                 values["name"] = wanted.name
             if wanted.available_roles is not None:
-                pairs = await _known_roles(scope, wanted.available_roles)
-                await _require_not_held(scope, await _there(scope, contract_id), pairs)
+                pairs = await known_roles(scope, wanted.available_roles)
+                await require_not_held(scope, await _there(scope, contract_id), pairs)
                 values["available_roles"] = [list(pair) for pair in pairs]
             if wanted.custom_data_given:
                 _require_small(wanted.custom_data)
@@ -216,13 +212,6 @@ class Contracts:
             return [role for role in policy if is_available(contract, role.scope, role.role)]
 
 
-def is_available(contract: Contract, scope: str, role: str) -> bool:
-    """Tell whether a role of the tenant's policy can be given in a contract; no list of roles means all (section 9)."""
-    if scope not in ("contracts", "workspaces"):
-        return False
-    return not contract.available_roles or role == OWNER or (scope, role) in contract.available_roles
-
-
 async def _there(scope: Scope, contract_id: str) -> Contract:
     contract = await Rows(scope.unit).find(contract_id)
     if contract is None:
@@ -246,53 +235,6 @@ async def _shown_to(scope: Scope) -> set[str | None]:
         if held.place.workspace_id is None
         and any(_SEES_CUSTOM_DATA in policy.get(("contracts", role), ()) for role in held.roles)
     }
-
-
-async def _known_roles(scope: Scope, pairs: Pairs) -> Pairs:
-    """Return available roles with both owner roles, which come by themselves unless all roles are (section 9).
-
-    Raises:
-        ValidationFailed: the tenant has no such role.
-    """
-    known = {(role.scope, role.role) for role in await RolePolicy(scope.unit).list()}
-    wrong = [
-        Problem("the tenant has no such role", f"{_ROLES_POINTER}/{index}")
-        for index, pair in enumerate(pairs)
-        if pair not in known
-    ]
-    if wrong:
-        raise ValidationFailed(*wrong)
-    return tuple(dict.fromkeys([*pairs, ("contracts", OWNER), ("workspaces", OWNER)])) if pairs else ()
-
-
-async def _require_not_held(scope: Scope, contract: Contract, pairs: Pairs) -> None:
-    """Insist that no member holds a role that would not be available any more, as with roles of the tenant (6.4).
-
-    Raises:
-        InUse: `meta.roles` names them, and how many hold them.
-    """
-    after = replace(contract, available_roles=pairs)
-    held = Counter(
-        [
-            *(
-                ("contracts", role)
-                for roles in await ContractMembers(scope.unit).roles_held(contract.id)
-                for role in roles
-            ),
-            *(
-                ("workspaces", role)
-                for roles in await WorkspaceMembers(scope.unit).roles_held(contract.id)
-                for role in roles
-            ),
-        ]
-    )
-    kept = [pair for pair in sorted(held) if is_available(contract, *pair) and not is_available(after, *pair)]
-    if kept:
-        raise InUse(
-            f"members hold roles that would not be available: {', '.join(role for _, role in kept)}",
-            pointer=_ROLES_POINTER,
-            meta={"roles": [{"scope": scope, "role": role, "members": held[scope, role]} for scope, role in kept]},
-        )
 
 
 def _require_small(custom_data: Any) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
 from keyrack.model import Member, Principal, User
 from keyrack.service.access import Access, Scope
-from keyrack.service.contracts import is_available
+from keyrack.service.available_roles import is_available
 from keyrack.service.permissions import OWNER
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers, Contracts
