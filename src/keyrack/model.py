@@ -237,11 +237,8 @@ class Component:
     whitelisted_contract_ids: tuple[str, ...]
     attributes: Json
     latest: Version | None
-
-    @property
-    def uses_oauth_client(self) -> bool:
-        """Whether the latest build asks for the tenant's OAuth client (contract section 5)."""
-        return self.latest is not None and uses_oauth_client(self.latest.descriptor)
+    uses_oauth_client: bool
+    """Whether the latest build asks for the tenant's OAuth client (contract section 5)."""
 
 
 def uses_oauth_client(descriptor: Json) -> bool:

@@ -13,7 +13,7 @@ from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
 from keyrack.api.component_documents import ComponentResource, included
 from keyrack.api.component_documents import component as component_document
-from keyrack.api.jsonapi import END, Linkage, Many, NewResource, Page, SelfLink, Single, Text, link_self
+from keyrack.api.jsonapi import END, Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component
@@ -110,8 +110,10 @@ class ComponentController(Controller):
             problems.append(Problem("must be one of private, public, all", parameter="filter[access]"))
         if problems:
             raise ValidationFailed(*problems)
-        found = await components.of_contract(who, contract_id or "", access or "all")
-        return _list(found, page, links=link_self("/v2/components"))
+        found, total = await components.of_contract(
+            who, contract_id or "", access or "all", limit=page.limit, offset=page.offset
+        )
+        return _list(found, page.meta(total), links=link_self("/v2/components"))
 
     @get("/all", responses=Refusals.of(400, 403, 404))
     async def list_tenant(
@@ -122,7 +124,8 @@ class ComponentController(Controller):
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
-        return _list(await components.of_tenant(who, contract_id or None), page)
+        found, total = await components.of_tenant(who, contract_id or None, limit=page.limit, offset=page.offset)
+        return _list(found, page.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -176,8 +179,8 @@ class WorkspaceComponentController(Controller):
         self, workspace_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases], page: WantedPage
     ) -> Many[ComponentResource]:
         """List what a workspace has."""
-        found = await components.of_workspace(who, workspace_id)
-        return _list(found, page, whitelist=True)
+        found, total = await components.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
+        return _list(found, page.meta(total), whitelist=True)
 
     @get("/{component_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
@@ -188,11 +191,10 @@ class WorkspaceComponentController(Controller):
 
 
 def _list(
-    found: Sequence[Component], page: Page, *, links: SelfLink | UnsetType = UNSET, whitelist: bool = False
+    found: Sequence[Component], meta: PageMeta, *, links: SelfLink | UnsetType = UNSET, whitelist: bool = False
 ) -> Many[ComponentResource]:
-    shown = page.cut(found)
-    resources = [component_document(each, whitelist=whitelist) for each in shown]
-    return Many(resources, page.meta(len(found)), included=included(shown), links=links)
+    resources = [component_document(each, whitelist=whitelist) for each in found]
+    return Many(resources, meta, included=included(found), links=links)
 
 
 def _one(found: Component, *, whitelist: bool = False) -> Single[ComponentResource]:

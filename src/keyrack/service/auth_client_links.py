@@ -1,12 +1,11 @@
 """The components of an auth client: each must be visible at the client's own scope (contract 14.2, section 5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 
 from keyrack.errors import NotFound, RelatedNotFound
-from keyrack.model import Component
 from keyrack.service.access import Scope
-from keyrack.service.sight import viewpoint
-from keyrack.service.visibility import contract_has, workspace_has
+from keyrack.service.sight import contract_view, workspace_view
+from keyrack.store.component_list import ComponentList
 from keyrack.store.components import Components
 from keyrack.store.workspaces import Workspaces
 
@@ -22,24 +21,24 @@ async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
     Raises:
         RelatedNotFound: one does not exist or cannot be seen there.
     """
-    seen = await _visible(scope)
     await Components(scope.unit).hold([], component_ids)
-    found = {component.id for component in await Components(scope.unit).list(ids=component_ids) if seen(component)}
+    found = await _visible(scope, component_ids)
     for index, component_id in enumerate(component_ids):
         if component_id not in found:
             pointer = f"{COMPONENTS_POINTER}/{index}/id"
             raise RelatedNotFound("there is no such component where the client belongs", pointer=pointer)
 
 
-async def _visible(scope: Scope) -> Callable[[Component], bool]:
-    """Return the predicate of the place; what the tenant does not see has been left out before."""
+async def _visible(scope: Scope, component_ids: Sequence[str]) -> Collection[str]:
+    """Return which components can be seen at the place; at a tenant that is what the tenant sees."""
     place = scope.place
     if place.contract_id is None:
-        return lambda _: True
-    view = await viewpoint(scope.unit, place.contract_id)
-    if place.workspace_id is None:
-        return lambda component: contract_has(view, component)
-    workspace = await Workspaces(scope.unit).find(place.workspace_id)
-    if workspace is None:
-        raise NotFound
-    return lambda component: workspace_has(view, workspace, component)
+        return await Components(scope.unit).seen_among(component_ids)
+    view = contract_view(scope.unit, place.contract_id)
+    if place.workspace_id is not None:
+        workspace = await Workspaces(scope.unit).find(place.workspace_id)
+        if workspace is None:
+            raise NotFound
+        view = await workspace_view(scope.unit, workspace)
+    had = await ComponentList(scope.unit).among(view, component_ids)
+    return [component_id for component_id, is_open in had.items() if is_open]

@@ -11,9 +11,9 @@ from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import require_component_unused
 from keyrack.service.component_access import EDIT, ComponentAccess, own_component
 from keyrack.service.given_id import refuse_taken
-from keyrack.service.sight import seen_in_workspace, viewpoint
+from keyrack.service.sight import contract_view, seen_in_workspace
 from keyrack.service.task_users import READ_COMPONENTS
-from keyrack.service.visibility import contract_has
+from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components as Rows
 from keyrack.store.contracts import Contracts
 
@@ -44,21 +44,26 @@ class ComponentUseCases:
         self._access = access
         self._components = components
 
-    async def of_contract(self, who: Principal, contract_id: str, which: str) -> Sequence[Component]:
-        """List what a contract has: `private` (its own), `public` (others'), or `all` (13.2)."""
+    async def of_contract(
+        self, who: Principal, contract_id: str, which: str, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Component], int]:
+        """List what a contract has: `private` (its own), `public` (others'), or `all` (13.2); a page and the total."""
         async with self._access.contract(who, contract_id) as scope:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members of the contract can list")
-            view = await viewpoint(scope.unit, contract_id)
-            found = [c for c in await Rows(scope.unit).list() if contract_has(view, c)]
-            if which == "private":
-                return [c for c in found if c.contract_id == contract_id]
-            return [c for c in found if which == "all" or c.contract_id != contract_id]
+            wanted = ComponentFilter(
+                had_at=contract_view(scope.unit, contract_id),
+                owner=contract_id if which == "private" else None,
+                not_owner=contract_id if which == "public" else None,
+            )
+            return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
 
-    async def of_workspace(self, who: Principal, workspace_id: str) -> Sequence[Component]:
-        """List what a workspace has (13.2), to a task user what flows of it name (section 2)."""
+    async def of_workspace(
+        self, who: Principal, workspace_id: str, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Component], int]:
+        """List what a workspace has (13.2), to a task user what flows of it name (section 2); a page and the total."""
         async with self._access.workspace(who, workspace_id, door=READ_COMPONENTS) as scope:
             scope.require_that(scope.in_workspace, "only members of the workspace can list its components")
-            return await seen_in_workspace(scope, await Rows(scope.unit).list())
+            return await seen_in_workspace(scope, limit=limit, offset=offset)
 
     async def in_workspace(self, who: Principal, workspace_id: str, component_id: str) -> Component:
         """Return a component that a workspace has.
@@ -68,13 +73,18 @@ class ComponentUseCases:
         """
         async with self._access.workspace(who, workspace_id, door=READ_COMPONENTS) as scope:
             scope.require_that(scope.in_workspace, "only members of the workspace can see its components")
-            had = await seen_in_workspace(scope, await Rows(scope.unit).list(ids=[component_id]))
+            had, _ = await seen_in_workspace(scope, component_id)
             if not had:
                 raise NotFound("the workspace has no such component")
             return had[0]
 
-    async def of_tenant(self, who: Principal, contract_id: str | None) -> Sequence[Component]:
+    async def of_tenant(
+        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Component], int]:
         """List every component of the caller's tenant, ungated; without a contract also others' global ones (13.2).
+
+        Returns:
+            A page and the total.
 
         Raises:
             ValidationFailed: a service account, which has no tenant, names no contract.
@@ -82,12 +92,13 @@ class ComponentUseCases:
         if contract_id is not None:
             async with self._access.contract(who, contract_id) as scope:
                 scope.require("tenants.component.list_all")
-                return await Rows(scope.unit).list(contract_id=contract_id)
+                wanted = ComponentFilter(owner=contract_id)
+                return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
         if who.tenant_id is None:
             raise ValidationFailed(Problem("a service account must name a contract", parameter="contract_id"))
         async with self._access.tenant(who, who.tenant_id) as scope:
             scope.require("tenants.component.list_all")
-            return await Rows(scope.unit).list()
+            return await ComponentList(scope.unit).page(ComponentFilter(), limit=limit, offset=offset)
 
     async def get(self, who: Principal, component_id: str) -> Component:
         """Return a component that a contract of the caller has, or that a client administrator's tenant sees (13.2).

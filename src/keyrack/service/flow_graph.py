@@ -9,10 +9,10 @@ from keyrack.errors import OAuthClientMissing, Problem, StateConflict, Validatio
 from keyrack.model import Component, Version, Workspace
 from keyrack.service.access import Scope
 from keyrack.service.graph import Node, emitted, parse_graph
-from keyrack.service.sight import viewpoint
-from keyrack.service.visibility import Viewpoint, gate, workspace_has_ungated
+from keyrack.service.sight import workspace_view
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.component_list import ComponentList
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.credentials import Credentials
 from keyrack.store.oauth_clients import OAuthClients
@@ -46,17 +46,17 @@ async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     """
     nodes = parse_graph(graph)
     named = await _hold(scope, nodes)
-    view = await viewpoint(scope.unit, workspace.contract_id)
+    had = await _had(scope, workspace, [component.id for component in named.values()])
     problems: list[Problem] = []
     gated: list[str] = []
     used: list[tuple[str, str]] = []
     ids: dict[str, str] = {}
     for node in nodes:
-        component = _component(view, workspace, named, node)
+        component = _component(had, named, node)
         if component is None:
             problems.append(Problem("there is no such component in this workspace", f"{node.pointer}/command"))
             continue
-        if not gate(view, component):
+        if not had[component.id]:
             gated.append(f"{node.pointer}/command")
         problems += await _node_problems(scope, workspace, node, component)
         build = await _build(scope, component, node)
@@ -88,12 +88,11 @@ async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     nodes = parse_graph(graph, complete=False)
     raw_ids = {raw["component_id"] for raw in graph.get("nodes", []) if raw.get("component_id")}
     named = await _hold(scope, nodes, sorted(raw_ids))
-    view = await viewpoint(scope.unit, workspace.contract_id)
-    by_id = await Components(scope.unit).list(ids=sorted(raw_ids)) if raw_ids else ()
-    used = [(found.id, "") for found in by_id if workspace_has_ungated(view, workspace, found)]
+    had = await _had(scope, workspace, [*raw_ids, *(component.id for component in named.values())])
+    used = [(component_id, "") for component_id in sorted(raw_ids) if component_id in had]
     ids: dict[str, str] = {}
     for node in nodes:
-        component = _component(view, workspace, named, node)
+        component = _component(had, named, node)
         if component is not None:
             build = await _build(scope, component, node)
             used.append((component.id, build.revision if build else ""))
@@ -101,7 +100,7 @@ async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     return ResolvedGraph(emitted(graph, ids), tuple(used), (), ())
 
 
-async def require_startable(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> None:
+async def require_startable(scope: Scope, graph: Mapping[str, Any]) -> None:
     """Insist that the tenant has the OAuth clients that a flow's components ask for (contract section 17, start).
 
     What the graph names cannot be deleted until the transaction ends.
@@ -115,10 +114,10 @@ async def require_startable(scope: Scope, workspace: Workspace, graph: Mapping[s
     await OAuthClients(scope.unit).hold(component_ids)
     await Credentials(scope.unit).hold(_credential_ids(graph["nodes"]))
     secrets = await AuthSecrets(scope.unit).hold(_secret_ids(graph["nodes"]))
-    view = await viewpoint(scope.unit, workspace.contract_id)
-    for component in await Components(scope.unit).list(ids=component_ids):
+    served = await OAuthClients(scope.unit).served_among(component_ids)
+    for component in await Components(scope.unit).list(component_ids):
         own_variables = component.tenant_id == scope.unit.tenant_id  # legacy set-ups of the owner (contract 8.6)
-        if component.uses_oauth_client and component.id not in view.clients and not own_variables:
+        if component.uses_oauth_client and component.id not in served and not own_variables:
             raise OAuthClientMissing(f"the tenant has no OAuth client for the component {component.name!r}")
     gone = [node["id"] for node in graph["nodes"] if node.get("secret_id") and node["secret_id"] not in secrets]
     if gone:
@@ -149,11 +148,15 @@ def _secret_ids(raw_nodes: Iterable[Mapping[str, Any]]) -> list[str]:
     return [raw["secret_id"] for raw in raw_nodes if raw.get("secret_id")]
 
 
-def _component(
-    view: Viewpoint, workspace: Workspace, named: Mapping[tuple[str, str], Component], node: Node
-) -> Component | None:
+async def _had(scope: Scope, workspace: Workspace, component_ids: Iterable[str]) -> Mapping[str, bool]:
+    """Return which components the workspace has but for the gate, and whether that is open."""
+    view = await workspace_view(scope.unit, workspace)
+    return await ComponentList(scope.unit).among(view, sorted(set(component_ids)))
+
+
+def _component(had: Mapping[str, bool], named: Mapping[tuple[str, str], Component], node: Node) -> Component | None:
     found = named.get((node.team, node.component))
-    return found if found is not None and workspace_has_ungated(view, workspace, found) else None
+    return found if found is not None and found.id in had else None
 
 
 async def _build(scope: Scope, component: Component, node: Node) -> Version | None:

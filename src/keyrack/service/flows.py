@@ -138,7 +138,7 @@ class Flows:
             scope.touched("flow", flow_id)
             if flow.status is FlowStatus.active:
                 return flow
-            await require_startable(scope, await _workspace(scope), flow.graph)
+            await require_startable(scope, flow.graph)
             return await Rows(scope.unit).set_status(flow_id, FlowStatus.active)
 
     async def stop(self, who: Principal, flow_id: str) -> None:

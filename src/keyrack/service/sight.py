@@ -1,24 +1,28 @@
-"""Loads what the predicates of `visibility` need; finds components as a workspace sees them (contract section 5)."""
+"""Finds components as a contract or a workspace sees them (contract section 5, predicates: `store.visibility`)."""
 
 from collections.abc import Sequence
 
 from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
-from keyrack.model import Component
+from keyrack.model import Component, Workspace, WorkspaceType
 from keyrack.service.access import Scope
 from keyrack.service.task_users import is_task_user
-from keyrack.service.visibility import Viewpoint, gate, workspace_has, workspace_has_ungated
+from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components
-from keyrack.store.flows import FlowReferences
-from keyrack.store.oauth_clients import OAuthClients
 from keyrack.store.tenants import Tenants
 from keyrack.store.unit import Unit
+from keyrack.store.visibility import Viewpoint
 from keyrack.store.workspaces import Workspaces
 
 COMPONENT_POINTER = "/data/relationships/component/data/id"
 
 
-async def viewpoint(unit: Unit, contract_id: str) -> Viewpoint:
-    """Return a contract's point of view: its tenant and the components the tenant has OAuth clients for.
+def contract_view(unit: Unit, contract_id: str) -> Viewpoint:
+    """Return the point of view of a contract of the unit's tenant."""
+    return Viewpoint(unit.tenant_id, contract_id)
+
+
+async def workspace_view(unit: Unit, workspace: Workspace) -> Viewpoint:
+    """Return the point of view of a workspace of the unit's tenant.
 
     Raises:
         NotFound: the tenant is gone.
@@ -26,11 +30,20 @@ async def viewpoint(unit: Unit, contract_id: str) -> Viewpoint:
     tenant = await Tenants(unit).find(unit.tenant_id)
     if tenant is None:
         raise NotFound
-    return Viewpoint(tenant, contract_id, await OAuthClients(unit).component_ids())
+    whitelisting = tenant.whitelist_flag and workspace.type is WorkspaceType.full
+    return Viewpoint(unit.tenant_id, workspace.contract_id, whitelisting)
 
 
-async def seen_in_workspace(scope: Scope, components: Sequence[Component]) -> Sequence[Component]:
-    """Return which components the caller sees in the scope's workspace: for a task user those its flows name.
+async def seen_in_workspace(
+    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int = 0
+) -> tuple[Sequence[Component], int]:
+    """List what the caller sees in the scope's workspace, a task user what its flows name; a page and the total.
+
+    Args:
+        scope: of a workspace.
+        component_id: only this one, if given.
+        limit: how many at most; None for all.
+        offset: how many to pass over.
 
     Raises:
         NotFound: the workspace is gone.
@@ -38,12 +51,12 @@ async def seen_in_workspace(scope: Scope, components: Sequence[Component]) -> Se
     workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
     if workspace is None:
         raise NotFound
-    view = await viewpoint(scope.unit, workspace.contract_id)
-    had = [component for component in components if workspace_has(view, workspace, component)]
-    if not is_task_user(scope.who):
-        return had
-    named = await FlowReferences(scope.unit).named_in(workspace.id)
-    return [component for component in had if component.id in named]
+    wanted = ComponentFilter(
+        had_at=await workspace_view(scope.unit, workspace),
+        id=component_id,
+        named_in=workspace.id if is_task_user(scope.who) else None,
+    )
+    return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
 
 
 async def workspace_component(scope: Scope, component_id: str) -> Component:
@@ -57,9 +70,10 @@ async def workspace_component(scope: Scope, component_id: str) -> Component:
     workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
     if component is None or workspace is None:
         raise RelatedNotFound("there is no such component", pointer=COMPONENT_POINTER)
-    view = await viewpoint(scope.unit, workspace.contract_id)
-    if not workspace_has_ungated(view, workspace, component):
+    view = await workspace_view(scope.unit, workspace)
+    had = await ComponentList(scope.unit).among(view, [component_id])
+    if component_id not in had:
         raise RelatedNotFound("there is no such component", pointer=COMPONENT_POINTER)
-    if not gate(view, component):
+    if not had[component_id]:
         raise OAuthClientMissing(pointer=COMPONENT_POINTER)
     return component

@@ -10,10 +10,9 @@ from keyrack.service.blocking import nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
 from keyrack.service.removal import remove_workspace
-from keyrack.service.sight import viewpoint
+from keyrack.service.sight import workspace_view
 from keyrack.service.task_users import READ_WORKSPACE
-from keyrack.service.visibility import whitelisted
-from keyrack.store.components import Components
+from keyrack.store.component_list import ComponentList
 from keyrack.store.contracts import Contracts
 from keyrack.store.directory import Directory
 from keyrack.store.flows import FlowReferences
@@ -219,10 +218,9 @@ async def _require_whitelisted(scope: Scope, workspace: Workspace) -> None:
     Raises:
         InUse: `meta.component_ids` are not, and `meta.flow_ids` name them.
     """
-    view = await viewpoint(scope.unit, workspace.contract_id)
+    view = await workspace_view(scope.unit, workspace)
     named = await FlowReferences(scope.unit).current_in(workspace.id)
-    components = await Components(scope.unit).list(ids=sorted(named))
-    missing = [component for component in components if not whitelisted(view, workspace, component)]
+    missing = await ComponentList(scope.unit).not_whitelisted(view, sorted(named))
     if not missing:
         return
     flows = {

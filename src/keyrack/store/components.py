@@ -11,9 +11,14 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select, tu
 
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
-from keyrack.model import Access, Component, Json, Version
+from keyrack.model import Access, Component, Json, Version, uses_oauth_client
+from keyrack.store.paging import page_of
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
 from keyrack.store.unit import TenantTable, deleting, insert_row, referring
+from keyrack.store.visibility import tenant_sees
+
+_FEW = 1000
+"""Components that a statement names one by one; a whole list is not: there is a limit to what a statement may name."""
 
 
 class Components(TenantTable):
@@ -23,8 +28,8 @@ class Components(TenantTable):
 
     @property
     def seen(self) -> ColumnElement[bool]:
-        """`tenant_sees` as a condition: any access inside the own tenant, or global."""
-        return or_(self.mine, components.c.access == Access.everyone.value)
+        """`tenant_sees` of the unit's tenant."""
+        return tenant_sees(self.unit.tenant_id)
 
     async def find(self, component_id: str) -> Component | None:
         """Return a component the tenant sees, or None."""
@@ -56,17 +61,22 @@ class Components(TenantTable):
 
     async def seen_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the given ids that the tenant sees."""
-        query = select(components.c.id).where(self.seen, components.c.id.in_(component_ids))
-        return frozenset(row.id for row in await self.all(query))
+        found: set[str] = set()
+        for start in range(0, len(component_ids), _FEW):
+            few = components.c.id.in_(component_ids[start : start + _FEW])
+            found.update(row.id for row in await self.all(select(components.c.id).where(self.seen, few)))
+        return frozenset(found)
 
-    async def list(self, *, contract_id: str | None = None, ids: Sequence[str] | None = None) -> Sequence[Component]:
-        """List what the tenant sees, by id; optionally only what one contract owns, or only some ids."""
-        query = self._query()
-        if contract_id is not None:
-            query = query.where(components.c.contract_id == contract_id)
-        if ids is not None:
-            query = query.where(components.c.id.in_(ids))
-        return await self._read(query)
+    async def list(self, ids: Sequence[str]) -> Sequence[Component]:
+        """List by id those of some components that the tenant sees."""
+        return await self._read(self._query().where(components.c.id.in_(ids)))
+
+    async def page(
+        self, conditions: Sequence[ColumnElement[bool]], *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Component], int]:
+        """List by id what the tenant sees and meets conditions; return a page and the total. See `component_list`."""
+        rows, total = await page_of(self, self._query().where(*conditions), components.c.id, limit=limit, offset=offset)
+        return await self._whole(rows), total
 
     async def add(self, contract_id: str, team_id: str, name: str, attributes: Json) -> str:
         """Create a component with access `team` and no build; return its id.
@@ -79,6 +89,7 @@ class Components(TenantTable):
             {
                 "id": component_id, "contract_id": contract_id, "team_id": team_id, "name": name,
                 "access": Access.team.value, "attributes": attributes, "latest_revision": None, "latest_number": 0,
+                "uses_oauth_client": False,
             }
         )  # fmt: skip
         return component_id
@@ -111,7 +122,9 @@ class Components(TenantTable):
         )
 
     async def _read(self, query: "Select[Any]") -> Sequence[Component]:
-        rows = await self.all(query)
+        return await self._whole(await self.all(query))
+
+    async def _whole(self, rows: "Sequence[Row[Any]]") -> Sequence[Component]:
         whitelists = await self._whitelists([row.id for row in rows])
         return [_component(row, whitelists.get(row.id, ())) for row in rows]
 
@@ -120,8 +133,8 @@ class Components(TenantTable):
             return {}
         w = component_whitelists.c
         query = select(w.component_id, w.contract_id).where(w.tenant_id == self.unit.tenant_id).order_by(w.contract_id)
-        if len(component_ids) == 1:
-            query = query.where(w.component_id == component_ids[0])
+        if len(component_ids) <= _FEW:
+            query = query.where(w.component_id.in_(component_ids))
         found: dict[str, tuple[str, ...]] = {}
         for row in await self.all(query):
             found[row.component_id] = (*found.get(row.component_id, ()), row.contract_id)
@@ -172,10 +185,9 @@ class ComponentVersions(TenantTable):
         """
         c = components.c
         own = (c.id == component_id, c.tenant_id == self.unit.tenant_id)
-        number = await self.value(
-            components.update().where(*own).values(latest_number=c.latest_number + 1, latest_revision=revision)
-            .returning(c.latest_number)
-        )  # fmt: skip
+        latest = {"latest_revision": revision, "uses_oauth_client": uses_oauth_client(descriptor)}
+        changed = components.update().where(*own).values(latest_number=c.latest_number + 1, **latest)
+        number = await self.value(changed.returning(c.latest_number))
         if number is None:
             raise NotFound
         version = Version(revision, component_id, number, self.unit.clock(), descriptor)
@@ -192,10 +204,14 @@ class ComponentVersions(TenantTable):
         v, c = component_versions.c, components.c
         if await self.run(self.delete().where(v.component_id == component_id, v.revision == revision)) == 0:
             return False
-        newest = self.select(v.revision).where(v.component_id == component_id).order_by(v.number.desc()).limit(1)
-        latest = await self.value(newest)
+        newest = self.select().where(v.component_id == component_id).order_by(v.number.desc()).limit(1)
+        left = await self.first(newest)
+        latest = {
+            "latest_revision": None if left is None else left.revision,
+            "uses_oauth_client": left is not None and uses_oauth_client(left.descriptor),
+        }
         own = (c.id == component_id, c.tenant_id == self.unit.tenant_id)
-        await self.run(components.update().where(*own).values(latest_revision=latest))
+        await self.run(components.update().where(*own).values(**latest))
         return True
 
     def _seen(self) -> "Select[Any]":
@@ -231,7 +247,7 @@ def _component(row: "Row[Any]", whitelist: tuple[str, ...]) -> Component:
         latest = Version(row.latest_revision, row.id, row.number, row.created_at, row.descriptor)
     return Component(
         row.id, row.tenant_id, row.contract_id, row.team_id, row.team_name, row.name, Access(row.access),
-        whitelist, row.attributes, latest,
+        whitelist, row.attributes, latest, row.uses_oauth_client,
     )  # fmt: skip
 
 

@@ -36,9 +36,11 @@ class OAuthClients(TenantTable):
             query = query.where(oauth_clients.c.component_id == component_id)
         return [await self._read(row) for row in await self.all(query)]
 
-    async def component_ids(self) -> frozenset[str]:
-        """Return the ids of all components the tenant has a client for: what opens the gate of section 5."""
-        return frozenset(row.component_id for row in await self.all(self.select(oauth_clients.c.component_id)))
+    async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
+        """Return the ids of those of some components that the tenant has a client for."""
+        x = oauth_clients.c
+        rows = await self.all(self.select(x.component_id).where(x.component_id.in_(component_ids)))
+        return frozenset(row.component_id for row in rows)
 
     async def hold(self, component_ids: Sequence[str]) -> None:
         """Keep the tenant's clients for some components from being deleted until the transaction ends.

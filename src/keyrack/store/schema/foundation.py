@@ -1,6 +1,18 @@
 """Tenants, people, components, OAuth clients, credentials, consents, flows, audit."""
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
 
 from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
 
@@ -159,6 +171,7 @@ components = Table(
     Column("attributes", Document, nullable=False),
     Column("latest_revision", String(40)),
     Column("latest_number", Integer, nullable=False),
+    Column("uses_oauth_client", Boolean, nullable=False, server_default=false()),  # the latest build (section 5)
     UniqueConstraint("team_id", "name"),
     Index("components_tenant_id_contract_id_idx", "tenant_id", "contract_id"),
     Index("components_access_idx", "access"),

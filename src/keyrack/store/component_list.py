@@ -1,0 +1,91 @@
+"""Lists of components as a place sees them, narrowed and cut into pages in the database (contract section 13)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, select
+
+from keyrack.model import Component
+from keyrack.store.components import Components
+from keyrack.store.schema import components, contract_members, flow_references, flows
+from keyrack.store.unit import TenantTable
+from keyrack.store.visibility import (
+    Viewpoint,
+    contract_has,
+    gate,
+    tenant_sees,
+    whitelisted,
+    workspace_has,
+    workspace_has_ungated,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentFilter:
+    """What a list of components is narrowed to, beside what the tenant sees; None narrows nothing."""
+
+    had_at: Viewpoint | None = None
+    """`contract_has` or `workspace_has` (contract section 5)."""
+    owner: str | None = None
+    """A contract that must own them."""
+    not_owner: str | None = None
+    """A contract that must not own them."""
+    id: str | None = None
+    named_in: str | None = None
+    """A workspace whose flows name them in graphs or stored versions, not only in drafts."""
+
+
+class ComponentList(TenantTable):
+    """The components that the unit's tenant sees, as lists."""
+
+    table = components
+
+    async def page(
+        self, wanted: ComponentFilter, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[Component], int]:
+        """List components by id; return a page and the total."""
+        return await Components(self.unit).page(self._conditions(wanted), limit=limit, offset=offset)
+
+    async def among(self, view: Viewpoint, component_ids: Sequence[str]) -> Mapping[str, bool]:
+        """Return which of some components a place has but for the gate, and whether the gate is open for each."""
+        c = components.c
+        query = select(c.id, gate(view).label("open")).where(c.id.in_(component_ids), workspace_has_ungated(view))
+        return {row.id: bool(row.open) for row in await self.all(query)}
+
+    async def not_whitelisted(self, view: Viewpoint, component_ids: Sequence[str]) -> Sequence[Component]:
+        """Return by id those of some components that the tenant sees, but that its whitelist keeps from a workspace."""
+        chosen = [tenant_sees(self.unit.tenant_id), components.c.id.in_(component_ids), ~whitelisted(view)]
+        found, _ = await Components(self.unit).page(chosen, limit=None, offset=0)
+        return found
+
+    async def had_by_member(self, user_id: str, component_id: str) -> bool:
+        """Tell whether some contract of a user has a component."""
+        m = contract_members.c
+        view = Viewpoint(self.unit.tenant_id, m.contract_id)
+        query = (
+            select(components.c.id)
+            .join_from(contract_members, components, contract_has(view))
+            .where(m.user_id == user_id, m.tenant_id == self.unit.tenant_id, components.c.id == component_id)
+        )
+        return await self.value(query.limit(1)) is not None
+
+    def _conditions(self, wanted: ComponentFilter) -> list[ColumnElement[bool]]:
+        c = components.c
+        conditions = [tenant_sees(self.unit.tenant_id)]
+        if wanted.had_at is not None:
+            conditions.append(workspace_has(wanted.had_at))
+        if wanted.owner is not None:
+            conditions.append(c.contract_id == wanted.owner)
+        if wanted.not_owner is not None:
+            conditions.append(c.contract_id != wanted.not_owner)
+        if wanted.id is not None:
+            conditions.append(c.id == wanted.id)
+        if wanted.named_in is not None:
+            r, f = flow_references.c, flows.c
+            named = (
+                select(r.component_id)
+                .join_from(flow_references, flows, r.flow_id == f.id)
+                .where(f.tenant_id == self.unit.tenant_id, f.workspace_id == wanted.named_in, r.place != "draft")
+            )
+            conditions.append(c.id.in_(named))
+        return conditions

@@ -1,0 +1,72 @@
+"""Who sees which component: the normative predicates of contract section 5, under their names, as SQL conditions.
+
+The one place that says it, for lists, single reads, flow validation and consents alike. A component that was deleted
+has no row; the tenant of a place is that of the unit of work.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, not_, or_, select, true
+
+from keyrack.model import Access
+from keyrack.store.schema import component_whitelists, components, oauth_clients
+
+_GLOBAL, _TENANT = components.c.access == Access.everyone.value, components.c.access == Access.tenant.value
+
+
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """Where components are looked at from: a contract, or a workspace in it.
+
+    Attributes:
+        tenant_id: the contract's tenant.
+        contract_id: the contract; also a column, to ask about several contracts in one query.
+        whitelisting: it is a workspace in which the tenant's whitelist counts (`whitelist_flag`, and type `full`).
+    """
+
+    tenant_id: str
+    contract_id: str | ColumnElement[str]
+    whitelisting: bool = False
+
+
+def tenant_sees(tenant_id: str) -> ColumnElement[bool]:
+    """Any access inside the own tenant, or global."""
+    return or_(components.c.tenant_id == tenant_id, _GLOBAL)
+
+
+def gate(view: Viewpoint) -> ColumnElement[bool]:
+    """A global component that asks for an OAuth client opens when the tenant has one; its owner always passes."""
+    x, c = oauth_clients.c, components.c
+    has_client = select(x.id).where(x.tenant_id == view.tenant_id, x.component_id == c.id).correlate(components)
+    return or_(c.contract_id == view.contract_id, not_(_GLOBAL), not_(c.uses_oauth_client), has_client.exists())
+
+
+def contract_has(view: Viewpoint) -> ColumnElement[bool]:
+    """The component can be used in the contract."""
+    return and_(_reaches_contract(view), gate(view))
+
+
+def workspace_has(view: Viewpoint) -> ColumnElement[bool]:
+    """The component can be used in the workspace."""
+    return and_(contract_has(view), whitelisted(view))
+
+
+def workspace_has_ungated(view: Viewpoint) -> ColumnElement[bool]:
+    """`workspace_has` without the gate: tells a closed gate from a component that is not there (contract 0.4)."""
+    return and_(_reaches_contract(view), whitelisted(view))
+
+
+def whitelisted(view: Viewpoint) -> ColumnElement[bool]:
+    """Where the tenant whitelists: the component is the contract's own or whitelisted for it."""
+    w, c = component_whitelists.c, components.c
+    listed = (
+        select(w.component_id)
+        .where(w.component_id == c.id, w.contract_id == view.contract_id, w.tenant_id == view.tenant_id)
+        .correlate(components)
+    )
+    return or_(c.contract_id == view.contract_id, listed.exists()) if view.whitelisting else true()
+
+
+def _reaches_contract(view: Viewpoint) -> ColumnElement[bool]:
+    c = components.c
+    return or_(c.contract_id == view.contract_id, and_(_TENANT, c.tenant_id == view.tenant_id), _GLOBAL)
