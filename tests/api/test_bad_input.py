@@ -151,7 +151,7 @@ async def test_a_malformed_id_in_a_path_is_an_unknown_one(keyrack_on_each: World
             parts = [hostile if part.startswith("{") else part for part in path.split("/")]
             answer = await who.call(method.upper(), "/".join(parts), {} if method in ("put", "patch") else None)
             expected = {(404, "not_found"), (403, "forbidden")}
-            if method == "post":
+            if method == "post" or (method, path) == ("delete", "/v2/teams/{team_id}/relationships/members"):
                 expected.add((400, "bad_request"))  # the missing body is judged first (contract section 3)
             if name == "dots":
                 expected.add((405, "method_not_allowed"))  # the client resolves them: another route

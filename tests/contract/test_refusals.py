@@ -78,8 +78,8 @@ async def test_too_many_requests_say_when_to_come_back(tmp_path: Path) -> None: 
 ALLOWED = [
     ("/v2/permissions", {"GET"}),
     ("/v2/tenants", {"GET", "POST"}),
-    ("/v2/tenants/{tenant}", {"GET"}),
-    ("/v2/tenants/{tenant}/roles", {"GET"}),
+    ("/v2/tenants/{tenant}", {"GET", "PATCH", "DELETE"}),
+    ("/v2/tenants/{tenant}/roles", {"GET", "PATCH"}),
     ("/v2/tenants/{tenant}/audit-events", {"GET"}),
     ("/v2/tenants/{tenant}/oauth-clients", {"GET", "POST"}),
     ("/v2/contracts", {"GET", "POST"}),
@@ -91,7 +91,7 @@ ALLOWED = [
     ("/v2/users", {"GET", "POST"}),
     ("/v2/users/me/api-keys", {"GET", "POST"}),
     ("/v2/teams", {"GET", "POST"}),
-    ("/v2/teams/{team}/relationships/members", {"POST"}),
+    ("/v2/teams/{team}/relationships/members", {"POST", "DELETE"}),
 ]
 
 

@@ -218,7 +218,7 @@ def _inside(raw: object, expected: Any, pointer: str) -> list[Problem]:
     if get_origin(expected) is list and isinstance(raw, list):
         (item_type,) = get_args(expected)
         return [p for index, item in enumerate(raw) for p in _problems(item, item_type, f"{pointer}/{index}")]
-    if get_origin(expected) is not None and get_args(expected):  # Annotated[list[...], Meta] and unions with UNSET
+    if get_origin(expected) not in {None, list} and get_args(expected):  # Annotated[list[...], Meta], unions with UNSET
         for inner in get_args(expected):
             if inner is not msgspec.UnsetType and (_struct_of(inner)[0] or get_origin(inner) in {list, Annotated}):
                 return _inside(raw, inner, pointer)
