@@ -29,10 +29,11 @@ from keyrack.api.members import ContractMemberController, WorkspaceMemberControl
 from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.people import UserController
+from keyrack.api.roles import TenantRoleController, permissions
 from keyrack.api.secrets import SecretController
 from keyrack.api.task_keys import task_key
 from keyrack.api.teams import TeamController
-from keyrack.api.tenants import TenantController, permissions
+from keyrack.api.tenants import TenantController
 from keyrack.api.throttle import Throttle
 from keyrack.api.v1 import step, update_keys
 from keyrack.api.webhooks import EventController, WebhookController
@@ -75,6 +76,7 @@ from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.under_lease import Timing
 from keyrack.service.revocation import Revoker
+from keyrack.service.roles import Roles
 from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.secrets import Secrets
 from keyrack.service.task_keys import TaskKeys
@@ -117,6 +119,7 @@ HANDLERS = (
     WorkspaceController,
     WorkspaceMemberController,
     TenantController,
+    TenantRoleController,
     permissions,
     ComponentController,
     WorkspaceComponentController,
@@ -165,6 +168,7 @@ class Services:
     environments: ComponentEnvironments
     runtime: RuntimeEnvironments
     tenants: Tenants
+    roles: Roles
     contracts: Contracts
     workspaces: Workspaces
     teams: Teams
@@ -244,6 +248,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         environments=ComponentEnvironments(component_access),
         runtime=RuntimeEnvironments(access),
         tenants=Tenants(access),
+        roles=Roles(access),
         contracts=Contracts(access),
         workspaces=Workspaces(access),
         teams=Teams(access),

@@ -184,4 +184,7 @@ async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: Wo
     for place in ("contract", "workspace"):  # test_contract_*.py, test_workspace_*.py, test_members_leaving.py
         listed |= {(method, f"/v2/{place}s/{{{place}_id}}") for method in ("PATCH", "DELETE")}
         listed |= {(method, f"/v2/{place}s/{{{place}_id}}/members/{{user_id}}") for method in ("PATCH", "DELETE")}
+    listed |= {(method, "/v2/tenants/{tenant_id}") for method in ("PATCH", "DELETE")}  # test_tenant_changes.py
+    listed.add(("PATCH", "/v2/tenants/{tenant_id}/roles"))  # test_role_policy.py
+    listed.add(("PATCH", "/v2/tenants/{tenant_id}/members/{user_id}"))  # test_tenant_members.py
     assert found == listed

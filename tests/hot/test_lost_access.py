@@ -8,7 +8,9 @@ import httpx2
 import pytest
 from sqlalchemy import delete, update
 
+from keyrack.service.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
+from keyrack.store.tenants import Tenants
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, TenantInTest, World
 from support.grants import add_auth_client, add_secret
@@ -44,6 +46,14 @@ async def change_policy(world: World, acme: TenantInTest) -> None:
     await _run(world, update(t.roles).where(*mine).values(permissions=[]))
 
 
+async def replace_policy(world: World, acme: TenantInTest) -> None:
+    path = f"/v2/tenants/{acme.id}/roles"
+    shown = (await world.support.get(path)).json()["data"]["attributes"]["roles"]
+    roles = [role | ({"permissions": []} if role["role"] == "integrator" else {}) for role in shown]
+    body = {"data": {"type": "tenant-policy", "attributes": {"roles": roles}}}
+    assert (await world.support.patch(path, body)).status_code == 200
+
+
 async def remove_user(world: World, acme: TenantInTest) -> None:
     await _run(world, delete(t.users).where(t.users.c.id == acme.integrator.id))
 
@@ -53,7 +63,7 @@ async def rename_user(world: World, acme: TenantInTest) -> None:
     await _run(world, update(t.users).where(mine).values(email="x@x.example", email_key="x@x.example"))
 
 
-TAKING = [revoke_key, leave_workspace, change_roles, change_policy, remove_user, rename_user]
+TAKING = [revoke_key, leave_workspace, change_roles, change_policy, replace_policy, remove_user, rename_user]
 
 
 async def secret_of(world: World, tenant: TenantInTest) -> str:
@@ -177,3 +187,17 @@ async def test_a_secret_that_went_with_its_place_is_not_read_again(pair: Pair, w
     identifier = acme.workspace_id if what == "workspace" else acme.contract_id
     assert (await acme.admin.delete(f"/v2/{what}s/{identifier}")).status_code == 204
     assert (await pair.seen(acme.integrator, path)).status == 404
+
+
+async def test_a_deleted_tenants_people_are_forgotten(pair: Pair) -> None:  # section 7
+    world, acme = pair.world, pair.world.tenants["Acme"]
+    async with world.store.installation(writes=True) as unit:
+        made = await Tenants(unit).add("Empty", "empty.example", {}, DEFAULT_ROLES)
+    person, path = await world.add_user(made.id, "p@empty.example"), await secret_of(world, acme)
+    for _ in range(2):
+        assert (await pair.seen(person, path)).status == 403, "known, and not allowed"
+    assert (await world.support.delete(f"/v2/tenants/{made.id}")).status_code == 204
+    deleted = time.monotonic()
+    while (await pair.seen(person, path)).status == 403:
+        assert time.monotonic() - deleted <= WITHIN
+    assert (await pair.seen(person, path)).status == 401

@@ -1,38 +1,23 @@
-"""`/v2/permissions`, `/v2/tenants` and the role policy (contract 6.4 and 7)."""
+"""Tenants (contract section 7)."""
 
 from typing import Annotated, Any, Literal
 
 import msgspec
-from litestar import Controller, get, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.jsonapi import END, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.body import require_id
+from keyrack.api.jsonapi import END, Many, NewResource, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.api.roles import PolicyAttributes, role_entry
 from keyrack.model import Tenant
-from keyrack.service.installation import first_attributes
-from keyrack.service.tenants import NewTenant, Tenants
+from keyrack.service.tenants import NewTenant, TenantChanges, Tenants
 
 _DOMAIN = rf"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{{1,5}})?{END}"
 Domain = Annotated[
     str, Meta(min_length=1, max_length=253, pattern=_DOMAIN, description="a host name, with a port if it has one")
 ]
-
-
-class PermissionsAttributes(msgspec.Struct):
-    """Names of permissions."""
-
-    permissions: list[str]
-
-
-class PermissionsResource(msgspec.Struct):
-    """All listed permissions; it has no id (6.4)."""
-
-    attributes: PermissionsAttributes
-    id: None = None
-    type: Literal["permissions"] = "permissions"
 
 
 class CreateTenant(NewResource):
@@ -89,25 +74,50 @@ class TenantResource(msgspec.Struct):
     type: Literal["tenant"] = "tenant"
 
 
-class PolicyRelationships(msgspec.Struct):
-    """Whose policy it is."""
+class ChangeTenant(msgspec.Struct):
+    """Data of a change; no attribute is required, `null` unsets one, and feature flags are changed one by one."""
 
-    tenant: Relationship
-
-
-class PolicyResource(msgspec.Struct):
-    """A tenant's role policy."""
-
-    id: str
-    attributes: PolicyAttributes
-    relationships: PolicyRelationships
-    type: Literal["tenant-policy"] = "tenant-policy"
+    attributes: dict[str, Any] | UnsetType = UNSET
+    type: Literal["tenant"] | UnsetType = UNSET
+    id: str | UnsetType = UNSET
 
 
-@get("/v2/permissions", tags=["Roles"], responses=Refusals.of(403))
-async def permissions(who: Who, tenants: NamedDependency[Tenants]) -> Single[PermissionsResource]:
-    """List the permissions that roles can be made of."""
-    return Single(PermissionsResource(PermissionsAttributes(list(tenants.permissions(who)))))
+class ChangeTenantBody(msgspec.Struct):
+    """Body of a change."""
+
+    data: ChangeTenant
+
+
+class TenantAttributeChanges(msgspec.Struct):
+    """What every tenant has cannot be unset; the types of what Keyrack reads."""
+
+    name: Text | UnsetType = UNSET
+    app_domain: Domain | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    mandrill_email_from: str | UnsetType = UNSET
+    default_workspace_type: Literal["full", "limited"] | UnsetType | None = UNSET
+    feature_flags: dict[str, bool | None] | UnsetType | None = UNSET
+    api_domain: Domain | UnsetType | None = UNSET
+    webhooks_domain: Domain | UnsetType | None = UNSET
+    git_receiver_host: Domain | UnsetType | None = UNSET
+    api_docs_url: str | UnsetType | None = UNSET
+    flow_stats_enabled_default: bool | UnsetType | None = UNSET
+    support_user_id: str | UnsetType | None = UNSET
+    email_domains_blacklist: list[str] | UnsetType | None = UNSET
+    is_default: bool | UnsetType | None = UNSET
+
+
+class ChangeToCheck(msgspec.Struct):
+    """A change with the attributes that are checked."""
+
+    attributes: TenantAttributeChanges | UnsetType = UNSET
+    type: Literal["tenant"] | UnsetType = UNSET
+
+
+class ChangeBodyToCheck(msgspec.Struct):
+    """Body of a change with the attributes that are checked."""
+
+    data: ChangeToCheck
 
 
 class TenantController(Controller):
@@ -124,13 +134,8 @@ class TenantController(Controller):
 
         def command() -> NewTenant:
             body = data.check().data
-            submitted = body.attributes
             checked = data.checked_as(TenantBodyToCheck).data.attributes
-            given = {name: value for name, value in submitted.items() if name not in ("name", "app_domain")}
-            attributes = first_attributes() | given
-            flags: Any = first_attributes()["feature_flags"]
-            attributes["feature_flags"] = {**flags, **given.get("feature_flags", {})}
-            return NewTenant(checked.name, checked.app_domain, attributes, body.given_id)
+            return NewTenant(checked.name, checked.app_domain, _others(body.attributes), body.given_id)
 
         return Single(_resource(await tenants.create(who, command)))
 
@@ -145,14 +150,33 @@ class TenantController(Controller):
         """Return one tenant."""
         return Single(_resource(await tenants.get(who, tenant_id)))
 
-    @get("/{tenant_id:str}/roles", responses=Refusals.of(403, 404))
-    async def roles(self, tenant_id: PATH_ID, who: Who, tenants: NamedDependency[Tenants]) -> Single[PolicyResource]:
-        """Return a tenant's role policy."""
-        policy = await tenants.roles(who, tenant_id)
-        shown = [role_entry(role) for role in policy if role.scope != "tenants"]
-        relationships = PolicyRelationships(related("tenant", "/v2/tenants", tenant_id))
-        resource = PolicyResource(tenant_id, PolicyAttributes(shown), relationships)
-        return Single(resource, links=link_self(f"/v2/tenants/{tenant_id}/roles"))
+    @patch("/{tenant_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    async def change(
+        self, tenant_id: PATH_ID, data: Body[ChangeTenantBody], who: Who, tenants: NamedDependency[Tenants]
+    ) -> Single[TenantResource]:
+        """Change a tenant; what is not named stays."""
+
+        def changes() -> TenantChanges:
+            body = data.check().data
+            require_id(body.id, tenant_id)
+            checked = data.checked_as(ChangeBodyToCheck).data.attributes
+            if body.attributes is UNSET or checked is UNSET:
+                return TenantChanges()
+            name = None if checked.name is UNSET else checked.name
+            domain = None if checked.app_domain is UNSET else checked.app_domain
+            return TenantChanges(name, domain, _others(body.attributes))
+
+        return Single(_resource(await tenants.change(who, tenant_id, changes)))
+
+    @delete("/{tenant_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, tenant_id: PATH_ID, who: Who, tenants: NamedDependency[Tenants]) -> None:
+        """Delete a tenant without contracts, with its users, clients, webhooks and keys."""
+        await tenants.remove(who, tenant_id)
+
+
+def _others(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that have no place of their own."""
+    return {name: value for name, value in attributes.items() if name not in ("name", "app_domain")}
 
 
 def _resource(tenant: Tenant) -> TenantResource:

@@ -16,6 +16,7 @@ from keyrack.service.task_users import Door, is_task_user
 from keyrack.store.audit import AuditLog
 from keyrack.store.directory import Directory, Location
 from keyrack.store.store import Store
+from keyrack.store.tenants import Tenants
 from keyrack.store.unit import Unit
 
 __all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
@@ -51,19 +52,22 @@ class Access:
             await _record(scope, action)
 
     @asynccontextmanager
-    async def tenant(self, who: Principal, tenant_id: str, action: str | None = None) -> AsyncIterator[Scope]:
+    async def tenant(
+        self, who: Principal, tenant_id: str, action: str | None = None, *, alone: bool = False
+    ) -> AsyncIterator[Scope]:
         """Enter a tenant named in the path.
 
         Args:
             who: the caller.
             tenant_id: the tenant.
             action: what is going to be done, as the audit log calls it; None for reading, which is not audited.
+            alone: the operation is about the tenant itself or its roles: nothing else is written in it meanwhile.
 
         Raises:
             NotFound: there is no such tenant.
             Forbidden: it is not the caller's tenant.
         """
-        async with self._enter(who, await self.locate("tenant", tenant_id), action) as scope:
+        async with self._enter(who, await self.locate("tenant", tenant_id), action, alone=alone) as scope:
             _require_open(scope)
             yield scope
 
@@ -196,6 +200,8 @@ class Access:
             if who.tenant_id is not None and who.tenant_id != place.tenant_id:
                 raise Forbidden
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
+                if action is not None:
+                    await _hold_tenant(unit, place, alone=alone)
                 closed = await _is_closed(unit, place, action, before, alone=alone)
                 scope = await scope_of(unit, who, place, door)
                 scope.closed = closed
@@ -229,6 +235,17 @@ def home(who: Principal) -> str:
     if who.tenant_id is None:
         raise Forbidden("a service account has no tenant of its own")
     return who.tenant_id
+
+
+async def _hold_tenant(unit: Unit, place: Location, *, alone: bool) -> None:
+    """Keep a place's tenant and its roles as they are until the transaction ends; before all else, as everybody does.
+
+    Raises:
+        NotFound: the tenant is gone since it was located.
+    """
+    of_tenant = place.contract_id is None
+    if place.tenant_id and not await Tenants(unit).hold(alone=alone and of_tenant):
+        raise NotFound("there is no such tenant")
 
 
 async def _is_closed(unit: Unit, place: Location, action: str | None, before: str | None, *, alone: bool) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, StateConflict, WrongKey
-from keyrack.model import Principal, PrincipalKind, WorkspaceType
+from keyrack.model import Json, Principal, PrincipalKind, WorkspaceType
 from keyrack.service.identity import key_hash, new_api_key
 from keyrack.service.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
@@ -107,7 +107,7 @@ class Installations:
                 raise WrongKey
 
 
-def first_attributes() -> dict[str, object]:
+def first_attributes() -> Json:
     """Return the attributes of a tenant that was given none (contract section 7)."""
     return {
         "code": "",

@@ -9,8 +9,8 @@ from sqlalchemy.exc import IntegrityError
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import Json, Role, Tenant
-from keyrack.store.schema import roles, tenants
-from keyrack.store.unit import TenantTable, Unit, insert_row, is_unique_clash
+from keyrack.store.schema import auth_clients, roles, tenants
+from keyrack.store.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
 
 
 class Tenants:
@@ -23,18 +23,15 @@ class Tenants:
         """Create a tenant with its data key and role policy; from the unit of the installation.
 
         Raises:
-            AlreadyExists: another tenant has the domain.
+            AlreadyExists: another tenant has the domain, or is the default.
         """
         connection = self._unit.connection
         tenant = Tenant(new_id(), name, app_domain.lower(), attributes, self._unit.clock())
-        await insert_row(
-            connection,
-            tenants,
-            {
-                "id": tenant.id, "name": name, "app_domain": tenant.app_domain, "attributes": attributes,
-                "created_at": tenant.created_at,
-            },
-        )  # fmt: skip
+        values = {"id": tenant.id, **_columns(tenant), "created_at": tenant.created_at}
+        try:
+            await insert_row(connection, tenants, values)
+        except AlreadyExists:
+            raise await self._taken(tenant) from None
         await self._unit.vault.create_key(connection, tenant.id)
         for position, role in enumerate(policy):
             await insert_row(connection, roles, {"tenant_id": tenant.id, **_role_columns(role, position)})
@@ -54,24 +51,49 @@ class Tenants:
             query = query.where(tenants.c.id == self._unit.tenant_id)
         return [_tenant(row) for row in (await self._unit.connection.execute(query)).all()]
 
+    async def hold(self, *, alone: bool = False) -> bool:
+        """Keep the unit's tenant, its values and its roles as they are until the transaction ends.
+
+        Every change in a tenant begins so (`keyrack.service.access`): whoever changes or deletes the tenant itself or
+        its roles waits for it, and so what a change builds on is there when it ends.
+
+        Args:
+            alone: wait for all who hold it, and keep others out: for what is about the tenant itself.
+
+        Returns:
+            Whether the tenant is there.
+        """
+        query = select(tenants.c.id).where(tenants.c.id == self._unit.tenant_id)
+        query = deleting(query) if alone else referring(query, tenants)
+        return (await self._unit.connection.execute(query)).one_or_none() is not None
+
     async def change(self, tenant: Tenant) -> None:
-        """Store a tenant's changed values.
+        """Store the changed values of a tenant that is held alone.
 
         Raises:
-            AlreadyExists: another tenant has the domain.
+            AlreadyExists: another tenant has the domain, or is the default.
         """
-        values = {"name": tenant.name, "app_domain": tenant.app_domain.lower(), "attributes": tenant.attributes}
+        connection = self._unit.connection
         try:
-            await self._unit.connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**values))
+            async with connection.begin_nested():  # so that the transaction can still say what clashed
+                await connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**_columns(tenant)))
         except IntegrityError as error:
             if is_unique_clash(error):
-                raise AlreadyExists from None
+                raise await self._taken(tenant) from None
             raise
 
     async def remove(self, tenant_id: str) -> None:
         """Delete a tenant with everything in it, and its data keys: nothing of it can be opened again."""
-        await self._unit.connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
-        await self._unit.vault.destroy_keys(self._unit.connection, tenant_id)
+        connection = self._unit.connection
+        await connection.execute(delete(auth_clients).where(auth_clients.c.tenant_id == tenant_id))  # no foreign key
+        await connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
+        await self._unit.vault.destroy_keys(connection, tenant_id)
+
+    async def _taken(self, tenant: Tenant) -> AlreadyExists:
+        other = select(tenants.c.id).where(tenants.c.app_domain == tenant.app_domain, tenants.c.id != tenant.id)
+        if (await self._unit.connection.execute(other)).first() is not None:
+            return AlreadyExists("another tenant has this domain", pointer="/data/attributes/app_domain")
+        return AlreadyExists("the installation has a default tenant", pointer="/data/attributes/is_default")
 
 
 class RolePolicy(TenantTable):
@@ -89,6 +111,13 @@ class RolePolicy(TenantTable):
         await self.run(self.delete())
         for position, role in enumerate(policy):
             await self.insert(_role_columns(role, position))
+
+
+def _columns(tenant: Tenant) -> Json:
+    is_default = True if tenant.attributes.get("is_default") else None
+    return {
+        "name": tenant.name, "app_domain": tenant.app_domain, "attributes": tenant.attributes, "is_default": is_default,
+    }  # fmt: skip
 
 
 def _role_columns(role: Role, position: int) -> Json:

@@ -41,7 +41,9 @@ tenants = Table(
     Column("name", Text, nullable=False),
     Column("app_domain", String(255), nullable=False, unique=True),
     Column("attributes", Document, nullable=False),
+    Column("is_default", Boolean),  # true or null, so that one at most is (contract section 7); from the attributes
     at("created_at"),
+    Index("tenants_is_default_key", "is_default", unique=True),
 )
 
 roles = Table(
