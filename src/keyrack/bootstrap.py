@@ -51,6 +51,8 @@ from keyrack.service.component_builds import ComponentBuilds
 from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_credentials import CredentialTarget
+from keyrack.service.consent_further import FurtherCalls
+from keyrack.service.consent_long_lived import LongLivedTokens
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consent_secrets import SecretTarget
 from keyrack.service.consent_temporary import TemporaryRequests
@@ -222,7 +224,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         store,
         access,
         refreshing.journal,
-        TemporaryRequests(store, provider, now),
+        FurtherCalls(TemporaryRequests(store, provider, now), LongLivedTokens(provider)),
         Targets(
             credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
             secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),

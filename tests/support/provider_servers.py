@@ -56,9 +56,8 @@ class LoopbackServers:
 
     async def read(self, reader: asyncio.StreamReader) -> bytes:
         head = await reader.readuntil(b"\r\n\r\n")
-        length = next(
-            int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-        )
+        lengths = (line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
+        length = int(next(lengths, b":0").partition(b":")[2])
         request = head + await reader.readexactly(length)
         self.requests.append(request)
         return request

@@ -26,6 +26,8 @@ class ClientProfile:
         temporary_credentials_endpoint: where temporary credentials are asked for. With one, the protocol is OAuth 1.0a
             (RFC 5849 section 2), `client_id` and `client_secret` are the client credentials, and the token endpoint
             gives token credentials.
+        long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
+            section 14).
     """
 
     client_id: str
@@ -38,3 +40,4 @@ class ClientProfile:
     issuer: str | None = None
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
+    long_lived_endpoint: str | None = field(default=None, repr=False)

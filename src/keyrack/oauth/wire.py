@@ -24,6 +24,19 @@ class FormRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryRequest:
+    """A GET with parameters in the query.
+
+    Attributes:
+        url: absolute URL, its own query string kept in front.
+        query: further parameters in order; values may be secret, so they are left out of the repr.
+    """
+
+    url: str
+    query: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class RawResponse:
     """An authorization server's answer, not yet interpreted.
 

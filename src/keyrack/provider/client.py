@@ -18,7 +18,7 @@ from keyrack.oauth.wire import RawResponse
 from keyrack.provider.body import decode_body, read_bounded
 from keyrack.provider.faults import classify, unavailable
 from keyrack.provider.guard import check_host, parse_uri
-from keyrack.provider.outgoing import Outgoing, body_of, headers_of
+from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 
 USER_AGENT = f"keyrack/{__version__}"
@@ -152,8 +152,9 @@ class ProviderClient:
 
     async def _exchange(self, url: URL, request: Outgoing) -> RawResponse:
         check_host(url, allow_insecure=self._allow_insecure)
-        async with self._opened().post(
-            url,
+        async with self._opened().request(
+            method_of(request),
+            url_of(request, url),
             data=body_of(request),
             headers=headers_of(request),
             allow_redirects=False,
@@ -188,6 +189,8 @@ class ProviderClient:
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 trust_env=False,
             )
+            # Or aiohttp sends a GET again when the server closes a kept connection.
+            self._session._retry_connection = False  # noqa: SLF001 - there is no other way to say so
         return self._session
 
 

@@ -1,11 +1,13 @@
-"""What is sent: a form to an authorization server, or JSON to a webhook; as bytes and headers."""
+"""What is sent: a form or a query to an authorization server, or JSON to a webhook; as bytes and headers."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from yarl import URL
+
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.oauth.wire import FormRequest
+from keyrack.oauth.wire import FormRequest, QueryRequest
 from keyrack.provider.body import encode_form
 
 _HEADER_VALUE = re.compile(r"[!-~]+(?: +[!-~]+)*")
@@ -26,17 +28,40 @@ class JsonRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-Outgoing = FormRequest | JsonRequest
+Outgoing = FormRequest | QueryRequest | JsonRequest
 """What can be sent."""
 
 
-def body_of(request: Outgoing) -> bytes:
-    """Return the body of a request.
+def method_of(request: Outgoing) -> str:
+    """Return the HTTP method of a request."""
+    return "GET" if isinstance(request, QueryRequest) else "POST"
+
+
+def body_of(request: Outgoing) -> bytes | None:
+    """Return the body of a request, None for one without.
 
     Raises:
         ValidationFailed: a form value is not valid Unicode text.
     """
+    if isinstance(request, QueryRequest):
+        return None
     return request.body if isinstance(request, JsonRequest) else encode_form(request)
+
+
+def url_of(request: Outgoing, url: URL) -> URL:
+    """Return where a request goes, its query included.
+
+    Args:
+        request: what is sent.
+        url: the request's URL as it was parsed and judged.
+
+    Raises:
+        ValidationFailed: a value is not valid Unicode text.
+    """
+    if not isinstance(request, QueryRequest):
+        return url
+    query = encode_form(FormRequest(request.url, request.query)).decode("ascii")
+    return URL(f"{url}{'&' if url.raw_query_string else '?'}{query}", encoded=True)
 
 
 def headers_of(request: Outgoing) -> dict[str, str]:
@@ -49,6 +74,8 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         if not all(map(_HEADER_VALUE.fullmatch, request.headers.values())):
             raise ValidationFailed(Problem("A header for the webhook is not valid."))
         return {"Content-Type": "application/json", **request.headers}
+    if isinstance(request, QueryRequest):
+        return {}
     form = {"Accept": request.accept, "Content-Type": "application/x-www-form-urlencoded"}
     if request.authorization is None:
         return form

@@ -19,7 +19,7 @@ from keyrack.provider.guard import check_uri
 from keyrack.service.access import Scope
 from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_client
 from keyrack.service.consent_values import NewConsent, Planned
-from keyrack.service.refresh.profile import client_profile
+from keyrack.service.refresh.profile import INSTAGRAM, client_profile
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
 from keyrack.service.secret_changes import Owner, bare, created_facts
@@ -28,6 +28,9 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.outbox import Outbox
 
 _FIELDS_POINTER = "/data/attributes/fields"
+_NO_EXCHANGE = (
+    "its refresh_token_uri does not end in /refresh_access_token, beside which short-lived tokens would be exchanged"
+)
 _SECRET_POINTER = "/data/relationships/auth_secret/data/id"  # noqa: S105 - a JSON pointer
 
 
@@ -64,13 +67,16 @@ class SecretTarget:
         block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
         method = _auth_method(client, block)
         profile = client_profile(client, method)
-        for uri in (profile.authorization_endpoint, profile.token_endpoint):
+        if client.type == INSTAGRAM and profile.long_lived_endpoint is None:
+            raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
+        also = () if profile.long_lived_endpoint is None else (profile.long_lived_endpoint,)
+        for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)
         name = stored.name if stored else client.name
-        return Planned(profile, scopes, extra, name, fields, {"auth_method": method})
+        return Planned(profile, scopes, extra, name, fields, {"auth_method": method, "long_lived": bool(also)})
 
     async def land(self, scope: Scope, consent: Consent) -> "SecretLanding":
         """Judge once more what was judged at the start, and keep the client from being deleted.

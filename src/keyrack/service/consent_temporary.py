@@ -1,17 +1,14 @@
 """Starts a consent of OAuth 1.0a: gets the temporary credentials that its authorization needs (contract section 21)."""
 
-import time
 from dataclasses import replace
 
-from keyrack import metrics
 from keyrack.clock import Clock
-from keyrack.errors import AlreadyExists, KeyrackError, ProviderError, ProviderUnavailable
+from keyrack.errors import AlreadyExists, KeyrackError, ProviderError
 from keyrack.model import Consent
 from keyrack.oauth import oauth1
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.provider.client import ProviderClient
-from keyrack.service.refresh.profile import origin_of
+from keyrack.service.refresh.sending import send
 from keyrack.store.consents import Consents as Rows
 from keyrack.store.store import Store
 
@@ -49,7 +46,7 @@ class TemporaryRequests:
 
     async def _ask(self, consent: Consent, profile: ClientProfile) -> Consent:
         request = oauth1.build_temporary_request(profile, callback=consent.memory["redirect_uri"], at=self._clock())
-        answer = await self._send(request)
+        answer = await send(self._provider, request)
         temporary = oauth1.process_temporary_response(answer, sent=(profile.client_secret,))
         url = oauth1.build_authorization_url(
             profile.authorization_endpoint, temporary.token, consent.memory["additional_params"]
@@ -66,15 +63,3 @@ class TemporaryRequests:
             # The callback names nothing but the token, so it must be told whose it is.
             raise ProviderError("The authorization server gave a token that it had given before.") from None
         return replace(consent, memory=memory)
-
-    async def _send(self, request: FormRequest) -> RawResponse:
-        began, outcome = time.monotonic(), "called_off"
-        try:
-            answer = await self._provider.send(request)
-            outcome = "answered"
-        except ProviderUnavailable as error:
-            outcome = str((error.meta or {}).get("reason"))
-            raise
-        finally:
-            metrics.provider_called(origin_of(request.url), outcome, time.monotonic() - began)
-        return answer

@@ -8,7 +8,7 @@ protocol's own: `consent_protocols`. What becomes of the tokens is each generati
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
@@ -24,8 +24,10 @@ from keyrack.errors import (
 from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind, Tenant
 from keyrack.oauth.state import new_state, state_hash
+from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.access import Access, Scope
+from keyrack.service.consent_further import FurtherCalls
 from keyrack.service.consent_protocols import (
     OAUTH1,
     OAUTH2,
@@ -34,7 +36,6 @@ from keyrack.service.consent_protocols import (
     TemporaryCredentials,
     remembered,
 )
-from keyrack.service.consent_temporary import TemporaryRequests
 from keyrack.service.consent_values import Landing, NewConsent, Outcome, Target, Targets
 from keyrack.service.refresh.journal import Journal, nothing_to_check
 from keyrack.service.refresh.outcome import is_ambiguous
@@ -63,7 +64,7 @@ class Consents:
         store: Store,
         access: Access,
         journal: Journal,
-        temporary: TemporaryRequests,
+        further: FurtherCalls,
         targets: Targets,
         *,
         public_url: str | None,
@@ -73,7 +74,7 @@ class Consents:
         self._store = store
         self._access = access
         self._journal = journal
-        self._temporary = temporary
+        self._temporary, self._long_lived = further.temporary, further.long_lived
         self._credentials, self._secrets = targets.credentials, targets.secrets
         self._public_url = public_url
         self._lifetime = lifetime
@@ -268,13 +269,14 @@ class Consents:
         granted: Secret | None = None,
     ) -> str:
         """Interpret the provider's answer and store what comes of it, once in the whole installation."""
-        at: datetime = attempt.answered_at or self._clock()
         try:
+            long_lived = await self._exchange_again(consent, place, who, answer, granted)
+            at = self._clock() if long_lived else attempt.answered_at or self._clock()
             # Judged again: the provider took its time.
             async with self._access.at(who, place, _COMPLETE) as scope:
                 await Rows(scope.unit).hold(consent.id)
                 landing = await self._land(scope, consent)
-                tokens = self._protocol(consent).tokens(consent, landing.profile, answer, granted)
+                tokens = long_lived or self._protocol(consent).tokens(consent, landing.profile, answer, granted)
                 result_id = await landing.store(scope, tokens, at)
                 await Rows(scope.unit).complete(consent.id, result_id)
                 await Attempts(scope.unit).landed(attempt.id)
@@ -285,6 +287,17 @@ class Consents:
             await self._close(attempt, Fate.refused)
             raise
         return result_id
+
+    async def _exchange_again(
+        self, consent: Consent, place: Location, who: Principal, answer: RawResponse, granted: Secret | None
+    ) -> TokenResponse | None:
+        """Return the long-lived token for what the code brought, where there are such tokens (contract section 14)."""
+        if not consent.memory.get("long_lived"):
+            return None
+        async with self._access.at(who, place, before=_COMPLETE) as scope:
+            profile = (await self._land(scope, consent)).profile
+        short = self._protocol(consent).tokens(consent, profile, answer, granted)
+        return await self._long_lived.exchange(profile, short)
 
     async def _land(self, scope: Scope, consent: Consent) -> Landing:
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from keyrack.simulator import authorize, browser, control, control_http, endpoints, oauth1, token
+from keyrack.simulator import authorize, browser, control, control_http, endpoints, instagram, oauth1, token
 from keyrack.simulator.config import SimulatorConfig
 from keyrack.simulator.state import State
 from keyrack.simulator.wire import MAX_BODY, STATE
@@ -35,6 +35,8 @@ def create_app(config: SimulatorConfig) -> web.Application:
             web.get("/oauth1/authorize", oauth1.authorize),
             web.post("/oauth1/access_token", oauth1.access_token),
             web.get("/oauth1/me", oauth1.me),
+            web.get("/instagram/access_token", instagram.exchange),
+            web.get("/instagram/refresh_access_token", instagram.refresh),
         ]
     )
     controls = web.Application(middlewares=[control_http.guard], client_max_size=MAX_BODY)

@@ -21,6 +21,8 @@ Endpoint = Literal[
     "oauth1_authorize",
     "oauth1_token",
     "oauth1_me",
+    "ig_exchange",
+    "ig_refresh",
 ]
 ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 

@@ -48,7 +48,7 @@ class Grant:
 
 @dataclass(slots=True)
 class Token:
-    """One issued token; times are seconds since 1970."""
+    """One issued token; times are seconds since 1970. `long_lived` ones were exchanged for a short-lived one."""
 
     value: str = field(repr=False)
     kind: Kind
@@ -58,6 +58,7 @@ class Token:
     expires_at: float | None
     rotated_at: float | None = None
     revoked: bool = False
+    long_lived: bool = False
 
     def state(self, now: float) -> TokenState:
         """Tell whether it works: only `active` does."""

@@ -11,6 +11,7 @@ import uvloop
 
 from keyrack import __version__
 from keyrack.errors import ProviderUnavailable, ValidationFailed
+from keyrack.oauth.wire import QueryRequest
 from keyrack.provider.client import ProviderClient
 from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
@@ -230,3 +231,24 @@ def test_it_works_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+async def test_a_query_is_sent_by_get_behind_the_urls_own(servers: LoopbackServers, client: ProviderClient) -> None:
+    port = await servers.answer(http_answer(b"{}"))
+    query = (("grant_type", "x y"), ("a", "1"), ("token", "ü&=+#%"))
+    await client.send(QueryRequest(f"http://127.0.0.1:{port}/token?own=a%2Bb%26c", query))
+    first, headers, body = lines(servers.requests[0])
+    assert first == "GET /token?own=a%2Bb%26c&grant_type=x+y&a=1&token=%C3%BC%26%3D%2B%23%25 HTTP/1.1"
+    assert body == b""
+    assert headers == {
+        "host": f"127.0.0.1:{port}",
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "user-agent": f"keyrack/{__version__}",
+    }
+
+
+async def test_a_query_that_is_no_text_is_not_sent(client: ProviderClient) -> None:
+    with pytest.raises(ValidationFailed) as caught:
+        await client.send(QueryRequest("http://127.0.0.1:9/token", (("token", "canary\ud800"),)))
+    assert "canary" not in str(caught.value)

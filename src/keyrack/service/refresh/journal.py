@@ -4,7 +4,6 @@ The intent is written after the connection is made and before the request is; th
 anyone interprets it: in the database, else in the spool, else in memory until one of them takes it.
 """
 
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import cast
@@ -12,13 +11,12 @@ from typing import cast
 import msgspec
 import structlog
 
-from keyrack import metrics
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
 from keyrack.oauth.wire import FormRequest, RawResponse
-from keyrack.provider.client import BeforeSending, ProviderClient
+from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
-from keyrack.service.refresh.profile import origin_of
+from keyrack.service.refresh.sending import send
 from keyrack.store.attempts import Attempt, Attempts, Fate, answer_place
 from keyrack.store.spool import Spool, Spooled
 from keyrack.store.store import Store
@@ -83,7 +81,7 @@ class Journal:
 
         self._running.add(attempt.id)
         try:
-            answer = await self._send(request, intend)
+            answer = await send(self._provider, request, intend)
             await self._keep(attempt, answer)
         except ProviderUnavailable as error:
             if not may_have_been_sent(error):  # the intent may be there all the same, if its commit took too long
@@ -121,18 +119,6 @@ class Journal:
         clear = await unit.vault.open(unit.connection, place, attempt.sealed_answer)
         stored = msgspec.msgpack.decode(clear, type=_StoredAnswer)
         return RawResponse(stored.status, stored.headers, stored.body)
-
-    async def _send(self, request: FormRequest, intend: BeforeSending) -> RawResponse:
-        began, outcome = time.monotonic(), "called_off"
-        try:
-            answer = await self._provider.send(request, intend)
-            outcome = "answered"
-        except ProviderUnavailable as error:
-            outcome = str((error.meta or {}).get("reason"))
-            raise
-        finally:
-            metrics.provider_called(origin_of(request.url), outcome, time.monotonic() - began)
-        return answer
 
     async def _keep(self, attempt: Attempt, answer: RawResponse) -> None:
         clear = msgspec.msgpack.encode(_StoredAnswer(answer.status, dict(answer.headers), answer.body))

@@ -5,7 +5,11 @@ from urllib.parse import urlsplit
 from keyrack.crypto.secret import Secret
 from keyrack.model import AuthClient
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
+
+INSTAGRAM = "oauth2_instagram"
+"""Type of auth clients whose tokens are exchanged for long-lived ones (contract section 14)."""
 
 
 def client_profile(client: AuthClient, auth_method: str | None = None) -> ClientProfile:
@@ -27,7 +31,15 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
         refresh_endpoint=given.get("refresh_token_uri") or given["token_uri"],
         token_endpoint_auth_method=TokenEndpointAuthMethod(auth_method) if auth_method else chosen,
         pkce=given.get("pkce") is not False,
+        long_lived_endpoint=long_lived_endpoint(client),
     )
+
+
+def long_lived_endpoint(client: AuthClient) -> str | None:
+    """Return where a client's first tokens are exchanged for long-lived ones; None: not at all, or not known where."""
+    if client.type != INSTAGRAM:
+        return None
+    return exchange_endpoint(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"])
 
 
 def origin_of(uri: str) -> str:

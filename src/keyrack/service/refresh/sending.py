@@ -1,0 +1,25 @@
+"""Calls a provider and counts the call."""
+
+import time
+
+from keyrack import metrics
+from keyrack.errors import ProviderUnavailable
+from keyrack.oauth.wire import FormRequest, QueryRequest, RawResponse
+from keyrack.provider.client import BeforeSending, ProviderClient
+from keyrack.service.refresh.profile import origin_of
+
+
+async def send(
+    provider: ProviderClient, request: FormRequest | QueryRequest, before_sending: BeforeSending | None = None
+) -> RawResponse:
+    """Send a request, as `ProviderClient.send`, and count it by the provider's origin and what came of it."""
+    began, outcome = time.monotonic(), "called_off"
+    try:
+        answer = await provider.send(request, before_sending)
+        outcome = "answered"
+    except ProviderUnavailable as error:
+        outcome = str((error.meta or {}).get("reason"))
+        raise
+    finally:
+        metrics.provider_called(origin_of(request.url), outcome, time.monotonic() - began)
+    return answer
