@@ -60,6 +60,7 @@ from keyrack.service.consent_values import Targets
 from keyrack.service.consents import Consents
 from keyrack.service.contracts import Contracts
 from keyrack.service.credentials import Credentials
+from keyrack.service.departures import Departures
 from keyrack.service.flows import Flows
 from keyrack.service.hot_reads import HotReads
 from keyrack.service.identity import Identities
@@ -178,6 +179,7 @@ class Services:
     invites: Invites
     arrivals: Arrivals
     people: People
+    departures: Departures
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
     last_use: LastUse
@@ -207,7 +209,7 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
 def services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
     access = Access(store)
-    component_access = ComponentAccess(access)
+    component_access, people = ComponentAccess(access), People(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(
         allow_insecure=insecure,
@@ -257,7 +259,8 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         members=Members(access),
         invites=Invites(access),
         arrivals=Arrivals(access),
-        people=People(access),
+        people=people,
+        departures=Departures(access, people),
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,
         last_use=last_use,

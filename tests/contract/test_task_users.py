@@ -100,6 +100,7 @@ ROUTES: list[tuple[str, str, str, tuple[int, int, int]]] = [
     ("11",   "GET",    "/v2/users",                                              NO),
     ("11",   "POST",   "/v2/users",                                              NO),
     ("11",   "GET",    "/v2/users/{user_id}",                                    UNSEEN),
+    ("11",   "DELETE", "/v2/users/{user_id}",                                    UNSEEN),
     ("12",   "GET",    "/v2/teams?contract_id={contract_id}",                    NO),
     ("12",   "POST",   "/v2/teams",                                              NO),
     ("12",   "GET",    "/v2/teams/{team_id}",                                    UNSEEN),

@@ -178,6 +178,7 @@ async def test_every_route_of_these_sections_is_in_the_table(keyrack_to_read: Wo
     listed.add(("DELETE", "/v2/users/me/api-keys/{key_id}"))  # test_authentication.py
     invites = "/v2/contracts/{contract_id}/invites"  # test_invites.py
     listed |= {("PATCH", f"{invites}/{{invite_id}}"), ("DELETE", f"{invites}/{{invite_id}}")}
+    listed.add(("DELETE", "/v2/users/{user_id}"))  # test_deleting_users.py
     team = "/v2/teams/{team_id}"  # test_team_changes.py
     listed |= {("PATCH", team), ("DELETE", team), ("DELETE", f"{team}/relationships/members")}
     listed |= {("POST", f"/v2/contracts/{{contract_id}}/{action}") for action in ("suspend", "unsuspend")}

@@ -58,12 +58,26 @@ async def remove_user(world: World, acme: TenantInTest) -> None:
     await _run(world, delete(t.users).where(t.users.c.id == acme.integrator.id))
 
 
+async def delete_user(world: World, acme: TenantInTest) -> None:
+    assert (await acme.admin.delete(f"/v2/users/{acme.integrator.id}")).status_code == 204
+    del world
+
+
 async def rename_user(world: World, acme: TenantInTest) -> None:
     mine = t.users.c.id == acme.integrator.id
     await _run(world, update(t.users).where(mine).values(email="x@x.example", email_key="x@x.example"))
 
 
-TAKING = [revoke_key, leave_workspace, change_roles, change_policy, replace_policy, remove_user, rename_user]
+TAKING = [
+    revoke_key,
+    leave_workspace,
+    change_roles,
+    change_policy,
+    replace_policy,
+    remove_user,
+    delete_user,
+    rename_user,
+]
 
 
 async def secret_of(world: World, tenant: TenantInTest) -> str:

@@ -16,6 +16,7 @@ from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import ApiKey, User
+from keyrack.service.departures import Departures
 from keyrack.service.people import NewUser, People
 
 Email = Annotated[
@@ -177,6 +178,11 @@ class UserController(Controller):
     async def retrieve(self, user_id: PATH_ID, who: Who, people: NamedDependency[People]) -> Single[UserResource]:
         """Return one user."""
         return Single(_user(await people.get(who, user_id)))
+
+    @delete("/{user_id:str}", responses=Refusals.of(403, 404, 409))
+    async def remove(self, user_id: PATH_ID, who: Who, departures: NamedDependency[Departures]) -> None:
+        """Delete a user; what others still need passes on to them."""
+        await departures.delete(who, user_id)
 
 
 def _new_user(body: CreateUserBody) -> NewUser:

@@ -195,9 +195,7 @@ class Contracts:
         """
         async with self._access.contract(who, contract_id, "contract.delete", alone=True) as scope:
             scope.require("contracts.contract.delete")
-            await Components(scope.unit).lock_all_of(contract_id)
-            await require_contract_unused(scope, contract_id)
-            workspace_ids = await remove_contract(scope.unit, contract_id)
+            workspace_ids = await remove_unused(scope, contract_id)
             scope.touched("contract", contract_id)
             for workspace_id in workspace_ids:
                 scope.touched("workspace", workspace_id)
@@ -210,6 +208,17 @@ class Contracts:
             contract = await _there(scope, contract_id)
             policy = await RolePolicy(scope.unit).list()
             return [role for role in policy if is_available(contract, role.scope, role.role)]
+
+
+async def remove_unused(scope: Scope, contract_id: str) -> Sequence[str]:
+    """Delete a contract that the scope's unit holds alone, with all that is in it; return its workspaces' ids.
+
+    Raises:
+        InUse: a flow of another contract names a component of this one.
+    """
+    await Components(scope.unit).lock_all_of(contract_id)
+    await require_contract_unused(scope, contract_id)
+    return await remove_contract(scope.unit, contract_id)
 
 
 async def _there(scope: Scope, contract_id: str) -> Contract:
