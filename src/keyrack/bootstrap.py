@@ -41,6 +41,7 @@ from keyrack.api.workspaces import WorkspaceController
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
+from keyrack.service import revocation
 from keyrack.service.access import Access
 from keyrack.service.arrivals import Arrivals
 from keyrack.service.audit_log import AuditTrail
@@ -218,7 +219,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
-    refreshing = room.build(store, provider, spool, listener, choices(settings), now)
+    refreshing = room.build(store, provider, spool, listener, choices(settings), revocation.enqueue, now)
     identities = Identities(store, now)
     points = secret_points(settings, store.vault)
     callers = KnownCallers(identities, access, AccessChanges(listener, points.version), now)

@@ -1,5 +1,6 @@
 """Tokens of deleted secrets are revoked at real authorization servers (RFC 7009), durably, and it is told."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,12 @@ import pytest
 from sqlalchemy import select
 
 from keyrack import clock
+from keyrack.errors import NotFound
 from keyrack.model import AuthClient, AuthSecret
 from keyrack.provider.client import ProviderClient
 from keyrack.service.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.store.attempts import open_attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.revocations import DueRevocations
 from keyrack.store.schema import revocations
@@ -122,6 +125,29 @@ async def test_the_grant_is_dead_after_the_secret_is_deleted(
     assert await stage.told() == [held.told(outcome="revoked")]
     assert await stage.audited() == [(held.secret.id, "allowed")]
     assert await stage.revoker.tick() == 0
+
+
+async def test_tokens_on_their_way_to_a_secret_that_is_deleted_meanwhile_are_revoked(
+    stage: Stage, simulator: RunningSimulator
+) -> None:
+    simulator.state.set_defaults({"rotation": "strict", "latency_after": 1500})
+    held = await connected(stage, simulator)
+    running = asyncio.create_task(stage.keyrack.services.refresh_room.refresher.refresh(held.secret))
+    book = simulator.state.book
+    for _ in range(1000):
+        await asyncio.sleep(0.02)
+        if states(simulator, held)[1] != "active":
+            break  # the provider has rotated; its answer is on the way
+    await stage.delete(held)
+    with pytest.raises(NotFound):
+        await running
+    simulator.state.set_defaults({})
+    while await stage.revoker.tick():
+        pass
+    assert {token.state(book.now()) for token in book.all(lambda _: True)} & {"active"} == set()
+    assert [told["outcome"] for told in await stage.told()][-1] == "revoked"
+    async with stage.keyrack.store.installation() as unit:
+        assert await open_attempts(unit) == []
 
 
 async def test_the_token_lies_sealed_and_is_wiped(stage: Stage, simulator: RunningSimulator) -> None:

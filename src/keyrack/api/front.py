@@ -29,7 +29,7 @@ ADDRESS = "keyrack.address"
 REQUEST_ID = "keyrack.request_id"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _METRICS = re.compile(r"/metrics/?$")
-_SINGULAR = re.compile(r"/v2/workspace(?=/|$)")
+_SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _NO_ROUTE_HAS = "TRACE"
 _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")

@@ -114,7 +114,7 @@ class Refresher:
         if attempt.subject_id in self._running:
             return False
         task = self._start(attempt.subject_id, self._recover(attempt))
-        with suppress(ProviderError, ProviderUnavailable):
+        with suppress(NotFound, ProviderError, ProviderUnavailable):
             await asyncio.shield(task)  # whoever stops recovering must not stop a request that was sent
         async with self._store.unit(attempt.tenant_id) as unit:
             return await Attempts(unit).find(attempt.id) is None

@@ -14,7 +14,7 @@ from keyrack.service.refresh.journal import Journal
 from keyrack.service.refresh.patience import Patience
 from keyrack.service.refresh.recovery import Recovery
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.settling import Settling
+from keyrack.service.refresh.settling import Orphaned, Settling
 from keyrack.service.refresh.under_lease import Timing, UnderLease
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
@@ -61,14 +61,20 @@ class RefreshRoom:
 
 
 def build(
-    store: Store, provider: ProviderClient, spool: Spool, listener: Listener, choices: Choices, clock: Clock
+    store: Store,
+    provider: ProviderClient,
+    spool: Spool,
+    listener: Listener,
+    choices: Choices,
+    orphaned: Orphaned,
+    clock: Clock,
 ) -> RefreshRoom:
     """Put the refresh engine together."""
     wakeups = Wakeups(listener)
     patience = Patience(choices.grace, time.monotonic)
     gate = Gate(choices.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
-    settling = Settling(store, wakeups, choices.schedule, clock)
+    settling = Settling(store, wakeups, choices.schedule, orphaned, clock)
     under_lease = UnderLease(store, journal, settling, gate, patience, choices.timing, clock)
     refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock)
     return RefreshRoom(

@@ -5,22 +5,25 @@ The client's standing is written in transactions of its own: they lock the clien
 has locked a secret must not do.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from keyrack import metrics
 from keyrack.clock import Clock, iso
-from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
 from keyrack.model import AuthClient, AuthSecret, ErrorCode, EventType, Json
 from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
 from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.tokens import merged
 from keyrack.store.attempts import Attempt, Attempts, Fate
+from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.client_health import ClientHealth, Verdict
 from keyrack.store.directory import Directory
-from keyrack.store.leases import Lease, Leases
+from keyrack.store.leases import Lease, LeaseLost, Leases
 from keyrack.store.outbox import Outbox
 from keyrack.store.store import Store
 from keyrack.store.unit import Unit
@@ -29,14 +32,18 @@ from keyrack.store.wakeups import Wakeups
 
 _PROBE_AFTER = timedelta(minutes=1)
 
+Orphaned = Callable[[Unit, AuthSecret, AuthClient], Awaitable[None]]
+"""Takes care of tokens whose secret was deleted while they were on their way."""
+
 
 class Settling:
     """Ends refreshes."""
 
-    def __init__(self, store: Store, wakeups: Wakeups, schedule: Schedule, clock: Clock) -> None:
+    def __init__(self, store: Store, wakeups: Wakeups, schedule: Schedule, orphaned: Orphaned, clock: Clock) -> None:
         self._store = store
         self._wakeups = wakeups
         self._schedule = schedule
+        self._orphaned = orphaned
         self._clock = clock
 
     async def settle(
@@ -56,9 +63,20 @@ class Settling:
 
         Raises:
             ProviderError, ProviderUnavailable: the result, if it is no token; it has been written down.
+            NotFound: the secret was deleted meanwhile; what the provider sent is being revoked.
             LeaseLost: another process has taken over; nothing was written, an answer stays in the journal.
             DatabaseUnavailable: nothing was written; an answer stays in the journal.
         """
+        try:
+            return await self._write(lease, client, attempt, result, at)
+        except LeaseLost:
+            if isinstance(result, TokenResponse) and await self._bury(lease, client, attempt, result):
+                raise NotFound from None
+            raise
+
+    async def _write(
+        self, lease: Lease, client: AuthClient, attempt: Attempt, result: Result, at: datetime
+    ) -> AuthSecret:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
         verdict = await self._reject(lease, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
@@ -83,6 +101,18 @@ class Settling:
         if not isinstance(result, TokenResponse):
             raise result
         return outcome.secret
+
+    async def _bury(self, lease: Lease, client: AuthClient, attempt: Attempt, tokens: TokenResponse) -> bool:
+        """See to tokens whose secret is gone; False if it is not."""
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            if await AuthSecrets(unit).find(lease.secret_id) is not None:
+                return False
+            if await Directory(unit).tenant(lease.tenant_id) is None:
+                return True  # all that could tell of it is gone
+            orphan = replace(lease.secret, credentials=merged(lease.secret.credentials, tokens))
+            await self._orphaned(unit, orphan, client)
+            await Attempts(unit).settle(attempt.id, Fate.superseded)
+        return True
 
     async def give_up(self, lease: Lease, attempt: Attempt) -> None:
         """Note that nobody knows what became of a request; the lease goes on.
