@@ -15,8 +15,8 @@ from keyrack.service.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
+from keyrack.service.forms import Label
 
-Label = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
 ResourceId = Annotated[str, Meta(min_length=1, max_length=255)]
 
 _CREDENTIALS = (

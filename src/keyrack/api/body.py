@@ -6,15 +6,15 @@ caller has been let in.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Generic, NoReturn, TypeVar, get_args, get_origin
+from collections.abc import Callable
+from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import InternalServerException
-from msgspec import Meta
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
+from keyrack.service.shape import misshapen
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -46,7 +46,7 @@ class Unchecked(Generic[T]):
             TypeConflict: `/data/type` names another resource type than this endpoint's (contract section 4).
             ValidationFailed: with one problem for every member at fault.
         """
-        problems = _problems(self.raw, self._expected, "")
+        problems = misshapen(self.raw, self._expected)
         if not problems:
             checked: T = msgspec.convert(self.raw, self._expected)
             return checked
@@ -199,67 +199,6 @@ def refuse_unstorable_text(text: str, where: str, *, parameter: str | None = Non
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise BadRequest(f"{where} has a text with a lone surrogate", parameter=parameter) from None
-
-
-def _problems(raw: object, expected: Any, pointer: str) -> list[Problem]:
-    """Collect everything wrong with `raw`, descending where the expected type does."""
-    try:
-        msgspec.convert(raw, expected)
-    except msgspec.ValidationError as error:
-        found = _inside(raw, expected, pointer)
-        return found or [Problem(_expectation(expected) or _plain(str(error)), pointer)]
-    return []
-
-
-def _inside(raw: object, expected: Any, pointer: str) -> list[Problem]:
-    struct, arguments = _struct_of(expected)
-    if struct is not None and isinstance(raw, dict):
-        return _members(raw, struct, arguments, pointer)
-    if get_origin(expected) is list and isinstance(raw, list):
-        (item_type,) = get_args(expected)
-        return [p for index, item in enumerate(raw) for p in _problems(item, item_type, f"{pointer}/{index}")]
-    if get_origin(expected) not in {None, list} and get_args(expected):  # Annotated[list[...], Meta], unions with UNSET
-        for inner in get_args(expected):
-            if inner is not msgspec.UnsetType and (_struct_of(inner)[0] or get_origin(inner) in {list, Annotated}):
-                return _inside(raw, inner, pointer)
-    return []
-
-
-def _members(raw: Mapping[str, Any], struct: Any, arguments: Mapping[Any, Any], pointer: str) -> list[Problem]:
-    problems: list[Problem] = []
-    for member in msgspec.structs.fields(struct):
-        where = f"{pointer}/{escape(member.encode_name)}"
-        if member.encode_name in raw:
-            member_type = arguments.get(member.type, member.type)
-            problems += _problems(raw[member.encode_name], member_type, where)
-        elif member.required:
-            problems.append(Problem(f"{member.encode_name} is required", where))
-    return problems
-
-
-def _struct_of(expected: Any) -> tuple[Any, Mapping[Any, Any]]:
-    origin = get_origin(expected) or expected
-    if not (isinstance(origin, type) and issubclass(origin, msgspec.Struct)):
-        return None, {}
-    parameters: Sequence[Any] = getattr(origin, "__parameters__", ())
-    return origin, dict(zip(parameters, get_args(expected), strict=False))
-
-
-def escape(name: str) -> str:
-    """Escape a member's name for a JSON pointer (RFC 6901 section 3)."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
-def _expectation(expected: Any) -> str | None:
-    """Return what a text must be, where its type says it in words (`Meta.description`)."""
-    choices = (expected,) if get_origin(expected) is list else (expected, *get_args(expected))  # unions with UNSET
-    metas = [meta for choice in choices for meta in getattr(choice, "__metadata__", ())]
-    words = next((meta.description for meta in metas if isinstance(meta, Meta) and meta.description), None)
-    return None if words is None else f"must be {words}"
-
-
-def _plain(message: str) -> str:
-    return message.partition(" - at `")[0]
 
 
 def is_unchecked(annotation: Any) -> bool:

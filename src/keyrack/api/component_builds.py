@@ -1,25 +1,26 @@
 """Builds of components: `/v2/components/{C}/versions` (contract section 13, extension 0.3)."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.component_documents import DescriptorResource, VersionResource, version
 from keyrack.api.component_documents import descriptor as descriptor_document
-from keyrack.api.jsonapi import END, Many, Single, link_self
+from keyrack.api.jsonapi import Many, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.service.component_builds import ComponentBuilds, NewBuild
+from keyrack.service.forms import Revision
 
 
 class NewVersionAttributes(msgspec.Struct):
     """A build's component.json and, optionally, its revision (40 hex characters)."""
 
     descriptor: dict[str, Any]
-    revision: Annotated[str, Meta(pattern=rf"^[0-9a-f]{{40}}{END}")] | UnsetType = UNSET
+    revision: Revision | UnsetType = UNSET
 
 
 class CreateVersion(msgspec.Struct):

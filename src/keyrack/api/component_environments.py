@@ -1,20 +1,18 @@
 """Environment variables: `/v2/components/{C}/env` (contract 13.4), and `runtime-env` for the runner (0.3, 18.1)."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 from litestar import Controller, get, put
 from litestar.di import NamedDependency
-from msgspec import Meta
 
 from keyrack.api.asked import Body, Who
-from keyrack.api.jsonapi import END, SelfLink, Single, link_self
+from keyrack.api.jsonapi import SelfLink, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.component_environments import ComponentEnvironments
+from keyrack.service.forms import Variable
 from keyrack.service.runtime import RuntimeEnvironments
-
-Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]
 
 
 class EnvironmentInput(msgspec.Struct):

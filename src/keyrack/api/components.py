@@ -7,19 +7,18 @@ import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
 from keyrack.api.component_documents import ComponentResource, included
 from keyrack.api.component_documents import component as component_document
-from keyrack.api.jsonapi import END, Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, link_self
+from keyrack.api.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component
 from keyrack.service.components import ChangedComponent, ComponentUseCases, NewComponent
-
-Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}")]
+from keyrack.service.forms import ComponentName
 
 
 class TeamOfComponent(msgspec.Struct):
@@ -46,7 +45,7 @@ class NewComponentRelationships(msgspec.Struct):
 class NewComponentAttributes(msgspec.Struct):
     """A component repository."""
 
-    name: Name
+    name: ComponentName
     icon: str | UnsetType = UNSET
     docker_repo_name: str | UnsetType = UNSET
     docker_target_tag: str | UnsetType = UNSET

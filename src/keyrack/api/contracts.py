@@ -7,27 +7,19 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from litestar.response.base import ASGIResponse
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, require_id
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
-from keyrack.api.jsonapi import END, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.jsonapi import Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
 from keyrack.service.contracts import ChangedContract, Contracts, ContractView, NewContract
+from keyrack.service.forms import PlaceName
 from keyrack.service.invites import Invites
 
-Name = Annotated[
-    str,
-    Meta(
-        min_length=3,
-        max_length=40,
-        pattern=rf"^[A-Za-z0-9 _-]+{END}",
-        description="3 to 40 letters, digits, spaces, - or _",
-    ),
-]
 _PER_PAGE = 20
 
 
@@ -41,7 +33,7 @@ class RolePair(msgspec.Struct):
 class NewContractAttributes(msgspec.Struct):
     """A contract; no available roles means all of the tenant's."""
 
-    name: Name
+    name: PlaceName
     available_roles: list[RolePair] | UnsetType = UNSET
     custom_data: Any = UNSET
 
@@ -62,7 +54,7 @@ class CreateContractBody(msgspec.Struct):
 class ChangedContractAttributes(msgspec.Struct):
     """What changes; absent members stay. No available roles means all, null takes custom data away."""
 
-    name: Name | UnsetType = UNSET
+    name: PlaceName | UnsetType = UNSET
     available_roles: list[RolePair] | UnsetType = UNSET
     custom_data: Any = UNSET
 

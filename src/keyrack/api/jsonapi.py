@@ -8,14 +8,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.errors import Problem as Fault
 from keyrack.errors import ValidationFailed
+from keyrack.service import forms
 
 T = TypeVar("T")
 
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Text = forms.Text
 NotBlank = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")]
-
-END = r"$(?!\n)"
-"""The end of a text in a pattern: Python's `$` alone also matches before a final line feed."""
 
 
 class SelfLink(msgspec.Struct, frozen=True):

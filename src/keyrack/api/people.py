@@ -10,19 +10,16 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.jsonapi import END, Many, NewResource, SelfLink, Single, Text, link_self
+from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import ApiKey, User
 from keyrack.service.departures import Departures
+from keyrack.service.forms import Email
 from keyrack.service.people import NewUser, People
 
-Email = Annotated[
-    str,
-    Meta(min_length=3, max_length=320, pattern=rf"^[^@:\s]+@[^@:\s]+{END}", description="an email without colon"),
-]
 _STRONG = r"^(?=[\s\S]*[^\W\d_])(?=[\s\S]*\d)(?=[\s\S]*[\W_])"
 Password = Annotated[
     str,

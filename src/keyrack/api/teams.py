@@ -6,12 +6,11 @@ import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
 from keyrack.api.jsonapi import (
-    END,
     Identifier,
     Linkage,
     Many,
@@ -26,12 +25,8 @@ from keyrack.api.jsonapi import (
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Team
+from keyrack.service.forms import Slug
 from keyrack.service.teams import ChangedTeam, NewTeam, Teams
-
-Slug = Annotated[
-    str,
-    Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}", description="letters, digits, - or _"),
-]
 
 
 class NewTeamAttributes(msgspec.Struct):

@@ -1,23 +1,19 @@
 """Tenants (contract section 7)."""
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import END, Many, NewResource, SelfLink, Single, Text, link_self
+from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Tenant
+from keyrack.service.forms import Domain, TenantOptions
 from keyrack.service.tenants import NewTenant, TenantChanges, Tenants
-
-_DOMAIN = rf"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{{1,5}})?{END}"
-Domain = Annotated[
-    str, Meta(min_length=1, max_length=253, pattern=_DOMAIN, description="a host name, with a port if it has one")
-]
 
 
 class CreateTenant(NewResource):
@@ -33,23 +29,13 @@ class CreateTenantBody(msgspec.Struct):
     data: CreateTenant
 
 
-class RequiredTenantAttributes(msgspec.Struct):
+class RequiredTenantAttributes(TenantOptions, kw_only=True):
     """What every tenant has, and the types of what Keyrack reads."""
 
     name: Text
     app_domain: Domain
     code: str
     mandrill_email_from: str
-    default_workspace_type: Literal["full", "limited"] | UnsetType = UNSET
-    feature_flags: dict[str, bool] | UnsetType = UNSET
-    api_domain: Domain | UnsetType = UNSET
-    webhooks_domain: Domain | UnsetType = UNSET
-    git_receiver_host: Domain | UnsetType = UNSET
-    api_docs_url: str | UnsetType = UNSET
-    flow_stats_enabled_default: bool | UnsetType = UNSET
-    support_user_id: str | UnsetType = UNSET
-    email_domains_blacklist: list[str] | UnsetType = UNSET
-    is_default: bool | UnsetType = UNSET
 
 
 class TenantToCheck(msgspec.Struct):

@@ -10,12 +10,13 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.contracts import Name, wants
+from keyrack.api.contracts import wants
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, linkage, workspace_member
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import WorkspaceType
+from keyrack.service.forms import PlaceName
 from keyrack.service.invites import Invites
 from keyrack.service.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
 
@@ -38,7 +39,7 @@ class NewWorkspaceRelationships(msgspec.Struct):
 class NewWorkspaceAttributes(msgspec.Struct):
     """A workspace."""
 
-    name: Name
+    name: PlaceName
 
 
 class CreateWorkspace(NewResource):
@@ -58,7 +59,7 @@ class CreateWorkspaceBody(msgspec.Struct):
 class ChangedWorkspaceAttributes(msgspec.Struct):
     """What changes; absent members stay."""
 
-    name: Name | UnsetType = UNSET
+    name: PlaceName | UnsetType = UNSET
     type: WorkspaceType | UnsetType = UNSET
 
 

@@ -1,0 +1,56 @@
+"""What names, emails and the like must look like, wherever they come from: requests or an import (contract 7 to 13)."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+END = r"$(?!\n)"
+"""The end of a text in a pattern: Python's `$` alone also matches before a final line feed."""
+
+Text = Annotated[str, Meta(min_length=1, max_length=255)]
+Label = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
+Id = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{24}}{END}", description="24 hexadecimal digits in lower case")]
+Revision = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{40}}{END}")]
+Domain = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=253,
+        pattern=rf"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{{1,5}})?{END}",
+        description="a host name, with a port if it has one",
+    ),
+]
+PlaceName = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=40,
+        pattern=rf"^[A-Za-z0-9 _-]+{END}",
+        description="3 to 40 letters, digits, spaces, - or _",
+    ),
+]
+Email = Annotated[
+    str,
+    Meta(min_length=3, max_length=320, pattern=rf"^[^@:\s]+@[^@:\s]+{END}", description="an email without colon"),
+]
+Slug = Annotated[
+    str,
+    Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}", description="letters, digits, - or _"),
+]
+ComponentName = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}")]
+Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]
+
+
+class TenantOptions(Struct):
+    """The types of those optional attributes of a tenant that Keyrack reads (contract section 7)."""
+
+    default_workspace_type: Literal["full", "limited"] | UnsetType = UNSET
+    feature_flags: dict[str, bool] | UnsetType = UNSET
+    api_domain: Domain | UnsetType = UNSET
+    webhooks_domain: Domain | UnsetType = UNSET
+    git_receiver_host: Domain | UnsetType = UNSET
+    api_docs_url: str | UnsetType = UNSET
+    flow_stats_enabled_default: bool | UnsetType = UNSET
+    support_user_id: str | UnsetType = UNSET
+    email_domains_blacklist: list[str] | UnsetType = UNSET
+    is_default: bool | UnsetType = UNSET
