@@ -22,9 +22,9 @@ from keyrack.api.jsonapi import (
 )
 from keyrack.api.members import ContractMemberResource, contract_member
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.api.people import Email
 from keyrack.model import Invite
 from keyrack.service.arrivals import Arrivals
+from keyrack.service.forms import Email
 from keyrack.service.invites import ChangedInvite, Invites, NewInvite
 
 Roles = Annotated[list[Text], Meta(min_length=1)]

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from keyrack import __version__
-from keyrack.cli import accounts, database, demo, secrets, serving
+from keyrack.cli import accounts, database, demo, secrets, serving, transfer
 from keyrack.errors import KeyrackError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -18,6 +18,7 @@ app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and se
 app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refreshing.")
 app.add_typer(accounts.audit, name="audit", help="The audit log.")
+app.add_typer(transfer.imports, name="import", help="Take in what was stored elsewhere.")
 app.command()(database.bootstrap)
 app.command()(serving.serve)
 app.command()(serving.worker)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from keyrack.descriptor import parse
 from keyrack.errors import OAuthClientMissing, Problem, StateConflict, ValidationFailed
@@ -35,6 +35,82 @@ class ResolvedGraph:
     secret_ids: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with a graph: it names what is not there at all, or what cannot be used (any more)."""
+
+    problem: Problem
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A graph of good form against its surroundings; `gated` are pointers to steps that wait for an OAuth client."""
+
+    resolved: ResolvedGraph
+    findings: tuple[Finding, ...]
+    gated: tuple[str, ...]
+
+
+class Surroundings(Protocol):
+    """What a graph is judged against: a workspace, and what its tenant has and sees."""
+
+    async def component(self, team: str, name: str) -> Component | None:
+        """Return a component that the tenant sees."""
+
+    async def gate(self, component: Component) -> bool | None:
+        """Tell whether the gate is open for a component (contract section 5); None if the workspace lacks it."""
+
+    async def build(self, component: Component, revision: str | None) -> Version | None:
+        """Return a build of a component, by default the latest."""
+
+    async def has_credential(self, credential_id: str, component: Component) -> bool:
+        """Tell whether the workspace has a credential of a component."""
+
+    async def has_secret(self, secret_id: str, component: Component) -> bool:
+        """Tell whether the workspace has a secret of a client of a component."""
+
+
+async def judge_graph(around: Surroundings, graph: Mapping[str, Any], nodes: Sequence[Node]) -> Judged:
+    """Judge a graph of good form against its surroundings (contract section 17).
+
+    Args:
+        around: where the flow is.
+        graph: as submitted.
+        nodes: its nodes, as `parse_graph` returned them.
+    """
+    findings: list[Finding] = []
+    gated: list[str] = []
+    used: list[tuple[str, str]] = []
+    ids: dict[str, str] = {}
+    for node in nodes:
+        at = f"{node.pointer}/command"
+        component = await around.component(node.team, node.component)
+        opened = None if component is None else await around.gate(component)
+        if component is None or opened is None:
+            absent = Problem("there is no such component in this workspace", at)
+            findings.append(Finding(absent, unknown=component is None))
+            if component is not None:
+                used.append((component.id, node.version or ""))
+                ids[node.id] = component.id
+            continue
+        if not opened:
+            gated.append(at)
+        findings += await _node_findings(around, node, component)
+        build = await around.build(component, node.version)
+        ids[node.id] = component.id
+        used.append((component.id, build.revision if build else node.version or ""))
+        if build is None:
+            findings.append(Finding(Problem("the component has no such version", at)))
+        elif node.function not in parse.parse(build.descriptor).functions:
+            findings.append(Finding(Problem("the component has no such action or trigger", at)))
+    raw_nodes = graph["nodes"]
+    resolved = ResolvedGraph(
+        emitted(graph, ids), tuple(used), tuple(_credential_ids(raw_nodes)), tuple(_secret_ids(raw_nodes))
+    )
+    return Judged(resolved, tuple(findings), tuple(gated))
+
+
 async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
     """Check a complete graph and resolve its commands.
 
@@ -47,34 +123,50 @@ async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     nodes = parse_graph(graph)
     named = await _hold(scope, nodes)
     had = await _had(scope, workspace, [component.id for component in named.values()])
-    problems: list[Problem] = []
-    gated: list[str] = []
-    used: list[tuple[str, str]] = []
-    ids: dict[str, str] = {}
-    for node in nodes:
-        component = _component(had, named, node)
-        if component is None:
-            problems.append(Problem("there is no such component in this workspace", f"{node.pointer}/command"))
-            continue
-        if not had[component.id]:
-            gated.append(f"{node.pointer}/command")
-        problems += await _node_problems(scope, workspace, node, component)
-        build = await _build(scope, component, node)
-        if build is None:
-            problems.append(Problem("the component has no such version", f"{node.pointer}/command"))
-            continue
-        if node.function not in parse.parse(build.descriptor).functions:
-            problems.append(Problem("the component has no such action or trigger", f"{node.pointer}/command"))
-        used.append((component.id, build.revision))
-        ids[node.id] = component.id
-    if problems:
-        raise ValidationFailed(*problems[:100])
-    if gated:
-        raise OAuthClientMissing(pointer=gated[0])
-    raw_nodes = graph["nodes"]
-    return ResolvedGraph(
-        emitted(graph, ids), tuple(used), tuple(_credential_ids(raw_nodes)), tuple(_secret_ids(raw_nodes))
-    )
+    judged = await judge_graph(_Stored(scope, workspace, had, named), graph, nodes)
+    if judged.findings:
+        raise ValidationFailed(*[finding.problem for finding in judged.findings[:100]])
+    if judged.gated:
+        raise OAuthClientMissing(pointer=judged.gated[0])
+    return judged.resolved
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """The surroundings of a stored workspace.
+
+    Attributes:
+        scope: of the workspace.
+        workspace: the workspace.
+        had: the components it has but for the gate, and whether that is open.
+        named: the components the tenant sees, by team and name.
+    """
+
+    scope: Scope
+    workspace: Workspace
+    had: Mapping[str, bool]
+    named: Mapping[tuple[str, str], Component]
+
+    async def component(self, team: str, name: str) -> Component | None:
+        return self.named.get((team, name))
+
+    async def gate(self, component: Component) -> bool | None:
+        return self.had.get(component.id)
+
+    async def build(self, component: Component, revision: str | None) -> Version | None:
+        return await _build(self.scope, component, revision)
+
+    async def has_credential(self, credential_id: str, component: Component) -> bool:
+        credential = await Credentials(self.scope.unit).find(credential_id)
+        here = credential is not None and credential.workspace_id == self.workspace.id
+        return credential is not None and here and credential.component_id == component.id
+
+    async def has_secret(self, secret_id: str, component: Component) -> bool:
+        secret = await AuthSecrets(self.scope.unit).find(secret_id)
+        if secret is None or secret.workspace_id != self.workspace.id:
+            return False
+        client = await find_usable(self.scope.unit, secret.auth_client_id)
+        return client is not None and component.id in client.component_ids
 
 
 async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
@@ -94,7 +186,7 @@ async def resolve_draft(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     for node in nodes:
         component = _component(had, named, node)
         if component is not None:
-            build = await _build(scope, component, node)
+            build = await _build(scope, component, node.version)
             used.append((component.id, build.revision if build else ""))
             ids[node.id] = component.id
     return ResolvedGraph(emitted(graph, ids), tuple(used), (), ())
@@ -159,34 +251,24 @@ def _component(had: Mapping[str, bool], named: Mapping[tuple[str, str], Componen
     return found if found is not None and found.id in had else None
 
 
-async def _build(scope: Scope, component: Component, node: Node) -> Version | None:
-    if node.version is None:
+async def _build(scope: Scope, component: Component, revision: str | None) -> Version | None:
+    if revision is None:
         return component.latest
-    return await ComponentVersions(scope.unit).find(component.id, node.version)
+    return await ComponentVersions(scope.unit).find(component.id, revision)
 
 
-async def _node_problems(scope: Scope, workspace: Workspace, node: Node, component: Component) -> list[Problem]:
-    problems = []
+async def _node_findings(around: Surroundings, node: Node, component: Component) -> list[Finding]:
+    findings = []
     given = node.raw.get("component_id")
     if given is not None and given != component.id:
-        problems.append(Problem("is not the component that command names", f"{node.pointer}/component_id"))
+        problem = Problem("is not the component that command names", f"{node.pointer}/component_id")
+        findings.append(Finding(problem, unknown=True))
     credential_id = node.raw.get("credentials_id")
-    if credential_id:
-        credential = await Credentials(scope.unit).find(credential_id)
-        here = credential is not None and credential.workspace_id == workspace.id
-        if credential is None or not here or credential.component_id != component.id:
-            detail = "there is no such credential of this component in this workspace"
-            problems.append(Problem(detail, f"{node.pointer}/credentials_id"))
+    if credential_id and not await around.has_credential(credential_id, component):
+        detail = "there is no such credential of this component in this workspace"
+        findings.append(Finding(Problem(detail, f"{node.pointer}/credentials_id")))
     secret_id = node.raw.get("secret_id")
-    if secret_id and not await _has_secret(scope, workspace, secret_id, component):
+    if secret_id and not await around.has_secret(secret_id, component):
         detail = "there is no such secret of a client of this component in this workspace"
-        problems.append(Problem(detail, f"{node.pointer}/secret_id"))
-    return problems
-
-
-async def _has_secret(scope: Scope, workspace: Workspace, secret_id: str, component: Component) -> bool:
-    secret = await AuthSecrets(scope.unit).find(secret_id)
-    if secret is None or secret.workspace_id != workspace.id:
-        return False
-    client = await find_usable(scope.unit, secret.auth_client_id)
-    return client is not None and component.id in client.component_ids
+        findings.append(Finding(Problem(detail, f"{node.pointer}/secret_id")))
+    return findings

@@ -40,6 +40,11 @@ class Vault:
         await connection.execute(delete(data_keys).where(data_keys.c.tenant_id == tenant))
         self._newest.pop(tenant, None)
 
+    def forget(self, tenant: str) -> None:
+        """Drop an owner's keys from memory: a transaction that made one was rolled back."""
+        self._newest.pop(tenant, None)
+        self._by_id = {key_id: key for key_id, key in self._by_id.items() if key.tenant != tenant}
+
     async def seal(self, connection: AsyncConnection, place: Place, clear: bytes) -> bytes:
         """Encrypt a value for its place with its tenant's newest data key.
 

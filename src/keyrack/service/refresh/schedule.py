@@ -36,7 +36,7 @@ class Schedule:
         The share depends on the id alone, so grants made together do not fall due together.
         """
         spread = min((expires_at - issued_at) / _TENTH, _LONGEST_JITTER)
-        return max(self.due(issued_at, expires_at) - spread * _share(secret_id), issued_at)
+        return max(self.due(issued_at, expires_at) - spread * share(secret_id), issued_at)
 
     def retry(self, failures: int, now: datetime, retry_after: int | None = None) -> datetime:
         """Return when to try again after the given number of failures in a row.
@@ -51,6 +51,6 @@ class Schedule:
         return now + wait
 
 
-def _share(secret_id: str) -> float:
+def share(secret_id: str) -> float:
     """Return a number in [0, 1) that is the same for an id in every process."""
     return int.from_bytes(hashlib.sha256(secret_id.encode()).digest()[:4], "big") / 2**32

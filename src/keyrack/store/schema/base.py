@@ -1,6 +1,6 @@
 """What all tables are made of: the metadata, the column types, and the columns that many tables have."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, MetaData, String, TypeDecorator
@@ -16,6 +16,8 @@ metadata = MetaData(
     }
 )
 
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+
 
 class Moment(TypeDecorator[datetime]):
     """A time, stored as whole milliseconds since 1970 so that it means the same in every database."""
@@ -26,12 +28,12 @@ class Moment(TypeDecorator[datetime]):
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Turn an aware time into milliseconds."""
         del dialect
-        return None if value is None else int(value.timestamp() * 1000)
+        return None if value is None else (value - _EPOCH) // _MILLISECOND
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """Turn milliseconds into an aware time in UTC."""
         del dialect
-        return None if value is None else datetime.fromtimestamp(value / 1000, UTC)
+        return None if value is None else _EPOCH + value * _MILLISECOND
 
 
 Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")

@@ -1,0 +1,99 @@
+"""`keyrack import` and `keyrack export`: moving an installation (docs/import.md)."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from keyrack.cli.common import Json
+
+if TYPE_CHECKING:
+    from keyrack.errors import Problem
+    from keyrack.service.transfer.importing import Imported
+    from keyrack.settings import Settings
+
+imports = typer.Typer(no_args_is_help=True)
+
+
+@imports.callback()
+def _several() -> None:
+    """Take in what was stored elsewhere."""
+
+
+@imports.command("platform")
+def import_platform(
+    file: Annotated[Path, typer.Argument(help="What `keyrack export platform` wrote, or made by hand.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Import tenants with all they have, or report all that is wrong with the file and write nothing."""
+    import asyncio
+    import json
+
+    from keyrack import logs
+    from keyrack.settings import load
+
+    settings = load()
+    logs.configure(settings)
+    content = file.read_bytes()
+    done = asyncio.run(_import(settings, content))
+    _tell("problem", done.problems)
+    _tell("warning", done.warnings)
+    if as_json:
+        result = {
+            "imported": not done.problems,
+            "records": done.counts,
+            "problems": _listed(done.problems),
+            "warnings": _listed(done.warnings),
+        }
+        typer.echo(json.dumps(result))
+    elif not done.problems:
+        for name, counts in done.counts.items():
+            if any(counts.values()):
+                typer.echo(f"{name}: {', '.join(f'{count} {fate}' for fate, count in counts.items() if count)}")
+    if done.problems:
+        sys.stderr.write(f"keyrack: nothing was imported: {len(done.problems)} problems\n")
+        raise typer.Exit(1)
+
+
+async def _import(settings: "Settings", content: bytes) -> "Imported":
+    from keyrack import bootstrap
+    from keyrack.cli.progress import Steps
+    from keyrack.clock import now
+    from keyrack.errors import ValidationFailed
+    from keyrack.service.auth_client_credentials import CredentialRules
+    from keyrack.service.installation import Installations
+    from keyrack.service.transfer.importing import Imported, Importer
+
+    await _require_schema(settings)
+    store = bootstrap.open_store(settings)
+    try:
+        await Installations(store, now).verify_key()
+        rules = CredentialRules(settings.allow_insecure_providers)
+        with Steps() as steps:
+            return await Importer(store, rules, bootstrap.choices(settings).schedule).run(content, steps)
+    except ValidationFailed as wrong:
+        return Imported(wrong.problems, ())
+    finally:
+        await store.close()
+
+
+async def _require_schema(settings: "Settings") -> None:
+    from keyrack.store import engine, migrations
+
+    database = engine.create(settings)
+    try:
+        await migrations.check(database)
+    finally:
+        await database.dispose()
+
+
+def _tell(what: str, problems: "Sequence[Problem]") -> None:
+    for problem in problems:
+        sys.stderr.write(f"{what}: {problem.pointer or '/'}: {problem.detail}\n")
+
+
+def _listed(problems: "Sequence[Problem]") -> list[dict[str, Any]]:
+    return [{"pointer": problem.pointer or "", "detail": problem.detail} for problem in problems]

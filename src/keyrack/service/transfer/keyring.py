@@ -1,0 +1,273 @@
+"""Credentials and auth secrets of a file. Importing refreshes nothing, and never replaces tokens by older ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec import UNSET, UnsetType, to_builtins
+from sqlalchemy import Row, Table
+
+from keyrack.descriptor import parse
+from keyrack.descriptor.fields import clean_fields
+from keyrack.errors import ValidationFailed
+from keyrack.model import AuthClient, Workspace
+from keyrack.service.refresh.schedule import Schedule, share
+from keyrack.service.refresh.tokens import is_oauth2
+from keyrack.service.secret_credentials import POINTER, check_new
+from keyrack.service.transfer.clients import moved
+from keyrack.service.transfer.grants import CredentialRecord, SecretRecord
+from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
+from keyrack.service.transfer.known import Known
+from keyrack.service.transfer.rooms import check_owner
+from keyrack.store.bulk import Wanted
+from keyrack.store.schema import auth_secrets, credentials
+
+_WINDOW = timedelta(minutes=10)
+_PER_SECRET = timedelta(milliseconds=20)
+_NOT_TOKENS = frozenset({"name", "user_id", "auth_method"})
+_CUT_OFF = {
+    "fence": auth_secrets.c.fence + 1,
+    "generation": auth_secrets.c.generation + 1,
+    "lease_owner": None,
+    "lease_until": None,
+}
+"""A refresh that is running with other tokens can no longer write (contract 15.2)."""
+
+
+async def workspace_of(known: Known, workspace_id: str, at: str) -> Workspace | None:
+    """Return the workspace a record names; report it if there is none."""
+    workspace = await known.workspace(workspace_id)
+    if workspace is None:
+        pointer = f"{at}/relationships/workspace/data/id"
+        known.unknown("workspaces", workspace_id, "there is no such workspace", pointer)
+    return workspace
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialKind:
+    """First-generation credentials."""
+
+    table: Table = credentials
+
+    async def check(self, known: Known, record: CredentialRecord, at: str, stored: "Row[Any] | None") -> None:
+        """Report what is wrong with a credential."""
+        about = record.relationships
+        workspace = await workspace_of(known, about.workspace.data.id, at)
+        if workspace is None:
+            known.broken["credentials"].add(record.id)
+            return
+        pointer = f"{at}/relationships/component/data/id"
+        expected = {
+            "tenant_id": (workspace.tenant_id, "/id"),
+            "workspace_id": (workspace.id, "/relationships/workspace/data/id"),
+            "component_id": (about.component.data.id, "/relationships/component/data/id"),
+        }
+        same_place(known, at, stored, expected)
+        await check_owner(known, about.user.data.id, workspace.tenant_id, at)
+        if record.attributes.keys is UNSET and stored is None:
+            known.report.problem("keys are required: none are stored yet", f"{at}/attributes/keys")
+        component = await known.component(about.component.data.id)
+        if component is None:  # credentials outlive their component
+            if about.component.data.id not in known.broken["components"]:
+                known.report.warn("there is no such component (any more)", pointer)
+        elif component.latest is not None and not isinstance(record.attributes.keys, UnsetType):
+            prefix = f"{at}/attributes/keys"
+            try:
+                clean_fields(parse.parse(component.latest.descriptor), record.attributes.keys, prefix)
+            except ValidationFailed as wrong:  # what was right for an older build stays as it is
+                moved(known, wrong, prefix, prefix, only_warn=True)
+        known.told["credentials", record.id] = (workspace.id, about.component.data.id)
+
+    async def piece(self, known: Known, record: CredentialRecord) -> Piece:
+        """Return a credential's row."""
+        about, meta = record.relationships, record.meta
+        workspace = await known.workspace(about.workspace.data.id)
+        main = Wanted(
+            credentials,
+            workspace.tenant_id if workspace else "",
+            {"id": record.id},
+            {"name": record.attributes.name, "user_id": about.user.data.id, **given(created_at=meta.created_at)},
+            {
+                "workspace_id": about.workspace.data.id,
+                "component_id": about.component.data.id,
+                "created_at": or_now(known, meta.created_at),
+                "updated_at": or_now(known, meta.updated_at),
+            },
+            given(sealed_keys=record.attributes.keys),
+            {"updated_at": or_now(known, meta.updated_at)},
+        )
+        return Piece(main)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKind:
+    """Auth secrets.
+
+    Attributes:
+        schedule: when tokens are due.
+        count: of the file; what is overdue is spread over a time that grows with it.
+    """
+
+    schedule: Schedule
+    count: int
+    table: Table = auth_secrets
+
+    async def check(self, known: Known, record: SecretRecord, at: str, stored: "Row[Any] | None") -> None:
+        """Report what is wrong with a secret."""
+        about = record.relationships
+        workspace = await workspace_of(known, about.workspace.data.id, at)
+        client, pointer = await known.auth_client(about.auth_client.data.id), f"{at}/relationships/auth_client/data/id"
+        if client is None:
+            known.unknown("auth_clients", about.auth_client.data.id, "there is no such auth client", pointer)
+        elif workspace is not None and not _is_usable(client, workspace):
+            known.report.problem("there is no such auth client here", pointer)
+        if workspace is None or client is None:
+            known.broken["auth_secrets"].add(record.id)
+            return
+        expected = {
+            "tenant_id": (workspace.tenant_id, "/id"),
+            "workspace_id": (workspace.id, "/relationships/workspace/data/id"),
+            "auth_client_id": (client.id, "/relationships/auth_client/data/id"),
+        }
+        same_place(known, at, stored, expected)
+        await check_owner(known, about.user.data.id, workspace.tenant_id, at)
+        if record.attributes.credentials is UNSET and stored is None:
+            known.report.problem("credentials are required: none are stored yet", f"{at}/attributes/credentials")
+        try:
+            _tokens(record, client)
+        except ValidationFailed as wrong:
+            moved(known, wrong, POINTER, f"{at}/attributes/credentials")
+        if _ends(record.attributes.credentials) == "":
+            known.report.problem("must be a time", f"{at}/attributes/credentials/expires_at")
+        known.told["auth_secrets", record.id] = (workspace.id, client.id)
+
+    async def piece(self, known: Known, record: SecretRecord) -> Piece:
+        """Return a secret's row."""
+        about, links, meta = record.attributes, record.relationships, record.meta
+        workspace, client = (
+            await known.workspace(links.workspace.data.id),
+            await known.auth_client(links.auth_client.data.id),
+        )
+        if workspace is None or client is None:
+            raise RuntimeError("a secret that was checked is not known")
+        tokens = _tokens(record, client)
+        state, due = self._state(record, client, tokens, known.unit.clock())
+        own = {"name": about.name, "user_id": links.user.data.id, "auth_method": meta.auth_method}
+        touched = {"updated_at": or_now(known, meta.updated_at)}
+        times: dict[str, Any] = {name: state.pop(name) for name in ("issued_at", "expires_at") if name in state}
+        if _is_dated(record):
+            own |= given(**times)
+        main = Wanted(
+            auth_secrets,
+            workspace.tenant_id,
+            {"id": record.id},
+            {**own, **given(**state)},
+            {
+                "workspace_id": workspace.id,
+                "auth_client_id": client.id,
+                "type": client.type,
+                "generation": 1,
+                "fence": 0,
+                "due_at": due,
+                "retry_at": None,
+                "last_used_at": None if about.last_used_at is UNSET else about.last_used_at,
+                "created_at": or_now(known, meta.created_at),
+                **times,
+                **touched,
+            },
+            {} if tokens is None else {"sealed_credentials": tokens},
+            touched,
+            {**_CUT_OFF, **times, "due_at": due, "retry_at": None},
+            _not_older,
+        )
+        return Piece(main)
+
+    def _state(
+        self, record: SecretRecord, client: AuthClient, tokens: Mapping[str, Any] | None, now: datetime
+    ) -> tuple[dict[str, Any], datetime | None]:
+        """Return the columns that go with tokens, and when they are refreshed."""
+        if tokens is None:
+            return {}, None
+        about, meta = record.attributes, record.meta
+        times = self._times(record, client, tokens, now)
+        due = times.pop("due_at")
+        return {
+            **times,
+            "state": about.state,
+            "error": about.error,
+            "error_code": about.error_code,
+            "error_at": about.error_at,
+            "refreshed_at": about.last_refreshed_at,
+            "ambiguous_since": meta.ambiguous_since,
+            "failure": None if meta.failure is None else to_builtins(meta.failure),
+            "failure_count": meta.failure_count,
+            "failed_at": meta.failed_at,
+        }, due
+
+    def _times(
+        self, record: SecretRecord, client: AuthClient, tokens: Mapping[str, Any], now: datetime
+    ) -> dict[str, Any]:
+        """Return when tokens were issued, expire, and are refreshed: never at once, however late it is."""
+        if not is_oauth2(client.type):
+            return {"refreshable": False, "issued_at": None, "expires_at": None, "due_at": None}
+        refreshable = bool(tokens.get("refresh_token"))
+        lifetime = timedelta(seconds=tokens.get("expires_in") or client.credentials.get("token_expires_in") or 3600)
+        said = _ends(record.attributes.credentials)
+        expires = said if isinstance(said, datetime) else None
+        issued = None if isinstance(record.meta.issued_at, UnsetType) else record.meta.issued_at
+        if issued is None:
+            issued = now if expires is None else min(expires - lifetime, now)
+        expires = expires or issued + lifetime
+        due = None
+        waits = record.attributes.state == "ready" and client.rejected_at is None
+        if refreshable and waits:
+            due = self.schedule.background_due(record.id, issued, expires)
+            if due <= now:
+                due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
+        return {"refreshable": refreshable, "issued_at": issued, "expires_at": expires, "due_at": due}
+
+
+def _is_usable(client: AuthClient, workspace: Workspace) -> bool:
+    return (
+        client.tenant_id in ("", workspace.tenant_id)
+        and client.contract_id in (None, workspace.contract_id)
+        and client.workspace_id in (None, workspace.id)
+    )
+
+
+def _tokens(record: SecretRecord, client: AuthClient) -> dict[str, Any] | None:
+    given_ = record.attributes.credentials
+    if isinstance(given_, UnsetType):
+        return None
+    return check_new(given_) if is_oauth2(client.type) else dict(given_)
+
+
+def _ends(given_: Any) -> datetime | str | None:
+    """Return when a token expires; an empty text for what is no time."""
+    text = None if isinstance(given_, UnsetType) else given_.get("expires_at")
+    if text is None or not isinstance(given_, dict):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return ""
+    return moment if moment.tzinfo is not None else ""
+
+
+def _is_dated(record: SecretRecord) -> bool:
+    """Tell whether the file says when the tokens were issued or expire."""
+    return not isinstance(record.meta.issued_at, UnsetType) or _ends(record.attributes.credentials) is not None
+
+
+def _not_older(stored: "Row[Any]", wanted: Wanted) -> Wanted:
+    """Keep stored tokens that are newer than those of the file: where tokens rotate, the older ones are dead.
+
+    Without a time in the file, tokens that were refreshed here count as newer.
+    """
+    issued = wanted.given.get("issued_at")
+    newer = stored.refreshed_at is not None if issued is None else (stored.issued_at or issued) > issued
+    if not newer:
+        return wanted
+    kept = {name: value for name, value in wanted.given.items() if name in _NOT_TOKENS}
+    return replace(wanted, given=kept, sealed={})

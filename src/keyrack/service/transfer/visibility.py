@@ -1,0 +1,58 @@
+"""Contract section 5 for what is not stored yet: the predicates of `keyrack.store.visibility` over values of a file."""
+
+from dataclasses import dataclass
+
+from keyrack.model import Access, Component, Tenant, Workspace, WorkspaceType
+
+
+@dataclass(frozen=True, slots=True)
+class Viewpoint:
+    """A contract from which components are looked at.
+
+    Attributes:
+        tenant: the contract's tenant.
+        contract_id: the contract.
+        clients: ids of the components the tenant has an OAuth client for.
+    """
+
+    tenant: Tenant
+    contract_id: str
+    clients: frozenset[str]
+
+
+def tenant_sees(tenant_id: str, component: Component) -> bool:
+    """Any access inside the own tenant, or global."""
+    return component.access is Access.everyone or component.tenant_id == tenant_id
+
+
+def gate(view: Viewpoint, component: Component) -> bool:
+    """A global component that asks for an OAuth client opens when the tenant has one; its owner always passes."""
+    return (
+        component.contract_id == view.contract_id
+        or component.access is not Access.everyone
+        or not component.uses_oauth_client
+        or component.id in view.clients
+    )
+
+
+def contract_has_ungated(view: Viewpoint, component: Component) -> bool:
+    """The component can be used in this contract, but for the gate."""
+    return (
+        component.contract_id == view.contract_id
+        or (component.access is Access.tenant and component.tenant_id == view.tenant.id)
+        or component.access is Access.everyone
+    )
+
+
+def workspace_has_ungated(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
+    """The component can be used in this workspace, but for the gate."""
+    return contract_has_ungated(view, component) and _whitelisted(view, workspace, component)
+
+
+def _whitelisted(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
+    return (
+        not view.tenant.whitelist_flag
+        or workspace.type is WorkspaceType.limited
+        or component.contract_id == workspace.contract_id
+        or workspace.contract_id in component.whitelisted_contract_ids
+    )

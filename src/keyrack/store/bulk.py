@@ -1,0 +1,166 @@
+"""Writing and looking up many rows with ids of their own, for an import: whatever is there already stays as it is.
+
+An import crosses tenants on purpose; every row says whose it is, and is sealed, compared and changed as that tenant's.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, text, update
+
+from keyrack.store.schema import metadata
+from keyrack.store.unit import Unit
+
+_AT_ONCE = 500
+_LOCK = 0x6B657969
+ORDER = {table: position for position, table in enumerate(metadata.sorted_tables)}
+"""Tables in an order in which each comes after those it refers to."""
+
+
+class Fate(StrEnum):
+    """What became of a row."""
+
+    created = "created"
+    updated = "updated"
+    unchanged = "unchanged"
+
+
+Refine = Callable[["Row[Any]", "Wanted"], "Wanted"]
+"""Takes a stored row and what is wanted of it; returns what is to be compared and stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A row as it is to be.
+
+    Attributes:
+        table: where it belongs.
+        tenant_id: whose it is; empty for the installation.
+        key: its primary key.
+        given: columns that are compared with a stored row, and changed where they differ.
+        first: columns that only matter when there is no row yet.
+        sealed: columns that are encrypted, in clear; compared like `given`.
+        touched: columns that change only together with another one.
+        resealed: columns that change only together with an encrypted one; values or expressions.
+        refine: looks at a stored row first, if given.
+    """
+
+    table: Table
+    tenant_id: str
+    key: Mapping[str, Any]
+    given: Mapping[str, Any] = field(default_factory=dict)
+    first: Mapping[str, Any] = field(default_factory=dict)
+    sealed: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    touched: Mapping[str, Any] = field(default_factory=dict)
+    resealed: Mapping[str, Any] = field(default_factory=dict)
+    refine: Refine | None = None
+
+    @property
+    def id(self) -> str:
+        """The first column of the primary key: a row's id, or its parent's."""
+        return str(next(iter(self.key.values())))
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Rows under a parent that are to be all there are: others are deleted.
+
+    Attributes:
+        table: where they are.
+        within: columns that say under which parent.
+        name: the column that tells them apart.
+        keep: its values.
+    """
+
+    table: Table
+    within: Mapping[str, Any]
+    name: str
+    keep: frozenset[str]
+
+
+class Bulk:
+    """Many rows in one transaction; made from the unit of the installation."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+        self._connection = unit.connection
+
+    async def alone(self) -> None:
+        """Make other imports wait until this transaction ends."""
+        if self._connection.dialect.name == "postgresql":
+            await self._connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
+
+    async def rows(self, column: ColumnElement[Any], values: Sequence[str]) -> Sequence["Row[Any]"]:
+        """Return the rows of a table in which a column has one of the given values."""
+        table = column.table
+        found: list[Row[Any]] = []
+        for start in range(0, len(values), _AT_ONCE):
+            chosen = column.in_(values[start : start + _AT_ONCE])
+            found += (await self._connection.execute(select(table).where(chosen))).all()
+        return found
+
+    async def every(self, key: ColumnElement[Any], value: ColumnElement[Any]) -> Mapping[str, Any]:
+        """Return one column of a whole small table by another."""
+        return {row[0]: row[1] for row in (await self._connection.execute(select(key, value))).all()}
+
+    async def put(self, table: Table, wanted: Sequence[Wanted]) -> Sequence[Fate]:
+        """Insert what is not there, change what is different; return the fate of each, in order.
+
+        Raises:
+            IntegrityError: a unique index or a reference forbids it.
+        """
+        if not wanted:
+            return []
+        names = list(wanted[0].key)
+        first = table.c[names[0]]
+        stored = {tuple(row._mapping[name] for name in names): row for row in await self._stored(first, wanted)}  # noqa: SLF001 - SQLAlchemy's public accessor
+        fates, fresh = [], []
+        for each in wanted:
+            row = stored.get(tuple(each.key.values()))
+            if row is None:
+                fresh.append(await self._new(each))
+                fates.append(Fate.created)
+            else:
+                fates.append(await self._change(each if each.refine is None else each.refine(row, each), row))
+        for columns in {tuple(sorted(values)) for values in fresh}:
+            same = [values for values in fresh if tuple(sorted(values)) == columns]
+            await self._connection.execute(insert(table), same)
+        return fates
+
+    async def complete(self, wanted: Complete) -> bool:
+        """Delete what is not among the rows to keep; tell whether there was anything."""
+        column = wanted.table.c[wanted.name]
+        inside = [wanted.table.c[name] == value for name, value in wanted.within.items()]
+        there = (await self._connection.execute(select(column).where(*inside))).scalars().all()
+        gone = sorted(set(there) - wanted.keep)
+        for start in range(0, len(gone), _AT_ONCE):
+            await self._connection.execute(
+                delete(wanted.table).where(*inside, column.in_(gone[start : start + _AT_ONCE]))
+            )
+        return bool(gone)
+
+    async def _stored(self, first: ColumnElement[Any], wanted: Sequence[Wanted]) -> Sequence["Row[Any]"]:
+        return await self.rows(first, sorted({each.id for each in wanted}))
+
+    async def _new(self, wanted: Wanted) -> dict[str, Any]:
+        unit = self._unit.of(wanted.tenant_id)
+        sealed = {name: await unit.seal(wanted.table, wanted.id, name, clear) for name, clear in wanted.sealed.items()}
+        owner = {"tenant_id": wanted.tenant_id} if "tenant_id" in wanted.table.c else {}
+        return {**wanted.first, **wanted.given, **wanted.key, **sealed, **owner}
+
+    async def _change(self, wanted: Wanted, row: "Row[Any]") -> Fate:
+        unit, stored = self._unit.of(wanted.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+        changes = {name: value for name, value in wanted.given.items() if stored[name] != value}
+        for name, clear in wanted.sealed.items():
+            if await unit.open(wanted.table, wanted.id, name, stored[name]) != clear:
+                changes[name] = await unit.seal(wanted.table, wanted.id, name, clear)
+                changes = {**wanted.resealed, **changes}
+        if not changes:
+            return Fate.unchanged
+        mine = [wanted.table.c[name] == value for name, value in wanted.key.items()]
+        if "tenant_id" in wanted.table.c:
+            mine.append(wanted.table.c.tenant_id == wanted.tenant_id)
+        await self._connection.execute(update(wanted.table).where(*mine).values(**wanted.touched, **changes))
+        return Fate.updated

@@ -1,0 +1,157 @@
+"""`keyrack import platform` and `keyrack export platform` as operators run them (issue 4.8)."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.platform import CANARY, identifier, platform_file
+
+_MANY = 4000
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
+    return clean | {"KEYRACK_HOME": str(home), **more}
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "keyrack", *words]
+
+
+def keyrack(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = environment(home, **more)
+    return subprocess.run(command(*words), env=environ, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    done = keyrack(tmp_path / "home", "bootstrap", "--email", "root@example.com", "--json")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "home"
+
+
+def written(folder: Path, file: dict[str, Any], name: str = "platform.json") -> str:
+    path = folder / name
+    path.write_text(json.dumps(file))
+    return str(path)
+
+
+def audited(home: Path, *words: str) -> list[str]:
+    return [event["action"] for event in json.loads(keyrack(home, "audit", "list", *words, "--json").stdout)]
+
+
+def test_an_import_tells_what_it_did_and_can_be_run_again(home: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, platform_file())
+    first = keyrack(home, "import", "platform", path, "--json")
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
+    assert told["imported"] is True
+    assert told["records"]["users"] == {"created": 2, "updated": 0, "unchanged": 0}
+    assert "writing users: 2 of 2" in first.stderr
+    second = keyrack(home, "import", "platform", path)
+    assert second.returncode == 0, second.stderr
+    assert "users: 2 unchanged" in second.stdout
+    assert "created" not in second.stdout
+    assert audited(home).count("platform.import") == 2
+    assert audited(home, "--tenant", identifier("tenant")).count("tenant.import") == 2
+
+
+def test_problems_have_pointers_and_show_nothing_secret(home: Path, tmp_path: Path) -> None:
+    file = platform_file()
+    file["auth_clients"][0]["attributes"]["credentials"]["token_uri"] = f"https://10.0.0.1/{CANARY}"
+    file["auth_secrets"][0]["attributes"]["credentials"] |= {"refresh_token": [CANARY], "expires_in": CANARY}
+    file["components"][0]["meta"]["env"] = {f"{CANARY}!": CANARY}
+    file["users"][0]["meta"]["api_keys"][0]["key_hash"] = CANARY
+    file["credentials"][0]["attributes"]["keys"] = CANARY
+    path = written(tmp_path, file)
+    for words in ((), ("--json",)):
+        done = keyrack(home, "import", "platform", path, *words)
+        assert done.returncode == 1
+        assert CANARY not in done.stdout + done.stderr
+        assert "problem: /auth_secrets/0/attributes/credentials/refresh_token: " in done.stderr
+    problems = {problem["pointer"] for problem in json.loads(done.stdout)["problems"]}
+    assert problems == {
+        "/auth_clients/0/attributes/credentials/token_uri",
+        "/auth_secrets/0/attributes/credentials/refresh_token",
+        "/auth_secrets/0/attributes/credentials/expires_in",
+        "/components/0/meta/env",
+        "/users/0/meta/api_keys/0/key_hash",
+        "/credentials/0/attributes/keys",
+    }
+    assert "platform.import" in audited(home)
+    assert json.loads(keyrack(home, "users", "list", "--tenant", identifier("tenant"), "--json").stdout or "[]") == []
+
+
+_HEAD = '{"format": "keyrack-platform", "version": 1'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "no json",
+        "[]",
+        "{}",
+        '{"format": "keyrack-platform", "version": 2}',
+        '{"format": "keyrack-platform", "version": true}',
+        f'{_HEAD}, "users": {{}}}}',
+        f'{_HEAD}, "tenant": []}}',
+        f'{_HEAD}, "users": [1, null, {{"id": "\\ud800"}}]}}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_file_of_this_format_is_refused(home: Path, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "odd.json"
+    path.write_text(content)
+    done = keyrack(home, "import", "platform", str(path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    assert "nothing was imported" in done.stderr
+
+
+def test_a_wrong_key_an_old_schema_and_an_empty_database_are_refused(home: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, platform_file())
+    other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    wrong = keyrack(home, "import", "platform", path, KEYRACK_KEY=other)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "key-encryption key" in wrong.stderr
+    empty = keyrack(tmp_path / "empty", "import", "platform", path)
+    assert (empty.returncode, empty.stdout) == (1, "")
+    with sqlite3.connect(home / "keyrack.sqlite3") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0001'")
+    database.close()
+    old = keyrack(home, "import", "platform", path)
+    assert (old.returncode, old.stdout) == (1, "")
+    assert "out of date" in old.stderr
+    missing = keyrack(home, "import", "platform", str(tmp_path / "missing.json"))
+    assert missing.returncode == 1
+    assert "missing.json" in missing.stderr
+
+
+def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(home: Path, tmp_path: Path) -> None:
+    file = platform_file()
+    one = file["auth_secrets"][0]
+    file["auth_secrets"] = [{**one, "id": identifier("auth-secret", number)} for number in range(1, _MANY + 1)]
+    path = written(tmp_path, file)
+    words, environ = command("import", "platform", path), environment(home)
+    process = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("writing credentials"):  # secrets are next, and many
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert audited(home, "--tenant", identifier("tenant")) == []
+    again = keyrack(home, "import", "platform", path, "--json")
+    assert again.returncode == 0, again.stderr
+    records = json.loads(again.stdout)["records"]
+    assert all(counts["updated"] == counts["unchanged"] == 0 for counts in records.values()), records
+    assert records["auth_secrets"]["created"] == _MANY
