@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyrage import x25519
 
 from support.platform import CANARY, identifier, platform_file
 
@@ -155,3 +156,27 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(home: Path
     records = json.loads(again.stdout)["records"]
     assert all(counts["updated"] == counts["unchanged"] == 0 for counts in records.values()), records
     assert records["auth_secrets"]["created"] == _MANY
+
+
+def test_secrets_are_exported_to_recipients_only(home: Path, tmp_path: Path) -> None:
+    assert keyrack(home, "import", "platform", written(tmp_path, platform_file())).returncode == 0
+    mine, yours = x25519.Identity.generate(), x25519.Identity.generate()
+    target = tmp_path / "platform.age"
+    words = ["export", "platform", str(target), "--with-secrets", "--tenant", identifier("tenant")]
+    refused = keyrack(home, *words)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert not target.exists()
+    done = keyrack(home, *words, "--recipient", str(mine.to_public()), "--recipient", str(yours.to_public()), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["users"] == 2
+    assert CANARY.encode() not in target.read_bytes()
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert "platform.export-with-secrets" in audited(home)
+    (tmp_path / "other.txt").write_text(f"{x25519.Identity.generate()}\n")
+    (tmp_path / "yours.txt").write_text(f"# made today\n{yours}\n")
+    for more in ((), ("--identity", str(tmp_path / "other.txt"))):
+        denied = keyrack(home, "import", "platform", str(target), *more)
+        assert (denied.returncode, denied.stdout) == (1, "")
+    again = keyrack(home, "import", "platform", str(target), "--identity", str(tmp_path / "yours.txt"))
+    assert again.returncode == 0, again.stderr
+    assert "auth_secrets: 1 unchanged" in again.stdout

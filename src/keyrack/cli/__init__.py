@@ -19,6 +19,7 @@ app.add_typer(accounts.service_accounts, name="service-accounts", help="Installa
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refreshing.")
 app.add_typer(accounts.audit, name="audit", help="The audit log.")
 app.add_typer(transfer.imports, name="import", help="Take in what was stored elsewhere.")
+app.add_typer(transfer.exports, name="export", help="Write out what is stored.")
 app.command()(database.bootstrap)
 app.command()(serving.serve)
 app.command()(serving.worker)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from keyrack.settings import Settings
 
 imports = typer.Typer(no_args_is_help=True)
+exports = typer.Typer(no_args_is_help=True)
 
 
 @imports.callback()
@@ -26,6 +27,9 @@ def _several() -> None:
 def import_platform(
     file: Annotated[Path, typer.Argument(help="What `keyrack export platform` wrote, or made by hand.")],
     *,
+    identity: Annotated[
+        Path | None, typer.Option("--identity", help="File of an age identity, for an encrypted file.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Import tenants with all they have, or report all that is wrong with the file and write nothing."""
@@ -33,11 +37,17 @@ def import_platform(
     import json
 
     from keyrack import logs
+    from keyrack.crypto import age
+    from keyrack.errors import ConfigurationError
     from keyrack.settings import load
 
     settings = load()
     logs.configure(settings)
     content = file.read_bytes()
+    if age.is_encrypted(content):
+        if identity is None:
+            raise ConfigurationError("the file is encrypted; name the file of an identity with --identity")
+        content = age.open_sealed(content, identity.read_text(errors="replace"))
     done = asyncio.run(_import(settings, content))
     _tell("problem", done.problems)
     _tell("warning", done.warnings)
@@ -56,6 +66,69 @@ def import_platform(
     if done.problems:
         sys.stderr.write(f"keyrack: nothing was imported: {len(done.problems)} problems\n")
         raise typer.Exit(1)
+
+
+@exports.callback()
+def _several_exports() -> None:
+    """Write out what is stored."""
+
+
+@exports.command("platform")
+def export_platform(
+    file: Annotated[Path, typer.Argument(help="Where to write; must not exist yet.")],
+    *,
+    tenant: Annotated[list[str] | None, typer.Option("--tenant", help="Id of a tenant; unset: all.")] = None,
+    with_secrets: Annotated[bool, typer.Option("--with-secrets", help="Secret values too, encrypted.")] = False,
+    recipient: Annotated[
+        list[str] | None, typer.Option("--recipient", help="An age recipient (age1...) who can read the file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Export tenants with all they have, to be imported elsewhere; secret values only with --with-secrets."""
+    import asyncio
+    import os
+
+    from keyrack import logs
+    from keyrack.cli.common import show
+    from keyrack.crypto import age
+    from keyrack.settings import load
+
+    settings = load()
+    logs.configure(settings)
+    recipients = recipient or []
+    if with_secrets or recipients:
+        age.require_recipients(recipients)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
+        try:
+            content, counts = asyncio.run(_export(settings, tenant or [], secrets=with_secrets))
+            target.write(age.seal(content, recipients) if recipients else content)
+        except BaseException:
+            file.unlink()
+            raise
+    show(counts, as_json=as_json)
+
+
+async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bool) -> tuple[bytes, dict[str, int]]:
+    from keyrack import bootstrap
+    from keyrack.cli.progress import Steps
+    from keyrack.clock import now
+    from keyrack.service.installation import Installations
+    from keyrack.service.transfer.exporting import Exporter
+
+    parts = bytearray()
+
+    async def write(part: bytes) -> None:
+        parts.extend(part)
+
+    await _require_schema(settings)
+    store = bootstrap.open_store(settings)
+    try:
+        await Installations(store, now).verify_key()
+        with Steps() as steps:
+            counts = await Exporter(store).run(write, tenants, steps, secrets=secrets)
+        return bytes(parts), dict(counts)
+    finally:
+        await store.close()
 
 
 async def _import(settings: "Settings", content: bytes) -> "Imported":
