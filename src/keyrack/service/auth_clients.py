@@ -222,7 +222,11 @@ class AuthClients:
         """Enter a client's own scope to do something to it; what the caller cannot see is not there (section 3)."""
         if within is not None:
             async with self._at(who, within) as scope:
-                await _find(scope, auth_client_id)
+                allowed = (await reach_of(scope)).allows(action, scope.place)
+                if allowed:
+                    await _find(scope, auth_client_id)
+            if not allowed:  # whether the client exists or not (section 3: permission before target)
+                await self._refuse(who, within, action)
         place = await self._locate(who, auth_client_id)
         async with self._in(who, place, f"auth-client.{action}") as scope:
             reach = await reach_of(scope)
@@ -231,6 +235,15 @@ class AuthClients:
             _require(reach, action, place)
             scope.require_open()
             yield scope, reach
+
+    async def _refuse(self, who: Principal, within: NamedScope, action: str) -> None:
+        """Refuse an operation at a scope, for the audit log to tell.
+
+        Raises:
+            Forbidden: always.
+        """
+        async with self._at(who, within, f"auth-client.{action}") as scope:
+            _require(await reach_of(scope), action, scope.place)
 
     async def _locate(self, who: Principal, auth_client_id: str) -> Location:
         try:

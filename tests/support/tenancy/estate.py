@@ -1,0 +1,180 @@
+"""One of everything a tenant can have, with recognisable values in it (canaries), made over the API."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.app import Caller, TenantInTest, World, relationship
+from support.auth_clients import auth_client
+from support.auth_clients import make as make_client
+from support.consent import add_oauth_client, oauth_component, start
+from support.flows import flow_body, graph_of, node
+from support.secrets import make, resource
+from support.task_users import user_team
+
+TWO_STEPS: dict[str, Any] = {
+    "title": "Calendar",
+    "authClientTypes": ["oauth2"],
+    "triggers": {"due": {"title": "Due"}},
+}
+
+
+@dataclass
+class Estate:
+    """What a tenant has.
+
+    Attributes:
+        name: the tenant's, as `World.tenants` knows it.
+        tenant: whose it is.
+        ids: by the names of path parameters, and some more that only bodies name.
+        canaries: values that only some may see, by what they are.
+        people: callers by name: `owner` of the workspace, `admin` of the tenant and nothing else, `developer` in the
+            contract (its owner and admin, of the team), `joiner` who is in the contract only.
+    """
+
+    name: str
+    tenant: TenantInTest
+    ids: dict[str, str] = field(default_factory=dict)
+    canaries: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Caller] = field(default_factory=dict)
+
+    def canary(self, what: str) -> str:
+        """Return a value to plant."""
+        return self.canaries.setdefault(what, f"canary-{self.tenant.id[-6:]}-{what.replace(' ', '-')}")
+
+
+async def build_estate(world: World, name: str) -> Estate:
+    """Fill a tenant of the world with one of everything."""
+    tenant = world.tenants[name]
+    made = Estate(name, tenant)
+    made.ids |= {"tenant_id": tenant.id, "contract_id": tenant.contract_id, "workspace_id": tenant.workspace_id}
+    made.ids |= {"team_id": tenant.team_id, "step_id": "step_1", "team_name": user_team(tenant)}
+    await _people(world, made)
+    await _components(world, made)
+    await _second_generation(made)
+    await _first_generation(made)
+    await _flow(made)
+    await _around(made)
+    return made
+
+
+async def _people(world: World, made: Estate) -> None:
+    tenant, admin = made.tenant, made.tenant.admin
+    domain = admin.name.partition("@")[2]
+    made.people["admin"] = await world.add_user(tenant.id, f"chief@{domain}", tenant_roles=["tenant-admin"])
+    for name, contract_roles, workspace_roles in (
+        ("owner", ["member"], ["owner"]),
+        ("developer", ["owner", "admin"], []),
+        ("joiner", ["member"], []),
+        ("leaver", ["member"], ["guest"]),
+    ):
+        person = made.people[name] = await world.add_user(tenant.id, f"{name}@{domain}")
+        body = {"type": "contract-member", "id": person.id, "attributes": {"roles": contract_roles}}
+        resource(await admin.post(f"/v2/contracts/{tenant.contract_id}/members", {"data": body}))
+        if workspace_roles:
+            body = {"type": "member", "id": person.id, "attributes": {"roles": workspace_roles}}
+            resource(await admin.post(f"/v2/workspaces/{tenant.workspace_id}/members", {"data": body}))
+    joins = {"data": {"type": "user", "id": made.people["developer"].id}}
+    resource(await admin.post(f"/v2/teams/{tenant.team_id}/relationships/members", joins))
+    made.ids |= {"user_id": made.people["leaver"].id, "joiner_id": made.people["joiner"].id}
+    made.ids |= {"stranger_id": tenant.stranger.id, "developer_id": made.people["developer"].id}
+    made.canaries["email of a member"] = made.people["leaver"].name
+    made.canaries["email of a user"] = made.tenant.stranger.name
+    made.canaries["API key"] = made.people["leaver"].api_key
+
+
+async def _components(world: World, made: Estate) -> None:
+    tenant, admin = made.tenant, made.tenant.admin
+    prefix = made.ids["team_name"]
+    first = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
+    first["triggers"] = {"due": {"title": "Due"}}
+    first["title"] = made.canary("component title")
+    names = {"component_id": ("connected", first), "second_id": ("calendar", TWO_STEPS)}
+    for key, (name, descriptor) in names.items():
+        made.ids[key] = await world.add_component(tenant, f"{prefix}-{name}", descriptor, access="tenant")
+    made.ids["unused_id"] = await world.add_component(tenant, f"{prefix}-unused", {"title": "Unused"}, access="tenant")
+    for key, component in (("revision", "component_id"), ("unused_revision", "unused_id")):
+        versions = await admin.get(f"/v2/components/{made.ids[component]}/versions")
+        made.ids[key] = versions.json()["data"][0]["id"]
+    variables = {"type": "component-env", "attributes": {"vars": {"OTHER": made.canary("env var")}}}
+    resource(await admin.put(f"/v2/components/{made.ids['component_id']}/env", {"data": variables}))
+    resource(await admin.put(f"/v2/components/{made.ids['unused_id']}/env", {"data": variables}))
+    key, secret = made.canary("OAuth client id"), made.canary("OAuth client secret")
+    oauth_client = await add_oauth_client(world, made.name, made.ids["component_id"], key, secret)
+    made.ids["oauth_client_id"] = oauth_client
+    lone = await add_oauth_client(world, made.name, made.ids["unused_id"], key, secret)
+    made.ids["lone_oauth_client_id"] = lone
+    team = {"type": "team", "relationships": {"contract": relationship("contract", tenant.contract_id)}}
+    made.ids["lone_team_id"] = resource(await admin.post("/v2/teams", {"data": team}), 201)["id"]
+
+
+async def _second_generation(made: Estate) -> None:
+    tenant, who = made.tenant, made.tenant.integrator
+    credentials = {
+        "client_id": "app",
+        "client_secret": made.canary("auth client secret"),
+        "auth_uri": "https://login.example.com/authorize",
+        "token_uri": "https://login.example.com/token",
+    }
+    second = [made.ids["second_id"]]
+    in_workspace, in_tenant = ("workspace", tenant.workspace_id), ("tenant", tenant.id)
+    name = made.canary("auth client name")
+    made.ids["auth_client_id"] = await make_client(who, auth_client(second, in_workspace, credentials, name=name))
+    made.ids["lone_auth_client_id"] = await make_client(who, auth_client(second, in_workspace, credentials))
+    made.ids["tenant_auth_client_id"] = await make_client(tenant.admin, auth_client(second, in_tenant, credentials))
+    tokens = {"access_token": made.canary("access token of a secret")}  # without a refresh token: never refreshed
+    client = made.ids["auth_client_id"]
+    secret = await make(who, tenant.workspace_id, client, tokens, name=made.canary("secret name"))
+    made.ids["secret_id"] = secret["id"]
+    made.ids["lone_secret_id"] = (await make(who, tenant.workspace_id, client, tokens))["id"]
+
+
+async def _first_generation(made: Estate) -> None:
+    who, workspace = made.tenant.integrator, made.tenant.workspace_id
+    tokens = {
+        "access_token": made.canary("access token of a credential"),
+        "refresh_token": made.canary("refresh token"),
+    }
+    about = {"component": relationship("component", made.ids["component_id"])}
+    about["workspace"] = relationship("workspace", workspace)
+    for key, name in (("credential_id", made.canary("credential name")), ("lone_credential_id", "Lone")):
+        data = {"type": "credential", "attributes": {"name": name, "keys": {"oauth": tokens}}, "relationships": about}
+        made.ids[key] = resource(await who.post("/v2/credentials", {"data": data}), 201)["id"]
+    started = resource(await start(who, workspace, made.ids["component_id"]), 201)
+    made.ids["consent_id"] = started["id"]
+    made.canaries["state of a consent"] = started["attributes"]["authorization_url"].partition("state=")[2]
+
+
+async def _flow(made: Estate) -> None:
+    who, team = made.tenant.integrator, made.ids["team_name"]
+    graph = graph_of(
+        node(f"{team}/{team}-connected:due", credentials_id=made.ids["credential_id"]),
+        node(f"{team}/{team}-calendar:due", "step_2", secret_id=made.ids["secret_id"]),
+    )
+    body = flow_body(made.tenant.workspace_id, graph=graph, name=made.canary("flow name"))
+    made.ids["flow_id"] = resource(await who.post("/v2/flows", body), 201)["id"]
+    versions = await who.get(f"/v2/flows/{made.ids['flow_id']}/versions")
+    made.ids["version"] = versions.json()["data"][0]["id"]
+    draft = {"type": "flow-draft", "attributes": {"graph": graph_of()}}
+    resource(await who.put(f"/v2/flows/{made.ids['flow_id']}/draft", {"data": draft}))
+    resource(await who.post(f"/v2/flows/{made.ids['flow_id']}/start"), 202)
+
+
+async def _around(made: Estate) -> None:
+    tenant, admin = made.tenant, made.tenant.admin
+    hook = {"type": "webhook", "attributes": {"url": f"https://{made.canary('webhook')}.example/"}}
+    webhook = resource(await admin.post(f"/v2/tenants/{tenant.id}/webhooks", {"data": hook}), 201)
+    made.ids["webhook_id"] = webhook["id"]
+    made.canaries["webhook secret"] = webhook["attributes"]["secret"]
+    happened = resource(await admin.post(f"/v2/tenants/{tenant.id}/webhooks/{webhook['id']}/test"), 202)
+    made.ids["event_id"] = happened["id"]
+    invite = {"email": tenant.stranger.name, "roles": ["member"]}
+    invites = f"/v2/contracts/{tenant.contract_id}/invites"
+    made.ids["invite_id"] = resource(
+        await admin.post(invites, {"data": {"type": "contract-invite", "attributes": invite}})
+    )["id"]
+    key = await tenant.integrator.get("/v2/users/me/api-keys")
+    made.ids["key_id"] = key.json()["data"][0]["id"]
+    custom = {"data": {"type": "contract", "attributes": {"custom_data": {"kept": made.canary("custom data")}}}}
+    resource(await admin.patch(f"/v2/contracts/{tenant.contract_id}", custom))
+    registry = {"docker_registry": {"password": made.canary("registry password")}}
+    resource(await admin.patch(f"/v2/teams/{tenant.team_id}", {"data": {"type": "team", "attributes": registry}}))
