@@ -153,8 +153,8 @@ class TenantAuthClientController(Controller):
 async def _list(
     auth_clients: AuthClients, who: Principal, asked: NamedScope | None, component_id: str | None, page: Page
 ) -> Many[AuthClientResource]:
-    views = await auth_clients.list(who, asked, component_id or None)
-    return Many([resource(view) for view in page.cut(views)], page.meta(len(views)))
+    views, total = await auth_clients.list(who, asked, component_id or None, limit=page.limit, offset=page.offset)
+    return Many([resource(view) for view in views], page.meta(total))
 
 
 def _asked(tenant_id: str | None, contract_id: str | None, workspace_id: str | None) -> NamedScope | None:

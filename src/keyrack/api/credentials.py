@@ -115,9 +115,11 @@ class CredentialController(Controller):
         """List a workspace's credentials."""
         if not workspace_id:
             raise ValidationFailed(Problem("workspace_id is required", parameter="workspace_id"))
-        views = await credentials.list(who, workspace_id, component_id or None)
-        resources = [_resource(view) for view in page.cut(views)]
-        return Many(resources, page.meta(len(views)), links=link_self("/v2/credentials"))
+        views, total = await credentials.list(
+            who, workspace_id, component_id or None, limit=page.limit, offset=page.offset
+        )
+        resources = [_resource(view) for view in views]
+        return Many(resources, page.meta(total), links=link_self("/v2/credentials"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(

@@ -15,7 +15,7 @@ from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.flows import ChangedFlow, Flows, NewFlow
-from keyrack.store.flows import FlowFilter
+from keyrack.store.flow_list import FlowFilter
 
 FlowType = Literal["ordinary", "long_running"]
 _PER_PAGE = 50

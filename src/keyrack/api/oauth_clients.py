@@ -135,8 +135,10 @@ class OAuthClientController(Controller):
         component_id: Annotated[str | None, QueryParameter(name="filter[component]")] = None,
     ) -> Many[OAuthClientResource]:
         """List the tenant's OAuth clients (8.3)."""
-        views = await oauth_clients.list(who, tenant_id, component_id or None)
-        return Many([_resource(view) for view in page.cut(views)], page.meta(len(views)))
+        views, total = await oauth_clients.list(
+            who, tenant_id, component_id or None, limit=page.limit, offset=page.offset
+        )
+        return Many([_resource(view) for view in views], page.meta(total))
 
     @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(

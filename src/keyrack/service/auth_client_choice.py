@@ -43,10 +43,15 @@ async def find_available(scope: Scope, auth_client_id: str, *, held: bool = Fals
     return None
 
 
-async def available_clients(scope: Scope, component_id: str | None = None) -> Sequence[AuthClient]:
-    """List by id the auth clients that can be used at the scope's place, optionally only those of a component."""
-    found = [client for rows in _owners(scope) for client in await rows.available(scope.place, component_id)]
-    return sorted(found, key=lambda client: client.id)
+async def available_clients(
+    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int = 0
+) -> tuple[Sequence[AuthClient], int]:
+    """List by id the auth clients that can be used at the scope's place, optionally only those of a component.
+
+    Returns:
+        A page and the total.
+    """
+    return await AuthClients(scope.unit).available(scope.place, component_id, limit=limit, offset=offset)
 
 
 def place_of(client: AuthClient, around: Location) -> Location:

@@ -62,9 +62,12 @@ class AuthClients:
         self._on_changed = on_changed
 
     async def list(
-        self, who: Principal, asked: NamedScope | None, component_id: str | None
-    ) -> Sequence[AuthClientView]:
+        self, who: Principal, asked: NamedScope | None, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[AuthClientView], int]:
         """List the clients that can be used at a scope, optionally only those of a component (14.1).
+
+        Returns:
+            A page and the total.
 
         Raises:
             NotFound: there is no such scope.
@@ -73,7 +76,8 @@ class AuthClients:
         async with self._at(who, asked, door=READ_AUTH_CLIENTS) as scope:
             reach = await reach_of(scope)
             _require_get(reach, scope)
-            return [_view(reach, scope.place, each) for each in await available_clients(scope, component_id)]
+            found, total = await available_clients(scope, component_id, limit=limit, offset=offset)
+            return [_view(reach, scope.place, each) for each in found], total
 
     async def get(self, who: Principal, auth_client_id: str, asked: NamedScope | None) -> AuthClientView:
         """Return one client, judged at a scope; without one at its own (0.10), a task user's at its workspace (14.1).

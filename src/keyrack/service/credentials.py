@@ -59,12 +59,17 @@ class Credentials:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def list(self, who: Principal, workspace_id: str, component_id: str | None) -> Sequence[CredentialView]:
-        """List a workspace's credentials, optionally only those of a component."""
+    async def list(
+        self, who: Principal, workspace_id: str, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[CredentialView], int]:
+        """List a workspace's credentials, optionally only those of a component; return a page and the total."""
         async with self._access.workspace(who, workspace_id, door=READ_CREDENTIALS) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
-            found = await Rows(scope.unit).list(workspace_id, component_id)
-            return [CredentialView(credential, scope.allows(EDIT)) for credential in found]
+            shown = scope.allows(EDIT)
+            found, total = await Rows(scope.unit).page(
+                workspace_id, component_id, with_keys=shown, limit=limit, offset=offset
+            )
+            return [CredentialView(credential, shown) for credential in found], total
 
     async def get(self, who: Principal, credential_id: str) -> CredentialView:
         """Return one.

@@ -12,7 +12,8 @@ from keyrack.service.given_id import refuse_taken
 from keyrack.service.secrets import GET_CREDENTIALS
 from keyrack.service.step_configuration import STEP, step_configuration
 from keyrack.service.task_users import READ_FLOWS, READ_STEP
-from keyrack.store.flows import FlowCredentials, FlowFilter, FlowReferences, FlowSecrets, FlowVersions
+from keyrack.store.flow_list import FlowFilter, FlowList
+from keyrack.store.flows import FlowCredentials, FlowReferences, FlowSecrets, FlowVersions
 from keyrack.store.flows import Flows as Rows
 from keyrack.store.workspaces import Workspaces
 
@@ -53,7 +54,7 @@ class Flows:
         """List a workspace's flows; return a page and the total."""
         async with self._access.workspace(who, workspace_id, door=READ_FLOWS) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
-            return await Rows(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
+            return await FlowList(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
 
     async def get(self, who: Principal, flow_id: str) -> Flow:
         """Return one.

@@ -61,13 +61,19 @@ class OAuthClients:
             scope.touched("oauth-client", client.id)
             return OAuthClientView(client, component_visible=True)
 
-    async def list(self, who: Principal, tenant_id: str, component_id: str | None) -> Sequence[OAuthClientView]:
-        """List the tenant's clients, optionally only the one of a component id, visible or not (8.3)."""
+    async def list(
+        self, who: Principal, tenant_id: str, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[OAuthClientView], int]:
+        """List the tenant's clients, optionally only the one of a component id, visible or not (8.3).
+
+        Returns:
+            A page and the total.
+        """
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.oauth_clients.get")
-            clients = await Rows(scope.unit).list(component_id)
+            clients, total = await Rows(scope.unit).page(component_id, limit=limit, offset=offset)
             seen = await Components(scope.unit).seen_among([client.component_id for client in clients])
-            return [OAuthClientView(client, client.component_id in seen) for client in clients]
+            return [OAuthClientView(client, client.component_id in seen) for client in clients], total
 
     async def get(self, who: Principal, tenant_id: str, oauth_client_id: str) -> OAuthClientView:
         """Return one client (8.3).

@@ -69,7 +69,9 @@ class Secrets:
         """List a workspace's secrets as they are stored; return a page and the total."""
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(GET)
-            found, total = await SecretList(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
+            found, total = await SecretList(scope.unit).page(
+                workspace_id, wanted, with_credentials=scope.allows(GET_CREDENTIALS), limit=limit, offset=offset
+            )
             clients = await find_usable_among(scope.unit, [secret.auth_client_id for secret in found])
             return [self._view(scope, secret, clients.get(secret.auth_client_id)) for secret in found], total
 

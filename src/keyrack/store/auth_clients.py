@@ -7,9 +7,13 @@ from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 
 from keyrack.model import AuthClient
 from keyrack.store.directory import Location
+from keyrack.store.paging import opened, page_of
 from keyrack.store.schema import auth_client_components, auth_clients
 from keyrack.store.unit import TenantTable, Unit, changing, referring
 from keyrack.store.vault import INSTALLATION
+
+_FEW = 1000
+"""Clients that a statement names one by one: there is a limit to what a statement may name."""
 
 
 class AuthClients(TenantTable):
@@ -47,10 +51,13 @@ class AuthClients(TenantTable):
 
     async def find_many(self, auth_client_ids: Sequence[str]) -> Mapping[str, AuthClient]:
         """Return those of the given clients that there are, by id."""
-        chosen = auth_clients.c.id.in_(auth_client_ids)
-        rows = await self.all(self.select().where(chosen))
-        linked = await AuthClientComponents(self.unit).of(chosen)
-        return {row.id: await self._read(row, linked) for row in rows}
+        found: dict[str, AuthClient] = {}
+        for start in range(0, len(auth_client_ids), _FEW):
+            chosen = auth_clients.c.id.in_(auth_client_ids[start : start + _FEW])
+            rows = await self.all(self.select().where(chosen))
+            linked = await AuthClientComponents(self.unit).of(chosen)
+            found |= {row.id: await self._read(row, linked) for row in rows}
+        return found
 
     async def lock_shared(self, auth_client_id: str) -> bool:
         """Keep others from deleting a client until the transaction ends; False if there is none (any more).
@@ -65,22 +72,36 @@ class AuthClients(TenantTable):
         query = self.select(auth_clients.c.id).where(auth_clients.c.id.in_(auth_client_ids))
         await self.all(changing(query.order_by(auth_clients.c.id)))
 
-    async def available(self, place: Location, component_id: str | None = None) -> Sequence[AuthClient]:
-        """List by id those of the unit's clients that can be used at a place: of the place itself and of those around.
+    async def available(
+        self, place: Location, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[AuthClient], int]:
+        """List by id the clients that can be used at a place: of the place itself, of those around, and global ones.
 
         Args:
-            place: a place of the unit's tenant; in the unit of the installation any place, and all clients are listed.
+            place: a place of the unit's tenant; that of the installation has global clients alone.
             component_id: only those linked to a component, if given.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+
+        Returns:
+            A page and the total.
         """
-        condition = and_(self.mine, or_(*_usable_at(place)))
+        c = auth_clients.c
+        condition = or_(and_(self.mine, or_(*_usable_at(place))), c.tenant_id == INSTALLATION)
         if component_id is not None:
             linked = auth_client_components.c.component_id == component_id
-            condition = and_(
-                condition, auth_clients.c.id.in_(select(auth_client_components.c.auth_client_id).where(linked))
-            )
-        rows = await self.all(self.select().where(condition).order_by(auth_clients.c.id))
-        links = await AuthClientComponents(self.unit).of(condition)
-        return [await self._read(row, links) for row in rows]
+            condition = and_(condition, c.id.in_(select(auth_client_components.c.auth_client_id).where(linked)))
+        query = select(auth_clients).where(condition).order_by(c.id)
+        rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
+        few = condition if len(rows) > _FEW else c.id.in_([row.id for row in rows])
+        links: dict[str, Sequence[str]] = {}
+        for owner in {row.tenant_id for row in rows}:
+            links |= await AuthClientComponents(self.unit.of(owner)).of(few)
+
+        async def read(row: "Row[Any]") -> AuthClient:
+            return await AuthClients(self.unit.of(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
+
+        return await opened(rows, read), total
 
     async def replace(self, client: AuthClient, origin: str | None, *, forgive: bool = True) -> None:
         """Store all changeable values of an existing client.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, union
 
 from keyrack.model import Component
 from keyrack.store.components import Components
@@ -11,9 +11,9 @@ from keyrack.store.schema import components, contract_members, flow_references, 
 from keyrack.store.unit import TenantTable
 from keyrack.store.visibility import (
     Viewpoint,
+    candidates,
     contract_has,
     gate,
-    tenant_sees,
     whitelisted,
     workspace_has,
     workspace_has_ungated,
@@ -44,7 +44,7 @@ class ComponentList(TenantTable):
         self, wanted: ComponentFilter, *, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Component], int]:
         """List components by id; return a page and the total."""
-        return await Components(self.unit).page(self._conditions(wanted), limit=limit, offset=offset)
+        return await Components(self.unit).matching(self._conditions(wanted), limit=limit, offset=offset)
 
     async def among(self, view: Viewpoint, component_ids: Sequence[str]) -> Mapping[str, bool]:
         """Return which of some components a place has but for the gate, and whether the gate is open for each."""
@@ -54,8 +54,8 @@ class ComponentList(TenantTable):
 
     async def not_whitelisted(self, view: Viewpoint, component_ids: Sequence[str]) -> Sequence[Component]:
         """Return by id those of some components that the tenant sees, but that its whitelist keeps from a workspace."""
-        chosen = [tenant_sees(self.unit.tenant_id), components.c.id.in_(component_ids), ~whitelisted(view)]
-        found, _ = await Components(self.unit).page(chosen, limit=None, offset=0)
+        chosen = [components.c.id.in_(component_ids), ~whitelisted(view)]
+        found, _ = await Components(self.unit).matching(chosen, limit=None, offset=0)
         return found
 
     async def had_by_member(self, user_id: str, component_id: str) -> bool:
@@ -70,12 +70,14 @@ class ComponentList(TenantTable):
         return await self.value(query.limit(1)) is not None
 
     def _conditions(self, wanted: ComponentFilter) -> list[ColumnElement[bool]]:
-        c = components.c
-        conditions = [tenant_sees(self.unit.tenant_id)]
-        if wanted.had_at is not None:
-            conditions.append(workspace_has(wanted.had_at))
+        """What to look for; the first condition says where, each part of it by an index of its own."""
+        c, conditions = components.c, list[ColumnElement[bool]]()
         if wanted.owner is not None:
             conditions.append(c.contract_id == wanted.owner)
+        elif wanted.id is None:
+            conditions.append(c.id.in_(union(*candidates(wanted.had_at or self.unit.tenant_id))))
+        if wanted.had_at is not None:
+            conditions.append(workspace_has(wanted.had_at))
         if wanted.not_owner is not None:
             conditions.append(c.contract_id != wanted.not_owner)
         if wanted.id is not None:

@@ -71,11 +71,14 @@ class Components(TenantTable):
         """List by id those of some components that the tenant sees."""
         return await self._read(self._query().where(components.c.id.in_(ids)))
 
-    async def page(
+    async def matching(
         self, conditions: Sequence[ColumnElement[bool]], *, limit: int | None, offset: int
     ) -> tuple[Sequence[Component], int]:
         """List by id what the tenant sees and meets conditions; return a page and the total. See `component_list`."""
-        rows, total = await page_of(self, self._query().where(*conditions), components.c.id, limit=limit, offset=offset)
+        c = components.c
+        narrow = select(c.id).where(self.seen, *conditions).order_by(c.id)
+        query = self._query() if limit is not None else self._query().where(*conditions)
+        rows, total = await page_of(self, query, c.id, narrow=narrow, limit=limit, offset=offset)
         return await self._whole(rows), total
 
     async def add(self, contract_id: str, team_id: str, name: str, attributes: Json) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import Row, delete, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Contract, Json, Member
+from keyrack.store.paging import page_of
 from keyrack.store.schema import contract_members, contracts, users
 from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
@@ -55,13 +56,12 @@ class Contracts(TenantTable):
         self, *, member: str | None, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Contract], int]:
         """List contracts by id, optionally only those a user is a member of; return a page and the total."""
-        conditions = [self.mine]
+        query = self.select().order_by(contracts.c.id)
         if member is not None:
             theirs = select(contract_members.c.contract_id).where(contract_members.c.user_id == member)
-            conditions.append(contracts.c.id.in_(theirs))
-        query = select(contracts).where(*conditions).order_by(contracts.c.id).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(contracts).where(*conditions))
-        return [_contract(row) for row in await self.all(query)], int(total)
+            query = query.where(contracts.c.id.in_(theirs))
+        rows, total = await page_of(self, query, contracts.c.id, limit=limit, offset=offset)
+        return [_contract(row) for row in rows], total
 
 
 class ContractMembers(TenantTable):

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from keyrack.ids import new_id
 from keyrack.model import Credential, Json
+from keyrack.store.paging import opened, page_of
 from keyrack.store.schema import credentials
 from keyrack.store.unit import TenantTable, referring
 
@@ -45,12 +46,23 @@ class Credentials(TenantTable):
         query = self.select(credentials.c.id).where(credentials.c.id.in_(credential_ids)).order_by(credentials.c.id)
         await self.all(referring(query, credentials))
 
-    async def list(self, workspace_id: str, component_id: str | None = None) -> Sequence[Credential]:
-        """List a workspace's credentials by id, optionally only those of a component."""
+    async def page(
+        self, workspace_id: str, component_id: str | None, *, with_keys: bool, limit: int | None, offset: int
+    ) -> tuple[Sequence[Credential], int]:
+        """List a workspace's credentials by id; return a page and the total.
+
+        Args:
+            workspace_id: the workspace.
+            component_id: only those of a component, if given.
+            with_keys: decrypt their values; without, `keys` are empty.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
         query = self.select().where(credentials.c.workspace_id == workspace_id).order_by(credentials.c.id)
         if component_id is not None:
             query = query.where(credentials.c.component_id == component_id)
-        return [await self._read(row) for row in await self.all(query)]
+        rows, total = await page_of(self, query, credentials.c.id, limit=limit, offset=offset)
+        return await opened(rows, self._read) if with_keys else [_credential(row, {}) for row in rows], total
 
     async def replace(self, credential: Credential) -> None:
         """Store a credential's changed name and values."""
@@ -69,4 +81,8 @@ class Credentials(TenantTable):
 
     async def _read(self, row: "Row[Any]") -> Credential:
         keys = await self.unit.open(credentials, row.id, "sealed_keys", row.sealed_keys)
-        return Credential(row.id, row.tenant_id, row.workspace_id, row.component_id, row.user_id, row.name, keys)
+        return _credential(row, keys)
+
+
+def _credential(row: "Row[Any]", keys: Json) -> Credential:
+    return Credential(row.id, row.tenant_id, row.workspace_id, row.component_id, row.user_id, row.name, keys)

@@ -1,13 +1,13 @@
 """Flows, their drafts and versions, and the index of what they use (contract section 17)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, func, or_, select
+from sqlalchemy import Row, delete, func, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Flow, FlowStatus, FlowVersion, Json
+from keyrack.store.paging import page_of
 from keyrack.store.schema import (
     api_keys,
     flow_credentials,
@@ -17,22 +17,8 @@ from keyrack.store.schema import (
     flows,
     workspaces,
 )
+from keyrack.store.search_key import search_key
 from keyrack.store.unit import TenantTable
-
-_SORTABLE = {"created_at": flows.c.created_at, "updated_at": flows.c.updated_at, "name": flows.c.name}
-
-
-@dataclass(frozen=True, slots=True)
-class FlowFilter:
-    """What a list of flows is narrowed to; None and empty texts narrow nothing."""
-
-    status: str | None = None
-    type: str | None = None
-    user_id: str | None = None
-    has_draft: bool | None = None
-    search: str | None = None
-    sort: str | None = None
-    """`created_at`, `updated_at` or `name`, with `-` in front for descending."""
 
 
 class Flows(TenantTable):
@@ -46,8 +32,8 @@ class Flows(TenantTable):
         flow_id, version = new_id(), new_revision()
         await self.insert(
             {
-                "id": flow_id, "workspace_id": workspace_id, "user_id": user_id, "name": name,
-                "description": attributes.get("description", ""), "type": kind, "status": FlowStatus.inactive.value,
+                "id": flow_id, "workspace_id": workspace_id, "user_id": user_id,
+                **_texts(name, attributes), "type": kind, "status": FlowStatus.inactive.value,
                 "current_status": FlowStatus.inactive.value, "graph": graph, "attributes": attributes, "draft": None,
                 "latest_version": version, "created_at": now, "updated_at": now, "last_start_time": None,
                 "last_stop_time": None,
@@ -62,41 +48,15 @@ class Flows(TenantTable):
     async def find(self, flow_id: str) -> Flow | None:
         """Return a flow of the tenant, or None."""
         row = await self.first(self.select().where(flows.c.id == flow_id))
-        return None if row is None else _flow(row)
-
-    async def page(
-        self, workspace_id: str, wanted: FlowFilter, *, limit: int | None, offset: int
-    ) -> tuple[Sequence[Flow], int]:
-        """List a workspace's flows; return a page and the total."""
-        c = flows.c
-        conditions = [self.mine, c.workspace_id == workspace_id]
-        equal = {c.status: wanted.status, c.type: wanted.type, c.user_id: wanted.user_id}
-        conditions += [column == value for column, value in equal.items() if value]
-        if wanted.has_draft is not None:
-            conditions.append(c.draft.is_not(None) if wanted.has_draft else c.draft.is_(None))
-        if wanted.search:
-            conditions.append(
-                or_(
-                    c.name.icontains(wanted.search, autoescape=True),
-                    c.description.icontains(wanted.search, autoescape=True),
-                )
-            )
-        order = [c.id]
-        if wanted.sort:
-            column = _SORTABLE[wanted.sort.removeprefix("-")]
-            order.insert(0, column.desc() if wanted.sort.startswith("-") else column)  # type: ignore[arg-type]
-        query = select(flows).where(*conditions).order_by(*order).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(flows).where(*conditions))
-        return [_flow(row) for row in await self.all(query)], int(total)
+        return None if row is None else read_flow(row)
 
     async def change(self, flow: Flow, user_id: str) -> Flow:
         """Store a flow's changed values as a new version."""
         version, now = new_revision(), self.unit.clock()
         await self._set(
             flow.id,
-            name=flow.name,
+            **_texts(flow.name, flow.attributes),
             type=flow.type,
-            description=flow.attributes.get("description", ""),
             graph=flow.graph,
             attributes=flow.attributes,
             latest_version=version,
@@ -169,9 +129,9 @@ class FlowVersions(TenantTable):
     async def page(self, flow_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[FlowVersion], int]:
         """List a flow's versions, oldest first; return a page and the total."""
         v = flow_versions.c
-        query = self.select().where(v.flow_id == flow_id).order_by(v.number).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(flow_versions).where(self.mine, v.flow_id == flow_id))
-        return [_version(row) for row in await self.all(query)], int(total)
+        query = self.select().where(v.flow_id == flow_id).order_by(v.number)
+        rows, total = await page_of(self, query, v.number, limit=limit, offset=offset)
+        return [_version(row) for row in rows], total
 
     async def find(self, flow_id: str, version: str) -> FlowVersion | None:
         """Return one version of a flow, or None."""
@@ -243,7 +203,17 @@ class FlowSecrets(TenantTable):
             await self.insert({"flow_id": flow_id, "secret_id": secret_id})
 
 
-def _flow(row: "Row[Any]") -> Flow:
+def _texts(name: str, attributes: Json) -> Json:
+    """Columns of the texts that are searched, with the form in which they are."""
+    description = attributes.get("description") or ""
+    return {
+        "name": name, "name_key": search_key(name),
+        "description": description, "description_key": search_key(description),
+    }  # fmt: skip
+
+
+def read_flow(row: "Row[Any]") -> Flow:
+    """Build a flow from a row of `flows`."""
     return Flow(
         id=row.id,
         tenant_id=row.tenant_id,

@@ -10,6 +10,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import OAuthClient
+from keyrack.store.paging import opened, page_of
 from keyrack.store.schema import oauth_clients
 from keyrack.store.unit import TenantTable, is_unique_clash, referring
 
@@ -29,12 +30,15 @@ class OAuthClients(TenantTable):
         row = await self.first(self.select().where(oauth_clients.c.component_id == component_id))
         return None if row is None else await self._read(row)
 
-    async def list(self, component_id: str | None = None) -> Sequence[OAuthClient]:
-        """List the tenant's clients by id, optionally only the one of a component."""
+    async def page(
+        self, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[OAuthClient], int]:
+        """List the tenant's clients by id, optionally only the one of a component; return a page and the total."""
         query = self.select().order_by(oauth_clients.c.id)
         if component_id is not None:
             query = query.where(oauth_clients.c.component_id == component_id)
-        return [await self._read(row) for row in await self.all(query)]
+        rows, total = await page_of(self, query, oauth_clients.c.id, limit=limit, offset=offset)
+        return await opened(rows, self._read), total
 
     async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return the ids of those of some components that the tenant has a client for."""

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
-from sqlalchemy import ColumnElement, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 
 from keyrack.model import AuthSecret, SecretState
-from keyrack.store.auth_secrets import read_secret
+from keyrack.store.auth_secrets import read_secret, secret_of
+from keyrack.store.paging import opened, page_of
 from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 from keyrack.store.vault import INSTALLATION
@@ -31,11 +33,25 @@ class SecretList(TenantTable):
     table = auth_secrets
 
     async def page(
-        self, workspace_id: str | None, wanted: SecretFilter, *, limit: int | None, offset: int
+        self,
+        workspace_id: str | None,
+        wanted: SecretFilter,
+        *,
+        with_credentials: bool = True,
+        limit: int | None,
+        offset: int,
     ) -> tuple[Sequence[AuthSecret], int]:
-        """List a workspace's secrets, or all of the tenant's, by id; return a page and the total."""
+        """List a workspace's secrets, or all of the tenant's, by id; return a page and the total.
+
+        Args:
+            workspace_id: only those of a workspace, if given.
+            wanted: what else to narrow the list to.
+            with_credentials: decrypt them; without, they are empty.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
         s = auth_secrets.c
-        conditions = [self.mine]
+        conditions: list[ColumnElement[bool]] = []
         if workspace_id is not None:
             conditions.append(s.workspace_id == workspace_id)
         if wanted.user_id is not None:
@@ -47,9 +63,11 @@ class SecretList(TenantTable):
         if wanted.state is not None:
             broken = self._told_as_error(self.unit.clock())
             conditions.append(broken if wanted.state is SecretState.error else not_(broken))
-        rows = await self.all(select(auth_secrets).where(*conditions).order_by(s.id).limit(limit).offset(offset))
-        total = await self.value(select(func.count()).select_from(auth_secrets).where(*conditions))
-        return [await read_secret(self.unit, row) for row in rows], int(total)
+        query = self.select().where(*conditions).order_by(s.id)
+        rows, total = await page_of(self, query, s.id, limit=limit, offset=offset)
+        if not with_credentials:
+            return [secret_of(row, {}) for row in rows], total
+        return await opened(rows, partial(read_secret, self.unit)), total
 
     def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
         """`keyrack.service.refresh.state.told` as a condition; a test holds both to the same answers."""

@@ -1,5 +1,6 @@
 """Teams, the owners of component repositories (contract section 12)."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, delete, select
@@ -74,21 +75,25 @@ class Teams(TenantTable):
 
     async def _read(self, conditions: "Sequence[ColumnElement[bool]]") -> Sequence[Team]:
         rows = await self.all(self.select().where(*conditions).order_by(teams.c.id))
-        ids = [row.id for row in rows]
         m, c = team_members.c, components.c
-        mine = m.tenant_id == self.unit.tenant_id
-        members = await self.all(select(m.team_id, m.user_id).where(mine, m.team_id.in_(ids)).order_by(m.user_id))
-        owned = await self.all(
-            select(c.team_id, c.id).where(c.tenant_id == self.unit.tenant_id, c.team_id.in_(ids)).order_by(c.id)
-        )
+        chosen = self.select(teams.c.id).where(*conditions)
+        mine = (m.tenant_id == self.unit.tenant_id, m.team_id.in_(chosen))
+        members = await self.all(select(m.team_id, m.user_id).where(*mine))
+        own = (c.tenant_id == self.unit.tenant_id, c.team_id.in_(chosen))
+        owned = await self.all(select(c.team_id, c.id).where(*own))
+        users_of, components_of = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+        for member in members:
+            users_of[member.team_id].append(member.user_id)
+        for component in owned:
+            components_of[component.team_id].append(component.id)
         return [
             Team(
                 row.id,
                 row.tenant_id,
                 row.contract_id,
                 row.name,
-                tuple(member.user_id for member in members if member.team_id == row.id),
-                tuple(component.id for component in owned if component.team_id == row.id),
+                tuple(sorted(users_of[row.id])),
+                tuple(sorted(components_of[row.id])),
             )
             for row in rows
         ]

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row
 
 from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model import User
+from keyrack.store.paging import page_of
 from keyrack.store.schema import users
 from keyrack.store.unit import TenantTable
 
@@ -64,10 +65,11 @@ class Users(TenantTable):
         self, *, email: str | None = None, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[User], int]:
         """List the tenant's users by id, optionally the one with an email; return a page and the total."""
-        conditions = [self.mine] + ([] if email is None else [users.c.email_key == email_key(email)])
-        query = select(users).where(*conditions).order_by(users.c.id).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(users).where(*conditions))
-        return [read_user(row) for row in await self.all(query)], int(total)
+        query = self.select().order_by(users.c.id)
+        if email is not None:
+            query = query.where(users.c.email_key == email_key(email))
+        rows, total = await page_of(self, query, users.c.id, limit=limit, offset=offset)
+        return [read_user(row) for row in rows], total
 
     async def tenant_roles(self, user_id: str) -> tuple[str, ...]:
         """Return the tenant roles of a user."""

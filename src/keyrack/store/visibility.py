@@ -4,9 +4,11 @@ The one place that says it, for lists, single reads, flow validation and consent
 has no row; the tenant of a place is that of the unit of work.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, true
 
 from keyrack.model import Access
 from keyrack.store.schema import component_whitelists, components, oauth_clients
@@ -65,6 +67,16 @@ def whitelisted(view: Viewpoint) -> ColumnElement[bool]:
         .correlate(components)
     )
     return or_(c.contract_id == view.contract_id, listed.exists()) if view.whitelisting else true()
+
+
+def candidates(place: Viewpoint | str) -> "Sequence[Select[Any]]":
+    """Return queries for the ids among which is all that a place has, or that a tenant sees: one for each index."""
+    c = components.c
+    everybody = select(c.id).where(_GLOBAL)
+    if isinstance(place, str):
+        return select(c.id).where(c.tenant_id == place), everybody
+    own = select(c.id).where(c.contract_id == place.contract_id)
+    return own, select(c.id).where(c.tenant_id == place.tenant_id, _TENANT), everybody
 
 
 def _reaches_contract(view: Viewpoint) -> ColumnElement[bool]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, or_, select, update
+from sqlalchemy import Row, delete, or_, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Json, Member, Workspace, WorkspaceType
 from keyrack.store.contracts import group_users
+from keyrack.store.paging import page_of
 from keyrack.store.schema import users, workspace_members, workspaces
 from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
@@ -75,9 +76,9 @@ class Workspaces(TenantTable):
         if member is not None:
             theirs = select(workspace_members.c.workspace_id).where(workspace_members.c.user_id == member)
             conditions.append(or_(workspaces.c.id.in_(theirs), workspaces.c.contract_id.in_(whole_contracts)))
-        query = select(workspaces).where(*conditions).order_by(workspaces.c.id).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(workspaces).where(*conditions))
-        return [_workspace(row) for row in await self.all(query)], int(total)
+        query = select(workspaces).where(*conditions).order_by(workspaces.c.id)
+        rows, total = await page_of(self, query, workspaces.c.id, limit=limit, offset=offset)
+        return [_workspace(row) for row in rows], total
 
 
 class WorkspaceMembers(TenantTable):

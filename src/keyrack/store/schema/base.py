@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, MetaData, String, TypeDecorator
+from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, MetaData, String, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON
 
@@ -38,6 +38,10 @@ class Moment(TypeDecorator[datetime]):
 
 Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Id = String(24)
+
+
+Ordered = Text().with_variant(Text(collation="C"), "postgresql")
+"""A text that is sorted by its characters' numbers, on every database alike."""
 
 
 def own_id() -> Column[Any]:

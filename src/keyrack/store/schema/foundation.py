@@ -14,7 +14,7 @@ from sqlalchemy import (
     false,
 )
 
-from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
+from keyrack.store.schema.base import Document, Id, Ordered, at, belongs_to, metadata, own_id, tenant
 
 installation = Table(
     "installation",
@@ -128,7 +128,8 @@ workspaces = Table(
     Column("name", Text, nullable=False),
     Column("type", String(20), nullable=False),
     Column("attributes", Document, nullable=False),
-    Index("workspaces_tenant_id_contract_id_idx", "tenant_id", "contract_id", "id"),
+    Index("workspaces_tenant_id_idx", "tenant_id", "id"),
+    Index("workspaces_contract_id_idx", "contract_id", "tenant_id", "id"),
 )
 
 workspace_members = Table(
@@ -149,7 +150,7 @@ teams = Table(
     belongs_to("contract_id", "contracts.id"),
     Column("name", String(255), nullable=False, unique=True),
     Column("sealed_docker_registry", LargeBinary),
-    Index("teams_tenant_id_contract_id_idx", "tenant_id", "contract_id"),
+    Index("teams_contract_id_idx", "contract_id", "id"),
 )
 
 team_members = Table(
@@ -175,8 +176,9 @@ components = Table(
     Column("latest_number", Integer, nullable=False),
     Column("uses_oauth_client", Boolean, nullable=False, server_default=false()),  # the latest build (section 5)
     UniqueConstraint("team_id", "name"),
-    Index("components_tenant_id_contract_id_idx", "tenant_id", "contract_id"),
-    Index("components_access_idx", "access"),
+    Index("components_tenant_id_idx", "tenant_id", "access", "id"),
+    Index("components_contract_id_idx", "contract_id", "id"),
+    Index("components_access_idx", "access", "id"),
 )
 
 component_whitelists = Table(
@@ -185,6 +187,7 @@ component_whitelists = Table(
     Column("component_id", Id, ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
     Column("contract_id", Id, ForeignKey("contracts.id", ondelete="CASCADE"), primary_key=True),
     tenant(),  # of the contract: each tenant keeps its own part of the list
+    Index("component_whitelists_contract_id_idx", "contract_id"),
 )
 
 component_versions = Table(
@@ -219,6 +222,7 @@ oauth_clients = Table(
     at("updated_at"),
     at("last_used_at", nullable=True),
     UniqueConstraint("tenant_id", "component_id"),
+    Index("oauth_clients_tenant_id_idx", "tenant_id", "id"),
 )
 
 credentials = Table(
@@ -233,7 +237,9 @@ credentials = Table(
     Column("sealed_keys", LargeBinary, nullable=False),
     at("created_at"),
     at("updated_at"),
-    Index("credentials_tenant_id_workspace_id_idx", "tenant_id", "workspace_id", "id"),
+    Index("credentials_workspace_id_idx", "workspace_id", "tenant_id", "id"),
+    Index("credentials_user_id_idx", "user_id", "workspace_id"),
+    Index("credentials_workspace_id_component_id_idx", "workspace_id", "tenant_id", "component_id", "id"),
     Index("credentials_tenant_id_component_id_idx", "tenant_id", "component_id"),
 )
 
@@ -256,6 +262,8 @@ consents = Table(
     at("created_at"),
     at("expires_at"),
     Index("consents_expires_at_idx", "expires_at"),
+    Index("consents_workspace_id_idx", "workspace_id"),
+    Index("consents_user_id_idx", "user_id"),
 )
 
 flows = Table(
@@ -266,7 +274,9 @@ flows = Table(
     belongs_to("workspace_id", "workspaces.id"),
     belongs_to("user_id", "users.id"),
     Column("name", Text, nullable=False),
+    Column("name_key", Ordered, nullable=False, server_default=""),  # as they are searched: `store.search_key`
     Column("description", Text, nullable=False),
+    Column("description_key", Text, nullable=False, server_default=""),
     Column("type", String(20), nullable=False),
     Column("status", String(20), nullable=False),
     Column("current_status", String(20), nullable=False),
@@ -278,8 +288,19 @@ flows = Table(
     at("updated_at"),
     at("last_start_time", nullable=True),
     at("last_stop_time", nullable=True),
-    Index("flows_tenant_id_workspace_id_idx", "tenant_id", "workspace_id", "id"),
+    # The workspace first: its deletion looks for what is in it. The tenant too: rows are counted without being read.
+    Index("flows_workspace_id_idx", "workspace_id", "tenant_id", "id"),
+    Index("flows_workspace_id_name_key_idx", "workspace_id", "tenant_id", "name_key", "id"),
+    Index("flows_workspace_id_created_at_idx", "workspace_id", "tenant_id", "created_at", "id"),
+    Index("flows_workspace_id_updated_at_idx", "workspace_id", "tenant_id", "updated_at", "id"),
+    Index("flows_workspace_id_status_idx", "workspace_id", "tenant_id", "status", "id"),
+    Index("flows_workspace_id_type_idx", "workspace_id", "tenant_id", "type", "id"),
+    Index("flows_user_id_workspace_id_idx", "user_id", "workspace_id", "tenant_id", "id"),
 )
+Index(
+    "flows_with_draft_idx", flows.c.workspace_id, flows.c.tenant_id, flows.c.id,
+    postgresql_where=flows.c.draft.is_not(None), sqlite_where=flows.c.draft.is_not(None),
+)  # fmt: skip
 
 flow_versions = Table(
     "flow_versions",
@@ -292,6 +313,7 @@ flow_versions = Table(
     belongs_to("user_id", "users.id"),
     at("created_at"),
     UniqueConstraint("flow_id", "number"),
+    Index("flow_versions_user_id_idx", "user_id"),
 )
 
 flow_references = Table(

@@ -21,7 +21,7 @@ auth_clients = Table(
     at("probe_at", nullable=True),  # when one that was rejected may be tried; null once it works
     at("created_at"),
     at("updated_at"),
-    Index("auth_clients_tenant_id_idx", "tenant_id", "id"),
+    Index("auth_clients_tenant_id_idx", "tenant_id", "contract_id", "workspace_id", "id"),
     Index("auth_clients_contract_id_idx", "contract_id"),
     Index("auth_clients_workspace_id_idx", "workspace_id"),
 )
@@ -77,9 +77,10 @@ auth_secrets = Table(
     at("last_used_at", nullable=True),
     at("created_at"),
     at("updated_at"),
-    Index("auth_secrets_tenant_id_workspace_id_idx", "tenant_id", "workspace_id", "id"),
+    Index("auth_secrets_tenant_id_idx", "tenant_id", "id"),
+    Index("auth_secrets_workspace_id_idx", "workspace_id", "tenant_id", "id"),
     Index("auth_secrets_auth_client_id_idx", "auth_client_id", "id"),
-    Index("auth_secrets_user_id_idx", "user_id"),
+    Index("auth_secrets_user_id_idx", "user_id", "workspace_id", "id"),
 )
 Index(
     "auth_secrets_due_at_idx",

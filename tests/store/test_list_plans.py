@@ -1,0 +1,227 @@
+"""Every list is found by an index: no statement of one reads a big table from end to end, on either database."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Connection
+
+from keyrack import store as store_package
+from keyrack.ids import new_id
+from keyrack.model import AuthClient, PrincipalKind, SecretState
+from keyrack.store.accounts import ApiKeys
+from keyrack.store.audit import AuditLog
+from keyrack.store.auth_clients import AuthClients
+from keyrack.store.component_list import ComponentFilter, ComponentList
+from keyrack.store.components import Components, ComponentVersions
+from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.credentials import Credentials
+from keyrack.store.deliveries import Deliveries
+from keyrack.store.directory import Location
+from keyrack.store.flow_list import FlowFilter, FlowList
+from keyrack.store.flows import FlowVersions
+from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.outbox import Outbox
+from keyrack.store.schema import metadata
+from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.teams import Teams
+from keyrack.store.unit import TenantTable, Unit
+from keyrack.store.users import Users
+from keyrack.store.visibility import Viewpoint
+from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from support.app import World
+from support.crowd import KINDS, RARE_COMPONENT, Home, analyze, crowd
+
+MANY, FEW = 3_000, 30
+BIG = ("flows", "auth_secrets", "credentials", "components", "component_versions", "users", "contracts", "workspaces")
+NAMES = ("page", "list", "available", "not_whitelisted")
+"""What the store calls methods that return lists of resources."""
+
+
+class Part(TypedDict):
+    """A page."""
+
+    limit: int
+    offset: int
+
+
+PAGE: Part = {"limit": 10, "offset": 10}
+FIRST: Part = {"limit": 10, "offset": 0}
+
+Ask = Callable[[Unit, Home], Awaitable[Any]]
+
+
+def flows(**wanted: Any) -> Ask:
+    return lambda u, h: FlowList(u).page(h.workspace_id, FlowFilter(**wanted), **PAGE)
+
+
+def secrets(**wanted: Any) -> Ask:
+    return lambda u, h: SecretList(u).page(h.workspace_id, SecretFilter(**wanted), **PAGE)
+
+
+def part(view: Callable[[Home], ComponentFilter]) -> Ask:
+    return lambda u, h: ComponentList(u).page(view(h), **PAGE)
+
+
+LISTS: Sequence[tuple[str, Ask]] = [
+    ("FlowList.page", flows()),
+    ("FlowList.page", flows(status="active")),
+    ("FlowList.page", flows(type="long_running")),
+    ("FlowList.page", flows(user_id="u" * 24)),
+    ("FlowList.page", flows(has_draft=True)),
+    ("FlowList.page", flows(search="needle", sort="-name")),
+    ("FlowList.page", flows(sort="-updated_at")),
+    ("SecretList.page", secrets()),
+    ("SecretList.page", secrets(user_id="u" * 24)),
+    ("SecretList.page", secrets(auth_client_id="u" * 24)),
+    ("SecretList.page", secrets(state=SecretState.error)),
+    ("SecretList.page", lambda u, _: SecretList(u).page(None, SecretFilter(), **PAGE)),
+    ("Credentials.page", lambda u, h: Credentials(u).page(h.workspace_id, None, with_keys=True, **PAGE)),
+    ("Credentials.page", lambda u, h: Credentials(u).page(h.workspace_id, RARE_COMPONENT, with_keys=True, **PAGE)),
+    ("OAuthClients.page", lambda u, _: OAuthClients(u).page(None, **PAGE)),
+    ("AuthClients.available", lambda u, h: AuthClients(u).available(at(h), None, **PAGE)),
+    ("Components.list", lambda u, _: Components(u).list(["a" * 24, "b" * 24])),
+    ("ComponentList.page", part(lambda _: ComponentFilter())),
+    ("ComponentList.page", part(lambda h: ComponentFilter(had_at=Viewpoint(h.tenant_id, h.contract_id)))),
+    ("ComponentList.page", part(lambda h: ComponentFilter(had_at=Viewpoint(h.tenant_id, h.contract_id, True)))),
+    ("ComponentList.page", part(lambda h: ComponentFilter(owner=h.contract_id))),
+    ("ComponentList.page", part(lambda h: ComponentFilter(named_in=h.workspace_id))),
+    (
+        "ComponentList.not_whitelisted",
+        lambda u, h: ComponentList(u).not_whitelisted(Viewpoint(h.tenant_id, h.contract_id, True), ["a" * 24]),
+    ),
+    ("ComponentVersions.list", lambda u, _: ComponentVersions(u).list("a" * 24)),
+    ("Users.page", lambda u, _: Users(u).page(**PAGE)),
+    ("Users.page", lambda u, _: Users(u).page(email="some@body.example", **PAGE)),
+    ("Contracts.page", lambda u, _: Contracts(u).page(member=None, **PAGE)),
+    ("Contracts.page", lambda u, h: Contracts(u).page(member=h.user_id, **PAGE)),
+    ("ContractMembers.list", lambda u, h: ContractMembers(u).list(h.contract_id)),
+    ("Workspaces.page", lambda u, _: Workspaces(u).page(contract_id=None, member=None, **PAGE)),
+    ("Workspaces.page", lambda u, h: Workspaces(u).page(contract_id=h.contract_id, member=h.user_id, **PAGE)),
+    ("WorkspaceMembers.list", lambda u, h: WorkspaceMembers(u).list(h.workspace_id)),
+    ("Teams.list", lambda u, h: Teams(u).list(h.contract_id)),
+    ("FlowVersions.page", lambda u, _: FlowVersions(u).page("a" * 24, **PAGE)),
+    ("AuditLog.page", lambda u, _: AuditLog(u).page({}, None, None, **PAGE)),
+    ("Outbox.page", lambda u, _: Outbox(u).page(None, **PAGE)),
+    ("Deliveries.page", lambda u, _: Deliveries(u).page("a" * 24, None, **PAGE)),
+    ("ApiKeys.list", lambda u, h: ApiKeys(u).list(PrincipalKind.user, h.user_id)),
+]
+"""What lists, and how."""
+
+NOT_ASKED = {"RolePolicy", "Webhooks", "ContractInvites", "RoleUses"}
+"""Small by nature: a tenant's roles and webhooks, a contract's open invites. `RoleUses` looks at a whole tenant, for
+the rare change of its roles."""
+
+
+def at(home: Home) -> Location:
+    return Location(home.tenant_id, home.contract_id, home.workspace_id)
+
+
+def test_every_list_of_the_store_has_a_row() -> None:
+    found = set()
+    for module in pkgutil.iter_modules(store_package.__path__, "keyrack.store."):
+        for name, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(cls, TenantTable) and cls is not TenantTable and cls.__module__ == module.name:
+                found |= {f"{name}.{method}" for method in NAMES if method in vars(cls)}
+    listed = {name for name, _ in LISTS}
+    assert {name for name in found if name.split(".")[0] not in NOT_ASKED} - listed == set()
+
+
+def test_what_a_deletion_looks_for_is_indexed() -> None:
+    """Deleting a row looks for what refers to it, so the referring column leads an index; a tenant goes last of all."""
+    missing = set()
+    for table in metadata.tables.values():
+        leading = {next(iter(index.columns)).name for index in table.indexes}
+        for constraint in table.constraints:
+            columns = list(getattr(constraint, "columns", []))
+            if columns and type(constraint).__name__ in ("PrimaryKeyConstraint", "UniqueConstraint"):
+                leading.add(columns[0].name)
+        referring = {key.parent.name for key in table.foreign_keys} - {"tenant_id"}
+        missing |= {f"{table.name}.{column}" for column in referring - leading}
+    assert missing == set()
+
+
+@dataclass
+class Scene:
+    """A small workspace in a database where another tenant has thousands of rows of everything."""
+
+    world: World
+    small: Home
+    big: Home
+
+
+@pytest.fixture
+async def scene(keyrack_on_each: World) -> Scene:
+    homes = {}
+    for name, count in (("Acme", MANY), ("Globex", FEW)):
+        tenant = keyrack_on_each.tenants[name]
+        client = AuthClient(new_id(), tenant.id, None, None, "n", "oauth2", {"v": 1}, ())
+        async with keyrack_on_each.store.unit(tenant.id, writes=True) as unit:
+            await AuthClients(unit).add(client, None)
+        ids = (tenant.id, tenant.contract_id, tenant.workspace_id, tenant.integrator.id, tenant.team_id)
+        homes[name] = Home(*ids, client.id, tenant.guest.id)
+        for kind in KINDS:
+            await crowd(keyrack_on_each.store, homes[name], kind, count)
+    await analyze(keyrack_on_each.store)
+    return Scene(keyrack_on_each, homes["Globex"], homes["Acme"])
+
+
+async def test_no_list_reads_a_table_from_end_to_end(scene: Scene) -> None:
+    found = []
+    for name, ask in LISTS:
+        for plan in await plans(scene.world, scene.small, ask):
+            found += [(name, line) for line in plan if any(reads_all_of(table, line) for table in BIG)]
+    assert found == []
+
+
+@pytest.mark.parametrize("sort", [None, "name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"])
+async def test_an_index_gives_the_order_of_a_big_workspace(scene: Scene, sort: str | None) -> None:
+    async def first(unit: Unit, home: Home) -> Any:
+        return await FlowList(unit).page(home.workspace_id, FlowFilter(sort=sort), **FIRST)
+
+    rows, _count = await plans(scene.world, scene.big, first)
+    assert not [line for line in rows if "Sort" in line or "TEMP B-TREE" in line], rows
+
+
+def reads_all_of(table: str, line: str) -> bool:
+    """A sequential scan, or one along a whole index: SQLite says SEARCH where it looks something up."""
+    line = line.strip().removeprefix("->").strip()
+    return line.startswith((f"Seq Scan on {table} ", f"Parallel Seq Scan on {table} ", f"SCAN {table} ")) or (
+        line == f"SCAN {table}"
+    )
+
+
+async def plans(world: World, home: Home, ask: Ask) -> list[list[str]]:
+    """Run something and return the plan of each of its statements."""
+    async with world.store.unit(home.tenant_id) as unit:
+        with statements(unit.connection.sync_connection) as ran:
+            await ask(unit, home)
+        word = "EXPLAIN" if unit.connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        found = []
+        for statement, parameters in ran:
+            rows = (await unit.connection.exec_driver_sql(f"{word} {statement}", parameters)).all()
+            found.append([str(row[-1]) for row in rows])
+    assert found, "nothing was asked"
+    return found
+
+
+@contextmanager
+def statements(connection: Connection | None) -> Iterator[list[tuple[str, Any]]]:
+    """Collect what runs on a connection."""
+    ran: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
+        ran.append((statement, parameters))
+
+    assert connection is not None
+    event.listen(connection, "before_cursor_execute", note)
+    try:
+        yield ran
+    finally:
+        event.remove(connection, "before_cursor_execute", note)
