@@ -13,7 +13,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.model import PrincipalKind
 from keyrack.service.identity import key_hash
 from keyrack.store.accounts import ApiKeys
-from support.app import Caller, World, error_of, settings_for, world
+from support.app import BASE, Caller, World, error_of, settings_for, world
 from support.documents import ID, TIME, faults
 
 KEYS = "/v2/users/me/api-keys"
@@ -58,6 +58,21 @@ async def test_401_with_a_challenge(keyrack_to_read: World, what: str, header: s
     answer = await keyrack_to_read.http.get("/v2/users/me", headers=headers)
     assert error_of(answer) == (401, "unauthorized", None), what
     assert answer.headers["www-authenticate"] == 'Basic realm="api"'
+
+
+@pytest.mark.parametrize("path", ["//v2/users/me", "///v2/users", "//v1/accounts/x", "/v2//users/me", "//metrics"])
+async def test_more_slashes_are_no_way_around(keyrack_to_read: World, path: str) -> None:
+    answer = await keyrack_to_read.http.get(BASE + path)
+    assert error_of(answer) == (401, "unauthorized", None)
+
+
+async def test_more_slashes_are_one(keyrack_to_read: World) -> None:
+    headers = keyrack_to_read.tenants["Acme"].admin.headers
+    plain, odd = [
+        await keyrack_to_read.http.get(BASE + path, headers=headers) for path in ("/v2/users/me", "//v2///users//me//")
+    ]
+    assert (odd.status_code, odd.content) == (200, plain.content)
+    assert odd.headers["cache-control"] == "no-store"
 
 
 async def test_a_key_opens_its_owner_only(keyrack_to_read: World) -> None:

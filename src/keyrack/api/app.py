@@ -17,7 +17,7 @@ from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unc
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
 from keyrack.api.front import PRINCIPAL
 from keyrack.api.jsonapi import Page
-from keyrack.errors import KeyrackError, Problem, ValidationFailed
+from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model import Principal
 
 
@@ -72,8 +72,14 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
 
 
 def principal(request: Request[Any, Any, Any]) -> Principal:
-    """Hand the caller to a handler; `Front` has authenticated it."""
-    who: Principal = request.scope[PRINCIPAL]  # type: ignore[literal-required] # put there by Front
+    """Hand the caller to a handler; `Front` has authenticated it.
+
+    Raises:
+        Unauthorized: it has not, so nobody is calling.
+    """
+    who: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment] # put there by Front
+    if who is None:
+        raise Unauthorized
     return who
 
 

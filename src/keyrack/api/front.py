@@ -30,6 +30,7 @@ REQUEST_ID = "keyrack.request_id"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _METRICS = re.compile(r"/metrics/?$")
 _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
+_SLASHES = re.compile("/{2,}")
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _NO_ROUTE_HAS = "TRACE"
 _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
@@ -70,6 +71,8 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # as the router reads a path, so that none is guarded here and another one answered there
+        scope["path"] = _SLASHES.sub("/", scope["path"])
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
         guarded = self._is_guarded(scope["path"])
