@@ -17,7 +17,7 @@ from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.leases import Leases
 from keyrack.store.store import Store
-from support.app import TenantInTest, World
+from support.app import Caller, TenantInTest, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,12 @@ async def add_secret(
     *,
     lifetime: int = 3600,
     age: int = 0,
+    owner: Caller | None = None,
 ) -> AuthSecret:
-    """Store a secret whose token lives `lifetime` seconds and was issued `age` seconds ago."""
+    """Store a secret whose token lives `lifetime` seconds and was issued `age` seconds ago; the admin's by default."""
     issued = datetime.now(UTC) - timedelta(seconds=age)
     empty = AuthSecret(
-        id=new_id(), tenant_id=tenant.id, workspace_id=tenant.workspace_id, user_id=tenant.admin.id,
+        id=new_id(), tenant_id=tenant.id, workspace_id=tenant.workspace_id, user_id=(owner or tenant.admin).id,
         auth_client_id=client.id, name="Connection", type="oauth2", credentials={}, auth_method=None, refreshable=False,
         state=SecretState.ready, error=None, error_code=None, error_at=None, issued_at=None, expires_at=None,
         generation=0, due_at=None, retry_at=None, refreshed_at=None, ambiguous_since=None, failure=None,

@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import BigInteger, case, literal, type_coerce, update
 
 from keyrack.clock import epoch_ms
-from keyrack.model import AuthClient, Json
+from keyrack.model import AuthClient, AuthSecret, Json
 from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 
 _LEAD_MS = 60_000
-_SUSPECT = "suspect"
-"""In the rejection of a client that is only suspected: the secret whose grant was refused."""
+_SUSPECT, _OWNER, _PROVEN = "suspect", "suspect_owner", "suspect_proven"
+"""In the rejection of a client that is only suspected: the secret whose grant was refused, whose it is, and whether it
+ever worked."""
 _WELL = {"rejected_at": None, "rejection": None, "probe_at": None}
 
 
@@ -65,13 +66,16 @@ class ClientHealth(TenantTable):
         )
         return Verdict.paused
 
-    async def suspect(self, client: AuthClient, rejection: Json, secret_id: str) -> bool:
+    async def suspect(self, client: AuthClient, rejection: Json, secret: AuthSecret) -> bool:
         """Note that a client was refused where the grant alone may be at fault.
+
+        Anybody who may create secrets can make some whose refresh tokens are worth nothing. So a second grant speaks
+        against the client only if it is another user's than the first, or if both have been refreshed with it before.
 
         Args:
             client: as it was when the request was made.
             rejection: what the provider said.
-            secret_id: whose grant it was.
+            secret: whose grant it was.
 
         Returns:
             Whether nothing more than this one grant speaks against the client; False if another one has met the same
@@ -81,9 +85,14 @@ class ClientHealth(TenantTable):
         row = await self.first(self.select().where(c.id == client.id).with_for_update())
         if row is None or row.rejected_at is not None or row.updated_at != client.updated_at:
             return False
-        if row.rejection is not None and row.rejection.get(_SUSPECT, secret_id) != secret_id:
-            return False
-        noted = rejection | {_SUSPECT: secret_id}
+        proven = _was_refreshed(secret)
+        first = row.rejection or {}
+        if first.get(_SUSPECT, secret.id) != secret.id:
+            if first.get(_OWNER) != secret.user_id or (proven and first.get(_PROVEN)):
+                return False
+            if first.get(_PROVEN):
+                return True  # a grant that never worked does not take the place of one that did
+        noted = rejection | {_SUSPECT: secret.id, _OWNER: secret.user_id, _PROVEN: proven}
         await self.run(self.update().where(c.id == client.id).values(rejection=noted))
         return True
 
@@ -121,3 +130,9 @@ class ClientHealth(TenantTable):
     async def learn(self, client_id: str, lifetime: int) -> None:
         """Remember how many seconds a client's tokens live, because its provider does not say (contract 0.14)."""
         await self.run(self.update().where(auth_clients.c.id == client_id).values(learned_lifetime=lifetime))
+
+
+def _was_refreshed(secret: AuthSecret) -> bool:
+    """Tell whether the tokens of a secret came from a refresh: not from somebody's hand, nor from a consent."""
+    refreshed, issued = secret.refreshed_at, secret.issued_at
+    return refreshed is not None and (issued is None or refreshed >= issued)

@@ -135,7 +135,8 @@ class Settling:
     async def _reject(self, lease: Lease, client: AuthClient, result: Result) -> Verdict | None:
         """Pause a client that the provider rejects; None if it does not.
 
-        Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same.
+        Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same, see
+        `ClientHealth.suspect`.
         """
         if not isinstance(result, ProviderError) or classify(result) is not FailureClass.CLIENT_REJECTED:
             return None
@@ -147,7 +148,7 @@ class Settling:
         said = {name: (result.meta or {}).get(name) for name in members}
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             health = ClientHealth(unit.of(client.tenant_id))
-            if not certain and await health.suspect(client, said, lease.secret_id):
+            if not certain and await health.suspect(client, said, lease.secret):
                 return Verdict.doubted
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
             if verdict is Verdict.paused:
