@@ -7,6 +7,7 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import httpx2
 import pytest
 
 from keyrack.client import (
@@ -23,6 +24,7 @@ from keyrack.client import (
     TokenNotValid,
     Unauthorized,
 )
+from keyrack.client.sending import answer_of
 from keyrack.ids import new_id
 from keyrack.simulator.testing import RunningSimulator
 from support.clients_of_keyrack import in_loop, threaded
@@ -220,6 +222,11 @@ async def test_nothing_secret_shows(running: Running, place: Site, ask: Ask) -> 
     except NotFound as refused:
         shown += traceback.format_exception(refused)
     keyrack.close()
+    path = f"/v2/workspaces/{place.workspace_id}/secrets/{place.secret_id}"
+    async with httpx2.AsyncClient(base_url=running.base, auth=(place.user.name, place.user.api_key)) as http:
+        answer = answer_of(await http.get(path))
+    assert answer.status == 200
+    shown.append(repr(answer))  # what reports of a failure show of the variables on the way
     text = "\n".join(shown)
     for hidden in ("at-1", f"{place.name}-key", place.user.api_key):
         assert hidden not in text

@@ -1,7 +1,7 @@
 """Answers as results and errors; nothing here does input or output."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
@@ -28,13 +28,15 @@ _CLIENT_FAULT = 400
 class Answer:
     """An HTTP answer: `body` is what its JSON says, None where it is no JSON.
 
+    It may hold tokens, so it is left out of the repr.
+
     Attributes:
         at: the server's time when it answered, ours where it did not say.
     """
 
     status: int
     headers: Mapping[str, str]
-    body: Any
+    body: Any = field(repr=False)
     at: datetime
 
 
