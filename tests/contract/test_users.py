@@ -1,8 +1,13 @@
 """Users (contract section 11): whole documents and refusals."""
 
-import pytest
+import asyncio
+import threading
+from pathlib import Path
 
-from support.app import TenantInTest, World, error_of
+import pytest
+from argon2 import PasswordHasher
+
+from support.app import TenantInTest, World, error_of, settings_for, world
 from support.documents import TIME, identifier, paging
 
 WRONG_EMAILS = ["no", "a@", "@b", "a b@c", "a:b@c.example", "a@b\n", "a@b.example\n", "ΐ" * 300 + "@b"]
@@ -76,3 +81,31 @@ async def test_user_with_a_wrong_email_is_400(acme: TenantInTest, email: str) ->
     attributes = {"first_name": "A", "last_name": "B", "email": email, "password": "correct h0rse"}
     answer = await acme.admin.post("/v2/users", {"data": {"type": "user", "attributes": attributes}})
     assert error_of(answer) == (400, "validation_error", "/data/attributes/email")
+
+
+async def test_others_are_served_while_passwords_are_hashed(
+    tmp_path: Path, database_url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, by_itself = threading.Semaphore(0), threading.Event(), PasswordHasher.hash
+
+    def slow(self: PasswordHasher, password: str) -> str:
+        begun.release()
+        go_on.wait()
+        return by_itself(self, password)
+
+    monkeypatch.setattr(PasswordHasher, "hash", slow)
+    connections = 2
+    async with world(settings_for(tmp_path, database_url, database_pool_size=str(connections))) as made:
+        admin = made.tenants["Acme"].admin
+        attributes = {"first_name": "A", "last_name": "B", "email": "one@acme.example", "password": "correct h0rse"}
+        body = {"data": {"type": "user", "attributes": attributes}}
+        creating = [asyncio.create_task(admin.post("/v2/users", body)) for _ in range(connections)]
+        try:
+            for _ in creating:
+                assert await asyncio.to_thread(begun.acquire, timeout=60), "a hash waits for another"
+            contract = {"data": {"type": "contract", "attributes": {"name": "Meanwhile"}}}
+            answer = await asyncio.wait_for(admin.post("/v2/contracts", contract), 60)
+        finally:
+            go_on.set()
+        assert answer.status_code == 201, answer.text
+        assert sorted([(await each).status_code for each in creating]) == [201, 409]

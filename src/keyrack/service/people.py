@@ -18,6 +18,7 @@ from keyrack.store.accounts import ApiKeys
 from keyrack.store.standing import Standing
 from keyrack.store.users import Users
 
+_CREATE = "tenants.user.create"
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 """Times after this cannot be printed in every time zone."""
 
@@ -103,17 +104,30 @@ class People:
             AlreadyExists: somebody in the installation has the email.
             IdConflict: the body has the id of another user.
         """
+        prepared = await self._prepared(who, new)
         async with self._access.tenant(who, home(who), "user.create") as scope:
-            scope.require("tenants.user.create")
-            wanted = new()
+            scope.require(_CREATE)
+            if prepared is None:
+                raise Forbidden("you could not create users a moment ago; try again")
+            wanted, hashed = prepared
             await refuse_taken(scope, "user", wanted.given_id)
-            hashed = await asyncio.to_thread(self._hasher.hash, wanted.password.reveal())
             user = await Users(scope.unit).add(
                 wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
             )
             await welcome(scope.unit, who, user)
             scope.touched("user", user.id)
             return user
+
+    async def _prepared(self, who: Principal, new: Callable[[], NewUser]) -> tuple[NewUser, str] | None:
+        """Check the request of somebody who may create users, and hash the password; None for everybody else.
+
+        Hashing takes a good while by design, and holds no connection, let alone a lock.
+        """
+        async with self._access.tenant(who, home(who)) as scope:
+            if not scope.allows(_CREATE):
+                return None
+        wanted = new()
+        return wanted, await asyncio.to_thread(self._hasher.hash, wanted.password.reveal())
 
     async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
         """List the caller's API keys, without the keys themselves."""
