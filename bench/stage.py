@@ -3,15 +3,17 @@
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
 from support.installation import Installation, installation
 from support.postgres import PostgresServer, find_package
+
+T = TypeVar("T")
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DATABASES = (SQLITE, POSTGRESQL)
@@ -60,6 +62,10 @@ class Stage:
             made = self._running.enter_context(installation(home, workers=workers, **more))
             self._installations[database, workers] = made
         return self._installations[database, workers]
+
+    def keep(self, made: AbstractContextManager[T]) -> T:
+        """Enter something that ends with the run."""
+        return self._running.enter_context(made)
 
     def postgres_url(self) -> str:
         """Return the address of an empty database on a PostgreSQL that keeps what was committed.

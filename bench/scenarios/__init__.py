@@ -2,6 +2,8 @@
 
 from bench.scenario import Scenario
 from bench.scenarios import (
+    lists,
+    lists_whole,
     read_credential,
     read_oauth_client,
     read_secret,
@@ -17,4 +19,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     worker_tick.SCENARIO,
     worker_refreshes.SCENARIO,
     worker_memory.SCENARIO,
+    lists.SCENARIO,
+    lists_whole.SCENARIO,
 )
