@@ -184,7 +184,7 @@ async def test_an_unknown_contract_in_a_linkage_is_404(keyrack_to_read: World, k
 @pytest.mark.parametrize("kind", ["tenant", "contract", "workspace", "user", "team"])
 async def test_an_id_made_up_by_the_client(keyrack: World, kind: str) -> None:
     who, path, data = valid(keyrack, kind)
-    for tenant in keyrack.tenants.values():
+    for name, tenant in keyrack.tenants.items():
         taken = {
             "tenant": tenant.id,
             "contract": tenant.contract_id,
@@ -192,6 +192,8 @@ async def test_an_id_made_up_by_the_client(keyrack: World, kind: str) -> None:
             "user": tenant.guest.id,
             "team": tenant.team_id,
         }[kind]
+        if name == "Globex" and who is not keyrack.support:
+            continue  # what another tenant has is not told: tests/tenancy/test_existence.py
         answer = await who.post(path, {"data": {**data, "type": kind, "id": taken}})
         assert error_of(answer) == (409, "id_conflict", "/data/id"), "it exists"
     answer = await who.post(path, {"data": {**data, "type": kind, "id": 5}})

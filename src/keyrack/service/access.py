@@ -174,15 +174,31 @@ class Access:
             yield scope
 
     async def locate(self, kind: str, resource_id: str) -> Location:
-        """Find where a tenant, contract, workspace, team, component or user is.
+        """Find where a tenant, contract, workspace, team, component, user or auth client is.
 
         Raises:
             NotFound: there is none.
         """
-        async with self._store.installation() as unit:
-            found: Location | None = await getattr(Directory(unit), kind)(resource_id)
+        found = await self.find(kind, resource_id)
         if found is None:
             raise NotFound(f"there is no such {kind}")
+        return found
+
+    async def locate_for(self, who: Principal, kind: str, resource_id: str) -> Location:
+        """Find where something is that has no parent in the path: what is another tenant's is not there (section 3).
+
+        Raises:
+            NotFound: there is none in the caller's tenant, or, for a service account, in any.
+        """
+        found = await self.locate(kind, resource_id)
+        if who.tenant_id not in (None, found.tenant_id):
+            raise NotFound(f"there is no such {kind}")
+        return found
+
+    async def find(self, kind: str, resource_id: str) -> Location | None:
+        """Find where something is, as `locate`, in whichever tenant; None: there is none."""
+        async with self._store.installation() as unit:
+            found: Location | None = await getattr(Directory(unit), kind)(resource_id)
         return found
 
     @asynccontextmanager
@@ -196,7 +212,7 @@ class Access:
         alone: bool = False,
         before: str | None = None,
     ) -> AsyncIterator[Scope]:
-        async with self._audited(who, action, place.tenant_id):
+        async with self._audited(who, action, place):
             if who.tenant_id is not None and who.tenant_id != place.tenant_id:
                 raise Forbidden
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
@@ -210,14 +226,18 @@ class Access:
                 await _record(scope, action)
 
     @asynccontextmanager
-    async def _audited(self, who: Principal, action: str | None, tenant_id: str = "") -> AsyncIterator[None]:
+    async def _audited(self, who: Principal, action: str | None, place: Location | None = None) -> AsyncIterator[None]:
         """Write down a refused attempt, after its transaction is gone, in the log of the caller's tenant."""
+        tenant_id = "" if place is None else place.tenant_id
         try:
             yield
         except Forbidden:
             if action is not None:
+                target = ("tenant", tenant_id or None)
+                if place is not None and who.tenant_id not in (None, tenant_id):
+                    target = _named(place)
                 async with self._store.unit(who.tenant_id or tenant_id, writes=True) as unit:
-                    await AuditLog(unit).append(who, action, ("tenant", tenant_id or None), DENIED)
+                    await AuditLog(unit).append(who, action, target, DENIED)
             raise
 
     async def record(self, who: Principal, place: Location, action: str, target: tuple[str, str | None]) -> None:
@@ -258,6 +278,13 @@ async def _is_closed(unit: Unit, place: Location, action: str | None, before: st
         status = await suspension.hold(unit, place, alone=alone)
         return status == suspension.SUSPENDED and action not in suspension.OPEN
     return before is not None and before not in suspension.OPEN and await suspension.is_suspended(unit, place)
+
+
+def _named(place: Location) -> tuple[str, str | None]:
+    """Return what a caller named to get to a place: the log of its tenant does not say whose another's place is."""
+    if place.workspace_id is not None:
+        return "workspace", place.workspace_id
+    return ("tenant", place.tenant_id) if place.contract_id is None else ("contract", place.contract_id)
 
 
 async def _record(scope: Scope, action: str | None) -> None:

@@ -39,12 +39,8 @@ class ComponentAccess:
             NotFound: there is no component of that id that the caller can see.
             Forbidden: the caller is a task user that sees it, and the operation is not open to those.
         """
-        place = await self._access.locate("component", component_id)
-        if is_task_user(who):
-            place = own_place(who)
-        elif who.tenant_id is not None and who.tenant_id != place.tenant_id:
-            place = Location(who.tenant_id)
-        async with self._access.at(who, place, action, door) as scope:
+        found = await self._access.find("component", component_id)
+        async with self._access.at(who, _viewpoint(who, found), action, door) as scope:
             component = await Components(scope.unit).find(component_id)
             if component is None or not await _visible(scope, component):
                 raise NotFound("there is no such component")
@@ -62,14 +58,29 @@ class ComponentAccess:
             NotFound: there is no component of that id that the caller can see.
             Forbidden: the caller sees it, but is no developer of it.
         """
-        place = await self._access.locate("component", component_id)
-        if is_task_user(who) or who.tenant_id not in (None, place.tenant_id):
+        place = await self._access.find("component", component_id)
+        if place is None or is_task_user(who) or who.tenant_id not in (None, place.tenant_id):
             async with self.seen(who, component_id, action):
                 raise Forbidden("only the component's owner can do this")
         async with self._access.at(who, place, action) as scope:
             component = await own_component(scope, component_id)
             await _require_developer(scope, component, need)
             yield scope, component
+
+
+def _viewpoint(who: Principal, found: Location | None) -> Location:
+    """Return where a caller looks from; for users it is the same whether another tenant has the component or nobody.
+
+    Raises:
+        NotFound: it is nowhere, and the caller is a service account, which would look from there.
+    """
+    if is_task_user(who):
+        return own_place(who)
+    if who.tenant_id is not None and (found is None or found.tenant_id != who.tenant_id):
+        return Location(who.tenant_id)
+    if found is None:
+        raise NotFound("there is no such component")
+    return found
 
 
 async def own_component(scope: Scope, component_id: str) -> Component:

@@ -119,7 +119,7 @@ class ComponentUseCases:
             IdConflict: the body has the id of another component.
         """
         try:
-            place = await self._access.locate("team", team_id())
+            place = await self._access.locate_for(who, "team", team_id())
         except NotFound:
             raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id") from None
         async with self._access.at(who, place, "component.create") as scope:

@@ -57,9 +57,7 @@ class People:
         Raises:
             NotFound: there is none the caller can see.
         """
-        place = await self._access.locate("user", user_id)
-        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
-            raise NotFound
+        place = await self._access.locate_for(who, "user", user_id)
         async with self._access.at(who, place) as scope:
             seen = user_id == who.id or scope.allows("tenants.user.get")
             if not seen:

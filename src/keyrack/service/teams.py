@@ -14,6 +14,7 @@ from keyrack.store.teams import Teams as Rows
 
 _EDIT = "contracts.devTeam.edit"
 _READ = "contracts.devTeams.get"
+_UNKNOWN = "there is no such team"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +85,10 @@ class Teams:
         Raises:
             NotFound: there is none the caller can see.
         """
-        place = await self._access.locate("team", team_id)
-        if who.tenant_id is not None and who.tenant_id != place.tenant_id:
-            raise NotFound
+        place = await self._access.locate_for(who, "team", team_id)
         async with self._access.at(who, place) as scope:
             if not (scope.in_contract or scope.allows(_READ)):
-                raise NotFound
+                raise NotFound(_UNKNOWN)
             return await _there(scope, team_id)
 
     async def change(self, who: Principal, team_id: str, new: Callable[[], ChangedTeam]) -> Team:
@@ -163,5 +162,5 @@ class Teams:
 async def _there(scope: Scope, team_id: str) -> Team:
     team = await Rows(scope.unit).find(team_id)
     if team is None:
-        raise NotFound
+        raise NotFound(_UNKNOWN)
     return team

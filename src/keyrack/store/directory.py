@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, selec
 from keyrack.model import FlowStatus, PrincipalKind
 from keyrack.store import schema as t
 from keyrack.store.unit import Unit
+from keyrack.store.vault import INSTALLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,14 @@ class Directory:
         ).scalar()
         return name
 
-    async def has(self, kind: str, resource_id: str) -> bool:
-        """Tell whether some resource of a type has an id, in whichever tenant."""
-        ids = _WITH_ID[kind].c.id
-        return (await self._connection.execute(select(ids).where(ids == resource_id))).first() is not None
+    async def has(self, kind: str, resource_id: str, tenant_id: str | None) -> bool:
+        """Tell whether a resource of a type has an id, in a tenant or above all; None: in whichever tenant."""
+        table = _WITH_ID[kind]
+        query = select(table.c.id).where(table.c.id == resource_id)
+        if tenant_id is not None:
+            owner = table.c.id if table is t.tenants else table.c.tenant_id
+            query = query.where(owner.in_((tenant_id, INSTALLATION)))
+        return (await self._connection.execute(query)).first() is not None
 
     async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
         """Find the workspace of a `flow`, `credential` or `auth_secret`."""
