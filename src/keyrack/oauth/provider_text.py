@@ -3,11 +3,11 @@
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-from keyrack.crypto.secret import MASK, Secret
+from keyrack.crypto.secret import Secret
+from keyrack.oauth.masking import masked
 
 _MAX_CODE = 100
 _MAX_DESCRIPTION = 500
-_MIN_MASKED = 4
 
 
 def has_controls(text: str) -> bool:
@@ -23,9 +23,7 @@ def printable(text: str, limit: int, sent: Iterable[Secret] = ()) -> str:
         limit: greatest length of the result.
         sent: secrets of the request; a provider that echoes one is shown with `***` in its place.
     """
-    for secret in sorted({item.reveal() for item in sent}, key=len, reverse=True):
-        if len(secret) >= _MIN_MASKED:
-            text = text.replace(secret, MASK)
+    text = masked(text, sent)
     # Masking comes before cutting, lest a cut secret escapes; the working copy is bounded for hostile sizes.
     kept = (" " if char.isspace() else char for char in text[: limit * 8])
     line = "".join(char for char in kept if not unicodedata.category(char).startswith("C"))
