@@ -17,6 +17,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.simulator.config import Client, SimulatorConfig
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import BASE, relationship
+from support.canaries import Telling, dump, require_absent
 from support.consent import approve, oauth_component, query_of
 from support.postgres import PostgresServer
 from support.served import Served, bootstrapped, serving
@@ -34,29 +35,13 @@ FAILURES = [
 ]
 
 
-class Story:
+class Story(Telling):
     """Plays the story as the first admin and keeps what comes back."""
 
     def __init__(self, served: Served, http: httpx2.AsyncClient, simulator: RunningSimulator) -> None:
-        self.http, self.first, self.simulator = http, served.first, simulator
-        self.errors: list[str] = []
-        self.planted = [
-            CLIENT_SECRET,
-            ENV_SECRET,
-            KEY_VALUE,
-            served.admin[1],
-            served.first["service_account"]["api_key"],
-        ]
-
-    async def call(self, method: str, path: str, expect: int | None, body: Any = None, **more: Any) -> Any:
-        """Send a request; keep the answer if it is an error."""
-        if body is not None:
-            more["json"] = body
-        answer = await self.http.request(method, path, **more)
-        assert expect is None or answer.status_code == expect, (method, path, answer.status_code, answer.text)
-        if answer.status_code >= 400:
-            self.errors.append(str(answer.headers) + answer.text)
-        return answer.json() if answer.headers.get("content-type", "").startswith("application/json") else answer.text
+        super().__init__(served, http)
+        self.simulator = simulator
+        self.planted += [CLIENT_SECRET, ENV_SECRET, KEY_VALUE]
 
     async def component(self, name: str, sim: str = "") -> str:
         team = relationship("team", self.first["team_id"])
@@ -169,13 +154,6 @@ def installation(
     postgres_server.sql(f"DROP ROLE {role}")
 
 
-def dump(server: PostgresServer, database: str) -> str:
-    """Return all rows of all tables as text, bytes in hex."""
-    names = server.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", database).split("\n")
-    assert len(names) > 15
-    return "\n".join(server.sql(f"SELECT row_to_json(t)::text FROM {name} t", database) for name in names)
-
-
 async def test_no_canary_comes_out(
     installation: tuple[Served, str, list[str]], postgres_server: PostgresServer
 ) -> None:
@@ -217,10 +195,6 @@ async def test_no_canary_comes_out(
     assert len(trail["data"]) > 20
     secrets = [*story.planted, *configured, *SENT_ONLY]
     assert len(secrets) > 25
-    for secret in secrets:
-        forms = (secret, secret.encode().hex(), base64.b64encode(secret.encode()).decode().rstrip("="))
-        for where, text in looked_through.items():
-            for form in forms:
-                assert form not in text, (where, secret, text[max(0, text.index(form) - 500) :][:1000])
+    require_absent(secrets, looked_through)
     assert "canary" not in "".join(looked_through.values())
     assert "Traceback" not in log
