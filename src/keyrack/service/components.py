@@ -172,7 +172,8 @@ class ComponentUseCases:
         async with self._components.owned(who, component_id, "component.delete", "editor in the team") as (scope, _):
             await Rows(scope.unit).lock_to_delete(component_id)
             await require_component_unused(scope, component_id, None, "the component")
-            await Rows(scope.unit).remove(component_id)
+            if not await Rows(scope.unit).remove(component_id):
+                raise NotFound("there is no such component")
             scope.touched("component", component_id)
 
 

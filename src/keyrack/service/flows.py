@@ -164,7 +164,8 @@ class Flows:
         """
         async with self._access.leaf(who, "flow", flow_id, "flow.delete") as scope:
             scope.require(_EDIT)
-            await Rows(scope.unit).remove(flow_id)
+            if not await Rows(scope.unit).remove(flow_id):
+                raise NotFound
             scope.touched("flow", flow_id)
 
     async def draft(self, who: Principal, flow_id: str) -> Flow:

@@ -95,7 +95,7 @@ class Members:
             await _require_roles(scope, "workspaces", wanted.roles)
             contract_id = scope.place.contract_id or ""
             user = await Users(scope.unit).find(wanted.user_id)
-            if user is None or await ContractMembers(scope.unit).roles(contract_id, user.id) is None:
+            if user is None or not await ContractMembers(scope.unit).keep(contract_id, user.id):
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
             try:
                 await WorkspaceMembers(scope.unit).add(workspace_id, user.id, wanted.roles)
@@ -159,7 +159,7 @@ class Members:
         async with self._access.workspace(who, workspace_id, "workspace-member.change") as scope:
             scope.require(*EDIT_WORKSPACE_MEMBERS)
             members = WorkspaceMembers(scope.unit)
-            if await members.roles(workspace_id, user_id) is None:
+            if not await members.hold(workspace_id, user_id):
                 raise NotFound(_NO_MEMBER)
             wanted = roles()
             await _require_roles(scope, "workspaces", wanted)
@@ -178,7 +178,7 @@ class Members:
         """
         async with self._access.workspace(who, workspace_id, "workspace-member.remove") as scope:
             scope.require(*EDIT_WORKSPACE_MEMBERS)
-            if await WorkspaceMembers(scope.unit).roles(workspace_id, user_id) is None:
+            if not await WorkspaceMembers(scope.unit).hold(workspace_id, user_id):
                 raise NotFound(_NO_MEMBER)
             await _leave_workspace(scope, workspace_id, user_id)
             scope.touched("member", user_id)

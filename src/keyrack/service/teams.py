@@ -64,7 +64,7 @@ class Teams:
                 except AlreadyExists:
                     pointer = "/data/attributes/name"
                     raise AlreadyExists("there is a team of this name", pointer=pointer) from None
-                if scope.in_contract and who.tenant_id is not None:
+                if who.tenant_id is not None and await ContractMembers(scope.unit).keep(wanted.contract_id, who.id):
                     await rows.add_member(team_id, who.id)
                 scope.touched("team", team_id)
                 return await _there(scope, team_id)
@@ -127,7 +127,7 @@ class Teams:
         """
         async with self._edited(who, team_id, "team-member.add") as scope:
             wanted = user_id()
-            if await ContractMembers(scope.unit).roles(scope.place.contract_id or "", wanted) is None:
+            if not await ContractMembers(scope.unit).keep(scope.place.contract_id or "", wanted):
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
             rows = Rows(scope.unit)
             if not await rows.is_member(team_id, wanted):

@@ -13,7 +13,7 @@ from keyrack.service.removal import remove_workspace
 from keyrack.service.sight import workspace_view
 from keyrack.service.task_users import READ_WORKSPACE
 from keyrack.store.component_list import ComponentList
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.directory import Directory
 from keyrack.store.flows import FlowReferences
 from keyrack.store.standing import Standing
@@ -74,6 +74,8 @@ class Workspaces:
             async with self._access.contract(who, wanted.contract_id, "workspace.create") as scope:
                 scope.require("contracts.workspace.create")
                 scope.require_that(who.tenant_id is not None, "a service account cannot own a workspace")
+                in_contract = await ContractMembers(scope.unit).keep(wanted.contract_id, who.id)
+                scope.require_that(in_contract, "only members of the contract can own a workspace")
                 await refuse_taken(scope, "workspace", wanted.given_id)
                 tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
                 kind = WorkspaceType((tenant.attributes if tenant else {}).get("default_workspace_type", "full"))

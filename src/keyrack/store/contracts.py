@@ -96,6 +96,12 @@ class ContractMembers(TenantTable):
         query = self.select(m.user_id, m.roles).where(m.contract_id == contract_id).order_by(m.user_id)
         return [(row.user_id, tuple(row.roles)) for row in await self.all(deleting(query))]
 
+    async def keep(self, contract_id: str, user_id: str) -> bool:
+        """Keep a member from leaving until the transaction ends; False if the user is none."""
+        m = contract_members.c
+        query = self.select(m.user_id).where(m.contract_id == contract_id, m.user_id == user_id)
+        return await self.first(referring(query, contract_members)) is not None
+
     async def roles_held(self, contract_id: str) -> "Sequence[tuple[str, ...]]":
         """Return the roles of each member."""
         m = contract_members.c

@@ -107,6 +107,12 @@ class WorkspaceMembers(TenantTable):
         row = await self.first(self.select(m.roles).where(m.workspace_id == workspace_id, m.user_id == user_id))
         return None if row is None else tuple(row.roles)
 
+    async def hold(self, workspace_id: str, user_id: str) -> bool:
+        """Keep a member from being changed or removed until the transaction ends; False if the user is none."""
+        m = workspace_members.c
+        query = self.select(m.user_id).where(m.workspace_id == workspace_id, m.user_id == user_id)
+        return await self.first(deleting(query)) is not None
+
     async def roles_held(self, contract_id: str) -> "Sequence[tuple[str, ...]]":
         """Return the roles of each member of each of a contract's workspaces."""
         m, w = workspace_members.c, workspaces.c

@@ -1,0 +1,142 @@
+"""Somebody leaves a contract while being put to use in it, and things are deleted twice at once (contract 9, 10, 12).
+
+Each row is played on both databases, with the first of the two stopped in mid-transaction.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import httpx2
+import pytest
+
+from keyrack.store.components import Components
+from keyrack.store.contracts import ContractMembers
+from keyrack.store.flows import Flows
+from keyrack.store.teams import Teams
+from keyrack.store.workspaces import WorkspaceMembers
+from support.app import TenantInTest, World, error_of, relationship
+from support.pause import Pause, is_waiting
+from support.task_users import site
+
+Request = Coroutine[Any, Any, httpx2.Response]
+JOINING: dict[str, tuple[type, int]] = {
+    "workspace member": (WorkspaceMembers, 200),
+    "workspace": (WorkspaceMembers, 200),
+    "team member": (Teams, 200),
+    "team": (Teams, 201),
+}
+
+
+def joining(acme: TenantInTest, what: str) -> Request:
+    """Make an own place for the integrator, or let the integrator in."""
+    who, of_contract = acme.integrator, {"contract": relationship("contract", acme.contract_id)}
+    workspace = {"type": "workspace", "attributes": {"name": "New"}, "relationships": of_contract}
+    requests: dict[str, tuple[str, dict[str, Any]]] = {
+        "workspace member": (
+            f"/v2/workspaces/{acme.workspace_id}/members",
+            {"type": "member", "id": who.id, "attributes": {"roles": ["guest"]}},
+        ),
+        "workspace": ("/v2/workspaces", workspace),
+        "team member": (f"/v2/teams/{acme.team_id}/relationships/members", {"type": "user", "id": who.id}),
+        "team": ("/v2/teams", {"type": "team", "relationships": of_contract}),
+    }
+    path, data = requests[what]
+    return (acme.admin if "member" in what else who).post(path, {"data": data})
+
+
+async def prepared(world: World) -> TenantInTest:
+    """The integrator may create teams and workspaces, and is in no workspace."""
+    acme = world.tenants["Acme"]
+    async with world.store.unit(acme.id, writes=True) as unit:
+        await ContractMembers(unit).change(acme.contract_id, acme.integrator.id, ["admin"])
+        await WorkspaceMembers(unit).remove(acme.workspace_id, acme.integrator.id)
+    return acme
+
+
+async def left_behind(world: World, acme: TenantInTest) -> list[str]:
+    """Return the workspaces and teams that the integrator is in without being in the contract."""
+    async with world.store.unit(acme.id) as unit:
+        assert await ContractMembers(unit).roles(acme.contract_id, acme.integrator.id) is None
+        joined = list(await WorkspaceMembers(unit).joined(acme.contract_id, acme.integrator.id))
+        teams = await Teams(unit).list(acme.contract_id)
+    return joined + [team.id for team in teams if acme.integrator.id in team.user_ids]
+
+
+@pytest.mark.parametrize("what", JOINING)
+async def test_who_leaves_a_contract_meanwhile_is_left_in_nothing_of_it(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    acme = await prepared(keyrack_on_each)
+    owner, status = JOINING[what]
+    pause = Pause(monkeypatch, owner, "add" if owner is WorkspaceMembers else "add_member")
+    first = asyncio.create_task(joining(acme, what))
+    await pause.reached.wait()
+    path = f"/v2/contracts/{acme.contract_id}/members/{acme.integrator.id}"
+    leaving = asyncio.create_task(acme.admin.delete(path))
+    assert await is_waiting(leaving)
+    pause.release()
+    assert (await first).status_code == status
+    assert (await leaving).status_code == 204
+    assert await left_behind(keyrack_on_each, acme) == []
+
+
+@pytest.mark.parametrize("what", JOINING)
+async def test_who_has_just_left_a_contract_joins_nothing_of_it(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    acme = await prepared(keyrack_on_each)
+    pause = Pause(monkeypatch, ContractMembers, "remove")
+    path = f"/v2/contracts/{acme.contract_id}/members/{acme.integrator.id}"
+    leaving = asyncio.create_task(acme.admin.delete(path))
+    await pause.reached.wait()
+    late = asyncio.create_task(joining(acme, what))
+    assert await is_waiting(late)
+    pause.release()
+    assert (await leaving).status_code == 204
+    answer = await late
+    if what != "team":  # whose creator need not be in the contract, having the permission
+        assert answer.status_code in {403, 404}, answer.text
+    assert await left_behind(keyrack_on_each, acme) == []
+
+
+@pytest.mark.parametrize("what", ["flow", "component", "workspace member"])
+async def test_what_is_deleted_twice_at_once_is_deleted_once(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    owners: dict[str, tuple[type, str]] = {
+        "flow": (Flows, f"/v2/flows/{(await site(keyrack_on_each, acme, 'own')).flow_id}"),
+        "component": (Components, f"/v2/components/{await keyrack_on_each.add_component(acme, 'spare')}"),
+        "workspace member": (WorkspaceMembers, f"/v2/workspaces/{acme.workspace_id}/members/{acme.guest.id}"),
+    }
+    owner, path = owners[what]
+    pause = Pause(monkeypatch, owner, "remove")
+    first = asyncio.create_task(acme.admin.delete(path))
+    await pause.reached.wait()
+    second = asyncio.create_task(acme.admin.delete(path))
+    await is_waiting(second)  # or done already, where the row itself settles it
+    pause.release()
+    answers = sorted([await first, await second], key=lambda answer: answer.status_code)
+    assert answers[0].status_code == 204
+    assert error_of(answers[1])[:2] == (404, "not_found")
+    listed = (await acme.admin.get(f"/v2/tenants/{acme.id}/audit-events?page[size]=1000")).json()["data"]
+    actions = [event["attributes"]["action"] for event in listed if event["attributes"]["outcome"] == "allowed"]
+    ends = {"flow": "flow.delete", "component": "component.delete", "workspace member": "workspace-member.remove"}
+    assert actions.count(ends[what]) == 1
+
+
+async def test_a_change_of_a_member_who_is_being_removed_finds_none(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    path = f"/v2/workspaces/{acme.workspace_id}/members/{acme.guest.id}"
+    pause = Pause(monkeypatch, WorkspaceMembers, "remove")
+    removing = asyncio.create_task(acme.admin.delete(path))
+    await pause.reached.wait()
+    body = {"data": {"type": "member", "attributes": {"roles": ["admin"]}}}
+    changing = asyncio.create_task(acme.admin.patch(path, body))
+    assert await is_waiting(changing)
+    pause.release()
+    assert (await removing).status_code == 204
+    assert error_of(await changing)[:2] == (404, "not_found")
