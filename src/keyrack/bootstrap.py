@@ -68,7 +68,7 @@ from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.invites import Invites
 from keyrack.service.known_callers import KnownCallers
-from keyrack.service.last_use import LastUse
+from keyrack.service.last_use import KeyUse, LastUse
 from keyrack.service.members import Members
 from keyrack.service.monitoring import Monitoring
 from keyrack.service.oauth_clients import OAuthClients
@@ -184,6 +184,7 @@ class Services:
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
     last_use: LastUse
+    key_use: KeyUse
     monitoring: Monitoring
     webhooks: Webhooks
     provider: ProviderClient
@@ -220,7 +221,8 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
     refreshing = room.build(store, provider, spool, listener, choices(settings), revocation.enqueue, now)
-    identities = Identities(store, now)
+    key_use = KeyUse(store, now)
+    identities = Identities(store, now, key_use)
     points = secret_points(settings, store.vault)
     callers = KnownCallers(identities, access, AccessChanges(listener, points.version), now)
     consents = Consents(
@@ -265,6 +267,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,
         last_use=last_use,
+        key_use=key_use,
         monitoring=Monitoring(store, refreshing.gate, refreshing.journal, spool, open_to_all=settings.metrics_open),
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
@@ -315,6 +318,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
     background = worker(made, settings) if works else None
     await made.refresh_room.start()
     await made.last_use.start()
+    await made.key_use.start()
     await made.monitoring.start()
     made.hot_reads.open()
     if background is not None:
@@ -327,6 +331,7 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
         await made.hot_reads.close()
         await made.refresh_room.close()
         await made.last_use.close()
+        await made.key_use.close()
         await made.monitoring.close()
         await made.close()
         await store.close()

@@ -172,6 +172,7 @@ class ApiKey:
     name: str
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

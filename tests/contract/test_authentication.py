@@ -171,7 +171,7 @@ async def test_a_key_is_shown_once_and_works(keyrack: World) -> None:
     clear = data["attributes"].pop("api_key")
     assert ID.fullmatch(data["id"])
     assert TIME.fullmatch(data["attributes"]["created_at"])
-    shown = {"name": "laptop", "created_at": data["attributes"]["created_at"], "expires_at": None}
+    shown = {"name": "laptop", "created_at": data["attributes"]["created_at"], "expires_at": None, "last_used_at": None}
     assert document == {"data": {"id": data["id"], "type": "api-key", "attributes": shown}, "meta": {}}
     listed = await admin.get(KEYS)
     assert listed.json()["data"][-1] == data

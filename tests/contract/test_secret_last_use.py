@@ -8,7 +8,6 @@ import pytest
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.ids import new_id
-from keyrack.service import last_use as service
 from keyrack.service.last_use import LastUse
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.last_use import Owned
@@ -98,7 +97,7 @@ async def test_an_outage_of_the_database_loses_nothing(keyrack: World, monkeypat
         raise DatabaseUnavailable
 
     with monkeypatch.context() as outage:
-        outage.setattr(service, "move_forward", gone)
+        outage.setattr(last_use, "_move", gone)
         with pytest.raises(DatabaseUnavailable):
             await last_use.flush()
     assert await last_use.flush() == 1

@@ -104,6 +104,7 @@ class ApiKeyAttributes(msgspec.Struct):
     name: str
     created_at: str
     expires_at: str | None
+    last_used_at: str | None
     api_key: str | UnsetType = UNSET
 
 
@@ -209,5 +210,6 @@ def _user(user: User) -> UserResource:
 
 def _api_key(key: ApiKey, clear: Secret | None = None) -> ApiKeyResource:
     ends = None if key.expires_at is None else iso(key.expires_at)
+    used = None if key.last_used_at is None else iso(key.last_used_at)
     shown = UNSET if clear is None else clear.reveal()
-    return ApiKeyResource(key.id, ApiKeyAttributes(key.name, iso(key.created_at), ends, shown))
+    return ApiKeyResource(key.id, ApiKeyAttributes(key.name, iso(key.created_at), ends, used, shown))

@@ -70,6 +70,7 @@ def list_keys(user: Name, *, as_json: Json = False) -> None:
             "name": key.name,
             "created_at": iso(key.created_at),
             "expires_at": None if key.expires_at is None else iso(key.expires_at),
+            "last_used_at": None if key.last_used_at is None else iso(key.last_used_at),
         }
         for key in found
     ]

@@ -7,7 +7,8 @@ import secrets
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Unauthorized
-from keyrack.model import Principal
+from keyrack.model import Principal, PrincipalKind
+from keyrack.service.last_use import KeyUse
 from keyrack.store.directory import Directory, Identity
 from keyrack.store.store import Store
 
@@ -27,9 +28,10 @@ def key_hash(api_key: Secret) -> str:
 class Identities:
     """Checks user names and API keys."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, key_use: KeyUse) -> None:
         self._store = store
         self._clock = clock
+        self._key_use = key_use
 
     async def authenticate(self, name: str, api_key: Secret, address: str | None, request_id: str | None) -> Principal:
         """Return the principal an API key belongs to.
@@ -44,16 +46,23 @@ class Identities:
             Unauthorized: no such key, or it is another's, or it has expired, or its flow does not run; which of
                 these is not told.
         """
-        found = await self.owner(key_hash(api_key))
+        hashed = key_hash(api_key)
+        found = await self.owner(hashed)
         if found is None:
             raise Unauthorized
         self.require_name(found, name)
+        self.used(found, hashed)
         return self.principal(found, address, request_id)
 
     async def owner(self, hashed: str) -> Identity | None:
         """Return who an API key belongs to, by its `key_hash`; None if to nobody (any more)."""
         async with self._store.installation() as unit:
             return await Directory(unit).identity_by_key(hashed, self._clock())
+
+    def used(self, owner: Identity, hashed: str) -> None:
+        """Note that a key has let somebody in; the keys of steps are shown nowhere and not noted."""
+        if owner.kind is not PrincipalKind.task_user:
+            self._key_use.used(hashed)
 
     @staticmethod
     def require_name(owner: Identity, name: str) -> None:

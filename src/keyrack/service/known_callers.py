@@ -70,6 +70,7 @@ class KnownCallers:
         if expires_at is not None and expires_at <= self._clock():
             raise Unauthorized
         self._identities.require_name(owner.identity, name)
+        self._identities.used(owner.identity, hashed)
         return owner.principal
 
     async def tenant_to_read(self, who: Principal, workspace_id: str) -> str | None:

@@ -1,49 +1,57 @@
-"""When secrets were last used, without a write for each reading: `last_used_at`, an extension.
+"""When secrets and API keys were last used, without a write for each use: `last_used_at`, an extension.
 
-Each process remembers the last use of each secret and writes all of them down every few seconds and when it stops. A
+Each process remembers the last use of each and writes all of them down every few seconds and when it stops. A
 process that is killed loses what it noted since it last wrote.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime
 from itertools import islice
+from typing import Generic, TypeVar
 
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable
 from keyrack.faults import log_fault
-from keyrack.store.last_use import BATCH, Owned, move_forward
+from keyrack.store.last_use import BATCH, Owned, move_forward, move_keys_forward
 from keyrack.store.store import Store
+from keyrack.store.unit import Unit
 
 INTERVAL = 10.0
 _MOST = 100_000
-"""Secrets that are remembered at most; more are only there when the database has been gone for long."""
+"""Secrets, or keys, that are remembered at most; more are only there when the database has been gone for long."""
 
 
-class LastUse:
-    """Notes uses of secrets.
+K = TypeVar("K", bound=Hashable)
+Move = Callable[[Unit, Mapping[K, datetime]], Awaitable[frozenset[K]]]
+
+
+class Uses(Generic[K]):
+    """Notes uses.
 
     Args:
         store: where they are written.
         clock: the time.
+        move: writes them; returns those that others are changing.
         interval: seconds between two writings.
     """
 
-    def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
+    def __init__(self, store: Store, clock: Clock, move: "Move[K]", interval: float = INTERVAL) -> None:
         self._store = store
         self._clock = clock
+        self._move = move
         self._interval = interval
-        self._noted: dict[Owned, datetime] = {}
+        self._noted: dict[K, datetime] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, tenant_id: str, secret_id: str) -> None:
-        """Note that somebody was given a secret's credentials just now. Cheap, never waits, never fails."""
-        owned = Owned(tenant_id, secret_id)
-        if len(self._noted) < _MOST or owned in self._noted:
-            self._noted[owned] = self._clock()
+    def used(self, what: K) -> None:
+        """Note a use just now. Cheap, never waits, never fails."""
+        if len(self._noted) < _MOST or what in self._noted:
+            self._noted[what] = self._clock()
 
     async def flush(self) -> int:
-        """Write down what was noted; return how many secrets that were.
+        """Write down what was noted; return how many that were.
 
         What is being changed by others at this moment is noted again, for the next time.
 
@@ -56,12 +64,12 @@ class LastUse:
             while noted:
                 batch = dict(islice(noted.items(), BATCH))
                 async with self._store.installation(writes=True) as unit:
-                    left = await move_forward(unit, batch)
+                    left = await self._move(unit, batch)
                 done += len(batch) - len(left)
-                for owned in batch:
-                    moment = noted.pop(owned)
-                    if owned in left:
-                        self._noted.setdefault(owned, moment)
+                for what in batch:
+                    moment = noted.pop(what)
+                    if what in left:
+                        self._noted.setdefault(what, moment)
         finally:
             self._noted = {**noted, **self._noted}
         return done
@@ -91,4 +99,22 @@ class LastUse:
         except DatabaseUnavailable:
             pass  # next time
         except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
-            log_fault(error, "the last use of secrets could not be written")
+            log_fault(error, "the last use of secrets or keys could not be written")
+
+
+class LastUse(Uses[Owned]):
+    """Notes uses of secrets."""
+
+    def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
+        super().__init__(store, clock, move_forward, interval)
+
+    def note(self, tenant_id: str, secret_id: str) -> None:
+        """Note that somebody was given a secret's credentials just now."""
+        self.used(Owned(tenant_id, secret_id))
+
+
+class KeyUse(Uses[str]):
+    """Notes uses of API keys, by hash."""
+
+    def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
+        super().__init__(store, clock, move_keys_forward, interval)

@@ -39,7 +39,7 @@ class ApiKeys:
         """List an owner's keys by id."""
         query = select(api_keys).where(_OWNER[kind] == owner_id).order_by(api_keys.c.id)
         rows = (await self._unit.connection.execute(query)).all()
-        return [ApiKey(row.id, row.name, row.created_at, row.expires_at) for row in rows]
+        return [ApiKey(row.id, row.name, row.created_at, row.expires_at, row.last_used_at) for row in rows]
 
     async def remove(self, kind: PrincipalKind, owner_id: str, key_id: str) -> bool:
         """Revoke one of an owner's keys; False if it has no such key."""

@@ -1,4 +1,4 @@
-"""When secrets were last used, written for many at once."""
+"""When secrets and API keys were last used, written for many at once."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select, update
 
-from keyrack.store.schema import auth_secrets
+from keyrack.store.schema import api_keys, auth_secrets
 from keyrack.store.unit import Unit
 
 BATCH = 500
@@ -46,4 +46,23 @@ async def move_forward(unit: Unit, moments: Mapping[Owned, datetime]) -> frozens
         )
         rows = [{"owner": o.tenant_id, "secret": o.secret_id, "moment": moments[o]} for o in sorted(free)]
         await connection.execute(statement, rows)
+    return frozenset(there - free)
+
+
+async def move_keys_forward(unit: Unit, moments: Mapping[str, datetime]) -> frozenset[str]:
+    """Set the last use of API keys, by hash; as `move_forward`."""
+    k, connection = api_keys.c, unit.connection
+    named = select(k.key_hash).where(k.key_hash.in_(list(moments)))
+    there = {row.key_hash for row in (await connection.execute(named)).all()}
+    unlocked = named.with_for_update(key_share=True, skip_locked=True)
+    free = {row.key_hash for row in (await connection.execute(unlocked)).all()} & there
+    if free:
+        later = bindparam("moment", type_=k.last_used_at.type)
+        statement = (
+            update(api_keys)
+            .where(k.key_hash == bindparam("used"))
+            .where(or_(k.last_used_at.is_(None), k.last_used_at < later))
+            .values(last_used_at=later)
+        )
+        await connection.execute(statement, [{"used": used, "moment": moments[used]} for used in sorted(free)])
     return frozenset(there - free)

@@ -94,6 +94,7 @@ api_keys = Table(
     Column("key_hash", String(64), nullable=False, unique=True),
     at("created_at"),
     at("expires_at", nullable=True),
+    at("last_used_at", nullable=True),
 )
 
 contracts = Table(
