@@ -1,6 +1,5 @@
 """Components, versions and descriptors as documents (contract 13.1)."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -134,13 +133,10 @@ def descriptor(owner: Component, found: Version) -> DescriptorResource:
     )
 
 
-def included(components: Sequence[Component]) -> list[Any]:
-    """Build the `included` member: each component's latest version and its descriptor."""
-    found: list[Any] = []
-    for each in components:
-        if each.latest is not None:
-            found += [version(each.latest), descriptor(each, each.latest)]
-    return found
+def build(owner: Component) -> tuple[Any, ...]:
+    """Return what `included` has of a component: its latest version and that version's descriptor, if there is one."""
+    latest = owner.latest
+    return () if latest is None else (version(latest), descriptor(owner, latest))
 
 
 def _version_path(found: Version) -> str:

@@ -1,6 +1,8 @@
 """Components: `/v2/components` and `/v2/workspaces/{W}/components` (contract section 13)."""
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import chain
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,9 +13,9 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.component_documents import ComponentResource, included
+from keyrack.api.component_documents import ComponentResource, build
 from keyrack.api.component_documents import component as component_document
-from keyrack.api.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, link_self
+from keyrack.api.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component
@@ -112,7 +114,7 @@ class ComponentController(Controller):
         found, total = await components.of_contract(
             who, contract_id or "", access or "all", limit=page.limit, offset=page.offset
         )
-        return _list(found, page.meta(total), links=link_self("/v2/components"))
+        return await _list(found, page.meta(total), links=link_self("/v2/components"))
 
     @get("/all", responses=Refusals.of(400, 403, 404))
     async def list_tenant(
@@ -124,7 +126,7 @@ class ComponentController(Controller):
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
         found, total = await components.of_tenant(who, contract_id or None, limit=page.limit, offset=page.offset)
-        return _list(found, page.meta(total))
+        return await _list(found, page.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -179,7 +181,7 @@ class WorkspaceComponentController(Controller):
     ) -> Many[ComponentResource]:
         """List what a workspace has."""
         found, total = await components.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
-        return _list(found, page.meta(total), whitelist=True)
+        return await _list(found, page.meta(total), whitelist=True)
 
     @get("/{component_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
@@ -189,15 +191,16 @@ class WorkspaceComponentController(Controller):
         return _one(await components.in_workspace(who, workspace_id, component_id), whitelist=True)
 
 
-def _list(
+async def _list(
     found: Sequence[Component], meta: PageMeta, *, links: SelfLink | UnsetType = UNSET, whitelist: bool = False
 ) -> Many[ComponentResource]:
-    resources = [component_document(each, whitelist=whitelist) for each in found]
-    return Many(resources, meta, included=included(found), links=links)
+    resources = await each(found, partial(component_document, whitelist=whitelist))
+    builds = await each(found, build)
+    return Many(resources, meta, included=list(chain.from_iterable(builds)), links=links)
 
 
 def _one(found: Component, *, whitelist: bool = False) -> Single[ComponentResource]:
-    return Single(component_document(found, whitelist=whitelist), included=included([found]))
+    return Single(component_document(found, whitelist=whitelist), included=list(build(found)))
 
 
 def _new(body: CreateComponentBody) -> NewComponent:

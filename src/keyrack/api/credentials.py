@@ -10,7 +10,18 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.jsonapi import (
+    Linkage,
+    Many,
+    NewResource,
+    Relationship,
+    SelfLink,
+    Single,
+    Text,
+    each,
+    link_self,
+    related,
+)
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
@@ -118,8 +129,7 @@ class CredentialController(Controller):
         views, total = await credentials.list(
             who, workspace_id, component_id or None, limit=page.limit, offset=page.offset
         )
-        resources = [_resource(view) for view in views]
-        return Many(resources, page.meta(total), links=link_self("/v2/credentials"))
+        return Many(await each(views, _resource), page.meta(total), links=link_self("/v2/credentials"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(

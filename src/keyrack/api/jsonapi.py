@@ -1,6 +1,7 @@
 """JSON:API documents as the contract prints them (section 4): only paths in links, absent members absent."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -11,6 +12,9 @@ from keyrack.errors import ValidationFailed
 from keyrack.service import forms
 
 T = TypeVar("T")
+R = TypeVar("R")
+V = TypeVar("V")
+_TURN = 200
 
 Text = forms.Text
 NotBlank = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")]
@@ -71,6 +75,16 @@ class Many(msgspec.Struct, Generic[T], frozen=True):
     meta: PageMeta = PageMeta()
     included: list[Any] | UnsetType = UNSET
     links: SelfLink | UnsetType = UNSET
+
+
+async def each(found: Iterable[V], make: Callable[[V], R]) -> list[R]:
+    """Make a resource of each; however many there are, other requests get their turn in between."""
+    made: list[R] = []
+    for index, value in enumerate(found):
+        if index % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+        made.append(make(value))
+    return made
 
 
 class ErrorSource(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from litestar.params import QueryParameter
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, require_id
-from keyrack.api.jsonapi import Many, Single
+from keyrack.api.jsonapi import Many, Single, each
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.query import asked_seconds, asked_time
 from keyrack.api.secret_documents import (
@@ -56,7 +56,7 @@ class SecretController(Controller):
             asked_time(expires_before, "filter[expires_before]"),
         )
         found, total = await secrets.list(who, workspace_id, wanted, limit=page.limit, offset=page.offset)
-        return Many([secret_resource(view) for view in found], page.meta(total))
+        return Many(await each(found, secret_resource), page.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
