@@ -5,12 +5,14 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import Json, Role, Tenant
 from keyrack.store.schema import auth_clients, roles, tenants
 from keyrack.store.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
+from keyrack.store.vault import INSTALLATION
 
 
 class Tenants:
@@ -39,7 +41,7 @@ class Tenants:
 
     async def find(self, tenant_id: str) -> Tenant | None:
         """Return a tenant, or None; a tenant-bound unit finds no other's."""
-        if self._unit.tenant_id not in ("", tenant_id):
+        if not self._is_mine(tenant_id):
             return None
         row = (await self._unit.connection.execute(select(tenants).where(tenants.c.id == tenant_id))).one_or_none()
         return None if row is None else _tenant(row)
@@ -73,7 +75,7 @@ class Tenants:
         Raises:
             AlreadyExists: another tenant has the domain, or is the default.
         """
-        connection = self._unit.connection
+        connection = self._require_mine(tenant.id)
         try:
             async with connection.begin_nested():  # so that the transaction can still say what clashed
                 await connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**_columns(tenant)))
@@ -84,10 +86,19 @@ class Tenants:
 
     async def remove(self, tenant_id: str) -> None:
         """Delete a tenant with everything in it, and its data keys: nothing of it can be opened again."""
-        connection = self._unit.connection
+        connection = self._require_mine(tenant_id)
         await connection.execute(delete(auth_clients).where(auth_clients.c.tenant_id == tenant_id))  # no foreign key
         await connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
         await self._unit.vault.destroy_keys(connection, tenant_id)
+
+    def _is_mine(self, tenant_id: str) -> bool:
+        return self._unit.tenant_id in (INSTALLATION, tenant_id)
+
+    def _require_mine(self, tenant_id: str) -> AsyncConnection:
+        """Return the connection, for changing a tenant: another's unit never gets that far, as it finds none."""
+        if not self._is_mine(tenant_id):
+            raise RuntimeError("a unit that is bound to a tenant changes another")
+        return self._unit.connection
 
     async def _taken(self, tenant: Tenant) -> AlreadyExists:
         other = select(tenants.c.id).where(tenants.c.app_domain == tenant.app_domain, tenants.c.id != tenant.id)

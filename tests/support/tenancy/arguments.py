@@ -1,0 +1,161 @@
+"""Arguments for methods of the store: ids and objects of one tenant, by the parameter's name, else by its type."""
+
+import inspect
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import Any, Union, get_args, get_origin
+
+from keyrack import clock
+from keyrack.crypto.secret import Secret
+from keyrack.ids import new_id
+from keyrack.model import Principal, PrincipalKind, WorkspaceInvite
+from keyrack.store import schema
+from keyrack.store.attempts import Attempt, Kind
+from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.component_list import ComponentFilter
+from keyrack.store.consents import Consents
+from keyrack.store.credentials import Credentials
+from keyrack.store.directory import Location
+from keyrack.store.flow_list import FlowFilter
+from keyrack.store.flows import Flows
+from keyrack.store.invites import ContractInvites
+from keyrack.store.leases import Due, Lease
+from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.revocations import Subject
+from keyrack.store.secret_list import SecretFilter
+from keyrack.store.tenants import Tenants
+from keyrack.store.unit import Unit
+from keyrack.store.visibility import Viewpoint
+from keyrack.store.webhooks import Webhooks
+from keyrack.store.workspaces import Workspaces
+from support.tenancy.estate import Estate
+from support.tenancy.store_methods import Method
+
+ODD: dict[str, dict[str, Any]] = {
+    "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
+    "AuditLog.page": {"equal": {}},
+    "Contracts.change": {"values": {"name": "New"}},
+    "Flows.add": {"kind": "ordinary", "name": "New"},
+    "FlowReferences.replace": {"place": "graph"},
+    "FlowCredentials.replace": {"credential_ids": []},
+    "FlowSecrets.replace": {"secret_ids": []},
+    "Leases.release": {"values": {}},
+    "RolePolicy.replace": {"policy": []},
+    "Users.add": {"email": "somebody@new.example"},
+    "ContractInvites.add": {"email": "somebody@new.example"},
+}
+"""Where a parameter's name means something else than elsewhere, or a row must not clash with one that is there."""
+
+PASSING_ON = {"hand_over", "pass_on"}
+
+
+async def gather(unit: Unit, estate: Estate) -> "Arguments":
+    """Gather what a tenant has, from a unit bound to it."""
+    ids, who = dict(estate.ids), estate.tenant.integrator
+    ids |= {"heir": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
+    ids |= {"subject_id": ids["secret_id"], "job_id": new_id(), "attempt_id": new_id(), "claim": new_id()}
+    ids |= {"email": estate.tenant.stranger.name, "name": f"{ids['team_name']}-connected"}
+    invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
+    workspace, tenant = await Workspaces(unit).find(ids["workspace_id"]), await Tenants(unit).find(unit.tenant_id)
+    secret = await AuthSecrets(unit).find(ids["secret_id"])
+    assert secret is not None
+    assert invite is not None
+    assert workspace is not None
+    assert tenant is not None
+    of = unit.tenant_id
+    found: list[Any] = [
+        secret,
+        await Flows(unit).find(ids["flow_id"]),
+        await AuthClients(unit).find(ids["auth_client_id"]),
+        await OAuthClients(unit).find(ids["oauth_client_id"]),
+        await Credentials(unit).find(ids["credential_id"]),
+        await Consents(unit).find(ids["consent_id"]),
+        replace(invite, roles=("admin",)),
+        await Webhooks(unit).find(ids["webhook_id"]),
+        replace(workspace, name="New"),
+        replace(tenant, name="New"),
+        WorkspaceInvite(ids["workspace_id"], ("guest",)),
+        Location(of, ids["contract_id"], ids["workspace_id"]),
+        Viewpoint(of, ids["contract_id"]),
+        FlowFilter(),
+        SecretFilter(),
+        ComponentFilter(),
+        Subject(secret.id, ids["workspace_id"], ids["auth_client_id"]),
+        Lease(of, secret.id, 0, secret),
+        Due(of, secret.id, 0),
+        Attempt(ids["attempt_id"], of, Kind.refresh, secret.id, 0, 0, "node", clock.now()),
+        Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
+        Secret("new"),
+        clock.now(),
+    ]
+    lists: dict[str, Any] = {
+        "names": [(ids["team_name"], ids["name"])],
+        "used": [(ids["component_id"], ids["revision"])],
+        "roles": ["admin"],
+        "kinds": [],
+        "conditions": [schema.components.c.id == ids["component_id"]],
+        "clients": schema.auth_clients.c.id == ids["auth_client_id"],
+        "table": schema.deliveries,
+        "dead": [],
+        "whole_contracts": [ids["contract_id"]],
+        "ids": [ids["component_id"]],
+    }
+    return Arguments(ids, {type(each): each for each in found}, lists)
+
+
+class Arguments:
+    """Answers with a value for every parameter."""
+
+    def __init__(self, ids: Mapping[str, str], objects: Mapping[type, Any], lists: Mapping[str, Any]) -> None:
+        self._ids = ids
+        self._objects = objects
+        self._lists = lists
+
+    def of(self, method: Method, *, bare: bool = False) -> dict[str, Any]:
+        """Return arguments for a method; with `bare`, nothing for what may be left out or None."""
+        signature = inspect.signature(method.function).parameters
+        made = {}
+        for name, kind in method.parameters.items():
+            if name in ODD.get(method.name, {}):
+                made[name] = ODD[method.name][name]
+            elif name == "user_id" and method.name.rpartition(".")[2] in PASSING_ON:
+                made[name] = self._ids["member"]
+            elif name == "user_id" and method.name.startswith("Teams."):
+                made[name] = self._ids["developer_id"]
+            elif bare and type(None) in get_args(kind):
+                made[name] = None
+            elif bare and signature[name].default is not inspect.Parameter.empty:
+                continue
+            else:
+                made[name] = self._value(name, kind)
+        return made
+
+    def _value(self, name: str, kind: Any) -> Any:
+        if get_origin(kind) in {Union, types.UnionType}:
+            kind = next(each for each in get_args(kind) if each is not type(None))
+        if name in self._lists:
+            return self._lists[name]
+        if name.endswith("_ids"):
+            return [self._ids[name.removesuffix("s")]]
+        if kind is str:
+            return self._ids.get(name, "text")
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return next(iter(kind))
+        plain: dict[Any, Any] = {bool: False, int: 10, bytes: b"sealed"}
+        return (plain | dict(self._objects)).get(kind, {})
+
+
+def spelled(thing: Any) -> str:
+    """Spell a value out with everything in it, also what its own text hides."""
+    if isinstance(thing, Secret):
+        return str(thing.reveal())
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return " ".join(spelled(getattr(thing, each.name)) for each in fields(thing))
+    if isinstance(thing, Mapping):
+        return " ".join(f"{spelled(name)} {spelled(value)}" for name, value in thing.items())
+    if isinstance(thing, (list, tuple, set, frozenset)):
+        return " ".join(map(spelled, thing))
+    return str(thing)

@@ -1,0 +1,231 @@
+"""No method of the store reads or changes another tenant's rows (issue 4.2, invariant 1).
+
+Every public method and function of `keyrack.store` that works in a unit is called in the unit of one tenant with the
+ids and objects of another. `ACROSS` says which may look across tenants, and what they tell.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from keyrack.errors import KeyrackError, RelatedNotFound
+from keyrack.store.schema import metadata
+from keyrack.store.secret_points import Point, secret_points
+from keyrack.store.unit import Unit
+from support.tenancy.arguments import Arguments, gather, spelled
+from support.tenancy.stage import Stage
+from support.tenancy.store_methods import Method, methods, takes_a_unit
+
+ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{24}")
+Rows = Mapping[str, list[tuple[Any, ...]]]
+
+ACROSS: dict[str, str] = {
+    "ApiKeys.add": "of the owner that is given: the caller itself, or the flow that was entered",
+    "ApiKeys.list": "of the owner that is given, without the keys",
+    "ApiKeys.owner": "for the command line: ids of who has a name",
+    "ApiKeys.remove": "of the owner that is given",
+    "AuditLog.append": "writes what is said of the caller in the unit's tenant, whatever that is",
+    "Bulk.alone": "an import, by the operator, writes all tenants that its file has",
+    "Bulk.complete": "an import",
+    "Bulk.every": "an import",
+    "Bulk.put": "an import",
+    "Bulk.rows": "an import",
+    "Directory.auth_client": "ids of the scope an id is in",
+    "Directory.component": "ids of the owner",
+    "Directory.consent_by_state": "ids of where the consent is, to who holds the state",
+    "Directory.contract": "id of the tenant",
+    "Directory.contracts": "ids, for service accounts",
+    "Directory.flows_using": "numbers of flows, which block a deletion wherever they are (13.2)",
+    "Directory.flows_using_contract": "numbers of flows, as above",
+    "Directory.has": "whether an id is taken, in the tenant that is given",
+    "Directory.identity_by_key": "who an API key belongs to, to who has the key",
+    "Directory.in_workspace": "ids of where an id is",
+    "Directory.is_empty": "whether there is an installation",
+    "Directory.secrets_attached": "a number: secrets of a global auth client may be in any tenant",
+    "Directory.team": "ids of the contract and tenant",
+    "Directory.tenant": "whether there is one",
+    "Directory.tenants_with_secrets_of": "ids, for telling each of its own secrets",
+    "Directory.user": "id of the tenant",
+    "Directory.user_name": "the name of who started a consent, for the tenant's own log",
+    "Directory.workspace": "ids of the contract and tenant",
+    "Directory.workspaces": "ids, for service accounts",
+    "DueDeliveries.any": "whether there is work",
+    "DueDeliveries.claim": "work of all tenants for the worker; each goes to its own tenant's webhook",
+    "DueRevocations.any": "whether there is work",
+    "DueRevocations.claim": "work of all tenants for the worker, handed out by tenant",
+    "Dump.begin": "an export, by the operator, reads all tenants that are asked for",
+    "Dump.clear": "an export",
+    "Dump.count": "an export",
+    "Dump.pages": "an export",
+    "Dump.under": "an export",
+    "Installation.create": "the installation's own row",
+    "Installation.opens": "the installation's own row",
+    "Retention.forget_deliveries": "deletes what is old, whosever it is",
+    "Retention.forget_events": "deletes what is old",
+    "Retention.forget_revocations": "deletes what is old",
+    "ServiceAccounts.add": "belong to no tenant",
+    "ServiceAccounts.list": "belong to no tenant",
+    "Tenants.add": "makes one",
+    "attempts.forget_settled": "deletes what is old",
+    "attempts.open_attempts": "work of all tenants for the worker, handed out by tenant",
+    "claims.any_due": "whether there is work",
+    "last_use.move_forward": "times of secrets that are named with their tenants",
+    "last_use.move_keys_forward": "times of keys that are named",
+    "leases.claim_due": "work of all tenants for the worker: ids",
+    "leases.lease_clock": "the database's time",
+    "leases.lease_holders": "names of processes",
+    "watching.waiting": "numbers, for the metrics",
+}
+"""Methods in a unit that are not limited to its tenant, and what keeps tenants apart all the same."""
+
+WITHOUT_A_UNIT: dict[str, str] = {
+    "AccessChanges": "whether anything changed, by subject",
+    "Coalescer": "answers each with what was read for its own key; keys have the tenant",
+    "Listener": "wakes up; messages are ids",
+    "PostgresPoints": "below: the point has the tenant",
+    "SecretPoints": "below: the point has the tenant",
+    "Spool": "sealed answers, by attempt",
+    "SqlitePoints": "below: the point has the tenant",
+    "Store": "hands out units",
+    "TenantTable": "what the others are made of: `mine` is in every statement",
+    "Unit": "is bound; values are sealed for its tenant",
+    "Vault": "the tenant is part of every place: tests/unit/crypto",
+    "Waiter": "waits",
+    "Wakeups": "wakes up by a secret's id",
+    "access_changes": "names",
+    "attempts": "a place of sealing",
+    "auth_secrets": "reads a row that was found",
+    "claims": "builds a query",
+    "compiled": "builds a query",
+    "contracts": "sorts rows that were found",
+    "directory": "a name",
+    "dsn": "an address",
+    "engine": "connects",
+    "flows": "reads a row that was found",
+    "node": "a process",
+    "outage": "names errors",
+    "paging": "runs a query it is given",
+    "search_key": "a text",
+    "secret_points": "connects",
+    "unit": "builds queries",
+    "users": "reads a row that was found",
+    "vanished": "names errors",
+    "visibility": "conditions for queries; the tables are those of tenants",
+}
+"""Everything else, by class, function or module, and why it needs no case."""
+
+READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
+"""Open a row that was found, with the key of the unit's tenant: below."""
+
+# fmt: off
+ADDING = {
+    "Attempts.begin", "AuthClientComponents.replace", "Components.set_whitelist", "Contracts.add", "Credentials.add",
+    "Deliveries.fan_out", "Flows.add", "ContractInvites.add", "OAuthClients.add", "Outbox.add", "Outbox.record",
+    "Revocations.add", "RolePolicy.replace", "Teams.add", "Teams.add_member", "Users.add", "Workspaces.add",
+}
+"""Add rows to the unit's own tenant, under parents that their callers have found in it."""
+IDLE = {
+    "Attempts.answered", "Attempts.find", "Attempts.landed", "Attempts.open_of", "Attempts.settle",
+    "AuthClients.lock_all", "ClientHealth.clear", "ClientHealth.recovered", "ClientHealth.revive",
+    "ComponentList.not_whitelisted", "Components.hold", "Components.lock_all_of", "Consents.complete",
+    "Consents.consume", "Consents.fail", "ContractInvites.list", "Credentials.hold",
+    "Deliveries.replay_one", "Deliveries.replay_since", "Deliveries.settle", "FlowReferences.keep", "Leases.holder",
+    "Leases.release", "OAuthClients.hold", "Revocations.finish", "Revocations.postpone", "Usages.flows_of_contract",
+    "Users.tenant_roles",
+}
+"""Find nothing to do in the tenant itself either: what they are about is made by a refresh or a callback under way."""
+# fmt: on
+
+
+class TakenBack(Exception):
+    """Ends a transaction that is not to be kept."""
+
+
+BOUND = [each for each in methods() if takes_a_unit(each) and each.name not in ACROSS]
+
+
+async def rows_of(unit: Unit) -> Rows:
+    return {
+        name: sorted(map(tuple, (await unit.connection.execute(select(table))).all()), key=repr)
+        for name, table in metadata.tables.items()
+    }
+
+
+async def tried(
+    stage: Stage, method: Method, given: Mapping[str, Any], tenant_id: str, before: Rows
+) -> tuple[Any, Rows, Any]:
+    """Call a method in the unit of a tenant, and take it back; return what it said, the rows then, and its refusal."""
+    said, refusal = None, None
+    try:
+        async with stage.world.store.unit(tenant_id, writes=True) as unit:
+            try:
+                said = await method.call(unit, given)
+            except (KeyrackError, RuntimeError) as error:
+                refusal = error
+            after = await rows_of(unit)
+            raise TakenBack  # noqa: TRY301 - a unit is taken back by raising in it
+    except TakenBack:
+        return said, after, refusal
+    except RelatedNotFound as error:  # a foreign key has the tenant in it, and the database refuses
+        return None, before, error
+
+
+@pytest.fixture(scope="module")
+async def theirs(stage: Stage) -> Arguments:
+    stage.snapshot.restore()
+    async with stage.world.store.unit(stage.mine.tenant.id) as unit:
+        return await gather(unit, stage.mine)
+
+
+@pytest.fixture(scope="module")
+async def before(stage: Stage) -> Rows:
+    async with stage.world.store.installation() as unit:
+        return await rows_of(unit)
+
+
+def only_of(rows: Rows, tenant_id: str) -> Rows:
+    return {name: [row for row in found if tenant_id in row] for name, found in rows.items()}
+
+
+def test_every_method_has_a_case_or_a_reason() -> None:
+    found = methods()
+    assert {each.name for each in found if takes_a_unit(each)} == {each.name for each in BOUND} | set(ACROSS)
+    assert {each.name.partition(".")[0] for each in found if not takes_a_unit(each)} == set(WITHOUT_A_UNIT)
+    assert len(BOUND) > 150
+
+
+@pytest.mark.parametrize("method", BOUND, ids=lambda method: str(method.name))
+async def test_another_tenants_rows_are_neither_read_nor_changed(
+    stage: Stage, theirs: Arguments, before: Rows, method: Method
+) -> None:
+    if method.name in READERS:
+        return
+    mine, own = stage.mine.tenant.id, stage.other.tenant.id
+    secrets = set(ID.findall(repr(only_of(before, mine)))) - set(ID.findall(repr(only_of(before, own))))
+    secrets |= set(stage.mine.canaries.values())
+    full, bare = theirs.of(method), theirs.of(method, bare=True)
+    for given in [full] if repr(full) == repr(bare) else [full, bare]:
+        said, after, refusal = await tried(stage, method, given, own, before)
+        told, known = spelled(said), spelled(given)
+        assert sorted(each for each in secrets if each in told and each not in known) == []
+        assert only_of(after, mine) == only_of(before, mine)
+        assert method.name in ADDING or after == before
+        if method.name in ADDING and refusal is None:
+            changed = [row for name in after for row in after[name] if row not in before[name]]
+            assert all(own in row for row in changed)
+    said, after, refusal = await tried(stage, method, full, mine, before)  # so that the case is one
+    assert bool(said or refusal or after != before) == (method.name not in IDLE)
+
+
+async def test_a_secret_is_read_at_its_own_tenant_only(stage: Stage) -> None:
+    ids, points = stage.mine.ids, secret_points(stage.world.settings, stage.world.store.vault)
+    points.open()
+    try:
+        for tenant_id, is_there in ((stage.other.tenant.id, False), (stage.mine.tenant.id, True)):
+            found = await points.find(Point(tenant_id, ids["workspace_id"], ids["secret_id"]))
+            assert (found is not None) == is_there
+    finally:
+        await points.close()
