@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from keyrack.service.available_roles import Pairs, is_available, known_roles, re
 from keyrack.service.blocking import require_contract_unused
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.removal import remove_contract
+from keyrack.service.scope import contracts_granting
 from keyrack.service.suspension import ACTIVE, SUSPENDED
 from keyrack.service.task_users import READ_CONTRACT
 from keyrack.store.components import Components
@@ -19,7 +21,6 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
-from keyrack.store.standing import Standing
 from keyrack.store.tenants import RolePolicy, Tenants
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
@@ -105,14 +106,20 @@ class Contracts:
             async with self._access.installation(who) as scope:
                 scope.require(*_EVERYWHERE)
                 places, total = await Directory(scope.unit).contracts(limit=limit, offset=offset)
-            return [await self.get(who, place.contract_id or "") for place in places], total
+            views = []
+            for place in places:
+                with suppress(NotFound):  # deleted since it was listed
+                    views.append(await self.get(who, place.contract_id or ""))
+            return views, total
         async with self._access.tenant(who, who.tenant_id) as scope:
             everything = scope.is_tenant_admin or scope.allows("contracts.contract.listAll")
             member = None if everything else who.id
             found, total = await Rows(scope.unit).page(member=member, limit=limit, offset=offset)
             members = await ContractMembers(scope.unit).ids([contract.id for contract in found])
-            shown = {each.id for each in found} if scope.allows(_SEES_CUSTOM_DATA) else await _shown_to(scope)
-            return [ContractView(each, members.get(each.id, []), each.id in shown) for each in found], total
+            all_shown, shown = scope.allows(_SEES_CUSTOM_DATA), await contracts_granting(scope, _SEES_CUSTOM_DATA)
+            return [
+                ContractView(each, members.get(each.id, []), all_shown or each.id in shown) for each in found
+            ], total
 
     async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
         """Return a contract to members and tenant admins; a task user gets that of its workspace, without members."""
@@ -232,18 +239,6 @@ async def _view(scope: Scope, contract_id: str) -> ContractView:
     contract = await _there(scope, contract_id)
     members = await ContractMembers(scope.unit).list(contract_id)
     return ContractView(contract, [member.user.id for member in members], scope.allows(_SEES_CUSTOM_DATA), members)
-
-
-async def _shown_to(scope: Scope) -> set[str | None]:
-    """Return the contracts in which a role of the caller shows custom data."""
-    standing = Standing(scope.unit)
-    policy = await standing.policy()
-    return {
-        held.place.contract_id
-        for held in await standing.everywhere(scope.who.id)
-        if held.place.workspace_id is None
-        and any(_SEES_CUSTOM_DATA in policy.get(("contracts", role), ()) for role in held.roles)
-    }
 
 
 def _require_small(custom_data: Any) -> None:

@@ -123,6 +123,26 @@ async def scope_of(unit: Unit, who: Principal, place: Location, door: Door | Non
     )
 
 
+async def contracts_granting(scope: Scope, permission: str) -> frozenset[str]:
+    """Return the contracts of which the caller is a member and in which a role of the caller holds a permission.
+
+    Args:
+        scope: at the caller's tenant.
+        permission: of the class `contracts`.
+    """
+    standing = Standing(scope.unit)
+    if scope.allows(permission):
+        return await standing.contracts_of(scope.who.id)
+    policy = await standing.policy()
+    return frozenset(
+        held.place.contract_id
+        for held in await standing.everywhere(scope.who.id)
+        if held.place.contract_id is not None
+        and held.place.workspace_id is None
+        and any(permission in policy.get(("contracts", role), ()) for role in held.roles)
+    )
+
+
 def _task_scope(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
     """A task user reaches its workspace, and the contract around it, as far as the operation is open to it."""
     mine = place.workspace_id is not None and place.workspace_id == who.workspace_id

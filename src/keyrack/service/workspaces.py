@@ -1,6 +1,7 @@
 """Workspaces (contract section 10): create, read, change, delete."""
 
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from keyrack.errors import InUse, NotFound, RelatedNotFound
@@ -10,13 +11,13 @@ from keyrack.service.blocking import nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
 from keyrack.service.removal import remove_workspace
+from keyrack.service.scope import contracts_granting
 from keyrack.service.sight import workspace_view
 from keyrack.service.task_users import READ_WORKSPACE
 from keyrack.store.component_list import ComponentList
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.directory import Directory
 from keyrack.store.flows import FlowReferences
-from keyrack.store.standing import Standing
 from keyrack.store.tenants import Tenants
 from keyrack.store.usage import Usages
 from keyrack.store.workspaces import WorkspaceMembers
@@ -112,11 +113,14 @@ class Workspaces:
             async with self._access.installation(who) as scope:
                 scope.require(*_EVERYWHERE)
                 places, total = await Directory(scope.unit).workspaces(limit=limit, offset=offset)
-            return [await self.get(who, place.workspace_id or "") for place in places], total
-        whole = await self._whole_contracts(who, who.tenant_id)
+            views = []
+            for place in places:
+                with suppress(NotFound):  # deleted since it was listed
+                    views.append(await self.get(who, place.workspace_id or ""))
+            return views, total
         async with self._access.tenant(who, who.tenant_id) as scope:
-            rows = Rows(scope.unit)
-            found, total = await rows.page(
+            whole = sorted(await contracts_granting(scope, _LIST_ALL))
+            found, total = await Rows(scope.unit).page(
                 contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
             )
             return await _views(scope, found), total
@@ -189,17 +193,6 @@ class Workspaces:
                 contract_id=contract_id, member=member, limit=limit, offset=offset
             )
             return await _views(scope, found), total
-
-    async def _whole_contracts(self, who: Principal, tenant_id: str) -> Sequence[str]:
-        """Return the contracts of a user in which `contracts.workspace.listAll` holds."""
-        async with self._access.tenant(who, tenant_id) as scope:
-            ids = await Standing(scope.unit).contracts_of(who.id)
-        whole = []
-        for contract_id in ids:
-            async with self._access.contract(who, contract_id) as scope:
-                if scope.allows(_LIST_ALL):
-                    whole.append(contract_id)
-        return whole
 
 
 async def _views(scope: Scope, found: Sequence[Workspace]) -> Sequence[WorkspaceView]:

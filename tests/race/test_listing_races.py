@@ -1,0 +1,30 @@
+"""A list that is read while something in it is deleted is a list without it (contract sections 4, 9 and 10)."""
+
+import asyncio
+
+import pytest
+
+from keyrack.store.directory import Directory
+from support.app import World
+from support.estate import add_contract
+from support.pause import Pause
+
+
+@pytest.mark.parametrize("kind", ["contract", "workspace"])
+async def test_a_service_accounts_list_outlives_what_is_in_it(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    world, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
+    place = await add_contract(world, acme, "brief")
+    gone = {"contract": place.contract_id, "workspace": place.workspace_id}[kind]
+    path = f"/v2/{kind}s?page[size]=1000"
+    before = [each["id"] for each in (await world.support.get(path)).json()["data"]]
+    pause = Pause(monkeypatch, Directory, kind)  # which finds each one that was listed
+    listing = asyncio.create_task(world.support.get(path))
+    await pause.reached.wait()
+    deleted = await (acme.admin if kind == "contract" else place.member).delete(f"/v2/{kind}s/{gone}")
+    assert deleted.status_code == 204
+    pause.release()
+    answer = await listing
+    assert answer.status_code == 200, answer.text
+    assert [each["id"] for each in answer.json()["data"]] == [each for each in before if each != gone]
