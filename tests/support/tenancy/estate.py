@@ -95,8 +95,10 @@ async def _components(world: World, made: Estate) -> None:
     for key, component in (("revision", "component_id"), ("unused_revision", "unused_id")):
         versions = await admin.get(f"/v2/components/{made.ids[component]}/versions")
         made.ids[key] = versions.json()["data"][0]["id"]
-    variables = {"type": "component-env", "attributes": {"vars": {"OTHER": made.canary("env var")}}}
-    resource(await admin.put(f"/v2/components/{made.ids['component_id']}/env", {"data": variables}))
+    variables: dict[str, Any] = {"type": "component-env", "attributes": {"vars": {"OTHER": made.canary("env var")}}}
+    keys: dict[str, Any] = {"type": "component-env", "attributes": {"vars": {"APP_SECRET": made.canary("owner's key")}}}
+    keys["attributes"]["vars"] |= variables["attributes"]["vars"]
+    resource(await admin.put(f"/v2/components/{made.ids['component_id']}/env", {"data": keys}))
     resource(await admin.put(f"/v2/components/{made.ids['unused_id']}/env", {"data": variables}))
     key, secret = made.canary("OAuth client id"), made.canary("OAuth client secret")
     oauth_client = await add_oauth_client(world, made.name, made.ids["component_id"], key, secret)

@@ -15,7 +15,8 @@ exists gives 403; what is not seen, or is addressed without a parent, is not the
 everywhere. An id that does not exist gives 404 to everybody; where the cell is `4`, nothing tells the two cases apart.
 
 The names in braces are members of `Estate.ids`; `PARAMETERS` says which parameter of the route they stand for, if it
-has another name. A new route needs a row here, and a body in `support.tenancy.bodies` if it takes one.
+has another name. A route has another row where what it is asked for matters. A new route needs a row here, and a body
+in `support.tenancy.bodies` if it takes one.
 """
 
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ PARAMETERS = {
     "lone_oauth_client_id": "oauth_client_id",
     "lone_secret_id": "secret_id",
     "lone_team_id": "team_id",
+    "stranger_id": "user_id",
     "tenant_auth_client_id": "auth_client_id",
     "unused_id": "component_id",
     "unused_revision": "revision",
@@ -140,8 +142,10 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("9",    "GET",    "/v2/users/me/invites",                                               200, "yyyyyyy 33 y3 33"),
     ("9",    "POST",   "/v2/users/me/invites/{invite_id}/accept",                            200, "44444y4 33 43 33"),
     ("11",   "GET",    "/v2/users/{user_id}",                                                200, "yyyyy44 44 44 y4"),
+    ("11",   "GET",    "/v2/users/{stranger_id}",                                            200, "y4444y4 44 44 y4"),
     ("11",   "DELETE", "/v2/users/{user_id}",                                                204, "y333344 44 44 y4"),
     ("10",   "GET",    "/v2/workspaces",                                                     200, "yyyyyyy 33 y3 y3"),
+    ("10",   "GET",    "/v2/workspaces?contract_id={contract_id}",                           200, "yyyyy33 33 33 y3"),
     ("10",   "POST",   "/v2/workspaces",                                                     200, "3yyyy33 33 33 33"),
     ("10",   "GET",    "/v2/workspaces/{workspace_id}",                                      200, "yyyyy33 y3 33 y3"),
     ("10",   "PATCH",  "/v2/workspaces/{workspace_id}",                                      200, "33y3333 33 33 y3"),
