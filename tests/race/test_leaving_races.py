@@ -140,3 +140,55 @@ async def test_a_change_of_a_member_who_is_being_removed_finds_none(
     pause.release()
     assert (await removing).status_code == 204
     assert error_of(await changing)[:2] == (404, "not_found")
+
+
+def arriving(acme: TenantInTest, invite_id: str | None) -> Request:
+    """Let the stranger become a member of the contract, added or invited."""
+    if invite_id is not None:
+        return acme.stranger.post(f"/v2/users/me/invites/{invite_id}/accept")
+    data = {"type": "contract-member", "id": acme.stranger.id, "attributes": {"roles": ["member"]}}
+    return acme.admin.post(f"/v2/contracts/{acme.contract_id}/members", {"data": data})
+
+
+async def with_one_owner(world: World, how: str) -> tuple[TenantInTest, str, str | None]:
+    """Leave nobody but the owner in the contract; return the owner's path and the stranger's invite, if any."""
+    acme = world.tenants["Acme"]
+    members, invite_id = f"/v2/contracts/{acme.contract_id}/members", None
+    for who in (acme.guest, acme.integrator):
+        assert (await acme.admin.delete(f"{members}/{who.id}")).status_code == 204
+    if how == "invited":
+        attributes = {"email": acme.stranger.name, "roles": ["member"]}
+        data = {"type": "contract-invite", "attributes": attributes}
+        made = await acme.admin.post(f"/v2/contracts/{acme.contract_id}/invites", {"data": data})
+        invite_id = made.json()["data"]["id"]
+    return acme, f"{members}/{acme.admin.id}", invite_id
+
+
+@pytest.mark.parametrize("how", ["added", "invited"])
+async def test_the_last_owner_stays_with_who_comes_at_that_moment(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    acme, owner, invite_id = await with_one_owner(keyrack_on_each, how)
+    pause = Pause(monkeypatch, ContractMembers, "add")
+    coming = asyncio.create_task(arriving(acme, invite_id))
+    await pause.reached.wait()
+    leaving = asyncio.create_task(acme.admin.delete(owner))
+    assert await is_waiting(leaving)
+    pause.release()
+    assert (await coming).status_code == 200
+    assert error_of(await leaving)[:2] == (409, "state_conflict")
+
+
+@pytest.mark.parametrize("how", ["added", "invited"])
+async def test_nobody_comes_into_a_contract_that_its_owner_has_just_left(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    acme, owner, invite_id = await with_one_owner(keyrack_on_each, how)
+    pause = Pause(monkeypatch, ContractMembers, "remove")
+    leaving = asyncio.create_task(acme.admin.delete(owner))
+    await pause.reached.wait()
+    coming = asyncio.create_task(arriving(acme, invite_id))
+    assert await is_waiting(coming)
+    pause.release()
+    assert (await leaving).status_code == 204
+    assert error_of(await coming)[:2] == (409, "state_conflict"), "the first member must be an owner"

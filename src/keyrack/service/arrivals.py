@@ -103,7 +103,7 @@ async def _join(unit: Unit, found: Invite, user: User) -> tuple[str, ...] | None
     members = ContractMembers(unit)
     if not roles:
         raise StateConflict("none of the roles that were offered is available any more")
-    if OWNER not in roles and not await members.list(contract.id):
+    if not await members.hold(contract.id) and OWNER not in roles:
         raise StateConflict("the first member of a contract must be an owner")
     with suppress(AlreadyExists):  # made a member at this moment: the roles given there stand
         await members.add(contract.id, user.id, roles)

@@ -71,7 +71,7 @@ class Members:
             if user is None:
                 raise RelatedNotFound("the tenant has no such user", pointer="/data/id")
             members = ContractMembers(scope.unit)
-            if OWNER not in wanted.roles and not await members.list(contract_id):
+            if not await members.hold(contract_id) and OWNER not in wanted.roles:
                 raise StateConflict("the first member of a contract must be an owner", pointer="/data/attributes/roles")
             try:
                 await members.add(contract_id, user.id, wanted.roles)

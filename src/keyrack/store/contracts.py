@@ -91,10 +91,14 @@ class ContractMembers(TenantTable):
         return None if row is None else tuple(row.roles)
 
     async def hold(self, contract_id: str) -> "Sequence[tuple[str, tuple[str, ...]]]":
-        """Return all members' user ids and roles; nobody else changes them until the transaction ends."""
+        """Return all members' user ids and roles; nobody else who holds them changes or adds any meanwhile.
+
+        Until the transaction ends. They are read after the lock: who waited for it finds those who came meanwhile.
+        """
         m = contract_members.c
         query = self.select(m.user_id, m.roles).where(m.contract_id == contract_id).order_by(m.user_id)
-        return [(row.user_id, tuple(row.roles)) for row in await self.all(deleting(query))]
+        await self.all(deleting(query))
+        return [(row.user_id, tuple(row.roles)) for row in await self.all(query)]
 
     async def keep(self, contract_id: str, user_id: str) -> bool:
         """Keep a member from leaving until the transaction ends; False if the user is none."""
