@@ -42,6 +42,10 @@ class Limits:
     longest_pause: float = 60.0
 
 
+_MOST = 10_000
+"""Origins that are remembered, as whoever may create auth clients can name any number of them."""
+
+
 @dataclass(slots=True)
 class _Provider:
     slots: asyncio.Semaphore
@@ -50,6 +54,7 @@ class _Provider:
     open_until: float = 0.0
     probing: bool = False
     running: int = 0
+    users: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,17 @@ class Gate:
             ProviderUnavailable: the circuit is open (`meta["reason"]` is `circuit_open`), or no turn came in time
                 (`busy`); nothing was sent.
         """
-        provider = self._providers.setdefault(origin, _Provider(asyncio.Semaphore(self.limits.concurrency)))
+        provider = self._provider(origin)
         self._refuse_if_open(provider)
+        provider.users += 1
+        try:
+            async with self._turn(provider):
+                yield Admission(self, provider)
+        finally:
+            provider.users -= 1
+
+    @asynccontextmanager
+    async def _turn(self, provider: _Provider) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self.limits.wait):
                 await provider.slots.acquire()
@@ -105,13 +119,23 @@ class Gate:
             provider.probing = provider.probing or probe
             provider.running += 1
             try:
-                yield Admission(self, provider)
+                yield
             finally:
                 provider.running -= 1
         finally:
             if probe:
                 provider.probing = False
             provider.slots.release()
+
+    def _provider(self, origin: str) -> _Provider:
+        """Return what is known of an origin; of too many, the one that was not used for longest is forgotten."""
+        provider = self._providers.pop(origin, None) or _Provider(asyncio.Semaphore(self.limits.concurrency))
+        if len(self._providers) >= _MOST:
+            idle = next((name for name, each in self._providers.items() if not each.users), None)
+            if idle is not None:
+                del self._providers[idle]
+        self._providers[origin] = provider
+        return provider
 
     def circuits(self) -> Mapping[str, tuple[Circuit, int]]:
         """Return each origin's circuit and running calls, for those who watch."""
