@@ -1,7 +1,7 @@
 """What is wrong with a JSON value against a type: all of it, each with its pointer."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,8 @@ from keyrack.errors import Problem
 def misshapen(raw: object, expected: Any, pointer: str = "") -> list[Problem]:
     """Return everything wrong with a parsed JSON value, descending where the expected type does.
 
+    The value is not shown.
+
     Args:
         raw: the value.
         expected: the type it must have, as msgspec takes it; `Meta.description` says in words what a text must be.
@@ -22,7 +24,7 @@ def misshapen(raw: object, expected: Any, pointer: str = "") -> list[Problem]:
         msgspec.convert(raw, expected)
     except msgspec.ValidationError as error:
         found = _inside(raw, expected, pointer)
-        return found or [Problem(_expectation(expected) or _plain(str(error)), pointer)]
+        return found or [Problem(_expectation(expected) or _choices(expected) or _plain(str(error)), pointer)]
     return []
 
 
@@ -66,6 +68,13 @@ def _expectation(expected: Any) -> str | None:
     metas = [meta for choice in choices for meta in getattr(choice, "__metadata__", ())]
     words = next((meta.description for meta in metas if isinstance(meta, Meta) and meta.description), None)
     return None if words is None else f"must be {words}"
+
+
+def _choices(expected: Any) -> str | None:
+    """Return what a text must be where there is a choice of texts; the library's message would show the wrong one."""
+    literals = [choice for choice in (expected, *get_args(expected)) if get_origin(choice) is Literal]
+    allowed = [str(value) for literal in literals for value in get_args(literal)]
+    return f"must be {'one of ' if len(allowed) > 1 else ''}{', '.join(allowed)}" if allowed else None
 
 
 def _plain(message: str) -> str:
