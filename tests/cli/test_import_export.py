@@ -15,6 +15,7 @@ from pyrage import x25519
 from support.platform import CANARY, identifier, platform_file
 
 _MANY = 4000
+_AS_MODULE = "import sys; sys.argv[0] = 'keyrack'; runpy.run_module('keyrack', run_name='__main__')"
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -180,3 +181,30 @@ def test_secrets_are_exported_to_recipients_only(home: Path, tmp_path: Path) -> 
     again = keyrack(home, "import", "platform", str(target), "--identity", str(tmp_path / "yours.txt"))
     assert again.returncode == 0, again.stderr
     assert "auth_secrets: 1 unchanged" in again.stdout
+
+
+def test_a_report_shows_no_value_of_the_file(home: Path, tmp_path: Path) -> None:
+    file = platform_file()
+    file["auth_secrets"][0]["attributes"]["state"] = CANARY
+    file["workspaces"][0]["attributes"]["type"] = CANARY
+    done = keyrack(home, "import", "platform", written(tmp_path, file))
+    assert done.returncode == 1
+    assert "/auth_secrets/0/attributes/state: must be one of ready, error" in done.stderr
+    assert CANARY not in done.stdout + done.stderr
+
+
+def test_an_export_that_cannot_be_written_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
+    home, target, environ = tmp_path / "home", tmp_path / "platform.json", {"KEYRACK_DATABASE_URL": postgres_url}
+    done = keyrack(home, "bootstrap", "--email", "root@example.com", **environ)
+    assert done.returncode == 0, done.stderr
+    whole = tmp_path / "whole.json"
+    assert keyrack(home, "export", "platform", str(whole), **environ).returncode == 0
+    for room in (16, whole.stat().st_size - 1):
+        smaller = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); {_AS_MODULE}"
+        words = [sys.executable, "-c", smaller, "export", "platform", str(target)]
+        full = subprocess.run(
+            words, env=environment(home, **environ), capture_output=True, text=True, check=False, timeout=120
+        )
+        assert full.returncode == 1, room
+        assert not target.exists(), room
+        assert "Traceback" not in full.stderr

@@ -102,6 +102,8 @@ def export_platform(
         try:
             content, counts = asyncio.run(_export(settings, tenant or [], secrets=with_secrets))
             target.write(age.seal(content, recipients) if recipients else content)
+            target.flush()  # here, not when it is closed: it is whole, or it is not there
+            os.fsync(target.fileno())
         except BaseException:
             file.unlink()
             raise
