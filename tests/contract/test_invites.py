@@ -93,6 +93,20 @@ async def test_an_invite_changes(acme: TenantInTest) -> None:
     assert error_of(await acme.admin.patch(path, {}))[:2] == (404, "not_found")
 
 
+async def test_a_change_is_not_refused_for_what_it_does_not_name(acme: TenantInTest) -> None:
+    inside = {"workspace_id": acme.workspace_id, "workspace_roles": ["admin"]}
+    path = f"{invites(acme)}/{(await made(acme, **inside))['id']}"
+    available = [("contracts", "admin"), ("contracts", "member"), ("workspaces", "integrator"), ("workspaces", "guest")]
+    pairs = {"available_roles": [{"scope": scope, "role": role} for scope, role in available]}
+    limited = await acme.admin.patch(f"/v2/contracts/{acme.contract_id}", {"data": {"attributes": pairs}})
+    assert limited.status_code == 200, limited.text
+    answer = await acme.admin.patch(path, change(roles=["admin"]))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"]["attributes"] == {"email": NEW, "roles": ["admin"], **inside}
+    refused = await acme.admin.patch(path, change(workspace_roles=["guest", "admin"]))
+    assert error_of(refused) == (400, "validation_error", "/data/attributes/workspace_roles/1")
+
+
 async def test_refused_invites(keyrack: World, acme: TenantInTest) -> None:
     elsewhere = await add_contract(keyrack, acme, "elsewhere")
     at, workspace = "/data/attributes", {"workspace_id": acme.workspace_id}

@@ -1,6 +1,6 @@
 """Invites into contracts (contract section 9): manage them. What becomes of one: `keyrack.service.arrivals`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedNotFound, ValidationFailed
@@ -17,6 +17,7 @@ from keyrack.store.workspaces import Workspaces
 _EDIT = "contracts.membership.edit"
 _ROLES, _WORKSPACE = "/data/attributes/roles", "/data/attributes/workspace_id"
 _WORKSPACE_ROLES = "/data/attributes/workspace_roles"
+_BOTH = frozenset({"roles", "workspace_roles"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Invites:
                 workspace_roles = wanted.workspace_roles
             elif workspace_id is None:
                 workspace_roles = None
-            workspace = await _offer(scope, roles, workspace_id, workspace_roles)
+            workspace = await _offer(scope, roles, workspace_id, workspace_roles, judged=wanted.named)
             changed = replace(invite, roles=roles, workspace=workspace)
             await ContractInvites(scope.unit).change(changed)
             scope.touched("contract-invite", invite_id)
@@ -140,9 +141,17 @@ async def _there(scope: Scope, contract_id: str, invite_id: str, *, locked: bool
 
 
 async def _offer(
-    scope: Scope, roles: Sequence[str], workspace_id: str | None, workspace_roles: Sequence[str] | None
+    scope: Scope,
+    roles: Sequence[str],
+    workspace_id: str | None,
+    workspace_roles: Sequence[str] | None,
+    *,
+    judged: Collection[str] = _BOTH,
 ) -> WorkspaceInvite | None:
     """Judge what an invite offers; return its part in a workspace.
+
+    Only roles in what is `judged` must be available. A change that does not name stored ones, which may not be
+    available any more, is not refused for them: they are left out when the invite is accepted (decision 14).
 
     Roles in a workspace can be offered only by those who can give them: contract roles carry no rights inside
     workspaces (contract 6.3).
@@ -152,9 +161,10 @@ async def _offer(
         RelatedNotFound: the contract has no such workspace.
         Forbidden: the caller may not manage the members of that workspace.
     """
-    wrong = await wrong_roles(scope, "contracts", roles, _ROLES)
+    wrong = await wrong_roles(scope, "contracts", roles, _ROLES) if "roles" in judged else []
     if workspace_roles is not None:
-        wrong += await wrong_roles(scope, "workspaces", workspace_roles, _WORKSPACE_ROLES)
+        if "workspace_roles" in judged:
+            wrong += await wrong_roles(scope, "workspaces", workspace_roles, _WORKSPACE_ROLES)
         if workspace_id is None:
             wrong.append(Problem("roles in a workspace need workspace_id", _WORKSPACE_ROLES))
     elif workspace_id is not None:
