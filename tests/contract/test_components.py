@@ -228,7 +228,7 @@ async def editor(world: World, name: str, *, in_team: bool = False) -> Caller:
 # fmt: off
 DEVELOPERS: list[tuple[str, str, tuple[int, ...]]] = [
     # section, route                               admin team+editor editor member stranger foreign-admin service
-    ("13.2", "POST /v2/components",                 (403, 201,        201,   403,   403,     404,          201)),
+    ("13.2", "POST /v2/components",                 (403, 201,        201,   403,   404,     404,          201)),
     ("13.2", "POST {component}/versions",           (403, 201,        201,   403,   404,     404,          201)),
     ("13.4", "GET {component}/env",                 (200, 200,        200,   403,   404,     404,          200)),
     ("13.4", "PUT {component}/env",                 (200, 200,        200,   403,   404,     404,          200)),

@@ -13,6 +13,7 @@ from keyrack.service.component_access import EDIT, ComponentAccess, own_componen
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.sight import contract_view, seen_in_workspace
 from keyrack.service.task_users import READ_COMPONENTS
+from keyrack.service.teams import SEES_TEAMS
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components as Rows
 from keyrack.store.contracts import Contracts
@@ -123,6 +124,8 @@ class ComponentUseCases:
         except NotFound:
             raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id") from None
         async with self._access.at(who, place, "component.create") as scope:
+            if not (scope.in_contract or scope.allows(SEES_TEAMS, EDIT)):  # the team is not to be seen (section 12)
+                raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id")
             scope.require(EDIT)
             wanted = new()
             await refuse_taken(scope, "component", wanted.given_id)

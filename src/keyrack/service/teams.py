@@ -13,7 +13,7 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.teams import Teams as Rows
 
 _EDIT = "contracts.devTeam.edit"
-_READ = "contracts.devTeams.get"
+SEES_TEAMS = "contracts.devTeams.get"
 _UNKNOWN = "there is no such team"
 
 
@@ -75,7 +75,7 @@ class Teams:
     async def list(self, who: Principal, contract_id: str) -> Sequence[Team]:
         """List a contract's teams."""
         async with self._access.contract(who, contract_id) as scope:
-            known = scope.in_contract or scope.allows(_READ)
+            known = scope.in_contract or scope.allows(SEES_TEAMS)
             scope.require_that(known, "only members of the contract can see its teams")
             return await Rows(scope.unit).list(contract_id)
 
@@ -87,7 +87,7 @@ class Teams:
         """
         place = await self._access.locate_for(who, "team", team_id)
         async with self._access.at(who, place) as scope:
-            if not (scope.in_contract or scope.allows(_READ)):
+            if not (scope.in_contract or scope.allows(SEES_TEAMS)):
                 raise NotFound(_UNKNOWN)
             return await _there(scope, team_id)
 

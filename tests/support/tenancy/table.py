@@ -48,7 +48,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("14.1", "PATCH",  "/v2/auth-clients/{auth_client_id}",                                  200, "yyyy344 34 44 y4"),
     ("14.1", "DELETE", "/v2/auth-clients/{lone_auth_client_id}",                             204, "yyyy344 34 44 y4"),
     ("13.2", "GET",    "/v2/components?contract_id={contract_id}",                           200, "yyyyy33 33 33 y3"),
-    ("13.2", "POST",   "/v2/components",                                                     201, "3y33333 33 44 y3"),
+    ("13.2", "POST",   "/v2/components",                                                     201, "3y33344 44 44 y4"),
     ("13.2", "GET",    "/v2/components/all?contract_id={contract_id}",                       200, "y333333 33 33 y3"),
     ("13.2", "GET",    "/v2/components/{component_id}",                                      200, "yyyyy4y y4 44 y4"),
     ("13.2", "PATCH",  "/v2/components/{component_id}",                                      200, "y333343 34 44 y4"),
