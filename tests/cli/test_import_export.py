@@ -208,3 +208,24 @@ def test_an_export_that_cannot_be_written_leaves_no_file(postgres_url: str, tmp_
         assert full.returncode == 1, room
         assert not target.exists(), room
         assert "Traceback" not in full.stderr
+
+
+def test_a_whole_installation_moves_into_a_fresh_one_whose_first_accounts_have_other_names(
+    home: Path, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "all.age")
+    identity = x25519.Identity.generate()
+    (tmp_path / "identity.txt").write_text(f"{identity}\n")
+    words = ("export", "platform", path, "--with-secrets", "--recipient", str(identity.to_public()))
+    assert keyrack(home, *words).returncode == 0
+    read = ("import", "platform", path, "--identity", str(tmp_path / "identity.txt"))
+    others = ("--email", "new@example.com", "--app-domain", "new.localhost", "--json")
+    assert keyrack(tmp_path / "same", "bootstrap", *others).returncode == 0
+    refused = keyrack(tmp_path / "same", *read)
+    assert refused.returncode == 1
+    assert "problem: /teams/0/attributes/name: a stored team has this name\n" in refused.stderr
+    assert "keyrack: nothing was imported: 1 problem\n" in refused.stderr
+    assert keyrack(tmp_path / "other", "bootstrap", *others, "--team-name", "new").returncode == 0
+    taken = keyrack(tmp_path / "other", *read)
+    assert taken.returncode == 0, taken.stderr
+    assert "teams: 1 created" in taken.stdout

@@ -1,4 +1,4 @@
-"""The commands of the operations page work as written: serving, keys, backup and restore on both databases."""
+"""The commands of the operations page work as written: serving, keys, backup, restore, moving, on both databases."""
 
 import os
 import secrets
@@ -12,12 +12,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 
 def test_the_operations_page(tmp_path: Path, postgres_server: PostgresServer) -> None:
-    names = [f"page_{secrets.token_hex(4)}" for _ in range(2)]
+    names = [f"page_{secrets.token_hex(4)}" for _ in range(3)]
     for name in names:
         postgres_server.sql(f"CREATE DATABASE {name}")
     given = {
         "PATH": f"{postgres_server.programs}:{os.environ['PATH']}",
         "DATABASE": postgres_server.url(names[0]),
         "EMPTY_DATABASE": postgres_server.url(names[1]),
+        "NEW_DATABASE": postgres_server.url(names[2]),
     }
     follow(PAGE, tmp_path, given, {"8000": free_port(), "9000": free_port()})

@@ -19,6 +19,7 @@ def bootstrap(
     email: Annotated[str, typer.Option("--email", help="Of the first tenant's admin.")],
     tenant_name: Annotated[str, typer.Option("--tenant-name", help="Of the first tenant.")] = "Main",
     app_domain: Annotated[str, typer.Option("--app-domain", help="Host of the callback address.")] = "localhost",
+    team_name: Annotated[str, typer.Option("--team-name", help="Of the first team; team names are unique.")] = "main",
     *,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +31,7 @@ def bootstrap(
 
     settings = load()
     logs.configure(settings)
-    first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain))
+    first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain, team_name))
     result = {
         "tenant_id": first.tenant_id,
         "contract_id": first.contract_id,
@@ -56,7 +57,9 @@ def upgrade(*, as_json: Json = False) -> None:
     show({"before": before, "after": after}, as_json=as_json)
 
 
-async def _bootstrap(settings: "Settings", email: str, tenant_name: str, app_domain: str) -> "FirstAccounts":
+async def _bootstrap(
+    settings: "Settings", email: str, tenant_name: str, app_domain: str, team_name: str
+) -> "FirstAccounts":
     from keyrack import bootstrap as wiring
     from keyrack.crypto.kek import local
     from keyrack.service.installation import Installations
@@ -69,7 +72,7 @@ async def _bootstrap(settings: "Settings", email: str, tenant_name: str, app_dom
         local.generate(settings.effective_key_file)
     store = wiring.open_store(settings)
     try:
-        return await Installations(store, now).bootstrap(email, tenant_name, app_domain)
+        return await Installations(store, now).bootstrap(email, tenant_name, app_domain, team_name)
     finally:
         await store.close()
 

@@ -64,7 +64,8 @@ def import_platform(
             if any(counts.values()):
                 typer.echo(f"{name}: {', '.join(f'{count} {fate}' for fate, count in counts.items() if count)}")
     if done.problems:
-        sys.stderr.write(f"keyrack: nothing was imported: {len(done.problems)} problems\n")
+        count = len(done.problems)
+        sys.stderr.write(f"keyrack: nothing was imported: {count} problem{'s' if count > 1 else ''}\n")
         raise typer.Exit(1)
 
 

@@ -48,7 +48,7 @@ class Installations:
         self._store = store
         self._clock = clock
 
-    async def bootstrap(self, email: str, tenant_name: str, app_domain: str) -> FirstAccounts:
+    async def bootstrap(self, email: str, tenant_name: str, app_domain: str, team_name: str = "main") -> FirstAccounts:
         """Make the first tenant, contract, workspace, team, admin and service account, all or nothing.
 
         Raises:
@@ -63,18 +63,18 @@ class Installations:
                 raise StateConflict(_SET_UP) from None
             tenant = await Tenants(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
             inside = Unit(unit.connection, tenant.id, unit.vault, unit.clock)
-            first = await self._first_accounts(unit, inside, email)
+            first = await self._first_accounts(unit, inside, email, team_name)
             await AuditLog(inside).append(OPERATOR, "installation.bootstrap", ("tenant", tenant.id), "allowed")
             return first
 
-    async def _first_accounts(self, unit: Unit, inside: Unit, email: str) -> FirstAccounts:
+    async def _first_accounts(self, unit: Unit, inside: Unit, email: str, team_name: str) -> FirstAccounts:
         user = await Users(inside).add(email, "Tenant", "Admin", tenant_roles=[TENANT_ADMIN])
         contract_id = await Contracts(inside).add("Main", [], {}, None)
         await ContractMembers(inside).add(contract_id, user.id, [OWNER, "admin"])
         workspace = await Workspaces(inside).add(contract_id, "Main", WorkspaceType.full, {})
         await WorkspaceMembers(inside).add(workspace.id, user.id, [OWNER])
         teams = Teams(inside)
-        team_id = await teams.add(contract_id, "main")
+        team_id = await teams.add(contract_id, team_name)
         await teams.add_member(team_id, user.id)
         account = await ServiceAccounts(unit).add("keyrack-service", ALL)
         user_key, service_key = new_api_key(), new_api_key()
