@@ -289,3 +289,14 @@ async def test_the_limit_is_one_mebibyte_exactly(keyrack: World, size: int) -> N
         "POST", "/v2/components", content=content, headers={"content-type": "application/json"}
     )
     assert answer.status_code == (201 if size == 1 << 20 else 413), answer.text
+
+
+async def test_a_wrong_type_is_told_which_one_belongs_there_and_not_shown(keyrack: World) -> None:
+    acme = keyrack.tenants["Acme"]
+    body = {"data": {"type": "no-such-type", "attributes": {"name": "Main"}}}
+    answer = await acme.admin.post("/v2/contracts", body)
+    assert refused(answer) == (409, "type_conflict")
+    (problem,) = answer.json()["errors"]
+    assert problem["source"] == {"pointer": "/data/type"}
+    assert "no-such-type" not in answer.text
+    assert problem["detail"] == "must be contract"

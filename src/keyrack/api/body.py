@@ -50,8 +50,9 @@ class Unchecked(Generic[T]):
         if not problems:
             checked: T = msgspec.convert(self.raw, self._expected)
             return checked
-        if any(problem.pointer == _TYPE_POINTER for problem in problems) and _has_text_type(self.raw):
-            raise TypeConflict(pointer=_TYPE_POINTER)
+        of_type = next((problem for problem in problems if problem.pointer == _TYPE_POINTER), None)
+        if of_type is not None and _has_text_type(self.raw):
+            raise TypeConflict(of_type.detail, pointer=_TYPE_POINTER)
         raise ValidationFailed(*problems)
 
     def checked_as(self, stricter: type[R]) -> R:
