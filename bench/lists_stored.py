@@ -9,8 +9,8 @@ import httpx2
 
 from bench.stage import SQLITE, Stage
 from keyrack import bootstrap
+from keyrack.grants import AuthClient
 from keyrack.ids import new_id
-from keyrack.model import AuthClient
 from keyrack.settings import load
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.users import Users

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from bench.stage import SQLITE, Stage
 from keyrack import bootstrap
+from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
-from keyrack.model import AuthClient, AuthSecret, SecretState
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import with_tokens
 from keyrack.settings import Settings, load

@@ -6,7 +6,21 @@ from datetime import datetime
 from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import EventType, Json
+from keyrack.model import Json
+
+
+class EventType(StrEnum):
+    """What webhooks tell about."""
+
+    secret_created = "secret.created"
+    secret_refreshed = "secret.refreshed"
+    secret_failed = "secret.failed"
+    secret_reauthorization_required = "secret.reauthorization_required"
+    secret_revoked = "secret.revoked"
+    client_failing = "client.failing"
+    client_recovered = "client.recovered"
+    webhook_test = "webhook.test"
+
 
 NAMED_ONLY = frozenset({EventType.secret_refreshed})
 """Events that a webhook gets only if it names their type: there are as many as refreshes."""

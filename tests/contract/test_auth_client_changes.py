@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from keyrack import clock, ids
-from keyrack.model import AuthClient, AuthSecret, Principal, PrincipalKind, SecretState
+from keyrack.grants import AuthClient, AuthSecret, SecretState
+from keyrack.model import Principal, PrincipalKind
 from keyrack.service.access import Access
 from keyrack.service.auth_client_choice import available_client
 from keyrack.service.auth_client_credentials import CredentialRules

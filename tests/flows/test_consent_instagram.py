@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.model import AuthSecret
+from keyrack.grants import AuthSecret
 from keyrack.service.consents import Consents
 from keyrack.simulator.instagram import LIFETIME
 from keyrack.simulator.state import Queued

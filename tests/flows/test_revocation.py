@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from keyrack import clock
 from keyrack.errors import NotFound
-from keyrack.model import AuthClient, AuthSecret
+from keyrack.grants import AuthClient, AuthSecret
 from keyrack.provider.client import ProviderClient
 from keyrack.service.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator

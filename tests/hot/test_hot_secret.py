@@ -12,7 +12,8 @@ import structlog
 from keyrack import metrics
 from keyrack.api.front import Front
 from keyrack.api.throttle import Throttle
-from keyrack.model import ErrorCode, Failure, PrincipalKind, SecretState
+from keyrack.grants import ErrorCode, Failure, SecretState
+from keyrack.model import PrincipalKind
 from keyrack.service.identity import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
 from support.app import Caller, TenantInTest, World, error_of

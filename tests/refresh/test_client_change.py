@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from keyrack.errors import ProviderError
-from keyrack.model import AuthClient
+from keyrack.grants import AuthClient
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.client_health import ClientHealth

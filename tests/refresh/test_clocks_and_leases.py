@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from keyrack import bootstrap, clock
 from keyrack.errors import ProviderUnavailable
-from keyrack.model import AuthSecret
+from keyrack.grants import AuthSecret
 from keyrack.service.refresh.room import RefreshRoom
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.leases import LONGEST_MS, Leases

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, ProviderUnavailable
+from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.ids import new_id
-from keyrack.model import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.refresh.journal import Journal
 from keyrack.service.refresh.patience import Patience

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keyrack.errors import ProviderError
-from keyrack.model import AuthClient, AuthSecret, SecretState
+from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_clients import AuthClients
 from support.app import World

@@ -7,7 +7,8 @@ import pytest
 
 from keyrack import ids
 from keyrack.errors import RelatedNotFound
-from keyrack.model import AuthClient, Principal, PrincipalKind
+from keyrack.grants import AuthClient
+from keyrack.model import Principal, PrincipalKind
 from keyrack.service.access import Access
 from keyrack.service.auth_client_choice import available_client, available_clients, find_available, place_of
 from keyrack.store.auth_clients import AuthClients

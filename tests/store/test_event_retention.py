@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from keyrack import clock
-from keyrack.model import EventType
+from keyrack.events import EventType
 from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.webhooks.retention import EventRetention
 from keyrack.store import engine, migrations

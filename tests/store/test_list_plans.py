@@ -13,8 +13,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from keyrack import store as store_package
+from keyrack.grants import AuthClient, SecretState
 from keyrack.ids import new_id
-from keyrack.model import AuthClient, PrincipalKind, SecretState
+from keyrack.model import PrincipalKind
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.audit import AuditLog
 from keyrack.store.auth_clients import AuthClients

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
-from keyrack.model import AuthClient, AuthSecret, SecretState
 from keyrack.service.refresh.profile import origin_of
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import with_tokens

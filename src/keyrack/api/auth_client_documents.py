@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.jsonapi import Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import AuthClient
+from keyrack.grants import AuthClient
 from keyrack.service.auth_client_values import (
     AuthClientView,
     ChangedAuthClient,

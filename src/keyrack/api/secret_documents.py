@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from keyrack.api.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, SecretState
 from keyrack.service.refresh.state import Told
 from keyrack.service.secret_changes import ChangedSecret, NewSecret, Verdict
 from keyrack.service.secret_credentials import shown

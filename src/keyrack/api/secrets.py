@@ -20,7 +20,7 @@ from keyrack.api.secret_documents import (
     secret_resource,
 )
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, SecretState
 from keyrack.service.secret_changes import ChangedSecret
 from keyrack.service.secrets import Secrets
 from keyrack.store.secret_list import SecretFilter

@@ -10,8 +10,7 @@ from keyrack.api.jsonapi import NotBlank, SelfLink, Single, link_self
 from keyrack.api.times import NOT_A_TIME, parse_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.events import TELLABLE, Delivery, Event, Webhook
-from keyrack.model import EventType
+from keyrack.events import TELLABLE, Delivery, Event, EventType, Webhook
 from keyrack.service.webhooks.registry import NewWebhook, Period, WebhookChange
 
 TypeName = Literal[

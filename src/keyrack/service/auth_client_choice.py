@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from keyrack.errors import RelatedNotFound
-from keyrack.model import AuthClient
+from keyrack.grants import AuthClient
 from keyrack.service.access import Scope
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.directory import Location

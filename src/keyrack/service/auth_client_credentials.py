@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import AuthClient, Json
+from keyrack.grants import AuthClient
+from keyrack.model import Json
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.guard import check_uri

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from keyrack.model import AuthClient, Json
+from keyrack.grants import AuthClient
+from keyrack.model import Json
 
 
 class ScopeKind(StrEnum):

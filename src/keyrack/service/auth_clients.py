@@ -9,8 +9,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, RelatedNotFound, ValidationFailed
+from keyrack.grants import AuthClient
 from keyrack.ids import new_id
-from keyrack.model import AuthClient, Principal
+from keyrack.model import Principal
 from keyrack.service import auth_client_credentials as credentials_of
 from keyrack.service.access import Access, Scope
 from keyrack.service.auth_client_choice import available_clients, find_available, place_of

@@ -11,7 +11,9 @@ from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor, OAuth2Block
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
-from keyrack.model import AuthClient, AuthSecret, Consent, EventType, Json
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Consent, Json
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse

@@ -5,7 +5,8 @@ All other cases are left to `Secrets.get`; who may read and what is fresh is dec
 """
 
 from keyrack.clock import Clock
-from keyrack.model import Principal, SecretState
+from keyrack.grants import SecretState
+from keyrack.model import Principal
 from keyrack.service.known_callers import KnownCallers
 from keyrack.service.last_use import LastUse
 from keyrack.service.refresh.freshness import needs_nothing

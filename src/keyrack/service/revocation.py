@@ -11,7 +11,9 @@ from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
-from keyrack.model import AuthClient, AuthSecret, EventType, Json, Principal, PrincipalKind
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Json, Principal, PrincipalKind
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.provider.client import ProviderClient

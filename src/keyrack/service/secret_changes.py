@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from keyrack.clock import iso
+from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
-from keyrack.model import AuthClient, AuthSecret, Json, SecretState
+from keyrack.model import Json
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, well, with_tokens
 from keyrack.service.secret_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 from keyrack.clock import iso
 from keyrack.descriptor.pointer import join
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import AuthSecret, Json
+from keyrack.grants import AuthSecret
+from keyrack.model import Json
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.token_response import parse_lifetime
 from keyrack.service.refresh.tokens import is_oauth2

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from keyrack.clock import iso
 from keyrack.errors import TokenNotValid
-from keyrack.model import AuthSecret, Principal, SecretState
+from keyrack.grants import AuthSecret, SecretState
+from keyrack.model import Principal
 from keyrack.service.refresh.state import Told
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import NotFound
-from keyrack.model import AuthSecret
+from keyrack.grants import AuthSecret
 from keyrack.service.access import ALLOWED
 from keyrack.service.installation import OPERATOR
 from keyrack.service.refresh.freshness import FreshTokens

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.descriptor import parse
 from keyrack.errors import NotFound
-from keyrack.model import AuthClient, AuthSecret, EventType, Principal, PrincipalKind
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Principal, PrincipalKind
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.service.access import Access, Scope
 from keyrack.service.auth_client_choice import available_client

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 
-from keyrack.model import AuthClient
+from keyrack.grants import AuthClient
 from keyrack.store.directory import Location
 from keyrack.store.paging import opened, page_of
 from keyrack.store.schema import auth_client_components, auth_clients

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, func, select
 
-from keyrack.model import AuthSecret, ErrorCode, Failure, Json, SecretState
+from keyrack.grants import AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.model import Json
 from keyrack.store.schema import auth_secrets
 from keyrack.store.unit import TenantTable, Unit, referring
 

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import BigInteger, case, literal, type_coerce, update
 
 from keyrack.clock import epoch_ms
-from keyrack.model import AuthClient, AuthSecret, Json
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Json
 from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 

@@ -10,9 +10,8 @@ from sqlalchemy import Row, select, tuple_, update
 
 from keyrack.crypto.envelope import Unsealable
 from keyrack.errors import WrongKey
-from keyrack.events import Event, Webhook
+from keyrack.events import Event, EventType, Webhook
 from keyrack.ids import new_id
-from keyrack.model import EventType
 from keyrack.store.claims import any_due, unlocked_due
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.unit import Unit

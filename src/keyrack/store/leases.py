@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, literal, or_, select, update
 
 from keyrack.errors import KeyrackError
-from keyrack.model import AuthSecret
+from keyrack.grants import AuthSecret
 from keyrack.store.auth_secrets import read_secret, secret_columns
 from keyrack.store.node import node_id
 from keyrack.store.schema import auth_secrets

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from keyrack.events import Event
+from keyrack.events import Event, EventType
 from keyrack.ids import new_id
-from keyrack.model import EventType, Json
+from keyrack.model import Json
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.schema import events
 from keyrack.store.unit import TenantTable

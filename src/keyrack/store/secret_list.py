@@ -7,7 +7,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select
 
-from keyrack.model import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
 from keyrack.store.paging import opened, page_of
 from keyrack.store.schema import auth_clients, auth_secrets

@@ -8,8 +8,7 @@ from sqlalchemy import Row, func, select
 
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
-from keyrack.events import SigningKey, Webhook
-from keyrack.model import EventType
+from keyrack.events import EventType, SigningKey, Webhook
 from keyrack.store.schema import webhooks
 from keyrack.store.unit import TenantTable, Unit
 

@@ -25,7 +25,7 @@ from keyrack.errors import (
     ProviderError,
     ProviderUnavailable,
 )
-from keyrack.model import AuthSecret
+from keyrack.grants import AuthSecret
 from keyrack.service.refresh.outcome import error_of
 from keyrack.service.refresh.settling import Settling
 from keyrack.service.refresh.under_lease import Held, Timing, UnderLease, busy, held_with

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
-from keyrack.model import AuthClient, AuthSecret, Principal, SecretState
+from keyrack.grants import AuthClient, AuthSecret, SecretState
+from keyrack.model import Principal
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.service.refresh.engine import Refresher
 from keyrack.service.refresh.outcome import error_of

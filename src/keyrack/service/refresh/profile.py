@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import AuthClient
+from keyrack.grants import AuthClient
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile

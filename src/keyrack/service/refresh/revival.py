@@ -1,6 +1,6 @@
 """What becomes of the secrets behind an auth client whose credentials were set (again) (contract 0.13)."""
 
-from keyrack.model import AuthClient
+from keyrack.grants import AuthClient
 from keyrack.store.client_health import ClientHealth
 from keyrack.store.unit import Unit
 

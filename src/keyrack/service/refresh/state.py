@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyrack.model import AuthClient, AuthSecret, ErrorCode, SecretState
+from keyrack.grants import AuthClient, AuthSecret, ErrorCode, SecretState
 
 _TEXTS = {
     ErrorCode.client_rejected: "The provider rejects the auth client; its secrets wait until the client is changed.",

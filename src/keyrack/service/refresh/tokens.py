@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import AuthClient, AuthSecret, Json, SecretState
+from keyrack.grants import AuthClient, AuthSecret, SecretState
+from keyrack.model import Json
 from keyrack.oauth.lifetime import token_lifetime
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.refresh.schedule import Schedule

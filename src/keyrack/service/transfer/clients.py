@@ -7,7 +7,8 @@ from msgspec import UNSET
 from sqlalchemy import Row, Table
 
 from keyrack.errors import ValidationFailed
-from keyrack.model import Access, AuthClient, Component
+from keyrack.grants import AuthClient
+from keyrack.model import Access, Component
 from keyrack.service import auth_client_credentials as credentials_of
 from keyrack.service.auth_client_credentials import CredentialRules
 from keyrack.service.transfer.grants import AuthClientRecord

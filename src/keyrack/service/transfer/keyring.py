@@ -11,7 +11,8 @@ from sqlalchemy import Row, Table
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.errors import ValidationFailed
-from keyrack.model import AuthClient, Workspace
+from keyrack.grants import AuthClient
+from keyrack.model import Workspace
 from keyrack.service.refresh.schedule import Schedule, share
 from keyrack.service.refresh.tokens import is_oauth2
 from keyrack.service.secret_credentials import POINTER, check_new

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from keyrack.errors import Problem
-from keyrack.model import AuthClient, Component, Contract, Role, Team, Tenant, Version, Workspace
+from keyrack.grants import AuthClient
+from keyrack.model import Component, Contract, Role, Team, Tenant, Version, Workspace
 from keyrack.service.transfer.reading import Report
 from keyrack.service.transfer.visibility import Viewpoint
 from keyrack.store.auth_clients import AuthClients

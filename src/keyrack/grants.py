@@ -1,0 +1,112 @@
+"""Values of the second generation: auth clients, auth secrets and how refreshing these goes (contract 14, 15)."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from keyrack.model import Json
+
+
+class SecretState(StrEnum):
+    """Whether an auth secret can be used (contract 15.4)."""
+
+    ready = "ready"
+    error = "error"
+
+
+class ErrorCode(StrEnum):
+    """Why an auth secret is in `error`: its first cause (contract 0.13)."""
+
+    refresh_interrupted = "refresh_interrupted"
+    reauthorization_required = "reauthorization_required"
+    client_rejected = "client_rejected"
+    provider_unavailable = "provider_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthClient:
+    """The application side of a connection: id, secret and URIs at a provider (contract section 14).
+
+    At most one of `contract_id` and `workspace_id` is given; with neither it is a tenant's, and global when `tenant_id`
+    is empty too.
+    """
+
+    id: str
+    tenant_id: str
+    """Of the tenant it belongs to; empty for a global client."""
+    contract_id: str | None
+    workspace_id: str | None
+    name: str
+    type: str
+    credentials: Json = field(repr=False)
+    """As submitted (contract section 14); secret."""
+    component_ids: tuple[str, ...] = ()
+    learned_lifetime: int | None = None
+    """Seconds its tokens lived when the provider did not say (contract 0.14)."""
+    rejected_at: datetime | None = None
+    """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
+    rejection: Json | None = None
+    """What the provider said when it rejected the client; without `rejected_at`, what is suspected only."""
+    probe_at: datetime | None = None
+    """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last failed refresh of a secret, without anything secret (design, failure classes)."""
+
+    kind: str
+    """A `keyrack.oauth.failure.FailureClass`."""
+    text: str
+    """For a person."""
+    error: str | None = None
+    """The provider's `error` (RFC 6749 section 5.2)."""
+    error_description: str | None = None
+    status: int | None = None
+    """HTTP status, when there was an answer."""
+    reason: str | None = None
+    """A `keyrack.provider.faults.Reason`, when there was none."""
+    retry_after: int | None = None
+    """Seconds the provider asked us to wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthSecret:
+    """The user side of a connection: tokens or keys of one user, and how refreshing them goes (contract section 15).
+
+    What the caller is told of state and error is worked out by `keyrack.service.secret_state`, not read from here.
+    """
+
+    id: str
+    tenant_id: str
+    workspace_id: str
+    user_id: str
+    auth_client_id: str
+    name: str
+    type: str
+    credentials: Json = field(repr=False)
+    """Contract 15.1; secret."""
+    auth_method: str | None
+    """Client authentication in force at consent (RFC 7591 name); None: the default (contract 20.3)."""
+    refreshable: bool
+    """It is of an oauth2 type and has a refresh token."""
+    state: SecretState
+    error: str | None
+    error_code: ErrorCode | None
+    error_at: datetime | None
+    issued_at: datetime | None
+    expires_at: datetime | None
+    generation: int
+    """Grows with every change of the tokens."""
+    due_at: datetime | None
+    """When the background refreshes next; None: never."""
+    retry_at: datetime | None
+    refreshed_at: datetime | None
+    ambiguous_since: datetime | None
+    failure: Failure | None
+    failure_count: int
+    failed_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
