@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from keyrack.grants import Failure
 from keyrack.service.forms import Id, Label, Revision, Text
 from keyrack.service.transfer.links import Json, Link, Links, RevisionLink, Stamps, Time
 from keyrack.service.transfer.places import InTenant
@@ -113,25 +114,13 @@ class SecretRelationships(Struct, frozen=True):
     auth_client: Link
 
 
-class FailureEntry(Struct, frozen=True):
-    """The last failed refresh."""
-
-    kind: str
-    text: str
-    error: str | None = None
-    error_description: str | None = None
-    status: int | None = None
-    reason: str | None = None
-    retry_after: int | None = None
-
-
 class SecretMeta(Stamps, frozen=True, kw_only=True):
     """What Keyrack knows about a secret's tokens."""
 
     auth_method: Literal["client_secret_basic", "client_secret_post"] | None = None
     issued_at: Time | UnsetType = UNSET
     ambiguous_since: Time | None = None
-    failure: FailureEntry | None = None
+    failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0
     failed_at: Time | None = None
 
