@@ -88,9 +88,9 @@ def slow_server() -> Iterator[int]:
     server.server_close()
 
 
-def generate(port: int, path: str, seconds: float = 0.3) -> subprocess.CompletedProcess[str]:
+def generate(port: int, path: str, seconds: float = 1.0) -> subprocess.CompletedProcess[str]:
     order = {"host": "127.0.0.1", "port": port, "request": f"GET {path} HTTP/1.1\r\nhost: t\r\n\r\n", "connections": 2}
-    command = [sys.executable, "-m", "bench.load", json.dumps(order | {"warm_up": 0.1, "seconds": seconds})]
+    command = [sys.executable, "-m", "bench.load", json.dumps(order | {"warm_up": 0.2, "seconds": seconds})]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -99,7 +99,7 @@ def test_the_generator_counts_answers_that_come_in_parts(slow_server: int) -> No
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
     assert 0 < seen["answers"] < seen["answers_in_all"]
-    assert 0.29 < seen["seconds"] < 3
+    assert 0.99 < seen["seconds"] < 30
     assert 0 < seen["p50_ms"] <= seen["p99_ms"]
 
 
@@ -121,8 +121,8 @@ def test_the_bare_server_answers_the_given_bytes(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "bench.bare", str(port), "/here", str(tmp_path / "body")]
     with serving(argv, {"PYTHONPATH": str(ROOT)}) as server:
         wait_for(f"http://127.0.0.1:{port}/here", server)
-        assert generate(port, "/here", 0.1).returncode == 0
-        assert "404" in generate(port, "/elsewhere", 0.1).stderr
+        assert generate(port, "/here").returncode == 0
+        assert "404" in generate(port, "/elsewhere").stderr
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])

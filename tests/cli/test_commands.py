@@ -22,7 +22,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 def keyrack(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "keyrack", *words]
     return subprocess.run(
-        command, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=60
+        command, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=120
     )
 
 
@@ -51,7 +51,7 @@ def test_two_bootstraps_at_once_make_one_installation(tmp_path: Path) -> None:
         subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    ended = [(process.communicate(timeout=60), process.returncode) for process in both]
+    ended = [(process.communicate(timeout=120), process.returncode) for process in both]
     assert sorted(code for _, code in ended) == [0, 1], ended
     users = keyrack(tmp_path, "audit", "list", "--json")
     assert users.returncode == 0, users.stderr
@@ -121,6 +121,6 @@ def test_serve_answers_and_drains(tmp_path: Path, workers: int) -> None:
         assert description["openapi"].startswith("3.1")
     finally:
         server.send_signal(signal.SIGTERM)
-        _, log = server.communicate(timeout=30)
+        _, log = server.communicate(timeout=60)
     assert server.returncode == 0, log
     assert admin[1] not in log

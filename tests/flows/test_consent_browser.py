@@ -79,7 +79,7 @@ async def test_a_consent_ends_on_our_page_which_gives_nothing_away(
     await page.goto(consent["attributes"]["authorization_url"])
     await sign_in(page)
     await page.wait_for_selector("text=The account is connected")
-    await asyncio.wait_for(closes.wait(), 10)
+    await asyncio.wait_for(closes.wait(), 60)
     assert (await seen(listening, "Globex", consent["id"]))["status"] == "completed"
 
     (answer,) = (response for response in shown.responses if "/callback/" in response.url)

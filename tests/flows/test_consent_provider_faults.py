@@ -51,13 +51,13 @@ async def test_the_exchange_is_bounded_in_time(tmp_path: Path, simulator: Runnin
         tmp_path, allow_insecure_providers="true", public_url="http://keyrack.test", provider_timeout="0.5"
     )
     async with world(settings) as keyrack:
-        component_id = await component_for(keyrack, simulator, "latency:3000")
+        component_id = await component_for(keyrack, simulator, "latency:60000")
         globex = keyrack.tenants["Globex"]
         started = (await start(globex.integrator, globex.workspace_id, component_id)).json()["data"]
         callback = await approve(started["attributes"]["authorization_url"])
         began = time.monotonic()
         page = await come_back(keyrack, callback)
-        assert 0.4 < time.monotonic() - began < 2.5
+        assert 0.4 < time.monotonic() - began < 30
         assert page.status_code == 400
         assert "did not answer in time" in page.text
         assert "did not answer in time" in (await seen(keyrack, "Globex", started["id"]))["error"]

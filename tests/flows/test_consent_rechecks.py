@@ -169,7 +169,7 @@ async def test_a_change_while_the_code_is_exchanged_stores_nothing(
     started = (await start(globex.integrator, globex.workspace_id, component_id)).json()["data"]
     state = query_of(started["attributes"]["authorization_url"])["state"]
     coming = asyncio.create_task(come_back(keyrack, f"/callback/oauth2?code=c&state={state}"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await slow.asked.wait()
     await change(keyrack, component_id)
     slow.may_answer.set()

@@ -14,6 +14,7 @@ from keyrack import clock
 from keyrack.errors import NotFound
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.provider.client import ProviderClient
+from keyrack.service.refresh.settling import Settling
 from keyrack.service.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
@@ -25,6 +26,7 @@ from support.clients import RegisteredClient
 from support.consent import CALLBACK, approve, query_of
 from support.grants import add_auth_client, add_secret, mint
 from support.oidc_provider import OidcOptions, OidcProvider
+from support.pause import Pause
 
 Start = Callable[[OidcOptions], OidcProvider]
 
@@ -45,7 +47,7 @@ class Stage:
         self.keyrack = keyrack
         self.time = time
         self.acme = keyrack.tenants["Acme"]
-        self.revoker = Revoker(keyrack.store, client, timeout=2.0, patience=5.0)
+        self.revoker = Revoker(keyrack.store, client, timeout=20.0, patience=60.0)
 
     async def secret(self, token_endpoint: str, tokens: dict[str, str], **credentials: Any) -> "Held":
         client = await add_auth_client(self.keyrack.store, self.acme.id, token_endpoint, **credentials)
@@ -88,7 +90,7 @@ class Held:
 async def stage(tmp_path: Path, database_url: str | None) -> AsyncIterator[Stage]:
     settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
     time = Time()
-    async with world(settings, time) as keyrack, ProviderClient(allow_insecure=True, timeout=2.0) as client:
+    async with world(settings, time) as keyrack, ProviderClient(allow_insecure=True, timeout=20.0) as client:
         made = Stage(keyrack, time, client)
         yield made
         await made.revoker.close()
@@ -128,17 +130,17 @@ async def test_the_grant_is_dead_after_the_secret_is_deleted(
 
 
 async def test_tokens_on_their_way_to_a_secret_that_is_deleted_meanwhile_are_revoked(
-    stage: Stage, simulator: RunningSimulator
+    stage: Stage, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    simulator.state.set_defaults({"rotation": "strict", "latency_after": 1500})
+    simulator.state.set_defaults({"rotation": "strict"})
     held = await connected(stage, simulator)
+    answered = Pause(monkeypatch, Settling, "settle")
     running = asyncio.create_task(stage.keyrack.services.refresh_room.refresher.refresh(held.secret))
     book = simulator.state.book
-    for _ in range(1000):
-        await asyncio.sleep(0.02)
-        if states(simulator, held)[1] != "active":
-            break  # the provider has rotated; its answer is on the way
+    await asyncio.wait_for(answered.reached.wait(), 30)
+    assert states(simulator, held)[1] != "active", "the provider has rotated"
     await stage.delete(held)
+    answered.release()
     with pytest.raises(NotFound):
         await running
     simulator.state.set_defaults({})

@@ -23,7 +23,7 @@ from keyrack.store.schema import webhooks
 from support.app import BASE, TenantInTest, World, settings_for, world
 from support.receiver import Message, Receiver, answering, receiving
 
-TIMEOUT = 1.0
+TIMEOUT = 2.0
 
 
 class Time:
@@ -52,7 +52,7 @@ class Stage:
     def acme(self) -> TenantInTest:
         return self.keyrack.tenants["Acme"]
 
-    def new_worker(self, patience: float = 5.0) -> Deliverer:
+    def new_worker(self, patience: float = 60.0) -> Deliverer:
         return Deliverer(self.keyrack.store, self.client, timeout=TIMEOUT, patience=patience)
 
     async def webhook(self, url: str, **attributes: Any) -> dict[str, Any]:

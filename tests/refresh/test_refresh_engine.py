@@ -61,7 +61,7 @@ async def test_a_caller_that_goes_away_does_not_stop_the_refresh(keyrack: World,
     caller = asyncio.create_task(refresher.refresh(connected.secret))
     await asyncio.sleep(0.05)
     caller.cancel()
-    await refresher.drain(5)
+    await refresher.drain(60)
     assert is_live(simulator, await stored(keyrack.store, connected.secret))
 
 
@@ -161,7 +161,7 @@ async def test_a_lost_answer_of_a_strict_provider_is_flagged_as_interrupted(
     lost = await stored(keyrack.store, connected.secret)
     assert (lost.state, lost.error_code) == (SecretState.error, ErrorCode.refresh_interrupted)
     assert lost.error_at is not None
-    assert abs(lost.error_at - before) < timedelta(seconds=5)
+    assert abs(lost.error_at - before) < timedelta(minutes=1)
     assert refreshes(simulator) == 2, "the stored token is tried once"
 
 

@@ -78,7 +78,7 @@ async def test_telling_does_not_wait_for_a_webhook_that_is_being_deleted(tmp_pat
         going, staying = await webhook(acme, "http://127.0.0.1:9/"), await webhook(acme, "http://127.0.0.1:9/")
         async with keyrack.store.unit(acme.id, writes=True) as deleting:
             assert await Webhooks(deleting).remove(going["id"])
-            async with asyncio.timeout(5), keyrack.store.unit(acme.id, writes=True) as telling:
+            async with asyncio.timeout(30), keyrack.store.unit(acme.id, writes=True) as telling:
                 await Outbox(telling).add(EventType.secret_failed, {})
         answer = await acme.admin.get(f"/v2/tenants/{acme.id}/webhooks/{staying['id']}/deliveries")
         assert [entry["attributes"]["event_type"] for entry in answer.json()["data"]] == ["secret.failed"]
@@ -93,7 +93,7 @@ async def test_telling_does_not_wait_for_a_webhook_that_is_being_changed(tmp_pat
             found = await Webhooks(change).find(changing["id"], locked=True)
             assert found is not None
             await Webhooks(change).replace(found)
-            async with asyncio.timeout(5), keyrack.store.unit(acme.id, writes=True) as telling:
+            async with asyncio.timeout(30), keyrack.store.unit(acme.id, writes=True) as telling:
                 await Outbox(telling).add(EventType.secret_failed, {})
         answer = await acme.admin.get(f"/v2/tenants/{acme.id}/webhooks/{changing['id']}/deliveries")
         assert [entry["attributes"]["event_type"] for entry in answer.json()["data"]] == ["secret.failed"]

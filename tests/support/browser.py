@@ -67,6 +67,6 @@ async def browser(chromium_path: str) -> "AsyncIterator[Browser]":
 async def page(browser: "Browser") -> "AsyncIterator[Page]":
     """A blank page without cookies of other tests."""
     context = await browser.new_context()
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     yield await context.new_page()
     await context.close()

@@ -1,5 +1,6 @@
 """The hot read beside the framework: the same request answered by both, and who answered."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -8,7 +9,10 @@ import httpx2
 import pytest
 
 from keyrack.service.secrets import Secrets
+from keyrack.store import listening
+from keyrack.store.listening import Listener
 from support.app import Caller, World
+from support.waiting import until
 
 
 @dataclass
@@ -70,15 +74,35 @@ def counting(pair: Pair) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """Believe in a connection that listens for longer than a server does, as the machine may be slow.
+
+    That the belief is short otherwise is held by tests/hot/test_access_changes.py.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listening, "_TRUST_SECONDS", 60.0)
+        patch.setattr(listening, "_ANSWER_SECONDS", 60.0)
+        yield
+
+
+async def heard(listener: Listener, world: World) -> None:
+    """Wait until the listener vouches, where the database can notify."""
+    if world.settings.database_url is None:
+        return
+    await until(lambda: listener.missed_nothing_since(time.monotonic()))
+
+
 @asynccontextmanager
 async def hot(world: World) -> AsyncIterator[Pair]:
     """Run what goes on beside requests as a server does, hot reads among it."""
     pair = Pair(world)
     services = world.services
-    await services.refresh_room.listener.start()
-    services.hot_reads.open()
     try:
-        with counting(pair):
+        with counting(pair), unhurried():
+            await services.refresh_room.listener.start()
+            await heard(services.refresh_room.listener, world)
+            services.hot_reads.open()
             yield pair
     finally:
         await services.hot_reads.close()

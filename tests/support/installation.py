@@ -16,8 +16,8 @@ from urllib.request import urlopen
 from support.process import ServerProcess
 
 GUARD = Path(__file__).with_name("guard.py")
-READY_SECONDS = 60.0
-COMMAND_SECONDS = 60.0
+READY_SECONDS = 120.0
+COMMAND_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def wait_for(url: str, server: ServerProcess) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            with urlopen(url, timeout=2):
+            with urlopen(url, timeout=30):
                 return
         except OSError:
             if not server.is_running() or time.monotonic() > deadline:

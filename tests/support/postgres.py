@@ -26,7 +26,7 @@ from support.parts import require_part, why_not_installed
 from support.process import ServerProcess
 
 GUARD = Path(__file__).with_name("guard.py")
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 MAX_CONNECTIONS = 200
 
 

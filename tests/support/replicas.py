@@ -15,7 +15,7 @@ import httpx2
 from keyrack.settings import PREFIX, Settings
 
 _PR_SET_PDEATHSIG = 1
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 
 
 def environment(settings: Settings, **more: object) -> dict[str, str]:

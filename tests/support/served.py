@@ -20,7 +20,7 @@ import pytest
 
 from support.postgres import PostgresServer
 
-READY_SECONDS = 90.0
+READY_SECONDS = 120.0
 
 
 def command_environment(home: Path, **more: str) -> dict[str, str]:
@@ -33,7 +33,7 @@ def run_command(home: Path, *words: str, **more: str) -> subprocess.CompletedPro
     """Run a Keyrack command to its end."""
     command = [sys.executable, "-m", "keyrack", *words]
     return subprocess.run(
-        command, env=command_environment(home, **more), capture_output=True, text=True, check=False, timeout=60
+        command, env=command_environment(home, **more), capture_output=True, text=True, check=False, timeout=120
     )
 
 

@@ -18,7 +18,7 @@ from support.provider_servers import FakeResolver, LoopbackServers, http_answer,
 
 @pytest.fixture
 async def client() -> AsyncIterator[ProviderClient]:
-    async with ProviderClient(allow_insecure=True, timeout=5) as made:
+    async with ProviderClient(allow_insecure=True, timeout=30) as made:
         yield made
 
 
@@ -183,7 +183,7 @@ async def test_calls_beyond_the_limit_of_a_host_wait(servers: LoopbackServers) -
             await servers.read(reader)
             running += 1
             most = max(most, running)
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
             running -= 1
             writer.write(http_answer())
 
@@ -212,7 +212,7 @@ async def test_a_url_that_is_no_plain_https_url_is_refused_before_any_lookup(url
 
 def test_it_works_on_uvloop() -> None:
     async def calls(port: int) -> None:
-        async with ProviderClient(allow_insecure=True, timeout=5) as client:
+        async with ProviderClient(allow_insecure=True, timeout=30) as client:
             assert (await client.send(token_request(f"http://localhost:{port}/"))).body == b"{}"
             with pytest.raises(ProviderUnavailable) as refused:
                 await client.send(token_request("http://127.0.0.1:1/"))

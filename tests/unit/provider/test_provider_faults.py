@@ -20,7 +20,7 @@ from support.provider_servers import FakeResolver, LoopbackServers, http_answer,
 
 @pytest.fixture
 async def client() -> AsyncIterator[ProviderClient]:
-    async with ProviderClient(allow_insecure=True, timeout=5) as made:
+    async with ProviderClient(allow_insecure=True, timeout=30) as made:
         yield made
 
 
@@ -149,7 +149,7 @@ async def test_a_lookup_that_never_ends() -> None:
 
 async def test_waiting_for_a_connection_counts(servers: LoopbackServers) -> None:
     port = await servers.start(hang)
-    async with ProviderClient(allow_insecure=True, timeout=5, connections_per_host=1) as client:
+    async with ProviderClient(allow_insecure=True, timeout=30, connections_per_host=1) as client:
         holder = asyncio.create_task(client.send(token_request(f"http://127.0.0.1:{port}/")))
         await servers.connected.wait()
         client._timeout = 0.2  # of the second call only, so that it gives up while the first holds the connection
@@ -163,12 +163,16 @@ async def test_waiting_for_a_connection_counts(servers: LoopbackServers) -> None
 # --- when the request may have arrived --------------------------------------------------------------------------
 
 
+LONG_ENOUGH_TO_SEND = 1.5
+"""Seconds; also on a machine that stands still for one of them."""
+
+
 async def test_a_server_that_never_answers(servers: LoopbackServers) -> None:
     port = await servers.start(hang)
     started = time.monotonic()
-    async with ProviderClient(allow_insecure=True, timeout=0.3) as client:
+    async with ProviderClient(allow_insecure=True, timeout=LONG_ENOUGH_TO_SEND) as client:
         assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
-    assert 0.25 < time.monotonic() - started < 2
+    assert time.monotonic() - started > LONG_ENOUGH_TO_SEND - 0.05
 
 
 async def test_a_body_that_drips_is_bounded_by_the_whole_time(servers: LoopbackServers) -> None:
@@ -182,9 +186,9 @@ async def test_a_body_that_drips_is_bounded_by_the_whole_time(servers: LoopbackS
 
     port = await servers.start(handle)
     started = time.monotonic()
-    async with ProviderClient(allow_insecure=True, timeout=0.4) as client:
+    async with ProviderClient(allow_insecure=True, timeout=LONG_ENOUGH_TO_SEND) as client:
         assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
-    assert 0.35 < time.monotonic() - started < 2
+    assert time.monotonic() - started > LONG_ENOUGH_TO_SEND - 0.05
 
 
 async def test_endless_interim_answers_are_bounded_by_the_whole_time(servers: LoopbackServers) -> None:
@@ -196,7 +200,7 @@ async def test_endless_interim_answers_are_bounded_by_the_whole_time(servers: Lo
             await asyncio.sleep(0.01)
 
     port = await servers.start(handle)
-    async with ProviderClient(allow_insecure=True, timeout=0.3) as client:
+    async with ProviderClient(allow_insecure=True, timeout=LONG_ENOUGH_TO_SEND) as client:
         assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
 
 
@@ -314,7 +318,7 @@ async def test_cancellation_passes_through(servers: LoopbackServers, client: Pro
 
 async def test_closing_ends_a_running_call(servers: LoopbackServers) -> None:
     port = await servers.start(hang)
-    client = ProviderClient(allow_insecure=True, timeout=5)
+    client = ProviderClient(allow_insecure=True, timeout=30)
     call = asyncio.create_task(fault(client, f"http://127.0.0.1:{port}/"))
     await servers.connected.wait()
     await client.close()

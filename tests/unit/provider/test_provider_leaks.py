@@ -66,7 +66,7 @@ def assert_clean(error: KeyrackError, caplog: pytest.LogCaptureFixture) -> None:
 async def test_a_fault_while_answering(servers: LoopbackServers, caplog: pytest.LogCaptureFixture, kind: str) -> None:
     caplog.set_level(logging.DEBUG)
     port = await servers.answer(ANSWERS[kind])
-    async with ProviderClient(allow_insecure=True, timeout=5, max_body_bytes=65536) as client:
+    async with ProviderClient(allow_insecure=True, timeout=30, max_body_bytes=65536) as client:
         error = await failing(client, f"http://127.0.0.1:{port}/", CANARY)
     assert_clean(error, caplog)
 

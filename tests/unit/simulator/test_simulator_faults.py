@@ -1,6 +1,5 @@
 import asyncio
 import json
-import time
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -14,15 +13,13 @@ FORM = {"grant_type": "client_credentials"}
 
 
 async def test_latency_comes_before_and_after_processing(driver: Driver) -> None:
-    for sim, done_early in (("latency:300", False), ("latency_after:300", True)):
-        driver.sim.state.counters.clear()
-        start = time.perf_counter()
-        call = asyncio.ensure_future(driver.token(sim=sim, **FORM))
-        await asyncio.sleep(0.15)
-        processed = bool(list(driver.sim.state.book.all(lambda _token: True)))
-        assert processed is done_early
-        assert (await call)[0] == 200
-        assert time.perf_counter() - start >= 0.3
+    for sim, before in (("latency:300", True), ("latency_after:300", False)):
+        began = now().timestamp()
+        assert (await driver.token(sim=sim, **FORM))[0] == 200
+        ended = now().timestamp()
+        (token,) = driver.sim.state.book.all(lambda _token: True)
+        waited = token.issued_at - began if before else ended - token.issued_at
+        assert waited > 0.29
         driver.sim.state.reset()
 
 
@@ -53,7 +50,7 @@ async def _raw(driver: Driver, sim: str, refresh_token: str) -> bytes:
         f"Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}".encode()
     )
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()

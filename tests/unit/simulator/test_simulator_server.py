@@ -15,6 +15,7 @@ from keyrack.simulator.config import Client, SimulatorConfig, User, load_config
 from keyrack.simulator.server import serve
 from keyrack.simulator.state import MAX_QUEUED, Queued, State
 from keyrack.simulator.testing import running_simulator
+from support.waiting import until
 
 Driver = Any
 
@@ -33,7 +34,7 @@ async def test_serve_tells_its_address_and_ends_on_a_signal_even_while_hanging(n
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             base_url = (await process.stdout.readline()).decode().strip()
         async with aiohttp.ClientSession() as http:
             async with http.get(f"{base_url}/_sim/counters") as answer:
@@ -41,7 +42,7 @@ async def test_serve_tells_its_address_and_ends_on_a_signal_even_while_hanging(n
             hanging = asyncio.ensure_future(http.get(f"{base_url}/api/me?sim=latency:60000"))
             await asyncio.sleep(0.2)
             process.send_signal(number)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 _, stderr = await process.communicate()
             with pytest.raises(aiohttp.ClientError):
                 await hanging
@@ -75,8 +76,7 @@ async def test_localhost_and_ipv6() -> None:
 async def test_access_log_leaves_queries_out(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "keyrack.simulator.access"):
         await driver.http.get(f"{driver.sim.base_url}/api/me?sim=latency:1&canary=hidden")
-        await asyncio.sleep(0.05)
-    assert "GET /api/me 401" in caplog.text
+        await until(lambda: "GET /api/me 401" in caplog.text)  # the line may follow the answer
     assert "canary" not in caplog.text
 
 
@@ -109,7 +109,7 @@ async def test_hostile_targets_are_never_a_500(driver: Driver, target: bytes) ->
     host, port = driver.sim.base_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         status = int((await reader.read()).split(b" ", 2)[1])
     writer.close()
     assert status in {302, 400, 404}
