@@ -170,13 +170,13 @@ async def world_says(world: World, heard: list[str]) -> None:
 async def test_a_connection_that_is_lost_vouches_for_nothing_until_it_is_back(postgres_url: str, tmp_path: Any) -> None:
     connect = engine.listener(settings_for(tmp_path, postgres_url))
     assert connect is not None
-    listener, made = Listener(connect), []
+    made: list[Any] = []
 
     async def remembered() -> Any:
         made.append(await connect())
         return made[-1]
 
-    listener._connect = remembered
+    listener = Listener(remembered)
     before = time.monotonic()
     await listener.start()
     await until(lambda: listener.missed_nothing_since(time.monotonic()))

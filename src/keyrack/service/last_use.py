@@ -5,12 +5,12 @@ process that is killed loses what it noted since it last wrote.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Generic, TypeVar
 
+from keyrack.background import Background
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable
 from keyrack.faults import log_fault
@@ -43,7 +43,7 @@ class Uses(Generic[K]):
         self._move = move
         self._interval = interval
         self._noted: dict[K, datetime] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background("last use", self._run)
 
     def used(self, what: K) -> None:
         """Note a use just now. Cheap, never waits, never fails."""
@@ -76,16 +76,11 @@ class Uses(Generic[K]):
 
     async def start(self) -> None:
         """Begin to write now and then."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="last use")
+        self._task.start()
 
     async def close(self) -> None:
         """Write a last time and stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._task.stop()
         await self._write()
 
     async def _run(self) -> None:

@@ -1,11 +1,11 @@
 """Metrics of this process and of the installation, for who may watch."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 
 from keyrack import metrics
+from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable, Forbidden, Unauthorized
 from keyrack.faults import log_fault
 from keyrack.model import Principal
@@ -41,7 +41,7 @@ class Monitoring:
         self._facts: Mapping[str, float] = {}
         self._asked_at = -_CACHED_SECONDS
         self._asking = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background("metrics", self._run)
 
     async def read(self, who: Principal | None) -> bytes:
         """Return all metrics of all processes of this server, in Prometheus' text format.
@@ -70,16 +70,11 @@ class Monitoring:
 
     async def start(self) -> None:
         """Begin to tell every few seconds."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="metrics")
+        self._task.start()
 
     async def close(self) -> None:
         """Stop telling."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._task.stop()
 
     async def _ask(self) -> Mapping[str, float]:
         facts: dict[str, float] = {"keyrack_answers_spooled": self._spool.count()}

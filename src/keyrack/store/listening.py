@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from keyrack.background import Background
 from keyrack.store.engine import ListenerFactory
 
 log = structlog.get_logger()
@@ -40,10 +41,9 @@ class Listener:
     """
 
     def __init__(self, connect: ListenerFactory | None, timer: Callable[[], float] = time.monotonic) -> None:
-        self._connect = connect
         self._timer = timer
         self._channels: dict[str, Heard] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._task = None if connect is None else Background("listener", lambda: self._listen(connect))
         self._up_since = math.inf
         self._proven = -math.inf
 
@@ -53,16 +53,13 @@ class Listener:
 
     async def start(self) -> None:
         """Begin to listen, if the database can notify."""
-        if self._connect is not None and self._task is None:
-            self._task = asyncio.create_task(self._listen(self._connect), name="listener")
+        if self._task is not None:
+            self._task.start()
 
     async def close(self) -> None:
         """Stop listening."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+            await self._task.stop()
 
     def missed_nothing_since(self, moment: float) -> bool:
         """Tell whether everything said between a moment of the timer and about a second ago has been passed on."""

@@ -1,11 +1,11 @@
 """Settles what crashes, outages and stalled processes left in the journal. Runs in every process that refreshes."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable
 from keyrack.faults import log_fault
 from keyrack.service.refresh.journal import Journal
@@ -36,7 +36,7 @@ class Recovery:
         self._journal = journal
         self._patience = patience
         self._settlers = dict(settlers)
-        self._task: asyncio.Task[None] | None = None
+        self._task = Background("recovery", self._run)
 
     def add(self, kind: Kind, settle: Settle) -> None:
         """Learn how to settle one more kind of attempts."""
@@ -68,16 +68,11 @@ class Recovery:
 
     async def start(self) -> None:
         """Begin to look, now and every second."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="recovery")
+        self._task.start()
 
     async def close(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._task.stop()
 
     async def _run(self) -> None:
         while True:
