@@ -1,0 +1,73 @@
+"""All handlers there are, and those of a process without an API."""
+
+from keyrack.api.audit import audit_events
+from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
+from keyrack.api.callback import oauth1_callback, oauth2_callback
+from keyrack.api.component_builds import ComponentBuildController
+from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
+from keyrack.api.components import ComponentController, WorkspaceComponentController
+from keyrack.api.consents import ConsentController
+from keyrack.api.contracts import ContractController
+from keyrack.api.credentials import CredentialController
+from keyrack.api.docs import docs_file, docs_page
+from keyrack.api.flow_history import FlowDraftController, FlowVersionController
+from keyrack.api.flows import FlowController
+from keyrack.api.health import healthz, openapi_json, readyz
+from keyrack.api.invites import ContractInviteController, OwnInviteController
+from keyrack.api.members import ContractMemberController, WorkspaceMemberController
+from keyrack.api.metrics import metrics
+from keyrack.api.oauth_clients import OAuthClientController
+from keyrack.api.people import UserController
+from keyrack.api.roles import TenantRoleController, permissions
+from keyrack.api.secrets import SecretController
+from keyrack.api.task_keys import task_key
+from keyrack.api.teams import TeamController
+from keyrack.api.tenants import TenantController
+from keyrack.api.v1 import step, update_keys
+from keyrack.api.webhooks import EventController, WebhookController
+from keyrack.api.workspaces import WorkspaceController
+
+HANDLERS = (
+    healthz,
+    readyz,
+    metrics,
+    openapi_json,
+    docs_page,
+    docs_file,
+    audit_events,
+    UserController,
+    OwnInviteController,
+    TeamController,
+    ContractController,
+    ContractMemberController,
+    ContractInviteController,
+    WorkspaceController,
+    WorkspaceMemberController,
+    TenantController,
+    TenantRoleController,
+    permissions,
+    ComponentController,
+    WorkspaceComponentController,
+    ComponentBuildController,
+    ComponentEnvironmentController,
+    runtime_environment,
+    step,
+    update_keys,
+    FlowController,
+    FlowDraftController,
+    FlowVersionController,
+    task_key,
+    CredentialController,
+    OAuthClientController,
+    AuthClientController,
+    TenantAuthClientController,
+    SecretController,
+    ConsentController,
+    WebhookController,
+    EventController,
+    oauth2_callback,
+    oauth1_callback,
+)
+
+WATCHING = (healthz, readyz, metrics)
+"""What a worker without an API answers to."""
