@@ -1,6 +1,6 @@
 """`/v2/flows` (contract section 17)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -14,10 +14,11 @@ from keyrack.api.flow_documents import FlowResource, flow_document
 from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import FlowStatus
 from keyrack.service.flows import ChangedFlow, Flows, NewFlow
+from keyrack.service.forms import FlowType
 from keyrack.store.flow_list import FlowFilter
 
-FlowType = Literal["ordinary", "long_running"]
 _PER_PAGE = 50
 _OPTIONAL = ("description", "cron", "nodes_config", "stats_enabled")
 
@@ -181,8 +182,8 @@ def _filter(
     if not workspace_id:
         problems.append(Problem("workspace_id is required", parameter="workspace_id"))
     choices = {
-        "filter[status]": (status, ("active", "inactive", "suspended")),
-        "filter[type]": (kind, ("ordinary", "long_running")),
+        "filter[status]": (status, tuple(FlowStatus)),
+        "filter[type]": (kind, get_args(FlowType)),
         "filter[has_draft]": (has_draft, ("true", "false")),
         "sort": (sort and sort.removeprefix("-"), ("created_at", "updated_at", "name")),
     }

@@ -1,6 +1,7 @@
 """What is wrong with a JSON value against a type: all of it, each with its pointer."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
@@ -72,8 +73,12 @@ def _expectation(expected: Any) -> str | None:
 
 def _choices(expected: Any) -> str | None:
     """Return what a text must be where there is a choice of texts; the library's message would show the wrong one."""
-    literals = [choice for choice in (expected, *get_args(expected)) if get_origin(choice) is Literal]
-    allowed = [str(value) for literal in literals for value in get_args(literal)]
+    allowed: list[str] = []
+    for choice in (expected, *get_args(expected)):  # unions with UNSET or None
+        if get_origin(choice) is Literal:
+            allowed += get_args(choice)
+        elif isinstance(choice, type) and issubclass(choice, StrEnum):
+            allowed += choice
     return f"must be {'one of ' if len(allowed) > 1 else ''}{', '.join(allowed)}" if allowed else None
 
 

@@ -12,7 +12,7 @@ from keyrack.descriptor import parse
 from keyrack.descriptor.pointer import join
 from keyrack.descriptor.public import public
 from keyrack.errors import ValidationFailed
-from keyrack.model import Access, Component, Team, Version, uses_oauth_client
+from keyrack.model import Component, Team, Version, uses_oauth_client
 from keyrack.service.forms import Variable
 from keyrack.service.transfer.grants import OAuthClientRecord
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
@@ -188,7 +188,7 @@ def _component(record: ComponentRecord, team: Team, before: Component | None) ->
         team_id=team.id,
         team_name=team.name,
         name=about.name,
-        access=Access(about.access),
+        access=about.access,
         whitelisted_contract_ids=kept if listed is UNSET else tuple(listed),
         attributes={name: getattr(about, name) for name in _EXTRA if getattr(about, name) is not UNSET},
         latest=latest,

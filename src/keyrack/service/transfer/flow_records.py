@@ -107,7 +107,7 @@ class FlowKind:
         except ValidationFailed as wrong:
             known.report.problems += wrong.problems
             return
-        active = record.attributes.status == FlowStatus.active.value
+        active = record.attributes.status is FlowStatus.active
         for finding in judged.findings:
             forbidden = active or finding.unknown
             (known.report.problems if forbidden else known.report.warnings).append(finding.problem)

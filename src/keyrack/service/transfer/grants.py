@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from keyrack.grants import Failure
-from keyrack.service.forms import Id, Label, Revision, Text
-from keyrack.service.transfer.links import Json, Link, Links, RevisionLink, Stamps, Time
+from keyrack.grants import ErrorCode, Failure, SecretState
+from keyrack.model import FlowStatus, Json
+from keyrack.service.forms import FlowType, Id, Label, Revision, Text
+from keyrack.service.transfer.links import Link, Links, RevisionLink, Stamps, Time
 from keyrack.service.transfer.places import InTenant
 
 
@@ -96,11 +97,9 @@ class SecretAttributes(Struct, frozen=True):
 
     name: Label
     credentials: Json | UnsetType = UNSET
-    state: Literal["ready", "error"] = "ready"
+    state: SecretState = SecretState.ready
     error: Annotated[str, Meta(max_length=4096)] | None = None
-    error_code: (
-        Literal["refresh_interrupted", "reauthorization_required", "client_rejected", "provider_unavailable"] | None
-    ) = None
+    error_code: ErrorCode | None = None
     error_at: Time | None = None
     last_refreshed_at: Time | None = None
     last_used_at: Time | UnsetType = UNSET
@@ -139,8 +138,8 @@ class FlowAttributes(Struct, frozen=True):
 
     name: Text
     graph: Json
-    type: Literal["ordinary", "long_running"] = "ordinary"
-    status: Literal["active", "inactive", "suspended"] = "inactive"
+    type: FlowType = "ordinary"
+    status: FlowStatus = FlowStatus.inactive
     description: str | UnsetType = UNSET
     cron: str | UnsetType | None = UNSET
     default_mapper_type: Literal["jsonata"] | UnsetType = UNSET

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Table
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.errors import ValidationFailed
-from keyrack.grants import AuthClient
+from keyrack.grants import AuthClient, SecretState
 from keyrack.model import Workspace
 from keyrack.service.refresh.schedule import Schedule, share
 from keyrack.service.refresh.tokens import is_oauth2
@@ -221,7 +221,7 @@ class SecretKind:
             issued = now if expires is None else min(expires - lifetime, now)
         expires = expires or issued + lifetime
         due = None
-        waits = record.attributes.state == "ready" and client.rejected_at is None
+        waits = record.attributes.state is SecretState.ready and client.rejected_at is None
         if refreshable and waits:
             due = self.schedule.background_due(record.id, issued, expires)
             if due <= now:

@@ -1,14 +1,13 @@
 """What the records of many kinds are made of: identifiers, linkage, times."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from keyrack.service.forms import Id, Revision
 
 Time = Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")]
-Json = dict[str, Any]
 
 
 class Ref(Struct, frozen=True):

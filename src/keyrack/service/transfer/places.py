@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from keyrack.model import Access, Json, WorkspaceType
 from keyrack.service.forms import ComponentName, Domain, Email, Id, PlaceName, Revision, Slug, TenantOptions, Text
-from keyrack.service.transfer.links import Json, Link, Links, Time
+from keyrack.service.transfer.links import Link, Links, Time
 
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 PersonName = Annotated[str, Meta(max_length=255)]
@@ -152,7 +153,7 @@ class WorkspaceAttributes(Struct, frozen=True):
     """A workspace; others are kept as they are."""
 
     name: PlaceName
-    type: Literal["full", "limited"] = "full"
+    type: WorkspaceType = WorkspaceType.full
 
 
 class WorkspaceRecord(Struct, frozen=True):
@@ -195,7 +196,7 @@ class ComponentAttributes(Struct, frozen=True):
     """A component; its team may be given by name."""
 
     name: ComponentName
-    access: Literal["team", "tenant", "global"] = "team"
+    access: Access = Access.team
     team_name: Slug | UnsetType = UNSET
     whitelisted_contract_ids: list[Id] | UnsetType = UNSET
     icon: str | UnsetType = UNSET
