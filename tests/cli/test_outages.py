@@ -92,3 +92,24 @@ def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith("keyrack: "), done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", ["serve --port 0", "worker", "db upgrade", "audit list", "import platform /dev/null"])
+def test_a_missing_home_is_named_with_what_to_do(tmp_path: Path, words: str) -> None:
+    done = run_command(tmp_path / "nowhere", *words.split())
+    what = f"there is no folder {tmp_path}/nowhere"
+    to_do = "set KEYRACK_HOME to the right one, or make it with: keyrack bootstrap"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"keyrack: {what}; {to_do}\n")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_missing_folder_of_the_url_and_a_file_in_its_place_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder, what in (("nowhere", "there is no folder {}; "), ("file", "{} is not a folder; ")):
+        url = f"sqlite:///{tmp_path}/{folder}/keyrack.sqlite3"
+        for words in (["serve", "--port", "0"], ["bootstrap", "--email", "root@example.com"]):
+            done = run_command(tmp_path / "home", *words, KEYRACK_DATABASE_URL=url)
+            assert (done.returncode, done.stdout) == (1, ""), words
+            assert done.stderr.startswith("keyrack: " + what.format(tmp_path / folder)), done.stderr
+            assert done.stderr.count("\n") == 1, done.stderr
+            assert "KEYRACK_DATABASE_URL" in done.stderr

@@ -1,6 +1,7 @@
 """Connections to PostgreSQL (asyncpg) and SQLite (aiosqlite), set up the same way for everyone."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -39,10 +40,11 @@ def create(settings: Settings) -> AsyncEngine:
     """Make an engine for the database in force. Connects to nothing yet.
 
     Raises:
-        ConfigurationError: the URL cannot be understood.
+        ConfigurationError: the URL cannot be understood, or the folder of the SQLite file is not there.
     """
     target = dsn.parse(settings.effective_database_url)
     if isinstance(target, dsn.SqliteTarget):
+        _require_folder(target.path.parent.absolute(), settings)
         return _sqlite(target, settings)
     return _postgres(target, settings)
 
@@ -87,6 +89,16 @@ def _sqlite(target: dsn.SqliteTarget, settings: Settings) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _require_folder(folder: Path, settings: Settings) -> None:
+    """Insist on the folder before SQLite does, which would not say which one it misses."""
+    if folder.is_dir():
+        return
+    what = f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}"
+    if settings.database_url is None:
+        raise ConfigurationError(f"{what}; set KEYRACK_HOME to the right one, or make it with: keyrack bootstrap")
+    raise ConfigurationError(f"{what}; set KEYRACK_DATABASE_URL to the right file, or make the folder")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
