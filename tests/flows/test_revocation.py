@@ -18,6 +18,7 @@ from keyrack.service.refresh.settling import Settling
 from keyrack.service.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
+from keyrack.store.audit import AuditLog
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.revocations import DueRevocations
 from keyrack.store.schema import revocations
@@ -245,6 +246,80 @@ async def test_a_worker_that_died_leaves_the_job_to_the_next(stage: Stage, simul
     stage.time.ahead += timedelta(seconds=61)
     assert await stage.revoker.tick() == 1
     assert await stage.told() == [held.told(outcome="revoked")]
+
+
+async def delete_the_tenant(stage: Stage) -> None:
+    """Delete contract and tenant right after each other, as their admin and support would."""
+    gone = await stage.acme.admin.delete(f"/v2/contracts/{stage.acme.contract_id}")
+    assert gone.status_code == 204, gone.text
+    support = await stage.keyrack.add_service_account("tenants.tenant.delete")
+    gone = await support.delete(f"/v2/tenants/{stage.acme.id}")
+    assert gone.status_code == 204, gone.text
+
+
+async def revoke(stage: Stage, many: int) -> None:
+    """Let the worker work until so many attempts have ended."""
+    async with asyncio.timeout(60):
+        while many > 0:
+            many -= await stage.revoker.tick()
+
+
+async def told_the_operator(stage: Stage) -> list[tuple[str | None, str]]:
+    async with stage.keyrack.store.installation() as unit:
+        found, _ = await AuditLog(unit).page({"action": "secret.revoke"}, None, None, limit=None)
+    return [(event.target_id, event.outcome) for event in found]
+
+
+async def test_tokens_are_revoked_after_their_tenant_is_deleted(stage: Stage, simulator: RunningSimulator) -> None:
+    all_held = [await connected(stage, simulator) for _ in range(3)]
+    other = await connected(stage, simulator)
+    await stage.delete(other)
+    await revoke(stage, 1)  # this one is over, and goes with the tenant
+    await delete_the_tenant(stage)
+    jobs = await stage.jobs()
+    assert [job.tenant_id for job in jobs] == ["", "", ""]
+    sealed = b"".join(job.sealed_order for job in jobs)
+    assert not any(held.secret.credentials["refresh_token"].encode() in sealed for held in all_held)
+    await revoke(stage, 3)
+    assert {states(simulator, held) for held in all_held} == {("revoked", "revoked")}
+    assert sorted(await told_the_operator(stage)) == sorted((held.secret.id, "allowed") for held in all_held)
+    assert {(job.sealed_order, job.due_at, job.outcome) for job in await stage.jobs()} == {(None, None, "revoked")}
+
+
+async def test_what_cannot_be_revoked_after_the_tenant_is_given_up_and_told_the_operator(stage: Stage) -> None:
+    held = await stage.secret(
+        "http://127.0.0.1:9/token",
+        {"access_token": "at", "refresh_token": "rt"},
+        revocation_uri="http://127.0.0.1:9/revoke",
+    )
+    await delete_the_tenant(stage)
+    for _ in range(5):
+        assert await told_the_operator(stage) == []
+        await revoke(stage, 1)
+        stage.time.ahead += timedelta(hours=1)
+    assert await told_the_operator(stage) == [(held.secret.id, "failed")]
+    (job,) = await stage.jobs()
+    assert (job.sealed_order, job.outcome, job.attempts) == (None, "failed", 5)
+
+
+async def test_a_tenant_is_deleted_while_a_token_of_it_is_being_revoked(
+    stage: Stage, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = await connected(stage, simulator)
+    await stage.delete(held)
+    pause = Pause(monkeypatch, Revoker, "_settle")  # the call is over, its outcome is about to be written
+    revoking = asyncio.create_task(revoke(stage, 1))
+    async with asyncio.timeout(30):
+        await pause.reached.wait()
+    assert states(simulator, held) == ("revoked", "revoked")
+    await delete_the_tenant(stage)
+    pause.release()
+    await revoking
+    assert await told_the_operator(stage) == []
+    stage.time.ahead += timedelta(seconds=63)
+    await revoke(stage, 1)  # again: that is all right with the provider
+    assert await told_the_operator(stage) == [(held.secret.id, "allowed")]
+    assert [job.sealed_order for job in await stage.jobs()] == [None]
 
 
 async def test_oidc_provider_refuses_the_refresh_token_afterwards(stage: Stage, start_oidc_provider: Start) -> None:

@@ -133,7 +133,8 @@ IDLE = {
     "ComponentList.not_whitelisted", "Components.hold", "Components.lock_all_of", "Consents.complete",
     "Consents.consume", "Consents.fail", "ContractInvites.list", "Credentials.hold",
     "Deliveries.replay_one", "Deliveries.replay_since", "Deliveries.settle", "FlowReferences.keep", "Leases.holder",
-    "Leases.release", "OAuthClients.hold", "Revocations.finish", "Revocations.postpone", "Usages.flows_of_contract",
+    "Leases.release", "OAuthClients.hold", "Revocations.finish", "Revocations.outlive_tenant", "Revocations.postpone",
+    "Usages.flows_of_contract",
     "Users.tenant_roles",
 }
 """Find nothing to do in the tenant itself either: what they are about is made by a refresh or a callback under way."""

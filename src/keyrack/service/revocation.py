@@ -1,7 +1,8 @@
 """Revoking the token of a deleted secret at the provider (RFC 7009): tried, reported, never blocking the deletion.
 
 `enqueue` belongs into the transaction that deletes the secret; a worker does the rest. Revoking twice does no harm
-(RFC 7009 section 2.2), so a worker that dies between the call and its outcome leaves a job that is done again.
+(RFC 7009 section 2.2), so a worker that dies between the call and its outcome leaves a job that is done again. A job
+outlives its tenant: it is the installation's then, and so is the report.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ from keyrack.store.audit import AuditLog
 from keyrack.store.outbox import Outbox
 from keyrack.store.revocations import ClaimedRevocation, DueRevocations, Revocations, Subject
 from keyrack.store.store import Store
+from keyrack.store.tenants import Tenants
 from keyrack.store.unit import Unit
+from keyrack.store.vault import INSTALLATION
 
 WORKER = Principal(PrincipalKind.system, "", "revocation")
 
@@ -151,6 +154,9 @@ class Revoker:
 
     async def _settle(self, job: ClaimedRevocation, result: _Result, due_at: datetime | None) -> None:
         async with self._store.unit(job.tenant_id, writes=True) as unit:
+            # The tenant before its rows, as everybody who deletes it; if it has gone, the installation has the job.
+            if job.tenant_id != INSTALLATION and not await Tenants(unit).hold():
+                return
             if due_at is not None:
                 await Revocations(unit).postpone(job.id, job.claim, due_at)
                 return
@@ -184,13 +190,14 @@ def _told(meta: Any) -> Json:
 
 
 async def _report(unit: Unit, subject: Subject, outcome: Outcome, facts: Json) -> None:
-    """Tell the tenant, and write it down: `failed` if the token may still work, else `allowed`."""
+    """Tell the tenant, if there is one, and write it down: `failed` if the token may still work, else `allowed`."""
     told = {
         "secret_id": subject.secret_id,
         "workspace_id": subject.workspace_id,
         "auth_client_id": subject.auth_client_id,
         "outcome": outcome.value,
     }
-    await Outbox(unit).add(EventType.secret_revoked, told | facts)
+    if unit.tenant_id != INSTALLATION:
+        await Outbox(unit).add(EventType.secret_revoked, told | facts)
     done = ALLOWED if outcome is Outcome.revoked else FAILED
     await AuditLog(unit).append(WORKER, "secret.revoke", ("auth-secret", subject.secret_id), done)

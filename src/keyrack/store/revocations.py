@@ -13,6 +13,10 @@ from keyrack.model import Json
 from keyrack.store.claims import any_due, unlocked_due
 from keyrack.store.schema import revocations
 from keyrack.store.unit import TenantTable, Unit
+from keyrack.store.vault import INSTALLATION
+
+_AT_ONCE = 200
+"""Tokens that are held in clear at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class ClaimedRevocation:
 
     Attributes:
         id: its id.
-        tenant_id: whose it is.
+        tenant_id: whose it is; the installation's if the tenant is gone.
         subject: whose token it is.
         order: endpoint, token and client; None if it cannot be opened.
         claim: proves that it is ours.
@@ -46,7 +50,7 @@ class ClaimedRevocation:
 
 
 class Revocations(TenantTable):
-    """The revocations of the unit's tenant."""
+    """The revocations of the unit's tenant; in the unit of the installation, those of tenants that are gone."""
 
     table = revocations
 
@@ -83,6 +87,22 @@ class Revocations(TenantTable):
         mine = self.update().where(r.id == job_id, r.claim == claim)
         return await self.run(mine.values(**ended, finished_at=self.unit.clock())) == 1
 
+    async def outlive_tenant(self) -> None:
+        """Hand what is pending over to the installation, and forget the rest: the tenant is being deleted.
+
+        The tenant's data key goes with it, so the orders are sealed anew, with the installation's. Who is revoking one
+        of them at this moment can no longer settle it: it is due again when that claim ends.
+        """
+        r, heir = revocations.c, self.unit.of(INSTALLATION)
+        pending = self.select(r.id, r.sealed_order).where(r.due_at.is_not(None)).order_by(r.id).limit(_AT_ONCE)
+        while rows := await self.all(pending.with_for_update()):
+            for row in rows:
+                order = await _opened(self.unit, row.id, row.sealed_order)
+                sealed = None if order is None else await heir.seal(revocations, row.id, "sealed_order", order)
+                moved = self.update().where(r.id == row.id).values(tenant_id=INSTALLATION, sealed_order=sealed)
+                await self.run(moved)
+        await self.run(self.delete())
+
 
 class DueRevocations:
     """Looks across tenants; made from the unit of the installation. What it finds is handed out by tenant."""
@@ -106,16 +126,19 @@ class DueRevocations:
                 row.id,
                 row.tenant_id,
                 Subject(row.secret_id, row.workspace_id, row.auth_client_id),
-                await self._open(row.tenant_id, row.id, row.sealed_order),
+                await _opened(self._unit.of(row.tenant_id), row.id, row.sealed_order),
                 claim,
                 row.attempts + 1,
             )
             for row in rows
         ]
 
-    async def _open(self, tenant_id: str, job_id: str, sealed: bytes) -> Json | None:
-        try:
-            order: Json = await self._unit.of(tenant_id).open(revocations, job_id, "sealed_order", sealed)
-        except (Unsealable, WrongKey):
-            return None
-        return order
+
+async def _opened(unit: Unit, job_id: str, sealed: bytes | None) -> Json | None:
+    if sealed is None:
+        return None
+    try:
+        order: Json = await unit.open(revocations, job_id, "sealed_order", sealed)
+    except (Unsealable, WrongKey):
+        return None
+    return order

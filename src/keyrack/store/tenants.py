@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import Json, Role, Tenant
+from keyrack.store.revocations import Revocations
 from keyrack.store.schema import auth_clients, roles, tenants
 from keyrack.store.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
 from keyrack.store.vault import INSTALLATION
@@ -85,8 +86,12 @@ class Tenants:
             raise
 
     async def remove(self, tenant_id: str) -> None:
-        """Delete a tenant with everything in it, and its data keys: nothing of it can be opened again."""
+        """Delete a tenant with everything in it, and its data keys: nothing of it can be opened again.
+
+        But tokens whose revocation is pending, which outlive it until that is over.
+        """
         connection = self._require_mine(tenant_id)
+        await Revocations(self._unit.of(tenant_id)).outlive_tenant()
         await connection.execute(delete(auth_clients).where(auth_clients.c.tenant_id == tenant_id))  # no foreign key
         await connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
         await self._unit.vault.destroy_keys(connection, tenant_id)

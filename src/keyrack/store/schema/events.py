@@ -64,7 +64,7 @@ revocations = Table(
     "revocations",
     metadata,
     own_id(),
-    tenant(),
+    Column("tenant_id", Id, nullable=False),  # empty if the tenant is gone: what is pending outlives it
     Column("secret_id", Id, nullable=False),  # no foreign key: the secret is gone
     Column("workspace_id", Id, nullable=False),
     Column("auth_client_id", Id, nullable=False),
