@@ -1,6 +1,5 @@
 """Deleting users: contract section 11, decision 14. What others need passes on, what nobody else is in goes."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.documents import identifier
 from support.estate import add_contract, add_workspace
 from support.flows import flow_body
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 from support.task_users import Site, site, step_of
 
 
@@ -224,14 +223,11 @@ async def test_two_admins_cannot_delete_each_other(keyrack_on_each: World, monke
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
         await Users(unit).set_tenant_roles(second.id, ["tenant-admin"])
         await ContractMembers(unit).change(acme.contract_id, acme.guest.id, ["owner"])
-    pause = Pause(monkeypatch, Users, "remove")
-    first = asyncio.create_task(acme.admin.delete(path_of(second)))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    other = asyncio.create_task(second.delete(path_of(acme.admin)))
-    assert await is_waiting(other)
-    pause.release()
-    assert (await first).status_code == 204
-    assert (await other).status_code in {401, 403, 404}
+    first, other = await in_turn(
+        monkeypatch, (Users, "remove"), acme.admin.delete(path_of(second)), second.delete(path_of(acme.admin))
+    )
+    assert first.status_code == 204
+    assert other.status_code in {401, 403, 404}
     assert (await acme.admin.get("/v2/users/me")).status_code == 200
 
 
@@ -241,14 +237,14 @@ async def test_who_joins_meanwhile_does_not_lose_the_contract(
     acme = keyrack_on_each.tenants["Acme"]
     alone = await add_contract(keyrack_on_each, acme, "alone")
     joins = {"data": {"type": "contract-member", "id": acme.stranger.id, "attributes": {"roles": ["owner"]}}}
-    pause = Pause(monkeypatch, ContractMembers, "add")
-    joining = asyncio.create_task(acme.admin.post(f"/v2/contracts/{alone.contract_id}/members", joins))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(keyrack_on_each.support.delete(path_of(alone.member)))
-    assert await is_waiting(deleting)
-    pause.release()
-    assert (await joining).status_code == 200
-    assert (await deleting).status_code == 204
+    joining, deleting = await in_turn(
+        monkeypatch,
+        (ContractMembers, "add"),
+        acme.admin.post(f"/v2/contracts/{alone.contract_id}/members", joins),
+        keyrack_on_each.support.delete(path_of(alone.member)),
+    )
+    assert joining.status_code == 200
+    assert deleting.status_code == 204
     assert (await acme.stranger.get(f"/v2/contracts/{alone.contract_id}")).status_code == 200
 
 
@@ -257,14 +253,14 @@ async def test_a_flow_made_while_its_user_goes_is_refused(
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     await keyrack_on_each.add_component(acme, "timer", {"title": "T", "triggers": {"tick": {"title": "Tick"}}})
-    pause = Pause(monkeypatch, Users, "remove")
-    deleting = asyncio.create_task(acme.admin.delete(path_of(acme.integrator)))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    making = asyncio.create_task(acme.integrator.post("/v2/flows", flow_body(acme.workspace_id, "acme/timer:tick")))
-    assert await is_waiting(making)
-    pause.release()
-    assert (await deleting).status_code == 204
-    assert (await making).status_code in {401, 403, 404}
+    deleting, making = await in_turn(
+        monkeypatch,
+        (Users, "remove"),
+        acme.admin.delete(path_of(acme.integrator)),
+        acme.integrator.post("/v2/flows", flow_body(acme.workspace_id, "acme/timer:tick")),
+    )
+    assert deleting.status_code == 204
+    assert making.status_code in {401, 403, 404}
     assert (await acme.admin.get(f"/v2/flows?workspace_id={acme.workspace_id}")).json()["data"] == []
 
 

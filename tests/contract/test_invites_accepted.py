@@ -11,7 +11,7 @@ from keyrack.store.invites import ContractInvites
 from support.app import Caller, TenantInTest, World, error_of
 from support.documents import identifier, rel
 from support.estate import add_contract
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 from support.task_users import site, step_of
 
 NEW = "New.Person@acme.example"
@@ -166,14 +166,14 @@ async def test_an_invite_taken_back_at_this_moment_makes_nobody_a_member(
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     invite = await invited(acme, acme.stranger.name)
-    pause = Pause(monkeypatch, ContractInvites, "remove")
-    accepting = asyncio.create_task(acme.stranger.post(f"{MINE}/{invite}/accept"))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(acme.admin.delete(f"{invites(acme)}/{invite}"))
-    assert await is_waiting(deleting)
-    pause.release()
-    assert (await accepting).status_code == 200
-    assert (await deleting).status_code == 404, "it was accepted, so there is nothing to take back"
+    accepting, deleting = await in_turn(
+        monkeypatch,
+        (ContractInvites, "remove"),
+        acme.stranger.post(f"{MINE}/{invite}/accept"),
+        acme.admin.delete(f"{invites(acme)}/{invite}"),
+    )
+    assert accepting.status_code == 200
+    assert deleting.status_code == 404, "it was accepted, so there is nothing to take back"
 
 
 async def test_nobody_is_member_and_invited(keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,13 +181,13 @@ async def test_nobody_is_member_and_invited(keyrack_on_each: World, monkeypatch:
     joins = {"data": {"type": "contract-member", "id": acme.stranger.id, "attributes": {"roles": ["member"]}}}
     attributes = {"email": acme.stranger.name, "roles": ["member"]}
     body = {"data": {"type": "contract-invite", "attributes": attributes}}
-    pause = Pause(monkeypatch, ContractInvites, "add")
-    inviting = asyncio.create_task(acme.admin.post(invites(acme), body))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    joining = asyncio.create_task(acme.admin.post(f"/v2/contracts/{acme.contract_id}/members", joins))
-    assert await is_waiting(joining)
-    pause.release()
-    assert [(await inviting).status_code, (await joining).status_code] == [200, 200]
+    inviting, joining = await in_turn(
+        monkeypatch,
+        (ContractInvites, "add"),
+        acme.admin.post(invites(acme), body),
+        acme.admin.post(f"/v2/contracts/{acme.contract_id}/members", joins),
+    )
+    assert [inviting.status_code, joining.status_code] == [200, 200]
     assert (await acme.admin.get(invites(acme))).json()["data"] == []
 
 
@@ -197,14 +197,14 @@ async def test_who_becomes_a_member_at_this_moment_is_not_invited(
     acme = keyrack_on_each.tenants["Acme"]
     joins = {"data": {"type": "contract-member", "id": acme.stranger.id, "attributes": {"roles": ["member"]}}}
     body = {"data": {"type": "contract-invite", "attributes": {"email": acme.stranger.name, "roles": ["member"]}}}
-    pause = Pause(monkeypatch, ContractInvites, "remove_of")
-    joining = asyncio.create_task(acme.admin.post(f"/v2/contracts/{acme.contract_id}/members", joins))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    inviting = asyncio.create_task(acme.admin.post(invites(acme), body))
-    assert await is_waiting(inviting)
-    pause.release()
-    assert (await joining).status_code == 200
-    assert error_of(await inviting)[:2] == (409, "already_exists")
+    joining, inviting = await in_turn(
+        monkeypatch,
+        (ContractInvites, "remove_of"),
+        acme.admin.post(f"/v2/contracts/{acme.contract_id}/members", joins),
+        acme.admin.post(invites(acme), body),
+    )
+    assert joining.status_code == 200
+    assert error_of(inviting)[:2] == (409, "already_exists")
 
 
 async def test_a_user_is_created_though_the_inviting_contract_goes(
@@ -214,11 +214,8 @@ async def test_a_user_is_created_though_the_inviting_contract_goes(
     made = await acme.admin.post("/v2/contracts", {"data": {"type": "contract", "attributes": {"name": "Short"}}})
     contract_id = made.json()["data"]["id"]
     await invited(acme, NEW, "owner", contract_id=contract_id)
-    pause = Pause(monkeypatch, Contracts, "remove")
-    deleting = asyncio.create_task(acme.admin.delete(f"/v2/contracts/{contract_id}"))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    arriving = asyncio.create_task(arrives(acme, NEW))
-    assert await is_waiting(arriving)
-    pause.release()
-    assert (await deleting).status_code == 204
-    assert await arriving
+    deleting, arriving = await in_turn(
+        monkeypatch, (Contracts, "remove"), acme.admin.delete(f"/v2/contracts/{contract_id}"), arrives(acme, NEW)
+    )
+    assert deleting.status_code == 204
+    assert arriving

@@ -1,6 +1,5 @@
 """Changing and deleting teams, who leaves them: contract sections 12 and 22."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from keyrack.store.schema import teams
 from keyrack.store.teams import Teams
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.documents import identifier
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 
 REGISTRY = {"url": "registry.acme.example", "username": "puller", "password": "canary-registry-password"}
 
@@ -129,14 +128,11 @@ async def test_a_component_made_while_its_team_goes_finds_none(
     keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
-    pause = Pause(monkeypatch, Teams, "remove")
-    deleting = asyncio.create_task(acme.admin.delete(f"/v2/teams/{acme.team_id}"))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    making = asyncio.create_task(new_component(acme))
-    assert await is_waiting(making)
-    pause.release()
-    assert (await deleting).status_code == 204
-    assert error_of(await making)[:2] == (404, "related_not_found")
+    deleting, making = await in_turn(
+        monkeypatch, (Teams, "remove"), acme.admin.delete(f"/v2/teams/{acme.team_id}"), new_component(acme)
+    )
+    assert deleting.status_code == 204
+    assert error_of(making)[:2] == (404, "related_not_found")
 
 
 async def test_a_team_is_not_deleted_over_a_component_that_is_being_made(
@@ -144,11 +140,8 @@ async def test_a_team_is_not_deleted_over_a_component_that_is_being_made(
 ) -> None:
 
     acme = keyrack_on_each.tenants["Acme"]
-    pause = Pause(monkeypatch, AuditLog, "append")
-    making = asyncio.create_task(new_component(acme))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(acme.admin.delete(f"/v2/teams/{acme.team_id}"))
-    assert await is_waiting(deleting)
-    pause.release()
-    assert (await making).status_code == 201
-    assert error_of(await deleting)[:2] == (409, "in_use")
+    making, deleting = await in_turn(
+        monkeypatch, (AuditLog, "append"), new_component(acme), acme.admin.delete(f"/v2/teams/{acme.team_id}")
+    )
+    assert making.status_code == 201
+    assert error_of(deleting)[:2] == (409, "in_use")

@@ -18,7 +18,7 @@ from keyrack.store.oauth_clients import OAuthClients
 from support.app import World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component
 from support.flows import flow_body, graph_of, node
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
 Request = Coroutine[Any, Any, httpx2.Response]
@@ -127,28 +127,16 @@ def race(request: pytest.FixtureRequest) -> Race:
 async def test_a_deletion_waits_for_the_use_and_is_refused(
     stage: Stage, race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, *race.stop_use_at)
-    using = asyncio.create_task(race.use(stage))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(race.delete(stage))
-    assert await is_waiting(deleting), (await deleting).text
-    pause.release()
-    used = await using
+    used, deleting = await in_turn(monkeypatch, race.stop_use_at, race.use(stage), race.delete(stage))
     assert used.is_success, used.text
-    assert error_of(await deleting)[:2] == (409, "in_use")
+    assert error_of(deleting)[:2] == (409, "in_use")
 
 
 async def test_a_use_waits_for_the_deletion_and_finds_it_gone(
     stage: Stage, race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, *race.stop_delete_at)
-    deleting = asyncio.create_task(race.delete(stage))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    using = asyncio.create_task(race.use(stage))
-    assert await is_waiting(using), (await using).text
-    pause.release()
-    assert (await deleting).status_code == 204
-    used = await using
+    deleting, used = await in_turn(monkeypatch, race.stop_delete_at, race.delete(stage), race.use(stage))
+    assert deleting.status_code == 204
     assert used.status_code == race.too_late, used.text
 
 
@@ -156,13 +144,13 @@ async def test_keys_handed_back_at_once_are_all_kept(keyrack_on_each: World, mon
     stage = Stage(keyrack_on_each)  # 18.3
     await stage.build()
     path = f"/v1/accounts/{stage.credential}"
-    pause = Pause(monkeypatch, Credentials, "replace")
-    first = asyncio.create_task(stage.globex.integrator.put(path, {"keys": {"a": "1"}}))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    second = asyncio.create_task(stage.globex.integrator.put(path, {"keys": {"b": "2"}}))
-    assert await is_waiting(second)
-    pause.release()
-    assert [(await first).status_code, (await second).status_code] == [200, 200]
+    first, second = await in_turn(
+        monkeypatch,
+        (Credentials, "replace"),
+        stage.globex.integrator.put(path, {"keys": {"a": "1"}}),
+        stage.globex.integrator.put(path, {"keys": {"b": "2"}}),
+    )
+    assert [first.status_code, second.status_code] == [200, 200]
     stored = (await stage.globex.integrator.get(f"/v2/credentials/{stage.credential}")).json()["data"]
     assert stored["attributes"]["keys"] == {"a": "1", "b": "2"}
 

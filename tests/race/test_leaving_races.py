@@ -16,7 +16,7 @@ from keyrack.store.flows import Flows
 from keyrack.store.teams import Teams
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import TenantInTest, World, error_of, relationship
-from support.pause import Pause, is_waiting
+from support.pause import Pause, in_turn, is_waiting
 from support.task_users import site
 
 Request = Coroutine[Any, Any, httpx2.Response]
@@ -69,15 +69,15 @@ async def test_who_leaves_a_contract_meanwhile_is_left_in_nothing_of_it(
 ) -> None:
     acme = await prepared(keyrack_on_each)
     owner, status = JOINING[what]
-    pause = Pause(monkeypatch, owner, "add" if owner is WorkspaceMembers else "add_member")
-    first = asyncio.create_task(joining(acme, what))
-    await pause.reached.wait()
     path = f"/v2/contracts/{acme.contract_id}/members/{acme.integrator.id}"
-    leaving = asyncio.create_task(acme.admin.delete(path))
-    assert await is_waiting(leaving)
-    pause.release()
-    assert (await first).status_code == status
-    assert (await leaving).status_code == 204
+    first, leaving = await in_turn(
+        monkeypatch,
+        (owner, "add" if owner is WorkspaceMembers else "add_member"),
+        joining(acme, what),
+        acme.admin.delete(path),
+    )
+    assert first.status_code == status
+    assert leaving.status_code == 204
     assert await left_behind(keyrack_on_each, acme) == []
 
 
@@ -86,15 +86,11 @@ async def test_who_has_just_left_a_contract_joins_nothing_of_it(
     keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     acme = await prepared(keyrack_on_each)
-    pause = Pause(monkeypatch, ContractMembers, "remove")
     path = f"/v2/contracts/{acme.contract_id}/members/{acme.integrator.id}"
-    leaving = asyncio.create_task(acme.admin.delete(path))
-    await pause.reached.wait()
-    late = asyncio.create_task(joining(acme, what))
-    assert await is_waiting(late)
-    pause.release()
-    assert (await leaving).status_code == 204
-    answer = await late
+    leaving, answer = await in_turn(
+        monkeypatch, (ContractMembers, "remove"), acme.admin.delete(path), joining(acme, what)
+    )
+    assert leaving.status_code == 204
     if what != "team":  # whose creator need not be in the contract, having the permission
         assert answer.status_code in {403, 404}, answer.text
     assert await left_behind(keyrack_on_each, acme) == []
@@ -131,15 +127,12 @@ async def test_a_change_of_a_member_who_is_being_removed_finds_none(
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     path = f"/v2/workspaces/{acme.workspace_id}/members/{acme.guest.id}"
-    pause = Pause(monkeypatch, WorkspaceMembers, "remove")
-    removing = asyncio.create_task(acme.admin.delete(path))
-    await pause.reached.wait()
     body = {"data": {"type": "member", "attributes": {"roles": ["admin"]}}}
-    changing = asyncio.create_task(acme.admin.patch(path, body))
-    assert await is_waiting(changing)
-    pause.release()
-    assert (await removing).status_code == 204
-    assert error_of(await changing)[:2] == (404, "not_found")
+    removing, changing = await in_turn(
+        monkeypatch, (WorkspaceMembers, "remove"), acme.admin.delete(path), acme.admin.patch(path, body)
+    )
+    assert removing.status_code == 204
+    assert error_of(changing)[:2] == (404, "not_found")
 
 
 def arriving(acme: TenantInTest, invite_id: str | None) -> Request:
@@ -169,14 +162,11 @@ async def test_the_last_owner_stays_with_who_comes_at_that_moment(
     keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     acme, owner, invite_id = await with_one_owner(keyrack_on_each, how)
-    pause = Pause(monkeypatch, ContractMembers, "add")
-    coming = asyncio.create_task(arriving(acme, invite_id))
-    await pause.reached.wait()
-    leaving = asyncio.create_task(acme.admin.delete(owner))
-    assert await is_waiting(leaving)
-    pause.release()
-    assert (await coming).status_code == 200
-    assert error_of(await leaving)[:2] == (409, "state_conflict")
+    coming, leaving = await in_turn(
+        monkeypatch, (ContractMembers, "add"), arriving(acme, invite_id), acme.admin.delete(owner)
+    )
+    assert coming.status_code == 200
+    assert error_of(leaving)[:2] == (409, "state_conflict")
 
 
 @pytest.mark.parametrize("how", ["added", "invited"])
@@ -184,11 +174,8 @@ async def test_nobody_comes_into_a_contract_that_its_owner_has_just_left(
     keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     acme, owner, invite_id = await with_one_owner(keyrack_on_each, how)
-    pause = Pause(monkeypatch, ContractMembers, "remove")
-    leaving = asyncio.create_task(acme.admin.delete(owner))
-    await pause.reached.wait()
-    coming = asyncio.create_task(arriving(acme, invite_id))
-    assert await is_waiting(coming)
-    pause.release()
-    assert (await leaving).status_code == 204
-    assert error_of(await coming)[:2] == (409, "state_conflict"), "the first member must be an owner"
+    leaving, coming = await in_turn(
+        monkeypatch, (ContractMembers, "remove"), acme.admin.delete(owner), arriving(acme, invite_id)
+    )
+    assert leaving.status_code == 204
+    assert error_of(coming)[:2] == (409, "state_conflict"), "the first member must be an owner"

@@ -26,7 +26,7 @@ from support.auth_clients import auth_client
 from support.consent import add_oauth_client, oauth_component, start
 from support.estate import turn_whitelist_on
 from support.flows import flow_body
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 from support.secrets import add_client, body
 from support.task_users import site
 
@@ -168,13 +168,7 @@ async def nothing_is_left(stage: Stage, race: Race) -> None:
 async def test_a_deletion_waits_for_what_is_written_and_takes_it_along(
     stage: Stage, race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, *race.stop_at)
-    writing = asyncio.create_task(race.write(stage))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(race.delete(stage))
-    assert await is_waiting(deleting), (await deleting).text
-    pause.release()
-    written, deleted = await writing, await deleting
+    written, deleted = await in_turn(monkeypatch, race.stop_at, race.write(stage), race.delete(stage))
     assert written.is_success, written.text
     assert deleted.status_code == 204, deleted.text
     await nothing_is_left(stage, race)
@@ -183,57 +177,44 @@ async def test_a_deletion_waits_for_what_is_written_and_takes_it_along(
 async def test_what_comes_after_a_deletion_waits_and_finds_the_place_gone(
     stage: Stage, race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, Contracts if race.delete is CONTRACT else Workspaces, "remove")
-    deleting = asyncio.create_task(race.delete(stage))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    writing = asyncio.create_task(race.write(stage))
-    assert await is_waiting(writing), (await writing).text
-    pause.release()
-    deleted = await deleting
+    deleted, writing = await in_turn(
+        monkeypatch,
+        (Contracts if race.delete is CONTRACT else Workspaces, "remove"),
+        race.delete(stage),
+        race.write(stage),
+    )
     assert deleted.status_code == 204, deleted.text
-    assert error_of(await writing)[:2] == race.too_late
+    assert error_of(writing)[:2] == race.too_late
     await nothing_is_left(stage, race)
 
 
 async def test_a_flow_of_another_contract_that_comes_first_forbids_the_deletion(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, FlowReferences, "replace")
-    using = asyncio.create_task(stage.use_from_elsewhere())
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(stage.delete_contract())
-    assert await is_waiting(deleting), (await deleting).text
-    pause.release()
-    used = await using
+    used, deleting = await in_turn(
+        monkeypatch, (FlowReferences, "replace"), stage.use_from_elsewhere(), stage.delete_contract()
+    )
     assert used.status_code == 201, used.text
-    assert error_of(await deleting)[:2] == (409, "in_use")
+    assert error_of(deleting)[:2] == (409, "in_use")
     assert (await stage.acme.integrator.get(f"/v2/flows/{stage.site.flow_id}")).status_code == 200
 
 
 async def test_a_flow_of_another_contract_that_comes_late_finds_no_component(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, Contracts, "remove")
-    deleting = asyncio.create_task(stage.delete_contract())
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    using = asyncio.create_task(stage.use_from_elsewhere())
-    assert await is_waiting(using), (await using).text
-    pause.release()
-    assert (await deleting).status_code == 204
-    assert error_of(await using)[:2] == (400, "validation_error")
+    deleting, using = await in_turn(
+        monkeypatch, (Contracts, "remove"), stage.delete_contract(), stage.use_from_elsewhere()
+    )
+    assert deleting.status_code == 204
+    assert error_of(using)[:2] == (400, "validation_error")
 
 
 async def test_a_flow_that_is_starting_is_stopped_by_the_suspension(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # 9
-    pause = Pause(monkeypatch, Flows, "set_status")
-    starting = asyncio.create_task(stage.start_flow())
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    suspending = asyncio.create_task(stage.suspend())
-    assert await is_waiting(suspending), (await suspending).text
-    pause.release()
-    assert (await starting).status_code == 202
-    assert (await suspending).status_code == 202
+    starting, suspending = await in_turn(monkeypatch, (Flows, "set_status"), stage.start_flow(), stage.suspend())
+    assert starting.status_code == 202
+    assert suspending.status_code == 202
     flow = (await stage.acme.integrator.get(f"/v2/flows/{stage.site.flow_id}")).json()["data"]
     assert flow["attributes"]["status"] == "inactive"
 
@@ -242,30 +223,25 @@ async def test_a_flow_that_is_starting_is_stopped_by_the_suspension(
 async def test_what_comes_after_a_suspension_waits_and_is_refused(
     stage: Stage, write: Callable[[Stage], Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, Contracts, "change")
-    suspending = asyncio.create_task(stage.suspend())
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    writing = asyncio.create_task(write(stage))
-    assert await is_waiting(writing), (await writing).text
-    pause.release()
-    assert (await suspending).status_code == 202
-    assert error_of(await writing)[:2] == (403, "contract_suspended")
+    suspending, writing = await in_turn(monkeypatch, (Contracts, "change"), stage.suspend(), write(stage))
+    assert suspending.status_code == 202
+    assert error_of(writing)[:2] == (403, "contract_suspended")
 
 
 async def test_a_role_given_at_the_moment_stays_available(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:  # 9
-    pause = Pause(monkeypatch, WorkspaceMembers, "change")
     path = f"/v2/workspaces/{stage.acme.workspace_id}/members/{stage.acme.guest.id}"
     given = {"data": {"type": "member", "attributes": {"roles": ["admin"]}}}
-    giving = asyncio.create_task(stage.acme.admin.patch(path, given))
-    await asyncio.wait_for(pause.reached.wait(), 30)
     contracts = [{"scope": "contracts", "role": role} for role in ("admin", "member")]
     roles = [*contracts, {"scope": "workspaces", "role": "integrator"}, {"scope": "workspaces", "role": "guest"}]
     narrowed = {"data": {"attributes": {"available_roles": roles}}}
-    narrowing = asyncio.create_task(stage.acme.admin.patch(f"/v2/contracts/{stage.acme.contract_id}", narrowed))
-    assert await is_waiting(narrowing), (await narrowing).text
-    pause.release()
-    assert (await giving).status_code == 200
-    assert error_of(await narrowing)[:2] == (409, "in_use")
+    giving, narrowing = await in_turn(
+        monkeypatch,
+        (WorkspaceMembers, "change"),
+        stage.acme.admin.patch(path, given),
+        stage.acme.admin.patch(f"/v2/contracts/{stage.acme.contract_id}", narrowed),
+    )
+    assert giving.status_code == 200
+    assert error_of(narrowing)[:2] == (409, "in_use")
 
 
 async def test_a_flow_that_comes_first_keeps_a_workspace_limited(
@@ -275,15 +251,15 @@ async def test_a_flow_that_comes_first_keeps_a_workspace_limited(
     kinds = {kind: {"data": {"type": "workspace", "attributes": {"type": kind}}} for kind in ("limited", "full")}
     await turn_whitelist_on(stage.world, stage.acme)
     assert (await stage.acme.admin.patch(path, kinds["limited"])).status_code == 200
-    pause = Pause(monkeypatch, FlowReferences, "replace")
     flow = flow_body(stage.acme.workspace_id, "globex/foreign:tick")
-    creating = asyncio.create_task(stage.acme.integrator.post("/v2/flows", flow))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    changing = asyncio.create_task(stage.acme.admin.patch(path, kinds["full"]))
-    assert await is_waiting(changing), (await changing).text
-    pause.release()
-    assert (await creating).status_code == 201
-    assert error_of(await changing)[:2] == (409, "in_use")
+    creating, changing = await in_turn(
+        monkeypatch,
+        (FlowReferences, "replace"),
+        stage.acme.integrator.post("/v2/flows", flow),
+        stage.acme.admin.patch(path, kinds["full"]),
+    )
+    assert creating.status_code == 201
+    assert error_of(changing)[:2] == (409, "in_use")
 
 
 async def test_many_who_write_suspend_and_delete_at_once_never_break(keyrack_on_each: World) -> None:

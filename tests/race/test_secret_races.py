@@ -3,7 +3,6 @@
 Each row is played on both databases and in both orders, with the first of the two stopped in mid-transaction.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.flows import Flows, FlowSecrets
 from support.app import World, error_of
 from support.flows import flow_body, graph_of, node
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 from support.secrets import add_client, body, changes, make, resource
 
 CALENDAR = {"title": "Calendar", "authClientTypes": ["oauth2"], "triggers": {"due": {"title": "Due"}}}
@@ -116,39 +115,27 @@ def race(request: pytest.FixtureRequest) -> Race:
 async def test_a_deletion_waits_for_whoever_came_first_and_is_refused(
     stage: Stage, race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, *race.stop_use_at)
-    using = asyncio.create_task(race.use(stage))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(race.delete(stage))
-    assert await is_waiting(deleting), (await deleting).text
-    pause.release()
-    used = await using
+    used, deleting = await in_turn(monkeypatch, race.stop_use_at, race.use(stage), race.delete(stage))
     assert used.is_success, used.text
-    assert error_of(await deleting)[:2] == (409, "in_use")
+    assert error_of(deleting)[:2] == (409, "in_use")
 
 
 async def test_whoever_comes_after_a_deletion_waits_and_finds_it_gone(
     stage: Stage, race: Race, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pause = Pause(monkeypatch, *race.stop_delete_at)
-    deleting = asyncio.create_task(race.delete(stage))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    using = asyncio.create_task(race.use(stage))
-    assert await is_waiting(using), (await using).text
-    pause.release()
-    deleted = await deleting
+    deleted, using = await in_turn(monkeypatch, race.stop_delete_at, race.delete(stage), race.use(stage))
     assert deleted.status_code == 204, deleted.text
-    assert error_of(await using)[:2] == race.too_late
+    assert error_of(using)[:2] == race.too_late
 
 
 async def test_changes_at_once_are_merged_one_after_the_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     path = f"{stage.secrets}/{stage.secret}"
-    pause = Pause(monkeypatch, AuthSecrets, "replace")
-    first = asyncio.create_task(stage.who.patch(path, changes(credentials={"scope": "read"})))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    second = asyncio.create_task(stage.who.patch(path, changes(credentials={"fields": {"region": "eu"}})))
-    assert await is_waiting(second)
-    pause.release()
-    assert [(await first).status_code, (await second).status_code] == [200, 200]
+    first, second = await in_turn(
+        monkeypatch,
+        (AuthSecrets, "replace"),
+        stage.who.patch(path, changes(credentials={"scope": "read"})),
+        stage.who.patch(path, changes(credentials={"fields": {"region": "eu"}})),
+    )
+    assert [first.status_code, second.status_code] == [200, 200]
     credentials = resource(await stage.who.get(path))["attributes"]["credentials"]
     assert (credentials["scope"], credentials["fields"]) == ("read", {"region": "eu"})

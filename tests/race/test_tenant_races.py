@@ -13,7 +13,7 @@ import pytest
 from keyrack.store.audit import AuditLog
 from keyrack.store.tenants import RolePolicy, Tenants
 from support.app import TenantInTest, World, error_of
-from support.pause import Pause, is_waiting
+from support.pause import in_turn
 
 Request = Coroutine[Any, Any, httpx2.Response]
 
@@ -73,27 +73,15 @@ CREATE: list[tuple[Callable[[Stage], Request], tuple[int, ...]]] = [
 async def test_what_comes_after_the_deletion_finds_no_tenant(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, create: Callable[[Stage], Request], refused: tuple[int, ...]
 ) -> None:
-    pause = Pause(monkeypatch, Tenants, "remove")
-    deleting = asyncio.create_task(stage.delete())
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    creating = asyncio.create_task(create(stage))
-    assert await is_waiting(creating), (await creating).text
-    pause.release()
-    assert (await deleting).status_code == 204
-    answer = await creating
+    deleting, answer = await in_turn(monkeypatch, (Tenants, "remove"), stage.delete(), create(stage))
+    assert deleting.status_code == 204
     assert answer.status_code in refused, answer.text
 
 
 async def test_a_contract_that_comes_first_keeps_the_tenant(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    pause = Pause(monkeypatch, AuditLog, "append")  # the last thing that creating it does
-    creating = asyncio.create_task(stage.create_contract())
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    deleting = asyncio.create_task(stage.delete())
-    assert await is_waiting(deleting), (await deleting).text
-    pause.release()
-    made = await creating
+    last = (AuditLog, "append")  # what creating it does in the end
+    made, refused = await in_turn(monkeypatch, last, stage.create_contract(), stage.delete())
     assert made.status_code == 201, made.text
-    refused = await deleting
     assert error_of(refused)[:2] == (409, "in_use")
     assert refused.json()["errors"][0]["meta"]["contract_ids"] == [made.json()["data"]["id"]]
 
@@ -133,14 +121,10 @@ def give_role(acme: TenantInTest, role: str) -> Request:
 
 async def test_a_role_that_is_being_assigned_stays(keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch) -> None:
     acme = keyrack_on_each.tenants["Acme"]
-    pause = Pause(monkeypatch, AuditLog, "append")
-    giving = asyncio.create_task(give_role(acme, "admin"))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    replacing = asyncio.create_task(drop_workspace_admin(keyrack_on_each, acme))
-    assert await is_waiting(replacing), (await replacing).text
-    pause.release()
-    assert (await giving).status_code == 200
-    refused = await replacing
+    giving, refused = await in_turn(
+        monkeypatch, (AuditLog, "append"), give_role(acme, "admin"), drop_workspace_admin(keyrack_on_each, acme)
+    )
+    assert giving.status_code == 200
     assert error_of(refused)[:2] == (409, "in_use")
     assert refused.json()["errors"][0]["meta"]["workspace_ids"] == [acme.workspace_id]
 
@@ -150,12 +134,8 @@ async def test_a_role_that_is_being_removed_is_given_to_nobody(
     keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch, role: str, status: int
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
-    pause = Pause(monkeypatch, RolePolicy, "replace")
-    replacing = asyncio.create_task(drop_workspace_admin(keyrack_on_each, acme))
-    await asyncio.wait_for(pause.reached.wait(), 30)
-    giving = asyncio.create_task(give_role(acme, role))
-    assert await is_waiting(giving), (await giving).text
-    pause.release()
-    assert (await replacing).status_code == 200
-    given = await giving
+    replacing, given = await in_turn(
+        monkeypatch, (RolePolicy, "replace"), drop_workspace_admin(keyrack_on_each, acme), give_role(acme, role)
+    )
+    assert replacing.status_code == 200
     assert given.status_code == status, given.text

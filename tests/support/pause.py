@@ -1,10 +1,13 @@
 """Stops an operation at a chosen point of its transaction, so that a race has one outcome."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import pytest
+
+F = TypeVar("F")
+S = TypeVar("S")
 
 
 class Pause:
@@ -34,3 +37,30 @@ async def is_waiting(task: "asyncio.Task[Any]") -> bool:
     """Tell whether a request is still waiting for somebody after half a second."""
     await asyncio.wait([task], timeout=0.5)
     return not task.done()
+
+
+async def in_turn(
+    monkeypatch: pytest.MonkeyPatch, at: tuple[type, str], first: Coroutine[Any, Any, F], second: Coroutine[Any, Any, S]
+) -> tuple[F, S]:
+    """Begin one operation while another stands still in mid-transaction; return what both came to.
+
+    Fails unless the second waits for the first.
+
+    Args:
+        monkeypatch: of the test.
+        at: the class and the method before whose next call the first stands still.
+        first: the one that stands still.
+        second: the one that begins meanwhile.
+    """
+    pause = Pause(monkeypatch, *at)
+    begun = asyncio.create_task(first)
+    await asyncio.wait_for(pause.reached.wait(), 30)
+    late = asyncio.create_task(second)
+    assert await is_waiting(late), f"it did not wait: {_told(await late)}"
+    pause.release()
+    return await begun, await late
+
+
+def _told(came: object) -> object:
+    """Return the text of an answer, or what else there is to say."""
+    return getattr(came, "text", came)
