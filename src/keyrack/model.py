@@ -95,10 +95,13 @@ class Tenant:
     """All other attributes as submitted, with defaults filled in (contract section 7)."""
     created_at: datetime
 
-    @property
-    def whitelist_flag(self) -> bool:
-        """Whether full workspaces see only whitelisted components of other contracts (contract section 5)."""
-        return bool(self.attributes.get("feature_flags", {}).get("contract_component_whitelist"))
+    def whitelists_in(self, workspace: "Workspace") -> bool:
+        """Tell whether a workspace of the tenant has only whitelisted components of other contracts (section 5).
+
+        A full one, if the tenant has the flag (`whitelist_flag` in the contract).
+        """
+        flag = self.attributes.get("feature_flags", {}).get("contract_component_whitelist")
+        return bool(flag) and workspace.type is WorkspaceType.full
 
 
 @dataclass(frozen=True, slots=True)

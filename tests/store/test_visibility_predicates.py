@@ -1,15 +1,21 @@
-"""The SQL predicates of contract section 5 against a plain reading of it, over random worlds, on both databases."""
+"""The predicates of contract section 5 against a plain reading of it, over random worlds.
+
+They are in the product twice: as SQL for what is stored, here on both databases, and over values for a file that is
+imported, which is judged before anything of it is stored.
+"""
 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import Access, WorkspaceType
+from keyrack.model import Access, Component, Tenant, Version, Workspace, WorkspaceType, uses_oauth_client
 from keyrack.service.sight import contract_view, workspace_view
+from keyrack.service.transfer import visibility as of_file
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.contracts import ContractMembers, Contracts
@@ -31,6 +37,7 @@ DESCRIPTORS: Sequence[dict[str, Any]] = (
     {"useOAuthClient": None, "credentials": []},
     {"credentials": {"useOAuthClient": "yes"}},
 )
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -180,6 +187,9 @@ async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
     assert {c.id: c.uses_oauth_client for c in seen if c.id in every} == {
         c.id: asks(c) for c in land.parts if tenant_sees(spot.tenant, c)
     }
+    tenant = await Tenants(unit).find(spot.tenant)
+    assert tenant is not None
+    a_file_is_judged_as_what_is_stored(tenant, spot, land)
     view = contract_view(unit, spot.contract)
     if spot.workspace is not None:
         workspace = await Workspaces(unit).find(spot.workspace)
@@ -203,6 +213,37 @@ async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
     if spot.workspace is not None:
         barred = land.where(lambda c: tenant_sees(spot.tenant, c), lambda c: not listed(spot, c))
         assert {c.id for c in await rows.not_whitelisted(view, every)} == barred
+
+
+def a_file_is_judged_as_what_is_stored(tenant: Tenant, spot: Spot, land: Landscape) -> None:
+    view = of_file.Viewpoint(tenant, spot.contract, spot.clients)
+    for part in land.parts:
+        component = valued(part)
+        assert of_file.tenant_sees(tenant.id, component) == tenant_sees(spot.tenant, part)
+        assert of_file.contract_has_ungated(view, component) == ungated(spot, part)
+        assert of_file.gate(view, component) == gate(spot, part)
+        if spot.kind is not None:
+            workspace = Workspace(str(spot.workspace), tenant.id, spot.contract, "w", WorkspaceType(spot.kind), {})
+            had = of_file.workspace_has_ungated(view, workspace, component)
+            assert had == (ungated(spot, part) and listed(spot, part))
+
+
+def valued(part: Part) -> Component:
+    """Return a component as an import makes it of a record."""
+    builds = [Version("", part.id, number, MADE, build) for number, build in enumerate(part.builds)]
+    return Component(
+        id=part.id,
+        tenant_id=part.tenant,
+        contract_id=part.contract,
+        team_id="",
+        team_name="",
+        name="",
+        access=Access(part.access),
+        whitelisted_contract_ids=tuple(sorted(part.whitelisted)),
+        attributes={},
+        latest=builds[-1] if builds else None,
+        uses_oauth_client=bool(builds) and uses_oauth_client(builds[-1].descriptor),
+    )
 
 
 async def test_a_member_has_what_some_contract_has(keyrack_on_each: World) -> None:  # 13.2, GET by id

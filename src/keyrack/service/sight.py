@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
-from keyrack.model import Component, Workspace, WorkspaceType
+from keyrack.model import Component, Workspace
 from keyrack.service.access import Scope
 from keyrack.service.task_users import is_task_user
 from keyrack.store.component_list import ComponentFilter, ComponentList
@@ -30,8 +30,7 @@ async def workspace_view(unit: Unit, workspace: Workspace) -> Viewpoint:
     tenant = await Tenants(unit).find(unit.tenant_id)
     if tenant is None:
         raise NotFound
-    whitelisting = tenant.whitelist_flag and workspace.type is WorkspaceType.full
-    return Viewpoint(unit.tenant_id, workspace.contract_id, whitelisting)
+    return Viewpoint(unit.tenant_id, workspace.contract_id, tenant.whitelists_in(workspace))
 
 
 async def seen_in_workspace(

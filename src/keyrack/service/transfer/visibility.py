@@ -1,8 +1,12 @@
-"""Contract section 5 for what is not stored yet: the predicates of `keyrack.store.visibility` over values of a file."""
+"""Contract section 5 for what is not stored yet: the predicates of `keyrack.store.visibility` over values of a file.
+
+A file is judged as a whole before anything of it is written, so the database cannot be asked. One test holds both
+against the contract's text, over the same random worlds.
+"""
 
 from dataclasses import dataclass
 
-from keyrack.model import Access, Component, Tenant, Workspace, WorkspaceType
+from keyrack.model import Access, Component, Tenant, Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,7 @@ def workspace_has_ungated(view: Viewpoint, workspace: Workspace, component: Comp
 
 def _whitelisted(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
     return (
-        not view.tenant.whitelist_flag
-        or workspace.type is WorkspaceType.limited
+        not view.tenant.whitelists_in(workspace)
         or component.contract_id == workspace.contract_id
         or workspace.contract_id in component.whitelisted_contract_ids
     )
