@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from keyrack.crypto.secret import Secret
 
@@ -334,15 +334,19 @@ class FlowVersion:
     created_at: datetime
 
 
+FlowPlace = Literal["graph", "draft", "versions"]
+"""Where a flow names what it uses: in its current graph, its draft or old versions."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A flow that names a component, and where: in its current graph, its draft or old versions (contract 0.1)."""
+    """A flow that names a component, and where (contract 0.1)."""
 
     flow_id: str
     flow_name: str
     flow_status: FlowStatus
     workspace_id: str
-    places: tuple[str, ...]
+    places: tuple[FlowPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from keyrack.api.body import or_none
 from keyrack.api.jsonapi import Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
@@ -164,11 +165,11 @@ class ChangeAuthClientBody(msgspec.Struct):
         given, links = self.data.attributes, self.data.relationships
         components = links.components
         return ChangedAuthClient(
-            name=_given(given.name),
-            type=_given(given.type),
+            name=or_none(given.name),
+            type=or_none(given.type),
             component_ids=None if isinstance(components, UnsetType) else [each.id for each in components.data],
             scopes=links.named(),
-            credentials=_given(given.credentials),
+            credentials=or_none(given.credentials),
         )
 
 
@@ -226,7 +227,3 @@ def _relationships(client: AuthClient) -> AuthClientRelationships:
     elif client.tenant_id:
         links.tenant = related("tenant", "/v2/tenants", client.tenant_id)
     return links
-
-
-def _given(value: Any) -> Any:
-    return None if value is UNSET else value

@@ -35,7 +35,7 @@ class AuthClientController(Controller):
     """Auth clients of all scopes."""
 
     path = "/v2/auth-clients"
-    tags = ["Auth clients"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Auth clients",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -95,7 +95,7 @@ class TenantAuthClientController(Controller):
     """The older routes: the same, with the tenant of the path as scope."""
 
     path = "/v2/tenants/{tenant_id:str}/auth-clients"
-    tags = ["Auth clients"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Auth clients",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(

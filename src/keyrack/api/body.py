@@ -68,6 +68,11 @@ class Unchecked(Generic[T]):
         return lambda: make(self.check())
 
 
+def or_none(given: R | msgspec.UnsetType) -> R | None:
+    """Return what a member of a body holds, or None if the member is absent."""
+    return None if given is msgspec.UNSET else given
+
+
 def require_id(given: str | msgspec.UnsetType, path_id: str, *, required: bool = False) -> None:
     """Compare an id in a body with the one in the path (contract section 4).
 

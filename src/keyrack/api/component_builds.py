@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import or_none
 from keyrack.api.component_documents import DescriptorResource, VersionResource, version
 from keyrack.api.component_documents import descriptor as descriptor_document
 from keyrack.api.jsonapi import Many, Single, link_self
@@ -40,7 +41,7 @@ class ComponentBuildController(Controller):
     """Builds of a component; the newest is also addressed as `latest`."""
 
     path = "/v2/components/{component_id:str}/versions"
-    tags = ["Components"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Components",)
 
     @get(responses=Refusals.of(400, 404))
     async def list_all(
@@ -63,7 +64,7 @@ class ComponentBuildController(Controller):
 
         def command() -> NewBuild:
             given = data.check().data.attributes
-            return NewBuild(given.descriptor, None if given.revision is UNSET else given.revision)
+            return NewBuild(given.descriptor, or_none(given.revision))
 
         return Single(version(await builds.add(who, component_id, command)))
 

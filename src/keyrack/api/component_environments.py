@@ -61,7 +61,7 @@ class ComponentEnvironmentController(Controller):
     """A component's variables, for its developers."""
 
     path = "/v2/components/{component_id:str}/env"
-    tags = ["Components"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Components",)
 
     @get(responses=Refusals.of(403, 404))
     async def retrieve(

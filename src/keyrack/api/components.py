@@ -12,7 +12,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import or_none, require_id
 from keyrack.api.component_documents import ComponentResource, build
 from keyrack.api.component_documents import component as component_document
 from keyrack.api.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
@@ -92,7 +92,7 @@ class ComponentController(Controller):
     """Components by themselves."""
 
     path = "/v2/components"
-    tags = ["Components"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Components",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -158,8 +158,7 @@ class ComponentController(Controller):
             require_id(body.data.id, component_id)
             given = body.data.attributes
             access = None if given.access is UNSET else Access(given.access)
-            whitelist = None if given.whitelisted_contract_ids is UNSET else given.whitelisted_contract_ids
-            return ChangedComponent(access, whitelist)
+            return ChangedComponent(access, or_none(given.whitelisted_contract_ids))
 
         return _one(await components.change(who, component_id, command), whitelist=True)
 
@@ -173,7 +172,7 @@ class WorkspaceComponentController(Controller):
     """Components as a workspace has them."""
 
     path = "/v2/workspaces/{workspace_id:str}/components"
-    tags = ["Components"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Components",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(

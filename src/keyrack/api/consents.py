@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, Who
+from keyrack.api.body import or_none
 from keyrack.api.jsonapi import Linkage, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
@@ -112,7 +113,7 @@ class ConsentController(Controller):
     """Consents of a workspace."""
 
     path = "/v2/workspaces/{workspace_id:str}/oauth-consents"
-    tags = ["Consents"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Consents",)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def start(
@@ -145,11 +146,11 @@ def _command(body: StartConsentBody) -> NewConsent:
         credential_id=credential,
         auth_client_id=client,
         auth_secret_id=secret,
-        name=None if given.name is UNSET else given.name,
+        name=or_none(given.name),
         fields={} if given.fields is UNSET else given.fields,
         scopes=" ".join(given.scopes) if isinstance(given.scopes, list) else given.scopes or None,
         additional_params={name: _text(value) for name, value in extra.items()},
-        return_url=None if given.return_url is UNSET else given.return_url,
+        return_url=or_none(given.return_url),
     )
 
 

@@ -10,7 +10,7 @@ from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, require_id
+from keyrack.api.body import JsonRequest, or_none, require_id
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, contract_member, linkage
@@ -109,7 +109,7 @@ class ContractController(Controller):
     """Contracts."""
 
     path = "/v2/contracts"
-    tags = ["Contracts"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Contracts",)
 
     @post(status_code=201, responses=Refusals.of(400, 403, body=True))
     async def create(
@@ -159,9 +159,9 @@ class ContractController(Controller):
             require_id(body.data.id, contract_id)
             given = body.data.attributes
             return ChangedContract(
-                name=None if given.name is UNSET else given.name,
+                name=or_none(given.name),
                 available_roles=None if given.available_roles is UNSET else _pairs(given.available_roles),
-                custom_data=None if given.custom_data is UNSET else given.custom_data,
+                custom_data=or_none(given.custom_data),
                 custom_data_given=given.custom_data is not UNSET,
             )
 
@@ -220,7 +220,7 @@ def _pairs(roles: list[RolePair]) -> tuple[tuple[str, str], ...]:
 def _new_contract(body: CreateContractBody) -> NewContract:
     given = body.data.attributes
     pairs = () if given.available_roles is UNSET else _pairs(given.available_roles)
-    custom_data = None if given.custom_data is UNSET else given.custom_data
+    custom_data = or_none(given.custom_data)
     return NewContract(given.name, pairs, custom_data, body.data.given_id)
 
 

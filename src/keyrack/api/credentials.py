@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import (
     Linkage,
     Many,
@@ -112,7 +112,7 @@ class CredentialController(Controller):
     """Credentials."""
 
     path = "/v2/credentials"
-    tags = ["Credentials"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Credentials",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -160,7 +160,7 @@ class CredentialController(Controller):
             body = data.check()
             require_id(body.data.id, credential_id)
             given = body.data.attributes
-            return ChangedCredential(_given(given.name), _given(given.keys))
+            return ChangedCredential(or_none(given.name), or_none(given.keys))
 
         return Single(_resource(await credentials.change(who, credential_id, command)))
 
@@ -170,14 +170,12 @@ class CredentialController(Controller):
         await credentials.delete(who, credential_id)
 
 
-def _given(value: Any) -> Any:
-    return None if value is UNSET else value
-
-
 def _new(body: CreateCredentialBody) -> NewCredential:
     given, about = body.data.attributes, body.data.relationships
     keys = {} if given.keys is UNSET else given.keys
-    return NewCredential(about.workspace.data.id, about.component.data.id, _given(given.name), keys, body.data.given_id)
+    return NewCredential(
+        about.workspace.data.id, about.component.data.id, or_none(given.name), keys, body.data.given_id
+    )
 
 
 def _resource(view: CredentialView) -> CredentialResource:

@@ -32,7 +32,7 @@ class FlowDraftController(Controller):
     """The draft of a flow."""
 
     path = "/v2/flows/{flow_id:str}/draft"
-    tags = ["Flows"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Flows",)
 
     @get(responses=Refusals.of(403, 404))
     async def retrieve(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> Single[DraftResource]:
@@ -57,7 +57,7 @@ class FlowVersionController(Controller):
     """Stored versions of a flow."""
 
     path = "/v2/flows/{flow_id:str}/versions"
-    tags = ["Flows"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Flows",)
 
     @get(responses=Refusals.of(400, 404))
     async def list_all(

@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, require_id
+from keyrack.api.body import JsonRequest, or_none, require_id
 from keyrack.api.flow_documents import FlowResource, flow_document
 from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
 from keyrack.api.openapi import PATH_ID, Refusals
@@ -101,7 +101,7 @@ class FlowController(Controller):
     """Flows."""
 
     path = "/v2/flows"
-    tags = ["Flows"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Flows",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(  # noqa: PLR0913, PLR0917 - one parameter for each query parameter
@@ -144,7 +144,7 @@ class FlowController(Controller):
             body = data.check()
             require_id(body.data.id, flow_id)
             given = body.data.attributes
-            return ChangedFlow(_given(given.name), _given(given.type), _given(given.graph), _optional(given))
+            return ChangedFlow(or_none(given.name), or_none(given.type), or_none(given.graph), _optional(given))
 
         return Single(flow_document(await flows.change(who, flow_id, command)))
 
@@ -195,10 +195,6 @@ def _filter(
     if problems:
         raise ValidationFailed(*problems)
     return FlowFilter(status, kind, user_id, None if not has_draft else has_draft == "true", search, sort)
-
-
-def _given(value: Any) -> Any:
-    return None if value is UNSET else value
 
 
 def _optional(given: NewFlowAttributes | ChangedFlowAttributes) -> dict[str, Any]:

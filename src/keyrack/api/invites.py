@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, require_id
+from keyrack.api.body import JsonRequest, or_none, require_id
 from keyrack.api.jsonapi import (
     Identifier,
     Many,
@@ -118,7 +118,7 @@ class ContractInviteController(Controller):
     """Invites into a contract."""
 
     path = "/v2/contracts/{contract_id:str}/invites"
-    tags = ["Contracts"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Contracts",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -160,7 +160,7 @@ class OwnInviteController(Controller):
     """Invites of the caller (extension)."""
 
     path = "/v2/users/me/invites"
-    tags = ["Users"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Users",)
 
     @get(responses=Refusals.of(400, 403))
     async def list_all(
@@ -213,7 +213,7 @@ def _new_invite(body: CreateInviteBody) -> NewInvite:
     return NewInvite(
         given.email,
         tuple(dict.fromkeys(given.roles)),
-        None if given.workspace_id is UNSET else given.workspace_id,
+        or_none(given.workspace_id),
         _unique(given.workspace_roles),
         body.data.given_id,
     )
@@ -226,7 +226,7 @@ def _changed_invite(body: ChangeInviteBody, invite_id: str) -> ChangedInvite:
     return ChangedInvite(
         frozenset(named),
         () if given.roles is UNSET else tuple(dict.fromkeys(given.roles)),
-        None if given.workspace_id is UNSET else given.workspace_id,
+        or_none(given.workspace_id),
         _unique(given.workspace_roles),
     )
 

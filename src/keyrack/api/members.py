@@ -122,7 +122,7 @@ class ContractMemberController(Controller):
     """Members of a contract."""
 
     path = "/v2/contracts/{contract_id:str}/members"
-    tags = ["Contracts"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Contracts",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -163,7 +163,7 @@ class WorkspaceMemberController(Controller):
     """Members of a workspace."""
 
     path = "/v2/workspaces/{workspace_id:str}/members"
-    tags = ["Workspaces"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Workspaces",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(

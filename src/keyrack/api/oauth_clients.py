@@ -14,7 +14,7 @@ from keyrack.api.jsonapi import Linkage, Many, NewResource, NotBlank, Relationsh
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
-from keyrack.model import Usage
+from keyrack.model import FlowPlace, Usage
 from keyrack.service.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
 
 
@@ -88,7 +88,7 @@ class UsingFlow(msgspec.Struct):
     id: str
     name: str
     status: str
-    in_: list[Literal["graph", "draft", "versions"]] = msgspec.field(name="in")
+    in_: list[FlowPlace] = msgspec.field(name="in")
 
 
 class UsageAttributes(msgspec.Struct):
@@ -112,7 +112,7 @@ class OAuthClientController(Controller):
     """OAuth clients of a tenant."""
 
     path = "/v2/tenants/{tenant_id:str}/oauth-clients"
-    tags = ["OAuth clients"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("OAuth clients",)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -201,6 +201,6 @@ def _resource(view: OAuthClientView) -> OAuthClientResource:
 
 
 def _usage(oauth_client_id: str, usage: Usage) -> UsageResource:
-    flows = [UsingFlow(flow.flow_id, flow.flow_name, flow.flow_status.value, list(flow.places)) for flow in usage.flows]  # type: ignore[arg-type]
+    flows = [UsingFlow(flow.flow_id, flow.flow_name, flow.flow_status.value, list(flow.places)) for flow in usage.flows]
     last = None if usage.last_used_at is None else iso(usage.last_used_at)
     return UsageResource(oauth_client_id, UsageAttributes(flows, usage.credentials, usage.workspaces, last))

@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.body import or_none
 from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
@@ -120,7 +121,7 @@ class UserController(Controller):
     """Users."""
 
     path = "/v2/users"
-    tags = ["Users"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Users",)
 
     @get(responses=Refusals.of(400, 403))
     async def list_all(
@@ -185,7 +186,7 @@ class UserController(Controller):
 
 def _new_user(body: CreateUserBody) -> NewUser:
     given = body.data.attributes
-    company = None if given.company is UNSET else given.company
+    company = or_none(given.company)
     password = Secret(given.password)
     return NewUser(given.email, given.first_name, given.last_name, company, password, body.data.given_id)
 

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.asked import Body, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import Relationship, Single, Text, link_self, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Role
@@ -141,7 +141,7 @@ class TenantRoleController(Controller):
     """The role policy of a tenant, and who holds its roles in the tenant itself."""
 
     path = "/v2/tenants/{tenant_id:str}"
-    tags = ["Roles"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Roles",)
 
     @get("/roles", responses=Refusals.of(403, 404))
     async def policy(self, tenant_id: PATH_ID, who: Who, roles: NamedDependency[Roles]) -> Single[PolicyResource]:
@@ -189,8 +189,7 @@ def _policy(tenant_id: str, policy: Sequence[Role]) -> Single[PolicyResource]:
 def _wanted(body: ReplacePolicyBody, tenant_id: str) -> Sequence[WantedRole]:
     require_id(body.data.id, tenant_id)
     return [
-        WantedRole(each.scope, each.role, each.permissions, None if each.i18n is UNSET else each.i18n)
-        for each in body.data.attributes.roles
+        WantedRole(each.scope, each.role, each.permissions, or_none(each.i18n)) for each in body.data.attributes.roles
     ]
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from keyrack.api.body import or_none
 from keyrack.api.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
@@ -162,12 +163,10 @@ def changed_secret(body: ChangeSecretBody, stored: AuthSecret) -> ChangedSecret:
     given = body.data.attributes
     verdict = Verdict(
         None if given.state is UNSET else SecretState(given.state),
-        None if given.error is UNSET else given.error or None,
+        or_none(given.error) or None,
         error_given=given.error is not UNSET,
     )
-    return ChangedSecret(
-        None if given.name is UNSET else given.name, None if given.credentials is UNSET else given.credentials, verdict
-    )
+    return ChangedSecret(or_none(given.name), or_none(given.credentials), verdict)
 
 
 def secret_resource(view: SecretView) -> SecretResource:

@@ -33,7 +33,7 @@ class SecretController(Controller):
     """Auth secrets."""
 
     path = "/v2/workspaces/{workspace_id:str}/secrets"
-    tags = ["Auth secrets"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Auth secrets",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(  # noqa: PLR0913, PLR0917 - one parameter for each query parameter

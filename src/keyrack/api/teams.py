@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import (
     Identifier,
     Linkage,
@@ -129,7 +129,7 @@ class TeamController(Controller):
     """Teams."""
 
     path = "/v2/teams"
-    tags = ["Teams"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Teams",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -185,7 +185,7 @@ class TeamController(Controller):
 def _new_team(body: CreateTeamBody) -> NewTeam:
     wanted = body.data
     given = wanted.attributes.name if isinstance(wanted.attributes, NewTeamAttributes) else UNSET
-    return NewTeam(wanted.relationships.contract.data.id, None if given is UNSET else given, wanted.given_id)
+    return NewTeam(wanted.relationships.contract.data.id, or_none(given), wanted.given_id)
 
 
 def _changed(body: ChangeTeamBody, team_id: str) -> ChangedTeam:

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Tenant
@@ -110,7 +110,7 @@ class TenantController(Controller):
     """Tenants."""
 
     path = "/v2/tenants"
-    tags = ["Tenants"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Tenants",)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 409, body=True))
     async def create(
@@ -148,9 +148,7 @@ class TenantController(Controller):
             checked = data.checked_as(ChangeBodyToCheck).data.attributes
             if body.attributes is UNSET or checked is UNSET:
                 return TenantChanges()
-            name = None if checked.name is UNSET else checked.name
-            domain = None if checked.app_domain is UNSET else checked.app_domain
-            return TenantChanges(name, domain, _others(body.attributes))
+            return TenantChanges(or_none(checked.name), or_none(checked.app_domain), _others(body.attributes))
 
         return Single(_resource(await tenants.change(who, tenant_id, changes)))
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from keyrack.api.body import or_none
 from keyrack.api.jsonapi import NotBlank, SelfLink, Single, link_self
 from keyrack.api.times import NOT_A_TIME, parse_time
 from keyrack.clock import iso
@@ -164,10 +165,10 @@ def webhook_change(given: ChangedWebhookAttributes) -> WebhookChange:
     """Return what an update request asks for."""
     return WebhookChange(
         url=given.url or None,
-        description=None if given.description is UNSET else given.description,
+        description=or_none(given.description),
         event_types=_kinds(given.event_types or None),
         all_types=given.event_types is None,
-        enabled=None if given.enabled is UNSET else given.enabled,
+        enabled=or_none(given.enabled),
     )
 
 

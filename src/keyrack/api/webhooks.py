@@ -41,7 +41,7 @@ class WebhookController(Controller):
     """Webhooks of a tenant."""
 
     path = "/v2/tenants/{tenant_id:str}/webhooks"
-    tags = ["Webhooks"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Webhooks",)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -139,7 +139,7 @@ class EventController(Controller):
     """What happened in a tenant."""
 
     path = "/v2/tenants/{tenant_id:str}/events"
-    tags = ["Webhooks"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Webhooks",)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(

@@ -9,7 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
+from keyrack.api.body import or_none, require_id
 from keyrack.api.contracts import wants
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
@@ -107,7 +107,7 @@ class WorkspaceController(Controller):
     """Workspaces."""
 
     path = "/v2/workspaces"
-    tags = ["Workspaces"]  # noqa: RUF012 - the framework's own way to set it
+    tags = ("Workspaces",)
 
     @post(status_code=200, responses=Refusals.of(400, 403, 404, body=True))
     async def create(
@@ -163,8 +163,8 @@ class WorkspaceController(Controller):
             require_id(body.data.id, workspace_id)
             given = body.data.attributes
             return ChangedWorkspace(
-                name=None if given.name is UNSET else given.name,
-                type=None if given.type is UNSET else given.type,
+                name=or_none(given.name),
+                type=or_none(given.type),
             )
 
         view = await workspaces.change(who, workspace_id, data.named_attributes, data.then(changed))

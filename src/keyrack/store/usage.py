@@ -1,15 +1,15 @@
 """Who uses what: flows that name a component or credential, and the blast radius of an OAuth client."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Row, Table, func, select
 
-from keyrack.model import FlowStatus, OAuthClient, Reference, Usage
+from keyrack.model import FlowPlace, FlowStatus, OAuthClient, Reference, Usage
 from keyrack.store import schema as t
 from keyrack.store.unit import TenantTable
 
-_ORDER = ("graph", "draft", "versions")
+_PLACES: tuple[FlowPlace, ...] = get_args(FlowPlace)
 
 
 class Usages(TenantTable):
@@ -95,7 +95,11 @@ def _references(rows: Sequence[Row[Any]]) -> Sequence[Reference]:
     flows = {row.id: row for row in rows}
     return [
         Reference(
-            row.id, row.name, FlowStatus(row.status), row.workspace_id, tuple(sorted(places[row.id], key=_ORDER.index))
+            row.id,
+            row.name,
+            FlowStatus(row.status),
+            row.workspace_id,
+            tuple(place for place in _PLACES if place in places[row.id]),
         )
         for row in flows.values()
     ]
