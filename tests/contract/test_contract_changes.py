@@ -13,11 +13,6 @@ ROLES = "/data/attributes/available_roles"
 CUSTOM = "/data/attributes/custom_data"
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def path_of(acme: TenantInTest) -> str:
     return f"/v2/contracts/{acme.contract_id}"
 

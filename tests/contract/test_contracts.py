@@ -8,11 +8,6 @@ from support.app import TenantInTest, World, error_of, relationship
 from support.documents import paging, rel, relation
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def people(acme: TenantInTest) -> list[str]:
     return [acme.admin.id, acme.integrator.id, acme.guest.id]
 

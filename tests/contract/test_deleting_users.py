@@ -18,11 +18,6 @@ from support.pause import in_turn
 from support.task_users import Site, site, step_of
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def path_of(who: Caller) -> str:
     return f"/v2/users/{who.id}"
 

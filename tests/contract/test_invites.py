@@ -12,11 +12,6 @@ WRONG = "0" * 24
 NEW = "New.Person@acme.example"
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def invites(acme: TenantInTest) -> str:
     return f"/v2/contracts/{acme.contract_id}/invites"
 

@@ -18,11 +18,6 @@ NEW = "New.Person@acme.example"
 MINE = "/v2/users/me/invites"
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def invites(acme: TenantInTest) -> str:
     return f"/v2/contracts/{acme.contract_id}/invites"
 

@@ -14,11 +14,6 @@ from support.secrets import add_client, make
 WRONG = "0" * 24
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def at(acme: TenantInTest, kind: str, user_id: str) -> str:
     place = f"contracts/{acme.contract_id}" if kind == "contract-member" else f"workspaces/{acme.workspace_id}"
     return f"/v2/{place}/members/{user_id}"

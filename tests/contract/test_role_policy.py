@@ -17,11 +17,6 @@ BUILT_IN = {(role.scope, role.role): role for role in DEFAULT_ROLES}
 
 
 @pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
-@pytest.fixture
 async def bare(keyrack: World) -> str:
     """A tenant in which no role is assigned."""
     names = {"name": "Bare", "app_domain": "bare.example", "code": "", "mandrill_email_from": ""}

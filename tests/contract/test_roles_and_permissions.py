@@ -86,11 +86,6 @@ ROLES: dict[tuple[str, str], set[str]] = {
 """Section 6.3."""
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 async def roles(tenant: TenantInTest, path: str) -> dict[tuple[str, str], set[str]]:
     shown = (await tenant.admin.get(path)).json()["data"]["attributes"]["roles"]
     return {(role["scope"], role["role"]): set(role["permissions"]) for role in shown}

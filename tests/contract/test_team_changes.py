@@ -15,11 +15,6 @@ from support.pause import in_turn
 REGISTRY = {"url": "registry.acme.example", "username": "puller", "password": "canary-registry-password"}
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def change(registry: Any, **more: Any) -> dict[str, Any]:
     return {"data": {"type": "team", "attributes": {"docker_registry": registry}, **more}}
 

@@ -8,11 +8,6 @@ from support.app import TenantInTest, World, error_of, relationship
 from support.documents import identifier, rel
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 async def test_team(keyrack: World, acme: TenantInTest) -> None:
     path = f"/v2/teams/{acme.team_id}"
     resource: dict[str, Any] = {

@@ -27,11 +27,6 @@ OF_TENANT = [table for table in t.metadata.sorted_tables if "tenant_id" in table
 """Every table that has something of a tenant but its log."""
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 async def change(who: Caller, tenant: str, data: Any) -> httpx2.Response:
     return await who.patch(f"/v2/tenants/{tenant}", {"data": data})
 

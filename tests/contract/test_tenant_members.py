@@ -3,15 +3,9 @@
 from typing import Any
 
 import httpx2
-import pytest
 
 from support.app import Caller, TenantInTest, World, error_of
 from support.documents import rel
-
-
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
 
 
 async def give(who: Caller, tenant: str, user: str, *roles: str, **more: Any) -> httpx2.Response:

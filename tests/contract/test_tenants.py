@@ -1,7 +1,5 @@
 """Tenants (contract section 7): whole documents, defaults and refusals."""
 
-import pytest
-
 from support.app import TenantInTest, World, error_of
 from support.documents import ID
 
@@ -13,11 +11,6 @@ FLAGS = {
     "sensitive_actions_reauth": False,
     "email_verification": True,
 }
-
-
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
 
 
 async def test_tenant(keyrack: World) -> None:

@@ -13,11 +13,6 @@ from support.documents import TIME, identifier, paging
 WRONG_EMAILS = ["no", "a@", "@b", "a b@c", "a:b@c.example", "a@b\n", "a@b.example\n", "ΐ" * 300 + "@b"]
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def people(acme: TenantInTest) -> list[str]:
     return [acme.admin.id, acme.integrator.id, acme.guest.id]
 

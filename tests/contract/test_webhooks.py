@@ -46,11 +46,6 @@ async def happened(keyrack: World, tenant: TenantInTest, kind: EventType, **data
 
 
 @pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
-@pytest.fixture
 def globex(keyrack: World) -> TenantInTest:
     return keyrack.tenants["Globex"]
 

@@ -12,11 +12,6 @@ from support.secrets import resource
 TIMER = {"title": "Timer", "triggers": {"tick": {"title": "Tick"}}}
 
 
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
-
-
 def path_of(acme: TenantInTest) -> str:
     return f"/v2/workspaces/{acme.workspace_id}"
 

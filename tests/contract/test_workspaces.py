@@ -2,17 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from support.app import TenantInTest, World, error_of, relationship
 from support.documents import paging, rel, relation
 
 HOSTS = {"app_domain": "new.example", "code": "p {}", "mandrill_email_from": "a@new.example"}
-
-
-@pytest.fixture
-def acme(keyrack: World) -> TenantInTest:
-    return keyrack.tenants["Acme"]
 
 
 def people(acme: TenantInTest) -> list[str]:

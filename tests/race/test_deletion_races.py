@@ -4,24 +4,22 @@ Each row is played on both databases and in both orders, with the first of the t
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import pytest
 
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.credentials import Credentials
 from keyrack.store.flows import FlowReferences, Flows
 from keyrack.store.oauth_clients import OAuthClients
-from support.app import World, error_of, relationship
+from support.app import Request, World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component
 from support.flows import flow_body, graph_of, node
 from support.pause import in_turn
 
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
-Request = Coroutine[Any, Any, httpx2.Response]
 
 
 class Stage:

@@ -4,10 +4,8 @@ Each row is played on both databases, with the first of the two stopped in mid-t
 """
 
 import asyncio
-from collections.abc import Coroutine
 from typing import Any
 
-import httpx2
 import pytest
 
 from keyrack.store.components import Components
@@ -15,11 +13,10 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.flows import Flows
 from keyrack.store.teams import Teams
 from keyrack.store.workspaces import WorkspaceMembers
-from support.app import TenantInTest, World, error_of, relationship
+from support.app import Request, TenantInTest, World, error_of, relationship
 from support.pause import Pause, in_turn, is_waiting
 from support.task_users import site
 
-Request = Coroutine[Any, Any, httpx2.Response]
 JOINING: dict[str, tuple[type, int]] = {
     "workspace member": (WorkspaceMembers, 200),
     "workspace": (WorkspaceMembers, 200),

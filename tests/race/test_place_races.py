@@ -4,11 +4,9 @@ Each row is played on both databases and in both orders, with the first of the t
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import httpx2
 import pytest
 from sqlalchemy import func, select
 
@@ -21,7 +19,7 @@ from keyrack.store.credentials import Credentials
 from keyrack.store.flows import FlowReferences, Flows
 from keyrack.store.schema import metadata, revocations
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
-from support.app import World, error_of, relationship
+from support.app import Request, World, error_of, relationship
 from support.auth_clients import auth_client
 from support.consent import add_oauth_client, oauth_component, start
 from support.estate import turn_whitelist_on
@@ -32,7 +30,6 @@ from support.task_users import site
 
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
 TIMER = {"title": "Timer", "triggers": {"tick": {"title": "Tick"}}}
-Request = Coroutine[Any, Any, httpx2.Response]
 
 
 class Stage:

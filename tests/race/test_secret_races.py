@@ -3,23 +3,20 @@
 Each row is played on both databases and in both orders, with the first of the two stopped in mid-transaction.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import httpx2
 import pytest
 
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.flows import Flows, FlowSecrets
-from support.app import World, error_of
+from support.app import Request, World, error_of
 from support.flows import flow_body, graph_of, node
 from support.pause import in_turn
 from support.secrets import add_client, body, changes, make, resource
 
 CALENDAR = {"title": "Calendar", "authClientTypes": ["oauth2"], "triggers": {"due": {"title": "Due"}}}
-Request = Coroutine[Any, Any, httpx2.Response]
 
 
 class Stage:

@@ -4,18 +4,14 @@ On both databases, with the first of the two stopped in mid-transaction (contrac
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
-import httpx2
 import pytest
 
 from keyrack.store.audit import AuditLog
 from keyrack.store.tenants import RolePolicy, Tenants
-from support.app import TenantInTest, World, error_of
+from support.app import Request, TenantInTest, World, error_of
 from support.pause import in_turn
-
-Request = Coroutine[Any, Any, httpx2.Response]
 
 
 class Stage:

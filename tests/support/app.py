@@ -1,7 +1,7 @@
 """A Keyrack under test: an empty database on either engine, set up, and clients that speak to it in process."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,10 @@ from keyrack.store.workspaces import WorkspaceMembers, Workspaces
 from support.quick import migrate, served_in_process
 
 BASE = "http://keyrack.test"
+
+
+Request = Coroutine[Any, Any, httpx2.Response]
+"""What a `Caller` returns: a request that is sent when it is awaited."""
 
 
 class Caller:
