@@ -14,12 +14,12 @@ from keyrack.descriptor.public import public
 from keyrack.errors import ValidationFailed
 from keyrack.model import Component, Team, Version, uses_oauth_client
 from keyrack.service.forms import Variable
-from keyrack.service.transfer.grants import OAuthClientRecord
+from keyrack.service.transfer.grant_records import OAuthClientRecord
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
 from keyrack.service.transfer.known import Known
 from keyrack.service.transfer.links import Link
-from keyrack.service.transfer.places import Build, ComponentRecord
-from keyrack.service.transfer.tenancy import tenant_of
+from keyrack.service.transfer.named import tenant_of
+from keyrack.service.transfer.place_records import Build, ComponentRecord
 from keyrack.service.transfer.visibility import tenant_sees
 from keyrack.store.bulk import Complete, Wanted
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, oauth_clients

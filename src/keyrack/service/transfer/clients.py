@@ -11,8 +11,8 @@ from keyrack.grants import AuthClient
 from keyrack.model import Access, Component
 from keyrack.service import auth_client_credentials as credentials_of
 from keyrack.service.auth_client_credentials import CredentialRules
-from keyrack.service.transfer.grants import AuthClientRecord
-from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
+from keyrack.service.transfer.grant_records import AuthClientRecord
+from keyrack.service.transfer.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.transfer.known import Known, without_keys
 from keyrack.service.transfer.links import Link
 from keyrack.service.transfer.visibility import tenant_sees
@@ -115,13 +115,6 @@ class AuthClientKind:
         except ValidationFailed as wrong:
             moved(known, wrong, credentials_of.POINTER, f"{at}/attributes/credentials")
             return None
-
-
-def moved(known: Known, wrong: ValidationFailed, old: str, new: str, *, only_warn: bool = False) -> None:
-    """Report what a check of requests found, at its place in the file."""
-    note = known.report.warn if only_warn else known.report.problem
-    for problem in wrong.problems:
-        note(problem.detail, new + (problem.pointer or old).removeprefix(old))
 
 
 async def _place(known: Known, record: AuthClientRecord, at: str) -> Location | None:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from keyrack.service.transfer.grants import (
+from keyrack.service.transfer.grant_records import (
     AuthClientRecord,
     CredentialRecord,
     FlowRecord,
     OAuthClientRecord,
     SecretRecord,
 )
-from keyrack.service.transfer.places import (
+from keyrack.service.transfer.place_records import (
     ComponentRecord,
     ContractRecord,
     ContractShape,

@@ -17,7 +17,7 @@ from keyrack.service.installation import OPERATOR
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.transfer.catalogue import ComponentKind, OAuthClientKind
 from keyrack.service.transfer.clients import AuthClientKind
-from keyrack.service.transfer.flow_records import FlowKind
+from keyrack.service.transfer.flows import FlowKind
 from keyrack.service.transfer.keyring import CredentialKind, SecretKind
 from keyrack.service.transfer.kinds import Kind, Piece
 from keyrack.service.transfer.known import Known

@@ -16,11 +16,10 @@ from keyrack.model import Workspace
 from keyrack.service.refresh.schedule import Schedule, share
 from keyrack.service.refresh.tokens import is_oauth2
 from keyrack.service.secret_credentials import POINTER, check_new
-from keyrack.service.transfer.clients import moved
-from keyrack.service.transfer.grants import CredentialRecord, SecretRecord
-from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
+from keyrack.service.transfer.grant_records import CredentialRecord, SecretRecord
+from keyrack.service.transfer.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.transfer.known import Known
-from keyrack.service.transfer.rooms import check_owner
+from keyrack.service.transfer.named import check_owner, in_workspace, workspace_of
 from keyrack.store.bulk import Wanted
 from keyrack.store.schema import auth_secrets, credentials
 
@@ -34,15 +33,6 @@ _CUT_OFF = {
     "lease_until": None,
 }
 """A refresh that is running with other tokens can no longer write (contract 15.2)."""
-
-
-async def workspace_of(known: Known, workspace_id: str, at: str) -> Workspace | None:
-    """Return the workspace a record names; report it if there is none."""
-    workspace = await known.workspace(workspace_id)
-    if workspace is None:
-        pointer = f"{at}/relationships/workspace/data/id"
-        known.unknown("workspaces", workspace_id, "there is no such workspace", pointer)
-    return workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +49,8 @@ class CredentialKind:
             known.broken["credentials"].add(record.id)
             return
         pointer = f"{at}/relationships/component/data/id"
-        expected = {
-            "tenant_id": (workspace.tenant_id, "/id"),
-            "workspace_id": (workspace.id, "/relationships/workspace/data/id"),
-            "component_id": (about.component.data.id, "/relationships/component/data/id"),
-        }
-        same_place(known, at, stored, expected)
+        of_component = {"component_id": (about.component.data.id, "/relationships/component/data/id")}
+        same_place(known, at, stored, {**in_workspace(workspace), **of_component})
         await check_owner(known, about.user.data.id, workspace.tenant_id, at)
         if record.attributes.keys is UNSET and stored is None:
             known.report.problem("keys are required: none are stored yet", f"{at}/attributes/keys")
@@ -126,12 +112,8 @@ class SecretKind:
         if workspace is None or client is None:
             known.broken["auth_secrets"].add(record.id)
             return
-        expected = {
-            "tenant_id": (workspace.tenant_id, "/id"),
-            "workspace_id": (workspace.id, "/relationships/workspace/data/id"),
-            "auth_client_id": (client.id, "/relationships/auth_client/data/id"),
-        }
-        same_place(known, at, stored, expected)
+        of_client = {"auth_client_id": (client.id, "/relationships/auth_client/data/id")}
+        same_place(known, at, stored, {**in_workspace(workspace), **of_client})
         await check_owner(known, about.user.data.id, workspace.tenant_id, at)
         if record.attributes.credentials is UNSET and stored is None:
             known.report.problem("credentials are required: none are stored yet", f"{at}/attributes/credentials")

@@ -8,8 +8,12 @@ from typing import Any, Protocol
 from msgspec import UNSET
 from sqlalchemy import Row, Table
 
+from keyrack.errors import ValidationFailed
 from keyrack.service.transfer.known import Known
 from keyrack.store.bulk import Complete, Wanted
+
+Expected = Mapping[str, tuple[Any, str]]
+"""By column: the value that the row with a record's id must have, and where that stands in the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,14 @@ def or_now(known: Known, value: Any) -> datetime:
     return moment
 
 
-def same_place(known: Known, at: str, stored: "Row[Any] | None", expected: Mapping[str, tuple[Any, str]]) -> None:
+def same_place(known: Known, at: str, stored: "Row[Any] | None", expected: Expected) -> None:
     """Report a record whose id is stored somewhere else.
 
     Args:
         known: for the report.
         at: the record's pointer.
         stored: the row with its id.
-        expected: by column: the value it must have, and where that stands in the record.
+        expected: what it must hold.
     """
     if stored is None:
         return
@@ -77,6 +81,13 @@ def same_place(known: Known, at: str, stored: "Row[Any] | None", expected: Mappi
         if value is not None and stored._mapping[column] != value:  # noqa: SLF001 - SQLAlchemy's public accessor
             what = column.removesuffix("_id").replace("_", " ")
             known.report.problem(f"what is stored under this id has another {what}", f"{at}{where}")
+
+
+def moved(known: Known, wrong: ValidationFailed, old: str, new: str, *, only_warn: bool = False) -> None:
+    """Report what a check of requests found, at its place in the file."""
+    note = known.report.warn if only_warn else known.report.problem
+    for problem in wrong.problems:
+        note(problem.detail, new + (problem.pointer or old).removeprefix(old))
 
 
 def _exact(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Contracts, workspaces and teams of a file, with their members."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +10,8 @@ from keyrack.model import Contract, Team, Workspace, WorkspaceType
 from keyrack.service.available_roles import is_available
 from keyrack.service.transfer.kinds import Piece, same_place
 from keyrack.service.transfer.known import Known
-from keyrack.service.transfer.places import ContractRecord, Members, TeamRecord, WorkspaceRecord
-from keyrack.service.transfer.tenancy import tenant_of
+from keyrack.service.transfer.named import check_member, check_user, contract_of, in_contract, tenant_of
+from keyrack.service.transfer.place_records import ContractRecord, Members, TeamRecord, WorkspaceRecord
 from keyrack.store.bulk import Complete, Wanted
 from keyrack.store.schema import contract_members, contracts, team_members, teams, workspace_members, workspaces
 
@@ -81,7 +80,7 @@ class WorkspaceKind:
         if contract is None:
             known.broken["workspaces"].add(record.id)
             return
-        same_place(known, at, stored, _in_contract(contract))
+        same_place(known, at, stored, in_contract(contract))
         known.told["workspaces", record.id] = _workspace(record, contract.tenant_id)
         await _check_members(known, record.meta, contract, "workspaces", at)
 
@@ -114,7 +113,7 @@ class TeamKind:
         if contract is None:
             known.broken["teams"].add(record.id)
             return
-        same_place(known, at, stored, _in_contract(contract))
+        same_place(known, at, stored, in_contract(contract))
         name, pointer = record.attributes.name, f"{at}/attributes/name"
         if known.unique(pointer, "another team of the file has this name", "team", name):
             for row in await known.bulk.rows(teams.c.name, [name]):
@@ -124,7 +123,7 @@ class TeamKind:
         known.told["team_names", name] = record.id
         users = [] if record.relationships.users is UNSET else record.relationships.users.ids
         for index, user_id in enumerate(users):
-            await _check_user(known, user_id, contract, f"{at}/relationships/users/data/{index}/id")
+            await check_member(known, user_id, contract, f"{at}/relationships/users/data/{index}/id")
 
     async def piece(self, known: Known, record: TeamRecord) -> Piece:
         """Return a team's rows."""
@@ -139,50 +138,18 @@ class TeamKind:
         return Piece(main, others, [Complete(team_members, {"team_id": record.id}, "user_id", frozenset(ids))])
 
 
-async def contract_of(known: Known, contract_id: str, at: str) -> Contract | None:
-    """Return the contract a record names; report it if there is none."""
-    contract = await known.contract(contract_id)
-    if contract is None:
-        pointer = f"{at}/relationships/contract/data/id"
-        known.unknown("contracts", contract_id, "there is no such contract", pointer)
-    return contract
-
-
-def _in_contract(contract: Contract) -> Mapping[str, tuple[Any, str]]:
-    where = "/relationships/contract/data/id"
-    return {"tenant_id": (contract.tenant_id, "/id"), "contract_id": (contract.id, where)}
-
-
 async def _check_members(known: Known, meta: Members, contract: Contract, scope: str, at: str) -> None:
     seen = await known.tenant(contract.tenant_id)
     for index, member in enumerate([] if meta.members is UNSET else meta.members):
         pointer = f"{at}/meta/members/{index}"
         known.unique(f"{pointer}/id", "is a member already", "member", at, member.id)
         if scope == "contracts":
-            await _check_home(known, member.id, contract.tenant_id, f"{pointer}/id")
+            await check_user(known, member.id, contract.tenant_id, f"{pointer}/id")
         else:
-            await _check_user(known, member.id, contract, f"{pointer}/id")
+            await check_member(known, member.id, contract, f"{pointer}/id")
         for place, role in enumerate(member.attributes.roles):
             if seen is not None and not (seen.has(scope, role) and is_available(contract, scope, role)):
                 known.report.problem("there is no such role here", f"{pointer}/attributes/roles/{place}")
-
-
-async def _check_user(known: Known, user_id: str, contract: Contract, pointer: str) -> None:
-    """Insist on a member of the contract (contract sections 10 and 12)."""
-    if await _check_home(known, user_id, contract.tenant_id, pointer) and not await known.is_member(contract, user_id):
-        known.report.problem("the user is no member of the contract", pointer)
-
-
-async def _check_home(known: Known, user_id: str, tenant_id: str, pointer: str) -> bool:
-    home = await known.user_tenant(user_id)
-    if home != tenant_id:
-        known.unknown("users", user_id, "the tenant has no such user", pointer)
-    return home == tenant_id
-
-
-async def check_owner(known: Known, user_id: str, tenant_id: str, at: str) -> None:
-    """Insist that what belongs to a user belongs to one of the tenant."""
-    await _check_home(known, user_id, tenant_id, f"{at}/relationships/user/data/id")
 
 
 def _members(

@@ -11,26 +11,14 @@ from keyrack.service.installation import first_attributes
 from keyrack.service.permissions import DEFAULT_ROLES, normalise
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
 from keyrack.service.transfer.known import Known, TenantSeen
-from keyrack.service.transfer.links import Link
-from keyrack.service.transfer.places import RoleEntry, TenantRecord, UserRecord
+from keyrack.service.transfer.named import tenant_of
+from keyrack.service.transfer.place_records import RoleEntry, TenantRecord, UserRecord
 from keyrack.store.bulk import Complete, Wanted
 from keyrack.store.schema import api_keys, roles, tenants, users
 from keyrack.store.users import email_key
 
 _LONGEST_EMAIL = 320
 _OWN = ("name", "app_domain")
-
-
-async def tenant_of(known: Known, link: Any, at: str) -> str | None:
-    """Return the tenant a record names, or the only one of the file; report what is wrong with it."""
-    if not isinstance(link, Link):
-        if known.only_tenant is None:
-            known.report.problem("tenant is required unless the file has exactly one", f"{at}/relationships/tenant")
-        return known.only_tenant
-    if await known.tenant(link.data.id) is None:
-        known.unknown("tenants", link.data.id, "there is no such tenant", f"{at}/relationships/tenant/data/id")
-        return None
-    return link.data.id
 
 
 @dataclass(frozen=True, slots=True)

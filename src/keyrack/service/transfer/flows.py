@@ -17,11 +17,10 @@ from keyrack.errors import ValidationFailed
 from keyrack.model import Component, FlowStatus, Version, Workspace
 from keyrack.service.flow_graph import Judged, judge_graph
 from keyrack.service.graph import Node, parse_graph
-from keyrack.service.transfer.grants import FlowRecord
-from keyrack.service.transfer.keyring import workspace_of
+from keyrack.service.transfer.grant_records import FlowRecord
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
 from keyrack.service.transfer.known import Known
-from keyrack.service.transfer.rooms import check_owner
+from keyrack.service.transfer.named import check_owner, in_workspace, workspace_of
 from keyrack.service.transfer.visibility import Viewpoint, gate, tenant_sees, workspace_has_ungated
 from keyrack.store.bulk import Complete, Wanted
 from keyrack.store.schema import flow_credentials, flow_references, flow_secrets, flow_versions, flows
@@ -75,11 +74,7 @@ class FlowKind:
         workspace = await workspace_of(known, record.relationships.workspace.data.id, at)
         if workspace is None:
             return
-        expected = {
-            "tenant_id": (workspace.tenant_id, "/id"),
-            "workspace_id": (workspace.id, "/relationships/workspace/data/id"),
-        }
-        same_place(known, at, stored, expected)
+        same_place(known, at, stored, in_workspace(workspace))
         await check_owner(known, record.relationships.user.data.id, workspace.tenant_id, at)
         await self._check_graph(known, record, workspace, at)
         if record.meta.draft is not None:

@@ -8,7 +8,7 @@ from keyrack.grants import ErrorCode, Failure, SecretState
 from keyrack.model import FlowStatus, Json
 from keyrack.service.forms import FlowType, Id, Label, Revision, Text
 from keyrack.service.transfer.links import Link, Links, RevisionLink, Stamps, Time
-from keyrack.service.transfer.places import InTenant
+from keyrack.service.transfer.place_records import InTenant
 
 
 class OAuthClientAttributes(Struct, frozen=True):
