@@ -110,7 +110,11 @@ class Stage:
         self._console.print(f"  [bold green]✓[/] {escape(claim)}")
 
     async def play_the_browser(self, authorization_url: str) -> None:
-        """Open the authorization URL as a browser would, and follow it back to Keyrack's page."""
+        """Open the authorization URL as a browser would, and follow it back to Keyrack's page.
+
+        Raises:
+            Unexpected: it leads nowhere.
+        """
         self._console.print(f"  [magenta]browser[/] opens {escape(masked_address(authorization_url))}")
         url = authorization_url
         async with aiohttp.ClientSession(timeout=_TIMEOUT) as browser:

@@ -85,14 +85,14 @@ def answer_of(response: httpx2.Response) -> Answer:
 
 
 def pause_after_fault(method: str, tries: int) -> float | None:
-    """Return how long to wait before a request that got no answer is sent again; None: it is not."""
+    """Return the seconds to wait before a request that got no answer is sent again; None: it is not."""
     if method not in _SAFE or tries >= TRIES:
         return None
     return _FIRST_PAUSE * (1 << (tries - 1)) * random.uniform(0.5, 1.5)  # noqa: S311 - it only spreads retries
 
 
 def pause_after(method: str, answer: Answer, tries: int) -> float | None:
-    """Return how long to wait before a request that got this answer is sent again; None: it is not."""
+    """Return the seconds to wait before a request that got this answer is sent again; None: it is not."""
     if answer.status < _SERVER_FAULTS:
         return None
     pause = pause_after_fault(method, tries)

@@ -109,7 +109,7 @@ class LastUse(Uses[Owned]):
 
 
 class KeyUse(Uses[str]):
-    """Notes uses of API keys, by hash."""
+    """Notes uses of API keys, by hash (`keyrack.service.identity.key_hash`)."""
 
     def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
         super().__init__(store, clock, move_keys_forward, interval)

@@ -128,7 +128,11 @@ class People:
         return wanted, await asyncio.to_thread(self._hasher.hash, wanted.password.reveal())
 
     async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
-        """List the caller's API keys, without the keys themselves."""
+        """List the caller's API keys, without the keys themselves.
+
+        Raises:
+            Forbidden: the caller is no user.
+        """
         _require_person(who)
         async with self._access.tenant(who, home(who)) as scope:
             return await ApiKeys(scope.unit).list(PrincipalKind.user, who.id)
@@ -136,7 +140,12 @@ class People:
     async def create_api_key(
         self, who: Principal, name: Callable[[], tuple[str, datetime | None]]
     ) -> tuple[ApiKey, Secret]:
-        """Create an API key for the caller; the key is returned this once."""
+        """Create an API key for the caller; the key is returned this once.
+
+        Raises:
+            Forbidden: the caller is no user.
+            ValidationFailed: it would end in the past, or too far ahead to be stored.
+        """
         _require_person(who)
         async with self._access.tenant(who, home(who), "api-key.create") as scope:
             title, expires_at = name()
@@ -152,6 +161,7 @@ class People:
         """Revoke one of the caller's API keys, at once.
 
         Raises:
+            Forbidden: the caller is no user.
             NotFound: the caller has no such key.
         """
         _require_person(who)

@@ -31,6 +31,9 @@ def compiled(query: "Select[Any]", dialect: Dialect, values: Dialect | None = No
         query: all its values are named bound parameters.
         dialect: whose placeholders to use.
         values: whose rules say what a driver's values mean; those of `dialect` by default.
+
+    Raises:
+        ValueError: a column has the name of a Python keyword, so no row could have a member of that name.
     """
     made = query.compile(dialect=dialect)
     columns = list(query.selected_columns)
