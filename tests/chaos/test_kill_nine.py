@@ -19,7 +19,9 @@ SECRETS = 60
 REFRESHES = 500
 WORKERS = 3
 LIFETIME = 4
-GIVEN_UP_AFTER = 240.0
+AT_ONCE = 8
+GIVEN_UP_AFTER = 480.0
+SETTLED_AFTER = 180.0
 
 
 def refreshed(simulator: RunningSimulator) -> int:
@@ -52,7 +54,9 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
         secrets = [
             await add_secret(keyrack.store, acme, client, mint(simulator), lifetime=LIFETIME) for _ in range(SECRETS)
         ]
-        env = environment(settings, log_level="info", worker_interval=0.05, worker_concurrency=8, refresh_retry=0.2)
+        env = environment(
+            settings, log_level="info", worker_interval=0.05, worker_concurrency=AT_ONCE, refresh_retry=0.2
+        )
         workers = [Replica(["worker"], env, tmp_path / f"worker-{n}.log") for n in range(WORKERS)]
         kills, began = 0, time.monotonic()
         try:
@@ -66,9 +70,9 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
                     kills += 1
                     victim.restart()
             simulator.state.set_defaults({"rotation": "strict", "access_token_lifetime": 3600})
-            deadline = time.monotonic() + 45
+            deadline = time.monotonic() + SETTLED_AFTER
             while not await settled(keyrack):
-                assert time.monotonic() < deadline, "interrupted refreshes were not settled in 45 s"
+                assert time.monotonic() < deadline, f"interrupted refreshes were not settled in {SETTLED_AFTER:.0f} s"
                 await asyncio.sleep(0.2)
         finally:
             for worker in workers:
@@ -86,4 +90,4 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
     flagged = [secret for secret in after if secret.error_code is ErrorCode.refresh_interrupted]
     assert all(secret.state is SecretState.error and secret.error_at is not None for secret in flagged)
     assert not any(takes(simulator, secret) for secret in flagged), "only what the provider no longer takes is flagged"
-    assert len(flagged) <= kills
+    assert len(flagged) <= kills * AT_ONCE, "no more than were under way in the processes that were killed"
