@@ -7,6 +7,7 @@ import pytest
 from alembic import command
 from sqlalchemy.engine import Connection
 
+from keyrack.service.sight import contract_view
 from keyrack.store import engine, migrations
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentVersions
@@ -143,5 +144,6 @@ async def test_rows_of_old_schemas_are_filled(tmp_path: Path, database_url: str 
             await database.dispose()
         await check(keyrack)
         async with keyrack.store.unit(acme.id) as unit:
-            listed, _ = await ComponentList(unit).page(ComponentFilter(owner=acme.contract_id))
+            wanted = ComponentFilter(had_at=contract_view(unit, acme.contract_id), own=True)
+            listed, _ = await ComponentList(unit).page(wanted)
         assert {c.id: c.uses_oauth_client for c in listed} == asking

@@ -179,9 +179,19 @@ async def test_the_conditions_say_what_section_5_says(keyrack_on_each: World, ro
     assert pairs > 500
 
 
+async def whole(rows: ComponentList, wanted: ComponentFilter, draw: random.Random) -> Sequence[Component]:
+    """Return a list that was read at once, after reading some page of it too, with the number of all."""
+    found, total = await rows.page(wanted)
+    assert total == len(found)
+    assert [c.id for c in found] == sorted({c.id for c in found})
+    offset, size = draw.randint(0, len(found)), draw.randint(1, 5)
+    assert await rows.page(wanted, limit=size, offset=offset) == (found[offset : offset + size], total)
+    return found
+
+
 async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
     rows, every = ComponentList(unit), [part.id for part in land.parts]
-    seen, _ = await rows.page(ComponentFilter())
+    seen = await whole(rows, ComponentFilter(), land.draw)
     assert land.known([c.id for c in seen]) == land.where(lambda c: tenant_sees(spot.tenant, c))
     assert await Components(unit).seen_among(every) == land.where(lambda c: tenant_sees(spot.tenant, c))
     assert {c.id: c.uses_oauth_client for c in seen if c.id in every} == {
@@ -198,13 +208,11 @@ async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
     in_place: list[Holds] = [lambda c: contract_has(spot, c)]
     if spot.workspace is not None:
         in_place.append(lambda c: listed(spot, c))
-    had, total = await rows.page(ComponentFilter(had_at=view))
-    assert total == len(had)
-    assert [c.id for c in had] == sorted(c.id for c in had)
+    had = await whole(rows, ComponentFilter(had_at=view), land.draw)
     assert land.known([c.id for c in had]) == land.where(*in_place)
-    own, _ = await rows.page(ComponentFilter(had_at=view, owner=spot.contract))
+    own = await whole(rows, ComponentFilter(had_at=view, own=True), land.draw)
     assert {c.id for c in own} == land.where(*in_place, lambda c: c.contract == spot.contract)
-    others, _ = await rows.page(ComponentFilter(had_at=view, not_owner=spot.contract))
+    others = await whole(rows, ComponentFilter(had_at=view, own=False), land.draw)
     assert land.known([c.id for c in others]) == land.where(*in_place, lambda c: c.contract != spot.contract)
     before_gate: list[Holds] = [lambda c: ungated(spot, c), *in_place[1:]]
     assert await rows.among(view, every) == {

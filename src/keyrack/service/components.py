@@ -53,8 +53,7 @@ class ComponentUseCases:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members of the contract can list")
             wanted = ComponentFilter(
                 had_at=contract_view(scope.unit, contract_id),
-                owner=contract_id if which == "private" else None,
-                not_owner=contract_id if which == "public" else None,
+                own={"private": True, "public": False}.get(which),
             )
             return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
 
@@ -93,7 +92,7 @@ class ComponentUseCases:
         if contract_id is not None:
             async with self._access.contract(who, contract_id) as scope:
                 scope.require("tenants.component.list_all")
-                wanted = ComponentFilter(owner=contract_id)
+                wanted = ComponentFilter(had_at=contract_view(scope.unit, contract_id), own=True)
                 return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
         if who.tenant_id is None:
             raise ValidationFailed(Problem("a service account must name a contract", parameter="contract_id"))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, union
+from sqlalchemy import ColumnElement, and_, or_, select
 
 from keyrack.model import Component
 from keyrack.store.components import Components
@@ -11,11 +11,11 @@ from keyrack.store.schema import components, contract_members, flow_references, 
 from keyrack.store.unit import TenantTable
 from keyrack.store.visibility import (
     Viewpoint,
-    candidates,
     contract_has,
     gate,
+    parts,
+    tenant_sees,
     whitelisted,
-    workspace_has,
     workspace_has_ungated,
 )
 
@@ -26,10 +26,8 @@ class ComponentFilter:
 
     had_at: Viewpoint | None = None
     """`contract_has` or `workspace_has` (contract section 5)."""
-    owner: str | None = None
-    """A contract that must own them."""
-    not_owner: str | None = None
-    """A contract that must not own them."""
+    own: bool | None = None
+    """Only what the contract of `had_at` owns, or only what it does not."""
     id: str | None = None
     named_in: str | None = None
     """A workspace whose flows name them in graphs or stored versions, not only in drafts."""
@@ -44,7 +42,7 @@ class ComponentList(TenantTable):
         self, wanted: ComponentFilter, *, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Component], int]:
         """List components by id; return a page and the total."""
-        return await Components(self.unit).matching(self._conditions(wanted), limit=limit, offset=offset)
+        return await Components(self.unit).matching(self._parts(wanted), limit=limit, offset=offset)
 
     async def among(self, view: Viewpoint, component_ids: Sequence[str]) -> Mapping[str, bool]:
         """Return which of some components a place has but for the gate, and whether the gate is open for each."""
@@ -54,8 +52,8 @@ class ComponentList(TenantTable):
 
     async def not_whitelisted(self, view: Viewpoint, component_ids: Sequence[str]) -> Sequence[Component]:
         """Return by id those of some components that the tenant sees, but that its whitelist keeps from a workspace."""
-        chosen = [components.c.id.in_(component_ids), ~whitelisted(view)]
-        found, _ = await Components(self.unit).matching(chosen, limit=None, offset=0)
+        chosen = and_(tenant_sees(self.unit.tenant_id), components.c.id.in_(component_ids), ~whitelisted(view))
+        found, _ = await Components(self.unit).matching([chosen], limit=None, offset=0)
         return found
 
     async def had_by_member(self, user_id: str, component_id: str) -> bool:
@@ -69,19 +67,11 @@ class ComponentList(TenantTable):
         )
         return await self.value(query.limit(1)) is not None
 
-    def _conditions(self, wanted: ComponentFilter) -> list[ColumnElement[bool]]:
-        """What to look for; the first condition says where, each part of it by an index of its own."""
-        c, conditions = components.c, list[ColumnElement[bool]]()
-        if wanted.owner is not None:
-            conditions.append(c.contract_id == wanted.owner)
-        elif wanted.id is None:
-            conditions.append(c.id.in_(union(*candidates(wanted.had_at or self.unit.tenant_id))))
-        if wanted.had_at is not None:
-            conditions.append(workspace_has(wanted.had_at))
-        if wanted.not_owner is not None:
-            conditions.append(c.contract_id != wanted.not_owner)
+    def _parts(self, wanted: ComponentFilter) -> Sequence[ColumnElement[bool]]:
+        """What to look for: each part by an index of its own, or all at once among the few that are asked about."""
+        c, few = components.c, list[ColumnElement[bool]]()
         if wanted.id is not None:
-            conditions.append(c.id == wanted.id)
+            few.append(c.id == wanted.id)
         if wanted.named_in is not None:
             r, f = flow_references.c, flows.c
             named = (
@@ -89,5 +79,6 @@ class ComponentList(TenantTable):
                 .join_from(flow_references, flows, r.flow_id == f.id)
                 .where(f.tenant_id == self.unit.tenant_id, f.workspace_id == wanted.named_in, r.place != "draft")
             )
-            conditions.append(c.id.in_(named))
-        return conditions
+            few.append(c.id.in_(named))
+        found = parts(wanted.had_at or self.unit.tenant_id, own=wanted.own)
+        return [and_(or_(*found), *few)] if few else found

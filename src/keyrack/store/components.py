@@ -72,13 +72,18 @@ class Components(TenantTable):
         return await self._read(self._query().where(components.c.id.in_(ids)))
 
     async def matching(
-        self, conditions: Sequence[ColumnElement[bool]], *, limit: int | None, offset: int
+        self, parts: Sequence[ColumnElement[bool]], *, limit: int | None, offset: int
     ) -> tuple[Sequence[Component], int]:
-        """List by id what the tenant sees and meets conditions; return a page and the total. See `component_list`."""
+        """List by id what the tenant sees and meets a condition; return a page and the total. See `component_list`.
+
+        Args:
+            parts: conditions; what one of them holds for, the tenant sees, and no other one holds for.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
         c = components.c
-        narrow = select(c.id).where(self.seen, *conditions).order_by(c.id)
-        query = self._query() if limit is not None else self._query().where(*conditions)
-        rows, total = await page_of(self, query, c.id, narrow=narrow, limit=limit, offset=offset)
+        found = [select(c.id).where(part) for part in parts]
+        rows, total = await page_of(self, self._query(), c.id, parts=found, limit=limit, offset=offset)
         return await self._whole(rows), total
 
     async def add(self, contract_id: str, team_id: str, name: str, attributes: Json) -> str:

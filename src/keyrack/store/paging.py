@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import reduce
+from operator import add
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Row, Select, func
+from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
 
 from keyrack.store.unit import TenantTable
 
@@ -27,7 +29,7 @@ async def page_of(
     query: "Select[Any]",
     key: ColumnElement[Any],
     *,
-    narrow: "Select[Any] | None" = None,
+    parts: "Sequence[Select[Any]] | None" = None,
     limit: int | None,
     offset: int,
 ) -> tuple[Sequence[Row[Any]], int]:
@@ -35,24 +37,43 @@ async def page_of(
 
     Args:
         table: where to run the query.
-        query: all rows of the list, in its order.
+        query: all rows of the list, in its order; with parts it may be more than the list's.
         key: the column that names a row. What is passed over is read from an index alone and not row by row: the
             page is first found by this column.
-        narrow: the same rows in the same order by a simpler query, without what is only joined to be shown.
+        parts: the keys of the same rows, each found by one of these simpler queries, which an index answers alone; the
+            list is in the order of keys. Without parts `query` is asked.
         limit: how many at most; None for all.
         offset: how many to pass over.
 
     Returns:
         The rows of the page and the number of all.
     """
-    base, chosen = query if narrow is None else narrow, query
+    chosen = query
     if limit is not None:
         chosen = query.limit(limit)
-        if offset or narrow is not None:
-            keys = base.with_only_columns(key, maintain_column_froms=True).limit(limit).offset(offset)
-            chosen = query.where(key.in_(keys))
+        if parts:
+            chosen = query.where(key.in_(_merged(parts).limit(limit).offset(offset)))
+        elif offset:
+            keys = query.with_only_columns(key, maintain_column_froms=True)
+            chosen = query.where(key.in_(keys.limit(limit).offset(offset)))
+    elif parts:
+        chosen = query.where(key.in_(union_all(*parts)))
     rows = await table.all(chosen)
     if limit is None or 0 < len(rows) < limit or (offset == 0 and not rows):
         return rows, offset + len(rows)
-    counted = base.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
-    return rows, int(await table.value(counted))
+    counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
+    return rows, int(await table.value(_counted(parts) if parts else counted))
+
+
+def _merged(parts: "Sequence[Select[Any]]") -> "Select[Any]":
+    every = union_all(*(select(*part.c) for part in _in_order(parts))).subquery()
+    return select(*every.c).order_by(*every.c)
+
+
+def _counted(parts: "Sequence[Select[Any]]") -> "Select[Any]":
+    return select(reduce(add, [select(func.count()).select_from(part).scalar_subquery() for part in _in_order(parts)]))
+
+
+def _in_order(parts: "Sequence[Select[Any]]") -> "Sequence[Subquery]":
+    """Let each part say the order: PostgreSQL else sorts all of them, and reads the table rather than an index."""
+    return [part.order_by(*part.selected_columns).subquery() for part in parts]

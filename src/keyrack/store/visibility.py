@@ -6,9 +6,8 @@ has no row; the tenant of a place is that of the unit of work.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, not_, or_, select, true
+from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 
 from keyrack.model import Access
 from keyrack.store.schema import component_whitelists, components, oauth_clients
@@ -38,9 +37,7 @@ def tenant_sees(tenant_id: str) -> ColumnElement[bool]:
 
 def gate(view: Viewpoint) -> ColumnElement[bool]:
     """A global component that asks for an OAuth client opens when the tenant has one; its owner always passes."""
-    x, c = oauth_clients.c, components.c
-    has_client = select(x.id).where(x.tenant_id == view.tenant_id, x.component_id == c.id).correlate(components)
-    return or_(c.contract_id == view.contract_id, not_(_GLOBAL), not_(c.uses_oauth_client), has_client.exists())
+    return or_(components.c.contract_id == view.contract_id, not_(_GLOBAL), _opens(view))
 
 
 def contract_has(view: Viewpoint) -> ColumnElement[bool]:
@@ -48,37 +45,57 @@ def contract_has(view: Viewpoint) -> ColumnElement[bool]:
     return and_(_reaches_contract(view), gate(view))
 
 
-def workspace_has(view: Viewpoint) -> ColumnElement[bool]:
-    """The component can be used in the workspace."""
-    return and_(contract_has(view), whitelisted(view))
-
-
 def workspace_has_ungated(view: Viewpoint) -> ColumnElement[bool]:
-    """`workspace_has` without the gate: tells a closed gate from a component that is not there (contract 0.4)."""
+    """What a workspace has, without the gate: tells a closed gate from a component that is not there (contract 0.4)."""
     return and_(_reaches_contract(view), whitelisted(view))
 
 
 def whitelisted(view: Viewpoint) -> ColumnElement[bool]:
     """Where the tenant whitelists: the component is the contract's own or whitelisted for it."""
+    return or_(components.c.contract_id == view.contract_id, _listed(view))
+
+
+def parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequence[ColumnElement[bool]]:
+    """Return `contract_has` or `workspace_has` of a place, or `tenant_sees`, cut into parts.
+
+    No component is in two of them, and each has an index of `components` that finds, orders and counts it without
+    reading components: a list is their sum, however many rows there are.
+
+    Args:
+        place: what has components; a tenant by its id.
+        own: only what the contract itself owns, or only what it does not; not of a tenant.
+    """
+    c = components.c
+    if isinstance(place, str):
+        narrow = [access for access in Access if access is not Access.everyone]
+        return [*(and_(c.tenant_id == place, c.access == access.value) for access in narrow), _GLOBAL]
+    of_contract = and_(c.contract_id == place.contract_id, c.tenant_id == place.tenant_id)
+    from_others = and_(c.contract_id != place.contract_id, _listed(place))
+    of_tenant = and_(c.tenant_id == place.tenant_id, _TENANT, from_others)
+    of_everybody = and_(_GLOBAL, from_others, _opens(place))
+    if own is None:
+        return [of_contract, of_tenant, of_everybody]
+    return [of_contract] if own else [of_tenant, of_everybody]
+
+
+def _reaches_contract(view: Viewpoint) -> ColumnElement[bool]:
+    c = components.c
+    return or_(c.contract_id == view.contract_id, and_(_TENANT, c.tenant_id == view.tenant_id), _GLOBAL)
+
+
+def _opens(view: Viewpoint) -> ColumnElement[bool]:
+    x, c = oauth_clients.c, components.c
+    has_client = select(x.id).where(x.tenant_id == view.tenant_id, x.component_id == c.id).correlate(components)
+    return or_(not_(c.uses_oauth_client), has_client.exists())
+
+
+def _listed(view: Viewpoint) -> ColumnElement[bool]:
+    if not view.whitelisting:
+        return true()
     w, c = component_whitelists.c, components.c
     listed = (
         select(w.component_id)
         .where(w.component_id == c.id, w.contract_id == view.contract_id, w.tenant_id == view.tenant_id)
         .correlate(components)
     )
-    return or_(c.contract_id == view.contract_id, listed.exists()) if view.whitelisting else true()
-
-
-def candidates(place: Viewpoint | str) -> "Sequence[Select[Any]]":
-    """Return queries for the ids among which is all that a place has, or that a tenant sees: one for each index."""
-    c = components.c
-    everybody = select(c.id).where(_GLOBAL)
-    if isinstance(place, str):
-        return select(c.id).where(c.tenant_id == place), everybody
-    own = select(c.id).where(c.contract_id == place.contract_id)
-    return own, select(c.id).where(c.tenant_id == place.tenant_id, _TENANT), everybody
-
-
-def _reaches_contract(view: Viewpoint) -> ColumnElement[bool]:
-    c = components.c
-    return or_(c.contract_id == view.contract_id, and_(_TENANT, c.tenant_id == view.tenant_id), _GLOBAL)
+    return listed.exists()

@@ -80,7 +80,7 @@ auth_secrets = Table(
     Index("auth_secrets_tenant_id_idx", "tenant_id", "id"),
     Index("auth_secrets_workspace_id_idx", "workspace_id", "tenant_id", "id"),
     Index("auth_secrets_auth_client_id_idx", "auth_client_id", "id"),
-    Index("auth_secrets_user_id_idx", "user_id", "workspace_id", "id"),
+    Index("auth_secrets_user_id_idx", "user_id", "workspace_id", "tenant_id", "id"),
 )
 Index(
     "auth_secrets_due_at_idx",
