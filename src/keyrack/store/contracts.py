@@ -56,11 +56,11 @@ class Contracts(TenantTable):
         self, *, member: str | None, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Contract], int]:
         """List contracts by id, optionally only those a user is a member of; return a page and the total."""
-        query = self.select().order_by(contracts.c.id)
+        query, ids = self.select().order_by(contracts.c.id), [self.select(contracts.c.id)]
         if member is not None:
             theirs = select(contract_members.c.contract_id).where(contract_members.c.user_id == member)
-            query = query.where(contracts.c.id.in_(theirs))
-        rows, total = await page_of(self, query, contracts.c.id, limit=limit, offset=offset)
+            query, ids = query.where(contracts.c.id.in_(theirs)), []
+        rows, total = await page_of(self, query, contracts.c.id, parts=ids, limit=limit, offset=offset)
         return [_contract(row) for row in rows], total
 
 

@@ -65,10 +65,10 @@ class Users(TenantTable):
         self, *, email: str | None = None, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[User], int]:
         """List the tenant's users by id, optionally the one with an email; return a page and the total."""
-        query = self.select().order_by(users.c.id)
+        query, ids = self.select().order_by(users.c.id), [self.select(users.c.id)]
         if email is not None:
-            query = query.where(users.c.email_key == email_key(email))
-        rows, total = await page_of(self, query, users.c.id, limit=limit, offset=offset)
+            query, ids = query.where(users.c.email_key == email_key(email)), []
+        rows, total = await page_of(self, query, users.c.id, parts=ids, limit=limit, offset=offset)
         return [read_user(row) for row in rows], total
 
     async def tenant_roles(self, user_id: str) -> tuple[str, ...]:
