@@ -149,7 +149,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
-    refreshing = room.build(store, provider, spool, listener, choices(settings), revocation.enqueue, now)
+    refreshing = room.build(store, provider, spool, listener, choices(settings), revocation.enqueue_orphan, now)
     key_use = KeyUse(store, now)
     identities = Identities(store, now, key_use)
     points = secret_points(settings, store.vault)

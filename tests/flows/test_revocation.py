@@ -322,6 +322,25 @@ async def test_a_tenant_is_deleted_while_a_token_of_it_is_being_revoked(
     assert [job.sealed_order for job in await stage.jobs()] == [None]
 
 
+async def test_tokens_on_their_way_to_a_tenant_that_is_deleted_are_revoked(
+    stage: Stage, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.state.set_defaults({"rotation": "strict"})
+    held = await connected(stage, simulator)
+    pause = Pause(monkeypatch, Settling, "settle")
+    running = asyncio.create_task(stage.keyrack.services.refresh_room.refresher.refresh(held.secret))
+    async with asyncio.timeout(60):
+        await pause.reached.wait()
+    await delete_the_tenant(stage)
+    pause.release()
+    with pytest.raises(NotFound):
+        await running
+    await revoke(stage, 2)  # what the secret had, and what came for it
+    book = simulator.state.book
+    assert {token.state(book.now()) for token in book.all(lambda _: True)} & {"active"} == set()
+    assert await told_the_operator(stage) == [(held.secret.id, "allowed")] * 2
+
+
 async def test_oidc_provider_refuses_the_refresh_token_afterwards(stage: Stage, start_oidc_provider: Start) -> None:
     provider = start_oidc_provider(
         OidcOptions(clients=(RegisteredClient(redirect_uris=(CALLBACK,)),), pkce_required=False)

@@ -1,4 +1,4 @@
-"""A refresh that is under way while its secret's workspace or contract is deleted brings nothing back (section 22).
+"""A refresh under way while its secret's workspace, contract or tenant is deleted brings nothing back (section 22).
 
 On both databases; the provider answers once the deletion is done, or rejects the client that went with the workspace.
 """
@@ -61,7 +61,7 @@ async def counted(world: World, acme: TenantInTest) -> list[int]:
         return [*rows, len(await open_attempts(unit))]
 
 
-@pytest.mark.parametrize("what", ["workspace", "contract"])
+@pytest.mark.parametrize("what", ["workspace", "contract", "tenant"])
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("asker", ["reader", "refresh"])
 async def test_nothing_comes_back(
@@ -81,11 +81,15 @@ async def test_nothing_comes_back(
     async with asyncio.timeout(30):
         await provider.asked.wait()
     identifier = acme.workspace_id if what == "workspace" else acme.contract_id
-    assert (await acme.admin.delete(f"/v2/{what}s/{identifier}")).status_code == 204
+    of_place = "contract" if what == "tenant" else what
+    assert (await acme.admin.delete(f"/v2/{of_place}s/{identifier}")).status_code == 204
+    if what == "tenant":
+        support = await world.add_service_account("tenants.tenant.delete")
+        assert (await support.delete(f"/v2/tenants/{acme.id}")).status_code == 204
     provider.may_answer.set()
     told = await asking
     assert 400 <= told.status_code < 500, told.text
     assert "at-2" not in told.text
     await world.services.refresh_room.recovery.tick()
     assert await counted(world, acme) == [0, 0, 0]
-    assert (await who.get(path)).status_code == 404
+    assert (await who.get(path)).status_code == (401 if what == "tenant" else 404)

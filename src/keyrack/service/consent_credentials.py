@@ -1,5 +1,6 @@
 """Consents of the first generation: tokens that become a credential (contract 20.2, 20.4, 21, 0.17)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,11 +12,12 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.access import Scope
 from keyrack.service.consent_plan import ConsentPlanner, profile_of
-from keyrack.service.consent_values import NewConsent, Planned
+from keyrack.service.consent_values import Landing, NewConsent, Planned
 from keyrack.service.sight import workspace_component
 from keyrack.service.token_keys import merge_token_credentials, merge_tokens
 from keyrack.store.credentials import Credentials
 from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.unit import Unit
 
 _PERMISSION = "workspaces.credential.edit"
 
@@ -55,6 +57,11 @@ class CredentialTarget:
         if (plan.client_id, plan.token_endpoint) != (consent.memory["client_id"], consent.memory["token_endpoint"]):
             raise StateConflict("the OAuth client was changed while you were connecting; start again")
         return CredentialLanding(consent, plan, client)
+
+    async def discard(
+        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+    ) -> None:
+        """Leave them to their expiry: no descriptor says where tokens are revoked (contract section 19)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Consents of the second generation: tokens that become an auth secret (contract 20.2, 20.4, sections 14 and 15)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,15 @@ from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor, OAuth2Block
 from keyrack.descriptor.text import scalar_text
-from keyrack.errors import NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
+from keyrack.errors import (
+    NotFound,
+    Problem,
+    ProviderError,
+    ProviderUnavailable,
+    RelatedNotFound,
+    StateConflict,
+    ValidationFailed,
+)
 from keyrack.events import EventType
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Consent, Json
@@ -20,14 +28,17 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.guard import check_uri
 from keyrack.service.access import Scope
 from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_client
-from keyrack.service.consent_values import NewConsent, Planned
+from keyrack.service.consent_values import Landing, NewConsent, Planned
 from keyrack.service.refresh.profile import INSTAGRAM, client_profile
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
+from keyrack.service.revocation import enqueue_orphan
 from keyrack.service.secret_changes import Owner, bare, created_facts
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
+from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.outbox import Outbox
+from keyrack.store.unit import Unit
 
 _FIELDS_POINTER = "/data/attributes/fields"
 _NO_EXCHANGE = (
@@ -98,6 +109,28 @@ class SecretTarget:
         ):
             raise StateConflict("the auth client was changed while you were connecting; start again")
         return SecretLanding(consent, client, profile, self._schedule)
+
+    async def discard(
+        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+    ) -> None:
+        """Have them revoked at the provider, under the consent's id.
+
+        Not where the secret that was connected again is still there: to the provider both may be one grant, and what
+        works must not die with what came to nothing.
+        """
+        used = landing.client if isinstance(landing, SecretLanding) else None
+        client = used or await find_usable(unit, consent.auth_client_id or "")
+        again = consent.auth_secret_id
+        if client is None or (again is not None and await AuthSecrets(unit).find(again) is not None):
+            return
+        method = consent.memory.get("auth_method")  # a consent that is over has none; then it is the client's own
+        try:
+            tokens = read(client_profile(client, method))
+        except (ProviderError, ProviderUnavailable):
+            return
+        owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
+        empty = bare(owner, client, client.name, method, unit.clock())
+        await enqueue_orphan(unit, replace(empty, id=consent.id, credentials=merged({}, tokens)), client)
 
 
 @dataclass(frozen=True, slots=True)

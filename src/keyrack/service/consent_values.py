@@ -1,6 +1,6 @@
 """What goes into a consent and comes out of it, for both generations (contract section 20)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from keyrack.model import Consent, Json
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.access import Scope
+from keyrack.store.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,18 @@ class Target(Protocol):
 
     async def land(self, scope: Scope, consent: Consent) -> Landing:
         """Judge it again: it may have changed since the start (contract 0.17)."""
+
+    async def discard(
+        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+    ) -> None:
+        """See to tokens that came, but are stored nowhere.
+
+        Args:
+            unit: of the tenant, which may be gone.
+            consent: what they came for.
+            landing: where they were meant to go when they were asked for, if that is still known.
+            read: returns them; raises `ProviderError` or `ProviderUnavailable` if there are none after all.
+        """
 
 
 @dataclass(frozen=True, slots=True)

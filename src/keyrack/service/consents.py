@@ -20,9 +20,11 @@ from keyrack.errors import (
     NotFound,
     ProviderError,
     ProviderUnavailable,
+    StateConflict,
 )
 from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind, Tenant
+from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.state import new_state, state_hash
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import RawResponse
@@ -200,8 +202,11 @@ class Consents:
             answer = None if kept is None else await self._journal.read(unit, kept)
         if kept is None:
             return True
-        if consent is None or consent.status is not ConsentStatus.exchanging:
+        if consent is None:
             await self._close(attempt, Fate.superseded)
+            return True
+        if consent.status is not ConsentStatus.exchanging:
+            await self._discard(consent, kept, answer, None, Fate.superseded)
             return True
         async with self._store.installation() as unit:
             place = await Directory(unit).workspace(consent.workspace_id)
@@ -257,7 +262,7 @@ class Consents:
         except ProviderUnavailable as error:
             await self._close(attempt, Fate.ambiguous if is_ambiguous(error) else Fate.unsent)
             raise
-        return await self._complete(consent, place, who, attempt, answer, granted)
+        return await self._complete(consent, place, who, attempt, answer, landing, granted)
 
     async def _complete(
         self,
@@ -266,9 +271,14 @@ class Consents:
         who: Principal,
         attempt: Attempt,
         answer: RawResponse,
+        asked_for: Landing | None = None,
         granted: Secret | None = None,
     ) -> str:
-        """Interpret the provider's answer and store what comes of it, once in the whole installation."""
+        """Interpret the provider's answer and store what comes of it, once in the whole installation.
+
+        Tokens that come too late, the contract having been suspended or deleted meanwhile, are not left alive.
+        """
+        long_lived = None
         try:
             long_lived = await self._exchange_again(consent, place, who, answer, granted)
             at = self._clock() if long_lived else attempt.answered_at or self._clock()
@@ -279,14 +289,36 @@ class Consents:
                 tokens = long_lived or self._protocol(consent).tokens(consent, landing.profile, answer, granted)
                 result_id = await landing.store(scope, tokens, at)
                 await Rows(scope.unit).complete(consent.id, result_id)
-                await Attempts(scope.unit).landed(attempt.id)
+                if not await Attempts(scope.unit).landed(attempt.id):
+                    raise StateConflict("this connection was finished elsewhere")
                 scope.touched(self._target(consent).resource, result_id)
         except DatabaseUnavailable:
             raise
         except KeyrackError:
-            await self._close(attempt, Fate.refused)
+            await self._discard(consent, attempt, answer, asked_for, Fate.refused, long_lived)
             raise
         return result_id
+
+    async def _discard(
+        self,
+        consent: Consent,
+        attempt: Attempt,
+        answer: RawResponse | None,
+        asked_for: Landing | None,
+        fate: Fate,
+        tokens: TokenResponse | None = None,
+    ) -> None:
+        """Close an exchange whose tokens, if any came, are stored nowhere, and see to them; once, whoever tries."""
+        async with self._store.unit(attempt.tenant_id, writes=True) as unit:
+            there = await Tenants(unit).hold()
+            closed = await Attempts(unit).settle(attempt.id, fate)
+            if answer is None or (there and not closed):  # with the tenant its attempts are gone, which says nothing
+                return
+
+            def read(profile: ClientProfile) -> TokenResponse:
+                return tokens or self._protocol(consent).tokens(consent, profile, answer, None)
+
+            await self._target(consent).discard(unit, consent, asked_for, read)
 
     async def _exchange_again(
         self, consent: Consent, place: Location, who: Principal, answer: RawResponse, granted: Secret | None
@@ -309,7 +341,8 @@ class Consents:
     async def _fail(self, consent: Consent, place: Location, who: Principal, error: KeyrackError) -> None:
         reason, said = _reason(error), _said(error)
         async with self._store.unit(place.tenant_id, writes=True) as unit:
-            await Rows(unit).fail(consent.id, f"{reason} ({': '.join(said.values())})" if said else reason)
+            if await Tenants(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
+                await Rows(unit).fail(consent.id, f"{reason} ({': '.join(said.values())})" if said else reason)
         await self._access.record(who, place, _COMPLETE, (_TARGET, consent.id))
 
     async def _close(self, attempt: Attempt, fate: Fate) -> None:

@@ -67,6 +67,17 @@ async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
         await Revocations(unit).add(subject, order)
 
 
+async def enqueue_orphan(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
+    """As `enqueue`, for tokens that arrive when what they were meant for is gone, perhaps its tenant too.
+
+    Args:
+        unit: of the tenant.
+        secret: what the tokens would have been in; none of that id is stored.
+        client: its auth client.
+    """
+    await enqueue(unit if await Tenants(unit).hold() else unit.of(INSTALLATION), secret, client)
+
+
 @dataclass(frozen=True, slots=True)
 class _Result:
     """What came of one attempt: an outcome, or None to try again."""

@@ -102,14 +102,15 @@ class Attempts(TenantTable):
         query = self.select().where(a.subject_id == subject_id, a.settled_at.is_(None)).order_by(a.id)
         return [_attempt(row) for row in await self.all(query)]
 
-    async def landed(self, attempt_id: str) -> None:
-        """Forget an attempt whose tokens are stored."""
-        await self.run(self.delete().where(attempts.c.id == attempt_id))
+    async def landed(self, attempt_id: str) -> bool:
+        """Forget an open attempt whose tokens are stored; False if it is open no more."""
+        return await self.run(self.delete().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None))) == 1
 
-    async def settle(self, attempt_id: str, fate: Fate) -> None:
-        """Note what became of an attempt, and forget its answer."""
+    async def settle(self, attempt_id: str, fate: Fate) -> bool:
+        """Note what became of an open attempt, and forget its answer; False if it is open no more."""
         values = {"outcome": fate.value, "settled_at": self.unit.clock(), "sealed_answer": None}
-        await self.run(self.update().where(attempts.c.id == attempt_id).values(values))
+        still_open = self.update().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None))
+        return await self.run(still_open.values(values)) == 1
 
 
 async def open_attempts(unit: Unit) -> Sequence[Attempt]:

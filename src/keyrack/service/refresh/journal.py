@@ -122,7 +122,10 @@ class Journal:
 
     async def _keep(self, attempt: Attempt, answer: RawResponse) -> None:
         clear = msgspec.msgpack.encode(_StoredAnswer(answer.status, dict(answer.headers), answer.body))
-        sealed = self._store.vault.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
+        try:
+            sealed = self._store.vault.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
+        except KeyError:  # the tenant was deleted meanwhile, and with it the key and the attempt
+            return
         spooled = Spooled(attempt.tenant_id, attempt.id, sealed, self._clock())
         try:
             await self._store_answer(spooled)

@@ -109,8 +109,6 @@ class Settling:
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             if await AuthSecrets(unit).find(lease.secret_id) is not None:
                 return False
-            if await Directory(unit).tenant(lease.tenant_id) is None:
-                return True  # all that could tell of it is gone
             orphan = replace(lease.secret, credentials=merged(lease.secret.credentials, tokens))
             await self._orphaned(unit, orphan, client)
             await Attempts(unit).settle(attempt.id, Fate.superseded)
