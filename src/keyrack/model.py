@@ -348,6 +348,11 @@ class Reference:
     workspace_id: str
     places: tuple[FlowPlace, ...]
 
+    @property
+    def is_current(self) -> bool:
+        """Whether it names it now, and not only in old versions."""
+        return "graph" in self.places or "draft" in self.places
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:

@@ -9,9 +9,9 @@ from litestar.di import NamedDependency
 from keyrack.api.asked import Body, Who
 from keyrack.api.jsonapi import SelfLink, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.errors import Problem, ValidationFailed
+from keyrack.errors import ValidationFailed
 from keyrack.service.component_environments import ComponentEnvironments
-from keyrack.service.forms import Variable
+from keyrack.service.forms import wrong_variable
 from keyrack.service.runtime import RuntimeEnvironments
 
 
@@ -97,22 +97,15 @@ async def runtime_environment(
 
 
 def _variables(body: ReplaceEnvironmentBody) -> dict[str, str]:
-    base = "/data/attributes/vars"
-    problems, found = [], {}
-    for name, value in body.data.attributes.vars.items():
-        try:
-            msgspec.convert(name, Variable)
-        except msgspec.ValidationError:
-            detail = "a variable's name has letters, digits and _, and begins with a letter"
-            problems.append(Problem(detail, base))
-            continue
-        if name.startswith("ELASTICIO_"):
-            problems.append(Problem("names that begin with ELASTICIO_ are reserved", f"{base}/{name}"))
-        elif value is not None:
-            found[name] = str(value).lower() if isinstance(value, bool) else str(value)
+    given = body.data.attributes.vars
+    problems = [problem for name in given if (problem := wrong_variable(name, "/data/attributes/vars"))]
     if problems:
         raise ValidationFailed(*problems[:100])
-    return found
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in given.items()
+        if value is not None
+    }
 
 
 def _environment(component_id: str, variables: dict[str, str]) -> Single[EnvironmentResource]:

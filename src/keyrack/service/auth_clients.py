@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
-from keyrack.errors import Forbidden, InUse, NotFound, Problem, RelatedNotFound, ValidationFailed
+from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
 from keyrack.grants import AuthClient
 from keyrack.ids import new_id
 from keyrack.model import Principal
@@ -26,6 +26,7 @@ from keyrack.service.auth_client_values import (
     ScopeKind,
 )
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.related import named_in_body
 from keyrack.service.task_users import READ_AUTH_CLIENTS, Door, is_task_user, own_place
 from keyrack.store.auth_clients import AuthClients as Rows
 from keyrack.store.auth_secrets import AuthSecrets
@@ -124,7 +125,7 @@ class AuthClients:
             RelatedNotFound: there is no such scope, or a component cannot be seen there.
         """
         named = asked() if within is None else await self._within(who, within, asked)
-        try:
+        with named_in_body("scope" if named is None else named.kind.value):
             async with self._at(who, named, "auth-client.create") as scope:
                 reach = await reach_of(scope)
                 _require(reach, "create", scope.place)
@@ -136,9 +137,6 @@ class AuthClients:
                 await Rows(scope.unit).add(client, credentials_of.refresh_origin(client.type, client.credentials))
                 scope.touched(TARGET, client.id)
                 return _view(reach, scope.place, client)
-        except NotFound:
-            kind = "scope" if named is None else named.kind.value
-            raise RelatedNotFound(f"there is no such {kind}", pointer=f"{_RELATIONSHIPS}/{kind}/data/id") from None
 
     async def change(
         self,

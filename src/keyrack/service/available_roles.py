@@ -25,7 +25,7 @@ def is_available(contract: Contract, scope: str, role: str) -> bool:
 
 
 async def known_roles(scope: Scope, pairs: Pairs) -> Pairs:
-    """Return available roles with both owner roles, which come by themselves unless all roles are (section 9).
+    """Return available roles with both owner roles, which come by themselves (section 9).
 
     Raises:
         ValidationFailed: the tenant has no such role.
@@ -38,6 +38,11 @@ async def known_roles(scope: Scope, pairs: Pairs) -> Pairs:
     ]
     if wrong:
         raise ValidationFailed(*wrong)
+    return with_owners(pairs)
+
+
+def with_owners(pairs: Pairs) -> Pairs:
+    """Add both owner roles to a list of available ones; none means all, so an empty list stays as it is (section 9)."""
     return tuple(dict.fromkeys([*pairs, ("contracts", OWNER), ("workspaces", OWNER)])) if pairs else ()
 
 

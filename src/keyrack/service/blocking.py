@@ -41,7 +41,7 @@ async def require_client_unused(scope: Scope, component_id: str) -> None:
         InUse: a flow names it in its current graph or draft.
     """
     flows = await Usages(scope.unit).flows_of(component_id)
-    blocking = [flow for flow in flows if {"graph", "draft"} & set(flow.places)]
+    blocking = [flow for flow in flows if flow.is_current]
     if blocking:
         raise in_use("the OAuth client", len(blocking), await nameable(scope, blocking))
 

@@ -11,6 +11,7 @@ from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import require_component_unused
 from keyrack.service.component_access import EDIT, ComponentAccess, own_component
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.related import named_in_body
 from keyrack.service.sight import contract_view, seen_in_workspace
 from keyrack.service.task_users import READ_COMPONENTS
 from keyrack.service.teams import SEES_TEAMS
@@ -118,10 +119,8 @@ class ComponentUseCases:
             AlreadyExists: the team has a component of that name.
             IdConflict: the body has the id of another component.
         """
-        try:
+        with named_in_body("team"):
             place = await self._access.locate_for(who, "team", team_id())
-        except NotFound:
-            raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id") from None
         async with self._access.at(who, place, "component.create") as scope:
             if not (scope.in_contract or scope.allows(SEES_TEAMS, EDIT)):  # the team is not to be seen (section 12)
                 raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id")

@@ -148,10 +148,7 @@ class Contracts:
             InUse: members hold a role that would not be available any more.
         """
         async with self._access.contract(who, contract_id, "contract.edit", alone=True) as scope:
-            scope.require(*_EDITS.values())
-            for name, permission in _EDITS.items():
-                if name in named:
-                    scope.require(permission)
+            scope.require_edits(_EDITS, named)
             wanted = new()
             values: dict[str, Any] = {}
             if wanted.name is not None:

@@ -13,6 +13,7 @@ from keyrack.model import Component, Credential, Principal, PrincipalKind
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.related import named_in_body
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
 from keyrack.service.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
 from keyrack.service.token_keys import under_their_field
@@ -92,7 +93,7 @@ class Credentials:
             RelatedNotFound: the workspace does not exist or does not have the component; one that waits for the
                 tenant's OAuth client is not there yet.
         """
-        try:
+        with named_in_body("workspace"):
             entered = self._access.workspace(who, workspace_id(), "credential.create")
             async with entered as scope:
                 scope.require(EDIT)
@@ -105,9 +106,6 @@ class Credentials:
                 made = await Rows(scope.unit).add(wanted.workspace_id, component.id, who.id, name, keys)
                 scope.touched("credential", made.id)
                 return CredentialView(made, keys_visible=True)
-        except NotFound:
-            pointer = "/data/relationships/workspace/data/id"
-            raise RelatedNotFound("there is no such workspace", pointer=pointer) from None
 
     async def change(self, who: Principal, credential_id: str, new: Callable[[], ChangedCredential]) -> CredentialView:
         """Change name or keys; supplied keys replace the stored ones entirely (contract section 16).

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyrack.errors import Forbidden, NotFound, RelatedNotFound
+from keyrack.errors import Forbidden, NotFound
 from keyrack.model import Flow, FlowStatus, FlowVersion, Principal, PrincipalKind, Workspace
 from keyrack.service.access import Access, Scope
 from keyrack.service.flow_graph import ResolvedGraph, require_startable, resolve_draft, resolve_graph
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.related import named_in_body
 from keyrack.service.secrets import GET_CREDENTIALS
 from keyrack.service.step_configuration import STEP, step_configuration
 from keyrack.service.task_users import READ_FLOWS, READ_STEP
@@ -75,7 +76,7 @@ class Flows:
             OAuthClientMissing: a component waits for the tenant's OAuth client (contract 0.4).
             Forbidden: no `workspaces.flow.edit`, or the caller is no user.
         """
-        try:
+        with named_in_body("workspace"):
             async with self._access.workspace(who, workspace_id(), "flow.create") as scope:
                 scope.require(_EDIT)
                 _require_person(who)
@@ -93,9 +94,6 @@ class Flows:
                 await _index(scope, flow.id, resolved)
                 scope.touched("flow", flow.id)
                 return flow
-        except NotFound:
-            pointer = "/data/relationships/workspace/data/id"
-            raise RelatedNotFound("there is no such workspace", pointer=pointer) from None
 
     async def change(self, who: Principal, flow_id: str, new: Callable[[], ChangedFlow]) -> Flow:
         """Change a flow; every change is a new version.

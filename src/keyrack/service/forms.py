@@ -2,7 +2,11 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from keyrack.descriptor.pointer import join
+from keyrack.errors import Problem
 
 END = r"$(?!\n)"
 """The end of a text in a pattern: Python's `$` alone also matches before a final line feed."""
@@ -40,6 +44,22 @@ Slug = Annotated[
 ComponentName = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}")]
 FlowType = Literal["ordinary", "long_running"]
 Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]
+
+
+def wrong_variable(name: str, at: str) -> Problem | None:
+    """Return what is wrong with the name of a component's environment variable, if anything (contract 13.4).
+
+    Args:
+        name: as given.
+        at: the pointer of the object with the variables.
+    """
+    try:
+        msgspec.convert(name, Variable)
+    except msgspec.ValidationError:
+        return Problem("a variable's name has letters, digits and _, and begins with a letter", at)
+    if name.startswith("ELASTICIO_"):
+        return Problem("names that begin with ELASTICIO_ are reserved", join(at, name))
+    return None
 
 
 class TenantOptions(Struct):

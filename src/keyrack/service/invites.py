@@ -7,14 +7,13 @@ from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedN
 from keyrack.model import Invite, Principal, WorkspaceInvite
 from keyrack.service.access import Access, Scope
 from keyrack.service.given_id import refuse_taken
-from keyrack.service.members import EDIT_WORKSPACE_MEMBERS, wrong_roles
+from keyrack.service.members import EDIT_WORKSPACE_MEMBERS, require_editor, wrong_roles
 from keyrack.service.scope import scope_of
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.invites import ContractInvites
 from keyrack.store.users import Users
 from keyrack.store.workspaces import Workspaces
 
-_EDIT = "contracts.membership.edit"
 _ROLES, _WORKSPACE = "/data/attributes/roles", "/data/attributes/workspace_id"
 _WORKSPACE_ROLES = "/data/attributes/workspace_roles"
 _BOTH = frozenset({"roles", "workspace_roles"})
@@ -70,7 +69,7 @@ class Invites:
             AlreadyExists: the email has an invite, or is that of a member.
         """
         async with self._access.contract(who, contract_id, "contract-invite.create") as scope:
-            _require_editor(scope)
+            require_editor(scope)
             wanted = new()
             await refuse_taken(scope, "contract-invite", wanted.given_id)
             workspace = await _offer(scope, wanted.roles, wanted.workspace_id, wanted.workspace_roles)
@@ -93,7 +92,7 @@ class Invites:
             ValidationFailed, RelatedNotFound, Forbidden: as in `create`.
         """
         async with self._access.contract(who, contract_id, "contract-invite.change") as scope:
-            _require_editor(scope)
+            require_editor(scope)
             first = await _there(scope, contract_id, invite_id)
             wanted = new()
             named = {wanted.workspace_id, None if first.workspace is None else first.workspace.id} - {None}
@@ -122,15 +121,11 @@ class Invites:
             NotFound: the contract has no such invite.
         """
         async with self._access.contract(who, contract_id, "contract-invite.delete") as scope:
-            _require_editor(scope)
+            require_editor(scope)
             await _there(scope, contract_id, invite_id)
             if not await ContractInvites(scope.unit).remove(invite_id):
                 raise NotFound("there is no such invite")
             scope.touched("contract-invite", invite_id)
-
-
-def _require_editor(scope: Scope) -> None:
-    scope.require_that(scope.is_tenant_admin or scope.allows(_EDIT), f"this needs the permission {_EDIT}")
 
 
 async def _there(scope: Scope, contract_id: str, invite_id: str, *, locked: bool = False) -> Invite:

@@ -115,7 +115,7 @@ class Members:
             StateConflict: the contract would be left without an owner.
         """
         async with self._access.contract(who, contract_id, "contract-member.change") as scope:
-            _require_editor(scope)
+            require_editor(scope)
             members = ContractMembers(scope.unit)
             held = dict(await members.hold(contract_id))
             _require_member(held, user_id)
@@ -135,7 +135,7 @@ class Members:
             StateConflict: it is the last owner, and others would remain.
         """
         async with self._access.contract(who, contract_id, "contract-member.remove") as scope:
-            _require_editor(scope)
+            require_editor(scope)
             members = ContractMembers(scope.unit)
             held = dict(await members.hold(contract_id))
             _require_member(held, user_id)
@@ -184,7 +184,13 @@ class Members:
             scope.touched("member", user_id)
 
 
-def _require_editor(scope: Scope) -> None:
+def require_editor(scope: Scope) -> None:
+    """Insist on somebody who may manage the members of the scope's contract, and whom it invites (section 9).
+
+    Raises:
+        Forbidden: the caller may not.
+        ContractSuspended: the caller may, but the contract is suspended.
+    """
     allowed = scope.is_tenant_admin or scope.allows(_EDIT_CONTRACT_MEMBERS)
     scope.require_that(allowed, f"this needs the permission {_EDIT_CONTRACT_MEMBERS}")
 

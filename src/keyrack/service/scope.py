@@ -1,5 +1,6 @@
 """What a caller may do at a place: permissions and standing (contract sections 3, 5 and 6)."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from keyrack.errors import ContractSuspended, Forbidden
@@ -52,6 +53,22 @@ class Scope:
         if not self.allows(*permissions):
             raise Forbidden(f"this needs the permission {' or '.join(permissions)}")
         self.require_open()
+
+    def require_edits(self, permissions: Mapping[str, str], named: Collection[str]) -> None:
+        """Insist on the permission of each attribute that is to be changed, and on one of them if none is.
+
+        Args:
+            permissions: by attribute.
+            named: the attributes in the request.
+
+        Raises:
+            Forbidden: the caller lacks one.
+            ContractSuspended: it does not, but the contract is suspended.
+        """
+        self.require(*permissions.values())
+        for name, permission in permissions.items():
+            if name in named:
+                self.require(permission)
 
     def require_that(self, condition: bool, reason: str) -> None:  # noqa: FBT001 - reads as a sentence
         """Insist on a standing that is not a permission, such as membership.

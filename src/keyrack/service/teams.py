@@ -9,6 +9,7 @@ from keyrack.ids import new_id
 from keyrack.model import Json, Principal, Team
 from keyrack.service.access import Access, Scope
 from keyrack.service.given_id import refuse_taken
+from keyrack.service.related import named_in_body
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.teams import Teams as Rows
 
@@ -54,7 +55,7 @@ class Teams:
             AlreadyExists: the installation has a team of that name.
             IdConflict: the body has the id of another team.
         """
-        try:
+        with named_in_body("contract"):
             async with self._access.contract(who, wanted.contract_id, "team.create") as scope:
                 scope.require(_EDIT)
                 await refuse_taken(scope, "team", wanted.given_id)
@@ -68,9 +69,6 @@ class Teams:
                     await rows.add_member(team_id, who.id)
                 scope.touched("team", team_id)
                 return await _there(scope, team_id)
-        except NotFound:
-            pointer = "/data/relationships/contract/data/id"
-            raise RelatedNotFound("there is no such contract", pointer=pointer) from None
 
     async def list(self, who: Principal, contract_id: str) -> Sequence[Team]:
         """List a contract's teams."""

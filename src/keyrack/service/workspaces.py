@@ -4,12 +4,13 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from keyrack.errors import InUse, NotFound, RelatedNotFound
+from keyrack.errors import InUse, NotFound
 from keyrack.model import Member, Principal, Workspace, WorkspaceType
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.permissions import OWNER
+from keyrack.service.related import named_in_body
 from keyrack.service.removal import remove_workspace
 from keyrack.service.scope import contracts_granting
 from keyrack.service.sight import workspace_view
@@ -71,7 +72,7 @@ class Workspaces:
             Forbidden: the caller may not create workspaces there.
             IdConflict: the body has the id of another workspace.
         """
-        try:
+        with named_in_body("contract"):
             async with self._access.contract(who, wanted.contract_id, "workspace.create") as scope:
                 scope.require("contracts.workspace.create")
                 scope.require_that(who.tenant_id is not None, "a service account cannot own a workspace")
@@ -87,9 +88,6 @@ class Workspaces:
                 await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
                 scope.touched("workspace", workspace.id)
                 return WorkspaceView(workspace, [who.id])
-        except NotFound:
-            pointer = "/data/relationships/contract/data/id"
-            raise RelatedNotFound("there is no such contract", pointer=pointer) from None
 
     async def list(
         self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
@@ -157,10 +155,7 @@ class Workspaces:
             InUse: it would be `full`, and a flow names a component that is not whitelisted.
         """
         async with self._access.workspace(who, workspace_id, "workspace.edit", alone=True) as scope:
-            scope.require(*_EDITS.values())
-            for name, permission in _EDITS.items():
-                if name in named:
-                    scope.require(permission)
+            scope.require_edits(_EDITS, named)
             wanted = new()
             stored = await _there(scope, workspace_id)
             workspace = replace(stored, name=wanted.name or stored.name, type=wanted.type or stored.type)
@@ -222,7 +217,7 @@ async def _require_whitelisted(scope: Scope, workspace: Workspace) -> None:
         flow.flow_id: flow
         for component in missing
         for flow in await Usages(scope.unit).flows_of(component.id)
-        if flow.workspace_id == workspace.id and {"graph", "draft"} & set(flow.places)
+        if flow.workspace_id == workspace.id and flow.is_current
     }
     known = await nameable(scope, [flows[flow_id] for flow_id in sorted(flows)])
     names = ", ".join(f"{component.team_name}/{component.name}" for component in missing)

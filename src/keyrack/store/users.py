@@ -12,7 +12,8 @@ from keyrack.store.paging import page_of
 from keyrack.store.schema import users
 from keyrack.store.unit import TenantTable
 
-_LONGEST_EMAIL = 320  # characters
+LONGEST_EMAIL = 320
+"""Characters of an email's key, which may be longer than the email."""
 
 
 def email_key(email: str) -> str:
@@ -41,7 +42,7 @@ class Users(TenantTable):
             AlreadyExists: somebody in the installation has the email.
             ValidationFailed: the email is too long in the form in which emails are compared.
         """
-        if len(email_key(email)) > _LONGEST_EMAIL:
+        if len(email_key(email)) > LONGEST_EMAIL:
             raise ValidationFailed(Problem("the email is too long", "/data/attributes/email"))
         user = User(new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None)
         try:

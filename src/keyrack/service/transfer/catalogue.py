@@ -4,16 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 from sqlalchemy import Row, Table
 
 from keyrack.descriptor import parse
-from keyrack.descriptor.pointer import join
 from keyrack.descriptor.public import public
 from keyrack.errors import ValidationFailed
 from keyrack.model import Component, Team, Version, uses_oauth_client
-from keyrack.service.forms import Variable
+from keyrack.service.forms import wrong_variable
 from keyrack.service.transfer.grant_records import OAuthClientRecord
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
 from keyrack.service.transfer.known import Known
@@ -152,15 +150,8 @@ async def _check_builds(known: Known, record: ComponentRecord, at: str) -> bool:
 
 
 def _check_variables(known: Known, record: ComponentRecord, at: str) -> None:
-    for name in () if record.meta.env is UNSET else record.meta.env:
-        try:
-            msgspec.convert(name, Variable)
-        except msgspec.ValidationError:
-            detail = "a variable's name has letters, digits and _, and begins with a letter"
-            known.report.problem(detail, f"{at}/meta/env")
-            continue
-        if name.startswith("ELASTICIO_"):
-            known.report.problem("names that begin with ELASTICIO_ are reserved", join(f"{at}/meta/env", name))
+    names = () if record.meta.env is UNSET else record.meta.env
+    known.report.problems += [problem for name in names if (problem := wrong_variable(name, f"{at}/meta/env"))]
 
 
 def _made(known: Known, build: Build) -> datetime:

@@ -7,7 +7,7 @@ from msgspec import UNSET
 from sqlalchemy import Row, Table
 
 from keyrack.model import Contract, Team, Workspace, WorkspaceType
-from keyrack.service.available_roles import is_available
+from keyrack.service.available_roles import is_available, with_owners
 from keyrack.service.transfer.kinds import Piece, same_place
 from keyrack.service.transfer.known import Known
 from keyrack.service.transfer.named import check_member, check_user, contract_of, in_contract, tenant_of
@@ -60,9 +60,7 @@ class ContractKind:
 
 def _contract(record: ContractRecord, tenant_id: str) -> Contract:
     about = record.attributes
-    pairs = tuple((pair["scope"], pair["role"]) for pair in about.get("available_roles", ()))
-    if pairs:  # both owner roles come by themselves (contract section 9)
-        pairs = tuple(dict.fromkeys([*pairs, ("contracts", "owner"), ("workspaces", "owner")]))
+    pairs = with_owners(tuple((pair["scope"], pair["role"]) for pair in about.get("available_roles", ())))
     others = {name: value for name, value in about.items() if name not in _CONTRACT_OWN}
     status = about.get("status", "active")
     return Contract(record.id, tenant_id, about["name"], status, pairs, others, about.get("custom_data"))

@@ -15,9 +15,8 @@ from keyrack.service.transfer.named import tenant_of
 from keyrack.service.transfer.place_records import RoleEntry, TenantRecord, UserRecord
 from keyrack.store.bulk import Complete, Wanted
 from keyrack.store.schema import api_keys, roles, tenants, users
-from keyrack.store.users import email_key
+from keyrack.store.users import LONGEST_EMAIL, email_key
 
-_LONGEST_EMAIL = 320
 _OWN = ("name", "app_domain")
 
 
@@ -125,7 +124,7 @@ class UserKind:
             return
         same_place(known, at, stored, {"tenant_id": (tenant_id, "/id")})
         key, pointer = email_key(record.attributes.email), f"{at}/attributes/email"
-        if len(key) > _LONGEST_EMAIL:
+        if len(key) > LONGEST_EMAIL:
             known.report.problem("is too long", pointer)
         if known.unique(pointer, "another user of the file has this email", "email", key):
             for row in await known.bulk.rows(users.c.email_key, [key]):
