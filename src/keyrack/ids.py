@@ -6,7 +6,6 @@ import secrets
 import time
 
 _ID = re.compile(r"[0-9a-f]{24}")
-_REVISION = re.compile(r"[0-9a-f]{40}")
 _MOST_IN_A_MILLISECOND = 0xFFFF
 _counter = itertools.count()
 _last_ms = 0
@@ -37,8 +36,3 @@ def new_revision() -> str:
 def is_id(text: str) -> bool:
     """Tell whether a text has the form of an id; a malformed one is treated as unknown, never as an error."""
     return _ID.fullmatch(text) is not None
-
-
-def is_revision(text: str) -> bool:
-    """Tell whether a text has the form of a revision."""
-    return _REVISION.fullmatch(text) is not None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -124,19 +124,12 @@ class NewResource(msgspec.Struct, kw_only=True):
 
 
 class Linkage(msgspec.Struct, Generic[T]):
-    """A relationship in a request: `{"data": {"id": …, "type": …}}`; give the type as a Literal."""
-
-    data: T
-
-
-def link_type(name: str) -> Any:
-    """Return the type of a linkage's `data` for one resource type.
+    """A relationship in a request: `{"data": {"id": …, "type": …}}`; give the type as a Literal.
 
     A wrong type inside a linkage is 400, not 409 (contract section 4).
     """
-    return msgspec.defstruct(
-        f"{name.title().replace('-', '')}Linkage", [("id", Text), ("type", Literal[name])], module=__name__
-    )
+
+    data: T
 
 
 def related(resource_type: str, path: str, resource_id: str) -> Relationship:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row
 
 from keyrack.grants import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.model import Json
@@ -91,11 +91,6 @@ class AuthSecrets(TenantTable):
         """Give a user's secrets in a workspace to another user (contract section 10)."""
         own = (auth_secrets.c.workspace_id == workspace_id, auth_secrets.c.user_id == user_id)
         await self.run(self.update().where(*own).values(user_id=heir))
-
-    async def count_of_client(self, auth_client_id: str) -> int:
-        """Count the tenant's secrets that are attached to an auth client."""
-        query = select(func.count()).select_from(auth_secrets).where(self.mine)
-        return int(await self.value(query.where(auth_secrets.c.auth_client_id == auth_client_id)))
 
     async def attached_to(
         self, auth_client_id: str, workspace_ids: Collection[str] | None, *, limit: int
