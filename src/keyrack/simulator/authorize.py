@@ -8,7 +8,7 @@ from aiohttp import web
 
 from keyrack.simulator.behaviour import TRAVELLING, Behaviour, Overrides
 from keyrack.simulator.config import Client
-from keyrack.simulator.faults import perform
+from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.interaction import ask
 from keyrack.simulator.issue import granted_scope
 from keyrack.simulator.pages import error_page
@@ -31,22 +31,11 @@ async def authorize(request: web.Request) -> web.StreamResponse:
     client_id = parameters.get("client_id", "")
     known = client_id if client_id in state.clients else ""
     behaviour = state.behaviour("authorize", known, sim)
-    outcome = "fault"
-
-    def process() -> web.Response:
-        nonlocal outcome
-        outcome, response = _decide(request, parameters, behaviour, sim)
-        return response
-
-    try:
-        return await perform(request, behaviour, process)
-    finally:
-        state.count(Call("authorize", known, "", outcome))
+    call = Call("authorize", known, "")
+    return await counted(request, behaviour, call, lambda: _decide(request, parameters, behaviour, sim))
 
 
-def _decide(
-    request: web.Request, parameters: Mapping[str, str], behaviour: Behaviour, sim: Overrides
-) -> tuple[str, web.Response]:
+def _decide(request: web.Request, parameters: Mapping[str, str], behaviour: Behaviour, sim: Overrides) -> Processed:
     state = request.app[STATE]
     client = state.clients.get(parameters.get("client_id", ""))
     if client is None:

@@ -32,6 +32,11 @@ class Claim:
     method: str
     problem: str = ""
 
+    @property
+    def challenge(self) -> str:
+        """`WWW-Authenticate` of a refusal, for who tried HTTP Basic (RFC 6749 section 5.2); else empty."""
+        return 'Basic realm="simulator"' if self.method == "client_secret_basic" else ""
+
 
 def read_claim(request: web.Request, form: Mapping[str, str]) -> Claim:
     """Read who the caller says it is; never fails."""

@@ -9,6 +9,7 @@ from aiohttp.hdrs import AUTHORIZATION
 from keyrack.simulator.behaviour import Behaviour, Endpoint
 from keyrack.simulator.client_auth import authenticate, read_claim
 from keyrack.simulator.config import Client
+from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.faults import perform
 from keyrack.simulator.reply import refusal_reply
 from keyrack.simulator.state import Call, State
@@ -37,20 +38,15 @@ async def me(request: web.Request) -> web.StreamResponse:
     live = found if found and found.state(state.book.now()) == "active" else None
     client_id = found.grant.client_id if found else ""
     behaviour = state.behaviour("me", client_id, sim)
-    outcome = "fault"
 
-    def process() -> web.Response:
-        nonlocal outcome
-        outcome = "ok" if live else "invalid_token"
+    def process() -> Processed:
         if live is None:
             challenge = 'Bearer error="invalid_token"' if value else "Bearer"
-            return _json({"error": "invalid_token"}, 401, {"WWW-Authenticate": challenge})
-        return _json(_describe(state, live))
+            return "invalid_token", _json({"error": "invalid_token"}, 401, {"WWW-Authenticate": challenge})
+        return "ok", _json(_describe(state, live))
 
-    try:
-        return await perform(request, behaviour, process)
-    finally:
-        state.count(Call("me", client_id if client_id in state.clients else "", "", outcome))
+    call = Call("me", client_id if client_id in state.clients else "", "")
+    return await counted(request, behaviour, call, process)
 
 
 async def metadata(request: web.Request) -> web.StreamResponse:
@@ -93,24 +89,15 @@ async def _with_token(request: web.Request, endpoint: Endpoint, answer: _Answer)
     claim = read_claim(request, form)
     known = claim.client_id if claim.client_id in state.clients else ""
     behaviour = state.behaviour(endpoint, known, sim)
-    outcome = "fault"
 
-    def process() -> web.Response:
-        nonlocal outcome
+    def process() -> Processed:
         try:
             client = authenticate(state, claim)
-            response = answer(state, client, _required(form, "token"))
+            return "ok", answer(state, client, _required(form, "token"))
         except Refusal as refusal:
-            outcome = refusal.code
-            challenge = 'Basic realm="simulator"' if claim.method == "client_secret_basic" else ""
-            return refusal_reply(behaviour, refusal, challenge)
-        outcome = "ok"
-        return response
+            return refusal.code, refusal_reply(behaviour, refusal, claim.challenge)
 
-    try:
-        return await perform(request, behaviour, process)
-    finally:
-        state.count(Call(endpoint, known, "", outcome))
+    return await counted(request, behaviour, Call(endpoint, known, ""), process)
 
 
 def _required(form: Mapping[str, str], name: str) -> str:

@@ -4,7 +4,7 @@ from aiohttp import web
 
 from keyrack.crypto.secret import Secret
 from keyrack.simulator.behaviour import Behaviour, Endpoint
-from keyrack.simulator.faults import perform
+from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.state import Call, State
 from keyrack.simulator.tokens import Token
 from keyrack.simulator.wire import STATE, Refusal, sim_of, single
@@ -31,23 +31,15 @@ async def _answer(request: web.Request, endpoint: Endpoint, grant_type: str) -> 
     found = state.book.access(request.query.get("access_token", ""))
     known = found.grant.client_id if found is not None and found.grant.client_id in state.clients else ""
     behaviour = state.behaviour(endpoint, known, sim)
-    outcome = "fault"
 
-    def process() -> web.Response:
-        nonlocal outcome
+    def process() -> Processed:
         try:
-            response = _issue(state, behaviour, request, grant_type)
+            return "ok", _issue(state, behaviour, request, grant_type)
         except Refusal as refusal:
-            outcome = refusal.code
             error = {"message": refusal.description, "type": "OAuthException", "code": 190}
-            return web.json_response({"error": error}, status=400, headers=_NO_STORE)
-        outcome = "ok"
-        return response
+            return refusal.code, web.json_response({"error": error}, status=400, headers=_NO_STORE)
 
-    try:
-        return await perform(request, behaviour, process)
-    finally:
-        state.count(Call(endpoint, known, "", outcome))
+    return await counted(request, behaviour, Call(endpoint, known, ""), process)
 
 
 def _issue(state: State, behaviour: Behaviour, request: web.Request, grant_type: str) -> web.Response:

@@ -13,7 +13,7 @@ from oauthlib.oauth1 import AccessTokenEndpoint, RequestTokenEndpoint, ResourceE
 from oauthlib.oauth1.rfc5849.utils import parse_authorization_header
 
 from keyrack.simulator.behaviour import Behaviour, Endpoint
-from keyrack.simulator.faults import perform
+from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.interaction import ask
 from keyrack.simulator.oauth1_book import TemporaryToken, Validator
 from keyrack.simulator.pages import error_page
@@ -96,14 +96,11 @@ async def authorize(request: web.Request) -> web.StreamResponse:
     found = state.oauth1.temporary(request.query.get("oauth_token", ""))
     known = found.client_id if found is not None and found.client_id in state.clients else ""
     behaviour = state.behaviour("oauth1_authorize", known, sim)
-    outcome = "fault"
 
-    def process() -> web.Response:
-        nonlocal outcome
+    def process() -> Processed:
         if found is None or not known:
-            outcome = "invalid_token"
-            return error_page("The application's request is not known, or it has expired (oauth_token).")
-        outcome = behaviour.deny or "ok"
+            said = "The application's request is not known, or it has expired (oauth_token)."
+            return "invalid_token", error_page(said)
         pending = Pending(
             client_id=known,
             redirect_uri=found.callback,
@@ -119,15 +116,12 @@ async def authorize(request: web.Request) -> web.StreamResponse:
             temporary=found,
         )
         if behaviour.deny:
-            return refuse(pending, found, behaviour.deny, status=302)
+            return behaviour.deny, refuse(pending, found, behaviour.deny, status=302)
         if behaviour.approval == "page":
-            return ask(request, pending)
-        return approve(state, pending, found, state.config.users[0].login, status=302)
+            return "ok", ask(request, pending)
+        return "ok", approve(state, pending, found, state.config.users[0].login, status=302)
 
-    try:
-        return await perform(request, behaviour, process)
-    finally:
-        state.count(Call("oauth1_authorize", known, "", outcome))
+    return await counted(request, behaviour, Call("oauth1_authorize", known, ""), process)
 
 
 def approve(state: State, pending: Pending, temporary: TemporaryToken, login: str, *, status: int) -> web.Response:
@@ -155,23 +149,20 @@ async def _answer(request: web.Request, endpoint: Endpoint, judge: _Judge) -> we
     signed = _Signed(request, state.issuer)
     known = signed.client_id if signed.client_id in state.clients else ""
     behaviour = state.behaviour(endpoint, known, sim)
-    outcome = "fault"
 
-    def process() -> web.Response:
-        nonlocal outcome
+    def reply(text: str, status: int) -> web.Response:
+        return web.Response(text=text, status=status, content_type=FORM, headers=_NO_STORE)
+
+    def process() -> Processed:
         if behaviour.fail:
-            outcome = behaviour.fail
             said = {"oauth_problem": behaviour.fail, "oauth_problem_advice": "the simulator was told to fail"}
-            return web.Response(text=urlencode(said), status=_UNAUTHORIZED, content_type=FORM, headers=_NO_STORE)
+            return behaviour.fail, reply(urlencode(said), _UNAUTHORIZED)
         validator = Validator(state.clients, state.oauth1, behaviour.code_lifetime)
         try:
             _, text, status = judge(validator, behaviour, signed)
         except ValueError:  # oauthlib does not answer a header or query that it cannot read
             text, status = urlencode({"error": "invalid_request"}), 400
         outcome = {200: "ok", _UNAUTHORIZED: "unauthorized"}.get(status, "invalid_request")
-        return web.Response(text=text or "", status=status, content_type=FORM, headers=_NO_STORE)
+        return outcome, reply(text or "", status)
 
-    try:
-        return await perform(request, behaviour, process)
-    finally:
-        state.count(Call(endpoint, known, "", outcome))
+    return await counted(request, behaviour, Call(endpoint, known, ""), process)

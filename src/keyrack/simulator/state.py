@@ -55,7 +55,7 @@ class Call:
     endpoint: Endpoint
     client_id: str
     grant_type: str
-    outcome: str
+    outcome: str = "fault"
 
 
 class State:

@@ -11,7 +11,7 @@ from aiohttp import web
 from keyrack.simulator.behaviour import Behaviour
 from keyrack.simulator.client_auth import Claim, authenticate, read_claim
 from keyrack.simulator.config import Client
-from keyrack.simulator.faults import perform
+from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.issue import granted_scope, token_response
 from keyrack.simulator.reply import refusal_reply
 from keyrack.simulator.state import Call, State
@@ -34,30 +34,24 @@ async def token(request: web.Request) -> web.StreamResponse:
     known = claim.client_id if claim.client_id in state.clients else ""
     grant = _grant_of(state, form)
     behaviour = state.behaviour("token", known, sim, grant)
-    outcome = "fault"
+    grant_type = form.get("grant_type", "")
+    call = Call("token", known, grant_type if grant_type in _GRANT_TYPES else "")
 
-    def process() -> web.Response:
-        nonlocal outcome
+    def process() -> Processed:
         try:
-            response = _answer(state, behaviour, claim, form)
+            return "ok", _answer(state, behaviour, claim, form)
         except Refusal as refusal:
-            outcome = refusal.code
-            challenge = 'Basic realm="simulator"' if claim.method == "client_secret_basic" else ""
-            return refusal_reply(behaviour, refusal, challenge)
-        outcome = "ok"
-        return response
+            return refusal.code, refusal_reply(behaviour, refusal, claim.challenge)
 
-    refreshed = grant if form.get("grant_type") == "refresh_token" else None
+    refreshed = grant if grant_type == "refresh_token" else None
     if refreshed is not None:
         refreshed.in_flight += 1
         refreshed.parallel_peak = max(refreshed.parallel_peak, refreshed.in_flight)
     try:
-        return await perform(request, behaviour, process)
+        return await counted(request, behaviour, call, process)
     finally:
         if refreshed is not None:
             refreshed.in_flight -= 1
-        grant_type = form.get("grant_type", "")
-        state.count(Call("token", known, grant_type if grant_type in _GRANT_TYPES else "", outcome))
 
 
 def _grant_of(state: State, form: Mapping[str, str]) -> Grant | None:
