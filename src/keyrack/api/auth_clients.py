@@ -185,12 +185,11 @@ def _scope(data: Unchecked[CreateAuthClientBody]) -> NamedScope | None:
 
 
 def _change(data: Unchecked[ChangeAuthClientBody], auth_client_id: str) -> Callable[[], ChangedAuthClient]:
-    def command() -> ChangedAuthClient:
-        body = data.check()
+    def changed(body: ChangeAuthClientBody) -> ChangedAuthClient:
         require_id(body.data.id, auth_client_id)
         return body.command()
 
-    return command
+    return data.then(changed)
 
 
 def _tenant(tenant_id: str) -> NamedScope:

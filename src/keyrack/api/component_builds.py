@@ -62,11 +62,11 @@ class ComponentBuildController(Controller):
     ) -> Single[VersionResource]:
         """Add a build (extension, 0.3)."""
 
-        def command() -> NewBuild:
-            given = data.check().data.attributes
+        def new(body: CreateVersionBody) -> NewBuild:
+            given = body.data.attributes
             return NewBuild(given.descriptor, or_none(given.revision))
 
-        return Single(version(await builds.add(who, component_id, command)))
+        return Single(version(await builds.add(who, component_id, data.then(new))))
 
     @delete("/{revision:str}", responses=Refusals.of(403, 404, 409))
     async def remove(

@@ -153,14 +153,13 @@ class ComponentController(Controller):
     ) -> Single[ComponentResource]:
         """Raise a component's access, or replace its whitelist."""
 
-        def command() -> ChangedComponent:
-            body = data.check()
+        def changed(body: ChangeComponentBody) -> ChangedComponent:
             require_id(body.data.id, component_id)
             given = body.data.attributes
             access = None if given.access is UNSET else Access(given.access)
             return ChangedComponent(access, or_none(given.whitelisted_contract_ids))
 
-        return _one(await components.change(who, component_id, command), whitelist=True)
+        return _one(await components.change(who, component_id, data.then(changed)), whitelist=True)
 
     @delete("/{component_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(self, component_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]) -> None:

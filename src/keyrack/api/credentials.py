@@ -156,13 +156,12 @@ class CredentialController(Controller):
     ) -> Single[CredentialResource]:
         """Change a credential; supplied keys replace the stored ones."""
 
-        def command() -> ChangedCredential:
-            body = data.check()
+        def changed(body: ChangeCredentialBody) -> ChangedCredential:
             require_id(body.data.id, credential_id)
             given = body.data.attributes
             return ChangedCredential(or_none(given.name), or_none(given.keys))
 
-        return Single(_resource(await credentials.change(who, credential_id, command)))
+        return Single(_resource(await credentials.change(who, credential_id, data.then(changed))))
 
     @delete("/{credential_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(self, credential_id: PATH_ID, who: Who, credentials: NamedDependency[Credentials]) -> None:

@@ -140,13 +140,12 @@ class FlowController(Controller):
     ) -> Single[FlowResource]:
         """Change a flow; this creates a new version."""
 
-        def command() -> ChangedFlow:
-            body = data.check()
+        def changed(body: ChangeFlowBody) -> ChangedFlow:
             require_id(body.data.id, flow_id)
             given = body.data.attributes
             return ChangedFlow(or_none(given.name), or_none(given.type), or_none(given.graph), _optional(given))
 
-        return Single(flow_document(await flows.change(who, flow_id, command)))
+        return Single(flow_document(await flows.change(who, flow_id, data.then(changed))))
 
     @delete("/{flow_id:str}", responses=Refusals.of(403, 404))
     async def remove(self, flow_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> None:

@@ -158,12 +158,11 @@ class OAuthClientController(Controller):
     ) -> Single[OAuthClientResource]:
         """Replace an OAuth client's values (8.4)."""
 
-        def command() -> NewOAuthClient:
-            body = data.check()
+        def changed(body: ReplaceOAuthClientBody) -> NewOAuthClient:
             require_id(body.data.id, oauth_client_id)
             return _command(body)
 
-        return _document(await oauth_clients.replace(who, tenant_id, oauth_client_id, command))
+        return _document(await oauth_clients.replace(who, tenant_id, oauth_client_id, data.then(changed)))
 
     @delete("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(

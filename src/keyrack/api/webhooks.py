@@ -76,12 +76,11 @@ class WebhookController(Controller):
     ) -> Single[WebhookResource]:
         """Change a webhook; disabling it gives up what is on its way (extension)."""
 
-        def command() -> WebhookChange:
-            body = data.check()
+        def changed(body: ChangeWebhookBody) -> WebhookChange:
             require_id(body.data.id, webhook_id)
             return webhook_change(body.data.attributes)
 
-        return document(await webhooks.change(who, tenant_id, webhook_id, command))
+        return document(await webhooks.change(who, tenant_id, webhook_id, data.then(changed)))
 
     @delete("/{webhook_id:str}", responses=Refusals.of(403, 404))
     async def remove(
