@@ -18,11 +18,11 @@ from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.transfer.catalogue import ComponentKind, OAuthClientKind
 from keyrack.service.transfer.clients import AuthClientKind
 from keyrack.service.transfer.flows import FlowKind
-from keyrack.service.transfer.keyring import CredentialKind, SecretKind
+from keyrack.service.transfer.grants import CredentialKind, SecretKind
 from keyrack.service.transfer.kinds import Kind, Piece
 from keyrack.service.transfer.known import Known
+from keyrack.service.transfer.places import ContractKind, TeamKind, WorkspaceKind
 from keyrack.service.transfer.reading import Report, again, read, records
-from keyrack.service.transfer.rooms import ContractKind, TeamKind, WorkspaceKind
 from keyrack.service.transfer.tenancy import TenantKind, UserKind
 from keyrack.store.audit import AuditLog
 from keyrack.store.bulk import ORDER, Bulk, Complete, Fate, Wanted
