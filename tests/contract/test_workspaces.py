@@ -2,8 +2,15 @@
 
 from typing import Any
 
+from sqlalchemy import update
+
+from keyrack.store.contracts import ContractMembers
+from keyrack.store.schema import roles
+from keyrack.store.users import Users
+from keyrack.store.workspaces import WorkspaceMembers, Workspaces
 from support.app import TenantInTest, World, error_of, relationship
 from support.documents import paging, rel, relation
+from support.estate import add_contract
 
 HOSTS = {"app_domain": "new.example", "code": "p {}", "mandrill_email_from": "a@new.example"}
 
@@ -83,6 +90,50 @@ async def test_workspace_list_is_of_ones_own_or_all_by_list_all(keyrack: World, 
     few = await keyrack.add_service_account("tenants.oauth_clients.get")
     assert error_of(await few.get("/v2/workspaces"))[:2] == (403, "forbidden")
     assert error_of(await few.get("/v2/contracts"))[:2] == (403, "forbidden")
+
+
+async def hold(world: World, tenant_id: str, scope: str, role: str, permission: str) -> None:
+    """Let a role of a tenant's policy hold one permission and no other."""
+    mine = (roles.c.tenant_id == tenant_id, roles.c.scope == scope, roles.c.role == role)
+    async with world.store.unit(tenant_id, writes=True) as unit:
+        await unit.connection.execute(update(roles).where(*mine).values(permissions=[permission]))
+
+
+async def test_only_members_of_the_contract_make_workspaces_whatever_a_role_above_holds(
+    keyrack: World, acme: TenantInTest
+) -> None:
+    """The creator becomes the owner, and members of a workspace are members of its contract."""
+    await hold(keyrack, acme.id, "tenants", "tenant-admin", "contracts.workspace.create")
+    outsider = await keyrack.add_user(acme.id, "outsider@acme.example", ["tenant-admin"])
+    related = {"contract": relationship("contract", acme.contract_id)}
+    body = {"data": {"type": "workspace", "attributes": {"name": "Mine"}, "relationships": related}}
+    assert error_of(await outsider.post("/v2/workspaces", body))[:2] == (403, "forbidden")
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        assert await Workspaces(unit).of_contract(acme.contract_id) == [acme.workspace_id]
+        await ContractMembers(unit).add(acme.contract_id, outsider.id, ["member"])
+    made = await outsider.post("/v2/workspaces", body)
+    assert made.status_code == 200, made.text
+    assert [each["id"] for each in made.json()["data"]["relationships"]["members"]["data"]] == [outsider.id]
+
+
+async def test_list_all_reaches_as_far_as_the_role_that_holds_it(keyrack: World, acme: TenantInTest) -> None:
+    """A role in one contract lists that one; a role above lists those that its holder is a member of."""
+    other, foreign = [await add_contract(keyrack, acme, name) for name in ("other", "foreign")]
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        await ContractMembers(unit).change(acme.contract_id, acme.guest.id, ["admin"])
+        await ContractMembers(unit).add(other.contract_id, acme.guest.id, ["member"])
+        await WorkspaceMembers(unit).remove(acme.workspace_id, acme.guest.id)
+
+    async def listed() -> list[str]:
+        return [each["id"] for each in (await acme.guest.get("/v2/workspaces?page[size]=100")).json()["data"]]
+
+    await hold(keyrack, acme.id, "contracts", "admin", "contracts.workspace.listAll")
+    assert await listed() == [acme.workspace_id]
+    await hold(keyrack, acme.id, "tenants", "tenant-admin", "contracts.workspace.listAll")
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        await Users(unit).set_tenant_roles(acme.guest.id, ["tenant-admin"])
+    assert await listed() == [acme.workspace_id, other.workspace_id]
+    assert foreign.workspace_id not in await listed()
 
 
 async def test_workspace_starts_with_the_tenants_default_type(keyrack: World) -> None:
