@@ -26,8 +26,8 @@ from keyrack.service.component_access import ComponentAccess
 from keyrack.service.component_builds import ComponentBuilds
 from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
+from keyrack.service.consent_callbacks import ConsentCallbacks
 from keyrack.service.consent_credentials import CredentialTarget
-from keyrack.service.consent_further import FurtherCalls
 from keyrack.service.consent_long_lived import LongLivedTokens
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consent_secrets import SecretTarget
@@ -91,6 +91,7 @@ class Services:
     oauth_clients: OAuthClients
     auth_clients: AuthClients
     consents: Consents
+    callbacks: ConsentCallbacks
     credentials: Credentials
     secrets: Secrets
     hot_reads: HotReads
@@ -154,26 +155,26 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     identities = Identities(store, now, key_use)
     points = secret_points(settings, store.vault)
     callers = KnownCallers(identities, access, AccessChanges(listener, points.version), now)
-    consents = Consents(
-        store,
-        access,
-        refreshing.journal,
-        FurtherCalls(TemporaryRequests(store, provider, now), LongLivedTokens(provider)),
-        Targets(
-            credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
-            secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
-        ),
-        public_url=settings.public_url,
-        lifetime=timedelta(seconds=settings.consent_lifetime),
-        clock=now,
+    targets = Targets(
+        credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
+        secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
     )
-    refreshing.recovery.add(Kind.code, consents.recover)
+    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, now)
+    refreshing.recovery.add(Kind.code, callbacks.recover)
     return Services(
         identities=identities,
         installations=Installations(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
-        consents=consents,
+        consents=Consents(
+            access,
+            TemporaryRequests(store, provider, now),
+            targets,
+            public_url=settings.public_url,
+            lifetime=timedelta(seconds=settings.consent_lifetime),
+            clock=now,
+        ),
+        callbacks=callbacks,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
         hot_reads=HotReads(callers, points, refreshing.choices.schedule, last_use, now),

@@ -14,9 +14,9 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.front import caller_address, request_id_of
+from keyrack.service.consent_callbacks import ConsentCallbacks, UnknownState
 from keyrack.service.consent_protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consent_values import Outcome
-from keyrack.service.consents import Consents, UnknownState
 
 _pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
@@ -32,9 +32,11 @@ _pages = Environment(
     description="Where authorization servers send the browser back to, with `code` and `state`, or `error`.",
     include_in_schema=False,
 )
-async def oauth2_callback(request: Request[Any, Any, Any], consents: NamedDependency[Consents]) -> Response[Any]:
+async def oauth2_callback(
+    request: Request[Any, Any, Any], callbacks: NamedDependency[ConsentCallbacks]
+) -> Response[Any]:
     """Finish a consent and show how it ended, or send the browser on to the return URL."""
-    return await _finish(OAUTH2, request, consents)
+    return await _finish(OAUTH2, request, callbacks)
 
 
 @get(
@@ -46,15 +48,17 @@ async def oauth2_callback(request: Request[Any, Any, Any], consents: NamedDepend
     description="Where OAuth 1.0a providers send the browser back to, with `oauth_token` and `oauth_verifier`.",
     include_in_schema=False,
 )
-async def oauth1_callback(request: Request[Any, Any, Any], consents: NamedDependency[Consents]) -> Response[Any]:
+async def oauth1_callback(
+    request: Request[Any, Any, Any], callbacks: NamedDependency[ConsentCallbacks]
+) -> Response[Any]:
     """Finish a consent of OAuth 1.0a; as the other."""
-    return await _finish(OAUTH1, request, consents)
+    return await _finish(OAUTH1, request, callbacks)
 
 
-async def _finish(protocol: str, request: Request[Any, Any, Any], consents: Consents) -> Response[Any]:
+async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: ConsentCallbacks) -> Response[Any]:
     params = {name: values[-1] for name, values in request.query_params.dict().items()}
     try:
-        outcome = await consents.finish(protocol, params, caller_address(request.scope), request_id_of(request.scope))
+        outcome = await callbacks.finish(protocol, params, caller_address(request.scope), request_id_of(request.scope))
     except UnknownState as error:
         return _page(Outcome(str(error)), 400, "This link is not valid")
     if outcome.error is not None:

@@ -11,6 +11,9 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.access import Scope
 from keyrack.store.unit import Unit
 
+TARGET = "oauth-consent"
+"""What the audit log calls a consent."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewConsent:
@@ -102,6 +105,15 @@ class Targets:
 
     credentials: Target
     secrets: Target
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """Those of both: with any of them somebody may connect something."""
+        return (*self.credentials.permissions, *self.secrets.permissions)
+
+    def of(self, auth_client_id: str | None) -> Target:
+        """Return what a consent makes: a secret if it names an auth client, else a credential."""
+        return self.credentials if auth_client_id is None else self.secrets
 
 
 @dataclass(frozen=True, slots=True)
