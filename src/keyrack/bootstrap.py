@@ -54,6 +54,7 @@ from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.under_lease import Timing
+from keyrack.service.retention import EventRetention
 from keyrack.service.revocation import Revoker
 from keyrack.service.roles import Roles
 from keyrack.service.runtime import RuntimeEnvironments
@@ -63,7 +64,6 @@ from keyrack.service.teams import Teams
 from keyrack.service.tenants import Tenants
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
-from keyrack.service.webhooks.retention import EventRetention
 from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings
 from keyrack.store import engine

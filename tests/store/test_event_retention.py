@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from keyrack import clock
 from keyrack.events import EventType
 from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
-from keyrack.service.webhooks.retention import EventRetention
+from keyrack.service.retention import EventRetention
 from keyrack.store import engine, migrations
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox

@@ -1,4 +1,4 @@
-"""Forgetting events that nobody needs any more."""
+"""Forgetting events, deliveries and revocations that nobody needs any more."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
