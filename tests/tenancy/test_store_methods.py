@@ -108,6 +108,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "node": "a process",
     "outage": "names errors",
     "paging": "runs a query it is given",
+    "parents": "conditions for queries",
     "search_key": "a text",
     "secret_points": "connects",
     "unit": "builds queries",
@@ -122,11 +123,10 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "AuthClientComponents.replace", "Components.set_whitelist", "Contracts.add", "Credentials.add",
-    "Deliveries.fan_out", "Flows.add", "ContractInvites.add", "OAuthClients.add", "Outbox.add", "Outbox.record",
-    "Revocations.add", "RolePolicy.replace", "Teams.add", "Teams.add_member", "Users.add", "Workspaces.add",
+    "Attempts.begin", "Contracts.add", "Deliveries.fan_out", "OAuthClients.add", "Outbox.add", "Outbox.record",
+    "Revocations.add", "RolePolicy.replace", "Users.add",
 }
-"""Add rows to the unit's own tenant, under parents that their callers have found in it."""
+"""Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {
     "Attempts.answered", "Attempts.find", "Attempts.landed", "Attempts.open_of", "Attempts.settle",
     "AuthClients.lock_all", "ClientHealth.clear", "ClientHealth.recovered", "ClientHealth.revive",

@@ -14,7 +14,7 @@ from keyrack.ids import new_id
 from keyrack.model import Access, Component, Json, Version, uses_oauth_client
 from keyrack.store.paging import page_of
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
-from keyrack.store.unit import TenantTable, deleting, insert_row, referring
+from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.visibility import tenant_sees
 
 _FEW = 1000
@@ -111,8 +111,7 @@ class Components(TenantTable):
         mine = component_whitelists.c.tenant_id == self.unit.tenant_id
         await self.run(delete(component_whitelists).where(mine, component_whitelists.c.component_id == component_id))
         for contract_id in dict.fromkeys(contract_ids):
-            row = {"component_id": component_id, "contract_id": contract_id, "tenant_id": self.unit.tenant_id}
-            await insert_row(self.unit.connection, component_whitelists, row)
+            await self.insert_into(component_whitelists, {"component_id": component_id, "contract_id": contract_id})
 
     async def remove(self, component_id: str) -> bool:
         """Delete a component of this tenant with its builds and variables; OAuth clients stay (contract 24.6)."""

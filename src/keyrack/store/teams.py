@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, delete, select
 from keyrack.ids import new_id
 from keyrack.model import Json, Team
 from keyrack.store.schema import components, team_members, teams
-from keyrack.store.unit import TenantTable, insert_row
+from keyrack.store.unit import TenantTable
 
 
 class Teams(TenantTable):
@@ -51,8 +51,7 @@ class Teams(TenantTable):
         Raises:
             AlreadyExists: the user is one.
         """
-        row = {"team_id": team_id, "user_id": user_id, "tenant_id": self.unit.tenant_id}
-        await insert_row(self.unit.connection, team_members, row)
+        await self.insert_into(team_members, {"team_id": team_id, "user_id": user_id})
 
     async def leave(self, contract_id: str, user_id: str) -> None:
         """Take a user out of all teams of a contract."""

@@ -18,7 +18,9 @@ from sqlalchemy import (
     Select,
     Table,
     Update,
+    and_,
     delete,
+    literal,
     select,
     update,
 )
@@ -28,7 +30,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import Place
-from keyrack.errors import AlreadyExists
+from keyrack.errors import AlreadyExists, RelatedNotFound
+from keyrack.store.parents import own_parents
+from keyrack.store.vanished import GONE
 from keyrack.store.vault import Vault
 
 
@@ -106,12 +110,18 @@ class TenantTable:
         await self.unit.connection.execute(deleting(self.select(self.table.c.id).where(self.table.c.id == row_id)))
 
     async def insert(self, values: Mapping[str, Any]) -> None:
-        """Add a row to this tenant.
+        """Add a row to this tenant, as `insert_into`."""
+        await self.insert_into(self.table, values)
+
+    async def insert_into(self, table: Table, values: Mapping[str, Any]) -> None:
+        """Add a row of another table to this tenant.
 
         Raises:
             AlreadyExists: a unique index forbids it; the transaction goes on as if nothing had been tried.
+            RelatedNotFound: something that the row belongs to is not there, or another tenant's.
         """
-        await insert_row(self.unit.connection, self.table, {**values, "tenant_id": self.unit.tenant_id})
+        row = {**values, "tenant_id": self.unit.tenant_id}
+        await insert_row(self.unit.connection, table, row, own_parents(table, row))
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
         """Run a query and return its rows."""
@@ -151,16 +161,31 @@ def referring(query: "Select[Any]", table: Table) -> "Select[Any]":
     return query.with_for_update(read=True, key_share=True, of=table)
 
 
-async def insert_row(connection: AsyncConnection, table: Table, values: Mapping[str, Any]) -> None:
+async def insert_row(
+    connection: AsyncConnection, table: Table, values: Mapping[str, Any], given: Sequence[ColumnElement[bool]] = ()
+) -> None:
     """Insert a row; a clash with a unique index becomes an error that leaves the transaction usable.
+
+    Args:
+        connection: in a transaction that writes.
+        table: the row's.
+        values: of its columns.
+        given: what must be true of what it belongs to.
 
     Raises:
         AlreadyExists: a row with the same unique values exists (also when another transaction commits it meanwhile).
+        RelatedNotFound: what must be true is not.
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    result = cast("CursorResult[Any]", await connection.execute(statement))
+    if given:
+        row = select(*(literal(value, table.c[name].type) for name, value in values.items())).where(*given)
+        statement = dialect.insert(table).from_select(list(values), row)
+    else:
+        statement = dialect.insert(table).values(**values)
+    result = cast("CursorResult[Any]", await connection.execute(statement.on_conflict_do_nothing()))
     if result.rowcount == 0:
+        if given and not (await connection.execute(select(and_(*given)))).scalar():
+            raise RelatedNotFound(GONE)
         raise AlreadyExists
 
 

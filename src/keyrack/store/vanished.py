@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from keyrack.errors import RelatedNotFound
 
+GONE = "something that this belongs to was deleted at this moment"
 _REFERS = ("INSERT", "UPDATE")  # a DELETE that a foreign key forbids is a fault of ours
 
 
@@ -23,7 +24,7 @@ def vanished_named() -> Iterator[None]:
         yield
     except IntegrityError as error:
         if _leads_nowhere(error):
-            raise RelatedNotFound("something that this belongs to was deleted at this moment") from error
+            raise RelatedNotFound(GONE) from error
         raise
 
 

@@ -1,0 +1,96 @@
+"""The store itself puts nothing below what is another tenant's, whoever has looked before (invariant 1).
+
+On both databases. `tests/tenancy/test_parents_of_rows.py` goes through all tables.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from keyrack.errors import AlreadyExists, RelatedNotFound
+from keyrack.grants import AuthSecret
+from keyrack.ids import new_id
+from keyrack.model import Json, WorkspaceType
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.components import Components
+from keyrack.store.contracts import ContractMembers
+from keyrack.store.credentials import Credentials
+from keyrack.store.flows import Flows
+from keyrack.store.unit import Unit
+from keyrack.store.workspaces import Workspaces
+from support.app import TenantInTest, World
+from support.grants import add_auth_client, add_secret
+
+TOKENS = {"access_token": "at", "refresh_token": "rt"}
+GRAPH: Json = {"nodes": [], "edges": []}
+Put = Callable[[Unit, "Parents"], Awaitable[object]]
+
+
+class Parents:
+    """What a tenant's rows can belong to."""
+
+    def __init__(self, tenant: TenantInTest, secret: AuthSecret) -> None:
+        self.contract, self.workspace, self.user = tenant.contract_id, tenant.workspace_id, tenant.integrator.id
+        self.secret = secret
+
+
+async def parents_of(world: World, tenant: TenantInTest) -> Parents:
+    client = await add_auth_client(world.store, tenant.id, "http://127.0.0.1:9/token")
+    return Parents(tenant, await add_secret(world.store, tenant, client, TOKENS))
+
+
+def secret_like(mine: Parents, **other: str) -> AuthSecret:
+    return replace(mine.secret, id=new_id(), **other)  # type: ignore[arg-type] # ids are texts
+
+
+def cases(mine: Parents) -> dict[str, Put]:
+    """Return what is put where, with all parents but the one in question the tenant's own."""
+    return {
+        "workspace in contract": lambda unit, at: Workspaces(unit).add(at.contract, "New", WorkspaceType.full, {}),
+        "credential in workspace": lambda unit, at: Credentials(unit).add(at.workspace, "c" * 24, mine.user, "N", {}),
+        "credential of user": lambda unit, at: Credentials(unit).add(mine.workspace, "c" * 24, at.user, "N", {}),
+        "flow in workspace": lambda unit, at: Flows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
+        "secret in workspace": lambda unit, at: AuthSecrets(unit).add(secret_like(mine, workspace_id=at.workspace)),
+        "secret of auth client": lambda unit, at: AuthSecrets(unit).add(
+            secret_like(mine, auth_client_id=at.secret.auth_client_id)
+        ),
+    }
+
+
+async def test_nothing_is_put_below_what_is_another_tenants(keyrack_on_each: World) -> None:
+    acme, globex = keyrack_on_each.tenants["Acme"], keyrack_on_each.tenants["Globex"]
+    mine, theirs = await parents_of(keyrack_on_each, acme), await parents_of(keyrack_on_each, globex)
+    for put in cases(mine).values():
+        async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+            with pytest.raises(RelatedNotFound):
+                await put(unit, theirs)
+            await put(unit, mine)  # the transaction goes on
+
+
+async def test_a_secret_may_be_of_a_global_auth_client(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    client = await add_auth_client(keyrack_on_each.store, "", "http://127.0.0.1:9/token")
+    secret = await add_secret(keyrack_on_each.store, acme, client, TOKENS)
+    async with keyrack_on_each.store.unit(acme.id) as unit:
+        assert await AuthSecrets(unit).find(secret.id) is not None
+
+
+async def test_a_whitelist_takes_a_shared_component_but_no_contract_of_another_tenant(keyrack_on_each: World) -> None:
+    acme, globex = keyrack_on_each.tenants["Acme"], keyrack_on_each.tenants["Globex"]
+    component = await keyrack_on_each.add_component(globex, "shared", access="global")
+    async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+        await Components(unit).set_whitelist(component, [acme.contract_id])
+        with pytest.raises(RelatedNotFound):
+            await Components(unit).set_whitelist(component, [globex.contract_id])
+
+
+async def test_what_is_there_already_is_told_from_what_has_no_parent(keyrack_on_each: World) -> None:
+    acme, globex = keyrack_on_each.tenants["Acme"], keyrack_on_each.tenants["Globex"]
+    async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+        members = ContractMembers(unit)
+        with pytest.raises(AlreadyExists):
+            await members.add(acme.contract_id, acme.guest.id, ["member"])
+        for contract_id, user_id in ((globex.contract_id, acme.guest.id), (acme.contract_id, globex.guest.id)):
+            with pytest.raises(RelatedNotFound):
+                await members.add(contract_id, user_id, ["member"])
