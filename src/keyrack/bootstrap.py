@@ -54,7 +54,7 @@ from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.under_lease import Timing
-from keyrack.service.retention import EventRetention
+from keyrack.service.retention import Reaper
 from keyrack.service.revocation import Revoker
 from keyrack.service.roles import Roles
 from keyrack.service.runtime import RuntimeEnvironments
@@ -120,7 +120,7 @@ class Services:
     provider: ProviderClient
     deliverer: Deliverer
     revoker: Revoker
-    event_retention: EventRetention
+    reaper: Reaper
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
@@ -203,7 +203,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
-        event_retention=EventRetention(store, settings.event_retention_days),
+        reaper=Reaper(store, settings.event_retention_days),
     )
 
 
@@ -229,7 +229,7 @@ def worker(made: Services, settings: Settings) -> Worker:
     chores = [
         Chore("webhooks", made.deliverer.tick, settings.worker_interval),
         Chore("revocations", made.revoker.tick, settings.worker_interval),
-        Chore("event retention", made.event_retention.reap, _REAPING_SECONDS),
+        Chore("reaper", made.reaper.reap, _REAPING_SECONDS),
     ]
     refreshing = RefreshWorker(made.refresh_room.refresher, settings.worker_concurrency)
     return Worker(refreshing, chores, settings.worker_interval)

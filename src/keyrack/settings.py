@@ -80,7 +80,9 @@ class Settings:
     worker_interval: float = _setting("Seconds between the worker's looks for what is due.", 1.0, least=0.05)
     consent_lifetime: int = _setting("Seconds a started consent stays valid.", 600, least=10)
     event_retention_days: int = _setting(
-        "Days after which events, finished deliveries to webhooks and finished revocations are removed.", 30, least=1
+        "Days after which events are removed, and deliveries, revocations, refreshes and consents that are over.",
+        30,
+        least=1,
     )
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
     trusted_proxies: str = _setting(

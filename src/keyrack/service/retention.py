@@ -1,4 +1,4 @@
-"""Forgetting events, deliveries and revocations that nobody needs any more."""
+"""Forgetting what is over and nobody needs any more: events, deliveries, revocations, refreshes, consents."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -9,11 +9,17 @@ from keyrack.store.store import Store
 _Forget = Callable[[Retention, datetime], Awaitable[int]]
 
 # Deliveries first: an event stays as long as one of its deliveries does.
-_WHAT: tuple[_Forget, ...] = (Retention.forget_deliveries, Retention.forget_revocations, Retention.forget_events)
+_WHAT: tuple[_Forget, ...] = (
+    Retention.forget_deliveries,
+    Retention.forget_revocations,
+    Retention.forget_events,
+    Retention.forget_attempts,
+    Retention.forget_consents,
+)
 
 
-class EventRetention:
-    """Removes events, finished deliveries and finished revocations after a time.
+class Reaper:
+    """Removes after a time what is over.
 
     Args:
         store: where they are.

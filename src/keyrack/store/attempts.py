@@ -121,13 +121,6 @@ async def open_attempts(unit: Unit) -> Sequence[Attempt]:
     return [_attempt(row) for row in (await unit.connection.execute(query)).all()]
 
 
-async def forget_settled(unit: Unit, before: datetime) -> int:
-    """Delete attempts of all tenants that were settled before a time; return how many."""
-    a = attempts.c
-    gone = await unit.connection.execute(attempts.delete().where(a.settled_at.is_not(None), a.settled_at < before))
-    return int(gone.rowcount)
-
-
 def answer_place(tenant_id: str, attempt_id: str) -> Place:
     """Return the place for which the answer of an attempt is sealed."""
     return Place(tenant_id, attempts.name, attempt_id, "sealed_answer")

@@ -1,11 +1,11 @@
-"""What may be forgotten: events, finished deliveries and finished revocations of long ago, of all tenants."""
+"""What of long ago may be forgotten, of all tenants: events, and what is over of all that was under way."""
 
 from datetime import datetime
 from typing import cast
 
 from sqlalchemy import ColumnElement, CursorResult, Table, delete, exists, select, tuple_
 
-from keyrack.store.schema import deliveries, events, revocations
+from keyrack.store.schema import attempts, consents, deliveries, events, revocations
 from keyrack.store.unit import Unit
 
 BATCH = 1000
@@ -29,6 +29,15 @@ class Retention:
         """Delete at most `BATCH` events from before a time that are on their way nowhere; return how many."""
         told = exists().where(deliveries.c.event_id == events.c.id)
         return await self._forget(events, (events.c.created_at < before) & ~told)
+
+    async def forget_attempts(self, before: datetime) -> int:
+        """Delete at most `BATCH` attempts at tokens whose fate was settled before a time; return how many."""
+        return await self._forget(attempts, attempts.c.settled_at < before)
+
+    async def forget_consents(self, before: datetime) -> int:
+        """Delete at most `BATCH` consents that expired before a time and wait for nothing; return how many."""
+        awaited = exists().where(attempts.c.subject_id == consents.c.id, attempts.c.settled_at.is_(None))
+        return await self._forget(consents, (consents.c.expires_at < before) & ~awaited)
 
     async def _forget(self, table: Table, old: ColumnElement[bool]) -> int:
         key = tuple_(*table.primary_key.columns)

@@ -112,6 +112,12 @@ Index(
     postgresql_where=attempts.c.settled_at.is_(None),
     sqlite_where=attempts.c.settled_at.is_(None),
 )
+Index(
+    "attempts_settled_at_idx",
+    attempts.c.settled_at,
+    postgresql_where=attempts.c.settled_at.is_not(None),
+    sqlite_where=attempts.c.settled_at.is_not(None),
+)
 
 flow_secrets = Table(
     "flow_secrets",

@@ -1,4 +1,4 @@
-"""Old events, deliveries and revocations go; what is new or still on its way stays. Old tenants get permissions."""
+"""What is old and over goes; what is new or still under way stays. Old tenants get permissions."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,14 +9,18 @@ from sqlalchemy.engine import Connection
 
 from keyrack import clock
 from keyrack.events import EventType
+from keyrack.ids import new_id
+from keyrack.model import Consent, ConsentStatus
 from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
-from keyrack.service.retention import EventRetention
+from keyrack.service.retention import Reaper
 from keyrack.store import engine, migrations
+from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
+from keyrack.store.consents import Consents
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.retention import BATCH
 from keyrack.store.revocations import DueRevocations, Revocations, Subject
-from keyrack.store.schema import deliveries, events, revocations, roles
+from keyrack.store.schema import attempts, consents, deliveries, events, revocations, roles
 from support.app import BASE, World, settings_for, world
 
 MISSING = "0" * 24
@@ -53,7 +57,7 @@ async def test_what_is_old_and_done_is_removed(tmp_path: Path, database_url: str
             for n in range(BATCH + 5):
                 await Outbox(unit).record(EventType.secret_refreshed, {"n": n})
         ahead = timedelta(days=29)
-        retention = EventRetention(keyrack.store, settings.event_retention_days)
+        retention = Reaper(keyrack.store, settings.event_retention_days)
         assert await retention.reap() == 0
         async with keyrack.store.unit(acme.id, writes=True) as unit:
             await Outbox(unit).record(EventType.secret_created, {})
@@ -61,6 +65,58 @@ async def test_what_is_old_and_done_is_removed(tmp_path: Path, database_url: str
         assert await counts(keyrack) == (BATCH + 8, 2, 2)
         assert await retention.reap() == BATCH + 5 + 1 + 1 + 1
         assert await counts(keyrack) == (2, 1, 1), "the new event, and what is still on its way"
+
+
+async def add_consent(world: World, consent_id: str, status: ConsentStatus) -> None:
+    """Put a consent into the store that may be finished for another ten minutes."""
+    acme, now = world.tenants["Acme"], world.store.clock()
+    consent = Consent(
+        id=consent_id, tenant_id=acme.id, workspace_id=acme.workspace_id, user_id=acme.admin.id, component_id=MISSING,
+        credential_id=None, auth_client_id=None, auth_secret_id=None, status=status, error=None, result_id=None,
+        created_at=now, expires_at=now + timedelta(minutes=10), memory={},
+    )  # fmt: skip
+    async with world.store.unit(acme.id, writes=True) as unit:
+        await Consents(unit).add(consent, f"hash of {consent_id}")
+
+
+async def add_attempt(world: World, kind: Kind, subject_id: str, fate: Fate | None) -> str:
+    acme = world.tenants["Acme"]
+    attempt = Attempt(new_id(), acme.id, kind, subject_id, 1, 1, "", world.store.clock())
+    async with world.store.unit(acme.id, writes=True) as unit:
+        await Attempts(unit).begin(attempt)
+        if fate is not None:
+            assert await Attempts(unit).settle(attempt.id, fate)
+    return attempt.id
+
+
+async def test_refreshes_and_consents_that_are_over_are_removed(tmp_path: Path, database_url: str | None) -> None:
+    ahead = timedelta()
+
+    def now() -> datetime:
+        return clock.now() + ahead
+
+    async def left() -> set[str]:
+        async with keyrack.store.installation() as unit:
+            found = [(await unit.connection.execute(select(table.c.id))).scalars() for table in (attempts, consents)]
+        return {row_id for rows in found for row_id in rows}
+
+    settings = settings_for(tmp_path, database_url, public_url=BASE)
+    async with world(settings, now) as keyrack:
+        over, pending, awaited = new_id(), new_id(), new_id()
+        await add_consent(keyrack, over, ConsentStatus.failed)
+        await add_consent(keyrack, pending, ConsentStatus.pending)
+        await add_consent(keyrack, awaited, ConsentStatus.exchanging)
+        settled = [await add_attempt(keyrack, Kind.refresh, MISSING, fate) for fate in Fate]
+        running = [await add_attempt(keyrack, Kind.refresh, MISSING, None)]
+        running.append(await add_attempt(keyrack, Kind.code, awaited, None))
+        reaper = Reaper(keyrack.store, settings.event_retention_days)
+        ahead = timedelta(days=30)
+        assert await reaper.reap() == len(settled), "what was still to be finished expired ten minutes later"
+        ahead = timedelta(days=30, minutes=11)
+        new = new_id()
+        await add_consent(keyrack, new, ConsentStatus.pending)
+        assert await reaper.reap() == 2
+        assert await left() == {awaited, new, *running}
 
 
 def _downgrade(connection: Connection) -> None:
