@@ -57,6 +57,7 @@ def _paths(made: Filled, size: int) -> Mapping[str, str]:
         "flows, filter[has_draft]": f"{lists['flows']}&filter[has_draft]=true",
         "flows, sort=-name": f"{lists['flows']}&sort=-name",
         "flows, search": f"{lists['flows']}&search=needle",
+        "flows, search, sort=name": f"{lists['flows']}&search=needle&sort=name",
         "secrets, filter[user]": f"{lists['secrets']}filter[user]={home.other_user_id}",
         "credentials, filter[component]": f"{lists['credentials']}&filter[component]={RARE_COMPONENT}",
         "components, filter[access]=public": f"{lists['components']}&filter[access]=public",

@@ -7,12 +7,14 @@ import pytest
 from alembic import command
 from sqlalchemy.engine import Connection
 
+from keyrack.model import Flow
 from keyrack.service.sight import contract_view
 from keyrack.store import engine, migrations
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentVersions
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import Flows
+from keyrack.store.search_key import search_key
 from support.app import BASE, World, settings_for, world
 
 NAMES = (
@@ -95,21 +97,23 @@ async def test_search_and_sort_are_the_same_on_each_database(keyrack_on_each: Wo
     await check(keyrack_on_each)
 
 
+@pytest.mark.parametrize("search", [None, "about", "S", "strasse", "nowhere"])
 @pytest.mark.parametrize("size", [1, 5, 12])
-async def test_pages_put_together_are_the_list(keyrack_on_each: World, size: int) -> None:
+async def test_pages_put_together_are_the_list(keyrack_on_each: World, size: int, search: str | None) -> None:
     await fill(keyrack_on_each)
     globex = keyrack_on_each.tenants["Globex"]
-    for sort in ("", "name", "-name", "created_at", "-created_at"):
-        whole = await found(keyrack_on_each, sort=sort)
-        pages: list[str] = []
-        async with keyrack_on_each.store.unit(globex.id) as unit:
-            for start in range(0, len(NAMES) + 2 * size, size):
-                page, total = await FlowList(unit).page(
-                    globex.workspace_id, FlowFilter(sort=sort), limit=size, offset=start
-                )
-                assert total == len(NAMES), "also past the end (contract 24.23)"
-                pages += [flow.name for flow in page]
-        assert pages == whole, sort
+    number = len([name for name in NAMES if search_key(search or "") in search_key(f"All about {name}")])
+    async with keyrack_on_each.store.unit(globex.id) as unit:
+        for sort in (None, "name", "-name", "created_at", "-created_at", "updated_at"):
+            wanted = FlowFilter(sort=sort, search=search)
+            whole, _ = await FlowList(unit).page(globex.workspace_id, wanted, limit=None, offset=0)
+            assert len(whole) == number
+            pages: list[Flow] = []
+            for start in range(0, number + 2 * size, size):
+                page, total = await FlowList(unit).page(globex.workspace_id, wanted, limit=size, offset=start)
+                assert total == number, "also past the end (contract 24.23)"
+                pages += page
+            assert pages == whole, sort
 
 
 def _downgrade(connection: Connection) -> None:

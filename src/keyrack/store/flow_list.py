@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from keyrack.model import Flow
 from keyrack.store.flows import read_flow
@@ -13,7 +14,8 @@ from keyrack.store.schema import flows
 from keyrack.store.search_key import search_key
 from keyrack.store.unit import TenantTable
 
-_SORTABLE = {"created_at": flows.c.created_at, "updated_at": flows.c.updated_at, "name": flows.c.name_key}
+Columns = ReadOnlyColumnCollection[str, Any]
+_SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "name": "name_key"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,30 @@ class FlowList(TenantTable):
             conditions.append(c.draft.is_not(None) if wanted.has_draft else c.draft.is_(None))
         if wanted.search:
             conditions.append(self._mentions(search_key(wanted.search)))
-        query = self.select().where(*conditions).order_by(*_order(wanted.sort))
-        rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
+        if wanted.search and limit is not None:
+            rows, total = await self._looked_through(conditions, wanted.sort, limit, offset)
+        else:
+            query = self.select().where(*conditions).order_by(*_order(wanted.sort, c))
+            rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
         return [read_flow(row) for row in rows], total
+
+    async def _looked_through(
+        self, conditions: Sequence[ColumnElement[bool]], sort: str | None, limit: int, offset: int
+    ) -> tuple[Sequence[Row[Any]], int]:
+        """Find a page where no index helps: each flow is looked at once, for the page and for the number of all.
+
+        In the order of their names they would be read from all over the table, and twice.
+        """
+        c = flows.c
+        hits = self.select(c.id, *_sorted_by(sort, c)).where(*conditions).cte("hits")
+        page = select(hits.c.id).order_by(*_order(sort, hits.c)).limit(limit).offset(offset)
+        number = select(func.count()).select_from(hits)
+        total = number.scalar_subquery().label("total")
+        query = self.select(*c, total).where(c.id.in_(page)).order_by(*_order(sort, c))
+        rows = await self.all(query)
+        if rows or not offset:
+            return rows, rows[0].total if rows else 0
+        return rows, int(await self.value(number))
 
     def _mentions(self, key: str) -> ColumnElement[bool]:
         """Neither a pattern, in which `%` and `_` would mean something, nor the database's idea of letters."""
@@ -57,9 +80,11 @@ class FlowList(TenantTable):
         return or_(find(flows.c.name_key, key) > 0, find(flows.c.description_key, key) > 0)
 
 
-def _order(sort: str | None) -> list[ColumnElement[Any]]:
+def _sorted_by(sort: str | None, c: "Columns") -> list[ColumnElement[Any]]:
+    return [c[_SORTABLE[sort.removeprefix("-")]]] if sort else []
+
+
+def _order(sort: str | None, c: "Columns") -> list[ColumnElement[Any]]:
     """The id decides between equals, in the direction of the sort, so that an index gives the order."""
-    if not sort:
-        return [flows.c.id]
-    columns = [_SORTABLE[sort.removeprefix("-")], flows.c.id]
-    return [column.desc() for column in columns] if sort.startswith("-") else [*columns]
+    columns = [*_sorted_by(sort, c), c.id]
+    return [column.desc() for column in columns] if sort and sort.startswith("-") else columns
