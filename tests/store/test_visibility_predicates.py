@@ -214,6 +214,9 @@ async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
     assert {c.id for c in own} == land.where(*in_place, lambda c: c.contract == spot.contract)
     others = await whole(rows, ComponentFilter(had_at=view, own=False), land.draw)
     assert land.known([c.id for c in others]) == land.where(*in_place, lambda c: c.contract != spot.contract)
+    if spot.workspace is None:
+        foreign = next(contract for tenant, contract in land.contracts if tenant != spot.tenant)
+        assert await rows.page(ComponentFilter(had_at=contract_view(unit, foreign), own=True), limit=5) == ([], 0)
     before_gate: list[Holds] = [lambda c: ungated(spot, c), *in_place[1:]]
     assert await rows.among(view, every) == {
         c.id: gate(spot, c) for c in land.parts if all(holds(c) for holds in before_gate)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 
 from keyrack.model import Access
-from keyrack.store.schema import component_whitelists, components, oauth_clients
+from keyrack.store.schema import component_whitelists, components, contracts, oauth_clients
 
 _GLOBAL, _TENANT = components.c.access == Access.everyone.value, components.c.access == Access.tenant.value
 
@@ -69,7 +69,11 @@ def parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequence[Column
     if isinstance(place, str):
         narrow = [access for access in Access if access is not Access.everyone]
         return [*(and_(c.tenant_id == place, c.access == access.value) for access in narrow), _GLOBAL]
-    of_contract = and_(c.contract_id == place.contract_id, c.tenant_id == place.tenant_id)
+    # The tenant is asked of the contract: it need not be in the index, and a narrow one is read rather than the table.
+    of_tenants = select(contracts.c.id).where(
+        contracts.c.id == place.contract_id, contracts.c.tenant_id == place.tenant_id
+    )
+    of_contract = and_(c.contract_id == place.contract_id, of_tenants.exists())
     from_others = and_(c.contract_id != place.contract_id, _listed(place))
     of_tenant = and_(c.tenant_id == place.tenant_id, _TENANT, from_others)
     of_everybody = and_(_GLOBAL, from_others, _opens(place))

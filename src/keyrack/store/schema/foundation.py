@@ -178,7 +178,7 @@ components = Table(
     Column("uses_oauth_client", Boolean, nullable=False, server_default=false()),  # the latest build (section 5)
     UniqueConstraint("team_id", "name"),
     # One for each part of what a place has (section 5), with all that decides about it.
-    Index("components_contract_id_idx", "contract_id", "tenant_id", "id"),
+    Index("components_contract_id_idx", "contract_id", "id"),
     Index("components_tenant_id_idx", "tenant_id", "access", "id", "contract_id"),
     Index("components_access_idx", "access", "id", "contract_id", "uses_oauth_client"),
 )

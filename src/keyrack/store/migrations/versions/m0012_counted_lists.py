@@ -15,7 +15,6 @@ _CHANGED: tuple[tuple[str, str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("user_id", "workspace_id", "tenant_id", "id"),
     ),
     ("components_access_idx", "components", ("access", "id"), ("access", "id", "contract_id", "uses_oauth_client")),
-    ("components_contract_id_idx", "components", ("contract_id", "id"), ("contract_id", "tenant_id", "id")),
     (
         "components_tenant_id_idx",
         "components",
