@@ -12,4 +12,5 @@ pytest_plugins = [
     "support.running",
     "support.clients_of_keyrack",
     "support.simulated",
+    "support.raw_provider",
 ]
