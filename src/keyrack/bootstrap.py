@@ -28,6 +28,7 @@ from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_callbacks import ConsentCallbacks
 from keyrack.service.consent_credentials import CredentialTarget
+from keyrack.service.consent_links import ConsentLinks
 from keyrack.service.consent_long_lived import LongLivedTokens
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consent_secrets import SecretTarget
@@ -42,6 +43,7 @@ from keyrack.service.hot_reads import HotReads
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.invites import Invites
+from keyrack.service.issuers import Issuers
 from keyrack.service.known_callers import KnownCallers
 from keyrack.service.last_use import KeyUse, LastUse
 from keyrack.service.members import Members
@@ -92,6 +94,8 @@ class Services:
     auth_clients: AuthClients
     consents: Consents
     callbacks: ConsentCallbacks
+    consent_links: ConsentLinks
+    issuers: Issuers
     credentials: Credentials
     secrets: Secrets
     hot_reads: HotReads
@@ -126,6 +130,7 @@ class Services:
         """Let go of what the use cases hold open."""
         await self.deliverer.close()
         await self.revoker.close()
+        await self.issuers.close()
         await self.provider.close()
 
 
@@ -159,7 +164,8 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
         secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
     )
-    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, now)
+    issuers = Issuers(provider)
+    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
     refreshing.recovery.add(Kind.code, callbacks.recover)
     return Services(
         identities=identities,
@@ -170,11 +176,14 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
             access,
             TemporaryRequests(store, provider, now),
             targets,
+            issuers,
             public_url=settings.public_url,
             lifetime=timedelta(seconds=settings.consent_lifetime),
             clock=now,
         ),
         callbacks=callbacks,
+        consent_links=ConsentLinks(store, now),
+        issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
         hot_reads=HotReads(callers, points, refreshing.choices.schedule, last_use, now),

@@ -298,6 +298,11 @@ class Consent:
     memory: Json = field(repr=False)
     auth_client_id: str | None = None
     auth_secret_id: str | None = None
+    bound: bool = False
+    """Whether only a browser that was on our own page before may finish it (contract 0.23)."""
+    browser_hash: str | None = None
+    """The browser that is bound, or that came back first."""
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from keyrack.api import openapi
 from keyrack.api.accept import require_json_acceptable
 from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
-from keyrack.api.front import PRINCIPAL
+from keyrack.api.front import PRINCIPAL, request_id_of
 from keyrack.api.jsonapi import Page
+from keyrack.api.pages import for_people
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model import Principal
 
@@ -56,10 +57,10 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
         },
         before_request=_judge_request,
         exception_handlers={
-            KeyrackError: on_keyrack_error,
-            ValidationException: _on_parameters,
-            HTTPException: on_http_exception,
-            Exception: on_fault,
+            KeyrackError: for_people(on_keyrack_error, request_id_of),
+            ValidationException: for_people(_on_parameters, request_id_of),
+            HTTPException: for_people(on_http_exception, request_id_of),
+            Exception: for_people(on_fault, request_id_of),
         },
         lifespan=[lifespan],
         openapi_config=openapi.config(),

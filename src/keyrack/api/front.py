@@ -13,6 +13,7 @@ from keyrack import metrics
 from keyrack.api.asgi import App, Message, Receive, Scope, Send
 from keyrack.api.errors import document
 from keyrack.api.hot_secret import PATH_TEMPLATE, HotSecret
+from keyrack.api.pages import is_for_a_person, refusal_page
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
@@ -81,12 +82,12 @@ class Front:
             try:
                 await self._serve(scope, headers, request_id, receive, answer)
             except KeyrackError as error:
-                await answer.refuse(error)
+                await answer.refuse(error, scope)
             except Exception as error:
                 log_fault(error)
                 if answer.status:
                     raise
-                await answer.refuse(KeyrackError())
+                await answer.refuse(KeyrackError(), scope)
             finally:
                 answer.ended()
 
@@ -218,10 +219,14 @@ class _Answer:
         """Give account of the request, if that has not been done."""
         self._account.give(self.status)
 
-    async def refuse(self, error: KeyrackError) -> None:
-        """Send an error document."""
+    async def refuse(self, error: KeyrackError, scope: Scope) -> None:
+        """Send an error document, or a page where a person is asking."""
         status, body, extra = document(error)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        media_type = b"application/json"
+        if is_for_a_person(scope["path"]):
+            page = refusal_page(status, request_id_of(scope), extra)
+            media_type, body, extra = b"text/html; charset=utf-8", page.content.encode(), page.headers
+        headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})

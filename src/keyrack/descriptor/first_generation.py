@@ -30,6 +30,7 @@ class ResolvedOAuth:
         token_endpoint_auth_method: `client_secret_basic` or `client_secret_post` (RFC 7591 names).
         pkce: whether to send a code challenge.
         issuer: what `iss` in the callback must be, if it comes (RFC 9207); None when not known.
+        sends_iss: whether it always comes; None: the issuer's metadata tells.
         extra: further parameters of the authorization request.
         token_path: where in a credential's `keys` the token response goes: the field's name, and the way inside it.
         temporary_credentials_endpoint: `request_token_uri` of an `oauth1` block, whose consumer key and secret are the
@@ -46,6 +47,7 @@ class ResolvedOAuth:
     extra: Mapping[str, str] = field(repr=False)
     token_path: tuple[str, ...]
     issuer: str | None = None
+    sends_iss: bool | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
 
     @property
@@ -133,6 +135,7 @@ def _from_oauth2(block: OAuth2Block, name: str, rendering: Rendering, client: Cl
         extra=extra,
         token_path=(name,),
         issuer=issuer,
+        sends_iss=block.sends_iss,
     )
 
 

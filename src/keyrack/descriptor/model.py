@@ -61,6 +61,7 @@ class OAuth2Block:
         client_auth: `basic`, or anything else for the form body.
         pkce: false for providers that refuse PKCE (contract section 0.6).
         issuer: the provider's issuer identifier, which its callbacks must then name (extension, RFC 9207).
+        sends_iss: whether every callback of it names the issuer; None: its metadata tells.
         extra: further scalar members, sent as query parameters of the authorization request.
     """
 
@@ -72,6 +73,7 @@ class OAuth2Block:
     client_auth: str | None = None
     pkce: bool = True
     issuer: str | None = None
+    sends_iss: bool | None = None
     extra: Mapping[str, Scalar] = field(default_factory=dict)
 
 

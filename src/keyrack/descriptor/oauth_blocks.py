@@ -7,8 +7,11 @@ from keyrack.descriptor.pointer import join
 from keyrack.descriptor.reader import Json, Reader
 from keyrack.descriptor.text import scalar_text
 
+SENDS_ISS = "authorization_response_iss_parameter_supported"
+"""RFC 9207 section 3; beside `issuer` it says whether every callback names it, whatever the metadata says."""
+
 _OAUTH2_MEMBERS = frozenset(
-    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "client_auth", "pkce", "issuer"},
+    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "client_auth", "pkce", "issuer"} | {SENDS_ISS},
 )
 
 
@@ -43,6 +46,7 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
     if not block.present:
         return None
     owner, base = block.place("pkce")
+    sends_iss = block.place(SENDS_ISS)
     return OAuth2Block(
         client_id=block.string("client_id"),
         client_secret=block.string("client_secret"),
@@ -52,6 +56,9 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
         client_auth=block.string("client_auth"),
         pkce=reader.boolean(owner, "pkce", base, default=True),
         issuer=block.string("issuer"),
+        sends_iss=reader.boolean(sends_iss[0], SENDS_ISS, sends_iss[1])
+        if sends_iss[0].get(SENDS_ISS) is not None
+        else None,
         extra={
             name: value
             for name, value in block.members().items()

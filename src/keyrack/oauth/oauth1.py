@@ -19,6 +19,7 @@ from yarl import URL
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ProviderError, ValidationFailed
 from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.provider_text import error_meta, has_controls
 from keyrack.oauth.token_response import TokenResponse, require_available
@@ -121,10 +122,9 @@ def process_callback(params: Mapping[str, str]) -> Secret:
         ProviderError: the user or the server refused (`denied`, `oauth_problem`, `error`), or there is no usable
             verifier, without which it is not known who authorized.
     """
-    said = _said(params)
-    if _DENIED in params or said:
+    said, verifier = callback_error(params), params.get(_VERIFIER, "")
+    if _DENIED in params or _said(params) or (said and not verifier):
         raise ProviderError(_REFUSED, meta=said)
-    verifier = params.get(_VERIFIER, "")
     if not _usable(verifier):
         raise ProviderError("The authorization server sent no usable verifier.")
     return Secret(verifier)

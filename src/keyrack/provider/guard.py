@@ -12,7 +12,7 @@ from yarl import URL
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.provider.addresses import NAT64, Address, ForbiddenAddressError, check_address
 
-__all__ = ["check_address", "check_host", "check_uri", "parse_uri"]
+__all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
 
 MAX_URI_LENGTH = 4096
 
@@ -47,6 +47,16 @@ def check_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> 
     else:
         return
     raise ValidationFailed(Problem(problem, pointer))
+
+
+def check_issuer(issuer: str, *, allow_insecure: bool, pointer: str | None = None) -> None:
+    """Refuse what cannot be an issuer identifier: an https URL without query and fragment (RFC 8414 section 2).
+
+    Args and raises: as `check_uri`.
+    """
+    check_uri(issuer, allow_insecure=allow_insecure, pointer=pointer)
+    if "?" in issuer:
+        raise ValidationFailed(Problem("An issuer must not have a query (RFC 8414 section 2).", pointer))
 
 
 def parse_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> URL:

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
 from keyrack.model import Json
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
-from keyrack.provider.guard import check_uri
+from keyrack.provider.guard import check_issuer, check_uri
 from keyrack.service.refresh.profile import origin_of
 from keyrack.service.refresh.tokens import is_oauth2
 
@@ -27,6 +28,8 @@ class _Member:
     required: bool = False
     fixed: bool = False
     """It decides whom the secret is told to, so it cannot change (14.3)."""
+    late: bool = False
+    """It may be given later, once, to a client that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class CredentialRules:
             if name not in given:
                 continue
             value, pointer = given[name], f"{POINTER}/{name}"
-            if member.fixed:
+            if member.fixed and not (member.late and name not in stored):
                 if value != stored.get(name):
                     problems.append(Problem(f"{name} cannot be changed; create another auth client", pointer))
             elif value is not None:
@@ -103,6 +106,8 @@ class CredentialRules:
             "pkce": _Member(_boolean),
             "client_auth": _Member(_client_auth),
             "revocation_uri": _Member(uri, fixed=True),
+            "issuer": _Member(self._issuer, fixed=True, late=True),
+            SENDS_ISS: _Member(_boolean),
             "refresh_token_grace": _Member(_whole(0)),
         }
 
@@ -110,6 +115,11 @@ class CredentialRules:
         uri = _text(value, pointer)
         check_uri(uri, allow_insecure=self.allow_insecure, pointer=pointer)
         return uri
+
+    def _issuer(self, value: Any, pointer: str) -> str:
+        issuer = _text(value, pointer)
+        check_issuer(issuer, allow_insecure=self.allow_insecure, pointer=pointer)
+        return issuer
 
 
 def shown(client: AuthClient) -> Json:

@@ -12,7 +12,7 @@ from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
 from keyrack.model import Component, OAuthClient
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.profile import ClientProfile
-from keyrack.provider.guard import check_uri
+from keyrack.provider.guard import check_issuer, check_uri
 from keyrack.service.access import Scope
 from keyrack.service.owner_env import visible_environment
 from keyrack.store.oauth_clients import OAuthClients
@@ -51,6 +51,8 @@ class ConsentPlanner:
         resolved = resolve(descriptor, env=env, values=fields, client=keys, pointer_prefix=FIELDS_POINTER)
         for uri in resolved.endpoints:
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
+        if resolved.issuer is not None:
+            check_issuer(resolved.issuer, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
         return resolved, fields, client
 
 
@@ -64,6 +66,7 @@ def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
         token_endpoint_auth_method=TokenEndpointAuthMethod(resolved.token_endpoint_auth_method),
         pkce=resolved.pkce,
         issuer=resolved.issuer,
+        sends_iss=resolved.sends_iss,
         temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
     )
 

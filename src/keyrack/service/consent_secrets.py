@@ -28,6 +28,7 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.guard import check_uri
 from keyrack.service.access import Scope
 from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_client
+from keyrack.service.consent_issuer import with_issuer
 from keyrack.service.consent_values import Landing, NewConsent, Planned
 from keyrack.service.refresh.profile import INSTAGRAM, client_profile
 from keyrack.service.refresh.schedule import Schedule
@@ -85,6 +86,7 @@ class SecretTarget:
         also = () if profile.long_lived_endpoint is None else (profile.long_lived_endpoint,)
         for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
+        profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)

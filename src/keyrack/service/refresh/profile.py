@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
+from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.grants import AuthClient
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
@@ -31,6 +32,8 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
         refresh_endpoint=given.get("refresh_token_uri") or given["token_uri"],
         token_endpoint_auth_method=TokenEndpointAuthMethod(auth_method) if auth_method else chosen,
         pkce=given.get("pkce") is not False,
+        issuer=given.get("issuer"),
+        sends_iss=given.get(SENDS_ISS),
         long_lived_endpoint=long_lived_endpoint(client),
     )
 

@@ -260,9 +260,13 @@ consents = Table(
     Column("error", Text),
     Column("result_id", Id),
     Column("state_hash", String(64), nullable=False, unique=True),
+    Column("link_hash", String(64)),  # of a bound consent: of the link on our host that binds the browser
+    Column("browser_hash", String(64)),  # of the browser that is bound, or that came back first
     Column("sealed_memory", LargeBinary, nullable=False),
     at("created_at"),
     at("expires_at"),
+    at("ended_at", nullable=True),
+    Index("consents_link_hash_key", "link_hash", unique=True),
     Index("consents_expires_at_idx", "expires_at"),
     Index("consents_workspace_id_idx", "workspace_id"),
     Index("consents_user_id_idx", "user_id"),
