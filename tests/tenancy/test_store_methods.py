@@ -35,6 +35,7 @@ ACROSS: dict[str, str] = {
     "Bulk.rows": "an import",
     "Directory.auth_client": "ids of the scope an id is in",
     "Directory.component": "ids of the owner",
+    "Directory.consent_by_link": "ids of where the consent is, to who holds the link",
     "Directory.consent_by_state": "ids of where the consent is, to who holds the state",
     "Directory.contract": "id of the tenant",
     "Directory.contracts": "ids, for service accounts",

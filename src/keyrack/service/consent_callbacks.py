@@ -263,7 +263,7 @@ class ConsentCallbacks:
         long_lived = None
         try:
             answered_at = attempt.answered_at or self._clock()
-            long_lived = await self._look_further(consent, place, who, answer, granted, answered_at)
+            long_lived = await self._exchange_again(consent, place, who, answer, granted, answered_at)
             at = self._clock() if long_lived else answered_at
             # Judged again: the provider took its time.
             async with self._access.at(who, place, _COMPLETE) as scope:
@@ -303,7 +303,7 @@ class ConsentCallbacks:
 
             await self._target(consent).discard(unit, consent, asked_for, read)
 
-    async def _look_further(
+    async def _exchange_again(
         self,
         consent: Consent,
         place: Location,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from keyrack.errors import KeyrackError
+from keyrack.errors import KeyrackError, ProviderUnavailable
 from keyrack.oauth.id_token import PublicKey
 from keyrack.oauth.issuer import IssuerMetadata, metadata_requests, process_keys, process_metadata
-from keyrack.oauth.wire import QueryRequest
+from keyrack.oauth.wire import QueryRequest, RawResponse
 from keyrack.provider.client import ProviderClient
 from keyrack.service.refresh.profile import origin_of
 from keyrack.service.refresh.sending import send
@@ -29,7 +29,7 @@ FAILED = 60.0
 """Seconds after which an issuer is asked again that did not answer."""
 WAIT = 3.0
 """Seconds a person in front of a callback waits for an issuer's metadata or keys."""
-_NEWER = 10.0
+NEWER = 10.0
 """Seconds between two looks for a key that was not there."""
 _MOST = 256
 
@@ -87,7 +87,7 @@ class Issuers:
             newer: one was not among those that are known: ask again, unless that was done just now.
         """
         known = self._known.get(issuer)
-        if newer and known is not None and self._timer() - known.fetched_at >= _NEWER:
+        if newer and known is not None and self._timer() - known.fetched_at >= NEWER:
             self._known[issuer] = replace(known, until=self._timer())
         known = await self._of(issuer)
         return None if known is None else known.keys
@@ -129,12 +129,19 @@ class Issuers:
     async def _metadata(self, issuer: str) -> IssuerMetadata | None:
         with suppress(KeyrackError):
             for request in metadata_requests(issuer):
-                found = process_metadata(await send(self._provider, request), issuer)
+                found = process_metadata(await self._get(request), issuer)
                 if found is not None:
                     return found
         return None
 
     async def _keys(self, address: str) -> Sequence[PublicKey] | None:
         with suppress(KeyrackError):
-            return process_keys(await send(self._provider, QueryRequest(address, ())))
+            return process_keys(await self._get(QueryRequest(address, ())))
         return None
+
+    async def _get(self, request: QueryRequest) -> RawResponse:
+        """Send a request, once more if the connection breaks: unlike a code, a question may be sent twice."""
+        try:
+            return await send(self._provider, request)
+        except ProviderUnavailable:
+            return await send(self._provider, request)
