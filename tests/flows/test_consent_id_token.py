@@ -5,18 +5,24 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from keyrack import clock
+from keyrack.errors import DatabaseUnavailable
 from keyrack.model import ConsentStatus
 from keyrack.service import issuers
+from keyrack.service.consent_callbacks import ConsentCallbacks
 from keyrack.store.consents import Consents
-from support.app import World
+from support.app import BASE, World, settings_for, world
 from support.clients import RegisteredClient
 from support.consent import CALLBACK, add_oauth_client, connect, oauth_component, query_of, seen
+from support.faults import fail_once
 from support.grants import add_auth_client
 from support.oidc_provider import OidcOptions, OidcProvider
 from support.provider_servers import LoopbackServers
@@ -86,7 +92,7 @@ class Consenting:
     def __init__(self, world: World, issuer: RawIssuer, *, known: bool = True) -> None:
         self.world, self.issuer, self.acme = world, issuer, world.tenants["Acme"]
         self.named = {"issuer": issuer.url} if known else {}
-        self.client_id = ""
+        self.client_id = self.consent_id = ""
 
     async def begin(self, scopes: str = "openid email") -> tuple[str, dict[str, str]]:
         if not self.client_id:
@@ -106,6 +112,7 @@ class Consenting:
 
     async def with_token(self, make: Callable[[dict[str, Any]], Any]) -> tuple[str, str]:
         consent_id, asked = await self.begin()
+        self.consent_id = consent_id
         claims = {"iss": self.issuer.url, "aud": CLIENT, "sub": "me", "exp": int(time.time()) + 600}
         self.issuer.give(make(claims | {"nonce": asked["nonce"]}))
         return await self.end(consent_id, asked["state"])
@@ -164,6 +171,22 @@ async def test_a_key_that_is_new_is_fetched(keyrack: World, issuer: RawIssuer, m
     assert await consenting.with_token(lambda claims: signed(claims, key=new)) == ("completed", "")
     status, error = await consenting.with_token(lambda claims: signed(claims, kid="nobody's"))
     assert status == "failed", error
+
+
+async def test_an_id_token_is_judged_by_when_it_came(
+    tmp_path: Path, issuer: RawIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = timedelta()
+    settings = settings_for(tmp_path, allow_insecure_providers="true", public_url=BASE)
+    async with world(settings, lambda: clock.now() + passed) as keyrack:
+        consenting = Consenting(keyrack, issuer)
+        for make, ends in ((signed, "completed"), (lambda c: signed(c | {"nonce": "another"}), "failed")):
+            fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
+            passed = timedelta()
+            assert (await consenting.with_token(make))[0] == "pending", "the answer is kept before anything judges it"
+            passed = timedelta(hours=2)  # the database comes back when the ID token has long expired
+            assert await keyrack.services.refresh_room.recovery.tick() == 1
+            assert (await seen(keyrack, "Acme", consenting.consent_id))["status"] == ends
 
 
 async def test_an_issuer_that_does_not_answer_keeps_nobody_from_connecting(keyrack: World, issuer: RawIssuer) -> None:

@@ -31,6 +31,10 @@ WAIT = 3.0
 """Seconds a person in front of a callback waits for an issuer's metadata or keys."""
 NEWER = 10.0
 """Seconds between two looks for a key that was not there."""
+_ASKING = 15.0
+"""Seconds that asking one issuer may take in all."""
+_AT_ONCE = 20
+"""Issuers asked at a time, so that slow ones do not take the connections of refreshes."""
 _MOST = 256
 
 
@@ -60,6 +64,7 @@ class Issuers:
         self._timer = timer
         self._wait = wait
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def close(self) -> None:
@@ -110,11 +115,12 @@ class Issuers:
         return task
 
     async def _learn(self, issuer: str) -> None:
-        before = self._known.get(issuer)
-        metadata = await self._metadata(issuer)
-        keys = None
-        if metadata is not None and metadata.jwks_uri is not None:
-            keys = await self._keys(metadata.jwks_uri)
+        before, metadata, keys = self._known.get(issuer), None, None
+        with suppress(KeyrackError, TimeoutError):
+            async with self._at_once, asyncio.timeout(_ASKING):
+                metadata = await self._metadata(issuer)
+                if metadata is not None and metadata.jwks_uri is not None:
+                    keys = process_keys(await self._get(QueryRequest(metadata.jwks_uri, ())))
         failed = metadata is None or (keys is None and metadata.jwks_uri is not None)
         if failed:
             log.info("an issuer's metadata or keys cannot be had", issuer=origin_of(issuer))
@@ -127,16 +133,10 @@ class Issuers:
             self._known.popitem(last=False)
 
     async def _metadata(self, issuer: str) -> IssuerMetadata | None:
-        with suppress(KeyrackError):
-            for request in metadata_requests(issuer):
-                found = process_metadata(await self._get(request), issuer)
-                if found is not None:
-                    return found
-        return None
-
-    async def _keys(self, address: str) -> Sequence[PublicKey] | None:
-        with suppress(KeyrackError):
-            return process_keys(await self._get(QueryRequest(address, ())))
+        for request in metadata_requests(issuer):
+            found = process_metadata(await self._get(request), issuer)
+            if found is not None:
+                return found
         return None
 
     async def _get(self, request: QueryRequest) -> RawResponse:
