@@ -13,7 +13,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.api.front import caller_address, request_id_of
+from keyrack.api.front import caller_address, is_head, request_id_of
 from keyrack.service.consent_callbacks import ConsentCallbacks, UnknownState
 from keyrack.service.consent_protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consent_values import Outcome
@@ -56,6 +56,8 @@ async def oauth1_callback(
 
 
 async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: ConsentCallbacks) -> Response[Any]:
+    if is_head(request.scope):  # what GET answers cannot be known without using the state up (contract 0.21)
+        return Response(None, media_type=MediaType.HTML, headers=_PRIVATE)
     params = {name: values[-1] for name, values in request.query_params.dict().items()}
     try:
         outcome = await callbacks.finish(protocol, params, caller_address(request.scope), request_id_of(request.scope))

@@ -103,7 +103,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if isinstance(error, MethodNotAllowedException):
         given = (error.headers or {}).get("allow", "")
         methods = (method.strip() for method in given.split(","))
-        return respond(e.MethodNotAllowed([method for method in methods if method and method != "OPTIONS"]))
+        allowed = [method for method in methods if method and method != "OPTIONS"]
+        return respond(e.MethodNotAllowed([*allowed, "HEAD"] if "GET" in allowed else allowed))  # contract 0.22
     refusal = _BY_STATUS.get(error.status_code)
     if refusal is None:
         log_fault(error)
