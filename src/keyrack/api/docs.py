@@ -35,7 +35,8 @@ _HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"
 @get("/docs", media_type=MediaType.HTML, include_in_schema=False)
 async def docs_page(request: Request[Any, Any, Any]) -> Response[str]:
     """Return the page; at `/docs/` what lies beside it is one level up."""
-    root = "../" if str(request.scope["path"]).endswith("/") else ""
+    asked = request.scope["raw_path"]  # the router has taken a slash at the end off the other one
+    root = "../" if asked.endswith(b"/") else ""
     page = (_OURS / "docs.html").read_text("utf-8").replace("{root}", root)
     return Response(page, media_type=MediaType.HTML, headers=_HEADERS)
 

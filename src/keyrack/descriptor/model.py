@@ -58,7 +58,7 @@ class OAuth2Block:
         auth_uri: authorization endpoint.
         token_uri: token endpoint.
         scopes: a tuple is joined with one space, a text is sent verbatim.
-        client_auth: `basic`, or anything else for the form body.
+        client_auth: `basic`, `basic_raw`, `none`, or anything else for the form body (contract section 0.23).
         pkce: false for providers that refuse PKCE (contract section 0.6).
         issuer: the provider's issuer identifier, which its callbacks must then name (extension, RFC 9207).
         extra: further scalar members, sent as query parameters of the authorization request.

@@ -22,14 +22,14 @@ from keyrack.errors import (
 from keyrack.events import EventType
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Consent, Json
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.guard import check_uri
 from keyrack.service.access import Scope
 from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_client
 from keyrack.service.consent_values import Landing, NewConsent, Planned
-from keyrack.service.refresh.profile import INSTAGRAM, client_profile
+from keyrack.service.refresh.profile import INSTAGRAM, client_profile, declared_method
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
 from keyrack.service.revocation import enqueue_orphan
@@ -78,8 +78,11 @@ class SecretTarget:
         stored = await _stored(scope, wanted)
         fields = _fields(descriptor, stored, wanted.fields)
         block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
-        method = _auth_method(client, block)
+        method = declared_method(client, block)
         profile = client_profile(client, method)
+        unfit = unfit_for(profile.token_endpoint_auth_method, profile.client_id, profile.client_secret.reveal())
+        if unfit:
+            raise ValidationFailed(*(Problem(f"its {name} {why}", AUTH_CLIENT_POINTER) for name, why in unfit.items()))
         if client.type == INSTAGRAM and profile.long_lived_endpoint is None:
             raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
         also = () if profile.long_lived_endpoint is None else (profile.long_lived_endpoint,)
@@ -206,13 +209,6 @@ def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Map
     if descriptor.oauth_field is not None:
         cleaned.pop(descriptor.oauth_field, None)
     return cleaned
-
-
-def _auth_method(client: AuthClient, block: OAuth2Block) -> str | None:
-    """Return the client authentication of the consent, which later refreshes use too (contract 20.3)."""
-    if client.credentials.get("client_auth") is None and block.client_auth == "basic":
-        return TokenEndpointAuthMethod.CLIENT_SECRET_BASIC.value
-    return None
 
 
 def _scopes(block: OAuth2Block) -> str:

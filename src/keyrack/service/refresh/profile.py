@@ -3,8 +3,9 @@
 from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
+from keyrack.descriptor.model import OAuth2Block
 from keyrack.grants import AuthClient
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 
@@ -20,12 +21,10 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
         auth_method: client authentication remembered with a secret (contract 20.3); None: the client's own choice.
     """
     given = client.credentials
-    chosen = TokenEndpointAuthMethod.CLIENT_SECRET_POST
-    if given.get("client_auth") == "basic":
-        chosen = TokenEndpointAuthMethod.CLIENT_SECRET_BASIC
+    chosen = METHOD_OF[given.get("client_auth") or "post"]
     return ClientProfile(
         client_id=given["client_id"],
-        client_secret=Secret(given["client_secret"]),
+        client_secret=Secret(given.get("client_secret") or ""),
         authorization_endpoint=given["auth_uri"],
         token_endpoint=given["token_uri"],
         refresh_endpoint=given.get("refresh_token_uri") or given["token_uri"],
@@ -33,6 +32,21 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
         pkce=given.get("pkce") is not False,
         long_lived_endpoint=long_lived_endpoint(client),
     )
+
+
+def declared_method(client: AuthClient, block: OAuth2Block | None) -> str | None:
+    """Return the client authentication that a component declares for a client (contract 20.3).
+
+    None where the client has its own, or the component declares none beside the default; then it is the client's own.
+
+    Args:
+        client: of an oauth2 type.
+        block: the component's.
+    """
+    declared = METHOD_OF.get((block.client_auth if block else None) or "post")  # unknown ones are as none (19.2)
+    if client.credentials.get("client_auth") is not None or declared in (None, METHOD_OF["post"]):
+        return None
+    return declared.value
 
 
 def long_lived_endpoint(client: AuthClient) -> str | None:

@@ -12,6 +12,7 @@ from keyrack.descriptor.public import public
 from keyrack.errors import ValidationFailed
 from keyrack.model import Component, Team, Version, uses_oauth_client
 from keyrack.service.forms import wrong_variable
+from keyrack.service.oauth_clients import unfit_client
 from keyrack.service.transfer.grant_records import OAuthClientRecord
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
 from keyrack.service.transfer.known import Known
@@ -194,6 +195,19 @@ def _build_row(known: Known, component: Component, build: Build) -> Wanted:
     return Wanted(component_versions, component.tenant_id, key, first=first)
 
 
+def _unfit(record: OAuthClientRecord, stored: "Row[Any] | None") -> dict[str, str]:
+    """Return what is wrong with a client's id or secret for how it authenticates, as far as the file has them."""
+    about = record.attributes
+    kept = stored.client_auth if stored is not None and about.client_auth is UNSET else about.client_auth
+    client_id = "" if about.client_id is UNSET else about.client_id
+    client_secret = None if about.client_secret is UNSET else about.client_secret
+    unfit = unfit_client(client_id, client_secret, kept or None)
+    for name in ("client_id", "client_secret"):
+        if stored is None and getattr(about, name) is UNSET:
+            unfit[name] = "is required: none is stored yet"
+    return unfit
+
+
 @dataclass(frozen=True, slots=True)
 class OAuthClientKind:
     """A tenant's clients for components."""
@@ -219,9 +233,8 @@ class OAuthClientKind:
                 known.report.warn("there is no such component (any more)", pointer)
         elif not tenant_sees(tenant_id, component):
             known.report.problem("the tenant does not see this component", pointer)
-        for name in ("client_id", "client_secret"):
-            if stored is None and getattr(record.attributes, name) is UNSET:
-                known.report.problem(f"{name} is required: none is stored yet", f"{at}/attributes/{name}")
+        for name, why in _unfit(record, stored).items():
+            known.report.problem(f"{name} {why}", f"{at}/attributes/{name}")
         known.told["oauth_clients", record.id] = tenant_id
         known.told.setdefault(("clients_told", tenant_id), set()).add(component_id)
 
@@ -233,7 +246,10 @@ class OAuthClientKind:
             oauth_clients,
             known.told["oauth_clients", record.id],
             {"id": record.id},
-            {"component_id": record.relationships.component.data.id, **given(created_at=meta.created_at)},
+            {
+                "component_id": record.relationships.component.data.id,
+                **given(created_at=meta.created_at, client_auth=about.client_auth),
+            },
             {
                 "created_at": created,
                 "updated_at": or_now(known, meta.updated_at),

@@ -140,7 +140,8 @@ class Records:
     async def _oauth_clients(self, rows: Rows) -> list[Json]:
         records = []
         for row in rows:
-            about = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
+            opened = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
+            about = {**opened, "client_auth": row.client_auth}
             relationships = {
                 "tenant": _link("tenant", row.tenant_id),
                 "component": _link("component", row.component_id),
