@@ -8,7 +8,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/**/*.md")])
 BLOCK = re.compile(r"^([ \t]*)(?:```|~~~)(.*)\n((?:.*\n)*?)\1(?:```|~~~)[ \t]*$", re.MULTILINE)
-COMMAND = re.compile(r"(?:^|[\s$(|;&])(?:\S*/)?(?:curl|keyrack)\s")
+COMMAND = re.compile(r"(?:^|[\s$(|;&])(?:\S*/)?(?:curl|keyrack)\s+[\w\"'$-]")
+NO_COMMANDS = {"json", "nginx", "python", "text", "toml", "yaml"}
 RUN = "sh"
 """Blocks of this kind are run, by the test of their page; `support.pages` and what is special say how."""
 
@@ -43,7 +44,7 @@ def command_lines(page: Path) -> list[tuple[str, str]]:
     for _, kind, text in BLOCK.findall(page.read_text("utf-8")):
         for line in text.splitlines():
             shown = re.sub(r"(^|\s)#.*", "", line)
-            if COMMAND.search(f"{shown} "):
+            if kind not in NO_COMMANDS and COMMAND.search(shown):
                 found.append((kind.strip(), line.strip()))
     return found
 
