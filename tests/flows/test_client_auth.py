@@ -10,10 +10,10 @@ import pytest
 
 from keyrack.provider.client import ProviderClient
 from keyrack.service.revocation import Revoker
-from support.app import World, error_of, relationship
+from support.app import BASE, World, error_of, relationship
 from support.auth_clients import change
 from support.clients import RegisteredClient
-from support.consent import BASE, CALLBACK, come_back, connect, oauth_component, query_of, start
+from support.consent import CALLBACK, come_back, connect, oauth_component, query_of, start
 from support.oidc_provider import OidcOptions, OidcProvider
 from support.raw_provider import RawProvider, json_answer
 
@@ -38,11 +38,11 @@ def how(request: bytes) -> tuple[str | None, dict[str, str]]:
     """Return the Authorization header of a request, and what of the client is in its body."""
     head, _, body = request.partition(b"\r\n\r\n")
     lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:]]
-    (authorization,) = [value for name, _, value in lines if name.lower() == b"authorization"] or [None]
+    sent = [value.decode("ascii") for name, _, value in lines if name.lower() == b"authorization"]
+    assert len(sent) <= 1
     form = {name: values for name, values in parse_qs(body.decode("ascii")).items() if name.startswith("client_")}
     assert all(len(values) == 1 for values in form.values())
-    shown = None if authorization is None else authorization.decode("ascii")
-    return shown, {name: values[0] for name, values in form.items()}
+    return next(iter(sent), None), {name: values[0] for name, values in form.items()}
 
 
 def wanted(method: str) -> tuple[str | None, dict[str, str]]:
