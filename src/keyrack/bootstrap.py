@@ -49,7 +49,7 @@ from keyrack.service.monitoring import Monitoring
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
 from keyrack.service.refresh import room
-from keyrack.service.refresh.gate import Limits
+from keyrack.service.refresh.provider_limiter import Limits
 from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
@@ -198,7 +198,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         refresh_room=refreshing,
         last_use=last_use,
         key_use=key_use,
-        monitoring=Monitoring(store, refreshing.gate, refreshing.journal, spool, open_to_all=settings.metrics_open),
+        monitoring=Monitoring(store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open),
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),

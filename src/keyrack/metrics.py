@@ -48,7 +48,7 @@ _provider_seconds = Histogram(
 )
 _circuit = Gauge(
     "keyrack_provider_circuit",
-    "Circuit breaker: 0 closed, 1 half open, 2 open; of the process where it is worst.",
+    "Circuit breaker: 0 closed, 1 open for some tenants, 2 several tenants see failures; where it is worst.",
     ("origin",),
     registry=_own,
     multiprocess_mode="livemax",
@@ -144,11 +144,15 @@ def webhook_attempted(*, delivered: bool) -> None:
 
 
 def providers_are(circuits: Mapping[str, tuple[int, int]]) -> None:
-    """Tell how this process stands with providers: by origin, 0 to 2 for the circuit, and calls under way."""
-    worst: dict[str, int] = {}
-    running: dict[str, int] = {}
+    """Tell how this process stands with providers: by origin, 0 to 2 for the circuit, and calls under way.
+
+    An origin that is not named is well, and no call to it is under way.
+    """
+    worst: dict[str, int] = dict.fromkeys(_origins.told, 0)
+    running: dict[str, int] = dict.fromkeys(_origins.told, 0)
     for origin, (circuit, calls) in circuits.items():
         label = _origins.label(origin)
+        _origins.told.add(label)
         worst[label] = max(circuit, worst.get(label, 0))
         running[label] = calls + running.get(label, 0)
     for label, circuit in worst.items():
@@ -201,6 +205,8 @@ class _Origins:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self.told: set[str] = set()
+        """Labels whose circuit was told of at least once."""
 
     def label(self, origin: str) -> str:
         if origin in self._known:
