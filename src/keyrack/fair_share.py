@@ -61,9 +61,13 @@ class Places:
         """Take one if that is allowed, see `may_take`; return whether it was."""
         if not self.may_take(tenant_id, slow=slow):
             return False
+        self.hold(tenant_id, slow=slow)
+        return True
+
+    def hold(self, tenant_id: str, *, slow: bool = False) -> None:
+        """Take one that was planned with a copy, and so is there."""
         self._held[tenant_id] += 1
         self._slow += slow
-        return True
 
     def give_back(self, tenant_id: str, *, slow: bool = False) -> None:
         """Give one back that `take` gave, with the same arguments."""

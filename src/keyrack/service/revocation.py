@@ -120,11 +120,12 @@ class Revoker:
         Raises:
             DatabaseUnavailable: the database cannot be reached; nothing is lost.
         """
-        if self._in_flight.free and await self._any_due():
+        places = self._in_flight.places
+        if places.free and await self._any_due():
             async with self._store.installation(writes=True) as unit:
-                claimed = await DueRevocations(unit).claim(self._in_flight.free, self._lease)
+                claimed = await DueRevocations(unit).claim(places, self._lease)
             for job in claimed:
-                self._in_flight.start(job.id, self._revoke(job))
+                self._in_flight.start(job.tenant_id, job.id, self._revoke(job), slow=job.slow)
         return await self._in_flight.settled()
 
     async def close(self) -> None:
