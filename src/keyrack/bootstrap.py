@@ -16,6 +16,7 @@ from keyrack.api.throttle import Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.service import revocation
 from keyrack.service.access import Access
 from keyrack.service.arrivals import Arrivals
@@ -65,7 +66,7 @@ from keyrack.service.tenants import Tenants
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.service.workspaces import Workspaces
-from keyrack.settings import Settings
+from keyrack.settings import Settings, name_servers
 from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
@@ -147,6 +148,9 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         allow_insecure=insecure,
         timeout=settings.provider_timeout,
         connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
+        resolver=BoundedLookups(
+            NameServers(name_servers(settings.dns_servers), limit=settings.dns_timeout), limit=settings.dns_timeout
+        ),
     )
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))

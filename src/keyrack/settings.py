@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -55,6 +56,10 @@ class Settings:
     provider_timeout: float = _setting("Seconds a call to an authorization server may take in all.", 10.0, least=0.1)
     provider_concurrency: int = _setting(
         "Calls to one authorization server that a process makes at a time.", 20, least=1
+    )
+    dns_timeout: float = _setting("Seconds looking up the name of an authorization server may take.", 3.0, least=0.1)
+    dns_servers: str = _setting(
+        "Name servers to ask instead of the system's: addresses, with `:port` if it is not 53, separated by commas.", ""
     )
     breaker_failures: int = _setting(
         "Failures in a row after which an authorization server is left alone for a while.", 10, least=1
@@ -153,9 +158,37 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     values["home"] = Path(values.get("home", home)).expanduser()
     if values.get("key_file"):
         values["key_file"] = values["key_file"].expanduser()
+    name_servers(values.get("dns_servers", ""))
     if values.get("public_url"):
         values["public_url"] = _public_url(values["public_url"])
     return Settings(**values, origins=MappingProxyType(origins), strangers=tuple(sorted(unknown)))
+
+
+def name_servers(text: str) -> tuple[str, ...]:
+    """Return the name servers that `dns_servers` lists, as c-ares takes them.
+
+    Raises:
+        ConfigurationError: one is not an address, or its port is none.
+    """
+    servers = tuple(filter(None, (part.strip() for part in text.split(","))))
+    for server in servers:
+        if not _is_address(server):  # an IPv6 address without a port may stand without brackets
+            parts = urlsplit(f"//{server}")
+            try:
+                good = parts.netloc == server and "@" not in server and parts.port != 0
+            except ValueError:
+                good = False
+            if not good or not _is_address(parts.hostname or ""):
+                raise ConfigurationError(f"{PREFIX}DNS_SERVERS must list addresses, with or without a port")
+    return servers
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -140,7 +140,7 @@ class Deliverer:
         body = message(delivery.event)
         headers = signed_headers(delivery.event.id, body, webhook.keys, self._store.clock())
         try:
-            answer = await self._client.send(JsonRequest(webhook.url, body, headers))
+            answer = await self._client.send(JsonRequest(webhook.url, body, headers), tenant_id=delivery.tenant_id)
         except ProviderUnavailable as error:
             return _Attempt(error=str((error.meta or {}).get("reason")))
         except ValidationFailed:
