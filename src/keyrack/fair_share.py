@@ -134,17 +134,20 @@ class FairSlots:
         while self._waiting and self._places.free:
             # Of those that hold equally many, the one whose last turn is longest ago.
             tenant_id = min(self._waiting, key=self._places.held)
-            if not self._places.take(tenant_id):
+            if not self._places.may_take(tenant_id):
                 return  # who holds fewest may not: nobody may
             turn = self._waiting[tenant_id].popleft()
             self._waiting.move_to_end(tenant_id)
             if not self._waiting[tenant_id]:
                 del self._waiting[tenant_id]
-            turn.set_result(None)
+            if not turn.cancelled():
+                self._places.hold(tenant_id)
+                turn.set_result(None)
 
     def _leave(self, tenant_id: str, turn: "asyncio.Future[None]") -> None:
-        queue = self._waiting[tenant_id]
-        queue.remove(turn)
-        if not queue:
-            del self._waiting[tenant_id]
+        queue = self._waiting.get(tenant_id, deque())
+        if turn in queue:  # else it was passed over when its turn came
+            queue.remove(turn)
+            if not queue:
+                del self._waiting[tenant_id]
         self._hand_out()

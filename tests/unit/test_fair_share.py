@@ -108,3 +108,20 @@ async def test_who_stops_waiting_leaves_nothing_behind() -> None:
         await asyncio.gather(*waiting, return_exceptions=True)
     assert entered == ["d"]
     assert slots.idle
+
+
+async def test_a_turn_that_comes_to_one_who_has_just_left_goes_to_the_next() -> None:
+    slots, entered = FairSlots(1), list[str]()
+
+    async def call(tenant_id: str) -> None:
+        async with slots.place(tenant_id):
+            entered.append(tenant_id)
+
+    async with asyncio.timeout(60):
+        async with slots.place("a"):
+            waiting = [asyncio.create_task(call(name)) for name in ("b", "c")]
+            await asyncio.sleep(0)
+            waiting[0].cancel()  # it has not run since when the place comes
+        await asyncio.gather(*waiting, return_exceptions=True)
+    assert entered == ["c"]
+    assert slots.idle
