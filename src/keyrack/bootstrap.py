@@ -1,6 +1,6 @@
 """Wires everything once; the only place that knows all rooms."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -12,7 +12,7 @@ from keyrack.api.asgi import App
 from keyrack.api.front import Front
 from keyrack.api.hot_secret import HotSecret
 from keyrack.api.routes import HANDLERS, WATCHING
-from keyrack.api.throttle import Throttle
+from keyrack.api.throttle import Rates, Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
@@ -62,6 +62,7 @@ from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.secrets import Secrets
 from keyrack.service.task_keys import TaskKeys
 from keyrack.service.teams import Teams
+from keyrack.service.tenancy.quotas import Quotas
 from keyrack.service.tenants import Tenants
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
@@ -71,6 +72,7 @@ from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
+from keyrack.store.quota_usage import Quota
 from keyrack.store.secret_points import secret_points
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
@@ -141,7 +143,7 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
 
 def services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
-    access = Access(store)
+    access = Access(store, Quotas(quota_limits(settings)))
     component_access, people = ComponentAccess(access), People(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(
@@ -211,6 +213,30 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
 
 
+def rates(settings: Settings) -> Rates:
+    """Return what the settings say about requests a minute."""
+    return Rates(
+        caller=settings.rate_limit,
+        tenant=settings.rate_limit_tenant,
+        address=settings.rate_limit_address,
+        wrong_keys=settings.wrong_keys_limit,
+    )
+
+
+def quota_limits(settings: Settings) -> Mapping[Quota, int]:
+    """Return what the settings say a tenant may store, by quota; 0: no limit."""
+    megabyte = 1024 * 1024
+    return {
+        Quota.pending_consents: settings.quota_pending_consents,
+        Quota.api_keys: settings.quota_api_keys,
+        Quota.webhooks: settings.quota_webhooks,
+        Quota.secrets: settings.quota_secrets,
+        Quota.credentials: settings.quota_credentials,
+        Quota.flows: settings.quota_flows,
+        Quota.document_bytes: settings.quota_document_megabytes * megabyte,
+    }
+
+
 def choices(settings: Settings) -> Choices:
     """Return what the settings say about refreshing."""
     return Choices(
@@ -278,7 +304,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     return Front(
         cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
         made.identities,
-        Throttle(settings.rate_limit),
+        Throttle(rates(settings)),
         settings.trusted_proxies,
         HotSecret(made.hot_reads) if api else None,
         metrics_open=settings.metrics_open,

@@ -77,6 +77,17 @@ _deliveries = Counter(
     "keyrack_webhook_deliveries", "Attempts to deliver an event to a webhook.", ("outcome",), registry=_own
 )
 
+_wrong_keys = Counter("keyrack_wrong_keys", "Requests with a wrong API key.", ("outcome",), registry=_own)
+_throttled = Counter("keyrack_throttled", "Requests that were over a rate.", ("rate",), registry=_own)
+_over_quota = Counter("keyrack_quota_exceeded", "Requests that a quota refused.", ("quota",), registry=_own)
+_quota_used = Gauge(
+    "keyrack_quota_used_ratio",
+    "How full a quota was at the last count, of the tenant that was counted last; 1: full.",
+    ("quota",),
+    registry=_own,
+    multiprocess_mode="livemax",
+)
+
 FACTS: Mapping[str, str] = {
     "keyrack_database_up": "Whether the database answered.",
     "keyrack_secrets_due": "Secrets whose refresh is due; counted up to 10000.",
@@ -141,6 +152,26 @@ def claimed(count: int) -> None:
 def webhook_attempted(*, delivered: bool) -> None:
     """Count an attempt to deliver an event."""
     _deliveries.labels("delivered" if delivered else "failed").inc()
+
+
+def wrong_key(*, throttled: bool) -> None:
+    """Count a request with a wrong API key."""
+    _wrong_keys.labels("throttled" if throttled else "refused").inc()
+
+
+def throttled(rate: str) -> None:
+    """Count a request over a rate: `caller`, `tenant` or `address`."""
+    _throttled.labels(rate).inc()
+
+
+def quota_exceeded(quota: str) -> None:
+    """Count a request that a quota refused."""
+    _over_quota.labels(quota).inc()
+
+
+def quota_used(quota: str, ratio: float) -> None:
+    """Tell how full a quota was at the last count; 1: full."""
+    _quota_used.labels(quota).set(ratio)
 
 
 def providers_are(circuits: Mapping[str, tuple[int, int]]) -> None:

@@ -93,7 +93,38 @@ class Settings:
     trusted_proxies: str = _setting(
         "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
     )
-    rate_limit: int = _setting("Requests a minute each caller may make per worker process; 0: no limit.", 0, least=0)
+    rate_limit: int = _setting(
+        "Requests a minute each caller may make per worker process; 0: no limit.", 60_000, least=0
+    )
+    rate_limit_tenant: int = _setting(
+        "Requests a minute all callers of one tenant may make per worker process; 0: no limit.", 240_000, least=0
+    )
+    rate_limit_address: int = _setting(
+        "Requests a minute that may come from one address per worker process, whoever makes them; 0: no limit."
+        " Behind a proxy that `trusted_proxies` does not name, all requests have its address.",
+        600_000,
+        least=0,
+    )
+    wrong_keys_limit: int = _setting(
+        "Wrong API keys a minute from one address, per worker process, for one user name; ten times as many for all"
+        " names together. Who goes on gets 429 until a right key comes. 0: no limit.",
+        30,
+        least=0,
+    )
+    quota_pending_consents: int = _setting(
+        "Consents of one tenant that may be pending at a time; 0: no limit.", 1_000, least=0
+    )
+    quota_api_keys: int = _setting("API keys the users of one tenant may have; 0: no limit.", 10_000, least=0)
+    quota_webhooks: int = _setting("Webhooks one tenant may have; 0: no limit.", 100, least=0)
+    quota_secrets: int = _setting("Auth secrets one tenant may have; 0: no limit.", 100_000, least=0)
+    quota_credentials: int = _setting("Credentials one tenant may have; 0: no limit.", 100_000, least=0)
+    quota_flows: int = _setting("Flows one tenant may have; 0: no limit.", 100_000, least=0)
+    quota_document_megabytes: int = _setting(
+        "Mebibytes the documents of one tenant may take: graphs with their versions, custom data, descriptors,"
+        " credentials and the like; 0: no limit.",
+        1_024,
+        least=0,
+    )
     metrics_open: bool = _setting(
         "Answer `/metrics` to everybody, not only to service accounts with `global.metrics.get`.", False
     )
