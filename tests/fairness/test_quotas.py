@@ -13,7 +13,7 @@ from keyrack.store.contracts import Contracts
 from keyrack.store.quota_usage import Quota, QuotaUsage
 from support.app import TenantInTest, World, error_of, settings_for, world
 from support.consent import add_oauth_client, oauth_component
-from support.flows import flow_body, graph_of, node
+from support.flows import flow_body
 from support.secrets import add_client, body
 
 LIMIT = 2
@@ -84,8 +84,8 @@ async def a_credential(keyrack: World, tenant: TenantInTest) -> Any:
 async def a_flow(keyrack: World, tenant: TenantInTest) -> Any:
     await a_component(keyrack, tenant)
     team = next(each for each, of in keyrack.tenants.items() if of is tenant).lower()
-    step = node(f"{team}/component-{tenant.id}:act@latest")
-    return await tenant.admin.post("/v2/flows", flow_body(tenant.workspace_id, graph_of(step)))
+    command = f"{team}/component-{tenant.id}:act@latest"
+    return await tenant.admin.post("/v2/flows", flow_body(tenant.workspace_id, command))
 
 
 WAYS: dict[Quota, Make] = {

@@ -124,7 +124,8 @@ class DueDeliveries:
             query = query.where(tuple_(deliveries.c.webhook_id, deliveries.c.event_id).not_in(seen))
         query = query.where(*may_take(places, deliveries.c.tenant_id, failed))
         due = unlocked_due(query, deliveries, self._unit.clock(), WINDOW)
-        return (await self._unit.connection.execute(due)).all()
+        rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
+        return rows
 
     async def _mark(self, pairs: Sequence[tuple[str, str]], claim: str, lease: timedelta) -> None:
         d = deliveries.c

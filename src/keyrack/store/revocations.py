@@ -131,7 +131,8 @@ class DueRevocations:
         async def window() -> Sequence[Row[Any]]:
             query = select(revocations, failed.label("slow")).where(r.id.not_in(seen))
             query = query.where(*may_take(places, r.tenant_id, failed))
-            rows = (await self._unit.connection.execute(unlocked_due(query, revocations, now, WINDOW))).all()
+            due = unlocked_due(query, revocations, now, WINDOW)
+            rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
             seen.extend(row.id for row in rows)
             return rows
 
