@@ -84,7 +84,7 @@ async def a_credential(keyrack: World, tenant: TenantInTest) -> Any:
 async def a_flow(keyrack: World, tenant: TenantInTest) -> Any:
     await a_component(keyrack, tenant)
     team = next(each for each, of in keyrack.tenants.items() if of is tenant).lower()
-    command = f"{team}/component-{tenant.id}:act@latest"
+    command = f"{team}/component-{tenant.id}:run"
     return await tenant.admin.post("/v2/flows", flow_body(tenant.workspace_id, command))
 
 
