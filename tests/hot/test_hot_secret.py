@@ -11,7 +11,7 @@ import structlog
 
 from keyrack import metrics
 from keyrack.api.front import Front
-from keyrack.api.throttle import Throttle
+from keyrack.api.throttle import Rates, Throttle
 from keyrack.grants import ErrorCode, Failure, SecretState
 from keyrack.model import PrincipalKind
 from keyrack.service.identity import key_hash, new_api_key
@@ -242,7 +242,7 @@ async def test_it_counts_among_the_metrics_and_as_a_use_as_the_frameworks_answer
 async def test_requests_are_limited_and_counted_once(keyrack: World) -> None:  # 0.18
     app = keyrack.app
     assert isinstance(app, Front)
-    app._throttle = Throttle(10, lambda: 0.0)
+    app._throttle = Throttle(Rates(caller=10), lambda: 0.0)
     async with hot(keyrack) as pair:
         fresh = await oauth2_secret(pair)
         other = await oauth2_secret(pair, **OTHER["in error"])

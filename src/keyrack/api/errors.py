@@ -33,6 +33,7 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.InUse: (409, "in_use"),
     e.StateConflict: (409, "state_conflict"),
     e.OAuthClientMissing: (409, "oauth_client_missing"),
+    e.QuotaExceeded: (409, "quota_exceeded"),
     e.TokenNotValid: (409, "token_not_valid"),
     e.PayloadTooLarge: (413, "payload_too_large"),
     e.RateLimited: (429, "rate_limited"),

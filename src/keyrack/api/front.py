@@ -32,6 +32,8 @@ _GUARDED = re.compile(r"/v[12](/|$)")
 _METRICS = re.compile(r"/metrics/?$")
 _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
 _SLASHES = re.compile("/{2,}")
+HEALTH = frozenset({"/healthz", "/readyz"})
+"""Asked by whoever keeps the server running; no rate holds."""
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _COUNTED = _METHODS | {"HEAD"}
 _NO_ROUTE_HAS = "TRACE"
@@ -101,6 +103,8 @@ class Front:
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
         scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
+        if scope["path"] not in HEALTH:
+            self._throttle.arrived(scope[ADDRESS])
         if self._is_guarded(scope["path"]):
             done, counted = await self._shortcut(scope, headers, answer)
             if done:
@@ -133,7 +137,11 @@ class Front:
 
     async def _authenticate(self, headers: dict[bytes, bytes], address: str | None, request_id: str) -> Principal:
         name, api_key = _basic(headers.get(b"authorization"))
-        return await self._identities.authenticate(name, api_key, address, request_id)
+        try:
+            return await self._identities.authenticate(name, api_key, address, request_id)
+        except Unauthorized:
+            self._throttle.wrong_key(name, address)
+            raise
 
     def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
         """Return the caller's address; X-Forwarded-For is believed only from proxies the operator named."""

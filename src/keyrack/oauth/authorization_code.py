@@ -69,7 +69,7 @@ def build_authorization_url(
     if code_challenge is not None:
         ours |= {"code_challenge": code_challenge, "code_challenge_method": pkce.METHOD}
     base, _, query = profile.authorization_endpoint.partition("#")[0].partition("?")
-    own = [part for part in query.split("&") if part and _name(part) not in ours]
+    own = [part for part in query.split("&") if _name(part) not in ours] if query else []
     taken = {_name(part) for part in own}
     extras = {
         name: value

@@ -255,7 +255,7 @@ class ConsentCallbacks:
         async with self._access.at(who, place, before=_COMPLETE) as scope:
             profile = (await self._land(scope, consent)).profile
         short = self._protocol(consent).tokens(consent, profile, answer, granted)
-        return await self._long_lived.exchange(profile, short)
+        return await self._long_lived.exchange(profile, short, tenant_id=consent.tenant_id)
 
     async def _land(self, scope: Scope, consent: Consent) -> Landing:
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")
