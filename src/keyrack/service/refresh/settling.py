@@ -19,6 +19,7 @@ from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
+from keyrack.service.refresh.profile import client_profile, own_method
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import merged
 from keyrack.store.attempts import Attempt, Attempts, Fate
@@ -143,6 +144,9 @@ class Settling:
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:
             return Verdict.doubted  # one tenant's grants must not pause all others'
+        used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
+        if used is not own_method(client):
+            return Verdict.doubted  # what a component's developer chose says nothing of the client
         # nor are its provider's words shown to them
         members = ("error", "status") if of_all else ("error", "error_description", "status")
         said = {name: (result.meta or {}).get(name) for name in members}
