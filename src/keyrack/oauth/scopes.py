@@ -12,8 +12,8 @@ SCOPE_MEMBERS = ("scope", "scopes", "granted_scopes")
 
 _SEPARATORS = re.compile(r"[\s,]+")
 
-_NEVER_ECHOED = frozenset({"offline_access", "offline"})
-"""They ask for a refresh token, which comes or does not; many servers leave them out of `scope`."""
+_NEVER_ECHOED = frozenset({"openid", "offline_access", "offline"})
+"""They ask for an ID token or a refresh token, which come or do not; many servers leave them out of `scope`."""
 _STANDS_FOR_OTHERS = "/.default"
 """Microsoft's `…/.default` asks for whatever the application was given; the answer names these scopes instead."""
 _PREFIXES = ("https://graph.microsoft.com/",)
@@ -37,6 +37,8 @@ _COVERED_BY = {
     "read:repo_hook": ("admin:repo_hook", "write:repo_hook"),
 }
 """GitHub names only the widest of the scopes that were asked for ("normalized scopes")."""
+_READ, _WRITE = "read_", "write_"
+"""Shopify leaves out `read_products` beside `write_products`."""
 
 
 def split_scope(text: str) -> tuple[str, ...]:
@@ -90,6 +92,8 @@ def _canonical(scope: str) -> str:
 
 def _is_granted(scope: str, had: set[str]) -> bool:
     if scope in had or scope in _NEVER_ECHOED or scope.endswith(_STANDS_FOR_OTHERS) or scope == _STANDS_FOR_OTHERS[1:]:
+        return True
+    if scope.startswith(_READ) and _WRITE + scope.removeprefix(_READ) in had:
         return True
     # `user` covers `user:email`: so with GitHub and Mastodon
     return scope.partition(":")[0] in had or not had.isdisjoint(_COVERED_BY.get(scope, ()))
