@@ -57,6 +57,7 @@ FRESH: dict[str, dict[str, Any]] = {
     },
     "with a name of all kinds": {"name": "Zoë's \"Konto\" \\ <b> \u2028 🔑"},
     "with a cause long gone": {"error": "was so", "error_code": ErrorCode.client_rejected, "error_at": NOW},
+    "granted less than was asked for": {"requested_scopes": ("a", "b", "c"), "missing_scopes": ("c",)},
     "without expiry": {"expires_at": None, "due_at": None},
     "without refresh token": {"refreshable": False, "due_at": None},
     "without refresh token and expired": {"refreshable": False, "due_at": None, "expires_at": NOW - timedelta(days=1)},

@@ -213,6 +213,7 @@ class ConsentCallbacks:
                 await Rows(scope.unit).hold(consent.id)
                 landing = await self._land(scope, consent)
                 tokens = long_lived or self._protocol(consent).tokens(consent, landing.profile, answer, granted)
+                _require_bearer(tokens)
                 result_id = await landing.store(scope, tokens, at)
                 await Rows(scope.unit).complete(consent.id, result_id)
                 if not await Attempts(scope.unit).landed(attempt.id):
@@ -280,6 +281,20 @@ class ConsentCallbacks:
 
     def _target(self, consent: Consent) -> Target:
         return self._targets.of(consent.auth_client_id)
+
+
+def _require_bearer(tokens: TokenResponse) -> None:
+    """Refuse tokens that could not be used (RFC 6749 section 7.1).
+
+    Raises:
+        ProviderError: they are of a type that needs more than the token.
+    """
+    kind = tokens.unsupported_type
+    if kind is not None:
+        raise ProviderError(
+            f"The authorization server sent a token of the type {kind}, which can only be used with a key that Keyrack"
+            " does not have; nothing was stored. Set the client to Bearer tokens at the provider."
+        )
 
 
 def _reason(error: KeyrackError) -> str:

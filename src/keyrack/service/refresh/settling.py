@@ -22,6 +22,7 @@ from keyrack.service.refresh.outcome import Outcome, Result, judge
 from keyrack.service.refresh.profile import client_profile, own_method
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import merged
+from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.client_health import ClientHealth, Verdict
@@ -96,6 +97,7 @@ class Settling:
                 await Attempts(unit).settle(attempt.id, outcome.fate)
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
+            await tell_missing_scopes(unit, current.missing_scopes, outcome.secret, at)
             await self._wakeups.notify(unit, lease.secret_id)
         if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)

@@ -1,5 +1,6 @@
 """Components of a file with their builds and variables, and the tenants' OAuth clients for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,8 @@ from sqlalchemy import Row, Table
 
 from keyrack.descriptor import parse
 from keyrack.descriptor.public import public
-from keyrack.errors import ValidationFailed
-from keyrack.model import Component, Team, Version, uses_oauth_client
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import Component, Json, Team, Version, uses_oauth_client
 from keyrack.service.forms import wrong_variable
 from keyrack.service.oauth_clients import unfit_client
 from keyrack.service.transfer.grant_records import OAuthClientRecord
@@ -119,6 +120,18 @@ async def _team(known: Known, record: ComponentRecord, at: str) -> Team | None:
     return team
 
 
+def _problems_of(descriptor: Json, *, new: bool = False) -> Sequence[Problem]:
+    try:
+        parse.parse(descriptor, new=new)
+    except ValidationFailed as wrong:
+        return wrong.problems
+    return ()
+
+
+def _inside(problem: Problem) -> str:
+    return "" if problem.pointer in (None, "/") else problem.pointer or ""
+
+
 async def _check_builds(known: Known, record: ComponentRecord, at: str) -> bool:
     """Report what is wrong with builds; tell whether all their descriptors are right."""
     whole = True
@@ -131,13 +144,12 @@ async def _check_builds(known: Known, record: ComponentRecord, at: str) -> bool:
         known.unique(f"{pointer}/id", "the component has this version already", "build", at, build.id)
         number_at = f"{pointer}/attributes/version_number"
         known.unique(number_at, "the component has this number already", "number", at, str(number))
-        try:
-            parse.parse(build.descriptor)
-        except ValidationFailed as wrong:
-            whole = False
-            for problem in wrong.problems:
-                inner = "" if problem.pointer in (None, "/") else problem.pointer
-                known.report.problem(problem.detail, f"{pointer}/descriptor{inner}")
+        problems = _problems_of(build.descriptor)
+        whole = whole and not problems
+        for problem in problems:
+            known.report.problem(problem.detail, f"{pointer}/descriptor{_inside(problem)}")
+        for problem in () if problems else _problems_of(build.descriptor, new=True):
+            known.report.warn(f"{problem.detail}; is left out", f"{pointer}/descriptor{_inside(problem)}")
         before = by_revision.get(build.id)
         if before is not None and build.descriptor not in (before.descriptor, public(before.descriptor)):
             known.report.problem("the stored version has another descriptor", f"{pointer}/descriptor")

@@ -10,6 +10,8 @@ from keyrack.service.forms import FlowType, Id, Label, Revision, Text
 from keyrack.service.transfer.links import Link, Links, RevisionLink, Stamps, Time
 from keyrack.service.transfer.place_records import InTenant
 
+Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
+
 
 class OAuthClientAttributes(Struct, frozen=True):
     """A client's id and secret, and how it authenticates; without them those that are stored stay.
@@ -106,6 +108,8 @@ class SecretAttributes(Struct, frozen=True):
     error_code: ErrorCode | None = None
     error_at: Time | None = None
     last_refreshed_at: Time | None = None
+    requested_scopes: Scopes = ()
+    missing_scopes: Scopes = ()
     last_used_at: Time | UnsetType = UNSET
 
 
