@@ -13,4 +13,5 @@ pytest_plugins = [
     "support.clients_of_keyrack",
     "support.simulated",
     "support.raw_provider",
+    "support.name_server",
 ]

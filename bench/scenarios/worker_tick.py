@@ -11,6 +11,7 @@ from sqlalchemy import update
 from bench.scenario import Row, Scenario
 from bench.secrets_stored import Stored, add_client, add_due, multiply, opened, set_up
 from bench.stage import Stage
+from keyrack.fair_share import Places
 from keyrack.store.leases import claim_due, lease_holders
 from keyrack.store.schema import auth_secrets
 from keyrack.store.store import Store
@@ -77,7 +78,7 @@ async def _claim_all(store: Store) -> _Tick:
         async with store.installation() as unit:
             await lease_holders(unit, now)
         async with store.installation(writes=True) as unit:
-            got = await claim_due(unit, now, _BATCH, _LEASE_MS)
+            got = await claim_due(unit, now, Places(_BATCH), _LEASE_MS)
         took.append(time.perf_counter() - before)
         if not got:
             break

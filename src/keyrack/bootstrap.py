@@ -1,6 +1,6 @@
 """Wires everything once; the only place that knows all rooms."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -12,10 +12,11 @@ from keyrack.api.asgi import App
 from keyrack.api.front import Front
 from keyrack.api.hot_secret import HotSecret
 from keyrack.api.routes import HANDLERS, WATCHING
-from keyrack.api.throttle import Throttle
+from keyrack.api.throttle import Rates, Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.service import revocation
 from keyrack.service.access import Access
 from keyrack.service.arrivals import Arrivals
@@ -51,7 +52,7 @@ from keyrack.service.monitoring import Monitoring
 from keyrack.service.oauth_clients import OAuthClients
 from keyrack.service.people import People
 from keyrack.service.refresh import room
-from keyrack.service.refresh.gate import Limits
+from keyrack.service.refresh.provider_limiter import Limits
 from keyrack.service.refresh.revival import revive_secrets
 from keyrack.service.refresh.room import Choices, RefreshRoom
 from keyrack.service.refresh.schedule import Schedule
@@ -63,15 +64,17 @@ from keyrack.service.runtime import RuntimeEnvironments
 from keyrack.service.secrets import Secrets
 from keyrack.service.task_keys import TaskKeys
 from keyrack.service.teams import Teams
+from keyrack.service.tenancy.quotas import Quotas
 from keyrack.service.tenants import Tenants
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.service.workspaces import Workspaces
-from keyrack.settings import Settings
+from keyrack.settings import Settings, name_servers
 from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
+from keyrack.store.quota_usage import Quota
 from keyrack.store.secret_points import secret_points
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
@@ -145,13 +148,16 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
 
 def services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
-    access = Access(store)
+    access = Access(store, Quotas(quota_limits(settings)))
     component_access, people = ComponentAccess(access), People(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(
         allow_insecure=insecure,
         timeout=settings.provider_timeout,
         connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
+        resolver=BoundedLookups(
+            NameServers(name_servers(settings.dns_servers), limit=settings.dns_timeout), limit=settings.dns_timeout
+        ),
     )
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
@@ -207,13 +213,37 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         refresh_room=refreshing,
         last_use=last_use,
         key_use=key_use,
-        monitoring=Monitoring(store, refreshing.gate, refreshing.journal, spool, open_to_all=settings.metrics_open),
+        monitoring=Monitoring(store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open),
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         reaper=Reaper(store, settings.event_retention_days),
     )
+
+
+def rates(settings: Settings) -> Rates:
+    """Return what the settings say about requests a minute."""
+    return Rates(
+        caller=settings.rate_limit,
+        tenant=settings.rate_limit_tenant,
+        address=settings.rate_limit_address,
+        wrong_keys=settings.wrong_keys_limit,
+    )
+
+
+def quota_limits(settings: Settings) -> Mapping[Quota, int]:
+    """Return what the settings say a tenant may store, by quota; 0: no limit."""
+    megabyte = 1024 * 1024
+    return {
+        Quota.pending_consents: settings.quota_pending_consents,
+        Quota.api_keys: settings.quota_api_keys,
+        Quota.webhooks: settings.quota_webhooks,
+        Quota.secrets: settings.quota_secrets,
+        Quota.credentials: settings.quota_credentials,
+        Quota.flows: settings.quota_flows,
+        Quota.document_bytes: settings.quota_document_megabytes * megabyte,
+    }
 
 
 def choices(settings: Settings) -> Choices:
@@ -283,7 +313,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     return Front(
         cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
         made.identities,
-        Throttle(settings.rate_limit),
+        Throttle(rates(settings)),
         settings.trusted_proxies,
         HotSecret(made.hot_reads) if api else None,
         metrics_open=settings.metrics_open,

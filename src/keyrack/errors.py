@@ -121,6 +121,10 @@ class StateConflict(KeyrackError):
     """The current state does not allow this."""
 
 
+class QuotaExceeded(KeyrackError):
+    """The tenant has stored as much as it may; delete something, or ask the operator for more."""
+
+
 class OAuthClientMissing(KeyrackError):
     """The tenant has no OAuth client for this component yet; a tenant admin must create one."""
 

@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
     reauthorization_required = "reauthorization_required"
     client_rejected = "client_rejected"
     provider_unavailable = "provider_unavailable"
+    unsupported_token_type = "unsupported_token_type"  # noqa: S105 - a cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,7 @@ class AuthSecret:
     last_used_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    requested_scopes: tuple[str, ...] = ()
+    """What the consent behind it asked for; empty when nothing was asked for through us (contract 0.23)."""
+    missing_scopes: tuple[str, ...] = ()
+    """Those of them that the provider did not grant; empty when it said nothing (contract 0.23)."""

@@ -48,7 +48,7 @@ _provider_seconds = Histogram(
 )
 _circuit = Gauge(
     "keyrack_provider_circuit",
-    "Circuit breaker: 0 closed, 1 half open, 2 open; of the process where it is worst.",
+    "Circuit breaker: 0 closed, 1 open for some tenants, 2 several tenants see failures; where it is worst.",
     ("origin",),
     registry=_own,
     multiprocess_mode="livemax",
@@ -75,6 +75,17 @@ _connections_most = Gauge(
 _claims = Counter("keyrack_worker_claims", "Due secrets that workers claimed.", registry=_own)
 _deliveries = Counter(
     "keyrack_webhook_deliveries", "Attempts to deliver an event to a webhook.", ("outcome",), registry=_own
+)
+
+_wrong_keys = Counter("keyrack_wrong_keys", "Requests with a wrong API key.", ("outcome",), registry=_own)
+_throttled = Counter("keyrack_throttled", "Requests that were over a rate.", ("rate",), registry=_own)
+_over_quota = Counter("keyrack_quota_exceeded", "Requests that a quota refused.", ("quota",), registry=_own)
+_quota_used = Gauge(
+    "keyrack_quota_used_ratio",
+    "How full a quota was at the last count, of the tenant that was counted last; 1: full.",
+    ("quota",),
+    registry=_own,
+    multiprocess_mode="livemax",
 )
 
 FACTS: Mapping[str, str] = {
@@ -143,12 +154,36 @@ def webhook_attempted(*, delivered: bool) -> None:
     _deliveries.labels("delivered" if delivered else "failed").inc()
 
 
+def wrong_key(*, throttled: bool) -> None:
+    """Count a request with a wrong API key."""
+    _wrong_keys.labels("throttled" if throttled else "refused").inc()
+
+
+def throttled(rate: str) -> None:
+    """Count a request over a rate: `caller`, `tenant` or `address`."""
+    _throttled.labels(rate).inc()
+
+
+def quota_exceeded(quota: str) -> None:
+    """Count a request that a quota refused."""
+    _over_quota.labels(quota).inc()
+
+
+def quota_used(quota: str, ratio: float) -> None:
+    """Tell how full a quota was at the last count; 1: full."""
+    _quota_used.labels(quota).set(ratio)
+
+
 def providers_are(circuits: Mapping[str, tuple[int, int]]) -> None:
-    """Tell how this process stands with providers: by origin, 0 to 2 for the circuit, and calls under way."""
-    worst: dict[str, int] = {}
-    running: dict[str, int] = {}
+    """Tell how this process stands with providers: by origin, 0 to 2 for the circuit, and calls under way.
+
+    An origin that is not named is well, and no call to it is under way.
+    """
+    worst: dict[str, int] = dict.fromkeys(_origins.told, 0)
+    running: dict[str, int] = dict.fromkeys(_origins.told, 0)
     for origin, (circuit, calls) in circuits.items():
         label = _origins.label(origin)
+        _origins.told.add(label)
         worst[label] = max(circuit, worst.get(label, 0))
         running[label] = calls + running.get(label, 0)
     for label, circuit in worst.items():
@@ -201,6 +236,8 @@ class _Origins:
 
     def __init__(self) -> None:
         self._known: set[str] = set()
+        self.told: set[str] = set()
+        """Labels whose circuit was told of at least once."""
 
     def label(self, origin: str) -> str:
         if origin in self._known:

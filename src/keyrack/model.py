@@ -253,7 +253,10 @@ def uses_oauth_client(descriptor: Json) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """A tenant's own client at a provider, for one component (contract section 8)."""
+    """A tenant's own client at a provider, for one component (contract section 8).
+
+    `client_secret` is empty for a public client; `client_auth` is None where the descriptor decides (contract 0.23).
+    """
 
     id: str
     tenant_id: str
@@ -262,6 +265,7 @@ class OAuthClient:
     client_secret: Secret
     created_at: datetime
     updated_at: datetime
+    client_auth: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -56,6 +57,10 @@ class Settings:
     provider_concurrency: int = _setting(
         "Calls to one authorization server that a process makes at a time.", 20, least=1
     )
+    dns_timeout: float = _setting("Seconds looking up the name of an authorization server may take.", 3.0, least=0.1)
+    dns_servers: str = _setting(
+        "Name servers to ask instead of the system's: addresses, with `:port` if it is not 53, separated by commas.", ""
+    )
     breaker_failures: int = _setting(
         "Failures in a row after which an authorization server is left alone for a while.", 10, least=1
     )
@@ -88,7 +93,38 @@ class Settings:
     trusted_proxies: str = _setting(
         "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
     )
-    rate_limit: int = _setting("Requests a minute each caller may make per worker process; 0: no limit.", 0, least=0)
+    rate_limit: int = _setting(
+        "Requests a minute each caller may make per worker process; 0: no limit.", 60_000, least=0
+    )
+    rate_limit_tenant: int = _setting(
+        "Requests a minute all callers of one tenant may make per worker process; 0: no limit.", 240_000, least=0
+    )
+    rate_limit_address: int = _setting(
+        "Requests a minute that may come from one address per worker process, whoever makes them; 0: no limit."
+        " Behind a proxy that `trusted_proxies` does not name, all requests have its address.",
+        600_000,
+        least=0,
+    )
+    wrong_keys_limit: int = _setting(
+        "Wrong API keys a minute from one address, per worker process, for one user name; ten times as many for all"
+        " names together. Who goes on gets 429 until a right key comes. 0: no limit.",
+        30,
+        least=0,
+    )
+    quota_pending_consents: int = _setting(
+        "Consents of one tenant that may be pending at a time; 0: no limit.", 1_000, least=0
+    )
+    quota_api_keys: int = _setting("API keys the users of one tenant may have; 0: no limit.", 10_000, least=0)
+    quota_webhooks: int = _setting("Webhooks one tenant may have; 0: no limit.", 100, least=0)
+    quota_secrets: int = _setting("Auth secrets one tenant may have; 0: no limit.", 100_000, least=0)
+    quota_credentials: int = _setting("Credentials one tenant may have; 0: no limit.", 100_000, least=0)
+    quota_flows: int = _setting("Flows one tenant may have; 0: no limit.", 100_000, least=0)
+    quota_document_megabytes: int = _setting(
+        "Mebibytes the documents of one tenant may take: graphs with their versions, custom data, descriptors,"
+        " credentials and the like; 0: no limit.",
+        1_024,
+        least=0,
+    )
     metrics_open: bool = _setting(
         "Answer `/metrics` to everybody, not only to service accounts with `global.metrics.get`.", False
     )
@@ -153,9 +189,37 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     values["home"] = Path(values.get("home", home)).expanduser()
     if values.get("key_file"):
         values["key_file"] = values["key_file"].expanduser()
+    name_servers(values.get("dns_servers", ""))
     if values.get("public_url"):
         values["public_url"] = _public_url(values["public_url"])
     return Settings(**values, origins=MappingProxyType(origins), strangers=tuple(sorted(unknown)))
+
+
+def name_servers(text: str) -> tuple[str, ...]:
+    """Return the name servers that `dns_servers` lists, as c-ares takes them.
+
+    Raises:
+        ConfigurationError: one is not an address, or its port is none.
+    """
+    servers = tuple(filter(None, (part.strip() for part in text.split(","))))
+    for server in servers:
+        if not _is_address(server):  # an IPv6 address without a port may stand without brackets
+            parts = urlsplit(f"//{server}")
+            try:
+                good = parts.netloc == server and "@" not in server and parts.port != 0
+            except ValueError:
+                good = False
+            if not good or not _is_address(parts.hostname or ""):
+                raise ConfigurationError(f"{PREFIX}DNS_SERVERS must list addresses, with or without a port")
+    return servers
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from keyrack import clock
 from keyrack.errors import NotFound
+from keyrack.fair_share import Places
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.provider.client import ProviderClient
 from keyrack.service.refresh.settling import Settling
@@ -241,7 +242,7 @@ async def test_a_worker_that_died_leaves_the_job_to_the_next(stage: Stage, simul
     held = await connected(stage, simulator)
     await stage.delete(held)
     async with stage.keyrack.store.installation(writes=True) as unit:
-        assert len(await DueRevocations(unit).claim(10, timedelta(seconds=60))) == 1
+        assert len(await DueRevocations(unit).claim(Places(10), timedelta(seconds=60))) == 1
     assert await stage.revoker.tick() == 0
     stage.time.ahead += timedelta(seconds=61)
     assert await stage.revoker.tick() == 1

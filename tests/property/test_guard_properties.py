@@ -4,6 +4,7 @@
 
 import ipaddress
 import socket
+import string
 from contextlib import suppress
 
 from hypothesis import example, given
@@ -94,6 +95,7 @@ def test_the_deployment_setting_only_ever_allows_more(
     check_address(address, allow_insecure=True)
 
 
+URI_CHARACTERS = set("%-._~:/?[]@!$&'()*+,;=" + string.ascii_letters + string.digits)
 PIECES = st.sampled_from(
     ["https", "http", "://", ":", "/", "//", "@", "#", "?", "\\", "%", "%40", "[", "]", "::1", "127.0.0.1", "localhost",
      "example.com", ".", "。", " ", "\t", "\n", "\x00", "1", "0x7f", ":443", ":0", "u:p@", "\ud800", "é", "\u200b"]
@@ -115,7 +117,10 @@ def test_any_text_is_either_refused_cleanly_or_a_plain_url(uri: str) -> None:
     assert (url.raw_user, url.raw_password, url.raw_fragment) == (None, None, "")
     assert "@" not in uri.partition("://")[2].split("/")[0].split("?")[0]
     assert not set(uri) & set(" \t\r\n\x00\\#")
-    assert URL(str(url)) == url, "reading it again does not change it"
+    assert URL(str(url), encoded=True) == url, "reading it again does not change it"
+    again = URL(str(url))  # and a reader that rewrites paths finds the same server
+    assert (again.scheme, again.raw_host, again.port) == (url.scheme, url.raw_host, url.port)
+    assert set(url.raw_path_qs) <= URI_CHARACTERS
 
 
 @given(st.text(alphabet=st.characters(categories=["Nd", "No", "Nl", "Po"]), min_size=1, max_size=12))

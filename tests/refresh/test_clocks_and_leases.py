@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from keyrack import bootstrap, clock
 from keyrack.errors import ProviderUnavailable
+from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
 from keyrack.service.refresh.room import RefreshRoom
 from keyrack.simulator.testing import RunningSimulator
@@ -64,7 +65,7 @@ async def test_a_clock_that_jumped_does_not_end_anothers_lease(
     async with replica(keyrack_on_each, jump, refresh_wait=0.5) as room:
         with pytest.raises(ProviderUnavailable) as caught:
             await room.refresher.refresh(connected.secret)
-        assert await room.refresher.claim(10) == []
+        assert await room.refresher.claim(Places(10)) == []
     assert (caught.value.meta or {})["reason"] == "busy"
     assert calls(simulator) == 0
     assert await is_leased(keyrack_on_each.store, connected.secret)

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from keyrack import clock
 from keyrack.events import EventType
+from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus
 from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
@@ -50,7 +51,7 @@ async def test_what_is_old_and_done_is_removed(tmp_path: Path, database_url: str
             await Outbox(unit).add(EventType.secret_failed, {"n": 1})
             await Revocations(unit).add(Subject(MISSING, MISSING, MISSING), {})
             await Revocations(unit).add(Subject(MISSING, MISSING, MISSING), {})
-            (done, _) = await DueRevocations(unit.of("")).claim(10, timedelta(0))
+            (done, _) = await DueRevocations(unit.of("")).claim(Places(10), timedelta(0))
             await Revocations(unit).finish(done.id, done.claim, "revoked")
             await Deliveries(unit).end_pending(webhook)
             await Outbox(unit).add(EventType.secret_failed, {"n": 2})  # its delivery stays pending

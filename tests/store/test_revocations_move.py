@@ -8,6 +8,7 @@ from alembic import command
 from sqlalchemy import inspect, select
 from sqlalchemy.engine import Connection
 
+from keyrack.fair_share import Places
 from keyrack.store import engine, migrations
 from keyrack.store.revocations import DueRevocations, Revocations, Subject
 from keyrack.store.schema import revocations
@@ -58,6 +59,6 @@ async def test_pending_revocations_outlive_the_migration_and_its_return(
             await database.dispose()
         async with keyrack.store.installation(writes=True) as unit:
             left = (await unit.connection.execute(select(revocations.c.tenant_id))).scalars().all()
-            (job,) = await DueRevocations(unit).claim(10, timedelta(seconds=60))
+            (job,) = await DueRevocations(unit).claim(Places(10), timedelta(seconds=60))
     assert left == [acme]
     assert (job.tenant_id, job.subject.secret_id, job.order) == (acme, "a" * 24, ORDER)

@@ -14,6 +14,7 @@ from litestar.params import QueryParameter
 from keyrack.api import openapi
 from keyrack.api.accept import require_json_acceptable
 from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
+from keyrack.api.bracket_parameters import require_known
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
 from keyrack.api.front import PRINCIPAL, request_id_of
 from keyrack.api.jsonapi import Page
@@ -103,7 +104,9 @@ def _judge_request(request: Request[Any, Any, Any]) -> None:
     """Judge what every handler would have to, once the route is known (contract section 3: 406 before 400)."""
     if PRINCIPAL in request.scope:
         require_json_acceptable(request.headers.getall("accept", []))
-    for name, values in request.query_params.dict().items():
+    given = request.query_params.dict()
+    require_known(request.route_handler, request.scope["path"], list(given))
+    for name, values in given.items():
         refuse_unstorable_text(name, "the query")
         for value in values:
             refuse_unstorable_text(value, "the query", parameter=name)

@@ -23,10 +23,10 @@ ResourceId = Annotated[str, Meta(min_length=1, max_length=255)]
 _CREDENTIALS = (
     "For `oauth2` and `oauth2_instagram`: `client_id`, `client_secret`, `auth_uri`, `token_uri`, `refresh_token_uri`"
     " (default: `token_uri`), `token_expires_in` (seconds, default 3600); extensions (0.6): `pkce` (default true),"
-    " `client_auth` (`post`, the default, or `basic`), `revocation_uri` (RFC 7009), `issuer` (RFC 8414,"
-    " 9207) and `authorization_response_iss_parameter_supported` (whether callbacks always name it),"
-    " `refresh_token_grace` (seconds for which the provider takes a rotated refresh token again)."
-    " Other types: any object."
+    " `client_auth` (`post`, `basic`, `basic_raw` or `none`; by default as a linked component declares, else `post`;"
+    " `client_secret` is not needed with `none`), `revocation_uri` (RFC 7009), `issuer` (RFC 8414, 9207) and"
+    " `authorization_response_iss_parameter_supported` (whether callbacks always name it), `refresh_token_grace`"
+    " (seconds for which the provider takes a rotated refresh token again). Other types: any object."
 )
 Credentials = Annotated[dict[str, Any], Meta(description=_CREDENTIALS)]
 

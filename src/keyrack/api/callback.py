@@ -11,8 +11,8 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.api.front import caller_address, request_id_of
-from keyrack.api.pages import PRIVATE, Explanation, cookie_header, is_head, is_only_a_look, page, problem_page
+from keyrack.api.front import caller_address, is_head, request_id_of
+from keyrack.api.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
 from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consent_callbacks import ConsentCallbacks
@@ -79,7 +79,7 @@ async def oauth1_callback(
 
 
 async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: ConsentCallbacks) -> Response[Any]:
-    if is_head(request.scope):
+    if is_head(request.scope):  # what GET answers cannot be known without using the state up (contract 0.21)
         return Response(None, media_type=MediaType.HTML, headers=PRIVATE)
     if is_only_a_look(request.headers):
         return problem_page(400, _NOT_OPENED)

@@ -33,6 +33,7 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.InUse: (409, "in_use"),
     e.StateConflict: (409, "state_conflict"),
     e.OAuthClientMissing: (409, "oauth_client_missing"),
+    e.QuotaExceeded: (409, "quota_exceeded"),
     e.TokenNotValid: (409, "token_not_valid"),
     e.PayloadTooLarge: (413, "payload_too_large"),
     e.RateLimited: (429, "rate_limited"),
@@ -103,7 +104,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if isinstance(error, MethodNotAllowedException):
         given = (error.headers or {}).get("allow", "")
         methods = (method.strip() for method in given.split(","))
-        return respond(e.MethodNotAllowed([method for method in methods if method and method != "OPTIONS"]))
+        allowed = [method for method in methods if method and method != "OPTIONS"]
+        return respond(e.MethodNotAllowed([*allowed, "HEAD"] if "GET" in allowed else allowed))  # contract 0.22
     refusal = _BY_STATUS.get(error.status_code)
     if refusal is None:
         log_fault(error)

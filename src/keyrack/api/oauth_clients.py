@@ -1,6 +1,6 @@
 """`/v2/tenants/{T}/oauth-clients` (contract section 8, extension usage 0.15)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -17,12 +17,23 @@ from keyrack.crypto.secret import Secret
 from keyrack.model import FlowPlace, Usage
 from keyrack.service.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
 
+ClientAuth = Annotated[
+    Literal["post", "basic", "basic_raw", "none"],
+    msgspec.Meta(
+        description="How the client authenticates at the token endpoint (extension, 0.23); null: as the component's"
+        " descriptor says. `basic_raw` is a Basic header without RFC 6749's encoding, `none` a public client."
+    ),
+]
+SecretOrNone = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"\S|\A\Z")]
+"""Empty for public clients only."""
+
 
 class OAuthClientAttributes(msgspec.Struct):
     """The pair obtained from the provider, stored verbatim (8.2); the secret is returned in clear (24.7)."""
 
     client_id: NotBlank
-    client_secret: NotBlank
+    client_secret: SecretOrNone
+    client_auth: ClientAuth | UnsetType | None = UNSET
 
 
 class ComponentIdentifier(msgspec.Struct):
@@ -183,7 +194,14 @@ def _command(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthCl
     given = body.data.attributes
     made_up = body.data.given_id if isinstance(body, CreateOAuthClientBody) else None
     component_id = body.data.relationships.component.data.id
-    return NewOAuthClient(given.client_id, Secret(given.client_secret), component_id, made_up)
+    return NewOAuthClient(
+        given.client_id,
+        Secret(given.client_secret),
+        component_id,
+        made_up,
+        client_auth=given.client_auth or None,
+        keeps_client_auth=given.client_auth is UNSET,
+    )
 
 
 def _document(view: OAuthClientView) -> Single[OAuthClientResource]:
@@ -195,7 +213,8 @@ def _resource(view: OAuthClientView) -> OAuthClientResource:
     relationships: OAuthClientRelationships | UnsetType = UNSET
     if view.component_visible:
         relationships = OAuthClientRelationships(related("component", "/v2/components", client.component_id))
-    attributes = OAuthClientAttributes(client.client_id, client.client_secret.reveal())
+    chosen: Any = client.client_auth or UNSET  # without one, the shape is the contract's own (0.6)
+    attributes = OAuthClientAttributes(client.client_id, client.client_secret.reveal(), chosen)
     return OAuthClientResource(client.id, attributes, relationships=relationships)
 
 

@@ -168,11 +168,6 @@ def is_only_a_look(headers: Mapping[str, str]) -> bool:
     return any(word in purpose for word in ("prefetch", "prerender", "preview"))
 
 
-def is_head(scope: Any) -> bool:
-    """Tell whether a request came as HEAD, also where it is served as GET."""
-    return scope["method"] == "HEAD" or "keyrack.is_head" in scope
-
-
 @cache
 def _static(name: str) -> Markup:
     return Markup((_HERE / "static" / name).read_text("utf-8"))  # noqa: S704 - a file of ours

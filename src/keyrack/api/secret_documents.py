@@ -1,5 +1,6 @@
 """Auth secrets as documents, in and out (contract section 15)."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -97,6 +98,8 @@ class SecretAttributes(msgspec.Struct):
     name: str
     type: str
     state: State
+    requested_scopes: Sequence[str]
+    missing_scopes: Sequence[str]
     error: str | UnsetType = UNSET
     credentials: dict[str, Any] | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
@@ -209,6 +212,8 @@ def _attributes(secret: AuthSecret, said: Told, *, visible: bool) -> SecretAttri
         secret.name,
         secret.type,
         said.state.value,
+        secret.requested_scopes,
+        secret.missing_scopes,
         error=said.error or UNSET,
         credentials=shown(secret) if visible else UNSET,
         error_code=said.error_code.value if said.error_code else UNSET,

@@ -47,6 +47,10 @@ class SecretController(Controller):
         auth_client_dashed: Annotated[str | None, QueryParameter(name="filter[auth-client]")] = None,
         told_state: Annotated[str | None, QueryParameter(name="filter[state]")] = None,
         expires_before: Annotated[str | None, QueryParameter(name="filter[expires_before]")] = None,
+        scopes: Annotated[
+            str | None,
+            QueryParameter(name="filter[scopes]", description="`missing`: granted less than was asked for."),
+        ] = None,
     ) -> Many[SecretResource]:
         """List a workspace's auth secrets."""
         wanted = SecretFilter(
@@ -54,6 +58,7 @@ class SecretController(Controller):
             _same(auth_client_id or None, auth_client_dashed or None),
             _state(told_state),
             asked_time(expires_before, "filter[expires_before]"),
+            _missing(scopes),
         )
         found, total = await secrets.list(who, workspace_id, wanted, limit=page.limit, offset=page.offset)
         return Many(await each(found, secret_resource), page.meta(total))
@@ -127,6 +132,12 @@ def _same(one: str | None, other: str | None) -> str | None:
         detail = "filter[auth_client] and filter[auth-client] name different auth clients"
         raise ValidationFailed(Problem(detail, parameter="filter[auth-client]"))
     return one or other
+
+
+def _missing(text: str | None) -> bool:
+    if text and text != "missing":
+        raise ValidationFailed(Problem("must be missing", parameter="filter[scopes]"))
+    return bool(text)
 
 
 def _state(text: str | None) -> SecretState | None:

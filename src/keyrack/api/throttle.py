@@ -1,39 +1,124 @@
-"""Rate limiting per caller, off until an operator sets a limit (contract 0.18)."""
+"""Limits requests by caller, tenant and address, and wrong API keys; counts within one process (contract 0.25)."""
 
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import structlog
+
+from keyrack import metrics
 from keyrack.errors import RateLimited
 from keyrack.model import Principal
 
+log = structlog.get_logger()
+
 _MINUTE = 60.0
-_MOST_CALLERS = 10_000
+_MOST_BUCKETS = 10_000
+_ALL_NAMES = 10
+_KEY_PREFIX = "kr_"
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Requests a minute; 0: no limit.
+
+    Attributes:
+        caller: of one caller.
+        tenant: of all callers of one tenant together.
+        address: from one address, whoever makes them.
+        wrong_keys: with a wrong API key, from one address for one user name.
+    """
+
+    caller: int = 0
+    tenant: int = 0
+    address: int = 0
+    wrong_keys: int = 0
+
+
+class _Buckets:
+    """Token buckets: `limit` at once, refilled over a minute; of too many buckets, the oldest is forgotten."""
+
+    def __init__(self, limit: int, timer: Callable[[], float]) -> None:
+        self._limit = limit
+        self._timer = timer
+        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
+
+    def take(self, whose: object) -> int:
+        """Take one; return 0, or after how many seconds there is one again."""
+        if self._limit == 0:
+            return 0
+        now = self._timer()
+        left, since = self._buckets.pop(whose, (float(self._limit), now))
+        left = min(self._limit, left + (now - since) * self._limit / _MINUTE)
+        admitted = left >= 1
+        self._buckets[whose] = (left - 1 if admitted else left, now)
+        if len(self._buckets) > _MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return 0 if admitted else max(1, math.ceil((1 - left) * _MINUTE / self._limit))
 
 
 class Throttle:
-    """A token bucket per caller: `limit` requests at once, refilled over a minute. Counts within one process."""
+    """Counts requests against the rates.
 
-    def __init__(self, limit: int, timer: Callable[[], float] = time.monotonic) -> None:
-        self._limit = limit
-        self._timer = timer
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    Args:
+        rates: the operator's choice.
+        timer: monotonic seconds.
+    """
 
-    def admit(self, who: Principal) -> None:
-        """Count a request.
+    def __init__(self, rates: Rates, timer: Callable[[], float] = time.monotonic) -> None:
+        self._callers = _Buckets(rates.caller, timer)
+        self._tenants = _Buckets(rates.tenant, timer)
+        self._addresses = _Buckets(rates.address, timer)
+        self._wrong = _Buckets(rates.wrong_keys, timer)
+        self._wrong_anywhere = _Buckets(rates.wrong_keys * _ALL_NAMES, timer)
+
+    def arrived(self, address: str | None) -> None:
+        """Count a request before anything else is done for it.
 
         Raises:
-            RateLimited: the caller has used up its requests; says after how many seconds there is one again.
+            RateLimited: too many come from its address.
         """
-        if self._limit == 0:
-            return
-        now = self._timer()
-        left, since = self._buckets.pop(who.id, (float(self._limit), now))
-        left = min(self._limit, left + (now - since) * self._limit / _MINUTE)
-        admitted = left >= 1
-        self._buckets[who.id] = (left - 1 if admitted else left, now)
-        if len(self._buckets) > _MOST_CALLERS:
-            self._buckets.popitem(last=False)
-        if not admitted:
-            raise RateLimited(max(1, math.ceil((1 - left) * _MINUTE / self._limit)))
+        if address is not None:
+            self._refuse_if("address", self._addresses.take(address))
+
+    def admit(self, who: Principal) -> None:
+        """Count a request of a known caller.
+
+        Raises:
+            RateLimited: the caller or its tenant has used up its requests; says after how many seconds there is one
+                again.
+        """
+        self._refuse_if("caller", self._callers.take(who.id))
+        if who.tenant_id is not None:
+            self._refuse_if("tenant", self._tenants.take(who.tenant_id))
+
+    def wrong_key(self, name: str, address: str | None) -> None:
+        """Count a wrong API key. A right one is never refused for it: it gets in, wherever it comes from.
+
+        Args:
+            name: the user name that was given.
+            address: where it came from.
+
+        Raises:
+            RateLimited: too many came from there for this name, or for all names together.
+        """
+        wait = self._wrong.take((address, name.casefold())) or self._wrong_anywhere.take(address)
+        metrics.wrong_key(throttled=bool(wait))
+        if wait:
+            raise RateLimited(wait)
+        log.warning("wrong API key", name=_shown(name), address=address)
+
+    @staticmethod
+    def _refuse_if(rate: str, wait: int) -> None:
+        if wait:
+            metrics.throttled(rate)
+            raise RateLimited(wait)
+
+
+def _shown(name: str) -> str:
+    """Return a user name for the log; not what may be a key that somebody put into the wrong place."""
+    looks_secret = _KEY_PREFIX in name or len(name) > _LONGEST_NAME
+    return f"(a text of {len(name)} characters)" if looks_secret else name

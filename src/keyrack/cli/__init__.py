@@ -8,7 +8,7 @@ import sys
 import typer
 
 from keyrack import __version__
-from keyrack.cli import accounts, database, demo, secrets, serving, transfer
+from keyrack.cli import accounts, database, demo, quotas, secrets, serving, transfer
 from keyrack.errors import KeyrackError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -21,6 +21,7 @@ app.add_typer(accounts.audit, name="audit", help="The audit log.")
 app.add_typer(transfer.imports, name="import", help="Take in what was stored elsewhere.")
 app.add_typer(transfer.exports, name="export", help="Write out what is stored.")
 app.command()(database.bootstrap)
+app.command()(quotas.quotas)
 app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(serving.simulator)

@@ -74,7 +74,7 @@ def build_authorization_url(
     if nonce is not None:
         ours["nonce"] = nonce
     base, _, query = profile.authorization_endpoint.partition("#")[0].partition("?")
-    own = [part for part in query.split("&") if part and _name(part) not in ours]
+    own = [part for part in query.split("&") if _name(part) not in ours] if query else []
     taken = {_name(part) for part in own}
     extras = {
         name: value

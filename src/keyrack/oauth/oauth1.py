@@ -14,7 +14,6 @@ from datetime import datetime
 from urllib.parse import quote, unquote_plus, urlencode
 
 from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, Client
-from yarl import URL
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ProviderError, ValidationFailed
@@ -23,6 +22,7 @@ from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.provider_text import error_meta, has_controls
 from keyrack.oauth.token_response import TokenResponse, require_available
+from keyrack.oauth.uri import wire_uri
 from keyrack.oauth.wire import FormRequest, RawResponse
 
 logging.getLogger("oauthlib").setLevel(logging.WARNING)  # below that it logs what is signed, and with what
@@ -31,6 +31,7 @@ RESERVED_PREFIX = "oauth_"
 """Protocol parameters begin so (RFC 5849 section 3.1); extras cannot set them."""
 
 _MAX_VALUE = 8192
+_READ_IN_QUERIES = "=&;:%+~,*@!()/?'$"
 _TOKEN, _SECRET, _VERIFIER, _DENIED = "oauth_token", "oauth_token_secret", "oauth_verifier", "denied"
 _REFUSED = "The authorization server did not grant access."
 
@@ -85,7 +86,7 @@ def build_authorization_url(endpoint: str, token: Secret, extra: Mapping[str, st
         extra: further parameters; protocol parameters among them and those of the endpoint's own query are left out.
     """
     base, _, query = endpoint.partition("#")[0].partition("?")
-    own = [part for part in query.split("&") if part and _name(part) != _TOKEN]
+    own = [part for part in query.split("&") if _name(part) != _TOKEN] if query else []
     taken = {_name(part) for part in own}
     extras = {
         name: value
@@ -173,8 +174,7 @@ def process_token_response(response: RawResponse, sent: Iterable[Secret] = ()) -
 
 def _signed(profile: ClientProfile, endpoint: str, at: datetime, nonce: str | None, **protocol: str) -> FormRequest:
     """Sign a POST without a body, its parameters in the `Authorization` header (RFC 5849 sections 3.1 to 3.5.1)."""
-    # The HTTP client normalizes a URL as it sends it, so that is what must be signed.
-    url = str(URL(endpoint))
+    url = wire_uri(endpoint)
     client = Client(
         profile.client_id,
         client_secret=profile.client_secret.reveal(),
@@ -184,7 +184,9 @@ def _signed(profile: ClientProfile, endpoint: str, at: datetime, nonce: str | No
         **protocol,
     )
     try:
-        _, headers, _ = client.sign(url, http_method="POST")
+        # The base string has the query's values decoded (section 3.4.1.3), and oauthlib reads no other characters.
+        base, mark, query = url.partition("?")
+        _, headers, _ = client.sign(f"{base}{mark}{quote(query, safe=_READ_IN_QUERIES)}", http_method="POST")
     except ValueError:
         problem = "A value for the provider is not valid Unicode text."
     else:

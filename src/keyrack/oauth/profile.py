@@ -18,7 +18,7 @@ class ClientProfile:
         authorization_endpoint: absolute URL, its own query kept (RFC 6749 section 3.1).
         token_endpoint: absolute URL, its own query kept (RFC 6749 section 3.2).
         refresh_endpoint: where refresh requests go when that is not the token endpoint.
-        token_endpoint_auth_method: how the client authenticates (RFC 8414 names).
+        token_endpoint_auth_method: how the client authenticates.
         pkce: send a code challenge (contract section 0.6); off for providers that refuse it.
         issuer: the server's issuer identifier when known; compared with `iss` (RFC 9207).
         sends_iss: whether the server is known to send `iss`; None: its metadata tells.

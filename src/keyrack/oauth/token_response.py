@@ -11,10 +11,40 @@ from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.oauth.body import NotUnderstood, parse_body
 from keyrack.oauth.provider_text import error_meta, has_controls
 from keyrack.oauth.retry_after import retry_after
+from keyrack.oauth.scopes import granted_scope
 from keyrack.oauth.wire import RawResponse
 
 KNOWN_MEMBERS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type"})
 """Members with a meaning of their own; all others are `undefined_params` (contract section 15.1)."""
+
+OF_ONE_ANSWER = frozenset(
+    {
+        "id_token",  # OpenID Connect Core 3.1.3.7: about this authentication, with an expiry of its own
+        "expires",
+        "expires_at",
+        "expires_on",  # Microsoft, version 1
+        "ext_expires_in",
+        "not_before",
+        "not_before_policy",
+        "not-before-policy",  # Keycloak
+        "issued_at",  # Salesforce
+        "signature",  # Salesforce: of `issued_at`
+        "created_at",  # Doorkeeper
+        "refresh_expires_in",  # Keycloak
+        "refresh_token_expires_in",
+        "x_refresh_token_expires_in",  # Intuit
+    }
+)
+"""Members that are true of the tokens they came with only: times, counts of seconds from then, proofs of them."""
+
+OF_ONE_REFRESH_TOKEN = frozenset({"refresh_token_expires_at", "refresh_token_expires_on", "refresh_token_issued_at"})
+"""Members that stay true as long as the refresh token they came with is kept."""
+
+NOT_BEARER = frozenset({"mac", "dpop", "pop"})
+"""Types of tokens, in lower case, that need more than the token to be used (RFC 6749 section 7.1, RFC 9449).
+
+Every other word is taken as Bearer: servers write `bot`, `user` or nothing where they mean that.
+"""
 
 MAX_LIFETIME = 10 * 365 * 24 * 3600
 """Seconds; a longer lifetime is taken as this one, so that a time of expiry can always be computed."""
@@ -31,7 +61,7 @@ class TokenResponse:
         access_token: never empty.
         refresh_token: None when there is none in the response.
         expires_in: lifetime in seconds, at least 1; None when absent or senseless.
-        scope: the granted scope, verbatim.
+        scope: what was granted, see `granted_scope`; None when the provider does not say.
         token_type: verbatim, such as `Bearer`.
         members: the complete response, tokens in clear included; where the token is nested, its object's members
             stand in place of that object.
@@ -48,6 +78,23 @@ class TokenResponse:
     def undefined_params(self) -> dict[str, Any]:
         """The provider's own members, such as `instance_url` (contract sections 15.1 and 20.4)."""
         return {name: value for name, value in self.members.items() if name not in KNOWN_MEMBERS}
+
+    @property
+    def unsupported_type(self) -> str | None:
+        """The token's type if tokens of it must not be used, since we do not understand it (RFC 6749 section 7.1)."""
+        kind = (self.token_type or "").strip()
+        return kind if kind.lower() in NOT_BEARER else None
+
+
+def still_true(members: Mapping[str, Any], *, refresh_token_kept: bool) -> dict[str, Any]:
+    """Return the members of an earlier answer that stand beside the tokens of a later one that does not repeat them.
+
+    Args:
+        members: the provider's own, such as `instance_url`, which stays, and `id_token`, which does not.
+        refresh_token_kept: the later answer brought no refresh token.
+    """
+    over = OF_ONE_ANSWER if refresh_token_kept else OF_ONE_ANSWER | OF_ONE_REFRESH_TOKEN
+    return {name: value for name, value in members.items() if name not in over}
 
 
 def process_token_response(
@@ -89,7 +136,7 @@ def process_token_response(
         access_token=access_token,
         refresh_token=_token(members, "refresh_token"),
         expires_in=parse_lifetime(members.get("expires_in")),
-        scope=_string(members, "scope"),
+        scope=granted_scope(members),
         token_type=_string(members, "token_type"),
         members=members,
     )

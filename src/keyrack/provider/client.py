@@ -18,12 +18,14 @@ from keyrack.oauth.wire import RawResponse
 from keyrack.provider.body import decode_body, read_bounded
 from keyrack.provider.faults import classify, unavailable
 from keyrack.provider.guard import check_host, parse_uri
+from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
+from keyrack.provider.shares import CallPlaces, calling_for
 
 USER_AGENT = f"keyrack/{__version__}"
 
-_MAX_CONNECTIONS = 512
+_MAX_CALLS = 512
 
 # Idle connections are kept for a burst of calls only. A server that closes one just as it is used again leaves
 # unknown whether it saw the request, which may cost a one-time refresh token; common servers close after 5 s.
@@ -78,9 +80,10 @@ class ProviderClient:
         allow_insecure: accept `http` and private addresses (`KEYRACK_ALLOW_INSECURE_PROVIDERS`).
         timeout: seconds a call may take in all: waiting for a connection, DNS, TLS, sending, and reading the body.
         max_body_bytes: largest body of an answer, before and after decompression.
-        connections_per_host: connections to one host and port at most; further calls wait within their time.
+        connections_per_host: calls to one host and port at a time; further ones wait within their time. These, and the
+            512 in all, are divided among tenants.
         ssl_context: what to trust instead of the system's certificate authorities.
-        resolver: what to ask for addresses, instead of the system's resolver; its answers are guarded all the same.
+        resolver: what to ask for addresses, instead of the system's name servers; its answers are guarded all the same.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class ProviderClient:
         self._allow_insecure = allow_insecure
         self._timeout = timeout
         self._max_body_bytes = max_body_bytes
-        self._connections_per_host = connections_per_host
+        self._places = CallPlaces(_MAX_CALLS, connections_per_host)
         self._ssl_context = ssl_context
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
@@ -115,13 +118,16 @@ class ProviderClient:
         if session is not None:
             await session.close()
 
-    async def send(self, request: Outgoing, before_sending: BeforeSending | None = None) -> RawResponse:
+    async def send(
+        self, request: Outgoing, before_sending: BeforeSending | None = None, *, tenant_id: str = ""
+    ) -> RawResponse:
         """Send a request once and return whatever the authorization server answers, of any status.
 
         Args:
             request: what to send, and where.
             before_sending: the last moment to write down the intent or to call the request off. It counts towards
                 the time of the call.
+            tenant_id: for whom: whose shares the call uses. Empty: the installation.
 
         Returns:
             The answer, its body decompressed; several headers of one name are joined with a comma.
@@ -138,8 +144,9 @@ class ProviderClient:
         url = parse_uri(request.url, allow_insecure=self._allow_insecure)
         call = _Call(before_sending)
         _call.set(call)
+        calling_for.set(tenant_id)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._timeout), self._places.place(tenant_id, str(url.origin())):
                 return await self._exchange(url, request)
         except KeyrackError:
             raise
@@ -168,12 +175,12 @@ class ProviderClient:
         if self._session is None:
             connector = _Connector(
                 resolver=GuardedResolver(
-                    self._resolver or aiohttp.ThreadedResolver(), allow_insecure=self._allow_insecure
+                    self._resolver or BoundedLookups(NameServers()), allow_insecure=self._allow_insecure
                 ),
+                use_dns_cache=False,  # it waits behind another tenant's look-up; `BoundedLookups` remembers
                 socket_factory=guarded_socket_factory(allow_insecure=self._allow_insecure),
                 ssl=self._ssl_context or True,
-                limit=_MAX_CONNECTIONS,
-                limit_per_host=self._connections_per_host,
+                limit=0,  # the places of calls are the limit: whoever holds one has a connection
                 keepalive_timeout=_KEEPALIVE_SECONDS,
             )
             self._session = aiohttp.ClientSession(

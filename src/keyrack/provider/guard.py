@@ -1,7 +1,7 @@
 """Which URIs may be stored and called: syntax and literal addresses, without resolving names (contract 0.11).
 
-A URL is read by yarl, the parser the HTTP client connects with, so that what was checked and what is called cannot
-differ. The pattern before it only narrows: it refuses what parsers read in different ways.
+A URL is read by yarl, and the very object that was checked is what the HTTP client calls, so that they cannot differ.
+The pattern before it only narrows: it refuses what parsers read in different ways. Path and query stay as written.
 """
 
 import re
@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 from yarl import URL
 
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.oauth.uri import wire_uri
 from keyrack.provider.addresses import NAT64, Address, ForbiddenAddressError, check_address
 
 __all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
@@ -63,7 +64,7 @@ def parse_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> 
     """Parse an endpoint's URI, refusing everything but a plain absolute URL (RFC 3986; RFC 6749 section 3.2).
 
     Returns:
-        The URL to connect to, its host in lower-case ASCII.
+        The URL to call: its host in lower-case ASCII, path and query as they are written (`wire_uri`).
 
     Raises:
         ValidationFailed: see `check_uri`; the host's address is not looked at here.
@@ -71,7 +72,7 @@ def parse_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> 
     problem = _text_problem(uri)
     if problem is None:
         try:
-            url = URL(uri)
+            url = URL(wire_uri(uri), encoded=True)
             problem = _url_problem(url, allow_insecure=allow_insecure)
         except ValueError:  # includes UnicodeError of a host that IDNA refuses
             problem = "The URI is not a valid URL."

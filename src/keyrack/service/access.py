@@ -13,6 +13,7 @@ from keyrack.model import Principal
 from keyrack.service import suspension
 from keyrack.service.scope import Scope, scope_of
 from keyrack.service.task_users import Door, is_task_user
+from keyrack.service.tenancy.quotas import Quotas
 from keyrack.store.audit import AuditLog
 from keyrack.store.directory import Directory, Location
 from keyrack.store.store import Store
@@ -30,10 +31,15 @@ class Access:
 
     A task user gets in only where the operation names its `door`, or asks for a permission that task users hold
     (`keyrack.service.task_users`); the checks an operation makes for others then hold for it too.
+
+    Args:
+        store: all data.
+        quotas: what a tenant may store; None: whatever it likes.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, quotas: Quotas | None = None) -> None:
         self._store = store
+        self._quotas = quotas
 
     @asynccontextmanager
     async def installation(
@@ -223,6 +229,8 @@ class Access:
                 scope.closed = closed
                 yield scope
                 scope.require_open()  # whatever was or was not asked on the way: nothing is written there
+                if action is not None and self._quotas is not None:
+                    await self._quotas.require_room(unit, action)
                 await _record(scope, action)
 
     @asynccontextmanager

@@ -270,6 +270,7 @@ class ConsentCallbacks:
                 await Rows(scope.unit).hold(consent.id)
                 landing = await self._land(scope, consent)
                 tokens = long_lived or self._protocol(consent).tokens(consent, landing.profile, answer, granted)
+                _require_bearer(tokens)
                 result_id = await landing.store(scope, tokens, at)
                 await Rows(scope.unit).complete(consent.id, result_id, _still_needed(consent))
                 if not await Attempts(scope.unit).landed(attempt.id):
@@ -326,7 +327,9 @@ class ConsentCallbacks:
             profile = (await self._land(scope, consent)).profile
         short = self._protocol(consent).tokens(consent, profile, answer, granted)
         await self._id_tokens.check(consent, profile, short, answered_at)
-        return await self._long_lived.exchange(profile, short) if consent.memory.get("long_lived") else None
+        if not consent.memory.get("long_lived"):
+            return None
+        return await self._long_lived.exchange(profile, short, tenant_id=consent.tenant_id)
 
     async def _land(self, scope: Scope, consent: Consent) -> Landing:
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")
@@ -357,6 +360,20 @@ class ConsentCallbacks:
 def _still_needed(consent: Consent) -> Json:
     """Return what of a consent's memory a second delivery of its callback is answered with (contract 0.21)."""
     return {name: consent.memory[name] for name in ("return_url", "redirect_uri") if name in consent.memory}
+
+
+def _require_bearer(tokens: TokenResponse) -> None:
+    """Refuse tokens that could not be used (RFC 6749 section 7.1).
+
+    Raises:
+        ProviderError: they are of a type that needs more than the token.
+    """
+    kind = tokens.unsupported_type
+    if kind is not None:
+        raise ProviderError(
+            f"The authorization server sent a token of the type {kind}, which can only be used with a key that Keyrack"
+            " does not have; nothing was stored. Set the client to Bearer tokens at the provider."
+        )
 
 
 def _reason(error: KeyrackError) -> str:

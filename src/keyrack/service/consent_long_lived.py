@@ -18,12 +18,13 @@ class LongLivedTokens:
     def __init__(self, provider: ProviderClient) -> None:
         self._provider = provider
 
-    async def exchange(self, profile: ClientProfile, short: TokenResponse) -> TokenResponse:
+    async def exchange(self, profile: ClientProfile, short: TokenResponse, *, tenant_id: str) -> TokenResponse:
         """Return the long-lived token for a short-lived one; no transaction may be open.
 
         Args:
             profile: client and provider; the exchange is asked for at its `long_lived_endpoint`.
             short: what the code was exchanged for.
+            tenant_id: for whom.
 
         Raises:
             ProviderError, ProviderUnavailable: there is none; the text says that it was the second exchange.
@@ -32,7 +33,7 @@ class LongLivedTokens:
             profile.long_lived_endpoint or "", profile.client_secret, short.access_token
         )
         try:
-            answer = await send(self._provider, request)
+            answer = await send(self._provider, request, tenant_id=tenant_id)
             tokens = process_token_response(answer, sent=(profile.client_secret, short.access_token))
         except (ProviderError, ProviderUnavailable) as error:
             text = f"Access was granted, but there is no long-lived token: {error} Connect again."

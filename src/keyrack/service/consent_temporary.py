@@ -46,7 +46,7 @@ class TemporaryRequests:
 
     async def _ask(self, consent: Consent, profile: ClientProfile) -> Consent:
         request = oauth1.build_temporary_request(profile, callback=consent.memory["redirect_uri"], at=self._clock())
-        answer = await send(self._provider, request)
+        answer = await send(self._provider, request, tenant_id=consent.tenant_id)
         temporary = oauth1.process_temporary_response(answer, sent=(profile.client_secret,))
         url = oauth1.build_authorization_url(
             profile.authorization_endpoint, temporary.token, consent.memory["additional_params"]

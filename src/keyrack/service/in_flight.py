@@ -3,18 +3,27 @@
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from keyrack.errors import DatabaseUnavailable
+from keyrack.fair_share import Places
 from keyrack.faults import log_fault
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    tenant_id: str
+    name: str
+    slow: bool
+
+
 class InFlight:
-    """A bounded number of tasks.
+    """A bounded number of tasks, shared out among tenants.
 
     Args:
         most: how many at once.
@@ -22,23 +31,31 @@ class InFlight:
     """
 
     def __init__(self, most: int, patience: float) -> None:
-        self._most = most
+        self._places = Places(most)
         self._patience = patience
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._tasks: dict[asyncio.Task[None], _Work] = {}
 
     @property
-    def free(self) -> int:
-        """How many more can be started."""
-        return self._most - len(self._tasks)
+    def places(self) -> Places:
+        """How many more can be started, and for whom: a copy, to plan with."""
+        return self._places.copy()
 
     @property
     def under_way(self) -> Mapping[str, int]:
         """How many are under way, by the name they were started with."""
-        return Counter(self._tasks.values())
+        return Counter(work.name for work in self._tasks.values())
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        """Start one; whatever goes wrong in it is its own affair, and logged."""
-        self._tasks[asyncio.create_task(work)] = name
+    def start(self, tenant_id: str, name: str, work: Coroutine[Any, Any, None], *, slow: bool) -> None:
+        """Start one that was planned with `places`; whatever goes wrong in it is its own affair, and logged.
+
+        Args:
+            tenant_id: for whom; empty for the installation.
+            name: what the work is about.
+            work: to be done.
+            slow: it failed or hung lately.
+        """
+        self._places.hold(tenant_id, slow=slow)
+        self._tasks[asyncio.create_task(work)] = _Work(tenant_id, name, slow)
 
     async def settled(self) -> int:
         """Wait until all have ended, or patience has; return how many ended since the last call."""
@@ -56,12 +73,13 @@ class InFlight:
         self._gather()
 
     def _gather(self) -> int:
-        ended = [(task, name) for task, name in self._tasks.items() if task.done()]
-        for task, name in ended:
+        ended = [(task, work) for task, work in self._tasks.items() if task.done()]
+        for task, work in ended:
             del self._tasks[task]
+            self._places.give_back(work.tenant_id, slow=work.slow)
             error = None if task.cancelled() else task.exception()
             if isinstance(error, DatabaseUnavailable):
                 log.warning("outcome not stored; it will be tried again", error="DatabaseUnavailable")
             elif error is not None:
-                log_fault(error, "fault beside the worker", work=name)
+                log_fault(error, "fault beside the worker", work=work.name)
         return len(ended)

@@ -9,8 +9,8 @@ from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable, Forbidden, Unauthorized
 from keyrack.faults import log_fault
 from keyrack.model import Principal
-from keyrack.service.refresh.gate import Circuit, Gate
 from keyrack.service.refresh.journal import Journal
+from keyrack.service.refresh.provider_limiter import Circuit, ProviderLimiter
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
 from keyrack.store.watching import waiting
@@ -26,15 +26,17 @@ class Monitoring:
 
     Args:
         store: the database.
-        gate: how this process stands with providers.
+        limiter: how this process stands with providers.
         journal: what it holds in memory.
         spool: what waits on this machine's disk.
         open_to_all: answer everybody (`KEYRACK_METRICS_OPEN`).
     """
 
-    def __init__(self, store: Store, gate: Gate, journal: Journal, spool: Spool, *, open_to_all: bool) -> None:
+    def __init__(
+        self, store: Store, limiter: ProviderLimiter, journal: Journal, spool: Spool, *, open_to_all: bool
+    ) -> None:
         self._store = store
-        self._gate = gate
+        self._limiter = limiter
         self._journal = journal
         self._spool = spool
         self._open = open_to_all
@@ -63,7 +65,7 @@ class Monitoring:
 
     def report(self) -> None:
         """Tell how this process stands; the process that is asked answers for the others with what they last told."""
-        circuits = self._gate.circuits().items()
+        circuits = self._limiter.circuits().items()
         metrics.providers_are({origin: (_LEVELS[circuit], running) for origin, (circuit, running) in circuits})
         in_use, most = self._store.connections()
         metrics.process_is(answers_in_memory=self._journal.in_memory, connections=in_use, connections_most=most)

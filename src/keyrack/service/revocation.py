@@ -120,11 +120,12 @@ class Revoker:
         Raises:
             DatabaseUnavailable: the database cannot be reached; nothing is lost.
         """
-        if self._in_flight.free and await self._any_due():
+        places = self._in_flight.places
+        if places.free and await self._any_due():
             async with self._store.installation(writes=True) as unit:
-                claimed = await DueRevocations(unit).claim(self._in_flight.free, self._lease)
+                claimed = await DueRevocations(unit).claim(places, self._lease)
             for job in claimed:
-                self._in_flight.start(job.id, self._revoke(job))
+                self._in_flight.start(job.tenant_id, job.id, self._revoke(job), slow=job.slow)
         return await self._in_flight.settled()
 
     async def close(self) -> None:
@@ -136,13 +137,17 @@ class Revoker:
             return await DueRevocations(unit).any()
 
     async def _revoke(self, job: ClaimedRevocation) -> None:
-        result = _Result(Outcome.failed, {"reason": "unreadable"}) if job.order is None else await self._try(job.order)
+        result = (
+            _Result(Outcome.failed, {"reason": "unreadable"})
+            if job.order is None
+            else await self._try(job.order, job.tenant_id)
+        )
         due_at = None
         if result.outcome is None:
             due_at = self._back_off.next_try(job.attempts, self._store.clock(), result.retry_after)
         await self._settle(job, result, due_at)
 
-    async def _try(self, order: Json) -> _Result:
+    async def _try(self, order: Json, tenant_id: str) -> _Result:
         token, client_secret = Secret(order["token"]), Secret(order["client_secret"])
         request = build_revocation_request(
             order["endpoint"],
@@ -153,7 +158,8 @@ class Revoker:
             client_secret,
         )
         try:
-            process_revocation_response(await self._client.send(request), (token, client_secret))
+            answer = await self._client.send(request, tenant_id=tenant_id)
+            process_revocation_response(answer, (token, client_secret))
         except ValidationFailed:
             return _Result(Outcome.failed, {"reason": "forbidden_uri"})
         except ProviderUnavailable as error:

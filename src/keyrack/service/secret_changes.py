@@ -170,6 +170,8 @@ def _with_changes(
     same = merged["access_token"] == secret.credentials.get("access_token")
     issued_at = secret.issued_at if same and secret.issued_at is not None else now
     fresh = with_tokens(secret, client, merged, schedule, issued_at)
+    if _is_other_grant(secret.credentials, merged):  # it was not asked for through us (contract 0.23)
+        fresh = replace(fresh, requested_scopes=(), missing_scopes=())
     if any(changes.get(name) is not None for name in TOKENS):
         return fresh
     # another lifetime, or a refresh token taken away, heals nothing
@@ -182,6 +184,12 @@ def _with_changes(
         due_at=fresh.due_at if secret.state is SecretState.ready else None,
         generation=fresh.generation,
     )
+
+
+def _is_other_grant(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether tokens are those of another consent: a grant is known by its refresh token, else by its token."""
+    name = "refresh_token" if before.get("refresh_token") else "access_token"
+    return after.get(name) is not None and after.get(name) != before.get(name)
 
 
 def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datetime) -> AuthSecret:

@@ -9,12 +9,12 @@ from keyrack.errors import NotFound
 from keyrack.events import EventType
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Principal, PrincipalKind
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.service.access import Access, Scope
 from keyrack.service.auth_client_choice import available_client
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.last_use import LastUse
+from keyrack.service.refresh.profile import declared_method
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.state import Told, told
 from keyrack.service.refresh.tokens import is_oauth2
@@ -216,6 +216,6 @@ async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
         return None
     for component in await Components(unit).list(ids=client.component_ids):
         oauth2 = None if component.latest is None else parse.parse(component.latest.descriptor).oauth2
-        if oauth2 is not None and oauth2.client_auth == "basic":
-            return TokenEndpointAuthMethod.CLIENT_SECRET_BASIC.value
+        if (method := declared_method(client, oauth2)) is not None:
+            return method
     return None

@@ -144,6 +144,8 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         last_used_at=row.last_used_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        requested_scopes=tuple(row.requested_scopes or ()),
+        missing_scopes=tuple(row.missing_scopes or ()),
     )
 
 
@@ -154,6 +156,8 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "sealed_credentials": await unit.seal(auth_secrets, secret.id, SEALED, secret.credentials),
         "auth_method": secret.auth_method,
         "refreshable": secret.refreshable,
+        "requested_scopes": list(secret.requested_scopes) or None,
+        "missing_scopes": list(secret.missing_scopes) or None,
         "state": secret.state.value,
         "error": secret.error,
         "error_code": None if secret.error_code is None else secret.error_code.value,

@@ -5,12 +5,19 @@ died had claimed is due again when its lease ends. Only the holder of the claim 
 least once": a worker that stands still for longer than the lease does not keep others from trying again.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, exists, select
+from sqlalchemy import ColumnElement, Row, Select, Table, exists, select
 
+from keyrack.fair_share import Places
 from keyrack.store.unit import Unit
+
+WINDOW = 200
+"""Rows that are looked at in one round of `chosen_fairly`."""
+
+_ROUNDS = 5
 
 
 async def any_due(unit: Unit, table: Table) -> bool:
@@ -26,3 +33,39 @@ def unlocked_due(query: "Select[Any]", table: Table, now: datetime, most: int) -
     """
     due = query.where(table.c.due_at <= now).order_by(table.c.due_at).limit(most)
     return due.with_for_update(of=table, skip_locked=True)
+
+
+async def chosen_fairly(
+    window: Callable[[], Awaitable[Sequence["Row[Any]"]]], takes: Callable[["Row[Any]"], bool], places: Places
+) -> "list[Row[Any]]":
+    """Choose among what is due, the longest due first, so that no tenant gets more than its share.
+
+    Args:
+        window: reads the next `WINDOW` rows at most, without those that `takes` could only refuse now (see `may_take`)
+            or has taken before.
+        takes: takes a place for a row and says whether there was one.
+        places: what is divided; only to know when there is none left.
+    """
+    chosen: list[Row[Any]] = []
+    for _ in range(_ROUNDS):
+        rows = await window()
+        chosen += [row for row in rows if takes(row)]
+        if len(rows) < WINDOW or not places.free:
+            break
+    return chosen
+
+
+def may_take(places: Places, tenant_id: ColumnElement[Any], slow: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    """Return the conditions that leave out what could get no place now.
+
+    Args:
+        places: what is divided.
+        tenant_id: the column that says whose a row is.
+        slow: whether a row belongs into the slow lane.
+    """
+    conditions: list[ColumnElement[bool]] = []
+    if full := places.full:
+        conditions.append(tenant_id.not_in(sorted(full)))
+    if places.slow_lane_full:
+        conditions.append(~slow)
+    return conditions

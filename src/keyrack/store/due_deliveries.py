@@ -1,24 +1,22 @@
 """Deliveries that are due, of all tenants: what a worker takes on."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, or_, select, tuple_, update
 
 from keyrack.crypto.envelope import Unsealable
 from keyrack.errors import WrongKey
 from keyrack.events import Event, EventType, Webhook
+from keyrack.fair_share import Places
 from keyrack.ids import new_id
-from keyrack.store.claims import any_due, unlocked_due
+from keyrack.store.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.unit import Unit
 from keyrack.store.webhooks import read_webhook
-
-_WINDOW = 200
-_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,7 @@ class ClaimedDelivery:
         webhook: where it goes, in clear; None if it cannot be opened.
         claim: proves that it is ours.
         attempts: how many there were, this one included.
+        slow: it failed before, or others to its webhook did lately.
     """
 
     tenant_id: str
@@ -40,6 +39,7 @@ class ClaimedDelivery:
     webhook: Webhook | None
     claim: str
     attempts: int
+    slow: bool = False
 
 
 class DueDeliveries:
@@ -53,39 +53,57 @@ class DueDeliveries:
         return await any_due(self._unit, deliveries)
 
     async def claim(
-        self, most: int, per_webhook: int, under_way: Mapping[str, int], lease: timedelta
+        self, places: Places, per_webhook: int, under_way: Mapping[str, int], lease: timedelta, slow: Collection[str]
     ) -> Sequence[ClaimedDelivery]:
-        """Take on what is due, the longest due first.
+        """Take on what is due: the longest due first, of each tenant no more than its share.
 
         Args:
-            most: how many at most.
+            places: how many can be worked on, and who holds how many of them; what is claimed takes its places there.
             per_webhook: how many may be under way to one webhook, so that a slow one cannot take every place.
             under_way: how many are, by webhook.
             lease: for how long nobody else takes them on.
+            slow: webhooks that failed or hung lately; what failed before counts as slow in any case.
         """
-        taken: list[ClaimedDelivery] = []
         counts = Counter(under_way)
         opened: dict[str, Webhook | None] = {}
         claim = new_id()
-        for _ in range(_ROUNDS):
-            rows = await self._window([webhook_id for webhook_id, n in counts.items() if n >= per_webhook])
-            chosen: list[Row[Any]] = []
-            for row in rows:
-                if len(taken) + len(chosen) < most and counts[row.id] < per_webhook:
-                    counts[row.id] += 1
-                    chosen.append(row)
-            if chosen:
-                await self._mark([(row.id, row.event_id) for row in chosen], claim, lease)
-            for row in chosen:
-                if row.id not in opened:
-                    opened[row.id] = await self._open(row)
-                event = Event(row.event_id, row.tenant_id, EventType(row.type), row.data, row.event_created_at)
-                taken.append(ClaimedDelivery(row.tenant_id, row.id, event, opened[row.id], claim, row.attempts + 1))
-            if len(rows) < _WINDOW or len(taken) >= most:
-                break
-        return taken
+        seen: list[tuple[str, str]] = []
 
-    async def _window(self, full: Sequence[str]) -> "list[Row[Any]]":
+        async def window() -> Sequence[Row[Any]]:
+            full = [webhook_id for webhook_id, n in counts.items() if n >= per_webhook]
+            rows = await self._window(places, full, slow, seen)
+            seen.extend((row.id, row.event_id) for row in rows)
+            return rows
+
+        def takes(row: Row[Any]) -> bool:
+            if counts[row.id] >= per_webhook or not places.take(row.tenant_id, slow=bool(row.slow)):
+                return False
+            counts[row.id] += 1
+            return True
+
+        chosen = await chosen_fairly(window, takes, places)
+        if chosen:
+            await self._mark([(row.id, row.event_id) for row in chosen], claim, lease)
+        for row in chosen:
+            if row.id not in opened:
+                opened[row.id] = await self._open(row)
+        return [
+            ClaimedDelivery(
+                row.tenant_id,
+                row.id,
+                Event(row.event_id, row.tenant_id, EventType(row.type), row.data, row.event_created_at),
+                opened[row.id],
+                claim,
+                row.attempts + 1,
+                slow=bool(row.slow),
+            )
+            for row in chosen
+        ]
+
+    async def _window(
+        self, places: Places, full: Sequence[str], slow: Collection[str], seen: Sequence[tuple[str, str]]
+    ) -> "Sequence[Row[Any]]":
+        failed = or_(deliveries.c.attempts > 0, deliveries.c.webhook_id.in_(sorted(slow)))
         query = (
             select(
                 *webhooks.c,
@@ -94,6 +112,7 @@ class DueDeliveries:
                 events.c.type,
                 events.c.data,
                 events.c.created_at.label("event_created_at"),
+                failed.label("slow"),
             )
             .select_from(deliveries)
             .join(webhooks, webhooks.c.id == deliveries.c.webhook_id)
@@ -101,8 +120,12 @@ class DueDeliveries:
         )
         if full:
             query = query.where(deliveries.c.webhook_id.not_in(full))
-        due = unlocked_due(query, deliveries, self._unit.clock(), _WINDOW)
-        return list((await self._unit.connection.execute(due)).all())
+        if seen:
+            query = query.where(tuple_(deliveries.c.webhook_id, deliveries.c.event_id).not_in(seen))
+        query = query.where(*may_take(places, deliveries.c.tenant_id, failed))
+        due = unlocked_due(query, deliveries, self._unit.clock(), WINDOW)
+        rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
+        return rows
 
     async def _mark(self, pairs: Sequence[tuple[str, str]], claim: str, lease: timedelta) -> None:
         d = deliveries.c

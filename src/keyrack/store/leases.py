@@ -17,8 +17,10 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, literal, or_, select, update
 
 from keyrack.errors import KeyrackError
+from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
 from keyrack.store.auth_secrets import read_secret, secret_columns
+from keyrack.store.claims import WINDOW, chosen_fairly, may_take
 from keyrack.store.node import node_id
 from keyrack.store.schema import auth_secrets
 from keyrack.store.unit import TenantTable, Unit
@@ -45,11 +47,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A leased secret whose refresh is due."""
+    """A leased secret whose refresh is due; `slow` if it failed the last time."""
 
     tenant_id: str
     secret_id: str
     fence: int
+    slow: bool = False
 
 
 class Leases(TenantTable):
@@ -145,34 +148,50 @@ class Leases(TenantTable):
         return Lease(row.tenant_id, row.id, row.fence, await read_secret(self.unit, row))
 
 
-async def claim_due(unit: Unit, now: datetime, limit: int, length_ms: int, dead: Sequence[str] = ()) -> Sequence[Due]:
-    """Take the leases of secrets whose refresh is due, of all tenants, the longest due first.
+async def claim_due(
+    unit: Unit, now: datetime, places: Places, length_ms: int, dead: Sequence[str] = ()
+) -> Sequence[Due]:
+    """Take the leases of secrets whose refresh is due: the longest due first, of each tenant no more than its share.
 
     Several workers that claim at once get different ones (SKIP LOCKED on PostgreSQL; SQLite has one writer).
 
     Args:
         unit: the installation's, writing.
         now: the time that `due_at` is measured against.
-        limit: how many at most.
+        places: how many can be worked on, and who holds how many of them; what is claimed takes its places there.
         length_ms: how long the leases last, milliseconds.
         dead: processes that are known to be gone; their leases are free.
     """
     s, lease_now = auth_secrets.c, lease_clock(unit)
-    due = (
-        select(s.id)
-        .where(s.due_at.is_not(None), s.due_at <= now, _free(lease_now, dead))
-        .order_by(s.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("due")  # evaluated once, whatever the plan
-    )
+    failed = s.failed_at.is_not(None)
+    seen: list[str] = []
+
+    async def window() -> Sequence[Row[Any]]:
+        query = (
+            select(s.id, s.tenant_id, failed.label("slow"))
+            .where(s.due_at.is_not(None), s.due_at <= now, _free(lease_now, dead), s.id.not_in(seen))
+            .where(*may_take(places, s.tenant_id, failed))
+            .order_by(s.due_at)
+            .limit(WINDOW)
+            .with_for_update(skip_locked=True)
+        )
+        rows = (await unit.connection.execute(query)).all()
+        seen.extend(row.id for row in rows)
+        return rows
+
+    def takes(row: Row[Any]) -> bool:
+        return places.take(row.tenant_id, slow=bool(row.slow))
+
+    chosen = {row.id: bool(row.slow) for row in await chosen_fairly(window, takes, places)}
+    if not chosen:
+        return []
     taken = (
         update(auth_secrets)
-        .where(s.id.in_(select(due.c.id)))
+        .where(s.id.in_(list(chosen)))
         .values(lease_owner=node_id(), lease_until=lease_now + length_ms, fence=s.fence + 1)
         .returning(s.tenant_id, s.id, s.fence)
     )
-    return [Due(*row) for row in (await unit.connection.execute(taken)).all()]
+    return [Due(*row, chosen[row.id]) for row in (await unit.connection.execute(taken)).all()]
 
 
 async def lease_holders(unit: Unit, now: datetime) -> Sequence[str]:

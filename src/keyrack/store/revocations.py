@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 
 from keyrack.crypto.envelope import Unsealable
 from keyrack.errors import WrongKey
+from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.store.claims import any_due, unlocked_due
+from keyrack.store.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
 from keyrack.store.schema import revocations
 from keyrack.store.unit import TenantTable, Unit
 from keyrack.store.vault import INSTALLATION
@@ -39,6 +41,7 @@ class ClaimedRevocation:
         order: endpoint, token and client; None if it cannot be opened.
         claim: proves that it is ours.
         attempts: how many there were, this one included.
+        slow: it failed before.
     """
 
     id: str
@@ -47,6 +50,7 @@ class ClaimedRevocation:
     order: Json | None = field(repr=False)
     claim: str
     attempts: int
+    slow: bool = False
 
 
 class Revocations(TenantTable):
@@ -114,10 +118,28 @@ class DueRevocations:
         """Tell whether there is something to do."""
         return await any_due(self._unit, revocations)
 
-    async def claim(self, most: int, lease: timedelta) -> Sequence[ClaimedRevocation]:
-        """Take on at most so many that are due; nobody else does for the length of the lease."""
-        now, claim = self._unit.clock(), new_id()
-        rows = (await self._unit.connection.execute(unlocked_due(select(revocations), revocations, now, most))).all()
+    async def claim(self, places: Places, lease: timedelta) -> Sequence[ClaimedRevocation]:
+        """Take on what is due: the longest due first, of each tenant no more than its share.
+
+        Args:
+            places: how many can be worked on, and who holds how many of them; what is claimed takes its places there.
+            lease: for how long nobody else takes them on.
+        """
+        now, claim, r = self._unit.clock(), new_id(), revocations.c
+        failed, seen = r.attempts > 0, list[str]()
+
+        async def window() -> Sequence[Row[Any]]:
+            query = select(revocations, failed.label("slow")).where(r.id.not_in(seen))
+            query = query.where(*may_take(places, r.tenant_id, failed))
+            due = unlocked_due(query, revocations, now, WINDOW)
+            rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
+            seen.extend(row.id for row in rows)
+            return rows
+
+        def takes(row: Row[Any]) -> bool:
+            return places.take(row.tenant_id, slow=bool(row.slow))
+
+        rows = await chosen_fairly(window, takes, places)
         marked = update(revocations).where(revocations.c.id.in_([row.id for row in rows]))
         values = {"claim": claim, "due_at": now + lease, "attempts": revocations.c.attempts + 1}
         await self._unit.connection.execute(marked.values(values))
@@ -129,6 +151,7 @@ class DueRevocations:
                 await _opened(self._unit.of(row.tenant_id), row.id, row.sealed_order),
                 claim,
                 row.attempts + 1,
+                slow=bool(row.slow),
             )
             for row in rows
         ]

@@ -25,6 +25,8 @@ class SecretFilter:
     """As a caller is told it now, not as it is stored."""
     expires_before: datetime | None = None
     """Secrets whose tokens never expire are left out."""
+    scopes_missing: bool = False
+    """Only those whose provider did not grant everything that was asked for."""
 
 
 class SecretList(TenantTable):
@@ -60,6 +62,8 @@ class SecretList(TenantTable):
             conditions.append(s.auth_client_id == wanted.auth_client_id)
         if wanted.expires_before is not None:
             conditions.append(s.expires_at < wanted.expires_before)
+        if wanted.scopes_missing:
+            conditions.append(s.missing_scopes.is_not(None))
         if wanted.state is not None:
             broken = self._told_as_error(self.unit.clock())
             conditions.append(broken if wanted.state is SecretState.error else not_(broken))

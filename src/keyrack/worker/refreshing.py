@@ -1,11 +1,13 @@
 """Refreshes secrets that are due. Several workers share the work through leases, without knowing of each other."""
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
 from keyrack import metrics
 from keyrack.errors import DatabaseUnavailable, KeyrackError
+from keyrack.fair_share import Places
 from keyrack.faults import log_fault
 from keyrack.service.refresh.engine import Refresher
 from keyrack.store.leases import Due
@@ -14,7 +16,7 @@ log = structlog.get_logger()
 
 
 class RefreshWorker:
-    """Claims due secrets and refreshes them.
+    """Claims due secrets and refreshes them, of each tenant no more at a time than its share.
 
     Args:
         refresher: does it.
@@ -23,10 +25,9 @@ class RefreshWorker:
 
     def __init__(self, refresher: Refresher, concurrency: int) -> None:
         self._refresher = refresher
-        self._concurrency = concurrency
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._places = Places(concurrency)
+        self._tasks: dict[asyncio.Task[None], Due] = {}
         self._room = asyncio.Event()
-        self._room.set()
         self._stopping = False
         self._claiming = asyncio.Lock()
 
@@ -34,39 +35,44 @@ class RefreshWorker:
         """Claim as many due secrets as there is room for and start on them.
 
         Returns:
-            How many were claimed; as many as there was room for means that more are likely due.
+            How many were claimed.
 
         Raises:
             DatabaseUnavailable: the database is gone.
         """
         async with self._claiming:
-            free = self._concurrency - len(self._tasks)
-            if free <= 0 or self._stopping:
+            if not self._places.free or self._stopping:
                 return 0
-            dues = await self._refresher.claim(free)
+            dues = await self._refresher.claim(self._places.copy())
             metrics.claimed(len(dues))
             for due in dues:
+                self._places.hold(due.tenant_id, slow=due.slow)
                 task = asyncio.create_task(self._refresh(due))
-                self._tasks.add(task)
+                self._tasks[task] = due
                 task.add_done_callback(self._done)
             return len(dues)
 
     async def run(self, interval: float) -> None:
-        """Claim and refresh for ever: at once while there is more to do, else every `interval` seconds."""
+        """Claim and refresh for ever: as soon as half is free while there is more to do, else every `interval` seconds.
+
+        What takes long holds nothing up: whatever room there is, is used after `interval` seconds.
+        """
         while True:
-            free = self._concurrency - len(self._tasks)
+            claimed = 0
             try:
                 claimed = await self.tick()
             except DatabaseUnavailable:
-                claimed = 0
+                pass
             except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
                 log_fault(error, "claiming due secrets failed")
-                claimed = 0
-            if claimed and claimed == free:
-                self._room.clear()
-                await self._room.wait()
-            else:
+            if not claimed:
                 await asyncio.sleep(interval)
+                continue
+            self._room.clear()
+            self._note_room()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval):
+                    await self._room.wait()
 
     async def stop(self, seconds: float) -> None:
         """Claim nothing more and finish what was claimed; what is not finished in time is left to its lease."""
@@ -77,8 +83,12 @@ class RefreshWorker:
             await asyncio.wait(self._tasks, timeout=seconds)
 
     def _done(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if len(self._tasks) <= self._concurrency // 2:
+        due = self._tasks.pop(task)
+        self._places.give_back(due.tenant_id, slow=due.slow)
+        self._note_room()
+
+    def _note_room(self) -> None:
+        if self._places.free * 2 >= self._places.most:
             self._room.set()
 
     async def _refresh(self, due: Due) -> None:

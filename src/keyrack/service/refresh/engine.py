@@ -25,6 +25,7 @@ from keyrack.errors import (
     ProviderError,
     ProviderUnavailable,
 )
+from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
 from keyrack.service.refresh.outcome import error_of
 from keyrack.service.refresh.settling import Settling
@@ -124,8 +125,14 @@ class Refresher:
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=seconds)
 
-    async def claim(self, limit: int) -> Sequence[Due]:
-        """Take the leases of secrets that are due; pass them to `refresh_due` one by one.
+    async def claim(self, places: Places) -> Sequence[Due]:
+        """Take the leases of secrets that are due, of each tenant no more than its share.
+
+        Args:
+            places: how many can be refreshed, and who holds how many; what is claimed takes its places there.
+
+        Returns:
+            What was claimed; pass each to `refresh_due`.
 
         Raises:
             DatabaseUnavailable: the database is gone.
@@ -133,7 +140,7 @@ class Refresher:
         async with self._store.installation() as unit:
             dead = [holder for holder in await lease_holders(unit, self._clock()) if is_dead(holder)]
         async with self._store.installation(writes=True) as unit:
-            return await claim_due(unit, self._clock(), limit, self._timing.lease_ms, dead)
+            return await claim_due(unit, self._clock(), places, self._timing.lease_ms, dead)
 
     async def refresh_due(self, due: Due) -> AuthSecret | None:
         """Refresh a secret that was claimed; return it, or None if there was nothing to do.

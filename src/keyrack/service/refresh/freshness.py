@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
-from keyrack.grants import AuthClient, AuthSecret, SecretState
+from keyrack.grants import AuthClient, AuthSecret, ErrorCode, SecretState
 from keyrack.model import Principal
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.service.refresh.engine import Refresher
@@ -76,7 +76,7 @@ class FreshTokens:
         Raises:
             NotRefreshable: it is not of an oauth2 type or has no refresh token.
             NotFound: it was deleted meanwhile.
-            ProviderError: the provider refused.
+            ProviderError: the provider refused, or sent a token of a type that cannot be used, which is kept.
             ProviderUnavailable: it gave no answer in time, or asked to be left alone until later.
             DatabaseUnavailable: the database is gone.
         """
@@ -85,6 +85,8 @@ class FreshTokens:
         if failure is not None and failure.retry_after and secret.retry_at and now < secret.retry_at:
             raise error_of(failure)
         refreshed = await self._refresher.refresh(secret)
+        if refreshed.error_code is ErrorCode.unsupported_token_type:
+            raise ProviderError(refreshed.error or "")
         await self._learn(secret, now)
         return refreshed
 

@@ -81,7 +81,7 @@ class Journal:
 
         self._running.add(attempt.id)
         try:
-            answer = await send(self._provider, request, intend)
+            answer = await send(self._provider, request, intend, tenant_id=attempt.tenant_id)
             await self._keep(attempt, answer)
         except ProviderUnavailable as error:
             if not may_have_been_sent(error):  # the intent may be there all the same, if its commit took too long

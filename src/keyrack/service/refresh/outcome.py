@@ -11,7 +11,7 @@ from keyrack.oauth.failure import FailureClass, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import merged, with_tokens
+from keyrack.service.refresh.tokens import merged, with_granted, with_tokens
 from keyrack.store.attempts import Fate
 
 Result = TokenResponse | ProviderError | ProviderUnavailable
@@ -25,6 +25,10 @@ _TEXTS = {
         " any more. Connect again."
     ),
     ErrorCode.reauthorization_required: "The provider refuses the refresh token. Connect again.",
+    ErrorCode.unsupported_token_type: (
+        "The provider sent a token of the type {}, which can only be used with a key that Keyrack does not have. Set"
+        " the client to Bearer tokens at the provider; the next refresh then puts this right."
+    ),
 }
 
 
@@ -66,7 +70,10 @@ def judge(
     """
     if isinstance(result, TokenResponse):
         fresh = with_tokens(secret, client, merged(secret.credentials, result), schedule, now)
-        return Outcome(replace(fresh, refreshed_at=now), None, EventType.secret_refreshed)
+        fresh = replace(with_granted(fresh, result), refreshed_at=now)
+        if result.unsupported_type is not None:
+            return _unusable(secret, fresh, result.unsupported_type, now)
+        return Outcome(fresh, None, EventType.secret_refreshed)
     unknown = is_ambiguous(result)
     failed = replace(
         secret,
@@ -118,6 +125,16 @@ def error_of(failure: Failure) -> ProviderError | ProviderUnavailable:
         if (value := getattr(failure, name)) is not None
     }
     return (ProviderUnavailable if temporary else ProviderError)(failure.text, meta=meta)
+
+
+def _unusable(before: AuthSecret, fresh: AuthSecret, kind: str, now: datetime) -> Outcome:
+    """The tokens are kept, a rotated refresh token above all, but must not be used (RFC 6749 section 7.1)."""
+    code = ErrorCode.unsupported_token_type
+    known = before.error_code is code
+    since = before.error_at if known else now  # the first cause stays (contract 0.13)
+    text = _TEXTS[code].format(kind)
+    ended = replace(fresh, state=SecretState.error, error=text, error_code=code, error_at=since)
+    return Outcome(ended, None, None if known else EventType.secret_failed)
 
 
 def _dead(secret: AuthSecret, now: datetime) -> Outcome:

@@ -9,9 +9,9 @@ from keyrack.errors import DatabaseUnavailable
 from keyrack.provider.client import ProviderClient
 from keyrack.service.refresh.engine import Refresher
 from keyrack.service.refresh.freshness import FreshTokens
-from keyrack.service.refresh.gate import Gate, Limits
 from keyrack.service.refresh.journal import Journal
 from keyrack.service.refresh.patience import Patience
+from keyrack.service.refresh.provider_limiter import Limits, ProviderLimiter
 from keyrack.service.refresh.recovery import Recovery
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.settling import Orphaned, Settling
@@ -39,7 +39,7 @@ class RefreshRoom:
     """The parts that others use."""
 
     choices: Choices
-    gate: Gate
+    limiter: ProviderLimiter
     journal: Journal
     refresher: Refresher
     fresh: FreshTokens
@@ -72,14 +72,14 @@ def build(
     """Put the refresh engine together."""
     wakeups = Wakeups(listener)
     patience = Patience(choices.grace, time.monotonic)
-    gate = Gate(choices.limits, time.monotonic)
+    limiter = ProviderLimiter(choices.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
     settling = Settling(store, wakeups, choices.schedule, orphaned, clock)
-    under_lease = UnderLease(store, journal, settling, gate, patience, choices.timing, clock)
+    under_lease = UnderLease(store, journal, settling, limiter, patience, choices.timing, clock)
     refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock)
     return RefreshRoom(
         choices=choices,
-        gate=gate,
+        limiter=limiter,
         journal=journal,
         refresher=refresher,
         fresh=FreshTokens(store, refresher, choices.schedule, clock),

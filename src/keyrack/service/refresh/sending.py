@@ -10,12 +10,16 @@ from keyrack.service.refresh.profile import origin_of
 
 
 async def send(
-    provider: ProviderClient, request: FormRequest | QueryRequest, before_sending: BeforeSending | None = None
+    provider: ProviderClient,
+    request: FormRequest | QueryRequest,
+    before_sending: BeforeSending | None = None,
+    *,
+    tenant_id: str,
 ) -> RawResponse:
-    """Send a request, as `ProviderClient.send`, and count it by the provider's origin and what came of it."""
+    """Send a request for a tenant, as `ProviderClient.send`, and count it by the provider's origin and outcome."""
     began, outcome = time.monotonic(), "called_off"
     try:
-        answer = await provider.send(request, before_sending)
+        answer = await provider.send(request, before_sending, tenant_id=tenant_id)
         outcome = "answered"
     except ProviderUnavailable as error:
         outcome = str((error.meta or {}).get("reason"))

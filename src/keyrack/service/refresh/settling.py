@@ -19,8 +19,10 @@ from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
+from keyrack.service.refresh.profile import client_profile, own_method
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.tokens import merged
+from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.client_health import ClientHealth, Verdict
@@ -95,6 +97,7 @@ class Settling:
                 await Attempts(unit).settle(attempt.id, outcome.fate)
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
+            await tell_missing_scopes(unit, current.missing_scopes, outcome.secret, at)
             await self._wakeups.notify(unit, lease.secret_id)
         if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)
@@ -143,6 +146,9 @@ class Settling:
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:
             return Verdict.doubted  # one tenant's grants must not pause all others'
+        used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
+        if used is not own_method(client):
+            return Verdict.doubted  # what a component's developer chose says nothing of the client
         # nor are its provider's words shown to them
         members = ("error", "status") if of_all else ("error", "error_description", "status")
         said = {name: (result.meta or {}).get(name) for name in members}

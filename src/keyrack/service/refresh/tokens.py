@@ -9,7 +9,8 @@ from keyrack.crypto.secret import Secret
 from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.model import Json
 from keyrack.oauth.lifetime import token_lifetime
-from keyrack.oauth.token_response import TokenResponse
+from keyrack.oauth.scopes import missing_scopes
+from keyrack.oauth.token_response import TokenResponse, still_true
 from keyrack.service.refresh.schedule import Schedule
 
 OAUTH2_TYPES = frozenset({"oauth2", "oauth2_instagram"})
@@ -65,8 +66,9 @@ def well(secret: AuthSecret) -> AuthSecret:
 def merged(credentials: Mapping[str, Any], tokens: TokenResponse) -> Json:
     """Return credentials with what a token response brings (contract 15.3).
 
-    A missing refresh token or scope keeps the old one, unknown members are merged into `undefined_params`, and the
-    lifetime is the response's alone: `with_tokens` fills in what it does not say.
+    A missing refresh token or scope keeps the old one (RFC 6749 section 6), unknown members are merged into
+    `undefined_params`, except that those which were true of the old tokens only go with them, and the lifetime is the
+    response's alone: `with_tokens` fills in what it does not say.
     """
     fresh: Json = {**credentials, "access_token": tokens.access_token.reveal(), "expires_in": tokens.expires_in}
     if tokens.refresh_token is not None:
@@ -74,8 +76,21 @@ def merged(credentials: Mapping[str, Any], tokens: TokenResponse) -> Json:
     if tokens.scope is not None:
         fresh["scope"] = tokens.scope
     known = credentials.get("undefined_params")
-    fresh["undefined_params"] = {**(known if isinstance(known, Mapping) else {}), **tokens.undefined_params}
+    kept = still_true(known if isinstance(known, Mapping) else {}, refresh_token_kept=tokens.refresh_token is None)
+    fresh["undefined_params"] = {**kept, **tokens.undefined_params}
     return fresh
+
+
+def with_granted(secret: AuthSecret, tokens: TokenResponse) -> AuthSecret:
+    """Return a secret with what a token response says of its scopes; what it does not mention stays as it was.
+
+    Args:
+        secret: its `requested_scopes` are those of its grant.
+        tokens: the answer to a consent, or to a refresh that may have narrowed what is granted (RFC 6749 section 6).
+    """
+    if tokens.scope is None:
+        return secret
+    return replace(secret, missing_scopes=missing_scopes(secret.requested_scopes, tokens.scope))
 
 
 def _well() -> Json:

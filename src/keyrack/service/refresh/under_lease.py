@@ -17,11 +17,11 @@ from keyrack.ids import new_id
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.refresh.gate import Gate
 from keyrack.service.refresh.journal import Journal
 from keyrack.service.refresh.outcome import Result, is_ambiguous
 from keyrack.service.refresh.patience import Patience
 from keyrack.service.refresh.profile import client_profile, origin_of
+from keyrack.service.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.refresh.settling import Settling
 from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
 from keyrack.store.auth_clients import find_usable
@@ -71,7 +71,7 @@ class UnderLease:
         store: Store,
         journal: Journal,
         settling: Settling,
-        gate: Gate,
+        limiter: ProviderLimiter,
         patience: Patience,
         timing: Timing,
         clock: Clock,
@@ -79,7 +79,7 @@ class UnderLease:
         self._store = store
         self._journal = journal
         self._settling = settling
-        self._gate = gate
+        self._limiter = limiter
         self._patience = patience
         self._timing = timing
         self._clock = clock
@@ -183,7 +183,7 @@ class UnderLease:
             await Leases(unit).extend(lease, self._timing.lease_ms)
 
         try:
-            async with self._gate.admit(origin_of(request.url)) as admission:
+            async with self._limiter.admit(lease.tenant_id, origin_of(request.url)) as admission:
                 try:
                     answer = await self._journal.exchange(attempt, request, permit)
                     result = _interpret(answer, held)

@@ -140,7 +140,8 @@ class Records:
     async def _oauth_clients(self, rows: Rows) -> list[Json]:
         records = []
         for row in rows:
-            about = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
+            opened = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
+            about = {**opened, "client_auth": row.client_auth}
             relationships = {
                 "tenant": _link("tenant", row.tenant_id),
                 "component": _link("component", row.component_id),
@@ -182,6 +183,8 @@ class Records:
                 opened["credentials"] = {**opened["credentials"], "expires_at": iso(row.expires_at)}
             about = {"name": row.name, "type": row.type, "state": row.state, "error": row.error}
             about |= {"error_code": row.error_code, **_times(row, "error_at", "last_used_at"), **opened}
+            scopes = {name: getattr(row, name) for name in ("requested_scopes", "missing_scopes")}
+            about |= {name: value for name, value in scopes.items() if value}
             if row.refreshed_at is not None:
                 about["last_refreshed_at"] = iso(row.refreshed_at)
             relationships = {

@@ -182,6 +182,8 @@ class SecretKind:
             "error_code": about.error_code,
             "error_at": about.error_at,
             "refreshed_at": about.last_refreshed_at,
+            "requested_scopes": list(about.requested_scopes) or None,
+            "missing_scopes": list(about.missing_scopes) or None,
             "ambiguous_since": meta.ambiguous_since,
             "failure": None if meta.failure is None else to_builtins(meta.failure),
             "failure_count": meta.failure_count,

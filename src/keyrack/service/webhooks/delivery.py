@@ -5,6 +5,7 @@ worker that dies in between leaves a delivery that is due again when its lease e
 `webhook-id`.
 """
 
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -39,6 +40,8 @@ BACK_OFF = BackOff(first=timedelta(seconds=5), factor=4, longest=timedelta(hours
 _AT_ONCE = 64
 _TO_ONE_WEBHOOK = 8
 _SETTLING = timedelta(seconds=60)
+_SLOW_SECONDS = 300.0
+_MOST_SLOW = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +83,25 @@ class Deliverer:
         self._lease = timedelta(seconds=timeout) + _SETTLING
         self._back_off = back_off
         self._in_flight = InFlight(_AT_ONCE, patience)
+        self._failed_at: dict[str, float] = {}
 
     async def tick(self) -> int:
         """Start delivering what is due; return how many attempts have ended since the last call.
 
-        Receivers that are slow are left alone after a moment and counted by a later call, so none holds others up.
+        Receivers that are slow are left alone after a moment and counted by a later call, so none holds others up; no
+        tenant gets more than its share of the deliveries under way, nor does what failed or hung lately.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached; nothing is lost.
         """
-        if self._in_flight.free and await self._any_due():
+        places = self._in_flight.places
+        if places.free and await self._any_due():
             async with self._store.installation(writes=True) as unit:
                 claimed = await DueDeliveries(unit).claim(
-                    self._in_flight.free, _TO_ONE_WEBHOOK, self._in_flight.under_way, self._lease
+                    places, _TO_ONE_WEBHOOK, self._in_flight.under_way, self._lease, self._slow_webhooks()
                 )
-            for delivery in claimed:
-                self._in_flight.start(delivery.webhook_id, self._deliver(delivery))
+            for each in claimed:
+                self._in_flight.start(each.tenant_id, each.webhook_id, self._deliver(each), slow=each.slow)
         return await self._in_flight.settled()
 
     async def close(self) -> None:
@@ -114,13 +120,27 @@ class Deliverer:
         else:
             attempt = await self._attempt(delivery, delivery.webhook)
             metrics.webhook_attempted(delivered=attempt.delivered)
+            self._remember(delivery.webhook_id, attempt)
             await self._conclude(delivery, attempt)
+
+    def _remember(self, webhook_id: str, attempt: _Attempt) -> None:
+        """Note that a webhook failed just now, or that it works."""
+        self._failed_at.pop(webhook_id, None)
+        if not attempt.delivered:
+            self._failed_at[webhook_id] = time.monotonic()
+            if len(self._failed_at) > _MOST_SLOW:
+                del self._failed_at[next(iter(self._failed_at))]
+
+    def _slow_webhooks(self) -> frozenset[str]:
+        since = time.monotonic() - _SLOW_SECONDS
+        self._failed_at = {webhook_id: at for webhook_id, at in self._failed_at.items() if at > since}
+        return frozenset(self._failed_at)
 
     async def _attempt(self, delivery: ClaimedDelivery, webhook: Webhook) -> _Attempt:
         body = message(delivery.event)
         headers = signed_headers(delivery.event.id, body, webhook.keys, self._store.clock())
         try:
-            answer = await self._client.send(JsonRequest(webhook.url, body, headers))
+            answer = await self._client.send(JsonRequest(webhook.url, body, headers), tenant_id=delivery.tenant_id)
         except ProviderUnavailable as error:
             return _Attempt(error=str((error.meta or {}).get("reason")))
         except ValidationFailed:

@@ -220,6 +220,7 @@ oauth_clients = Table(
     Column("component_id", Id, nullable=False),  # no foreign key: a client outlives its component (contract 24.6)
     Column("sealed_client_id", LargeBinary, nullable=False),
     Column("sealed_client_secret", LargeBinary, nullable=False),
+    Column("client_auth", String(20)),  # null: as the descriptor says (contract 0.23)
     at("created_at"),
     at("updated_at"),
     at("last_used_at", nullable=True),

@@ -54,6 +54,8 @@ auth_secrets = Table(
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("auth_method", String(40)),  # how the client authenticated at consent (contract 20.3)
     Column("refreshable", Boolean, nullable=False),  # oauth2 with a refresh token
+    Column("requested_scopes", Document),  # what its consent asked for (contract 0.23)
+    Column("missing_scopes", Document),  # what of it the provider did not grant; null when there is nothing
     Column("state", String(10), nullable=False),
     Column("error", Text),
     Column("error_code", String(40)),
@@ -87,6 +89,15 @@ Index(
     auth_secrets.c.due_at,
     postgresql_where=auth_secrets.c.due_at.is_not(None),
     sqlite_where=auth_secrets.c.due_at.is_not(None),
+)
+
+Index(
+    "auth_secrets_missing_scopes_idx",
+    auth_secrets.c.workspace_id,
+    auth_secrets.c.tenant_id,
+    auth_secrets.c.id,
+    postgresql_where=auth_secrets.c.missing_scopes.is_not(None),
+    sqlite_where=auth_secrets.c.missing_scopes.is_not(None),
 )
 
 attempts = Table(

@@ -1,0 +1,29 @@
+"""`keyrack quotas`."""
+
+from typing import Annotated
+
+import typer
+
+from keyrack.cli.common import Json, show_list, with_store
+
+
+def quotas(
+    *,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Id of a tenant; unset: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what tenants have stored of what is limited, and the limits."""
+    from keyrack import bootstrap
+    from keyrack.service.tenancy.quotas import Usage, usage
+    from keyrack.settings import load
+
+    limits = bootstrap.quota_limits(load())
+    found = with_store(lambda store: usage(store, limits, tenant))
+
+    def row(of: Usage) -> dict[str, object]:
+        who: dict[str, object] = {"tenant_id": of.tenant_id, "name": of.tenant_name}
+        if as_json:
+            return who | {quota.value: {"used": used, "limit": of.limits[quota]} for quota, used in of.used.items()}
+        return who | {quota.value: f"{used}/{of.limits[quota] or '-'}" for quota, used in of.used.items()}
+
+    show_list([row(of) for of in found], as_json=as_json)

@@ -1,0 +1,227 @@
+"""How hard a provider is asked: a budget of concurrent calls, and a circuit breaker (design, refresh in detail).
+
+Both are kept per origin (scheme, host and port) in each process, and both know whose call it is (invariant 7):
+
+* The budget is divided among tenants (`keyrack.fair_share`).
+* The circuit is each tenant's own: anybody can name a path of a provider that fails. Only when the calls of several
+  tenants fail one after the other, with no good answer between them, is the provider itself in doubt. Then every tenant
+  makes one call at a time, and one failure opens its circuit; the first good answer to anybody ends the doubt.
+
+Pauses that a provider asks for with `Retry-After` stand with the grant they were answered to.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+
+from keyrack.errors import ProviderUnavailable
+from keyrack.fair_share import FairSlots
+
+Monotonic = Callable[[], float]
+
+_SEVERAL = 3
+"""Tenants whose calls must fail before the provider is in doubt for all."""
+
+_MOST_FAILING = 200
+"""Failing origins remembered for one tenant, since whoever may create auth clients can name any number of them."""
+
+
+class Circuit(StrEnum):
+    """Whether a provider is called."""
+
+    closed = "closed"
+    """For every tenant."""
+    half_open = "half_open"
+    """Not for some tenants; or for those only that try whether it works again."""
+    open = "open"
+    """The calls of several tenants fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The operator's choices.
+
+    Attributes:
+        concurrency: calls to one origin at a time.
+        wait: seconds a call waits for its turn at most.
+        failures: a tenant's failures in a row that open its circuit.
+        pause: seconds the circuit stays open; doubled each time the probe fails, up to `longest_pause`.
+        longest_pause: seconds.
+    """
+
+    concurrency: int = 20
+    wait: float = 5.0
+    failures: int = 10
+    pause: float = 5.0
+    longest_pause: float = 60.0
+
+
+@dataclass(slots=True)
+class _Standing:
+    """How a tenant stands with an origin."""
+
+    failures: int = 0
+    pause: float = 0.0
+    open_until: float = 0.0
+    running: int = 0
+    users: int = 0
+
+
+@dataclass(slots=True)
+class _Origin:
+    slots: FairSlots
+    standings: dict[str, _Standing] = field(default_factory=dict)
+    failing: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    """Tenants whose circuit is not closed, with the time of their last failure, the latest last."""
+    answered_at: float = float("-inf")
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A call that was let through; say how it ended."""
+
+    _limiter: "ProviderLimiter"
+    _tenant_id: str
+    _origin: str
+
+    def answered(self) -> None:
+        """The provider gave a sensible answer, be it a refusal."""
+        self._limiter._answered(self._tenant_id, self._origin)  # noqa: SLF001 - the limiter's own helper
+
+    def failed(self) -> None:
+        """The provider did not answer, or said that it cannot."""
+        self._limiter._failed(self._tenant_id, self._origin)  # noqa: SLF001 - the limiter's own helper
+
+
+@dataclass(slots=True)
+class ProviderLimiter:
+    """Lets calls to providers through, or not.
+
+    Attributes:
+        limits: budget and breaker.
+        monotonic: seconds that never jump.
+    """
+
+    limits: Limits
+    monotonic: Monotonic
+    _origins: dict[str, _Origin] = field(default_factory=dict)
+    _failing_origins: dict[str, OrderedDict[str, None]] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def admit(self, tenant_id: str, origin: str) -> AsyncIterator[Admission]:
+        """Wait for a turn at a provider.
+
+        Args:
+            tenant_id: for whom it is called.
+            origin: scheme, host and port.
+
+        Raises:
+            ProviderUnavailable: the tenant's circuit is open (`meta["reason"]` is `circuit_open`), or no turn came in
+                time (`busy`); nothing was sent.
+        """
+        provider = self._origins.setdefault(origin, _Origin(FairSlots(self.limits.concurrency)))
+        standing = provider.standings.setdefault(tenant_id, _Standing())
+        standing.users += 1
+        try:
+            self._refuse_if_open(provider, standing)
+            async with self._turn(tenant_id, provider):
+                self._refuse_if_open(provider, standing)  # it may have opened while we waited
+                provider.running += 1
+                standing.running += 1
+                try:
+                    yield Admission(self, tenant_id, origin)
+                finally:
+                    provider.running -= 1
+                    standing.running -= 1
+        finally:
+            standing.users -= 1
+            self._forget_if_idle(tenant_id, origin)
+
+    def circuits(self) -> Mapping[str, tuple[Circuit, int]]:
+        """Return the circuit and the running calls of each origin that is called or fails, for those who watch."""
+        return {origin: (self._circuit(provider), provider.running) for origin, provider in self._origins.items()}
+
+    @asynccontextmanager
+    async def _turn(self, tenant_id: str, provider: _Origin) -> AsyncIterator[None]:
+        place = provider.slots.place(tenant_id)
+        try:
+            async with asyncio.timeout(self.limits.wait):
+                await place.__aenter__()
+        except TimeoutError:
+            raise _unavailable("Too many calls to this provider are running.", "busy") from None
+        try:
+            yield
+        finally:
+            await place.__aexit__(None, None, None)
+
+    def _circuit(self, provider: _Origin) -> Circuit:
+        if self._in_doubt(provider):
+            return Circuit.open
+        return Circuit.half_open if provider.failing else Circuit.closed
+
+    @staticmethod
+    def _in_doubt(provider: _Origin) -> bool:
+        """Tell whether the calls of several tenants have failed since the last good answer."""
+        latest = list(islice(reversed(provider.failing.values()), _SEVERAL))
+        return len(latest) == _SEVERAL and latest[-1] > provider.answered_at
+
+    def _refuse_if_open(self, provider: _Origin, standing: _Standing) -> None:
+        """Refuse while the tenant's circuit is open; after that, and in doubt, let one call through at a time."""
+        trying = standing.open_until > 0 or self._in_doubt(provider)
+        if self.monotonic() < standing.open_until or (trying and standing.running):
+            raise _unavailable("The provider failed several times in a row; calls are paused.", "circuit_open")
+
+    def _answered(self, tenant_id: str, origin: str) -> None:
+        provider = self._origins[origin]
+        provider.answered_at = self.monotonic()
+        standing = provider.standings[tenant_id]
+        standing.failures, standing.pause, standing.open_until = 0, 0.0, 0.0
+        provider.failing.pop(tenant_id, None)
+        if origins := self._failing_origins.get(tenant_id):
+            origins.pop(origin, None)
+
+    def _failed(self, tenant_id: str, origin: str) -> None:
+        provider = self._origins[origin]
+        standing = provider.standings[tenant_id]
+        standing.failures += 1
+        self._remember_failing(tenant_id, origin)
+        if standing.failures < (1 if self._in_doubt(provider) else self.limits.failures):
+            return
+        now = self.monotonic()
+        standing.pause = min(standing.pause * 2 or self.limits.pause, self.limits.longest_pause)
+        standing.open_until = now + standing.pause
+        provider.failing[tenant_id] = now
+        provider.failing.move_to_end(tenant_id)
+
+    def _remember_failing(self, tenant_id: str, origin: str) -> None:
+        """Note that a tenant's calls to an origin fail; of too many, the one that failed first is forgotten."""
+        origins = self._failing_origins.setdefault(tenant_id, OrderedDict())
+        origins[origin] = None
+        origins.move_to_end(origin)
+        if len(origins) > _MOST_FAILING:
+            oldest, _ = origins.popitem(last=False)
+            provider = self._origins[oldest]
+            provider.failing.pop(tenant_id, None)
+            standing = provider.standings[tenant_id]
+            standing.failures, standing.pause, standing.open_until = 0, 0.0, 0.0
+            self._forget_if_idle(tenant_id, oldest)
+
+    def _forget_if_idle(self, tenant_id: str, origin: str) -> None:
+        provider = self._origins[origin]
+        standing = provider.standings[tenant_id]
+        if standing.users or standing.failures:
+            return
+        del provider.standings[tenant_id]
+        if not self._failing_origins.get(tenant_id, True):
+            del self._failing_origins[tenant_id]
+        if not provider.standings:
+            del self._origins[origin]
+
+
+def _unavailable(text: str, reason: str) -> ProviderUnavailable:
+    return ProviderUnavailable(text, meta={"reason": reason, "sent": False})

@@ -1,0 +1,1 @@
+"""Tenants, and what belongs to them as a whole."""

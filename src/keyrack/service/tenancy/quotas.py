@@ -1,0 +1,160 @@
+"""Limits what one tenant may store, so that it cannot fill the installation (contract 0.25; invariant 7)."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from keyrack import metrics
+from keyrack.errors import NotFound, QuotaExceeded
+from keyrack.store.quota_usage import Quota, QuotaUsage
+from keyrack.store.store import Store
+from keyrack.store.tenants import Tenants
+from keyrack.store.unit import Unit
+
+COUNTED: Mapping[Quota, str] = {
+    Quota.pending_consents: "consents of the tenant that are pending and have not expired",
+    Quota.api_keys: "API keys of the tenant's users",
+    Quota.webhooks: "webhooks of the tenant",
+    Quota.secrets: "auth secrets of the tenant",
+    Quota.credentials: "credentials of the tenant",
+    Quota.flows: "flows of the tenant",
+    Quota.document_bytes: "bytes of the tenant's documents as stored: custom data, attributes, descriptors, variables,"
+    " graphs with their versions and drafts, credentials and secrets",
+}
+"""What counts, for people."""
+
+_ADDS: Mapping[str, Quota] = {
+    "api-key.create": Quota.api_keys,
+    "consent.start": Quota.pending_consents,
+    "credential.create": Quota.credentials,
+    "flow.create": Quota.flows,
+    "secret.create": Quota.secrets,
+    "webhook.create": Quota.webhooks,
+}
+"""Actions, as the audit log calls them, that add one."""
+
+_WRITES_DOCUMENTS = frozenset(
+    f"{kind}.{verb}"
+    for kind, verbs in {
+        "component": ("create", "edit"),
+        "component-env": ("replace",),
+        "component-version": ("create",),
+        "contract": ("create", "edit"),
+        "credential": ("create", "edit"),
+        "flow": ("create", "edit", "draft"),
+        "secret": ("create", "edit"),
+        "tenant": ("change",),
+        "workspace": ("create", "edit"),
+    }.items()
+    for verb in verbs
+)
+_LARGEST_WRITE = 2 * 1024 * 1024
+"""Bytes one action adds at most: a body of 1 MiB, stored twice (a graph and its version)."""
+
+_KNOWN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much a tenant has stored of what is limited.
+
+    Attributes:
+        tenant_id: the tenant.
+        tenant_name: its name.
+        used: by quota.
+        limits: by quota; 0: none.
+    """
+
+    tenant_id: str
+    tenant_name: str
+    used: Mapping[Quota, int]
+    limits: Mapping[Quota, int]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was counted, and how much may have been added in this process since."""
+
+    used: int
+    at: float
+    added: int = 0
+
+
+class Quotas:
+    """Refuses what goes over a tenant's limits.
+
+    A count is remembered for half a minute and counted on in this process, so that a tenant far below its limit costs
+    no query. Several processes that add at once can go over a limit by what they add in that time.
+
+    Args:
+        limits: by quota; 0: none.
+        monotonic: seconds that never jump.
+    """
+
+    def __init__(self, limits: Mapping[Quota, int], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
+        self._monotonic = monotonic
+        self._known: dict[tuple[str, Quota], _Known] = {}
+
+    async def require_room(self, unit: Unit, action: str) -> None:
+        """Refuse an action that has put its tenant over a limit; called in its transaction, after it.
+
+        Args:
+            unit: of the tenant.
+            action: as the audit log calls it.
+
+        Raises:
+            QuotaExceeded: `meta` names the quota, its limit and what counts; the transaction must not be committed.
+        """
+        if not unit.tenant_id:
+            return
+        if quota := _ADDS.get(action):
+            await self._require(unit, quota, 1)
+        if action in _WRITES_DOCUMENTS:
+            await self._require(unit, Quota.document_bytes, _LARGEST_WRITE)
+
+    async def _require(self, unit: Unit, quota: Quota, most: int) -> None:
+        limit = self.limits.get(quota, 0)
+        if not limit:
+            return
+        key, now = (unit.tenant_id, quota), self._monotonic()
+        known = self._known.get(key)
+        if known is None or now - known.at > _KNOWN_SECONDS or known.used + known.added + most > limit:
+            self._forget_old(now)
+            known = self._known[key] = _Known(await QuotaUsage(unit).used(quota), now)
+            metrics.quota_used(quota.value, known.used / limit)
+            if known.used > limit:
+                del self._known[key]
+                metrics.quota_exceeded(quota.value)
+                raise QuotaExceeded(
+                    f"The tenant's quota of {limit} is used up: {COUNTED[quota]}.",
+                    meta={"quota": quota.value, "limit": limit, "counts": COUNTED[quota]},
+                )
+        else:
+            known.added += most
+
+    def _forget_old(self, now: float) -> None:
+        self._known = {key: known for key, known in self._known.items() if now - known.at <= _KNOWN_SECONDS}
+
+
+async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None) -> Sequence[Usage]:
+    """Return what tenants have stored of what is limited.
+
+    Args:
+        store: where it is.
+        limits: by quota; 0: none.
+        tenant_id: of one tenant; None: of all, by id.
+
+    Raises:
+        NotFound: there is no such tenant.
+    """
+    async with store.installation() as unit:
+        wanted = [each for each in await Tenants(unit).list() if tenant_id in (None, each.id)]
+    if tenant_id is not None and not wanted:
+        raise NotFound("there is no such tenant")
+    found = []
+    for tenant in wanted:
+        async with store.unit(tenant.id) as unit:
+            used = {quota: await QuotaUsage(unit).used(quota) for quota in Quota}
+        found.append(Usage(tenant.id, tenant.name, used, limits))
+    return found
