@@ -163,7 +163,9 @@ class ConsentCallbacks:
         issuer, configured = consent.memory.get("issuer"), consent.memory.get("sends_iss")
         if issuer is None or "iss" in params:
             return False
-        return await self._issuers.sends_iss(issuer) if configured is None else bool(configured)
+        if configured is not None:
+            return bool(configured)
+        return await self._issuers.sends_iss(issuer, tenant_id=consent.tenant_id)
 
     async def recover(self, attempt: Attempt) -> bool:
         """Settle an exchange of a code that was interrupted: complete the consent if the answer is there, else fail it.

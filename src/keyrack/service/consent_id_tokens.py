@@ -34,7 +34,7 @@ class IdTokens:
         token = tokens.members.get("id_token")
         if nonce is None or not isinstance(token, str) or not token:
             return
-        keys = None if issuer is None else await self._issuers.keys(issuer)
+        keys = None if issuer is None else await self._issuers.keys(issuer, tenant_id=consent.tenant_id)
         for attempt in range(2):
             try:
                 check_id_token(
@@ -49,6 +49,6 @@ class IdTokens:
             except UnknownKeyError:
                 if issuer is None or attempt:
                     raise
-                keys = await self._issuers.keys(issuer, newer=True)
+                keys = await self._issuers.keys(issuer, tenant_id=consent.tenant_id, newer=True)
             else:
                 return

@@ -98,7 +98,7 @@ class Consents:
             scope.touched(TARGET, consent.id)
         if consent.memory["protocol"] == OAUTH2:
             if consent.memory["issuer"] is not None:
-                self._issuers.prepare(consent.memory["issuer"])
+                self._issuers.prepare(consent.memory["issuer"], tenant_id=consent.tenant_id)
             return consent
         try:
             return await self._temporary.ask(consent, planned.profile)

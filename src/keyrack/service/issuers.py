@@ -74,53 +74,54 @@ class Issuers:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    def prepare(self, issuer: str) -> None:
+    def prepare(self, issuer: str, *, tenant_id: str) -> None:
         """Begin to ask, so that the answer is there when it is needed; returns at once."""
         if not self._is_fresh(issuer):
-            self._ask(issuer)
+            self._ask(issuer, tenant_id)
 
-    async def sends_iss(self, issuer: str) -> bool:
+    async def sends_iss(self, issuer: str, *, tenant_id: str) -> bool:
         """Tell whether an issuer announces that its callbacks name it (RFC 9207 section 3); no, if it is not known."""
-        known = await self._of(issuer)
+        known = await self._of(issuer, tenant_id)
         return known is not None and known.metadata is not None and known.metadata.sends_iss
 
-    async def keys(self, issuer: str, *, newer: bool = False) -> Sequence[PublicKey] | None:
+    async def keys(self, issuer: str, *, tenant_id: str, newer: bool = False) -> Sequence[PublicKey] | None:
         """Return an issuer's public keys, or None if they cannot be had.
 
         Args:
             issuer: whose keys.
+            tenant_id: whose connections are used.
             newer: one was not among those that are known: ask again, unless that was done just now.
         """
         known = self._known.get(issuer)
         if newer and known is not None and self._timer() - known.fetched_at >= NEWER:
             self._known[issuer] = replace(known, until=self._timer())
-        known = await self._of(issuer)
+        known = await self._of(issuer, tenant_id)
         return None if known is None else known.keys
 
-    async def _of(self, issuer: str) -> _Known | None:
+    async def _of(self, issuer: str, tenant_id: str) -> _Known | None:
         if not self._is_fresh(issuer):
-            await asyncio.wait({self._ask(issuer)}, timeout=self._wait)
+            await asyncio.wait({self._ask(issuer, tenant_id)}, timeout=self._wait)
         return self._known.get(issuer)
 
     def _is_fresh(self, issuer: str) -> bool:
         known = self._known.get(issuer)
         return known is not None and self._timer() < known.until
 
-    def _ask(self, issuer: str) -> "asyncio.Task[None]":
+    def _ask(self, issuer: str, tenant_id: str) -> "asyncio.Task[None]":
         task = self._asking.get(issuer)
         if task is None:
-            task = asyncio.create_task(self._learn(issuer), name=f"metadata of {origin_of(issuer)}")
+            task = asyncio.create_task(self._learn(issuer, tenant_id), name=f"metadata of {origin_of(issuer)}")
             self._asking[issuer] = task
             task.add_done_callback(lambda _: self._asking.pop(issuer, None))
         return task
 
-    async def _learn(self, issuer: str) -> None:
+    async def _learn(self, issuer: str, tenant_id: str) -> None:
         before, metadata, keys = self._known.get(issuer), None, None
         with suppress(KeyrackError, TimeoutError):
             async with self._at_once, asyncio.timeout(_ASKING):
-                metadata = await self._metadata(issuer)
+                metadata = await self._metadata(issuer, tenant_id)
                 if metadata is not None and metadata.jwks_uri is not None:
-                    keys = process_keys(await self._get(QueryRequest(metadata.jwks_uri, ())))
+                    keys = process_keys(await self._get(QueryRequest(metadata.jwks_uri, ()), tenant_id))
         failed = metadata is None or (keys is None and metadata.jwks_uri is not None)
         if failed:
             log.info("an issuer's metadata or keys cannot be had", issuer=origin_of(issuer))
@@ -132,16 +133,16 @@ class Issuers:
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
 
-    async def _metadata(self, issuer: str) -> IssuerMetadata | None:
+    async def _metadata(self, issuer: str, tenant_id: str) -> IssuerMetadata | None:
         for request in metadata_requests(issuer):
-            found = process_metadata(await self._get(request), issuer)
+            found = process_metadata(await self._get(request, tenant_id), issuer)
             if found is not None:
                 return found
         return None
 
-    async def _get(self, request: QueryRequest) -> RawResponse:
+    async def _get(self, request: QueryRequest, tenant_id: str) -> RawResponse:
         """Send a request, once more if the connection breaks: unlike a code, a question may be sent twice."""
         try:
-            return await send(self._provider, request)
+            return await send(self._provider, request, tenant_id=tenant_id)
         except ProviderUnavailable:
-            return await send(self._provider, request)
+            return await send(self._provider, request, tenant_id=tenant_id)
