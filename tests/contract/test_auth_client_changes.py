@@ -272,6 +272,6 @@ async def test_an_issuer_can_be_added_once(keyrack: World, client: str) -> None:
         changed = await admin.patch(f"{PATH}/{client}", change({"credentials": given}))
         assert changed.status_code == 200, changed.text
         assert changed.json()["data"]["attributes"]["credentials"]["issuer"] == named
-    for given in ("https://other.example", f"{named}/", None):
-        refused = await admin.patch(f"{PATH}/{client}", change({"credentials": {"issuer": given}}))
-        assert error_of(refused) == (400, "validation_error", pointer), given
+    for other in ("https://other.example", f"{named}/", None):
+        refused = await admin.patch(f"{PATH}/{client}", change({"credentials": {"issuer": other}}))
+        assert error_of(refused) == (400, "validation_error", pointer), other
