@@ -27,6 +27,7 @@ log = structlog.get_logger()
 PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
 REQUEST_ID = "keyrack.request_id"
+ARRIVED = "keyrack.arrived"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _METRICS = re.compile(r"/metrics/?$")
 _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
@@ -71,6 +72,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[ARRIVED] = time.monotonic()
         # as the router reads a path, so that none is guarded here and another one answered there
         scope["path"] = _SLASHES.sub("/", scope["path"])
         headers = dict(scope["headers"])
@@ -152,6 +154,12 @@ def caller_address(scope: Any) -> str | None:
     """Return the address a request came from, as `Front` found it."""
     address: str | None = scope.get(ADDRESS)
     return address
+
+
+def arrived(scope: Any) -> float | None:
+    """Return when a request came in, a reading of `time.monotonic`, as `Front` noted it first of all."""
+    moment: float | None = scope.get(ARRIVED)
+    return moment
 
 
 def request_id_of(scope: Any) -> str | None:

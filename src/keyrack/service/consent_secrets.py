@@ -31,7 +31,7 @@ from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_cl
 from keyrack.service.consent_values import Landing, NewConsent, Planned
 from keyrack.service.refresh.profile import INSTAGRAM, client_profile
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
+from keyrack.service.refresh.tokens import is_oauth2, merged, replaces_refresh_token, with_tokens
 from keyrack.service.revocation import enqueue_orphan
 from keyrack.service.secret_changes import Owner, bare, created_facts
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
@@ -162,7 +162,7 @@ class SecretLanding:
         stored = replace(stored, auth_method=consent.memory["auth_method"])
         credentials = self._credentials(stored.credentials, tokens)
         secret = with_tokens(stored, self.client, credentials, self.schedule, at)
-        await rows.replace(secret, tokens_changed=True)
+        await rows.replace(secret, refresh_token_replaced=replaces_refresh_token(stored, credentials))
         return secret.id
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:

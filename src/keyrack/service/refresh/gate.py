@@ -32,14 +32,14 @@ class Limits:
         wait: seconds a call waits for its turn at most.
         failures: failures in a row that open the circuit.
         pause: seconds the circuit stays open; doubled each time the probe fails, up to `longest_pause`.
-        longest_pause: seconds.
+        longest_pause: seconds, or `pause` if that is longer; readers must see soon that an outage is over.
     """
 
     concurrency: int = 20
     wait: float = 5.0
     failures: int = 10
     pause: float = 5.0
-    longest_pause: float = 60.0
+    longest_pause: float = 10.0
 
 
 _MOST = 10_000
@@ -137,6 +137,11 @@ class Gate:
         self._providers[origin] = provider
         return provider
 
+    def is_refusing(self, origin: str) -> bool:
+        """Tell whether a call to an origin would be refused now, because its circuit is open."""
+        provider = self._providers.get(origin)
+        return provider is not None and self._is_refused(provider)
+
     def circuits(self) -> Mapping[str, tuple[Circuit, int]]:
         """Return each origin's circuit and running calls, for those who watch."""
         return {origin: (self._circuit(provider), provider.running) for origin, provider in self._providers.items()}
@@ -147,14 +152,18 @@ class Gate:
         return Circuit.open if self.monotonic() < provider.open_until else Circuit.half_open
 
     def _refuse_if_open(self, provider: _Provider) -> None:
-        circuit = self._circuit(provider)
-        if circuit is Circuit.open or (circuit is Circuit.half_open and provider.probing):
+        if self._is_refused(provider):
             raise _unavailable("The provider failed several times in a row; calls are paused.", "circuit_open")
+
+    def _is_refused(self, provider: _Provider) -> bool:
+        circuit = self._circuit(provider)
+        return circuit is Circuit.open or (circuit is Circuit.half_open and provider.probing)
 
     def _failed(self, provider: _Provider) -> None:
         provider.failures += 1
         if provider.failures >= self.limits.failures:
-            provider.pause = min(provider.pause * 2 or self.limits.pause, self.limits.longest_pause)
+            longest = max(self.limits.longest_pause, self.limits.pause)
+            provider.pause = min(provider.pause * 2 or self.limits.pause, longest)
             provider.open_until = self.monotonic() + provider.pause
 
 
