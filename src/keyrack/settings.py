@@ -65,7 +65,7 @@ class Settings:
         "Failures in a row after which an authorization server is left alone for a while.", 10, least=1
     )
     breaker_pause: float = _setting(
-        "Seconds it is left alone at first; doubled with every failed try, up to a minute.", 5.0, least=0.1
+        "Seconds it is left alone at first; doubled with every failed try, up to 10.", 5.0, least=0.1
     )
     refresh_lead: float = _setting(
         "Seconds before its expiry from which a token is due; a tenth of its lifetime if that is shorter.",
@@ -74,7 +74,8 @@ class Settings:
     )
     refresh_wait: float = _setting("Seconds a caller waits for a refresh at most.", 20.0, least=0.1)
     refresh_retry: float = _setting(
-        "Seconds until a failed refresh is tried again at first; doubled with every failure, up to 15 minutes.",
+        "Seconds until a failed refresh is tried again: always for readers of an expired token, and at first in the"
+        " background, where it is doubled with every failure, up to 15 minutes.",
         5.0,
         least=0.1,
     )

@@ -32,7 +32,7 @@ from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_cl
 from keyrack.service.consent_values import Landing, NewConsent, Planned
 from keyrack.service.refresh.profile import INSTAGRAM, client_profile, declared_method
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import is_oauth2, merged, with_granted, with_tokens
+from keyrack.service.refresh.tokens import is_oauth2, merged, replaces_refresh_token, with_granted, with_tokens
 from keyrack.service.revocation import enqueue_orphan
 from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.service.secret_changes import Owner, bare, created_facts
@@ -167,7 +167,8 @@ class SecretLanding:
             raise NotFound("the secret was deleted while you were connecting")
         stored = replace(stored, auth_method=consent.memory["auth_method"])
         secret = self._granted(stored, tokens, at)
-        await rows.replace(secret, tokens_changed=True)
+        replaced = replaces_refresh_token(stored, secret.credentials)
+        await rows.replace(secret, refresh_token_replaced=replaced)
         await tell_missing_scopes(scope.unit, stored.missing_scopes, secret, at)
         return secret.id
 

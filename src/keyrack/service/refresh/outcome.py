@@ -11,7 +11,7 @@ from keyrack.oauth.failure import FailureClass, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import merged, with_granted, with_tokens
+from keyrack.service.refresh.tokens import refreshed
 from keyrack.store.attempts import Fate
 
 Result = TokenResponse | ProviderError | ProviderUnavailable
@@ -56,6 +56,7 @@ def judge(
     now: datetime,
     *,
     doubted: bool = False,
+    scheduled: bool = False,
 ) -> Outcome:
     """Work out what becomes of a secret.
 
@@ -67,10 +68,10 @@ def judge(
         started_at: when the request was sent.
         now: when its answer came.
         doubted: a rejection of the client may be the grant's own fault, so that the client goes on.
+        scheduled: the background tried by itself; what readers and callers cause is no reason for it to back off.
     """
     if isinstance(result, TokenResponse):
-        fresh = with_tokens(secret, client, merged(secret.credentials, result), schedule, now)
-        fresh = replace(with_granted(fresh, result), refreshed_at=now)
+        fresh = refreshed(secret, client, result, schedule, now)
         if result.unsupported_type is not None:
             return _unusable(secret, fresh, result.unsupported_type, now)
         return Outcome(fresh, None, EventType.secret_refreshed)
@@ -87,7 +88,8 @@ def judge(
         return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused)
     if kind is FailureClass.GRANT_DEAD:
         return _dead(failed, now)
-    return _tried_again(failed, client, kind, schedule, Fate.ambiguous if unknown else Fate.failed, now)
+    fate = Fate.ambiguous if unknown else Fate.failed
+    return _tried_again(failed, client, kind, schedule, fate, now, scheduled=scheduled)
 
 
 def is_ambiguous(error: ProviderError | ProviderUnavailable) -> bool:
@@ -150,17 +152,52 @@ def _dead(secret: AuthSecret, now: datetime) -> Outcome:
 
 
 def _tried_again(
-    secret: AuthSecret, client: AuthClient, kind: FailureClass, schedule: Schedule, fate: Fate, now: datetime
+    secret: AuthSecret,
+    client: AuthClient,
+    kind: FailureClass,
+    schedule: Schedule,
+    fate: Fate,
+    now: datetime,
+    *,
+    scheduled: bool,
 ) -> Outcome:
-    """Back off; past the time to give up, a refusal without a reason counts as the end of the grant."""
+    """Say when the background tries again, and readers; past the time to give up, a refusal ends the grant.
+
+    Only the background's own tries make it back off, and not those that it makes promptly while the provider's
+    `refresh_token_grace` lasts. While the provider does not answer, readers get a try every few seconds. All wait for
+    as long as the provider asked for.
+    """
     retry_after = secret.failure.retry_after if secret.failure else None
-    retry_at = schedule.retry(secret.failure_count, now, retry_after)
-    grace = client.credentials.get("refresh_token_grace")
-    if fate is Fate.ambiguous and secret.ambiguous_since is not None and grace:
-        within = now - secret.ambiguous_since < timedelta(seconds=grace)
-        retry_at = min(retry_at, now + _PROMPT_RETRY) if within else retry_at
-    over = secret.expires_at is not None and retry_at > secret.expires_at + schedule.give_up
+    grace = timedelta(seconds=client.credentials.get("refresh_token_grace") or 0)
+    doubt = secret.ambiguous_since if fate is Fate.ambiguous else None
+    retry_at = schedule.retry(1, now, retry_after)
+    if doubt is not None and now - doubt < grace and retry_after is None:
+        retry_at = due_at = min(retry_at, now + _PROMPT_RETRY)
+    else:
+        secret = replace(secret, backoff_count=secret.backoff_count + scheduled)
+        due_at = _next_try(secret, schedule, retry_at, retry_after, now, scheduled=scheduled)
+        if kind is not FailureClass.TEMPORARY:  # it answered: asking it every few seconds is no help
+            retry_at = due_at
+    over = secret.expires_at is not None and due_at > secret.expires_at + schedule.give_up
     if over and kind is FailureClass.OTHER:
         return _dead(secret, now)
     event = EventType.secret_failed if secret.failure_count == 1 else None
-    return Outcome(replace(secret, retry_at=retry_at, due_at=None if over else retry_at), fate, event)
+    return Outcome(replace(secret, retry_at=retry_at, due_at=None if over else due_at), fate, event)
+
+
+def _next_try(
+    secret: AuthSecret,
+    schedule: Schedule,
+    soon: datetime,
+    retry_after: int | None,
+    now: datetime,
+    *,
+    scheduled: bool,
+) -> datetime:
+    """Return when the background tries next: what others tried neither hastens nor delays what it has planned."""
+    if scheduled and secret.backoff_count > 1:
+        return schedule.retry(secret.backoff_count, now, retry_after)
+    planned = secret.due_at if secret.failure_count > 1 and not scheduled else None
+    if planned is None or planned <= now:
+        return soon
+    return max(planned, soon) if retry_after is not None else planned

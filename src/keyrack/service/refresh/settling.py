@@ -27,7 +27,7 @@ from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.client_health import ClientHealth, Verdict
 from keyrack.store.directory import Directory
-from keyrack.store.leases import Lease, LeaseLost, Leases
+from keyrack.store.leases import Lease, LeaseLost, Leases, LeaseTime
 from keyrack.store.outbox import Outbox
 from keyrack.store.store import Store
 from keyrack.store.unit import Unit
@@ -43,15 +43,32 @@ Orphaned = Callable[[Unit, AuthSecret, AuthClient], Awaitable[None]]
 class Settling:
     """Ends refreshes."""
 
-    def __init__(self, store: Store, wakeups: Wakeups, schedule: Schedule, orphaned: Orphaned, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        wakeups: Wakeups,
+        schedule: Schedule,
+        orphaned: Orphaned,
+        clock: Clock,
+        lease_time: LeaseTime,
+    ) -> None:
         self._store = store
         self._wakeups = wakeups
         self._schedule = schedule
         self._orphaned = orphaned
         self._clock = clock
+        self._lease_time = lease_time
 
     async def settle(
-        self, lease: Lease, client: AuthClient, attempt: Attempt, result: Result, at: datetime
+        self,
+        lease: Lease,
+        client: AuthClient,
+        attempt: Attempt,
+        result: Result,
+        at: datetime,
+        *,
+        came: float | None = None,
+        scheduled: bool = False,
     ) -> AuthSecret:
         """Write the result of a request and end the lease.
 
@@ -61,6 +78,9 @@ class Settling:
             attempt: the journal's entry, if the request got that far.
             result: tokens, or why there are none.
             at: when the result was there.
+            came: the same as a reading of `time.monotonic`, for those who asked before it; None if it came to another
+                process, or too long ago to satisfy anybody.
+            scheduled: the request was the background's own try.
 
         Returns:
             The refreshed secret.
@@ -72,23 +92,43 @@ class Settling:
             DatabaseUnavailable: nothing was written; an answer stays in the journal.
         """
         try:
-            return await self._write(lease, client, attempt, result, at)
+            return await self._write(lease, client, attempt, result, at, came, scheduled=scheduled)
         except LeaseLost:
             if isinstance(result, TokenResponse) and await self._bury(lease, client, attempt, result):
                 raise NotFound from None
             raise
 
     async def _write(
-        self, lease: Lease, client: AuthClient, attempt: Attempt, result: Result, at: datetime
+        self,
+        lease: Lease,
+        client: AuthClient,
+        attempt: Attempt,
+        result: Result,
+        at: datetime,
+        came: float | None,
+        *,
+        scheduled: bool,
     ) -> AuthSecret:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
         verdict = await self._reject(lease, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
             doubted = verdict is Verdict.doubted
-            outcome = judge(current, client, result, self._schedule, attempt.started_at, at, doubted=doubted)
+            outcome = judge(
+                current,
+                client,
+                result,
+                self._schedule,
+                attempt.started_at,
+                at,
+                doubted=doubted,
+                scheduled=scheduled,
+            )
+            if came is not None:
+                answered_ms = await self._lease_time.earliest(unit, came)
+                outcome = replace(outcome, secret=replace(outcome.secret, answered_ms=answered_ms))
             if verdict is Verdict.changed:  # the client as it is now may do
-                due_at = self._schedule.retry(outcome.secret.failure_count, at)
+                due_at = self._schedule.retry(1, at)
                 outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
             await Leases(unit).finish(lease, outcome.secret)
             if outcome.fate is None:

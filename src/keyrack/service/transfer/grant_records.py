@@ -60,6 +60,7 @@ class AuthClientMeta(Stamps, frozen=True, kw_only=True):
     """What Keyrack learned about a client."""
 
     learned_lifetime: int | UnsetType | None = UNSET
+    learned_at: Time | UnsetType | None = UNSET
     rejected_at: Time | UnsetType | None = UNSET
     rejection: Json | UnsetType | None = UNSET
     probe_at: Time | UnsetType | None = UNSET
@@ -130,6 +131,8 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
     failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0
     failed_at: Time | None = None
+    stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    lifetime_guessed: bool | None = None
 
 
 class SecretRecord(Struct, frozen=True):
