@@ -20,7 +20,9 @@ class ErrorCode(StrEnum):
     refresh_interrupted = "refresh_interrupted"
     reauthorization_required = "reauthorization_required"
     client_rejected = "client_rejected"
+    provider_refused = "provider_refused"
     provider_unavailable = "provider_unavailable"
+    token_expired = "token_expired"  # noqa: S105 - the name of a cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ class Failure:
     """A `keyrack.provider.faults.Reason`, when there was none."""
     retry_after: int | None = None
     """Seconds the provider asked us to wait."""
+    refusals: int = 0
+    """How many answers since the last success were refusals whose meaning is not known (contract 0.24)."""
+    refused_since: datetime | None = None
+    """When the first of these came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +116,7 @@ class AuthSecret:
     last_used_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    lifetime_guessed: bool = False
+    """Nobody said when the access token expires (contract 0.14)."""
+    connected_at: datetime | None = None
+    """When a consent brought tokens last."""

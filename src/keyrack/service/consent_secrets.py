@@ -153,6 +153,7 @@ class SecretLanding:
             owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
             empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
             secret = with_tokens(empty, self.client, self._credentials({}, tokens), self.schedule, at)
+            secret = replace(secret, connected_at=at)
             await rows.add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, at))
             return secret.id
@@ -161,7 +162,7 @@ class SecretLanding:
             raise NotFound("the secret was deleted while you were connecting")
         stored = replace(stored, auth_method=consent.memory["auth_method"])
         credentials = self._credentials(stored.credentials, tokens)
-        secret = with_tokens(stored, self.client, credentials, self.schedule, at)
+        secret = replace(with_tokens(stored, self.client, credentials, self.schedule, at), connected_at=at)
         await rows.replace(secret, tokens_changed=True)
         return secret.id
 

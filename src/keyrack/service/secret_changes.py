@@ -167,9 +167,13 @@ def _with_changes(
     merged = merge(secret.credentials, changes)
     if TOKEN_MEMBERS.isdisjoint(changes):
         return replace(secret, credentials=merged)
+    if secret.lifetime_guessed and "expires_in" not in changes:
+        del merged["expires_in"]  # what was guessed is not what somebody said
     same = merged["access_token"] == secret.credentials.get("access_token")
     issued_at = secret.issued_at if same and secret.issued_at is not None else now
     fresh = with_tokens(secret, client, merged, schedule, issued_at)
+    if (fresh.refreshable, fresh.expires_at) == (secret.refreshable, secret.expires_at) and not fresh.refreshable:
+        fresh = replace(fresh, due_at=secret.due_at)  # that it expired is told once
     if any(changes.get(name) is not None for name in TOKENS):
         return fresh
     # another lifetime, or a refresh token taken away, heals nothing
@@ -181,13 +185,14 @@ def _with_changes(
         expires_at=fresh.expires_at,
         due_at=fresh.due_at if secret.state is SecretState.ready else None,
         generation=fresh.generation,
+        lifetime_guessed=fresh.lifetime_guessed,
     )
 
 
 def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datetime) -> AuthSecret:
     """Apply what a caller says of the state; an error text is kept with the state `error` only."""
     if verdict.state is SecretState.ready:
-        return replace(well(secret), due_at=_due(secret, schedule))
+        return replace(well(secret), due_at=_due(secret, schedule, now))
     if verdict.state is SecretState.error and secret.state is not SecretState.error:
         return replace(secret, state=SecretState.error, error=verdict.error, error_at=now, due_at=None)
     if secret.state is SecretState.error and verdict.error_given:
@@ -195,7 +200,9 @@ def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datet
     return secret
 
 
-def _due(secret: AuthSecret, schedule: Schedule) -> datetime | None:
-    if not secret.refreshable or secret.issued_at is None or secret.expires_at is None:
+def _due(secret: AuthSecret, schedule: Schedule, now: datetime) -> datetime | None:
+    if secret.issued_at is None or secret.expires_at is None:
         return None
+    if not secret.refreshable:  # that it expired is told once
+        return secret.expires_at if now < secret.expires_at and not secret.lifetime_guessed else secret.due_at
     return schedule.background_due(secret.id, secret.issued_at, secret.expires_at)

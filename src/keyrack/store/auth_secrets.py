@@ -144,6 +144,8 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         last_used_at=row.last_used_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        lifetime_guessed=row.lifetime_guessed,
+        connected_at=row.connected_at,
     )
 
 
@@ -168,5 +170,7 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "failure": None if secret.failure is None else msgspec.to_builtins(secret.failure),
         "failure_count": secret.failure_count,
         "failed_at": secret.failed_at,
+        "lifetime_guessed": secret.lifetime_guessed,
+        "connected_at": secret.connected_at,
         "updated_at": unit.clock(),
     }

@@ -8,7 +8,7 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.model import Json
-from keyrack.oauth.lifetime import token_lifetime
+from keyrack.oauth.lifetime import known_lifetime, token_lifetime
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.refresh.schedule import Schedule
 
@@ -36,23 +36,27 @@ def with_tokens(
     Returns:
         The secret with `expires_in` filled in, times of expiry and next refresh, and the next generation.
     """
-    lifetime = token_lifetime(
+    token = Secret(str(credentials.get("access_token", "")))
+    known = known_lifetime(
         credentials.get("expires_in"),
         token_expires_in=client.credentials.get("token_expires_in"),
-        access_token=Secret(str(credentials.get("access_token", ""))),
-        learned=client.learned_lifetime,
+        access_token=token,
         now=now,
     )
+    lifetime = known or token_lifetime(None, access_token=token, learned=client.learned_lifetime, now=now)
     expires_at = now + timedelta(seconds=lifetime)
     refreshable = bool(credentials.get("refresh_token"))
+    # one that cannot be refreshed is due when it expires, to tell of it, if that is known
+    expiry = None if known is None else expires_at
     return replace(
         secret,
         credentials={**credentials, "expires_in": lifetime},
         refreshable=refreshable,
         issued_at=now,
         expires_at=expires_at,
-        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else None,
+        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else expiry,
         generation=secret.generation + 1,
+        lifetime_guessed=known is None,
         **_well(),
     )
 

@@ -190,7 +190,8 @@ class Records:
                 "auth_client": _link("auth-client", row.auth_client_id),
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
-            meta |= _times(row, "issued_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
+            meta |= {"lifetime_guessed": row.lifetime_guessed, **_times(row, "connected_at", "issued_at")}
+            meta |= _times(row, "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))
         return records
 

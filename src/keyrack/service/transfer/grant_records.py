@@ -118,6 +118,8 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
 
     auth_method: Literal["client_secret_basic", "client_secret_post"] | None = None
     issued_at: Time | UnsetType = UNSET
+    connected_at: Time | None = None
+    lifetime_guessed: bool = False
     ambiguous_since: Time | None = None
     failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0

@@ -186,6 +186,7 @@ class SecretKind:
             "failure": None if meta.failure is None else to_builtins(meta.failure),
             "failure_count": meta.failure_count,
             "failed_at": meta.failed_at,
+            "connected_at": meta.connected_at,
         }, due
 
     def _times(
@@ -193,10 +194,13 @@ class SecretKind:
     ) -> dict[str, Any]:
         """Return when tokens were issued, expire, and are refreshed: never at once, however late it is."""
         if not is_oauth2(client.type):
-            return {"refreshable": False, "issued_at": None, "expires_at": None, "due_at": None}
+            none: dict[str, Any] = dict.fromkeys(("issued_at", "expires_at", "due_at"))
+            return {"refreshable": False, "lifetime_guessed": False, **none}
         refreshable = bool(tokens.get("refresh_token"))
-        lifetime = timedelta(seconds=tokens.get("expires_in") or client.credentials.get("token_expires_in") or 3600)
+        stated = tokens.get("expires_in") or client.credentials.get("token_expires_in")
+        lifetime = timedelta(seconds=stated or 3600)
         said = _ends(record.attributes.credentials)
+        guessed = record.meta.lifetime_guessed or not (stated or isinstance(said, datetime))
         expires = said if isinstance(said, datetime) else None
         issued = None if isinstance(record.meta.issued_at, UnsetType) else record.meta.issued_at
         if issued is None:
@@ -208,7 +212,10 @@ class SecretKind:
             due = self.schedule.background_due(record.id, issued, expires)
             if due <= now:
                 due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
-        return {"refreshable": refreshable, "issued_at": issued, "expires_at": expires, "due_at": due}
+        if not refreshable and not guessed and record.attributes.state is SecretState.ready:
+            due = max(expires, now)  # to tell that it expired
+        times = {"issued_at": issued, "expires_at": expires, "due_at": due}
+        return {"refreshable": refreshable, "lifetime_guessed": guessed, **times}
 
 
 def _is_usable(client: AuthClient, workspace: Workspace) -> bool:

@@ -1,6 +1,6 @@
 """The second generation: auth clients, auth secrets with the state of their refreshing, and the attempts' journal."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
 
 from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
 
@@ -62,10 +62,12 @@ auth_secrets = Table(
     at("issued_at", nullable=True),
     at("expires_at", nullable=True),
     Column("generation", Integer, nullable=False),  # grows with every change of the tokens
+    Column("lifetime_guessed", Boolean, nullable=False, server_default=false()),  # nobody said when this token expires
     # refreshing
-    at("due_at", nullable=True),  # when the background refreshes next; null: never
+    at("due_at", nullable=True),  # when the background refreshes next, or tells that a token expired; null: never
     at("retry_at", nullable=True),  # after a failure: not before this, whoever asks by reading
     at("refreshed_at", nullable=True),
+    at("connected_at", nullable=True),  # when a consent brought tokens last
     at("ambiguous_since", nullable=True),  # first request since the last success whose fate is unknown
     Column("failure", Document),  # class, code, description, reason of the last failure
     Column("failure_count", Integer, nullable=False),  # since the last success
