@@ -98,9 +98,9 @@ async def test_it_is_an_error_at_once_and_told_once(stage: Stage) -> None:
     async with desk.world.store.unit(
         desk.tenant.id, writes=True
     ) as unit:  # nothing to refresh it with, and no provider
-        for secret in await AuthSecrets(unit).lock_some_of(desk.tenant.workspace_id, 10):
-            if secret.refreshable:
-                await AuthSecrets(unit).replace(replace(secret, due_at=None), tokens_changed=False)
+        for each in await AuthSecrets(unit).lock_some_of(desk.tenant.workspace_id, 10):
+            if each.refreshable:
+                await AuthSecrets(unit).replace(replace(each, due_at=None), tokens_changed=False)
     for _ in range(2):
         await stage.work()
     told = await stage.told()

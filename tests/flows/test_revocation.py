@@ -182,9 +182,11 @@ async def test_without_a_refresh_token_the_access_token_is_revoked(stage: Stage,
 
 REFRESH_TOKEN = {"token": "rt-1", "token_type_hint": "refresh_token"}
 ACCESS_TOKEN = {"token": "at-1", "token_type_hint": "access_token"}
-REVOKED, DOWN = http_answer(b""), http_answer(b"", "503 Service Unavailable")
-GONE = json_answer('{"error": "invalid_token", "error_description": "Token expired or revoked"}', "400 Bad Request")
-UNSUPPORTED = json_answer('{"error": "unsupported_token_type"}', "400 Bad Request")
+REVOKED = http_answer(b"", Connection="close")
+DOWN = http_answer(b"", "503 Service Unavailable", Connection="close")
+FORBIDDEN = http_answer(b"", "403 Forbidden", Connection="close")
+GONE = json_answer('{"error": "invalid_token"}', "400 Bad Request", Connection="close")
+UNSUPPORTED = json_answer('{"error": "unsupported_token_type"}', "400 Bad Request", Connection="close")
 
 
 async def at_raw(stage: Stage, provider: RawProvider, *answers: bytes) -> Held:
@@ -211,7 +213,7 @@ async def test_both_tokens_are_sent_the_refresh_token_first_and_told_as_one(
             {"outcome": "failed", "status": 400, "error": "unsupported_token_type", "tokens": both},
         ),
         (
-            (http_answer(b"", "403 Forbidden"), REVOKED),
+            (FORBIDDEN, REVOKED),
             {"outcome": "failed", "status": 403, "tokens": {"refresh_token": "failed", "access_token": "revoked"}},
         ),
         ((UNSUPPORTED, UNSUPPORTED), {"outcome": "failed", "status": 400, "error": "unsupported_token_type"}),

@@ -142,7 +142,7 @@ def _collect_unread(response: RawResponse, words: _Words, *, success: bool) -> b
             _collect_array(response.body, words, response.status)
         return False
     if _HTML.match(text) or ("html" in kind and text.startswith("<")):
-        _collect_page(text, words)
+        _collect_page(text, ("title",) if success else ("title", "h1", "h2", "p"), words)
         return True
     if success:
         return False
@@ -167,8 +167,8 @@ def _collect_array(body: bytes, words: _Words, status: int) -> None:
             words.take_text(each)
 
 
-def _collect_page(text: str, words: _Words) -> None:
-    for name in ("title", "h1", "h2", "p"):
+def _collect_page(text: str, elements: Iterable[str], words: _Words) -> None:
+    for name in elements:
         words.take_text(_element(text, name))
 
 

