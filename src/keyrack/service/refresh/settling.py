@@ -145,7 +145,8 @@ class Settling:
             current = await Leases(unit).current(lease)
             said = told(current, None, now)
             over = said.error_code is ErrorCode.token_expired
-            ended = replace(current, due_at=None if over or current.expires_at is None else current.expires_at)
+            early = current.expires_at is not None and now < current.expires_at
+            ended = replace(current, due_at=current.expires_at if early else None)
             await Leases(unit).finish(lease, ended)
             if over:
                 facts = _told(current, now) | {"error_code": ErrorCode.token_expired.value}
