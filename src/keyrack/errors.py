@@ -140,6 +140,20 @@ class TokenNotValid(KeyrackError):
 class ProviderError(KeyrackError):
     """The authorization server refused the request."""
 
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        codes: Sequence[str] = (),
+        is_page: bool = False,
+    ) -> None:
+        super().__init__(detail, meta=meta)
+        self.codes = tuple(codes)
+        """All that may be an error code in the answer, the likeliest first; for machines, never shown."""
+        self.is_page = is_page
+        """The answer was a web page, so that perhaps it came from something else in between."""
+
 
 class ProviderUnavailable(KeyrackError):
     """The authorization server could not be reached or did not answer in time."""

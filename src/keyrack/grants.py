@@ -20,8 +20,10 @@ class ErrorCode(StrEnum):
     refresh_interrupted = "refresh_interrupted"
     reauthorization_required = "reauthorization_required"
     client_rejected = "client_rejected"
+    provider_refused = "provider_refused"
     provider_unavailable = "provider_unavailable"
-    unsupported_token_type = "unsupported_token_type"  # noqa: S105 - a cause
+    unsupported_token_type = "unsupported_token_type"  # noqa: S105 - the name of a cause
+    token_expired = "token_expired"  # noqa: S105 - the name of a cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,10 @@ class Failure:
     """A `keyrack.provider.faults.Reason`, when there was none."""
     retry_after: int | None = None
     """Seconds the provider asked us to wait."""
+    refusals: int = 0
+    """How many answers since the last success were refusals whose meaning is not known (contract 0.24)."""
+    refused_since: datetime | None = None
+    """When the first of these came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +136,5 @@ class AuthSecret:
     """Failures of the background's own tries since the last success: what its back-off grows with."""
     answered_ms: int | None = None
     """When the last request for tokens came to its end, well or not; milliseconds of the lease clock."""
+    connected_at: datetime | None = None
+    """When a consent brought tokens last."""

@@ -39,17 +39,28 @@ def error_meta(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> di
         members: the response's members; those that are absent or of another type are left out of the result.
         sent: secrets of the request, never to be shown.
     """
-    sent = tuple(sent)
     code, description = members.get("error"), members.get("error_description")
     if isinstance(code, dict):
         description = description or code.get("message")
         code = next((code[name] for name in ("code", "type", "status") if isinstance(code.get(name), str)), None)
+    return shown_error(code, description, members.get("error_uri"), sent)
+
+
+def shown_error(code: object, description: object, uri: object = None, sent: Iterable[Secret] = ()) -> dict[str, str]:
+    """Return a provider's error code, description and address of a page about it, as far as they are texts to show.
+
+    Args:
+        code: shown as `error`.
+        description: shown as `error_description`.
+        uri: shown as `error_uri` if it is an http address.
+        sent: secrets of the request, never to be shown.
+    """
+    sent = tuple(sent)
     found: dict[str, str] = {}
     if isinstance(code, str) and (text := printable(code, _MAX_CODE, sent)):
         found["error"] = text
     if isinstance(description, str) and (text := printable(description, _MAX_DESCRIPTION, sent)):
         found["error_description"] = text
-    uri = members.get("error_uri")
     if isinstance(uri, str) and uri.startswith(("https://", "http://")):
         found["error_uri"] = printable(uri, _MAX_DESCRIPTION, sent)
     return found

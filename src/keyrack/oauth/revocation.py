@@ -3,14 +3,16 @@
 from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.errors import ProviderUnavailable
 from keyrack.oauth.body import NotUnderstood, parse_body
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.provider_text import error_meta
+from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.wire import FormRequest, RawResponse
 
 _TEMPORARY = frozenset({408, 425, 429})
+_GONE_ALREADY = frozenset({"invalid_token", "token_revoked", "token_expired"})
+"""What Google and others answer, against section 2.2, for a token that is not valid any more: just what was wanted."""
 
 
 class TokenTypeHint(StrEnum):
@@ -30,7 +32,7 @@ def build_revocation_request(
 ) -> FormRequest:
     """Return the request that revokes a token (RFC 7009 section 2.1).
 
-    Revoking a refresh token also ends the access tokens of its grant, where the server can do so (section 2.1).
+    Revoking a refresh token should also end the access tokens of its grant (section 2.1); not every server does that.
 
     Args:
         endpoint: the revocation endpoint, its own query kept.
@@ -48,7 +50,8 @@ def build_revocation_request(
 def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] = ()) -> None:
     """Make sure that a token is revoked (RFC 7009 section 2.2); its body means nothing on success.
 
-    The server also answers 200 for a token that it does not know: what is wanted has been reached.
+    The server also answers 200 for a token that it does not know: what is wanted has been reached. Some refuse instead
+    and say so.
 
     Args:
         response: what came back.
@@ -73,7 +76,6 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
         members = parse_body(response.body)
     except NotUnderstood:
         members = {}
-    raise ProviderError(
-        "The authorization server refused to revoke the token.",
-        meta={"status": response.status} | error_meta(members, sent),
-    )
+    refused = refusal(response, members, "The authorization server refused to revoke the token", sent)
+    if _GONE_ALREADY.isdisjoint(code.lower() for code in refused.codes):
+        raise refused

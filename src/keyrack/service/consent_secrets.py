@@ -176,7 +176,8 @@ class SecretLanding:
         """Return a secret with a new grant: its tokens, what was asked for and what of that was not granted."""
         fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
         requested = split_scope(self.consent.memory["scope"])
-        return with_granted(replace(fresh, requested_scopes=requested, missing_scopes=()), tokens)
+        asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
+        return with_granted(asked, tokens)
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
         memory = self.consent.memory

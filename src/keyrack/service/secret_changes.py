@@ -166,11 +166,15 @@ def _with_changes(
     merged = merge(secret.credentials, changes)
     if TOKEN_MEMBERS.isdisjoint(changes):
         return replace(secret, credentials=merged)
+    if secret.lifetime_guessed and "expires_in" not in changes:
+        merged.pop("expires_in", None)  # what was guessed is not what somebody said
     same = merged["access_token"] == secret.credentials.get("access_token")
     issued_at = secret.issued_at if same and secret.issued_at is not None else now
     fresh = _with_lifetime(secret, client, changes, merged, schedule, issued_at)
     if _is_other_grant(secret.credentials, merged):  # it was not asked for through us (contract 0.23)
         fresh = replace(fresh, requested_scopes=(), missing_scopes=())
+    if (fresh.refreshable, fresh.expires_at) == (secret.refreshable, secret.expires_at) and not fresh.refreshable:
+        fresh = replace(fresh, due_at=secret.due_at)  # that it expired is told once
     if any(changes.get(name) is not None for name in TOKENS):
         return fresh
     # another lifetime, or a refresh token taken away, heals nothing
@@ -196,8 +200,6 @@ def _with_lifetime(
     same, told = merged["access_token"] == secret.credentials.get("access_token"), "expires_in" in changes
     if same and told and changes["expires_in"] == secret.credentials.get("expires_in"):
         told = False  # sent back as it was shown
-    if not same and not told and secret.lifetime_guessed:
-        merged = {name: value for name, value in merged.items() if name != "expires_in"}  # it was the old token's
     forgotten = told and changes["expires_in"] is None
     before = replace(secret, stated_lifetime=None) if forgotten else secret
     fresh = with_tokens(before, client, merged, schedule, issued_at)
@@ -218,7 +220,7 @@ def _is_other_grant(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool
 def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datetime) -> AuthSecret:
     """Apply what a caller says of the state; an error text is kept with the state `error` only."""
     if verdict.state is SecretState.ready:
-        return replace(well(secret), due_at=_due(secret, schedule))
+        return replace(well(secret), due_at=_due(secret, schedule, now))
     if verdict.state is SecretState.error and secret.state is not SecretState.error:
         return replace(secret, state=SecretState.error, error=verdict.error, error_at=now, due_at=None)
     if secret.state is SecretState.error and verdict.error_given:
@@ -226,7 +228,9 @@ def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datet
     return secret
 
 
-def _due(secret: AuthSecret, schedule: Schedule) -> datetime | None:
-    if not secret.refreshable or secret.issued_at is None or secret.expires_at is None:
+def _due(secret: AuthSecret, schedule: Schedule, now: datetime) -> datetime | None:
+    if secret.issued_at is None or secret.expires_at is None:
         return None
+    if not secret.refreshable:  # that it expired is told once
+        return secret.expires_at if now < secret.expires_at and not secret.lifetime_guessed else secret.due_at
     return schedule.background_due(secret.id, secret.issued_at, secret.expires_at)

@@ -159,6 +159,7 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         lifetime_guessed=row.lifetime_guessed,
         backoff_count=row.backoff_count,
         answered_ms=row.answered_ms,
+        connected_at=row.connected_at,
     )
 
 
@@ -190,5 +191,6 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "lifetime_guessed": secret.lifetime_guessed,
         "backoff_count": secret.backoff_count,
         "answered_ms": secret.answered_ms,
+        "connected_at": secret.connected_at,
         "updated_at": unit.clock(),
     }

@@ -63,7 +63,9 @@ class ClientHealth(TenantTable):
             return Verdict.known if known else Verdict.changed
         s = auth_secrets.c
         await self.run(
-            update(auth_secrets).where(s.auth_client_id == client.id, s.due_at.is_not(None)).values(due_at=None)
+            update(auth_secrets)
+            .where(s.auth_client_id == client.id, s.due_at.is_not(None), s.refreshable)
+            .values(due_at=None)
         )
         return Verdict.paused
 

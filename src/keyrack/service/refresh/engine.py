@@ -269,6 +269,8 @@ class Refresher:
             held = None if lease is None else await held_with(unit, lease)
         if held is None:
             raise busy("Another process has taken over the refresh.")
+        if not held.lease.secret.refreshable:  # it is due because its token has expired
+            return await self._under_lease.expire(held.lease)
         return await self._under_lease.use(held, scheduled=True)
 
     async def _recover(self, attempt: Attempt) -> AuthSecret:

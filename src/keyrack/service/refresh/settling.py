@@ -19,8 +19,9 @@ from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
-from keyrack.service.refresh.profile import client_profile, own_method
+from keyrack.service.refresh.profile import client_profile, own_method, refresh_host
 from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.state import told
 from keyrack.service.refresh.tokens import merged
 from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.store.attempts import Attempt, Attempts, Fate
@@ -170,6 +171,30 @@ class Settling:
             await Attempts(unit).settle(attempt.id, Fate.ambiguous)
         metrics.refreshed(Fate.ambiguous.value)
 
+    async def expire(self, lease: Lease) -> AuthSecret:
+        """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).
+
+        Its state needs nothing to be written: it is worked out from the time of expiry, see `state.told`.
+
+        Returns:
+            The secret as it is then; unchanged if it is not so.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: as `settle`.
+        """
+        now = self._clock()
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            said = told(current, None, now)
+            over = said.error_code is ErrorCode.token_expired
+            early = current.expires_at is not None and now < current.expires_at
+            ended = replace(current, due_at=current.expires_at if early else None)
+            await Leases(unit).finish(lease, ended)
+            if over:
+                facts = _told(current, now) | {"error_code": ErrorCode.token_expired.value}
+                await Outbox(unit).add(EventType.secret_reauthorization_required, facts)
+        return ended
+
     async def drop(self, attempt: Attempt, fate: Fate) -> None:
         """Close an attempt that concerns nobody any more: its secret has other tokens by now, or is gone."""
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
@@ -181,7 +206,9 @@ class Settling:
         Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same, see
         `ClientHealth.suspect`.
         """
-        if not isinstance(result, ProviderError) or classify(result) is not FailureClass.CLIENT_REJECTED:
+        if not isinstance(result, ProviderError):
+            return None
+        if classify(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
             return None
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:

@@ -43,13 +43,15 @@ def with_tokens(
     expires_at = now + timedelta(seconds=lifetime.seconds)
     refreshable = bool(credentials.get("refresh_token"))
     another = replaces_refresh_token(secret, credentials)
+    # one that cannot be refreshed is due when it expires, to tell of it, if that is known
+    expiry = None if lifetime.guessed else expires_at
     return replace(
         well(secret),
         credentials={**credentials, "expires_in": lifetime.seconds},
         refreshable=refreshable,
         issued_at=now,
         expires_at=expires_at,
-        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else None,
+        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else expiry,
         generation=secret.generation + 1,
         grant_generation=secret.grant_generation + another,
         ambiguous_since=None if another else secret.ambiguous_since,

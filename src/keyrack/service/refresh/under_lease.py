@@ -101,6 +101,13 @@ class UnderLease:
         except LeaseLost:
             raise busy("Another process has taken over the refresh.") from None
 
+    async def expire(self, lease: Lease) -> AuthSecret:
+        """Settle that the token of a secret has expired which cannot be refreshed; the lease ends."""
+        try:
+            return await self._settling.expire(lease)
+        except LeaseLost:
+            raise busy("Another process has taken over the secret.") from None
+
     async def _through(self, held: Held, *, wanted: bool, scheduled: bool) -> AuthSecret:
         landed, given_up = await self._settle_left_open(held)
         if landed is not None:
@@ -237,7 +244,8 @@ def _lost(result: Result) -> bool:
 
 def _interpret(answer: RawResponse, held: Held) -> Result:
     secret, client = held.lease.secret.credentials, held.client.credentials
-    sent = (Secret(str(secret.get("refresh_token", ""))), Secret(str(client.get("client_secret", ""))))
+    tokens = (Secret(str(secret.get(name, ""))) for name in ("refresh_token", "access_token"))
+    sent = (*tokens, Secret(str(client.get("client_secret", ""))))
     try:
         return process_token_response(answer, sent=sent)
     except (ProviderError, ProviderUnavailable) as error:

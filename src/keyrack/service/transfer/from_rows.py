@@ -194,7 +194,7 @@ class Records:
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
             meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
-            meta |= _times(row, "issued_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
+            meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))
         return records
 

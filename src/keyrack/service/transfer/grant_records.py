@@ -127,6 +127,7 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
 
     auth_method: Literal["client_secret_basic", "client_secret_post", "client_secret_basic_raw", "none"] | None = None
     issued_at: Time | UnsetType = UNSET
+    connected_at: Time | None = None
     ambiguous_since: Time | None = None
     failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0

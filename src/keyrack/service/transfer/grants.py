@@ -193,7 +193,7 @@ class SecretKind:
             "failure_count": meta.failure_count,
             "failed_at": meta.failed_at,
             "stated_lifetime": _stated(record, tokens) if is_oauth2(client.type) else None,
-            "lifetime_guessed": _is_guessed(record, client, tokens, now),
+            "connected_at": meta.connected_at,
         }, due
 
     def _times(
@@ -201,11 +201,13 @@ class SecretKind:
     ) -> dict[str, Any]:
         """Return when tokens were issued, expire, and are refreshed: never at once, however late it is."""
         if not is_oauth2(client.type):
-            return {"refreshable": False, "issued_at": None, "expires_at": None, "due_at": None}
+            none: dict[str, Any] = dict.fromkeys(("issued_at", "expires_at", "due_at"))
+            return {"refreshable": False, "lifetime_guessed": False, **none}
         refreshable = bool(tokens.get("refresh_token"))
         stated = _stated(record, tokens)
         lifetime = timedelta(seconds=lifetime_of(client, dict(tokens), stated, now).seconds)
         said = _ends(record.attributes.credentials)
+        guessed = _is_guessed(record, client, tokens, now)
         expires = said if isinstance(said, datetime) else None
         issued = None if isinstance(record.meta.issued_at, UnsetType) else record.meta.issued_at
         if issued is None:
@@ -217,7 +219,10 @@ class SecretKind:
             due = self.schedule.background_due(record.id, issued, expires)
             if due <= now:
                 due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
-        return {"refreshable": refreshable, "issued_at": issued, "expires_at": expires, "due_at": due}
+        if not refreshable and not guessed and record.attributes.state is SecretState.ready:
+            due = max(expires, now)  # to tell that it expired
+        times = {"issued_at": issued, "expires_at": expires, "due_at": due}
+        return {"refreshable": refreshable, "lifetime_guessed": guessed, **times}
 
 
 def _is_usable(client: AuthClient, workspace: Workspace) -> bool:
@@ -261,9 +266,10 @@ def _stated(record: SecretRecord, tokens: Mapping[str, Any]) -> int | None:
 
 def _is_guessed(record: SecretRecord, client: AuthClient, tokens: Mapping[str, Any], now: datetime) -> bool:
     """Tell whether nobody said how long a file's token lives."""
-    if record.meta.lifetime_guessed is not None or not is_oauth2(client.type):
-        return bool(record.meta.lifetime_guessed)
-    return lifetime_of(client, dict(tokens), None, now).guessed
+    if record.meta.lifetime_guessed is not None:
+        return record.meta.lifetime_guessed
+    dated = isinstance(_ends(record.attributes.credentials), datetime)
+    return not dated and lifetime_of(client, dict(tokens), None, now).guessed
 
 
 def _is_dated(record: SecretRecord) -> bool:

@@ -83,9 +83,10 @@ auth_secrets = Table(
     Column("stated_lifetime", Integer),  # seconds; what was last said of tokens of this grant
     Column("lifetime_guessed", Boolean, nullable=False, server_default=false()),  # nobody said when this token expires
     # refreshing
-    at("due_at", nullable=True),  # when the background refreshes next; null: never
+    at("due_at", nullable=True),  # when the background refreshes next, or tells that a token expired; null: never
     at("retry_at", nullable=True),  # after a failure: readers cause no try before this
     at("refreshed_at", nullable=True),
+    at("connected_at", nullable=True),  # when a consent brought tokens last
     at("ambiguous_since", nullable=True),  # first request since the last success whose fate is unknown
     Column("failure", Document),  # class, code, description, reason of the last failure
     Column("failure_count", Integer, nullable=False),  # since the last success
