@@ -193,7 +193,9 @@ async def claim_due(
         .values(lease_owner=node_id(), lease_until=lease_now + length_ms, fence=s.fence + 1)
         .returning(s.tenant_id, s.id, s.fence)
     )
-    return [Due(*row, chosen[row.id]) for row in (await unit.connection.execute(taken)).all()]
+    return [
+        Due(row.tenant_id, row.id, row.fence, chosen[row.id]) for row in (await unit.connection.execute(taken)).all()
+    ]
 
 
 async def lease_holders(unit: Unit, now: datetime) -> Sequence[str]:
