@@ -18,7 +18,7 @@ _MAX_VALUES = 20_000
 """Values of a JSON text; of one with more, the beginning is read."""
 _MAX_SMALL_TEXT = 64 * 1024
 """Characters of what takes long: a form, and the beginning of a JSON text of too many values."""
-_MAX_SKIPPED = 20_000
+_MAX_SKIPPED = 50_000
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)

@@ -62,10 +62,9 @@ def decoded(body: bytes, encoding: str, limit: int = MAX_CONTENT) -> tuple[bytes
         if body.startswith(_GZIP) or coding in {"gzip", "x-gzip", "deflate"}:
             unpacked = _inflated(body, _GZIP_OR_ZLIB, limit)
             if unpacked is None and coding == "deflate":
-                unpacked = _inflated(
-                    body, _RAW, limit
-                )  # what some servers mean by deflate; plain text may begin like it
-                unpacked = None if unpacked is None or (unpacked[1] and len(unpacked[0]) < limit) else unpacked
+                unpacked = _inflated(body, _RAW, limit)  # what some servers mean by deflate
+                if unpacked is not None and unpacked[1] and len(unpacked[0]) < limit:
+                    unpacked = None  # any text may begin like it
             if unpacked is not None:
                 body, cut = unpacked[0], cut or unpacked[1]
     return body[:limit], cut or len(body) > limit
