@@ -14,11 +14,12 @@ from keyrack.oauth.wire import RawResponse
 _MAX_DEPTH = 32
 _MAX_FIELDS = 1000
 _MAX_DIGITS = 400
-_MAX_VALUES = 20_000
+_MAX_VALUES = 5_000
 """Values of a JSON text; of one with more, the beginning is read."""
 _MAX_SMALL_TEXT = 64 * 1024
 """Characters of what takes long: a form, and the beginning of a JSON text of too many values."""
 _MAX_SKIPPED = 50_000
+_MAX_SKIPPED_TEXT = 128 * 1024
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
@@ -126,7 +127,7 @@ def _fail() -> Any:
 def _skip(text: str, at: int, skipped: int) -> tuple[int, int]:
     """Return where an array or object ends."""
     depth = 0
-    for found in _BRACKETS.finditer(text, at):
+    for found in _BRACKETS.finditer(text, at, at + _MAX_SKIPPED_TEXT):
         skipped += 1
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
         if depth == 0:

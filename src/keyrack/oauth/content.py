@@ -21,6 +21,7 @@ _RAW = -zlib.MAX_WBITS
 _GZIP = b"\x1f\x8b"
 _MAX_CODINGS = 3
 _MAX_MEDIA_TYPE = 500
+_MAX_REPLACED = 64 * 1024
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\"';,\s]+)", re.IGNORECASE)
 _CHARSETS = re.compile(
     r"utf-?(8|16|32)(-?[bl]e)?|us-?ascii|iso-?8859-?[0-9]{1,2}|latin-?[0-9]|windows-?[0-9]{3,4}|cp[0-9]{3,4}"
@@ -105,4 +106,5 @@ def _characters(content: bytes, media_type: str) -> str:
             return content.decode(charset)
         except (UnicodeError, LookupError):
             continue
-    return content.decode("utf-8", "replace")
+    # Replacing takes long where there is much to replace.
+    return content.decode("utf-8", "replace") if len(content) <= _MAX_REPLACED else content.decode("latin-1")

@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.provider.answer import AnswerReader
 
-PIECE_BYTES = 16 * 1024
+PIECE_BYTES = 8 * 1024
 """What is looked at in one go: a few milliseconds, also where every byte is a chunk of its own."""
 
 _MAX_WAITING = 64 * 1024
