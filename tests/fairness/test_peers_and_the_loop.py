@@ -71,7 +71,7 @@ ATTACKS: dict[str, tuple[bytes, bytes]] = {
     "a megabyte that is not UTF-8": (http_answer(TOKENS + b',"n":"' + b"\xff" * 1_000_000 + b'"}'), b""),
     "a token of a megabyte": (http_answer(b'{"access_token":"' + b"x" * 1_000_000 + b'"}'), b""),
 }
-GOOD = http_answer(TOKENS + b"}")
+GOOD = http_answer(TOKENS + b"}", Connection="close")
 
 
 def serve(ready: Connection) -> None:
@@ -80,6 +80,8 @@ def serve(ready: Connection) -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            await reader.readexactly(int(length.partition(b":")[2]))
             name = head.split(b" ", 2)[1].decode().strip("/")
             if name == "tiny":
                 writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -25,6 +25,8 @@ _NOTHING = re.compile(rb"[\r\n]*")
 _STATUS_LINE = re.compile(rb"HTTP/[0-9](\.[0-9]+)?[ \t]+([0-9]{3})(?![0-9])", re.IGNORECASE)
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9A-Fa-f]{0,12})[ \t]*(?:;.*)?\r?", re.DOTALL)
+_WHOLE_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r?\n")
+_END_OF_LINE = re.compile(rb"\r?\n")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 
 
@@ -172,6 +174,9 @@ class AnswerReader:
         return False
 
     def _read_chunk_size(self) -> bool:
+        self._read_whole_chunks()
+        if self.over:
+            return False
         end = self._buffer.find(b"\n", self._scanned)
         self._scanned = len(self._buffer)
         found = _CHUNK_SIZE.fullmatch(self._buffer, 0, end if end >= 0 else self._scanned)
@@ -192,6 +197,21 @@ class AnswerReader:
             self._buffer.clear()
         self._finish(reusable=reusable)
         return False
+
+    def _read_whole_chunks(self) -> None:
+        """Take the chunks that are there from their size to their end, as there may be thousands."""
+        at = 0
+        while (found := _WHOLE_SIZE.match(self._buffer, at)) is not None:
+            start, end = found.end(), found.end() + int(found[1], 16)
+            behind = _END_OF_LINE.match(self._buffer, end)
+            if end == start or behind is None:
+                break
+            self._body += self._buffer[start:end]
+            at = behind.end()
+        if at:
+            del self._buffer[:at]
+            self._scanned = 0
+            self._bound_body()
 
     def _read_chunk(self) -> bool:
         if not self._read_some():
@@ -215,11 +235,15 @@ class AnswerReader:
         del self._buffer[: len(taken)]
         self._left -= len(taken)
         self._body += taken
-        if len(self._body) > self._max_body:
-            del self._body[self._max_body :]
-            self._stop(AnswerFault.TOO_LARGE)
-            return False
-        return not self._left
+        return self._bound_body() and not self._left
+
+    def _bound_body(self) -> bool:
+        """Stop if the body is larger than it may be; tell whether it is not."""
+        if len(self._body) <= self._max_body:
+            return True
+        del self._body[self._max_body :]
+        self._stop(AnswerFault.TOO_LARGE)
+        return False
 
     def _take_as_it_is(self) -> bool:
         """Give up to understand: what comes from here to the end is kept as it is."""

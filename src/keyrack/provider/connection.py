@@ -22,7 +22,7 @@ from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.provider.answer import AnswerReader
 
 PIECE_BYTES = 8 * 1024
-"""What is looked at in one go: a few milliseconds, also where every byte is a chunk of its own."""
+"""What is looked at in one go: milliseconds at most, also where every byte is a chunk of its own."""
 
 _MAX_WAITING = 64 * 1024
 
@@ -78,13 +78,19 @@ class AnswerProtocol(ResponseHandler):
     Takes the place of aiohttp's handler, whose parser refuses and drops answers, and works through whatever has
     arrived in one go.
 
+    Args:
+        loop: where it runs.
+        max_body_bytes: what is kept of a body.
+        turn: who holds it looks at a piece: one in each round of the loop, however many connections there are.
+
     Attributes:
         used: a request was sent over this connection before.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_body_bytes: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, max_body_bytes: int, turn: asyncio.Lock) -> None:
         super().__init__(loop)
         self.used = False
+        self._turn = turn
         self._max_body_bytes = max_body_bytes
         self._reader = AnswerReader(max_body_bytes)
         self._waiting = bytearray()
@@ -161,12 +167,13 @@ class AnswerProtocol(ResponseHandler):
         return self._reader.answer(fault)
 
     async def _read_piece(self) -> None:
-        piece = bytes(self._waiting[:PIECE_BYTES])
-        del self._waiting[:PIECE_BYTES]
-        self._reader.feed(piece)
-        if len(self._waiting) < _MAX_WAITING:
-            self._hold(wanted=False)
-        await asyncio.sleep(0)
+        async with self._turn:
+            piece = bytes(self._waiting[:PIECE_BYTES])
+            del self._waiting[:PIECE_BYTES]
+            self._reader.feed(piece)
+            if len(self._waiting) < _MAX_WAITING:
+                self._hold(wanted=False)
+            await asyncio.sleep(0)
 
     def _hold(self, *, wanted: bool) -> None:
         """Stop or go on reading from the network."""
@@ -190,7 +197,7 @@ class AnswerConnector(aiohttp.TCPConnector):
 
     def __init__(self, *, max_body_bytes: int, **more: Any) -> None:
         super().__init__(**more)
-        self._factory = partial(AnswerProtocol, self._loop, max_body_bytes)  # type: ignore[assignment]  # a kind of it
+        self._factory = partial(AnswerProtocol, self._loop, max_body_bytes, asyncio.Lock())  # type: ignore[assignment]  # a kind of it
 
     async def connect(self, *args: Any, **more: Any) -> Connection:
         """Return a connection over which nothing has come that could be taken for the answer."""
