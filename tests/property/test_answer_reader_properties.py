@@ -44,8 +44,8 @@ def read(pieces: list[bytes], *, cleanly: bool) -> tuple[RawResponse | None, boo
     return reader.answer(), reusable
 
 
-@given(ANSWERS, st.integers(1, 40), st.booleans())
-def test_pieces_make_no_difference(data: bytes, size: int, *, cleanly: bool) -> None:
+@given(data=ANSWERS, size=st.integers(1, 40), cleanly=st.booleans())
+def test_pieces_make_no_difference(*, data: bytes, size: int, cleanly: bool) -> None:
     whole, _ = read([data], cleanly=cleanly)
     parts, _ = read([data[at : at + size] for at in range(0, len(data), size)], cleanly=cleanly)
     if not data:
