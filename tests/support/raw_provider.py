@@ -24,6 +24,8 @@ class RawProvider:
         self.answers: list[bytes] = [json_answer("{}")]
         self.delay = 0.0
         """Seconds between a request and its answer."""
+        self.keep_open = False
+        """Leave the connection open after an answer, until the other side closes it."""
         self.asked = asyncio.Event()
         """Set when a request has been read, before it is answered."""
         self.go_on = asyncio.Event()
@@ -57,6 +59,8 @@ class RawProvider:
         await asyncio.sleep(self.delay)
         writer.write(answer)
         await writer.drain()
+        if self.keep_open:
+            await reader.read()
 
 
 @pytest.fixture

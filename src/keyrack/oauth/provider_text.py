@@ -1,5 +1,6 @@
 """Text that a provider or its user sent, made fit to be shown: short, printable, without our secrets."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
@@ -8,11 +9,13 @@ from keyrack.oauth.masking import masked
 
 _MAX_CODE = 100
 _MAX_DESCRIPTION = 500
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters of the categories Cc and Cs."""
 
 
 def has_controls(text: str) -> bool:
     """Tell whether a text has control characters or lone surrogates, which no token or code has."""
-    return any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
+    return _CONTROLS.search(text) is not None
 
 
 def printable(text: str, limit: int, sent: Iterable[Secret] = ()) -> str:

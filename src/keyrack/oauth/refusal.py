@@ -14,6 +14,7 @@ from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
+from keyrack.oauth.content import text_of
 from keyrack.oauth.provider_text import shown_error
 from keyrack.oauth.wire import RawResponse
 
@@ -42,6 +43,8 @@ MEANINGLESS = frozenset(
 
 _READ = 16 * 1024
 """Bytes of a body that is not JSON which are looked through for its text."""
+_MOST_JSON = 64 * 1024
+"""Characters of a list in JSON that is read at all."""
 _MOST_ERRORS = 5
 _DEPTH = 3
 _LONGEST_CODE = 100
@@ -95,7 +98,8 @@ def refusal(
     _collect_header(response.headers.get("www-authenticate", ""), words)
     code = _shown_code(members, words)
     text = next((text for text in words.texts if text != code), None)
-    meta = {"status": response.status} | shown_error(code, text, members.get("error_uri"), sent)
+    status = {"status": response.status} if response.status else {}
+    meta = status | shown_error(code, text, members.get("error_uri"), sent)
     codes = tuple(code for code in (*words.codes, *words.hints) if len(code) <= _LONGEST_CODE)
     return ProviderError(f"{detail}{_where(response.status, page=page)}.", meta=meta, codes=codes, is_page=page)
 
@@ -135,11 +139,12 @@ def _collect_unread(response: RawResponse, words: _Words, *, success: bool) -> b
 
     Of a success only a page's title is read: what else is in it may be tokens that we do not know how to find.
     """
-    text = response.body[:_READ].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    whole, _ = text_of(response.body, response.headers)
+    text = whole[:_READ]
     kind = response.headers.get("content-type", "").lower()
     if text[:1] in {"[", "{", '"'}:
         if not success:
-            _collect_array(response.body, words, response.status)
+            _collect_array(whole, words, response.status)
         return False
     if _HTML.match(text) or ("html" in kind and text.startswith("<")):
         _collect_page(text, ("title",) if success else ("title", "h1", "h2", "p"), words)
@@ -154,10 +159,12 @@ def _collect_unread(response: RawResponse, words: _Words, *, success: bool) -> b
     return False
 
 
-def _collect_array(body: bytes, words: _Words, status: int) -> None:
+def _collect_array(text: str, words: _Words, status: int) -> None:
     """Read a list of errors, or a text alone, in JSON."""
+    if len(text) > _MOST_JSON:
+        return
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         return
     for each in (parsed if isinstance(parsed, list) else [parsed])[:_MOST_ERRORS]:

@@ -4,10 +4,10 @@ from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderUnavailable
-from keyrack.oauth.body import NotUnderstood, parse_body
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, authenticate
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
+from keyrack.oauth.token_response import members_of, require_sound
 from keyrack.oauth.wire import FormRequest, RawResponse
 
 _TEMPORARY = frozenset({408, 425, 429})
@@ -59,7 +59,7 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
 
     Raises:
         ProviderUnavailable: 408, 425, 429 or 5xx: the token may still work, and trying again may help (section 2.2.1);
-            `meta` has `status` and, if asked for, `retry_after` in seconds.
+            `meta` has `status` and, if asked for, `retry_after` in seconds. Or no status of the answer can be read.
         ProviderError: everything else that is not 2xx, such as `unsupported_token_type`; `meta` has `status` and, as
             far as sent, `error`, `error_description` and `error_uri`.
     """
@@ -72,10 +72,9 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
             "The authorization server cannot revoke tokens now.",
             meta=meta if wait is None else meta | {"retry_after": wait},
         )
-    try:
-        members = parse_body(response.body)
-    except NotUnderstood:
-        members = {}
+    if not response.status:
+        require_sound(response)
+    members = members_of(response).values
     refused = refusal(response, members, "The authorization server refused to revoke the token", sent)
     if _GONE_ALREADY.isdisjoint(code.lower() for code in refused.codes):
         raise refused

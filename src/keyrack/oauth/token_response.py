@@ -8,12 +8,12 @@ from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderUnavailable
-from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.oauth.body import Members, NotUnderstood, parse_answer
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.scopes import granted_scope
-from keyrack.oauth.wire import RawResponse
+from keyrack.oauth.wire import ANSWER_FAULTS, RawResponse
 
 KNOWN_MEMBERS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type"})
 """Members with a meaning of their own; all others are `undefined_params` (contract section 15.1)."""
@@ -112,20 +112,23 @@ def process_token_response(
         token_path: see `ClientProfile.token_path`.
         sent: secrets of the request; masked should the provider echo one in its error text.
 
+    What broke off holds tokens only if a refresh token is among them: else it may have come behind, and the one that
+    was sent may be used up.
+
     Raises:
-        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds. Or
+            no tokens can be read of an answer that has a fault; see `require_sound`.
         ProviderError: everything else that is not a success, as `keyrack.oauth.refusal.refusal` tells it.
     """
     require_available(response)
-    try:
-        members = parse_body(response.body)
-    except NotUnderstood:
-        members = {}
-    if not 200 <= response.status < 300 or members.get("error"):  # noqa: PLR2004 - HTTP's success
+    answered = members_of(response)
+    members = answered.values
+    if not may_be_success(response) or members.get("error"):
         raise refusal(response, members, "The authorization server refused the token request", sent)
     members = _flatten(members, token_path)
     access_token = _token(members, "access_token")
-    if access_token is None:
+    if access_token is None or (answered.cut and _token(members, "refresh_token") is None):
+        require_sound(response)
         raise refusal(response, members, "The authorization server answered without an access token", sent)
     return TokenResponse(
         access_token=access_token,
@@ -135,6 +138,33 @@ def process_token_response(
         token_type=_string(members, "token_type"),
         members=members,
     )
+
+
+def members_of(response: RawResponse) -> Members:
+    """Return the members of an answer, none if they cannot be understood."""
+    try:
+        return parse_answer(response)
+    except NotUnderstood:
+        return Members({})
+
+
+def may_be_success(response: RawResponse) -> bool:
+    """Tell whether an answer is a success (2xx), or does not say what it is."""
+    return 200 <= response.status < 300 or not response.status  # noqa: PLR2004 - HTTP's success
+
+
+def require_sound(response: RawResponse) -> None:
+    """Refuse an answer that nothing can be read of because it is not complete or not valid.
+
+    Raises:
+        ProviderUnavailable: so it is. `meta` has the fault as `reason`, `sent` and `received` as true, and `status` if
+            there is one.
+    """
+    if response.fault is not None:
+        meta: dict[str, Any] = {"reason": response.fault.value, "sent": True, "received": True}
+        if response.status:
+            meta["status"] = response.status
+        raise ProviderUnavailable(ANSWER_FAULTS[response.fault], meta=meta)
 
 
 def require_available(response: RawResponse) -> None:

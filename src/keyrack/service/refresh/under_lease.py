@@ -239,7 +239,8 @@ def _lost(result: Result) -> bool:
     """Tell whether a request was sent and nothing came back."""
     if not isinstance(result, ProviderUnavailable):
         return False
-    return (result.meta or {}).get("status") is None and is_ambiguous(result)
+    meta = result.meta or {}
+    return meta.get("status") is None and not meta.get("received") and is_ambiguous(result)
 
 
 def _interpret(answer: RawResponse, held: Held) -> Result:
