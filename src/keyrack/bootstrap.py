@@ -12,6 +12,7 @@ from keyrack.api.asgi import App
 from keyrack.api.front import Front
 from keyrack.api.hot_secret import HotSecret
 from keyrack.api.routes import HANDLERS, WATCHING
+from keyrack.api.slow_bodies import SlowBodies
 from keyrack.api.throttle import Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
@@ -124,6 +125,7 @@ class Services:
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
+        self.people.close()
         await self.deliverer.close()
         await self.revoker.close()
         await self.provider.close()
@@ -271,7 +273,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
     rooms = api_app.Rooms(HANDLERS if api else WATCHING, names)
-    return Front(
+    front = Front(
         cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
         made.identities,
         Throttle(settings.rate_limit),
@@ -279,6 +281,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         HotSecret(made.hot_reads) if api else None,
         metrics_open=settings.metrics_open,
     )
+    return SlowBodies(front, settings.body_timeout)
 
 
 def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:
