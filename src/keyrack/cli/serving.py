@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyrack.cli.common import Json, show, show_list
+from keyrack.cli.common import Json, complain, show, show_list
 from keyrack.cli.open_files import most_connections
 from keyrack.clock import now
 from keyrack.crypto.secret import MASK, Secret
@@ -62,6 +62,7 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
         port=port,
         workers=workers,
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         proxy_headers=False,
@@ -181,7 +182,7 @@ def settings(*, as_json: Json = False) -> None:
     ]
     show_list(rows, as_json=as_json)
     if found.strangers:
-        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(found.strangers)}", err=True)
+        complain(f"keyrack: no settings of ours, ignored: {', '.join(found.strangers)}")
 
 
 def _shown(value: Any) -> str | int | float | bool | None:
@@ -199,7 +200,7 @@ def _ready() -> Settings:
     settings = load()
     logs.configure(settings)
     if settings.strangers:
-        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}", err=True)
+        complain(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}")
     asyncio.run(_check(settings))
     return settings
 
