@@ -14,7 +14,7 @@ from keyrack.service.identity import key_hash, new_api_key
 from keyrack.service.password_hashing import PasswordHashing
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.standing import Standing
-from keyrack.store.users import Users
+from keyrack.store.users import Users, require_email
 
 _CREATE = "tenants.user.create"
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
@@ -128,6 +128,7 @@ class People:
             if not scope.allows(_CREATE):
                 return None
         wanted = new()
+        require_email(wanted.email)
         return wanted, await self._passwords.hash(home(who), wanted.password)
 
     async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
