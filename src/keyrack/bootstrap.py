@@ -71,6 +71,7 @@ from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
+from keyrack.store.private_files import require_private_home
 from keyrack.store.secret_points import secret_points
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
@@ -135,8 +136,9 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
     """Open the database of the settings with its keys. Connects to nothing yet.
 
     Raises:
-        ConfigurationError: the database URL or the keys cannot be used.
+        ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
     """
+    require_private_home(settings.home)
     return Store(engine.create(settings), Vault(local.load(settings), now), now)
 
 

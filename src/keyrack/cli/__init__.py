@@ -4,6 +4,7 @@ A command imports what it needs when it runs, so that others start at once.
 """
 
 import io
+import os
 import sys
 import traceback
 
@@ -39,6 +40,7 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on standard error and exit 1."""
+    os.umask(0o077)  # what a command or a server writes is its owner's
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(
             errors="backslashreplace"
