@@ -46,10 +46,11 @@ def upgrade() -> None:
     _store(_users, users)
     seen: set[tuple[str, str]] = set()
     i = _invites.c
-    for row in connection.execute(sa.select(i.id, i.contract_id, i.email).order_by(i.id)).all():
-        if (row.contract_id, key := _key(row.email)) in seen or len(key) > _LONGEST:
-            connection.execute(sa.delete(_invites).where(i.id == row.id))
-        seen.add((row.contract_id, _key(row.email)))
+    for invite in connection.execute(sa.select(i.id, i.contract_id, i.email).order_by(i.id)).all():
+        key = _key(invite.email)
+        if (invite.contract_id, key) in seen or len(key) > _LONGEST:
+            connection.execute(sa.delete(_invites).where(i.id == invite.id))
+        seen.add((invite.contract_id, key))
     _store(_invites, _changed(_invites))
 
 
