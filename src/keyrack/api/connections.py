@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from keyrack import metrics
+from keyrack.faults import log_fault
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network
@@ -177,10 +178,14 @@ class Connections:
     def _sweep(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        for connection in list(self._all):
-            connection.judge(now)
         if self._all:
             self._watch()
+        for connection in list(self._all):
+            try:
+                connection.judge(now)
+            except Exception as fault:  # noqa: BLE001 - one connection's must not keep the others from being judged
+                log_fault(fault)
+                connection.abort()
 
 
 def _source(peer: str | None) -> str | None:

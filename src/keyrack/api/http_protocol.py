@@ -234,6 +234,8 @@ class LimitedHttp(HttpToolsProtocol):
 
     def _fail(self, error: KeyrackError) -> None:
         """End the connection with an error document, as far as one can be sent."""
+        if self.transport.is_closing():
+            return
         self._all.refused(self, status_and_code(error)[1])
         cycle = self.cycle
         if self._phase is _Phase.body and self.pipeline and self.pipeline[0][0] is cycle:
