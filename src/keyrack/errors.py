@@ -82,6 +82,18 @@ class PayloadTooLarge(KeyrackError):
     """The request body is larger than 1 MiB."""
 
 
+class HeadTooLarge(KeyrackError):
+    """The request line and headers are longer than 64 KiB, or there are more than 100 headers."""
+
+
+class RequestTimeout(KeyrackError):
+    """The request did not come in time."""
+
+
+class TooManyConnections(KeyrackError):
+    """There are too many connections, here or from your address; try again shortly."""
+
+
 class BadRequest(KeyrackError):
     """The request cannot be understood."""
 

@@ -91,8 +91,31 @@ class Settings:
         least=1,
     )
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
+    keepalive_seconds: int = _setting(
+        "Seconds for which a connection may wait for its next request. Longer than the proxy in front keeps its own.",
+        75,
+        least=1,
+    )
+    header_timeout: float = _setting("Seconds in which a request's headers must have come.", 10.0, least=0.1)
+    body_timeout: float = _setting("Seconds in which a request's body must have come.", 30.0, least=0.1)
+    write_timeout: float = _setting(
+        "Seconds for which a caller may leave an answer unread; less than 1 KiB a second counts as unread.",
+        30.0,
+        least=0.1,
+    )
+    max_connections: int = _setting(
+        "Connections a process serves at a time; fewer if the limit of open files is lower.", 2000, least=1
+    )
+    max_connections_per_address: int = _setting(
+        "Connections from one address (IPv6: one /64) that a process serves at a time; 0: no limit."
+        " It does not count for trusted proxies.",
+        200,
+        least=0,
+    )
     trusted_proxies: str = _setting(
-        "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
+        "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log,"
+        " and who may have any number of connections.",
+        "",
     )
     rate_limit: int = _setting(
         "Requests a minute each caller may make per worker process; 0: no limit.", 60_000, least=0
