@@ -12,6 +12,7 @@ from keyrack.api.asgi import App
 from keyrack.api.front import Front
 from keyrack.api.hot_secret import HotSecret
 from keyrack.api.routes import HANDLERS, WATCHING
+from keyrack.api.slow_bodies import SlowBodies
 from keyrack.api.throttle import Rates, Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
@@ -74,6 +75,7 @@ from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
+from keyrack.store.private_files import require_private_home
 from keyrack.store.quota_usage import Quota
 from keyrack.store.secret_points import secret_points
 from keyrack.store.spool import Spool
@@ -131,6 +133,7 @@ class Services:
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
+        self.people.close()
         await self.deliverer.close()
         await self.revoker.close()
         await self.issuers.close()
@@ -141,8 +144,9 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
     """Open the database of the settings with its keys. Connects to nothing yet.
 
     Raises:
-        ConfigurationError: the database URL or the keys cannot be used.
+        ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
     """
+    require_private_home(settings.home)
     return Store(engine.create(settings), Vault(local.load(settings), now), now)
 
 
@@ -310,7 +314,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
     rooms = api_app.Rooms(HANDLERS if api else WATCHING, names)
-    return Front(
+    front = Front(
         cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
         made.identities,
         Throttle(rates(settings)),
@@ -318,6 +322,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         HotSecret(made.hot_reads) if api else None,
         metrics_open=settings.metrics_open,
     )
+    return SlowBodies(front, settings.body_timeout)
 
 
 def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:

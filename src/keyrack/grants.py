@@ -20,8 +20,10 @@ class ErrorCode(StrEnum):
     refresh_interrupted = "refresh_interrupted"
     reauthorization_required = "reauthorization_required"
     client_rejected = "client_rejected"
+    provider_refused = "provider_refused"
     provider_unavailable = "provider_unavailable"
-    unsupported_token_type = "unsupported_token_type"  # noqa: S105 - a cause
+    unsupported_token_type = "unsupported_token_type"  # noqa: S105 - the name of a cause
+    token_expired = "token_expired"  # noqa: S105 - the name of a cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class AuthClient:
     """As submitted (contract section 14); secret."""
     component_ids: tuple[str, ...] = ()
     learned_lifetime: int | None = None
-    """Seconds its tokens lived when the provider did not say (contract 0.14)."""
+    """Seconds its tokens lived when the provider did not say (contract 0.14); believed for a time, see `lifetimes`."""
+    learned_at: datetime | None = None
+    """When a token last ended so early."""
     rejected_at: datetime | None = None
     """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
     rejection: Json | None = None
@@ -70,6 +74,10 @@ class Failure:
     """A `keyrack.provider.faults.Reason`, when there was none."""
     retry_after: int | None = None
     """Seconds the provider asked us to wait."""
+    refusals: int = 0
+    """How many answers since the last success were refusals whose meaning is not known (contract 0.24)."""
+    refused_since: datetime | None = None
+    """When the first of these came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +107,16 @@ class AuthSecret:
     issued_at: datetime | None
     expires_at: datetime | None
     generation: int
-    """Grows with every change of the tokens."""
+    """Grows with every change of the tokens or their lifetime, whoever makes it."""
     due_at: datetime | None
     """When the background refreshes next; None: never."""
     retry_at: datetime | None
+    """After a failure: before this, reading causes no further try."""
     refreshed_at: datetime | None
     ambiguous_since: datetime | None
     failure: Failure | None
     failure_count: int
+    """Failures since the last success, whoever caused the tries."""
     failed_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
@@ -115,3 +125,16 @@ class AuthSecret:
     """What the consent behind it asked for; empty when nothing was asked for through us (contract 0.23)."""
     missing_scopes: tuple[str, ...] = ()
     """Those of them that the provider did not grant; empty when it said nothing (contract 0.23)."""
+    grant_generation: int = 0
+    """Grows with every answer to a refresh, and whenever something else replaces the refresh token. The answer to a
+    request counts as long as this is what it was when the request was sent."""
+    stated_lifetime: int | None = None
+    """Seconds; what was last said of tokens of this grant, by its provider or by whoever brought them."""
+    lifetime_guessed: bool = False
+    """Nobody said when the access token expires (contract 0.14)."""
+    backoff_count: int = 0
+    """Failures of the background's own tries since the last success: what its back-off grows with."""
+    answered_ms: int | None = None
+    """When the last request for tokens came to its end, well or not; milliseconds of the lease clock."""
+    connected_at: datetime | None = None
+    """When a consent brought tokens last."""

@@ -29,6 +29,7 @@ PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
 REQUEST_ID = "keyrack.request_id"
 IS_HEAD = "keyrack.is_head"
+ARRIVED = "keyrack.arrived"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _METRICS = re.compile(r"/metrics/?$")
 _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
@@ -77,6 +78,7 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[ARRIVED] = time.monotonic()
         account = _Account(scope)
         is_head = scope["method"] == "HEAD"
         if is_head:  # the server keeps its own scope, from which it knows that no body may be sent
@@ -168,6 +170,12 @@ def caller_address(scope: Any) -> str | None:
     """Return the address a request came from, as `Front` found it."""
     address: str | None = scope.get(ADDRESS)
     return address
+
+
+def arrived(scope: Any) -> float | None:
+    """Return when a request came in, a reading of `time.monotonic`, as `Front` noted it first of all."""
+    moment: float | None = scope.get(ARRIVED)
+    return moment
 
 
 def request_id_of(scope: Any) -> str | None:

@@ -205,7 +205,7 @@ def _attributes(secret: AuthSecret, said: Told, *, visible: bool) -> SecretAttri
     times = {
         "error_at": said.error_at,
         "last_refreshed_at": secret.refreshed_at,
-        "next_refresh_at": secret.due_at,
+        "next_refresh_at": secret.due_at if secret.refreshable else None,
         "last_used_at": secret.last_used_at,
     }
     return SecretAttributes(

@@ -8,6 +8,7 @@ from litestar.params import QueryParameter
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, require_id
+from keyrack.api.front import arrived
 from keyrack.api.jsonapi import Many, Single, each
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.query import asked_seconds, asked_time
@@ -124,7 +125,7 @@ class SecretController(Controller):
     ) -> Single[SecretResource]:
         """Refresh an auth secret's token now, and return the secret with the new one (15.3)."""
         await request.action()
-        return Single(secret_resource(await secrets.refresh(who, workspace_id, secret_id)))
+        return Single(secret_resource(await secrets.refresh(who, workspace_id, secret_id, arrived(request.scope))))
 
 
 def _same(one: str | None, other: str | None) -> str | None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.oauth.body import NotUnderstood, parse_answer
 from keyrack.oauth.id_token import MAX_KEYS, PublicKey
 from keyrack.oauth.wire import QueryRequest, RawResponse
 
@@ -78,6 +78,7 @@ def _members(response: RawResponse) -> dict[str, Any]:
     if response.status != _OK:
         return {}
     try:
-        return parse_body(response.body)
+        found = parse_answer(response)
     except NotUnderstood:
         return {}
+    return {} if found.cut else found.values

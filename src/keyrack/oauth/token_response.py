@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth.body import NotUnderstood, parse_body
-from keyrack.oauth.provider_text import error_meta, has_controls
+from keyrack.errors import ProviderUnavailable
+from keyrack.oauth.body import Members, NotUnderstood, parse_answer
+from keyrack.oauth.provider_text import has_controls
+from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.scopes import granted_scope
-from keyrack.oauth.wire import RawResponse
+from keyrack.oauth.wire import ANSWER_FAULTS, RawResponse
 
 KNOWN_MEMBERS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type"})
 """Members with a meaning of their own; all others are `undefined_params` (contract section 15.1)."""
@@ -50,7 +51,8 @@ MAX_LIFETIME = 10 * 365 * 24 * 3600
 """Seconds; a longer lifetime is taken as this one, so that a time of expiry can always be computed."""
 
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?")
-_TOO_MANY_REQUESTS = 429
+TEMPORARY = frozenset({408, 425, 429})
+"""Statuses below 500 that ask for another try later (RFC 9110 section 15.5.9, RFC 8470, RFC 6585 section 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +112,24 @@ def process_token_response(
         token_path: see `ClientProfile.token_path`.
         sent: secrets of the request; masked should the provider echo one in its error text.
 
+    What broke off holds tokens only if a refresh token is among them: else it may have come behind, and the one that
+    was sent may be used up.
+
     Raises:
-        ProviderUnavailable: 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
-        ProviderError: everything else that is not a success; `meta` has `status` and, as far as sent, `error`,
-            `error_description` and `error_uri`. No other part of the body is ever shown.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds. Or
+            no tokens can be read of an answer that has a fault; see `require_sound`.
+        ProviderError: everything else that is not a success, as `keyrack.oauth.refusal.refusal` tells it.
     """
     require_available(response)
-    try:
-        members = parse_body(response.body)
-    except NotUnderstood:
-        members = {}
-    if not 200 <= response.status < 300 or members.get("error"):  # noqa: PLR2004 - HTTP's success
-        raise ProviderError(
-            "The authorization server refused the token request.",
-            meta={"status": response.status} | error_meta(members, sent),
-        )
+    answered = members_of(response)
+    members = answered.values
+    if not may_be_success(response) or members.get("error"):
+        raise refusal(response, members, "The authorization server refused the token request", sent)
     members = _flatten(members, token_path)
     access_token = _token(members, "access_token")
-    if access_token is None:
-        raise ProviderError(
-            "The authorization server answered without an access token.",
-            meta={"status": response.status},
-        )
+    if access_token is None or (answered.cut and _token(members, "refresh_token") is None):
+        require_sound(response)
+        raise refusal(response, members, "The authorization server answered without an access token", sent)
     return TokenResponse(
         access_token=access_token,
         refresh_token=_token(members, "refresh_token"),
@@ -142,13 +140,40 @@ def process_token_response(
     )
 
 
+def members_of(response: RawResponse) -> Members:
+    """Return the members of an answer, none if they cannot be understood."""
+    try:
+        return parse_answer(response)
+    except NotUnderstood:
+        return Members({})
+
+
+def may_be_success(response: RawResponse) -> bool:
+    """Tell whether an answer is a success (2xx), or does not say what it is."""
+    return 200 <= response.status < 300 or not response.status  # noqa: PLR2004 - HTTP's success
+
+
+def require_sound(response: RawResponse) -> None:
+    """Refuse an answer that nothing can be read of because it is not complete or not valid.
+
+    Raises:
+        ProviderUnavailable: so it is. `meta` has the fault as `reason`, `sent` and `received` as true, and `status` if
+            there is one.
+    """
+    if response.fault is not None:
+        meta: dict[str, Any] = {"reason": response.fault.value, "sent": True, "received": True}
+        if response.status:
+            meta["status"] = response.status
+        raise ProviderUnavailable(ANSWER_FAULTS[response.fault], meta=meta)
+
+
 def require_available(response: RawResponse) -> None:
     """Refuse an answer that says that the server cannot answer now.
 
     Raises:
-        ProviderUnavailable: 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
     """
-    if response.status != _TOO_MANY_REQUESTS and response.status < 500:  # noqa: PLR2004 - HTTP's server errors
+    if response.status not in TEMPORARY and response.status < 500:  # noqa: PLR2004 - HTTP's server errors
         return
     meta: dict[str, int] = {"status": response.status}
     wait = retry_after(response.headers)

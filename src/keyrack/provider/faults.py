@@ -6,40 +6,31 @@ from enum import StrEnum
 import aiohttp
 
 from keyrack.errors import ProviderUnavailable
+from keyrack.oauth.wire import ANSWER_FAULTS, AnswerFault
 from keyrack.provider.addresses import ForbiddenAddressError
 
 
 class Reason(StrEnum):
     """Why there is no answer; `meta["reason"]` of the error."""
 
-    TIMEOUT = "timeout"
+    TIMEOUT = AnswerFault.TIMEOUT.value
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"
-    CLOSED = "closed"
-    TOO_LARGE = "too_large"
+    CLOSED = AnswerFault.CLOSED.value
     FORBIDDEN_ADDRESS = "forbidden_address"
-    PROTOCOL = "protocol"
+    PROTOCOL = AnswerFault.PROTOCOL.value
 
 
 _TEXTS = {
-    Reason.TIMEOUT: "The authorization server did not answer in time.",
+    Reason.TIMEOUT: ANSWER_FAULTS[AnswerFault.TIMEOUT],
     Reason.DNS: "The host name of the authorization server could not be resolved.",
     Reason.CONNECT: "No connection to the authorization server could be made.",
     Reason.TLS: "No secure connection to the authorization server could be made.",
-    Reason.CLOSED: "The authorization server closed the connection before its answer was complete.",
-    Reason.TOO_LARGE: "The answer of the authorization server is too large.",
+    Reason.CLOSED: ANSWER_FAULTS[AnswerFault.CLOSED],
     Reason.FORBIDDEN_ADDRESS: "The authorization server is at a local, private or reserved address.",
-    Reason.PROTOCOL: "The authorization server did not answer in valid HTTP.",
+    Reason.PROTOCOL: ANSWER_FAULTS[AnswerFault.PROTOCOL],
 }
-
-
-class AnswerTooLargeError(Exception):
-    """The answer's body is larger than allowed."""
-
-
-class AnswerMalformedError(Exception):
-    """The answer's body cannot be decoded."""
 
 
 def unavailable(reason: Reason, *, sent: bool) -> ProviderUnavailable:
@@ -61,6 +52,13 @@ def may_have_been_sent(error: ProviderUnavailable) -> bool:
     return bool((error.meta or {}).get("sent", True))
 
 
+def answer_fault(reason: Reason | None) -> AnswerFault | None:
+    """Return what a fault of a call makes of an answer that had begun."""
+    if reason is None:
+        return None
+    return AnswerFault(reason.value) if reason in {Reason.TIMEOUT, Reason.CLOSED} else AnswerFault.PROTOCOL
+
+
 def classify(error: Exception) -> Reason:
     """Return the reason behind an exception that the HTTP client raised."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
@@ -75,7 +73,6 @@ def classify(error: Exception) -> Reason:
 
 _KINDS: tuple[tuple[tuple[type[Exception], ...], Reason], ...] = (
     ((TimeoutError,), Reason.TIMEOUT),
-    ((AnswerTooLargeError,), Reason.TOO_LARGE),
     ((aiohttp.ClientConnectorDNSError,), Reason.DNS),
     ((aiohttp.ClientSSLError, ssl.SSLError), Reason.TLS),
     ((aiohttp.ClientConnectorError,), Reason.CONNECT),

@@ -33,7 +33,7 @@ from keyrack.service.consent_issuer import with_issuer
 from keyrack.service.consent_values import Landing, NewConsent, Planned
 from keyrack.service.refresh.profile import INSTAGRAM, client_profile, declared_method
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import is_oauth2, merged, with_granted, with_tokens
+from keyrack.service.refresh.tokens import is_oauth2, merged, replaces_refresh_token, with_granted, with_tokens
 from keyrack.service.revocation import enqueue_orphan
 from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.service.secret_changes import Owner, bare, created_facts
@@ -169,7 +169,8 @@ class SecretLanding:
             raise NotFound("the secret was deleted while you were connecting")
         stored = replace(stored, auth_method=consent.memory["auth_method"])
         secret = self._granted(stored, tokens, at)
-        await rows.replace(secret, tokens_changed=True)
+        replaced = replaces_refresh_token(stored, secret.credentials)
+        await rows.replace(secret, refresh_token_replaced=replaced)
         await tell_missing_scopes(scope.unit, stored.missing_scopes, secret, at)
         return secret.id
 
@@ -177,7 +178,8 @@ class SecretLanding:
         """Return a secret with a new grant: its tokens, what was asked for and what of that was not granted."""
         fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
         requested = split_scope(self.consent.memory["scope"])
-        return with_granted(replace(fresh, requested_scopes=requested, missing_scopes=()), tokens)
+        asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
+        return with_granted(asked, tokens)
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
         memory = self.consent.memory

@@ -144,6 +144,7 @@ class AuthClients(TenantTable):
             credentials=await self.unit.open(auth_clients, row.id, "sealed_credentials", row.sealed_credentials),
             component_ids=tuple(linked.get(row.id, ())),
             learned_lifetime=row.learned_lifetime,
+            learned_at=row.learned_at,
             rejected_at=row.rejected_at,
             rejection=row.rejection,
             probe_at=row.probe_at,

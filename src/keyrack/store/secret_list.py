@@ -83,5 +83,8 @@ class SecretList(TenantTable):
             .exists()
         )
         failed = and_(s.failure.is_not(None), s.failed_at.is_not(None))
-        expired = and_(s.refreshable, s.expires_at.is_not(None), s.expires_at <= now)
-        return or_(s.state == SecretState.error.value, and_(expired, or_(rejected, failed)))
+        expired = and_(s.expires_at.is_not(None), s.expires_at <= now)
+        ended = not_(or_(s.refreshable, s.lifetime_guessed))
+        return or_(
+            s.state == SecretState.error.value, and_(expired, or_(ended, and_(s.refreshable, or_(rejected, failed))))
+        )

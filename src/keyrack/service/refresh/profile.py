@@ -73,6 +73,11 @@ def long_lived_endpoint(client: AuthClient) -> str | None:
     return exchange_endpoint(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"])
 
 
+def refresh_host(client: AuthClient) -> str:
+    """Return the host that refresh requests of a client go to; empty if its address names none."""
+    return urlsplit(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"]).hostname or ""
+
+
 def origin_of(uri: str) -> str:
     """Return scheme, host and port of a URI: what a provider's budget and circuit are kept for."""
     parts = urlsplit(uri)

@@ -20,7 +20,7 @@ async def send(
     began, outcome = time.monotonic(), "called_off"
     try:
         answer = await provider.send(request, before_sending, tenant_id=tenant_id)
-        outcome = "answered"
+        outcome = "answered" if answer.fault is None else answer.fault.value
     except ProviderUnavailable as error:
         outcome = str((error.meta or {}).get("reason"))
         raise

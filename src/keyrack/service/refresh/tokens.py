@@ -5,12 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keyrack.crypto.secret import Secret
 from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.model import Json
-from keyrack.oauth.lifetime import token_lifetime
 from keyrack.oauth.scopes import missing_scopes
 from keyrack.oauth.token_response import TokenResponse, still_true
+from keyrack.service.refresh.lifetimes import lifetime_of
 from keyrack.service.refresh.schedule import Schedule
 
 OAUTH2_TYPES = frozenset({"oauth2", "oauth2_instagram"})
@@ -27,6 +26,8 @@ def with_tokens(
 ) -> AuthSecret:
     """Return an oauth2 secret with other tokens: fresh, ready, and without a memory of failures.
 
+    What is in doubt about its refresh token (`ambiguous_since`) stays in doubt while that is the same.
+
     Args:
         secret: as stored.
         client: the auth client behind it.
@@ -35,32 +36,66 @@ def with_tokens(
         now: when the tokens were issued.
 
     Returns:
-        The secret with `expires_in` filled in, times of expiry and next refresh, and the next generation.
+        The secret with `expires_in` filled in, times of expiry and next refresh, and the next generation; with another
+        refresh token, also the next generation of the grant.
     """
-    lifetime = token_lifetime(
-        credentials.get("expires_in"),
-        token_expires_in=client.credentials.get("token_expires_in"),
-        access_token=Secret(str(credentials.get("access_token", ""))),
-        learned=client.learned_lifetime,
-        now=now,
-    )
-    expires_at = now + timedelta(seconds=lifetime)
+    lifetime = lifetime_of(client, credentials, secret.stated_lifetime, now)
+    expires_at = now + timedelta(seconds=lifetime.seconds)
     refreshable = bool(credentials.get("refresh_token"))
+    another = replaces_refresh_token(secret, credentials)
+    # one that cannot be refreshed is due when it expires, to tell of it, if that is known
+    expiry = None if lifetime.guessed else expires_at
     return replace(
-        secret,
-        credentials={**credentials, "expires_in": lifetime},
+        well(secret),
+        credentials={**credentials, "expires_in": lifetime.seconds},
         refreshable=refreshable,
         issued_at=now,
         expires_at=expires_at,
-        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else None,
+        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else expiry,
         generation=secret.generation + 1,
-        **_well(),
+        grant_generation=secret.grant_generation + another,
+        ambiguous_since=None if another else secret.ambiguous_since,
+        stated_lifetime=credentials.get("expires_in") or secret.stated_lifetime,
+        lifetime_guessed=lifetime.guessed,
     )
 
 
+def refreshed(
+    secret: AuthSecret, client: AuthClient, tokens: TokenResponse, schedule: Schedule, now: datetime
+) -> AuthSecret:
+    """Return a secret with what the answer to a refresh brings (contract 15.3); older answers no longer count.
+
+    Args:
+        secret: as stored.
+        client: the auth client behind it.
+        tokens: the answer.
+        schedule: when tokens are due.
+        now: when the answer came.
+    """
+    fresh = with_tokens(secret, client, merged(secret.credentials, tokens), schedule, now)
+    fresh = replace(fresh, refreshed_at=now, grant_generation=secret.grant_generation + 1, ambiguous_since=None)
+    return with_granted(fresh, tokens)
+
+
+def replaces_refresh_token(secret: AuthSecret, credentials: Mapping[str, Any]) -> bool:
+    """Tell whether credentials have another refresh token than a secret has, or none any more."""
+    return credentials.get("refresh_token") != secret.credentials.get("refresh_token")
+
+
 def well(secret: AuthSecret) -> AuthSecret:
-    """Return a secret that is ready, without a memory of failures."""
-    return replace(secret, **_well())
+    """Return a secret that is ready, without a memory of failures; what is in doubt of its refresh token stays so."""
+    return replace(
+        secret,
+        state=SecretState.ready,
+        error=None,
+        error_code=None,
+        error_at=None,
+        retry_at=None,
+        failure=None,
+        failure_count=0,
+        failed_at=None,
+        backoff_count=0,
+    )
 
 
 def merged(credentials: Mapping[str, Any], tokens: TokenResponse) -> Json:
@@ -91,17 +126,3 @@ def with_granted(secret: AuthSecret, tokens: TokenResponse) -> AuthSecret:
     if tokens.scope is None:
         return secret
     return replace(secret, missing_scopes=missing_scopes(secret.requested_scopes, tokens.scope))
-
-
-def _well() -> Json:
-    return {
-        "state": SecretState.ready,
-        "error": None,
-        "error_code": None,
-        "error_at": None,
-        "retry_at": None,
-        "ambiguous_since": None,
-        "failure": None,
-        "failure_count": 0,
-        "failed_at": None,
-    }

@@ -159,7 +159,7 @@ class Records:
             components = _links("component", (each.component_id for each in linked.get(row.id, ())))
             relationships = {"components": components, **_scope(row)}
             meta = {"learned_lifetime": row.learned_lifetime, "rejection": row.rejection}
-            meta |= _times(row, "rejected_at", "probe_at", "created_at", "updated_at")
+            meta |= _times(row, "learned_at", "rejected_at", "probe_at", "created_at", "updated_at")
             records.append(_record(row, "auth-client", about, relationships, meta))
         return records
 
@@ -193,7 +193,8 @@ class Records:
                 "auth_client": _link("auth-client", row.auth_client_id),
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
-            meta |= _times(row, "issued_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
+            meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
+            meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))
         return records
 

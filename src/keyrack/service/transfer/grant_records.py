@@ -60,6 +60,7 @@ class AuthClientMeta(Stamps, frozen=True, kw_only=True):
     """What Keyrack learned about a client."""
 
     learned_lifetime: int | UnsetType | None = UNSET
+    learned_at: Time | UnsetType | None = UNSET
     rejected_at: Time | UnsetType | None = UNSET
     rejection: Json | UnsetType | None = UNSET
     probe_at: Time | UnsetType | None = UNSET
@@ -126,10 +127,13 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
 
     auth_method: Literal["client_secret_basic", "client_secret_post", "client_secret_basic_raw", "none"] | None = None
     issued_at: Time | UnsetType = UNSET
+    connected_at: Time | None = None
     ambiguous_since: Time | None = None
     failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0
     failed_at: Time | None = None
+    stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    lifetime_guessed: bool | None = None
 
 
 class SecretRecord(Struct, frozen=True):
