@@ -100,7 +100,7 @@ async def test_it_is_an_error_at_once_and_told_once(stage: Stage) -> None:
     ) as unit:  # nothing to refresh it with, and no provider
         for each in await AuthSecrets(unit).lock_some_of(desk.tenant.workspace_id, 10):
             if each.refreshable:
-                await AuthSecrets(unit).replace(replace(each, due_at=None), tokens_changed=False)
+                await AuthSecrets(unit).replace(replace(each, due_at=None), refresh_token_replaced=False)
     for _ in range(2):
         await stage.work()
     told = await stage.told()
@@ -144,7 +144,7 @@ async def test_a_token_whose_time_is_moved_is_looked_at_again(stage: Stage) -> N
     found = await _secret(stage, secret["id"])
     assert found.due_at == found.expires_at
     async with stage.desk.world.store.unit(found.tenant_id, writes=True) as unit:
-        await AuthSecrets(unit).replace(replace(found, due_at=stage.time()), tokens_changed=False)
+        await AuthSecrets(unit).replace(replace(found, due_at=stage.time()), refresh_token_replaced=False)
     await stage.work()
     again = await _secret(stage, secret["id"])
     assert (again.due_at, await stage.told()) == (found.expires_at, [])

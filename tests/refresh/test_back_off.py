@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from keyrack.errors import KeyrackError
+from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
 from keyrack.service.refresh.profile import origin_of
 from support.app import World, error_of
@@ -38,7 +39,7 @@ async def in_the_background(world: World, secret: AuthSecret) -> AuthSecret:
     """Let the time come at which the background has planned its next try, and return what it left."""
     refresher = world.services.refresh_room.refresher
     await change(world.store, secret, due_at=PAST)
-    (due,) = await refresher.claim(10)
+    (due,) = await refresher.claim(Places(10))
     with pytest.raises(KeyrackError):
         await refresher.refresh_due(due)
     return await stored(world.store, secret)
@@ -128,10 +129,10 @@ async def test_readers_wait_for_an_open_circuit_without_a_trace(keyrack: World, 
     assert await stored(keyrack.store, secret) == before
     assert await read(keyrack, other) == "error", "the first failure of a secret is written down, so that it is told"
     assert len(raw_provider.requests) == calls
-    gate = keyrack.services.refresh_room.gate
-    provider = gate._providers[origin_of(raw_provider.url)]
-    assert provider.open_until - gate.monotonic() <= gate.limits.longest_pause <= 10
-    provider.open_until = gate.monotonic()  # the pause is over
+    limiter = keyrack.services.refresh_room.limiter
+    standing = limiter._origins[origin_of(raw_provider.url)].standings[secret.tenant_id]
+    assert standing.open_until - limiter.monotonic() <= limiter.limits.longest_pause <= 10
+    standing.open_until = limiter.monotonic()  # the pause is over
     raw_provider.answers = [WELL]
     assert await read(keyrack, secret) == "ready"
 
