@@ -57,7 +57,7 @@ async def test_any_spelling_signs_in(keyrack: World) -> None:
 def _go_back(connection: Connection) -> None:
     config = migrations._config()
     config.attributes["connection"] = connection
-    command.downgrade(config, "0019")
+    command.downgrade(config, "0018")
     command.downgrade(config, "-1")
 
 
@@ -88,7 +88,7 @@ async def test_what_was_stored_before_is_compared_anew(tmp_path: Path, database_
                 assert one.id in str(refused.value)
                 assert two.id in str(refused.value)
                 async with database.connect() as connection:
-                    assert await connection.run_sync(migrations._current) != "0019"
+                    assert await connection.run_sync(migrations._current) != "0018"
                 return
             await migrations.upgrade(database)
             async with database.connect() as connection:

@@ -23,6 +23,10 @@ def upgrade() -> None:
     ends = (sa.not_(s.refreshable), s.state == "ready", s.due_at.is_(None), s.expires_at.is_not(None))
     due = sa.case((s.expires_at < now, now), else_=s.expires_at)
     op.execute(sa.update(secrets).where(*ends).values(due_at=due))
+    if op.get_bind().dialect.name == "postgresql":
+        # Rows that 0014 changed in this transaction have their deferred foreign key checked now, or PostgreSQL refuses
+        # to alter the table further.
+        op.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def downgrade() -> None:

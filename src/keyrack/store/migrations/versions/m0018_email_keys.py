@@ -13,8 +13,8 @@ from alembic import op
 from keyrack.errors import ConfigurationError
 from keyrack.visible import visible
 
-revision = "0019"
-down_revision = "0018"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
