@@ -13,8 +13,8 @@ def wire_uri(uri: str) -> str:
     """Return an absolute URL as it is called.
 
     Scheme and host are in lower-case ASCII. Of path and query nothing is changed that RFC 3986 lets stand: `%2F`,
-    `%2D`, `[`, `;` and dot segments stay as they are. What may not stand there (non-ASCII characters, `"`, a `%` without
-    two digits) is percent-encoded in UTF-8, since it could not be sent; an empty path is `/`.
+    `%2D`, `[`, `;` and dot segments stay as they are. What may not stand there (non-ASCII characters, `"`, a `%`
+    without two digits) is percent-encoded in UTF-8, since it could not be sent; an empty path is `/`.
 
     Args:
         uri: an absolute URL without user name and fragment.
