@@ -21,6 +21,7 @@ class ErrorCode(StrEnum):
     reauthorization_required = "reauthorization_required"
     client_rejected = "client_rejected"
     provider_unavailable = "provider_unavailable"
+    unreadable = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class AuthClient:
     probe_at: datetime | None = None
     """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ _deliveries = Counter(
     "keyrack_webhook_deliveries", "Attempts to deliver an event to a webhook.", ("outcome",), registry=_own
 )
 
+_unreadable = Counter("keyrack_unreadable_values", "Stored values that a list could not decrypt.", registry=_own)
+
 FACTS: Mapping[str, str] = {
     "keyrack_database_up": "Whether the database answered.",
     "keyrack_secrets_due": "Secrets whose refresh is due; counted up to 10000.",
@@ -136,6 +138,11 @@ def provider_called(origin: str, outcome: str, seconds: float) -> None:
 def claimed(count: int) -> None:
     """Count due secrets that this process's worker claimed."""
     _claims.inc(count)
+
+
+def unreadable_value() -> None:
+    """Count a stored value that cannot be decrypted."""
+    _unreadable.inc()
 
 
 def webhook_attempted(*, delivered: bool) -> None:

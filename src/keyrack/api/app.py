@@ -17,6 +17,7 @@ from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unc
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
 from keyrack.api.front import PRINCIPAL
 from keyrack.api.jsonapi import Page
+from keyrack.api.lists import DocumentResponse
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model import Principal
 
@@ -65,6 +66,7 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
         openapi_config=openapi.config(),
         plugins=[openapi.UncheckedSchemas()],
         request_class=JsonRequest,
+        response_class=DocumentResponse,
         request_max_body_size=MAX_BODY_BYTES,
         type_decoders=[(is_unchecked, make_unchecked)],
         logging_config=None,

@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
+from keyrack.api.jsonapi import UNREADABLE, Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
@@ -23,6 +23,14 @@ class OAuthClientAttributes(msgspec.Struct):
 
     client_id: NotBlank
     client_secret: NotBlank
+
+
+class ShownOAuthClientAttributes(msgspec.Struct):
+    """The pair; in a list `error_code` in its place where it cannot be decrypted."""
+
+    client_id: NotBlank | UnsetType = UNSET
+    client_secret: NotBlank | UnsetType = UNSET
+    error_code: str | UnsetType = UNSET
 
 
 class ComponentIdentifier(msgspec.Struct):
@@ -77,7 +85,7 @@ class OAuthClientResource(msgspec.Struct):
     """An OAuth client; it has neither `links` nor a tenant relationship (section 8)."""
 
     id: str
-    attributes: OAuthClientAttributes
+    attributes: ShownOAuthClientAttributes
     type: Literal["oauth-client"] = "oauth-client"
     relationships: OAuthClientRelationships | UnsetType = UNSET
 
@@ -195,7 +203,9 @@ def _resource(view: OAuthClientView) -> OAuthClientResource:
     relationships: OAuthClientRelationships | UnsetType = UNSET
     if view.component_visible:
         relationships = OAuthClientRelationships(related("component", "/v2/components", client.component_id))
-    attributes = OAuthClientAttributes(client.client_id, client.client_secret.reveal())
+    attributes = ShownOAuthClientAttributes(client.client_id, client.client_secret.reveal())
+    if client.damaged:
+        attributes = ShownOAuthClientAttributes(error_code=UNREADABLE)
     return OAuthClientResource(client.id, attributes, relationships=relationships)
 
 
