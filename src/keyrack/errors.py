@@ -170,6 +170,9 @@ class ProviderError(KeyrackError):
 class ProviderUnavailable(KeyrackError):
     """The authorization server could not be reached or did not answer in time."""
 
+    exact_reason: str | None = None
+    """For metrics: `meta["reason"]`, or what it keeps from tenants (`keyrack.provider.faults.Reason`)."""
+
 
 class RateLimited(KeyrackError):
     """Too many requests."""

@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     provider_unavailable = "provider_unavailable"
     unsupported_token_type = "unsupported_token_type"  # noqa: S105 - the name of a cause
     token_expired = "token_expired"  # noqa: S105 - the name of a cause
+    unreadable = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class AuthClient:
     probe_at: datetime | None = None
     """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ _quota_used = Gauge(
     registry=_own,
     multiprocess_mode="livemax",
 )
+_unreadable = Counter("keyrack_unreadable_values", "Stored values that a list could not decrypt.", registry=_own)
 
 FACTS: Mapping[str, str] = {
     "keyrack_database_up": "Whether the database answered.",
@@ -153,6 +154,11 @@ def provider_called(origin: str, outcome: str, seconds: float) -> None:
 def claimed(count: int) -> None:
     """Count due secrets that this process's worker claimed."""
     _claims.inc(count)
+
+
+def unreadable_value() -> None:
+    """Count a stored value that cannot be decrypted."""
+    _unreadable.inc()
 
 
 def webhook_attempted(*, delivered: bool) -> None:

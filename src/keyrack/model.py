@@ -189,7 +189,9 @@ class Contract:
     available_roles: tuple[tuple[str, str], ...]
     """(scope, role) pairs; empty means all roles of the tenant."""
     attributes: Json
-    custom_data: Any
+    custom_data: Any = None
+    """Only where a contract is imported: up to 1 MB is read where it is shown, and never decoded."""
+    has_custom_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,8 @@ class OAuthClient:
     created_at: datetime
     updated_at: datetime
     client_auth: str | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +283,8 @@ class Credential:
     user_id: str
     name: str
     keys: Json = field(repr=False)
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,9 +312,9 @@ async def test_a_provider_that_is_down_is_tried_again(stage: Stage, simulator: R
 
 async def test_it_is_given_up_in_the_end_and_the_token_wiped(stage: Stage) -> None:
     held = await stage.secret(
-        "http://127.0.0.1:9/token",
+        "http://127.0.0.1:8/token",
         {"access_token": "at", "refresh_token": "rt"},
-        revocation_uri="http://127.0.0.1:9/revoke",
+        revocation_uri="http://127.0.0.1:8/revoke",
     )
     await stage.delete(held)
     for _ in range(5):
@@ -385,9 +385,9 @@ async def test_tokens_are_revoked_after_their_tenant_is_deleted(stage: Stage, si
 
 async def test_what_cannot_be_revoked_after_the_tenant_is_given_up_and_told_the_operator(stage: Stage) -> None:
     held = await stage.secret(
-        "http://127.0.0.1:9/token",
+        "http://127.0.0.1:8/token",
         {"access_token": "at", "refresh_token": "rt"},
-        revocation_uri="http://127.0.0.1:9/revoke",
+        revocation_uri="http://127.0.0.1:8/revoke",
     )
     await delete_the_tenant(stage)
     for _ in range(5):

@@ -21,7 +21,7 @@ from support.grants import add_auth_client, add_secret, change
 from support.hot import Pair, hot
 from support.secrets import add_client, make
 
-NOBODY_LISTENS = "http://127.0.0.1:9/token"
+NOBODY_LISTENS = "http://127.0.0.1:8/token"
 NOW = datetime.now(UTC).replace(microsecond=0)
 GET = "workspaces.auth_secret.get"
 GET_CREDENTIALS = "workspaces.auth_secret.get_credentials"

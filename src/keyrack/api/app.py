@@ -18,6 +18,7 @@ from keyrack.api.bracket_parameters import require_known
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
 from keyrack.api.front import PRINCIPAL, request_id_of
 from keyrack.api.jsonapi import Page
+from keyrack.api.lists import DocumentResponse
 from keyrack.api.pages import for_people
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model import Principal
@@ -67,6 +68,7 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
         openapi_config=openapi.config(),
         plugins=[openapi.UncheckedSchemas()],
         request_class=JsonRequest,
+        response_class=DocumentResponse,
         request_max_body_size=MAX_BODY_BYTES,
         type_decoders=[(is_unchecked, make_unchecked)],
         logging_config=None,

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.body import or_none
-from keyrack.api.jsonapi import Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
+from keyrack.api.jsonapi import UNREADABLE, Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
 from keyrack.service.auth_client_values import (
@@ -182,11 +182,15 @@ class ComponentLinks(msgspec.Struct, frozen=True):
 
 
 class AuthClientAttributes(msgspec.Struct):
-    """The credentials are absent for those without a get permission at the client's own scope (14.1)."""
+    """The credentials are absent for those without a get permission at the client's own scope (14.1).
+
+    In a list also where they cannot be decrypted, which `error_code` says.
+    """
 
     type: str
     name: str
     credentials: Credentials | UnsetType = UNSET
+    error_code: str | UnsetType = UNSET
 
 
 class AuthClientRelationships(msgspec.Struct):
@@ -211,11 +215,11 @@ class AuthClientResource(msgspec.Struct):
 def resource(view: AuthClientView) -> AuthClientResource:
     """Return a client as a resource."""
     client = view.client
-    credentials = UNSET if view.credentials is None else view.credentials
+    credentials = UNSET if view.credentials is None or client.damaged else view.credentials
     return AuthClientResource(
         client.id,
         link_self(f"/v2/auth-clients/{client.id}"),
-        AuthClientAttributes(client.type, client.name, credentials),
+        AuthClientAttributes(client.type, client.name, credentials, UNREADABLE if client.damaged else UNSET),
         _relationships(client),
     )
 

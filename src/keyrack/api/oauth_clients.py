@@ -10,7 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
+from keyrack.api.jsonapi import UNREADABLE, Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
@@ -34,6 +34,15 @@ class OAuthClientAttributes(msgspec.Struct):
     client_id: NotBlank
     client_secret: SecretOrNone
     client_auth: ClientAuth | UnsetType | None = UNSET
+
+
+class ShownOAuthClientAttributes(msgspec.Struct):
+    """The pair; in a list `error_code` in its place where it cannot be decrypted."""
+
+    client_id: NotBlank | UnsetType = UNSET
+    client_secret: SecretOrNone | UnsetType = UNSET
+    client_auth: ClientAuth | UnsetType | None = UNSET
+    error_code: str | UnsetType = UNSET
 
 
 class ComponentIdentifier(msgspec.Struct):
@@ -88,7 +97,7 @@ class OAuthClientResource(msgspec.Struct):
     """An OAuth client; it has neither `links` nor a tenant relationship (section 8)."""
 
     id: str
-    attributes: OAuthClientAttributes
+    attributes: ShownOAuthClientAttributes
     type: Literal["oauth-client"] = "oauth-client"
     relationships: OAuthClientRelationships | UnsetType = UNSET
 
@@ -214,7 +223,9 @@ def _resource(view: OAuthClientView) -> OAuthClientResource:
     if view.component_visible:
         relationships = OAuthClientRelationships(related("component", "/v2/components", client.component_id))
     chosen: Any = client.client_auth or UNSET  # without one, the shape is the contract's own (0.6)
-    attributes = OAuthClientAttributes(client.client_id, client.client_secret.reveal(), chosen)
+    attributes = ShownOAuthClientAttributes(client.client_id, client.client_secret.reveal(), chosen)
+    if client.damaged:
+        attributes = ShownOAuthClientAttributes(client_auth=chosen, error_code=UNREADABLE)
     return OAuthClientResource(client.id, attributes, relationships=relationships)
 
 

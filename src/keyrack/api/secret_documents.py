@@ -10,7 +10,7 @@ from keyrack.api.body import or_none
 from keyrack.api.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.service.refresh.state import Told
 from keyrack.service.secret_changes import ChangedSecret, NewSecret, Verdict
 from keyrack.service.secret_credentials import shown
@@ -215,7 +215,7 @@ def _attributes(secret: AuthSecret, said: Told, *, visible: bool) -> SecretAttri
         secret.requested_scopes,
         secret.missing_scopes,
         error=said.error or UNSET,
-        credentials=shown(secret) if visible else UNSET,
+        credentials=shown(secret) if visible and said.error_code is not ErrorCode.unreadable else UNSET,
         error_code=said.error_code.value if said.error_code else UNSET,
         last_error=failure,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},

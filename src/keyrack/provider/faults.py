@@ -11,8 +11,13 @@ from keyrack.provider.addresses import ForbiddenAddressError
 
 
 class Reason(StrEnum):
-    """Why there is no answer; `meta["reason"]` of the error."""
+    """Why there is no answer; `meta["reason"]` of the error.
 
+    `DNS` and `FORBIDDEN_ADDRESS` are told to operators only: whoever chooses the name would learn from the difference
+    which names exist inside our network. Both are `ADDRESS` in the error.
+    """
+
+    ADDRESS = "address"
     TIMEOUT = AnswerFault.TIMEOUT.value
     DNS = "dns"
     CONNECT = "connect"
@@ -23,14 +28,16 @@ class Reason(StrEnum):
 
 
 _TEXTS = {
+    Reason.ADDRESS: "The authorization server's name does not resolve, or its address is not one that may be called.",
     Reason.TIMEOUT: ANSWER_FAULTS[AnswerFault.TIMEOUT],
-    Reason.DNS: "The host name of the authorization server could not be resolved.",
     Reason.CONNECT: "No connection to the authorization server could be made.",
     Reason.TLS: "No secure connection to the authorization server could be made.",
     Reason.CLOSED: ANSWER_FAULTS[AnswerFault.CLOSED],
-    Reason.FORBIDDEN_ADDRESS: "The authorization server is at a local, private or reserved address.",
     Reason.PROTOCOL: ANSWER_FAULTS[AnswerFault.PROTOCOL],
 }
+
+
+_TOLD_AS_ADDRESS = (Reason.DNS, Reason.FORBIDDEN_ADDRESS)
 
 
 def unavailable(reason: Reason, *, sent: bool) -> ProviderUnavailable:
@@ -42,9 +49,12 @@ def unavailable(reason: Reason, *, sent: bool) -> ProviderUnavailable:
 
     Returns:
         The error; its text is fixed and its `meta` is `{"reason": str, "sent": bool}`, so nothing of the request or
-        the answer is in it.
+        the answer is in it. What a name resolves to is not in them either.
     """
-    return ProviderUnavailable(_TEXTS[reason], meta={"reason": reason.value, "sent": sent})
+    told = Reason.ADDRESS if reason in _TOLD_AS_ADDRESS else reason
+    error = ProviderUnavailable(_TEXTS[told], meta={"reason": told.value, "sent": sent})
+    error.exact_reason = reason.value
+    return error
 
 
 def may_have_been_sent(error: ProviderUnavailable) -> bool:

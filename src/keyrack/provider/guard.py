@@ -12,6 +12,7 @@ from yarl import URL
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.uri import wire_uri
 from keyrack.provider.addresses import NAT64, Address, ForbiddenAddressError, check_address
+from keyrack.provider.ports import BAD_PORTS
 
 __all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
 
@@ -124,6 +125,8 @@ def _url_problem(url: URL, *, allow_insecure: bool) -> str | None:
         return "The URI must use https."
     if not url.port:
         return "The port of the URI must be between 1 and 65535."
+    if url.port in BAD_PORTS:
+        return "The port of the URI belongs to another protocol than HTTP."
     host = url.raw_host or ""
     if not url.host or (":" not in host and not _HOST_NAME.fullmatch(host)):  # `host` decodes IDNA, or fails
         return "The host of the URI is not a valid name or address."

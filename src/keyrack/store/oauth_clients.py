@@ -10,7 +10,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import OAuthClient
-from keyrack.store.paging import opened, page_of
+from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import oauth_clients
 from keyrack.store.unit import TenantTable, is_unique_clash, referring
 
@@ -38,7 +38,7 @@ class OAuthClients(TenantTable):
         if component_id is not None:
             query = query.where(oauth_clients.c.component_id == component_id)
         rows, total = await page_of(self, query, oauth_clients.c.id, limit=limit, offset=offset)
-        return await opened(rows, self._read), total
+        return await readable(rows, self._read, _damaged), total
 
     async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return the ids of those of some components that the tenant has a client for."""
@@ -114,3 +114,11 @@ class OAuthClients(TenantTable):
             row.updated_at,
             row.client_auth,
         )
+
+
+def _damaged(row: "Row[Any]") -> OAuthClient:
+    """Return what can be told of a client whose id or secret cannot be decrypted."""
+    nothing = Secret("")
+    return OAuthClient(
+        row.id, row.tenant_id, row.component_id, "", nothing, row.created_at, row.updated_at, damaged=True
+    )

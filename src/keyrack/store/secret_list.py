@@ -1,15 +1,16 @@
 """Lists of a workspace's auth secrets, narrowed in the database (contract 15.2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select
 
-from keyrack.grants import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
-from keyrack.store.paging import opened, page_of
+from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 from keyrack.store.vault import INSTALLATION
@@ -71,7 +72,7 @@ class SecretList(TenantTable):
         rows, total = await page_of(self, query, s.id, limit=limit, offset=offset)
         if not with_credentials:
             return [secret_of(row, {}) for row in rows], total
-        return await opened(rows, partial(read_secret, self.unit)), total
+        return await readable(rows, partial(read_secret, self.unit), _damaged), total
 
     def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
         """`keyrack.service.refresh.state.told` as a condition; a test holds both to the same answers."""
@@ -88,3 +89,11 @@ class SecretList(TenantTable):
         return or_(
             s.state == SecretState.error.value, and_(expired, or_(ended, and_(s.refreshable, or_(rejected, failed))))
         )
+
+
+def _damaged(row: Any) -> AuthSecret:
+    """Return what can be told of a secret whose credentials cannot be decrypted: that they cannot be used."""
+    text = "The stored credentials cannot be decrypted."
+    return replace(
+        secret_of(row, {}), state=SecretState.error, error=text, error_code=ErrorCode.unreadable, error_at=None
+    )

@@ -41,6 +41,15 @@ async def flawed(client: ProviderClient, url: str) -> RawResponse:
     return answer
 
 
+async def address_fault(client: ProviderClient, url: str) -> str | None:
+    """Return what only operators are told of a call whose name or address is at fault."""
+    with pytest.raises(ProviderUnavailable) as raised:
+        await client.send(token_request(url))
+    assert raised.value.meta == {"reason": "address", "sent": False}
+    assert "does not resolve, or its address is not one that may be called" in str(raised.value)
+    return raised.value.exact_reason
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -57,17 +66,17 @@ async def test_refused(client: ProviderClient) -> None:
 @pytest.mark.parametrize("answer", [socket.gaierror(socket.EAI_NONAME, "unknown"), OSError("server failure")])
 async def test_a_name_that_does_not_resolve(answer: OSError) -> None:
     async with ProviderClient(resolver=FakeResolver(answer)) as client:
-        assert await fault(client, "https://idp.example/") == {"reason": "dns", "sent": False}
+        assert await address_fault(client, "https://idp.example/") == "dns"
 
 
 async def test_a_name_without_addresses() -> None:
     async with ProviderClient(resolver=FakeResolver([])) as client:
-        assert await fault(client, "https://idp.example/") == {"reason": "dns", "sent": False}
+        assert await address_fault(client, "https://idp.example/") == "dns"
 
 
 async def test_the_real_resolver_does_not_know_an_invalid_name() -> None:
     async with ProviderClient() as client:  # RFC 6761: `.invalid` never resolves
-        assert await fault(client, "https://idp.invalid/") == {"reason": "dns", "sent": False}
+        assert await address_fault(client, "https://idp.invalid/") == "dns"
 
 
 @pytest.mark.parametrize(
@@ -76,8 +85,7 @@ async def test_the_real_resolver_does_not_know_an_invalid_name() -> None:
 async def test_a_name_that_resolves_to_a_local_address(servers: LoopbackServers, addresses: list[str]) -> None:
     port = await servers.answer(http_answer())
     async with ProviderClient(resolver=FakeResolver(addresses)) as client:
-        answer = await fault(client, f"https://idp.example:{port}/")
-    assert answer == {"reason": "forbidden_address", "sent": False}
+        assert await address_fault(client, f"https://idp.example:{port}/") == "forbidden_address"
     assert servers.connections == 0
 
 
@@ -85,14 +93,14 @@ async def test_a_name_that_resolves_to_a_local_address(servers: LoopbackServers,
 async def test_a_local_address_written_in_the_url(host: str) -> None:
     resolver = FakeResolver(["8.8.8.8"])
     async with ProviderClient(resolver=resolver) as client:
-        assert await fault(client, f"https://{host}/") == {"reason": "forbidden_address", "sent": False}
+        assert await address_fault(client, f"https://{host}/") == "forbidden_address"
     assert resolver.lookups == 0
 
 
 async def test_the_metadata_service_is_refused_whatever_the_setting() -> None:
     async with ProviderClient(allow_insecure=True, resolver=FakeResolver(["169.254.169.254"])) as client:
-        assert await fault(client, "http://idp.example/") == {"reason": "forbidden_address", "sent": False}
-        assert await fault(client, "http://169.254.169.254/") == {"reason": "forbidden_address", "sent": False}
+        assert await address_fault(client, "http://idp.example/") == "forbidden_address"
+        assert await address_fault(client, "http://169.254.169.254/") == "forbidden_address"
 
 
 async def test_the_address_that_was_checked_is_the_one_connected_to(servers: LoopbackServers) -> None:
@@ -423,7 +431,9 @@ async def test_closing_ends_a_running_call(servers: LoopbackServers) -> None:
 def test_every_reason_has_a_text_and_says_whether_it_was_sent(reason: Reason) -> None:
     error = unavailable(reason, sent=False)
     assert str(error).endswith(".")
-    assert error.meta == {"reason": str(reason), "sent": False}
+    told = "address" if reason in {Reason.DNS, Reason.FORBIDDEN_ADDRESS} else str(reason)
+    assert error.meta == {"reason": told, "sent": False}
+    assert error.exact_reason == str(reason)
     assert not may_have_been_sent(error)
     assert may_have_been_sent(unavailable(reason, sent=True))
 
