@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,26 @@ async def test_a_request_that_came_after_the_answer_makes_a_new_call(
     assert told(await second) == "at-3"
     assert told(await first) in ("at-2", "at-3"), "as it is when it is answered"
     assert len(raw_provider.requests) == 2
+
+
+async def test_who_waits_longer_than_he_may_is_told_so_and_the_refresh_goes_on(
+    keyrack: World, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where what is running began before he asked, so that nothing it brings is certain to be his."""
+    who, refresher = keyrack.tenants["Acme"].admin, keyrack.services.refresh_room.refresher
+    secret = (await connect_raw(keyrack, raw_provider, age=60)).secret
+    raw_provider.answers = rotations(2, 4)
+    monkeypatch.setattr(keyrack.services.provider, "_timeout", 120)
+    raw_provider.go_on.clear()
+    first = asyncio.create_task(who.post(url_of(keyrack, secret)))
+    await asyncio.wait_for(raw_provider.asked.wait(), 30)
+    monkeypatch.setattr(refresher, "_timing", replace(refresher._timing, wait=0.1))
+    late = await asyncio.wait_for(who.post(url_of(keyrack, secret)), 30)
+    assert (told(late), late.json()["errors"][0]["meta"]["reason"]) == ("provider_unavailable", "busy")
+    assert not first.done()
+    raw_provider.go_on.set()
+    assert told(await first) == "at-2"
+    assert len(raw_provider.requests) == 1
 
 
 async def test_what_a_crash_had_left_does_not_satisfy_who_asks_now(

@@ -135,7 +135,7 @@ class Refresher:
             if answered:
                 return _outcome(now)
             same_grant = now.grant_generation == seen.grant_generation  # else it was cut off by another refresh token
-            if failed is not None and running.began >= arrived and same_grant:
+            if failed is not None and ((running.began >= arrived and same_grant) or time.monotonic() >= until):
                 raise failed
             if failed is None and joined is None:
                 return now
