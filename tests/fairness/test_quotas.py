@@ -58,13 +58,14 @@ _components: dict[str, str] = {}
 
 async def a_component(keyrack: World, tenant: TenantInTest) -> str:
     """Return a component that is connected with the tenant's OAuth client; one for each tenant."""
-    if tenant.id not in _components:
+    key = f"{keyrack.settings.home} {tenant.id}"
+    if key not in _components:
         descriptor = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
         made = await keyrack.add_component(tenant, f"component-{tenant.id}", descriptor)
         owner = next(each for each, of in keyrack.tenants.items() if of is tenant)
         await add_oauth_client(keyrack, owner, made, "client", "secret")
-        _components[tenant.id] = made
-    return _components[tenant.id]
+        _components[key] = made
+    return _components[key]
 
 
 async def a_consent(keyrack: World, tenant: TenantInTest) -> Any:
