@@ -10,9 +10,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from litestar import Litestar
 
 from keyrack import bootstrap, clock, ids
 from keyrack.api.asgi import App
+from keyrack.api.front import Front
+from keyrack.api.slow_bodies import SlowBodies
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.model import PrincipalKind, WorkspaceType
@@ -102,6 +105,21 @@ class World:
     support: Caller
     services: bootstrap.Services
     tenants: dict[str, TenantInTest] = field(default_factory=dict)
+
+    @property
+    def front(self) -> Front:
+        """What every request passes first, behind the watch over slow bodies."""
+        assert isinstance(self.app, SlowBodies)
+        front = self.app._app
+        assert isinstance(front, Front)
+        return front
+
+    @property
+    def litestar(self) -> Litestar:
+        """The framework's application, which knows the routes."""
+        app = self.front._app
+        assert isinstance(app, Litestar)
+        return app
 
     async def add_tenant(self, name: str) -> TenantInTest:
         async with self.store.installation(writes=True) as unit:
