@@ -12,6 +12,7 @@ from keyrack.api.asgi import App
 from keyrack.api.front import Front
 from keyrack.api.hot_secret import HotSecret
 from keyrack.api.routes import HANDLERS, WATCHING
+from keyrack.api.slow_bodies import SlowBodies
 from keyrack.api.throttle import Rates, Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
@@ -29,6 +30,7 @@ from keyrack.service.component_environments import ComponentEnvironments
 from keyrack.service.components import ComponentUseCases
 from keyrack.service.consent_callbacks import ConsentCallbacks
 from keyrack.service.consent_credentials import CredentialTarget
+from keyrack.service.consent_links import ConsentLinks
 from keyrack.service.consent_long_lived import LongLivedTokens
 from keyrack.service.consent_plan import ConsentPlanner
 from keyrack.service.consent_secrets import SecretTarget
@@ -43,6 +45,7 @@ from keyrack.service.hot_reads import HotReads
 from keyrack.service.identity import Identities
 from keyrack.service.installation import Installations
 from keyrack.service.invites import Invites
+from keyrack.service.issuers import Issuers
 from keyrack.service.known_callers import KnownCallers
 from keyrack.service.last_use import KeyUse, LastUse
 from keyrack.service.members import Members
@@ -72,6 +75,7 @@ from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
 from keyrack.store.listening import Listener
+from keyrack.store.private_files import require_private_home
 from keyrack.store.quota_usage import Quota
 from keyrack.store.secret_points import secret_points
 from keyrack.store.spool import Spool
@@ -95,6 +99,8 @@ class Services:
     auth_clients: AuthClients
     consents: Consents
     callbacks: ConsentCallbacks
+    consent_links: ConsentLinks
+    issuers: Issuers
     credentials: Credentials
     secrets: Secrets
     hot_reads: HotReads
@@ -127,8 +133,10 @@ class Services:
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
+        self.people.close()
         await self.deliverer.close()
         await self.revoker.close()
+        await self.issuers.close()
         await self.provider.close()
 
 
@@ -136,8 +144,9 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
     """Open the database of the settings with its keys. Connects to nothing yet.
 
     Raises:
-        ConfigurationError: the database URL or the keys cannot be used.
+        ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
     """
+    require_private_home(settings.home)
     return Store(engine.create(settings), Vault(local.load(settings), now), now)
 
 
@@ -165,7 +174,8 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
         secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
     )
-    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, now)
+    issuers = Issuers(provider)
+    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
     refreshing.recovery.add(Kind.code, callbacks.recover)
     return Services(
         identities=identities,
@@ -176,11 +186,14 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
             access,
             TemporaryRequests(store, provider, now),
             targets,
+            issuers,
             public_url=settings.public_url,
             lifetime=timedelta(seconds=settings.consent_lifetime),
             clock=now,
         ),
         callbacks=callbacks,
+        consent_links=ConsentLinks(store, now),
+        issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
         hot_reads=HotReads(callers, points, refreshing.choices.schedule, last_use, now),
@@ -192,7 +205,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
         runtime=RuntimeEnvironments(access),
         tenants=Tenants(access),
         roles=Roles(access),
-        contracts=Contracts(access),
+        contracts=Contracts(access, store),
         workspaces=Workspaces(access),
         teams=Teams(access),
         members=Members(access),
@@ -301,7 +314,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
     rooms = api_app.Rooms(HANDLERS if api else WATCHING, names)
-    return Front(
+    front = Front(
         cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
         made.identities,
         Throttle(rates(settings)),
@@ -309,6 +322,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         HotSecret(made.hot_reads) if api else None,
         metrics_open=settings.metrics_open,
     )
+    return SlowBodies(front, settings.body_timeout)
 
 
 def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:

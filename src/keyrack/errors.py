@@ -82,6 +82,18 @@ class PayloadTooLarge(KeyrackError):
     """The request body is larger than 1 MiB."""
 
 
+class HeadTooLarge(KeyrackError):
+    """The request line and headers are longer than 64 KiB, or there are more than 100 headers."""
+
+
+class RequestTimeout(KeyrackError):
+    """The request did not come in time."""
+
+
+class TooManyConnections(KeyrackError):
+    """There are too many connections, here or from your address; try again shortly."""
+
+
 class BadRequest(KeyrackError):
     """The request cannot be understood."""
 
@@ -140,9 +152,26 @@ class TokenNotValid(KeyrackError):
 class ProviderError(KeyrackError):
     """The authorization server refused the request."""
 
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        meta: Mapping[str, Any] | None = None,
+        codes: Sequence[str] = (),
+        is_page: bool = False,
+    ) -> None:
+        super().__init__(detail, meta=meta)
+        self.codes = tuple(codes)
+        """All that may be an error code in the answer, the likeliest first; for machines, never shown."""
+        self.is_page = is_page
+        """The answer was a web page, so that perhaps it came from something else in between."""
+
 
 class ProviderUnavailable(KeyrackError):
     """The authorization server could not be reached or did not answer in time."""
+
+    exact_reason: str | None = None
+    """For metrics: `meta["reason"]`, or what it keeps from tenants (`keyrack.provider.faults.Reason`)."""
 
 
 class RateLimited(KeyrackError):

@@ -16,6 +16,7 @@ class EventType(StrEnum):
     secret_refreshed = "secret.refreshed"
     secret_failed = "secret.failed"
     secret_reauthorization_required = "secret.reauthorization_required"
+    secret_scopes_missing = "secret.scopes_missing"
     secret_revoked = "secret.revoked"
     client_failing = "client.failing"
     client_recovered = "client.recovered"

@@ -20,7 +20,11 @@ class ErrorCode(StrEnum):
     refresh_interrupted = "refresh_interrupted"
     reauthorization_required = "reauthorization_required"
     client_rejected = "client_rejected"
+    provider_refused = "provider_refused"
     provider_unavailable = "provider_unavailable"
+    unsupported_token_type = "unsupported_token_type"  # noqa: S105 - the name of a cause
+    token_expired = "token_expired"  # noqa: S105 - the name of a cause
+    unreadable = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,9 @@ class AuthClient:
     """As submitted (contract section 14); secret."""
     component_ids: tuple[str, ...] = ()
     learned_lifetime: int | None = None
-    """Seconds its tokens lived when the provider did not say (contract 0.14)."""
+    """Seconds its tokens lived when the provider did not say (contract 0.14); believed for a time, see `lifetimes`."""
+    learned_at: datetime | None = None
+    """When a token last ended so early."""
     rejected_at: datetime | None = None
     """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
     rejection: Json | None = None
@@ -50,6 +56,8 @@ class AuthClient:
     probe_at: datetime | None = None
     """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,10 @@ class Failure:
     """A `keyrack.provider.faults.Reason`, when there was none."""
     retry_after: int | None = None
     """Seconds the provider asked us to wait."""
+    refusals: int = 0
+    """How many answers since the last success were refusals whose meaning is not known (contract 0.24)."""
+    refused_since: datetime | None = None
+    """When the first of these came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +110,34 @@ class AuthSecret:
     issued_at: datetime | None
     expires_at: datetime | None
     generation: int
-    """Grows with every change of the tokens."""
+    """Grows with every change of the tokens or their lifetime, whoever makes it."""
     due_at: datetime | None
     """When the background refreshes next; None: never."""
     retry_at: datetime | None
+    """After a failure: before this, reading causes no further try."""
     refreshed_at: datetime | None
     ambiguous_since: datetime | None
     failure: Failure | None
     failure_count: int
+    """Failures since the last success, whoever caused the tries."""
     failed_at: datetime | None
     last_used_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    requested_scopes: tuple[str, ...] = ()
+    """What the consent behind it asked for; empty when nothing was asked for through us (contract 0.23)."""
+    missing_scopes: tuple[str, ...] = ()
+    """Those of them that the provider did not grant; empty when it said nothing (contract 0.23)."""
+    grant_generation: int = 0
+    """Grows with every answer to a refresh, and whenever something else replaces the refresh token. The answer to a
+    request counts as long as this is what it was when the request was sent."""
+    stated_lifetime: int | None = None
+    """Seconds; what was last said of tokens of this grant, by its provider or by whoever brought them."""
+    lifetime_guessed: bool = False
+    """Nobody said when the access token expires (contract 0.14)."""
+    backoff_count: int = 0
+    """Failures of the background's own tries since the last success: what its back-off grows with."""
+    answered_ms: int | None = None
+    """When the last request for tokens came to its end, well or not; milliseconds of the lease clock."""
+    connected_at: datetime | None = None
+    """When a consent brought tokens last."""

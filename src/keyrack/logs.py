@@ -2,30 +2,51 @@
 
 import logging
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 
 from keyrack.settings import Settings
+from keyrack.visible import json_text, visible, visible_in
 
 
 def configure(settings: Settings) -> None:
     """Set logging up for this process."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: list[Any] = (
+        [_visible, structlog.dev.ConsoleRenderer()] if console else [structlog.processors.JSONRenderer(json_text)]
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
+            *renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     # Libraries' own messages can hold values of requests; only their warnings are let through.
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Visible("%(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def _visible(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Write what a terminal would obey so that it is read; the processor before the console's renderer."""
+    return {name: visible_in(value) for name, value in event.items()}
+
+
+class _Visible(logging.Formatter):
+    """Does the same for what libraries log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the library's name
+        """Return a record's own line, which stays one."""
+        return visible(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record's lines; those of a traceback stay apart."""
+        return "\n".join(visible(line) for line in super().format(record).split("\n"))

@@ -72,6 +72,12 @@ _connections = Gauge(
 _connections_most = Gauge(
     "keyrack_database_connections_most", "The most there may be.", registry=_own, multiprocess_mode="livesum"
 )
+_http_connections = Gauge(
+    "keyrack_http_connections", "Connections of callers that are served.", registry=_own, multiprocess_mode="livesum"
+)
+_http_connections_ended = Counter(
+    "keyrack_http_connections_ended", "Connections ended by a limit, by why.", ("reason",), registry=_own
+)
 _claims = Counter("keyrack_worker_claims", "Due secrets that workers claimed.", registry=_own)
 _deliveries = Counter(
     "keyrack_webhook_deliveries", "Attempts to deliver an event to a webhook.", ("outcome",), registry=_own
@@ -87,6 +93,7 @@ _quota_used = Gauge(
     registry=_own,
     multiprocess_mode="livemax",
 )
+_unreadable = Counter("keyrack_unreadable_values", "Stored values that a list could not decrypt.", registry=_own)
 
 FACTS: Mapping[str, str] = {
     "keyrack_database_up": "Whether the database answered.",
@@ -149,6 +156,11 @@ def claimed(count: int) -> None:
     _claims.inc(count)
 
 
+def unreadable_value() -> None:
+    """Count a stored value that cannot be decrypted."""
+    _unreadable.inc()
+
+
 def webhook_attempted(*, delivered: bool) -> None:
     """Count an attempt to deliver an event."""
     _deliveries.labels("delivered" if delivered else "failed").inc()
@@ -196,6 +208,20 @@ def process_is(*, answers_in_memory: int, connections: int, connections_most: in
     _in_memory.set(answers_in_memory)
     _connections.set(connections)
     _connections_most.set(connections_most)
+
+
+def connections_are(count: int) -> None:
+    """Tell how many connections of callers this process serves."""
+    _http_connections.set(count)
+
+
+def connection_ended(reason: str) -> None:
+    """Count a connection that a limit ended.
+
+    Args:
+        reason: `silent`, `unread`, `evicted`, or the error code that was answered.
+    """
+    _http_connections_ended.labels(reason).inc()
 
 
 def exposition(facts: Mapping[str, float]) -> bytes:

@@ -189,7 +189,9 @@ class Contract:
     available_roles: tuple[tuple[str, str], ...]
     """(scope, role) pairs; empty means all roles of the tenant."""
     attributes: Json
-    custom_data: Any
+    custom_data: Any = None
+    """Only where a contract is imported: up to 1 MB is read where it is shown, and never decoded."""
+    has_custom_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +255,10 @@ def uses_oauth_client(descriptor: Json) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class OAuthClient:
-    """A tenant's own client at a provider, for one component (contract section 8)."""
+    """A tenant's own client at a provider, for one component (contract section 8).
+
+    `client_secret` is empty for a public client; `client_auth` is None where the descriptor decides (contract 0.23).
+    """
 
     id: str
     tenant_id: str
@@ -262,6 +267,9 @@ class OAuthClient:
     client_secret: Secret
     created_at: datetime
     updated_at: datetime
+    client_auth: str | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +283,8 @@ class Credential:
     user_id: str
     name: str
     keys: Json = field(repr=False)
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +308,11 @@ class Consent:
     memory: Json = field(repr=False)
     auth_client_id: str | None = None
     auth_secret_id: str | None = None
+    bound: bool = False
+    """Whether only a browser that was on our own page before may finish it (contract 0.23)."""
+    browser_hash: str | None = None
+    """The browser that is bound, or that came back first."""
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Settings:
         "Failures in a row after which an authorization server is left alone for a while.", 10, least=1
     )
     breaker_pause: float = _setting(
-        "Seconds it is left alone at first; doubled with every failed try, up to a minute.", 5.0, least=0.1
+        "Seconds it is left alone at first; doubled with every failed try, up to 10.", 5.0, least=0.1
     )
     refresh_lead: float = _setting(
         "Seconds before its expiry from which a token is due; a tenth of its lifetime if that is shorter.",
@@ -74,7 +74,8 @@ class Settings:
     )
     refresh_wait: float = _setting("Seconds a caller waits for a refresh at most.", 20.0, least=0.1)
     refresh_retry: float = _setting(
-        "Seconds until a failed refresh is tried again at first; doubled with every failure, up to 15 minutes.",
+        "Seconds until a failed refresh is tried again: always for readers of an expired token, and at first in the"
+        " background, where it is doubled with every failure, up to 15 minutes.",
         5.0,
         least=0.1,
     )
@@ -90,8 +91,31 @@ class Settings:
         least=1,
     )
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
+    keepalive_seconds: int = _setting(
+        "Seconds for which a connection may wait for its next request. Longer than the proxy in front keeps its own.",
+        75,
+        least=1,
+    )
+    header_timeout: float = _setting("Seconds in which a request's headers must have come.", 10.0, least=0.1)
+    body_timeout: float = _setting("Seconds in which a request's body must have come.", 30.0, least=0.1)
+    write_timeout: float = _setting(
+        "Seconds for which a caller may leave an answer unread; less than 1 KiB a second counts as unread.",
+        30.0,
+        least=0.1,
+    )
+    max_connections: int = _setting(
+        "Connections a process serves at a time; fewer if the limit of open files is lower.", 2000, least=1
+    )
+    max_connections_per_address: int = _setting(
+        "Connections from one address (IPv6: one /64) that a process serves at a time; 0: no limit."
+        " It does not count for trusted proxies.",
+        200,
+        least=0,
+    )
     trusted_proxies: str = _setting(
-        "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log.", ""
+        "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log,"
+        " and who may have any number of connections.",
+        "",
     )
     rate_limit: int = _setting(
         "Requests a minute each caller may make per worker process; 0: no limit.", 60_000, least=0

@@ -2,8 +2,12 @@
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
-from support.app import World
+import httpx2
+
+from support.app import BASE, World
+from support.proxy import proxying
 from support.served import Served
 
 if TYPE_CHECKING:
@@ -19,17 +23,23 @@ async def test_page_and_its_files_need_no_key_and_name_no_other_host(keyrack: Wo
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert "http" not in policy
-    addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
-    assert len(addresses) >= 5
-    for address in addresses:
-        assert address.startswith("/"), address
-        answer = await keyrack.http.get(address)
-        assert answer.status_code == 200, address
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        if address.endswith(".js"):
-            assert answer.headers["content-type"].startswith("text/javascript")
-        if address.endswith(".css"):
-            assert answer.headers["content-type"].startswith("text/css")
+    for path in ("/docs", "/docs/"):
+        page = await keyrack.http.get(path)
+        addresses = re.findall(r'(?:src|href)="([^"]*)"', page.text)
+        assert len(addresses) >= 5
+        for address in addresses:
+            await is_served(keyrack, path, address)
+
+
+async def is_served(keyrack: World, page: str, address: str) -> None:
+    assert not address.startswith("/"), "relative, so that it works under a proxy's path"
+    answer = await keyrack.http.get(urljoin(f"{BASE}{page}", address))
+    assert answer.status_code == 200, address
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if address.endswith(".js"):
+        assert answer.headers["content-type"].startswith("text/javascript")
+    if address.endswith(".css"):
+        assert answer.headers["content-type"].startswith("text/css")
 
 
 async def test_no_other_file_is_served(keyrack: World) -> None:
@@ -50,6 +60,17 @@ async def test_no_other_file_is_served(keyrack: World) -> None:
 
 
 async def test_a_browser_shows_it_and_tries_a_call(served: Served, page: "Page") -> None:
+    await is_shown_and_tried(page, served.base, served.admin)
+
+
+async def test_a_browser_does_so_under_a_path_of_a_proxy(served: Served, page: "Page") -> None:  # contract section 1
+    async with proxying(served.base, "/some/where") as proxy:
+        await is_shown_and_tried(page, proxy.base, served.admin)
+        assert "GET /some/where/v2/users/me" in proxy.requests
+        assert {line for line in proxy.requests if " /some/where/" not in line} == set()
+
+
+async def is_shown_and_tried(page: "Page", base: str, admin: tuple[str, str]) -> None:
     said: list[str] = []
     asked: list[str] = []
 
@@ -63,10 +84,10 @@ async def test_a_browser_shows_it_and_tries_a_call(served: Served, page: "Page")
     page.on("console", on_console)
     page.on("request", on_request)
     page.on("pageerror", lambda error: said.append(str(error)))
-    await page.goto(f"{served.base}/docs")
+    await page.goto(f"{base}/docs")
     await page.get_by_role("heading", name="Keyrack").wait_for()
     await page.get_by_role("button", name="Authorize").click()
-    name, api_key = served.admin
+    name, api_key = admin
     await page.locator('input[name="username"]').fill(name)
     await page.locator('input[name="password"]').fill(api_key)
     await page.locator(".auth-btn-wrapper").get_by_role("button", name="Apply credentials").click()
@@ -77,7 +98,15 @@ async def test_a_browser_shows_it_and_tries_a_call(served: Served, page: "Page")
     await operation.get_by_role("button", name="Execute").click()
     await operation.locator(".live-responses-table").get_by_text(name).wait_for()
     await page.wait_for_timeout(1500)
-    await page.screenshot(path="/tmp/docs2.png", full_page=True)
     assert said == []
     assert asked
-    assert [url for url in asked if not url.startswith((f"{served.base}/", "data:"))] == []
+    assert [url for url in asked if not url.startswith((f"{base}/", "data:"))] == []
+
+
+async def test_tools_find_the_api_beside_its_description(served: Served) -> None:
+    async with proxying(served.base, "/some/where") as proxy, httpx2.AsyncClient() as http:
+        address = f"{proxy.base}/openapi.json"
+        (server,) = (await http.get(address)).json()["servers"]
+        answer = await http.get(urljoin(address, server["url"] + "/v2/users/me"), auth=served.admin)
+        assert answer.json()["data"]["attributes"]["email"] == served.admin[0]
+        assert (await http.head(f"{proxy.base}/docs/")).status_code == 200

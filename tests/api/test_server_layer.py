@@ -121,3 +121,14 @@ def test_half_a_body_does_not_hold_others_up(served: Served) -> None:
         time.sleep(0.05)
     assert "Traceback" not in served.log()
     assert '"event": "fault"' not in served.log(), "a client that leaves is no fault"
+
+
+def test_the_answer_to_head_ends_with_its_head(served: Served) -> None:  # RFC 9110 section 9.3.2
+    heads = [
+        head(served, "HEAD", path).replace(b"connection: close\r\n", b"") + b"\r\n" for path in ("/healthz", "/v2/x")
+    ]
+    raw = served.speak(b"".join(heads) + head(served, "GET", "/healthz") + b"\r\n")
+    first, second, third, body = raw.split(b"\r\n\r\n")
+    assert [part.split()[1] for part in (first, second, third)] == [b"200", b"404", b"200"]
+    assert b"content-length: %d" % len(body) in first.lower()
+    assert body == b'{"status":"ok"}'

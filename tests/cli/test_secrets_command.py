@@ -46,7 +46,7 @@ async def printed(world: World, *words: str) -> Any:
 
 async def test_list_tells_every_secret_and_no_credentials(keyrack: World) -> None:
     acme, globex = keyrack.tenants["Acme"], keyrack.tenants["Globex"]
-    client = await add_auth_client(keyrack.store, "", "http://127.0.0.1:1/token")
+    client = await add_auth_client(keyrack.store, "", "http://127.0.0.1:2/token")
     tokens = {"access_token": "canary-access", "refresh_token": "canary-refresh"}
     fresh = await add_secret(keyrack.store, acme, client, tokens)
     long = await add_secret(keyrack.store, globex, client, tokens, lifetime=90_000)
@@ -80,7 +80,7 @@ async def test_list_tells_every_secret_and_no_credentials(keyrack: World) -> Non
 
 async def test_show_prints_credentials_only_when_told_to_and_that_is_written_down(keyrack: World) -> None:
     acme = keyrack.tenants["Acme"]
-    client = await add_auth_client(keyrack.store, acme.id, "http://127.0.0.1:1/token")
+    client = await add_auth_client(keyrack.store, acme.id, "http://127.0.0.1:2/token")
     secret = await add_secret(keyrack.store, acme, client, {"access_token": "canary-access"})
     plain = await keyrack_secrets(keyrack, "show", secret.id)
     assert "canary" not in plain.stdout

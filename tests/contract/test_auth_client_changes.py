@@ -261,3 +261,17 @@ async def _shared(world: World, component: str, scope: str) -> str:
     if scope != "global":
         return component
     return await world.add_component(world.tenants["Acme"], "shared", SECOND_GENERATION, access="global")
+
+
+async def test_an_issuer_can_be_added_once(keyrack: World, client: str) -> None:  # 0.23
+    admin = keyrack.tenants["Globex"].admin
+    named, pointer = "https://login.example.com", "/data/attributes/credentials/issuer"
+    wrong = await admin.patch(f"{PATH}/{client}", change({"credentials": {"issuer": "https://a.example?b"}}))
+    assert error_of(wrong) == (400, "validation_error", pointer)
+    for given in ({"issuer": named}, {"issuer": named, "authorization_response_iss_parameter_supported": True}):
+        changed = await admin.patch(f"{PATH}/{client}", change({"credentials": given}))
+        assert changed.status_code == 200, changed.text
+        assert changed.json()["data"]["attributes"]["credentials"]["issuer"] == named
+    for other in ("https://other.example", f"{named}/", None):
+        refused = await admin.patch(f"{PATH}/{client}", change({"credentials": {"issuer": other}}))
+        assert error_of(refused) == (400, "validation_error", pointer), other

@@ -141,6 +141,10 @@ WRONG: tuple[tuple[str, object], ...] = (
     ("client_auth", ["basic"]),
     ("revocation_uri", "revoke"),
     ("refresh_token_grace", -1),
+    ("issuer", "login.example.com"),
+    ("issuer", "https://login.example.com?tenant=1"),  # RFC 8414 section 2
+    ("issuer", "https://login.example.com#f"),
+    ("authorization_response_iss_parameter_supported", "true"),
 )
 
 
@@ -156,7 +160,7 @@ async def test_wrong_credentials_are_400_with_a_pointer(keyrack: World, componen
 
 async def test_uris_must_be_https_unless_the_operator_allows_otherwise(keyrack_strict: World) -> None:  # 0.11
     component = await keyrack_strict.add_component(keyrack_strict.tenants["Acme"], "x", SECOND_GENERATION, "global")
-    insecure = dict.fromkeys(("auth_uri", "token_uri", "revocation_uri"), "http://login.example.com/")
+    insecure = dict.fromkeys(("auth_uri", "token_uri", "revocation_uri", "issuer"), "http://login.example.com/")
     answer = await keyrack_strict.support.post(PATH, auth_client([component], credentials=OAUTH2 | insecure))
     assert pointers(answer) == {f"/data/attributes/credentials/{name}" for name in insecure}
     local = OAUTH2 | {"token_uri": "https://127.0.0.1/token"}
@@ -173,6 +177,8 @@ async def test_optional_credentials_are_kept_and_unknown_ones_ignored(keyrack: W
         "client_auth": "basic",
         "revocation_uri": "https://login.example.com/revoke",
         "refresh_token_grace": 0,
+        "issuer": "https://login.example.com/a/",
+        "authorization_response_iss_parameter_supported": True,
     }
     body = auth_client([component], credentials=OAUTH2 | optional | {"verifier": "x"})
     made = await keyrack.support.post(PATH, body)

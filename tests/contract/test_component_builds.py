@@ -62,6 +62,9 @@ DESCRIPTORS: list[tuple[str, Any, tuple[int, str | None]]] = [
     ("0.9",  {"credentials": []},                                 (400, "/credentials")),
     ("0.9",  {"credentials": {"oauth2": {"auth_uri": 1}}},        (400, "/credentials/oauth2/auth_uri")),
     ("0.9",  {"credentials": {"fields": {"a": {"model": 1}}}},    (400, "/credentials/fields/a/model")),
+    ("19.2", {"oauth2": {"prompt": ["login"], "claims": {"userinfo": {}}}}, (201, None)),
+    ("19.2", {"oauth2": {"headers": {"a": "b"}}},                 (400, "/oauth2/headers")),  # would be left out
+    ("19.2", {"credentials": {"oauth2": {"scope": 5}}},           (400, "/credentials/oauth2/scope")),
     ("0.9",  {"authClientTypes": "oauth2"},                       (400, "/authClientTypes")),
 ]
 """0.9: descriptors are taken as real ones are; refused are only wrong JSON types of members that we read."""

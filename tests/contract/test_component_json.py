@@ -62,6 +62,11 @@ ROWS = {
     # 19.2: members
     "19.2 scopes are joined with a space": Row(component_json(block(scopes=["a", "b"])), query={"scope": "a b"}),
     "19.2 a text of scopes is sent verbatim": Row(component_json(block(scopes="a,b")), query={"scope": "a,b"}),
+    "19.2 scope is scopes by its other name": Row(component_json(block(scope="a b")), query={"scope": "a b"}),
+    "19.2 an array is joined with spaces": Row(
+        component_json(block(prompt=["login", "consent"], resource=["https://a.example"])),
+        query={"prompt": "login consent", "resource": "https://a.example"},
+    ),
     "19.2 anything else is a parameter": Row(
         component_json(block(access_type="offline", n=1, b=False)),
         query={"access_type": "offline", "n": "1", "b": "false"},

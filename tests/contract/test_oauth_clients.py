@@ -275,11 +275,14 @@ async def test_filter(keyrack: World, component: str) -> None:  # 8.3
         f"/?filter[component]={other}":          [second],
         f"?filter[component]={NO_ID}":           [],
         "?filter[component]=":                   [first, second],
-        "?filter[nonsense]=x":                   [first, second],
+        "?nonsense=x":                          [first, second],
         "":                                      [first, second],
     }.items():
         assert ids(await admin(keyrack).get(path(keyrack) + query)) == found, query
     # fmt: on
+    unknown = await admin(keyrack).get(f"{path(keyrack)}?filter[nonsense]=x")
+    assert unknown.status_code == 400, "0.22"
+    assert unknown.json()["errors"][0]["source"] == {"parameter": "filter[nonsense]"}
 
 
 async def test_pages_only_when_asked(keyrack: World, component: str) -> None:  # 8.3, 4

@@ -95,12 +95,13 @@ ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize("method", ["PUT", "HEAD", "OPTIONS", "TRACE", "QUERY"])
+@pytest.mark.parametrize("method", ["PUT", "OPTIONS", "TRACE", "QUERY"])
 @pytest.mark.parametrize(("path", "allowed"), ALLOWED)
 async def test_405_lists_what_is_allowed(keyrack_to_read: World, method: str, path: str, allowed: set[str]) -> None:
     answer = await who(keyrack_to_read, "admin").call(method, fill(keyrack_to_read, path))
     assert answer.status_code == 405
-    assert {name.strip() for name in answer.headers["allow"].split(",")} == allowed
+    with_head = allowed | {"HEAD"} if "GET" in allowed else allowed  # contract 0.22
+    assert {name.strip() for name in answer.headers["allow"].split(",")} == with_head
 
 
 BAD = b"{"

@@ -15,7 +15,7 @@ from support.app import World
 from support.grants import add_auth_client, add_secret, stored
 from support.secrets import resource
 
-ENDPOINT = "http://127.0.0.1:1/token"
+ENDPOINT = "http://127.0.0.1:2/token"
 
 
 async def secrets_of_acme(world: World, count: int = 1) -> list[Any]:

@@ -84,6 +84,7 @@ def variants(secret: AuthSecret, now: datetime) -> dict[str, AuthSecret]:
         "expired": replace(base, expires_at=past),
         "expired, failing": replace(base, expires_at=past, **failed),
         "expired, never renewed": replace(base, expires_at=past, refreshable=False, **failed),
+        "expired by a guess, not renewed": replace(base, expires_at=past, refreshable=False, lifetime_guessed=True),
         "no expiry": replace(base, expires_at=None, refreshable=False),
         "broken": replace(base, expires_at=future, **broken),
         "broken and expired": replace(base, expires_at=past, **broken),
@@ -112,13 +113,15 @@ async def test_the_filter_by_state_says_what_readers_are_told(keyrack_on_each: W
             await rows.remove(made["id"])
     path = f"/v2/workspaces/{globex.workspace_id}/secrets"
     told = {e["attributes"]["name"]: e["attributes"] for e in (await globex.integrator.get(path)).json()["data"]}
-    assert len(told) == 16
+    assert len(told) == 18
     for state in ("ready", "error"):
         expected = sorted(name for name, attributes in told.items() if attributes["state"] == state)
         assert sorted(await listed(globex, f"?filter[state]={state}")) == expected
         paged = (await globex.integrator.get(f"{path}?filter[state]={state}&page[size]=1")).json()
         assert paged["meta"]["total"] == len(expected)
     assert told["expired, failing"]["error_code"] == "provider_unavailable"
+    assert told["expired, never renewed"]["error_code"] == "token_expired"
+    assert told["expired by a guess, not renewed"]["state"] == "ready"
     assert told["expired, client rejected"]["error_code"] == "client_rejected"
     assert told["good, failing"]["state"] == "ready"
     assert told["good, failing"]["last_error"] == {

@@ -237,6 +237,7 @@ async def test_a_lifetime_is_learned_from_tokens_that_end_early(
     keyrack: World, simulator: RunningSimulator
 ) -> None:  # 0.14
     connected = await connect(keyrack, simulator, {"expires_in": "omit"}, age=2400)
+    await change(keyrack.store, connected.secret, stated_lifetime=None, lifetime_guessed=True)
     who, path = keyrack.tenants["Acme"].admin, path_of(keyrack, connected)
     attributes(await who.post(f"{path}/refresh"))  # a 401 at the provider made somebody ask
     again = attributes(await who.post(f"{path}/refresh"))

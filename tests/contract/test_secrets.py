@@ -38,6 +38,8 @@ async def test_create_answers_201_with_the_whole_document(desk: Desk) -> None:  
             "name": "Mine",
             "type": "oauth2",
             "state": "ready",
+            "requested_scopes": [],
+            "missing_scopes": [],
             "credentials": {**TOKENS, "undefined_params": {}},
         },
         "relationships": {
@@ -194,7 +196,8 @@ async def test_without_a_refresh_token_nothing_is_due(desk: Desk) -> None:  # 15
 async def test_other_types_take_any_object(desk: Desk, kind: str, credentials: dict[str, Any]) -> None:  # 14, 15.1
     client = await add_client(desk.world, desk.tenant, kind)
     made = await make(desk.who, desk.tenant.workspace_id, client, credentials)
-    assert made["attributes"] == {"name": "Mine", "type": kind, "state": "ready", "credentials": credentials}
+    said = {"name": "Mine", "type": kind, "state": "ready", "requested_scopes": [], "missing_scopes": []}
+    assert made["attributes"] == {**said, "credentials": credentials}
     found = await desk.patch(made, credentials={"only": "this"})
     assert found["credentials"] == {"only": "this"}, "replaced as a whole (15.2)"
 

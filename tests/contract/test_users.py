@@ -9,8 +9,18 @@ from argon2 import PasswordHasher
 
 from support.app import TenantInTest, World, error_of, settings_for, world
 from support.documents import TIME, identifier, paging
+from support.waiting import until
 
-WRONG_EMAILS = ["no", "a@", "@b", "a b@c", "a:b@c.example", "a@b\n", "a@b.example\n", "ΐ" * 300 + "@b"]
+WRONG_EMAILS = [
+    "no",
+    "a@",
+    "@b",
+    "a b@c",
+    "a:b@c.example",
+    "a@b\n",
+    "a@b.example\n",
+    "\ufb03" * 200 + "@b",
+]  # the last: 600 letters
 
 
 def people(acme: TenantInTest) -> list[str]:
@@ -96,8 +106,9 @@ async def test_others_are_served_while_passwords_are_hashed(
         body = {"data": {"type": "user", "attributes": attributes}}
         creating = [asyncio.create_task(admin.post("/v2/users", body)) for _ in range(connections)]
         try:
-            for _ in creating:
-                assert await asyncio.to_thread(begun.acquire, timeout=60), "a hash waits for another"
+            assert await asyncio.to_thread(begun.acquire, timeout=60)
+            waiting = made.services.people._passwords._waiting
+            await until(lambda: sum(map(len, waiting.values())) == connections - 1)
             contract = {"data": {"type": "contract", "attributes": {"name": "Meanwhile"}}}
             answer = await asyncio.wait_for(admin.post("/v2/contracts", contract), 60)
         finally:

@@ -9,7 +9,7 @@ from keyrack.events import TELLABLE, EventType
 from keyrack.store.outbox import Outbox
 from support.app import BASE, Caller, TenantInTest, World, error_of, settings_for, world
 
-URL = "http://127.0.0.1:9/hook"
+URL = "http://127.0.0.1:8/hook"
 MISSING = "0" * 24
 ROUTES = [
     ("GET", ""),
@@ -123,9 +123,9 @@ async def test_patch_changes_what_it_names(acme: TenantInTest) -> None:
         "description": "two",
         "updated_at": "",
     }
-    changed = await acme.admin.patch(where, body(url="http://127.0.0.1:9/other", event_types=None, enabled=False))
+    changed = await acme.admin.patch(where, body(url="http://127.0.0.1:8/other", event_types=None, enabled=False))
     attributes = changed.json()["data"]["attributes"]
-    assert (attributes["url"], attributes["event_types"]) == ("http://127.0.0.1:9/other", None)
+    assert (attributes["url"], attributes["event_types"]) == ("http://127.0.0.1:8/other", None)
     assert attributes["enabled"] is False
     assert error_of(await acme.admin.patch(where, body(url="ftp://x/")))[2] == "/data/attributes/url"
     conflict = await acme.admin.patch(where, {"data": {"type": "webhook", "id": MISSING, "attributes": {}}})

@@ -66,7 +66,7 @@ async def working(keyrack: World, concurrency: int) -> AsyncIterator[RefreshWork
         with suppress(asyncio.CancelledError):
             await task
         for refresh in list(keyrack.services.refresh_room.refresher._running.values()):
-            refresh.cancel()
+            refresh.task.cancel()
         await worker.stop(PATIENCE)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +14,7 @@ from support.consent import add_oauth_client, oauth_component, query_of, seen, s
 from support.oidc_provider import OidcOptions, OidcProvider
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page, Request, Response
+    from playwright.async_api import Browser, Page, Request, Response
 
 Start = Callable[[OidcOptions], OidcProvider]
 
@@ -47,7 +47,7 @@ def provider(listening: World, start_oidc_provider: Start) -> OidcProvider:
     return start_oidc_provider(OidcOptions(clients=(client,), approval="forms"))
 
 
-async def begin(keyrack: World, provider: OidcProvider, scopes: str = "openid offline_access", **more: str) -> dict:  # type: ignore[type-arg]  # JSON
+async def begin(keyrack: World, provider: OidcProvider, scopes: str = "openid offline_access", **more: Any) -> dict:  # type: ignore[type-arg]  # JSON
     descriptor = oauth_component(
         provider.authorization_endpoint, provider.token_endpoint, scopes=scopes, prompt="consent"
     )
@@ -87,7 +87,7 @@ async def test_a_consent_ends_on_our_page_which_gives_nothing_away(
     assert answer.status == 200
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["cache-control"] == "no-store"
-    assert "set-cookie" not in headers
+    assert "; HttpOnly; SameSite=Lax" in headers["set-cookie"], "so that a reload is known again (0.21)"
     assert await page.evaluate("document.cookie") == ""
     assert {urlsplit(request.url).path for request in shown.requests} <= {"/callback/oauth2", "/favicon.ico"}
     assert shown.complaints == [], "its own content security policy lets the page work"
@@ -141,3 +141,28 @@ async def test_an_unknown_state_says_what_to_do(page: "Page", listening: World) 
     assert answer.status == 400
     assert "start connecting again" in await page.inner_text("main")
     assert "never-ours" not in await page.content()
+
+
+async def test_a_bound_consent_needs_no_javascript_and_fits_a_phone(
+    browser: "Browser", listening: World, provider: OidcProvider
+) -> None:
+    base = str(listening.settings.public_url)
+    consent = await begin(listening, provider, bound=True)
+    context = await browser.new_context(
+        java_script_enabled=False, color_scheme="dark", viewport={"width": 360, "height": 740}
+    )
+    page = await context.new_page()
+    shown = Shown(page, base)
+    await page.goto(consent["attributes"]["authorization_url"])
+    told = await page.inner_text("main")
+    assert "integrator@globex.example" in told
+    assert "Globex workspace" in told
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+    await page.click("text=Continue to 127.0.0.1")
+    await sign_in(page)
+    await page.wait_for_selector("text=The account is connected")
+    assert shown.complaints == [], "its policy lets the form lead to the provider"
+    await page.reload()
+    await page.wait_for_selector("text=The account is connected")
+    assert (await seen(listening, "Globex", consent["id"]))["status"] == "completed"
+    await context.close()

@@ -77,7 +77,7 @@ async def test_a_callback_counts_once_also_at_two_replicas(keyrack_on_each: Worl
     callback = await approve_oauth1((await started(keyrack, component_id))["attributes"]["authorization_url"])
     async with replica(keyrack) as other:
         pages = await asyncio.gather(*(http.get(callback) for http in (keyrack.http, other) * 4))
-    assert sorted(page.status_code for page in pages) == [200, *[400] * 7]
+    assert [page.status_code for page in pages] == [200] * 8, "those who come second are told the same (0.21)"
     assert calls(simulator) == 1
     assert len(await stored(keyrack, "Globex")) == 1
 

@@ -74,7 +74,7 @@ async def delete_the_client(keyrack: World, _: str) -> None:
 
 
 async def move_the_token_endpoint(keyrack: World, component_id: str) -> None:
-    descriptor = oauth_component("http://127.0.0.1:9/authorize", "http://127.0.0.1:9/token")
+    descriptor = oauth_component("http://127.0.0.1:8/authorize", "http://127.0.0.1:8/token")
     async with keyrack.store.unit(keyrack.tenants["Acme"].id, writes=True) as unit:
         await ComponentVersions(unit).add(component_id, new_revision(), descriptor)
 
@@ -162,7 +162,7 @@ async def nothing(_: World, __: str) -> None:
 async def test_a_change_while_the_code_is_exchanged_stores_nothing(
     keyrack: World, slow: SlowProvider, change: Change, status: int, credentials: int
 ) -> None:
-    descriptor = oauth_component("http://127.0.0.1:9/authorize", await slow.start())
+    descriptor = oauth_component("http://127.0.0.1:8/authorize", await slow.start())
     component_id = await keyrack.add_component(keyrack.tenants["Acme"], "slow", descriptor, access="global")
     await add_oauth_client(keyrack, "Globex", component_id, "client", "secret-of-the-client")
     globex = keyrack.tenants["Globex"]

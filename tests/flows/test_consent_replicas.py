@@ -22,7 +22,7 @@ async def test_a_callback_at_two_replicas_at_once_is_exchanged_once(
             started = (await start(globex.integrator, globex.workspace_id, component_id)).json()["data"]
             callback = await approve(started["attributes"]["authorization_url"])
             pages = await asyncio.gather(*(http.get(callback) for http in (keyrack.http, other) * 4))
-            assert sorted(page.status_code for page in pages) == [200, *[400] * 7]
+            assert [page.status_code for page in pages] == [200] * 8, "those who came second are told the same (0.21)"
             assert exchanges(simulator) == before + 1
             assert len(await stored(keyrack, "Globex")) == known + 1
 

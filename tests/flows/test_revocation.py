@@ -21,7 +21,7 @@ from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.audit import AuditLog
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.revocations import DueRevocations
+from keyrack.store.revocations import DueRevocations, Revocations, Subject
 from keyrack.store.schema import revocations
 from support.app import BASE, World, settings_for, world
 from support.clients import RegisteredClient
@@ -29,6 +29,8 @@ from support.consent import CALLBACK, approve, query_of
 from support.grants import add_auth_client, add_secret, mint
 from support.oidc_provider import OidcOptions, OidcProvider
 from support.pause import Pause
+from support.provider_servers import http_answer
+from support.raw_provider import RawProvider, json_answer
 
 Start = Callable[[OidcOptions], OidcProvider]
 
@@ -179,6 +181,100 @@ async def test_without_a_refresh_token_the_access_token_is_revoked(stage: Stage,
     assert token.state(simulator.state.book.now()) == "revoked"
 
 
+REFRESH_TOKEN = {"token": "rt-1", "token_type_hint": "refresh_token"}
+ACCESS_TOKEN = {"token": "at-1", "token_type_hint": "access_token"}
+REVOKED = http_answer(b"", Connection="close")
+DOWN = http_answer(b"", "503 Service Unavailable", Connection="close")
+FORBIDDEN = http_answer(b"", "403 Forbidden", Connection="close")
+GONE = json_answer('{"error": "invalid_token"}', "400 Bad Request", Connection="close")
+UNSUPPORTED = json_answer('{"error": "unsupported_token_type"}', "400 Bad Request", Connection="close")
+
+
+async def at_raw(stage: Stage, provider: RawProvider, *answers: bytes) -> Held:
+    provider.answers = list(answers)
+    tokens = {"access_token": "at-1", "refresh_token": "rt-1"}
+    return await stage.secret(provider.token_endpoint, tokens, revocation_uri=f"{provider.url}/revoke")
+
+
+def sent(provider: RawProvider) -> list[dict[str, str]]:
+    kinds = ("token", "token_type_hint")
+    return [{name: form[name] for name in kinds} for form in provider.forms]
+
+
+async def test_both_tokens_are_sent_the_refresh_token_first_and_told_as_one(
+    stage: Stage, raw_provider: RawProvider
+) -> None:
+    facts: dict[str, Any]
+    both = {"refresh_token": "revoked", "access_token": "failed"}
+    for answers, facts in (
+        ((REVOKED, REVOKED), {"outcome": "revoked"}),
+        ((REVOKED, GONE), {"outcome": "revoked"}),  # Google: the refresh token has taken it along
+        (
+            (REVOKED, UNSUPPORTED),
+            {"outcome": "failed", "status": 400, "error": "unsupported_token_type", "tokens": both},
+        ),
+        (
+            (FORBIDDEN, REVOKED),
+            {"outcome": "failed", "status": 403, "tokens": {"refresh_token": "failed", "access_token": "revoked"}},
+        ),
+        ((UNSUPPORTED, UNSUPPORTED), {"outcome": "failed", "status": 400, "error": "unsupported_token_type"}),
+    ):
+        held = await at_raw(stage, raw_provider, *answers)
+        raw_provider.requests.clear()
+        gone = await stage.acme.admin.delete(f"/v2/workspaces/{held.secret.workspace_id}/secrets/{held.secret.id}")
+        assert gone.status_code == 204
+        assert await stage.revoker.tick() == 1
+        assert sent(raw_provider) == [REFRESH_TOKEN, ACCESS_TOKEN]
+        told = [each for each in await stage.told() if each["secret_id"] == held.secret.id]
+        assert told == [held.told(**facts)]
+        done = "allowed" if facts["outcome"] == "revoked" else "failed"
+        assert (held.secret.id, done) in await stage.audited()
+
+
+async def test_only_the_token_without_an_outcome_is_tried_again(stage: Stage, raw_provider: RawProvider) -> None:
+    for first, second, later in (
+        ((REVOKED, DOWN), ACCESS_TOKEN, REVOKED),
+        ((DOWN, REVOKED), REFRESH_TOKEN, REVOKED),
+        ((b"", GONE), REFRESH_TOKEN, GONE),
+    ):
+        held = await at_raw(stage, raw_provider, *first)
+        raw_provider.requests.clear()
+        await stage.delete(held)
+        assert await stage.revoker.tick() == 1
+        assert sent(raw_provider)[-1] == ACCESS_TOKEN, "one that cannot be revoked now holds up no other"
+        assert [each for each in await stage.told() if each["secret_id"] == held.secret.id] == []
+        (job,) = [job for job in await stage.jobs() if job.secret_id == held.secret.id]
+        assert b"rt-1" not in job.sealed_order
+        raw_provider.requests.clear()
+        raw_provider.answers = [later]
+        stage.time.ahead += timedelta(seconds=7)
+        assert await stage.revoker.tick() == 1
+        assert sent(raw_provider) == [second]
+        told = [each for each in await stage.told() if each["secret_id"] == held.secret.id]
+        assert told == [held.told(outcome="revoked")]
+
+
+async def test_an_order_of_an_older_version_is_done(stage: Stage, raw_provider: RawProvider) -> None:
+    held = await at_raw(stage, raw_provider, DOWN, REVOKED)
+    order = {
+        "endpoint": f"{raw_provider.url}/revoke",
+        "token": "rt-1",
+        "hint": "refresh_token",
+        "method": "client_secret_post",
+        "client_id": "c",
+        "client_secret": "s",
+    }
+    async with stage.keyrack.store.unit(stage.acme.id, writes=True) as unit:
+        subject = Subject(held.secret.id, held.secret.workspace_id, held.secret.auth_client_id)
+        await Revocations(unit).add(subject, order)
+        assert await AuthSecrets(unit).remove(held.secret.id)
+    assert await stage.revoker.tick() == 1
+    stage.time.ahead += timedelta(seconds=7)
+    assert await stage.revoker.tick() == 1
+    assert sent(raw_provider) == [REFRESH_TOKEN, REFRESH_TOKEN]
+    assert await stage.told() == [held.told(outcome="revoked")]
+
+
 async def test_without_an_endpoint_it_is_reported_at_once(stage: Stage, simulator: RunningSimulator) -> None:
     held = await connected(stage, simulator, revocation_uri=None)
     await stage.delete(held)
@@ -216,9 +312,9 @@ async def test_a_provider_that_is_down_is_tried_again(stage: Stage, simulator: R
 
 async def test_it_is_given_up_in_the_end_and_the_token_wiped(stage: Stage) -> None:
     held = await stage.secret(
-        "http://127.0.0.1:9/token",
+        "http://127.0.0.1:8/token",
         {"access_token": "at", "refresh_token": "rt"},
-        revocation_uri="http://127.0.0.1:9/revoke",
+        revocation_uri="http://127.0.0.1:8/revoke",
     )
     await stage.delete(held)
     for _ in range(5):
@@ -289,9 +385,9 @@ async def test_tokens_are_revoked_after_their_tenant_is_deleted(stage: Stage, si
 
 async def test_what_cannot_be_revoked_after_the_tenant_is_given_up_and_told_the_operator(stage: Stage) -> None:
     held = await stage.secret(
-        "http://127.0.0.1:9/token",
+        "http://127.0.0.1:8/token",
         {"access_token": "at", "refresh_token": "rt"},
-        revocation_uri="http://127.0.0.1:9/revoke",
+        revocation_uri="http://127.0.0.1:8/revoke",
     )
     await delete_the_tenant(stage)
     for _ in range(5):

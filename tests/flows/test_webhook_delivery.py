@@ -21,6 +21,8 @@ from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import webhooks
 from support.app import BASE, TenantInTest, World, settings_for, world
+from support.provider_servers import http_answer
+from support.raw_provider import RawProvider, json_answer
 from support.receiver import Message, Receiver, answering, receiving
 
 TIMEOUT = 2.0
@@ -227,6 +229,26 @@ async def test_a_receiver_that_hangs_is_cut_off(stage: Stage, receiver: Receiver
     await stage.happens()
     assert await stage.worker.tick() == 1
     assert (await stage.delivery(webhook))["last_error"] == "timeout"
+
+
+async def test_what_counts_as_an_answer(stage: Stage, raw_provider: RawProvider) -> None:
+    head = b"HTTP/1.1 200 OK\r\n"
+    expected = {
+        json_answer("ok", Content_Encoding="UTF-8"): None,
+        b"HTTP/1.1 100 Continue\r\n\r\n" + http_answer(b"", "204 No Content"): None,
+        head + b"X: " + b"a" * 50_000 + b"\r\nContent-Length: 0\r\n\r\n": None,
+        head + b"Content-Length: 99\r\n\r\n{}": "closed",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000: "protocol",
+        b"HTTP/1.1 OK\r\n\r\n": "protocol",
+        http_answer(b"", "302 Found"): "status",
+    }
+    for answer, error in expected.items():
+        raw_provider.answers = [answer]
+        webhook = await stage.webhook(f"{raw_provider.url}/hook")
+        await stage.happens()
+        assert await stage.worker.tick() == 1
+        assert (await stage.delivery(webhook))["last_error"] == error, answer[:100]
+        await stage.ask("PATCH", webhook, body={"data": {"type": "webhook", "attributes": {"enabled": False}}})
 
 
 async def test_a_large_answer_is_cut_off(stage: Stage, receiver: Receiver) -> None:

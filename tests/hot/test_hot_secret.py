@@ -21,7 +21,7 @@ from support.grants import add_auth_client, add_secret, change
 from support.hot import Pair, hot
 from support.secrets import add_client, make
 
-NOBODY_LISTENS = "http://127.0.0.1:9/token"
+NOBODY_LISTENS = "http://127.0.0.1:8/token"
 NOW = datetime.now(UTC).replace(microsecond=0)
 GET = "workspaces.auth_secret.get"
 GET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
@@ -57,6 +57,7 @@ FRESH: dict[str, dict[str, Any]] = {
     },
     "with a name of all kinds": {"name": "Zoë's \"Konto\" \\ <b> \u2028 🔑"},
     "with a cause long gone": {"error": "was so", "error_code": ErrorCode.client_rejected, "error_at": NOW},
+    "granted less than was asked for": {"requested_scopes": ("a", "b", "c"), "missing_scopes": ("c",)},
     "without expiry": {"expires_at": None, "due_at": None},
     "without refresh token": {"refreshable": False, "due_at": None},
     "without refresh token and expired": {"refreshable": False, "due_at": None, "expires_at": NOW - timedelta(days=1)},
@@ -149,7 +150,6 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "an unknown workspace": ("/v2/workspaces/" + "0" * 24 + "/secrets/" + "0" * 24, {}),
     "another method": ("{path}", {"method": "DELETE"}),
     "no such method": ("{path}", {"method": "PUT"}),
-    "HEAD": ("{path}", {"method": "HEAD"}),
     "a body": ("{path}", {"content": b"{}"}),
     "another accept": ("{path}", {"headers": {"accept": "text/html"}}),
     "json refused": ("{path}", {"headers": {"accept": "application/json;q=0, */*"}}),
@@ -179,6 +179,16 @@ async def test_a_request_that_is_not_plain_is_left_to_the_framework(pair: Pair, 
         with_it, without = await pair.both(who, address, **more)
     assert with_it == without
     assert len(asked) == (1 if case in {"an unknown secret", "an unknown workspace"} else 0)
+
+
+async def test_head_is_answered_as_get_is_without_the_body(pair: Pair) -> None:  # contract 0.22
+    path = await oauth2_secret(pair)
+    got = await pair.seen(acme(pair).integrator, path)  # from here on the caller is remembered
+    with_it, without = await pair.both(acme(pair).integrator, path, method="HEAD")
+    assert not with_it.by_framework
+    assert replace(with_it, by_framework=True) == without
+    assert replace(with_it, body=got.body) == got
+    assert (without.status, without.body) == (200, b"")
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/vnd.api+json", "text/html, */*;q=0.1"])

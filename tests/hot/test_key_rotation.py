@@ -18,7 +18,7 @@ KEYS = "/v2/users/me/api-keys"
 
 
 async def secret_of(made: World, tenant: TenantInTest) -> str:
-    client = await add_auth_client(made.store, tenant.id, "http://127.0.0.1:9/token")
+    client = await add_auth_client(made.store, tenant.id, "http://127.0.0.1:8/token")
     secret = await add_secret(made.store, tenant, client, {"access_token": "at", "refresh_token": "rt"})
     return f"/v2/workspaces/{secret.workspace_id}/secrets/{secret.id}"
 

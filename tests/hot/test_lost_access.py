@@ -18,7 +18,7 @@ from support.hot import Pair, Seen, hot
 from support.replicas import Server, environment
 from support.task_users import site, step_of
 
-NOBODY_LISTENS = "http://127.0.0.1:9/token"
+NOBODY_LISTENS = "http://127.0.0.1:8/token"
 WITHIN = 1.0
 Taking = Callable[[World, TenantInTest], Awaitable[None]]
 

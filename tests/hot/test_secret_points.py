@@ -16,7 +16,7 @@ from keyrack.store.secret_points import Point, PostgresPoints, SecretPoints, Sql
 from support.app import World
 from support.grants import add_auth_client, add_secret, change
 
-NOBODY_LISTENS = "http://127.0.0.1:9/token"
+NOBODY_LISTENS = "http://127.0.0.1:8/token"
 
 
 @pytest.fixture

@@ -261,7 +261,7 @@ async def test_tokens_that_a_person_sets_win_over_a_running_refresh(
     current = await stored(world.store, connected.secret)
     async with world.store.unit(current.tenant_id, writes=True) as unit:
         new = replace(current, credentials=current.credentials | others, generation=current.generation + 1)
-        await AuthSecrets(unit).replace(new, tokens_changed=True)
+        await AuthSecrets(unit).replace(new, refresh_token_replaced=True)
     with pytest.raises(ProviderUnavailable):
         await running
     await room.recovery.tick()

@@ -75,7 +75,7 @@ async def test_telling_does_not_wait_for_a_webhook_that_is_being_deleted(tmp_pat
     settings = settings_for(tmp_path, postgres_url, allow_insecure_providers="true", public_url=BASE)
     async with world(settings) as keyrack:
         acme = keyrack.tenants["Acme"]
-        going, staying = await webhook(acme, "http://127.0.0.1:9/"), await webhook(acme, "http://127.0.0.1:9/")
+        going, staying = await webhook(acme, "http://127.0.0.1:8/"), await webhook(acme, "http://127.0.0.1:8/")
         async with keyrack.store.unit(acme.id, writes=True) as deleting:
             assert await Webhooks(deleting).remove(going["id"])
             async with asyncio.timeout(30), keyrack.store.unit(acme.id, writes=True) as telling:
@@ -88,7 +88,7 @@ async def test_telling_does_not_wait_for_a_webhook_that_is_being_changed(tmp_pat
     settings = settings_for(tmp_path, postgres_url, allow_insecure_providers="true", public_url=BASE)
     async with world(settings) as keyrack:
         acme = keyrack.tenants["Acme"]
-        changing = await webhook(acme, "http://127.0.0.1:9/")
+        changing = await webhook(acme, "http://127.0.0.1:8/")
         async with keyrack.store.unit(acme.id, writes=True) as change:
             found = await Webhooks(change).find(changing["id"], locked=True)
             assert found is not None

@@ -82,6 +82,7 @@ LISTS: Sequence[tuple[str, Ask]] = [
     ("SecretList.page", secrets(user_id="u" * 24)),
     ("SecretList.page", secrets(auth_client_id="u" * 24)),
     ("SecretList.page", secrets(state=SecretState.error)),
+    ("SecretList.page", secrets(scopes_missing=True)),
     ("SecretList.page", lambda u, _: SecretList(u).page(None, SecretFilter(), **PAGE)),
     ("Credentials.page", lambda u, h: Credentials(u).page(h.workspace_id, None, with_keys=True, **PAGE)),
     ("Credentials.page", lambda u, h: Credentials(u).page(h.workspace_id, RARE_COMPONENT, with_keys=True, **PAGE)),

@@ -36,7 +36,7 @@ class Parents:
 
 
 async def parents_of(world: World, tenant: TenantInTest) -> Parents:
-    client = await add_auth_client(world.store, tenant.id, "http://127.0.0.1:9/token")
+    client = await add_auth_client(world.store, tenant.id, "http://127.0.0.1:8/token")
     return Parents(tenant, await add_secret(world.store, tenant, client, TOKENS))
 
 
@@ -70,7 +70,7 @@ async def test_nothing_is_put_below_what_is_another_tenants(keyrack_on_each: Wor
 
 async def test_a_secret_may_be_of_a_global_auth_client(keyrack_on_each: World) -> None:
     acme = keyrack_on_each.tenants["Acme"]
-    client = await add_auth_client(keyrack_on_each.store, "", "http://127.0.0.1:9/token")
+    client = await add_auth_client(keyrack_on_each.store, "", "http://127.0.0.1:8/token")
     secret = await add_secret(keyrack_on_each.store, acme, client, TOKENS)
     async with keyrack_on_each.store.unit(acme.id) as unit:
         assert await AuthSecrets(unit).find(secret.id) is not None

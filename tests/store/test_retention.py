@@ -45,7 +45,7 @@ async def test_what_is_old_and_done_is_removed(tmp_path: Path, database_url: str
     settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
     async with world(settings, now) as keyrack:
         acme = keyrack.tenants["Acme"]
-        sent = {"data": {"type": "webhook", "attributes": {"url": "http://127.0.0.1:9/"}}}
+        sent = {"data": {"type": "webhook", "attributes": {"url": "http://127.0.0.1:8/"}}}
         webhook = (await acme.admin.post(f"/v2/tenants/{acme.id}/webhooks", sent)).json()["data"]["id"]
         async with keyrack.store.unit(acme.id, writes=True) as unit:
             await Outbox(unit).add(EventType.secret_failed, {"n": 1})

@@ -15,9 +15,10 @@ class RegisteredClient:
     token_endpoint_auth_method: str = "client_secret_basic"
 
     def metadata(self) -> dict[str, object]:
+        secret = {} if self.token_endpoint_auth_method == "none" else {"client_secret": self.client_secret}
         return {
             "client_id": self.client_id,
-            "client_secret": self.client_secret,
+            **secret,
             "redirect_uris": list(self.redirect_uris),
             "token_endpoint_auth_method": self.token_endpoint_auth_method,
         }

@@ -123,7 +123,7 @@ async def change(store: Store, secret: AuthSecret, **values: Any) -> AuthSecret:
     """Change members of a stored secret, as if time or somebody had done it."""
     changed = replace(await stored(store, secret), **values)
     async with store.unit(secret.tenant_id, writes=True) as unit:
-        await AuthSecrets(unit).replace(changed, tokens_changed=False)
+        await AuthSecrets(unit).replace(changed, refresh_token_replaced=False)
     return changed
 
 

@@ -169,6 +169,8 @@ _FILE: Json = {
             "attributes": {
                 "name": "Bob's pets",
                 "state": "ready",
+                "requested_scopes": ["pets.read", "pets.write"],
+                "missing_scopes": ["pets.write"],
                 "credentials": {
                     "access_token": f"{CANARY}-access",
                     "refresh_token": f"{CANARY}-refresh",

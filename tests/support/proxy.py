@@ -17,7 +17,7 @@ class Proxy:
 
     Attributes:
         behind: the address it passes requests on to.
-        base: its own address.
+        base: its own address, with the path prefix that it takes away.
         requests: method and path with query of every request, in order.
         faults: what the next requests are answered with: a status, with `Retry-After: 0`, or 0 to cut the connection.
     """
@@ -34,8 +34,13 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxying(behind: str) -> AsyncIterator[Proxy]:
-    """Run a proxy in this event loop."""
+async def proxying(behind: str, prefix: str = "") -> AsyncIterator[Proxy]:
+    """Run a proxy in this event loop.
+
+    Args:
+        behind: the address of the server behind it.
+        prefix: a path that it answers under and takes away before passing on, such as `/keyrack`.
+    """
     proxy = Proxy(behind)
 
     async with ClientSession(auto_decompress=False) as http:
@@ -48,7 +53,7 @@ async def proxying(behind: str) -> AsyncIterator[Proxy]:
                     assert request.transport is not None
                     request.transport.abort()
                 return web.json_response({"fault": status}, status=status or 500, headers={"retry-after": "0"})
-            url = URL(proxy.behind + request.raw_path, encoded=True)
+            url = URL(proxy.behind + request.raw_path.removeprefix(prefix), encoded=True)
             headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _OF_ONE_HOP]
             body = await request.read()
             async with http.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
@@ -59,11 +64,11 @@ async def proxying(behind: str) -> AsyncIterator[Proxy]:
                 return response
 
         app = web.Application()
-        app.router.add_route("*", "/{path:.*}", take)
+        app.router.add_route("*", f"{prefix}/{{path:.*}}", take)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        proxy.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        proxy.base = f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}"
         try:
             yield proxy
         finally:

@@ -24,8 +24,13 @@ class RawProvider:
         self.answers: list[bytes] = [json_answer("{}")]
         self.delay = 0.0
         """Seconds between a request and its answer."""
+        self.keep_open = False
+        """Leave the connection open after an answer, until the other side closes it."""
         self.asked = asyncio.Event()
         """Set when a request has been read, before it is answered."""
+        self.go_on = asyncio.Event()
+        """Cleared: requests are read, and wait for their answers until it is set."""
+        self.go_on.set()
         self.url = ""
         self._servers = servers
 
@@ -49,10 +54,13 @@ class RawProvider:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._servers.read(reader)
         self.asked.set()
+        await self.go_on.wait()
         answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
         await asyncio.sleep(self.delay)
         writer.write(answer)
         await writer.drain()
+        if self.keep_open:
+            await reader.read()
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ ACROSS: dict[str, str] = {
     "Bulk.rows": "an import",
     "Directory.auth_client": "ids of the scope an id is in",
     "Directory.component": "ids of the owner",
+    "Directory.consent_by_link": "ids of where the consent is, to who holds the link",
     "Directory.consent_by_state": "ids of where the consent is, to who holds the state",
     "Directory.contract": "id of the tenant",
     "Directory.contracts": "ids, for service accounts",
@@ -131,8 +132,8 @@ ADDING = {
 IDLE = {
     "Attempts.answered", "Attempts.find", "Attempts.landed", "Attempts.open_of", "Attempts.settle",
     "AuthClients.lock_all", "ClientHealth.clear", "ClientHealth.recovered", "ClientHealth.revive",
-    "ComponentList.not_whitelisted", "Components.hold", "Components.lock_all_of", "Consents.complete",
-    "Consents.consume", "Consents.fail", "ContractInvites.list", "Credentials.hold",
+    "ComponentList.not_whitelisted", "Components.hold", "Components.lock_all_of", "Consents.bind",
+    "Consents.by_link", "Consents.complete", "Consents.fail", "ContractInvites.list", "Credentials.hold",
     "Deliveries.replay_one", "Deliveries.replay_since", "Deliveries.settle", "FlowReferences.keep", "Leases.holder",
     "Leases.release", "OAuthClients.hold", "Revocations.finish", "Revocations.outlive_tenant", "Revocations.postpone",
     "Usages.flows_of_contract",

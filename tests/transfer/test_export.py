@@ -46,3 +46,26 @@ async def test_secret_values_are_there_only_when_asked_for(keyrack_on_each: Worl
     again = await imported(keyrack_on_each.store, content)
     assert list(again.problems) == []
     assert all(counts["created"] == counts["updated"] == 0 for counts in again.counts.values()), again.counts
+
+
+async def test_how_clients_authenticate_is_carried(keyrack_on_each: World) -> None:  # contract 0.23
+    file = platform_file()
+    oauth_client, auth_client = file["oauth_clients"][0]["attributes"], file["auth_clients"][0]["attributes"]
+    oauth_client |= {"client_secret": "", "client_auth": "none"}
+    auth_client["credentials"] = {**auth_client["credentials"], "client_auth": "none"}
+    del auth_client["credentials"]["client_secret"]
+    file["auth_secrets"][0].setdefault("meta", {})["auth_method"] = "client_secret_basic_raw"
+    assert (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems == ()
+    written = json.loads(await exported(keyrack_on_each, secrets=True))
+    assert written["oauth_clients"][0]["attributes"] == oauth_client
+    assert "client_secret" not in written["auth_clients"][0]["attributes"]["credentials"]
+    assert written["auth_secrets"][0]["meta"]["auth_method"] == "client_secret_basic_raw"
+    again = await imported(keyrack_on_each.store, json.dumps(written).encode())
+    assert all(counts["updated"] == 0 for counts in again.counts.values()), again.counts
+    kept = {name: value for name, value in oauth_client.items() if name != "client_auth"}
+    file["oauth_clients"][0]["attributes"] = kept
+    assert (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems == (), "what is left out stays"
+    for wrong, name in (({"client_auth": None}, "client_secret"), ({"client_auth": "mtls"}, "client_auth")):
+        file["oauth_clients"][0]["attributes"] = {**kept, **wrong}
+        (problem,) = (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems
+        assert problem.pointer == f"/oauth_clients/0/attributes/{name}"

@@ -36,6 +36,9 @@ async def test_an_imported_tenant_works_over_the_api(keyrack_on_each: World) -> 
     secret = (await who.get(f"/v2/workspaces/{workspace}/secrets?page[size]=5")).json()["data"]
     assert [each["id"] for each in secret] == [identifier("auth-secret")]
     assert secret[0]["attributes"]["credentials"]["access_token"] == f"{CANARY}-access"
+    assert secret[0]["attributes"]["requested_scopes"] == ["pets.read", "pets.write"]
+    missing = (await who.get(f"/v2/workspaces/{workspace}/secrets?filter[scopes]=missing")).json()["data"]
+    assert [each["attributes"]["missing_scopes"] for each in missing] == [["pets.write"]]
     credential = (await who.get(f"/v2/credentials/{identifier('credential')}")).json()["data"]
     assert credential["attributes"]["keys"] == {"key": f"{CANARY}-key"}
     flow = (await who.get(f"/v2/flows/{identifier('flow')}")).json()["data"]
@@ -189,6 +192,16 @@ async def test_a_flow_that_does_not_run_may_name_what_is_gone(keyrack_on_each: W
     done = await take(keyrack_on_each, file)
     assert list(done.problems) == []
     assert [str(each.pointer) for each in done.warnings] == ["/flows/0/attributes/graph/nodes/0/credentials_id"]
+
+
+async def test_what_a_descriptor_says_for_nothing_is_a_warning(keyrack: World) -> None:
+    file = platform_file()
+    lost = {**DESCRIPTOR, "oauth2": {"headers": {"a": "b"}, "scope": "a"}}
+    file["components"][0]["meta"]["versions"][0]["descriptor"] = lost
+    done = await take(keyrack, file)
+    assert list(done.problems) == []
+    at = "/components/0/meta/versions/0/descriptor/oauth2/headers"
+    assert [str(each.pointer) for each in done.warnings] == [at]
 
 
 async def test_without_secret_values_only_what_is_stored_can_be_changed(keyrack_on_each: World) -> None:

@@ -14,9 +14,12 @@ from litestar.params import QueryParameter
 from keyrack.api import openapi
 from keyrack.api.accept import require_json_acceptable
 from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
+from keyrack.api.bracket_parameters import require_known
 from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
-from keyrack.api.front import PRINCIPAL
+from keyrack.api.front import PRINCIPAL, request_id_of
 from keyrack.api.jsonapi import Page
+from keyrack.api.lists import DocumentResponse
+from keyrack.api.pages import for_people
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model import Principal
 
@@ -56,15 +59,16 @@ def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar
         },
         before_request=_judge_request,
         exception_handlers={
-            KeyrackError: on_keyrack_error,
-            ValidationException: _on_parameters,
-            HTTPException: on_http_exception,
-            Exception: on_fault,
+            KeyrackError: for_people(on_keyrack_error, request_id_of),
+            ValidationException: for_people(_on_parameters, request_id_of),
+            HTTPException: for_people(on_http_exception, request_id_of),
+            Exception: for_people(on_fault, request_id_of),
         },
         lifespan=[lifespan],
         openapi_config=openapi.config(),
         plugins=[openapi.UncheckedSchemas()],
         request_class=JsonRequest,
+        response_class=DocumentResponse,
         request_max_body_size=MAX_BODY_BYTES,
         type_decoders=[(is_unchecked, make_unchecked)],
         logging_config=None,
@@ -102,7 +106,9 @@ def _judge_request(request: Request[Any, Any, Any]) -> None:
     """Judge what every handler would have to, once the route is known (contract section 3: 406 before 400)."""
     if PRINCIPAL in request.scope:
         require_json_acceptable(request.headers.getall("accept", []))
-    for name, values in request.query_params.dict().items():
+    given = request.query_params.dict()
+    require_known(request.route_handler, request.scope["path"], list(given))
+    for name, values in given.items():
         refuse_unstorable_text(name, "the query")
         for value in values:
             refuse_unstorable_text(value, "the query", parameter=name)

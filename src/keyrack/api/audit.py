@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-from litestar import Request, get
+from litestar import get
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
@@ -15,6 +15,7 @@ from keyrack.api.jsonapi import Many
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.query import asked_time
 from keyrack.clock import iso
+from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import AuditEvent
 from keyrack.service.audit_log import AuditTrail
 
@@ -58,23 +59,43 @@ class Wanted:
     until: datetime | None
 
 
-def wanted_events(
-    request: Request[Any, Any, Any],
+def wanted_events(  # noqa: PLR0913, PLR0917 - one parameter for each query parameter
     actor: Annotated[str | None, QueryParameter(name="actor")] = None,
     action: Annotated[str | None, QueryParameter(name="action")] = None,
     target: Annotated[str | None, QueryParameter(name="target")] = None,
     since: Annotated[str | None, QueryParameter(name="from")] = None,
     until: Annotated[str | None, QueryParameter(name="to")] = None,
+    actor_filter: Annotated[str | None, QueryParameter(name="filter[actor]")] = None,
+    action_filter: Annotated[str | None, QueryParameter(name="filter[action]")] = None,
+    target_filter: Annotated[str | None, QueryParameter(name="filter[target]")] = None,
+    since_filter: Annotated[str | None, QueryParameter(name="filter[from]")] = None,
+    until_filter: Annotated[str | None, QueryParameter(name="filter[to]")] = None,
 ) -> Wanted:
-    """Read the filters of 0.16; each may also be spelled as other lists spell theirs: `filter[actor]` is `actor`."""
-    given = {"actor": actor, "action": action, "target": target, "from": since, "to": until}
-    found = {name: value or request.query_params.get(f"filter[{name}]") for name, value in given.items()}
-    equal = {column: found[name] for name, column in _COLUMNS.items()}
+    """Read the filters of 0.16; each may also be spelled as other lists spell theirs: `filter[actor]` is `actor`.
+
+    Raises:
+        ValidationFailed: a time is none, or both spellings of one filter say different things.
+    """
+    given = {
+        "actor": (actor, actor_filter),
+        "action": (action, action_filter),
+        "target": (target, target_filter),
+        "from": (since, since_filter),
+        "to": (until, until_filter),
+    }
+    found = {name: _either(name, *spellings) for name, spellings in given.items()}
+    since_name, until_name = (name if given[name][0] else f"filter[{name}]" for name in ("from", "to"))
     return Wanted(
-        {column: value for column, value in equal.items() if value},
-        asked_time(found["from"], "from"),
-        asked_time(found["to"], "to"),
+        {column: value for name, column in _COLUMNS.items() if (value := found[name])},
+        asked_time(found["from"], since_name),
+        asked_time(found["to"], until_name),
     )
+
+
+def _either(name: str, plain: str | None, bracketed: str | None) -> str | None:
+    if plain and bracketed and plain != bracketed:
+        raise ValidationFailed(Problem(f"{name} says something else", parameter=f"filter[{name}]"))
+    return plain or bracketed
 
 
 @get(

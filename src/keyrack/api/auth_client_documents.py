@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.body import or_none
-from keyrack.api.jsonapi import Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
+from keyrack.api.jsonapi import UNREADABLE, Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
 from keyrack.service.auth_client_values import (
@@ -23,8 +23,10 @@ ResourceId = Annotated[str, Meta(min_length=1, max_length=255)]
 _CREDENTIALS = (
     "For `oauth2` and `oauth2_instagram`: `client_id`, `client_secret`, `auth_uri`, `token_uri`, `refresh_token_uri`"
     " (default: `token_uri`), `token_expires_in` (seconds, default 3600); extensions (0.6): `pkce` (default true),"
-    " `client_auth` (`post`, the default, or `basic`), `revocation_uri` (RFC 7009), `refresh_token_grace` (seconds for"
-    " which the provider takes a rotated refresh token again). Other types: any object."
+    " `client_auth` (`post`, `basic`, `basic_raw` or `none`; by default as a linked component declares, else `post`;"
+    " `client_secret` is not needed with `none`), `revocation_uri` (RFC 7009), `issuer` (RFC 8414, 9207) and"
+    " `authorization_response_iss_parameter_supported` (whether callbacks always name it), `refresh_token_grace`"
+    " (seconds for which the provider takes a rotated refresh token again). Other types: any object."
 )
 Credentials = Annotated[dict[str, Any], Meta(description=_CREDENTIALS)]
 
@@ -180,11 +182,15 @@ class ComponentLinks(msgspec.Struct, frozen=True):
 
 
 class AuthClientAttributes(msgspec.Struct):
-    """The credentials are absent for those without a get permission at the client's own scope (14.1)."""
+    """The credentials are absent for those without a get permission at the client's own scope (14.1).
+
+    In a list also where they cannot be decrypted, which `error_code` says.
+    """
 
     type: str
     name: str
     credentials: Credentials | UnsetType = UNSET
+    error_code: str | UnsetType = UNSET
 
 
 class AuthClientRelationships(msgspec.Struct):
@@ -209,11 +215,11 @@ class AuthClientResource(msgspec.Struct):
 def resource(view: AuthClientView) -> AuthClientResource:
     """Return a client as a resource."""
     client = view.client
-    credentials = UNSET if view.credentials is None else view.credentials
+    credentials = UNSET if view.credentials is None or client.damaged else view.credentials
     return AuthClientResource(
         client.id,
         link_self(f"/v2/auth-clients/{client.id}"),
-        AuthClientAttributes(client.type, client.name, credentials),
+        AuthClientAttributes(client.type, client.name, credentials, UNREADABLE if client.damaged else UNSET),
         _relationships(client),
     )
 

@@ -1,26 +1,49 @@
-"""The OAuth redirect endpoints: `GET /callback/oauth2` and `/callback/oauth1` (contract 20.1, 20.3, 21, 0.7, 0.18).
+"""The OAuth redirect endpoints: `GET /callback/oauth2` and `/callback/oauth1` (contract 20.1, 20.3, 21, 0.7, 0.21).
 
-They need no cookie and no API key: the `state`, or OAuth 1.0a's token, is the proof. What they show is a page for a
-person.
+They need no API key: the `state`, or OAuth 1.0a's token, is the proof. What they show is a page for a person.
 """
 
-import secrets
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.api.front import caller_address, request_id_of
-from keyrack.service.consent_callbacks import ConsentCallbacks, UnknownState
+from keyrack.api.front import caller_address, is_head, request_id_of
+from keyrack.api.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
+from keyrack.errors import BadRequest
+from keyrack.oauth.callback_error import callback_error
+from keyrack.service.consent_callbacks import ConsentCallbacks
 from keyrack.service.consent_protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
-from keyrack.service.consent_values import Outcome
+from keyrack.service.consent_values import ConsentExpired, OtherBrowser, Outcome, UnknownState
 
-_pages = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+_OURS = frozenset({"state", "code", "iss", "error", "oauth_token", "oauth_verifier"})
+"""Parameters that decide what is done; the others are only shown."""
+_STATES = {OAUTH2: ("state",), OAUTH1: ("oauth_token", "denied")}
+_NOT_CONNECTED = "The account was not connected"
+_START_AGAIN = "Nothing was stored. You can start connecting again from where you came from."
+_NOT_OPENED = Explanation(
+    "Not opened yet",
+    "Your browser loaded this page before you opened it. Nothing was used up.",
+    "Reload this page.",
+    mood="plain",
 )
+_STILL_CONNECTING = Explanation(
+    "Still connecting",
+    "This connection is being finished already: this page was opened a second time.",
+    "It looks again by itself; nothing is done twice.",
+    mood="plain",
+)
+_NOBODYS = Explanation(
+    _NOT_CONNECTED,
+    "The provider refused, and did not say which connection it is about.",
+    "Start connecting again. If the same comes back, show this page to whoever looks after the connection.",
+    trusted=False,
+)
+_LOOK_AGAIN = 3
+"""Seconds after which a browser looks again whether another delivery is done."""
 
 
 @get(
@@ -56,27 +79,41 @@ async def oauth1_callback(
 
 
 async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: ConsentCallbacks) -> Response[Any]:
-    params = {name: values[-1] for name, values in request.query_params.dict().items()}
+    if is_head(request.scope):  # what GET answers cannot be known without using the state up (contract 0.21)
+        return Response(None, media_type=MediaType.HTML, headers=PRIVATE)
+    if is_only_a_look(request.headers):
+        return problem_page(400, _NOT_OPENED)
+    given, reference = request.query_params.dict(), request_id_of(request.scope)
+    if twice := sorted(name for name, values in given.items() if name in _OURS and len(set(values)) > 1):
+        text = f"It has {' and '.join(twice)} more than once, with different values. Nothing was done."
+        return problem_page(400, Explanation("This address is damaged", text, _START_AGAIN, reference))
+    params = {name: values[-1] for name, values in given.items()}
     try:
-        outcome = await callbacks.finish(protocol, params, caller_address(request.scope), request_id_of(request.scope))
-    except UnknownState as error:
-        return _page(Outcome(str(error)), 400, "This link is not valid")
+        outcome = await callbacks.finish(protocol, params, request.cookies, caller_address(request.scope), reference)
+    except (UnknownState, ConsentExpired, OtherBrowser) as error:
+        return problem_page(400, replace(_not_ours(protocol, params, error), reference=reference))
+    return _ended(outcome, reference)
+
+
+def _ended(outcome: Outcome, reference: str | None) -> Response[Any]:
+    headers = cookie_header(outcome.cookie)
+    if outcome.under_way:
+        return problem_page(202, _STILL_CONNECTING, {"refresh": str(_LOOK_AGAIN)})
     if outcome.error is not None:
-        return _page(outcome, 400, "The account was not connected")
+        told = Explanation(_NOT_CONNECTED, outcome.error, _START_AGAIN, reference, outcome.said)
+        return problem_page(400, replace(told, return_url=outcome.return_url), headers)
     if outcome.return_url is not None:
-        return Response(None, status_code=303, headers={"location": outcome.return_url, **_PRIVATE})
-    return _page(outcome, 200, "The account is connected")
+        return Response(None, status_code=303, headers={"location": outcome.return_url, **PRIVATE, **headers})
+    return page("callback.html", 200, "The account is connected", mood="good", script="close.js", headers=headers)
 
 
-_PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
-
-
-def _page(outcome: Outcome, status: int, title: str) -> Response[str]:
-    nonce = secrets.token_urlsafe(16)
-    text = _pages.get_template("callback.html").render(outcome=outcome, title=title, nonce=nonce)
-    policy = (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
-    headers = {**_PRIVATE, "content-security-policy": policy}
-    return Response(text, status_code=status, media_type=MediaType.HTML, headers=headers)
+def _not_ours(protocol: str, params: Mapping[str, str], error: BadRequest) -> Explanation:
+    """Say why a callback ends nothing; what a provider says that names no consent is shown, but not believed."""
+    said = callback_error(params)
+    if isinstance(error, OtherBrowser):
+        return Explanation("This is another browser", str(error))
+    if isinstance(error, ConsentExpired):
+        return Explanation("That took too long", str(error), said=said)
+    if said and not any(params.get(name) for name in _STATES[protocol]):
+        return replace(_NOBODYS, said=said)
+    return Explanation("This link is not valid", str(error), said=said, trusted=False)

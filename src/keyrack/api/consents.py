@@ -49,13 +49,18 @@ class SecretLinkage(msgspec.Struct):
 
 
 class NewConsentAttributes(msgspec.Struct):
-    """What the user chose before pressing Authenticate; `scopes` count with an auth client only."""
+    """What the user chose before pressing Authenticate; `scopes` count with an auth client only.
+
+    With `bound`, `authorization_url` is a link on our own host. It tells whoever opens it who asks for what, and only
+    the browser that goes on from there can finish the consent.
+    """
 
     name: Text | UnsetType = UNSET
     fields: dict[str, Any] | UnsetType = UNSET
     scopes: str | list[str] | UnsetType = UNSET
     additional_params: dict[str, str | int | float | bool] | UnsetType = UNSET
     return_url: Text | UnsetType = UNSET
+    bound: bool | UnsetType = UNSET
 
 
 class NewConsentRelationships(msgspec.Struct):
@@ -151,6 +156,7 @@ def _command(body: StartConsentBody) -> NewConsent:
         scopes=" ".join(given.scopes) if isinstance(given.scopes, list) else given.scopes or None,
         additional_params={name: _text(value) for name, value in extra.items()},
         return_url=or_none(given.return_url),
+        bound=given.bound is True,
     )
 
 
@@ -162,12 +168,18 @@ def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a JSON scalar
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _address(consent: Consent) -> str | UnsetType:
+    """Return where the user's browser is to go first: of a bound consent that is on our own host."""
+    address: str | None = consent.memory.get("link") or consent.memory.get("authorization_url")
+    return UNSET if address is None else address
+
+
 def _resource(consent: Consent) -> ConsentResource:
     pending = consent.status is ConsentStatus.pending
     attributes = ConsentAttributes(
         status=consent.status.value,  # type: ignore[arg-type] # the service never shows `exchanging`
         expires_at=iso(consent.expires_at),
-        authorization_url=consent.memory.get("authorization_url", UNSET) if pending else UNSET,
+        authorization_url=_address(consent) if pending else UNSET,
         error=consent.error if consent.error is not None else UNSET,
     )
     relationships: ConsentRelationships | UnsetType = UNSET

@@ -13,6 +13,7 @@ from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, or_none, require_id
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.lists import Deferred
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
@@ -125,6 +126,9 @@ class ContractController(Controller):
         """List the caller's contracts."""
         paged = page.or_default(_PER_PAGE)
         found, total = await contracts.list(who, limit=paged.limit, offset=paged.offset)
+        if any(view.shows_custom_data and view.contract.has_custom_data for view in found):
+            resources = (_resource(view) async for view in contracts.with_custom_data(found))
+            return Deferred(resources, paged.meta(total)).document
         return Many([_resource(view) for view in found], paged.meta(total))
 
     @get("/{contract_id:str}", responses=Refusals.of(403, 404))
@@ -233,7 +237,7 @@ def _resource(view: ContractView) -> ContractResource:
         "status": contract.status,
         **contract.attributes,
     }
-    if view.shows_custom_data and contract.custom_data is not None:
-        attributes["custom_data"] = contract.custom_data
+    if view.custom_data is not None:
+        attributes["custom_data"] = msgspec.Raw(view.custom_data)
     members = linkage(view.member_ids, "contract-member", path)
     return ContractResource(contract.id, link_self(path), attributes, ContractRelationships(members))

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import (
+    UNREADABLE,
     Linkage,
     Many,
     NewResource,
@@ -84,10 +85,11 @@ class ChangeCredentialBody(msgspec.Struct):
 
 
 class CredentialAttributes(msgspec.Struct):
-    """Keys are absent for those who may not see them (0.4)."""
+    """Keys are absent for those who may not see them (0.4), and in a list where they cannot be decrypted."""
 
     name: str
     keys: dict[str, Any] | UnsetType = UNSET
+    error_code: str | UnsetType = UNSET
 
 
 class CredentialRelationships(msgspec.Struct):
@@ -179,10 +181,13 @@ def _new(body: CreateCredentialBody) -> NewCredential:
 
 def _resource(view: CredentialView) -> CredentialResource:
     found = view.credential
+    attributes = CredentialAttributes(found.name, found.keys if view.keys_visible else UNSET)
+    if found.damaged:
+        attributes = CredentialAttributes(found.name, error_code=UNREADABLE)
     return CredentialResource(
         found.id,
         link_self(f"/v2/credentials/{found.id}"),
-        CredentialAttributes(found.name, found.keys if view.keys_visible else UNSET),
+        attributes,
         CredentialRelationships(
             user=related("user", "/v2/users", found.user_id),
             component=related("component", "/v2/components", found.component_id),

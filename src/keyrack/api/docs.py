@@ -1,14 +1,15 @@
 """`/docs`: the API's description as a page one can try calls from (issue 2.9), without authentication.
 
 Swagger UI comes with Keyrack (decision 0009) and is served from here alone, so the page works without a network, and
-its content policy lets a script of this origin run and speak to this origin, and nothing else.
+its content policy lets a script of this origin run and speak to this origin, and nothing else. Its addresses are
+relative, so that it works under a path that a proxy has put in front of ours (contract section 1).
 """
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Response, get
+from litestar import Request, Response, get
 from litestar.enums import MediaType
 from litestar.params import PathParameter
 from swagger_ui_bundle import swagger_ui_path
@@ -32,9 +33,12 @@ _HEADERS = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"
 
 
 @get("/docs", media_type=MediaType.HTML, include_in_schema=False)
-async def docs_page() -> Response[bytes]:
-    """Return the page."""
-    return Response((_OURS / "docs.html").read_bytes(), media_type=MediaType.HTML, headers=_HEADERS)
+async def docs_page(request: Request[Any, Any, Any]) -> Response[str]:
+    """Return the page; at `/docs/` what lies beside it is one level up."""
+    asked = request.scope["raw_path"]  # the router has taken a slash at the end off the other one
+    root = "../" if asked.endswith(b"/") else ""
+    page = (_OURS / "docs.html").read_text("utf-8").replace("{root}", root)
+    return Response(page, media_type=MediaType.HTML, headers=_HEADERS)
 
 
 @get("/docs/{name:str}", include_in_schema=False)

@@ -35,8 +35,11 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.OAuthClientMissing: (409, "oauth_client_missing"),
     e.QuotaExceeded: (409, "quota_exceeded"),
     e.TokenNotValid: (409, "token_not_valid"),
+    e.RequestTimeout: (408, "request_timeout"),
     e.PayloadTooLarge: (413, "payload_too_large"),
     e.RateLimited: (429, "rate_limited"),
+    e.HeadTooLarge: (431, "headers_too_large"),
+    e.TooManyConnections: (503, "too_many_connections"),
     e.DatabaseUnavailable: (503, "database_unavailable"),
     e.KeyrackError: (500, "internal_error"),
 }
@@ -79,8 +82,10 @@ def _headers(error: e.KeyrackError) -> dict[str, str]:
         return {"allow": ", ".join(error.allow)}
     if isinstance(error, e.RateLimited):
         return {"retry-after": str(error.retry_after)}
-    if isinstance(error, e.DatabaseUnavailable):
+    if isinstance(error, e.DatabaseUnavailable | e.TooManyConnections):
         return {"retry-after": "1"}
+    if isinstance(error, e.RequestTimeout):
+        return {"connection": "close"}
     return {}
 
 
@@ -104,7 +109,8 @@ def on_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> 
     if isinstance(error, MethodNotAllowedException):
         given = (error.headers or {}).get("allow", "")
         methods = (method.strip() for method in given.split(","))
-        return respond(e.MethodNotAllowed([method for method in methods if method and method != "OPTIONS"]))
+        allowed = [method for method in methods if method and method != "OPTIONS"]
+        return respond(e.MethodNotAllowed([*allowed, "HEAD"] if "GET" in allowed else allowed))  # contract 0.22
     refusal = _BY_STATUS.get(error.status_code)
     if refusal is None:
         log_fault(error)

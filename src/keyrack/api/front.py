@@ -13,6 +13,7 @@ from keyrack import metrics
 from keyrack.api.asgi import App, Message, Receive, Scope, Send
 from keyrack.api.errors import document
 from keyrack.api.hot_secret import PATH_TEMPLATE, HotSecret
+from keyrack.api.pages import is_for_a_person, refusal_page
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
 REQUEST_ID = "keyrack.request_id"
+IS_HEAD = "keyrack.is_head"
+ARRIVED = "keyrack.arrived"
 _GUARDED = re.compile(r"/v[12](/|$)")
 _METRICS = re.compile(r"/metrics/?$")
 _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
@@ -34,6 +37,7 @@ _SLASHES = re.compile("/{2,}")
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Asked by whoever keeps the server running; no rate holds."""
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
+_COUNTED = _METHODS | {"HEAD"}
 _NO_ROUTE_HAS = "TRACE"
 _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
 
@@ -41,7 +45,8 @@ _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
 class Front:
     """The outermost ASGI application.
 
-    Order as in contract section 3: 401 first, then the framework's 404 and 405, then 406.
+    Order as in contract section 3: 401 first, then the framework's 404 and 405, then 406. HEAD is answered as GET is,
+    without the body (contract 0.22, RFC 9110 section 9.3.2): everything behind this sees a GET.
 
     Args:
         app: the framework's application.
@@ -73,22 +78,27 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope[ARRIVED] = time.monotonic()
+        account = _Account(scope)
+        is_head = scope["method"] == "HEAD"
+        if is_head:  # the server keeps its own scope, from which it knows that no body may be sent
+            scope = account.scope = {**scope, "method": "GET", IS_HEAD: True}
         # as the router reads a path, so that none is guarded here and another one answered there
         scope["path"] = _SLASHES.sub("/", scope["path"])
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
         guarded = self._is_guarded(scope["path"])
-        answer = _Answer(send, request_id, _Account(scope), private=guarded)
+        answer = _Answer(send, request_id, account, private=guarded, without_body=is_head)
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._serve(scope, headers, request_id, receive, answer)
             except KeyrackError as error:
-                await answer.refuse(error)
+                await answer.refuse(error, scope)
             except Exception as error:
                 log_fault(error)
                 if answer.status:
                     raise
-                await answer.refuse(KeyrackError())
+                await answer.refuse(KeyrackError(), scope)
             finally:
                 answer.ended()
 
@@ -153,7 +163,7 @@ class Front:
 
 def _counted(method: str) -> str:
     """Return a method as it is counted: anybody may send any word."""
-    return method if method in _METHODS else OTHER
+    return method if method in _COUNTED else OTHER
 
 
 def caller_address(scope: Any) -> str | None:
@@ -162,21 +172,33 @@ def caller_address(scope: Any) -> str | None:
     return address
 
 
+def arrived(scope: Any) -> float | None:
+    """Return when a request came in, a reading of `time.monotonic`, as `Front` noted it first of all."""
+    moment: float | None = scope.get(ARRIVED)
+    return moment
+
+
 def request_id_of(scope: Any) -> str | None:
     """Return a request's id, as `Front` found or made it."""
     request_id: str | None = scope.get(REQUEST_ID)
     return request_id
 
 
-class _Account:
-    """Logs and counts a request, once.
+def is_head(scope: Any) -> bool:
+    """Tell whether a request that is served as GET came as HEAD: one that must change nothing (RFC 9110 9.2.1)."""
+    return IS_HEAD in scope
 
-    Args:
-        scope: the request.
+
+class _Account:
+    """Logs and counts a request, once, by the method it came with.
+
+    Attributes:
+        scope: the request, as it is served.
     """
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+        self.scope = scope
+        self._method: str = scope["method"]
         self._started = time.perf_counter()
         self._given = False
 
@@ -185,12 +207,12 @@ class _Account:
         if self._given:
             return
         self._given = True
-        scope, elapsed = self._scope, time.perf_counter() - self._started
-        metrics.request(_counted(scope["method"]), scope.get("path_template") or NO_ROUTE, status, elapsed)
+        scope, elapsed = self.scope, time.perf_counter() - self._started
+        metrics.request(_counted(self._method), scope.get("path_template") or NO_ROUTE, status, elapsed)
         # the path without its query string: queries carry codes and states (contract 0.18)
         log.info(
             "request",
-            method=scope["method"],
+            method=self._method,
             path=scope["path"][:200],
             status=status,
             ms=round(elapsed * 1000, 1),
@@ -203,9 +225,10 @@ class _Answer:
     Whoever has an answer finds its line in the log and its count in the metrics.
     """
 
-    def __init__(self, send: Send, request_id: str, account: _Account, *, private: bool) -> None:
+    def __init__(self, send: Send, request_id: str, account: _Account, *, private: bool, without_body: bool) -> None:
         self._send = send
         self._account = account
+        self._without_body = without_body
         self._headers = [
             (b"x-request-id", request_id.encode("latin-1")),
             (b"x-content-type-options", b"nosniff"),
@@ -218,18 +241,25 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self._headers]
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.ended()
+        elif message["type"] == "http.response.body":
+            if self._without_body:
+                message = {**message, "body": b""}
+            if not message.get("more_body", False):
+                self.ended()
         await self._send(message)
 
     def ended(self) -> None:
         """Give account of the request, if that has not been done."""
         self._account.give(self.status)
 
-    async def refuse(self, error: KeyrackError) -> None:
-        """Send an error document."""
+    async def refuse(self, error: KeyrackError, scope: Scope) -> None:
+        """Send an error document, or a page where a person is asking."""
         status, body, extra = document(error)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        media_type = b"application/json"
+        if is_for_a_person(scope["path"]):
+            page = refusal_page(status, request_id_of(scope), extra)
+            media_type, body, extra = b"text/html; charset=utf-8", page.content.encode(), page.headers
+        headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,6 +1,5 @@
 """JSON:API documents as the contract prints them (section 4): only paths in links, absent members absent."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -10,13 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 from keyrack.errors import Problem as Fault
 from keyrack.errors import ValidationFailed
 from keyrack.service import forms
+from keyrack.turns import Turns
 
 T = TypeVar("T")
 R = TypeVar("R")
 V = TypeVar("V")
-_TURN = 200
 
 Text = forms.Text
+UNREADABLE = "unreadable"
+"""`error_code` of what is stored encrypted and cannot be opened; only lists show it."""
+
 NotBlank = Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")]
 
 
@@ -78,12 +80,12 @@ class Many(msgspec.Struct, Generic[T], frozen=True):
 
 
 async def each(found: Iterable[V], make: Callable[[V], R]) -> list[R]:
-    """Make a resource of each; however many there are, other requests get their turn in between."""
+    """Make a resource of each; however much there is, other requests get their turn in between."""
     made: list[R] = []
-    for index, value in enumerate(found):
-        if index % _TURN == _TURN - 1:
-            await asyncio.sleep(0)
+    turns = Turns()
+    for value in found:
         made.append(make(value))
+        await turns.step()
     return made
 
 

@@ -1,6 +1,6 @@
 """`/v2/tenants/{T}/oauth-clients` (contract section 8, extension usage 0.15)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -10,19 +10,39 @@ from msgspec import UNSET, UnsetType
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
+from keyrack.api.jsonapi import UNREADABLE, Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model import FlowPlace, Usage
 from keyrack.service.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
 
+ClientAuth = Annotated[
+    Literal["post", "basic", "basic_raw", "none"],
+    msgspec.Meta(
+        description="How the client authenticates at the token endpoint (extension, 0.23); null: as the component's"
+        " descriptor says. `basic_raw` is a Basic header without RFC 6749's encoding, `none` a public client."
+    ),
+]
+SecretOrNone = Annotated[str, msgspec.Meta(max_length=4096, pattern=r"\S|\A\Z")]
+"""Empty for public clients only."""
+
 
 class OAuthClientAttributes(msgspec.Struct):
     """The pair obtained from the provider, stored verbatim (8.2); the secret is returned in clear (24.7)."""
 
     client_id: NotBlank
-    client_secret: NotBlank
+    client_secret: SecretOrNone
+    client_auth: ClientAuth | UnsetType | None = UNSET
+
+
+class ShownOAuthClientAttributes(msgspec.Struct):
+    """The pair; in a list `error_code` in its place where it cannot be decrypted."""
+
+    client_id: NotBlank | UnsetType = UNSET
+    client_secret: SecretOrNone | UnsetType = UNSET
+    client_auth: ClientAuth | UnsetType | None = UNSET
+    error_code: str | UnsetType = UNSET
 
 
 class ComponentIdentifier(msgspec.Struct):
@@ -77,7 +97,7 @@ class OAuthClientResource(msgspec.Struct):
     """An OAuth client; it has neither `links` nor a tenant relationship (section 8)."""
 
     id: str
-    attributes: OAuthClientAttributes
+    attributes: ShownOAuthClientAttributes
     type: Literal["oauth-client"] = "oauth-client"
     relationships: OAuthClientRelationships | UnsetType = UNSET
 
@@ -183,7 +203,14 @@ def _command(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthCl
     given = body.data.attributes
     made_up = body.data.given_id if isinstance(body, CreateOAuthClientBody) else None
     component_id = body.data.relationships.component.data.id
-    return NewOAuthClient(given.client_id, Secret(given.client_secret), component_id, made_up)
+    return NewOAuthClient(
+        given.client_id,
+        Secret(given.client_secret),
+        component_id,
+        made_up,
+        client_auth=given.client_auth or None,
+        keeps_client_auth=given.client_auth is UNSET,
+    )
 
 
 def _document(view: OAuthClientView) -> Single[OAuthClientResource]:
@@ -195,7 +222,10 @@ def _resource(view: OAuthClientView) -> OAuthClientResource:
     relationships: OAuthClientRelationships | UnsetType = UNSET
     if view.component_visible:
         relationships = OAuthClientRelationships(related("component", "/v2/components", client.component_id))
-    attributes = OAuthClientAttributes(client.client_id, client.client_secret.reveal())
+    chosen: Any = client.client_auth or UNSET  # without one, the shape is the contract's own (0.6)
+    attributes = ShownOAuthClientAttributes(client.client_id, client.client_secret.reveal(), chosen)
+    if client.damaged:
+        attributes = ShownOAuthClientAttributes(client_auth=chosen, error_code=UNREADABLE)
     return OAuthClientResource(client.id, attributes, relationships=relationships)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, get_args
 
 from litestar import Router
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.openapi.spec.schema import Schema
 from litestar.params import PathParameter
 from litestar.plugins import OpenAPISchemaPlugin
@@ -89,6 +89,8 @@ def config() -> OpenAPIConfig:
             "OAuth clients and user tokens for integration platforms. Every call is authenticated with HTTP Basic:"
             " user name (or email) and API key."
         ),
+        # relative to where the description comes from (OpenAPI 3.1 section 4.8.5): right under any proxy's path
+        servers=[Server(url=".", description="where this description comes from")],
         security=[{"basic": []}],
         components=Components(security_schemes={"basic": SecurityScheme(type="http", scheme="basic")}),
         use_handler_docstrings=True,

@@ -6,6 +6,7 @@ from keyrack.api.callback import oauth1_callback, oauth2_callback
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
+from keyrack.api.consent_links import consent_begun, consent_page
 from keyrack.api.consents import ConsentController
 from keyrack.api.contracts import ContractController
 from keyrack.api.credentials import CredentialController
@@ -67,6 +68,8 @@ HANDLERS = (
     EventController,
     oauth2_callback,
     oauth1_callback,
+    consent_page,
+    consent_begun,
 )
 
 WATCHING = (healthz, readyz, metrics)

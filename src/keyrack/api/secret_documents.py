@@ -1,5 +1,6 @@
 """Auth secrets as documents, in and out (contract section 15)."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -9,7 +10,7 @@ from keyrack.api.body import or_none
 from keyrack.api.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.service.refresh.state import Told
 from keyrack.service.secret_changes import ChangedSecret, NewSecret, Verdict
 from keyrack.service.secret_credentials import shown
@@ -97,6 +98,8 @@ class SecretAttributes(msgspec.Struct):
     name: str
     type: str
     state: State
+    requested_scopes: Sequence[str]
+    missing_scopes: Sequence[str]
     error: str | UnsetType = UNSET
     credentials: dict[str, Any] | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
@@ -202,15 +205,17 @@ def _attributes(secret: AuthSecret, said: Told, *, visible: bool) -> SecretAttri
     times = {
         "error_at": said.error_at,
         "last_refreshed_at": secret.refreshed_at,
-        "next_refresh_at": secret.due_at,
+        "next_refresh_at": secret.due_at if secret.refreshable else None,
         "last_used_at": secret.last_used_at,
     }
     return SecretAttributes(
         secret.name,
         secret.type,
         said.state.value,
+        secret.requested_scopes,
+        secret.missing_scopes,
         error=said.error or UNSET,
-        credentials=shown(secret) if visible else UNSET,
+        credentials=shown(secret) if visible and said.error_code is not ErrorCode.unreadable else UNSET,
         error_code=said.error_code.value if said.error_code else UNSET,
         last_error=failure,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},

@@ -8,6 +8,7 @@ from litestar.params import QueryParameter
 
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, require_id
+from keyrack.api.front import arrived
 from keyrack.api.jsonapi import Many, Single, each
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.query import asked_seconds, asked_time
@@ -47,6 +48,10 @@ class SecretController(Controller):
         auth_client_dashed: Annotated[str | None, QueryParameter(name="filter[auth-client]")] = None,
         told_state: Annotated[str | None, QueryParameter(name="filter[state]")] = None,
         expires_before: Annotated[str | None, QueryParameter(name="filter[expires_before]")] = None,
+        scopes: Annotated[
+            str | None,
+            QueryParameter(name="filter[scopes]", description="`missing`: granted less than was asked for."),
+        ] = None,
     ) -> Many[SecretResource]:
         """List a workspace's auth secrets."""
         wanted = SecretFilter(
@@ -54,6 +59,7 @@ class SecretController(Controller):
             _same(auth_client_id or None, auth_client_dashed or None),
             _state(told_state),
             asked_time(expires_before, "filter[expires_before]"),
+            _missing(scopes),
         )
         found, total = await secrets.list(who, workspace_id, wanted, limit=page.limit, offset=page.offset)
         return Many(await each(found, secret_resource), page.meta(total))
@@ -119,7 +125,7 @@ class SecretController(Controller):
     ) -> Single[SecretResource]:
         """Refresh an auth secret's token now, and return the secret with the new one (15.3)."""
         await request.action()
-        return Single(secret_resource(await secrets.refresh(who, workspace_id, secret_id)))
+        return Single(secret_resource(await secrets.refresh(who, workspace_id, secret_id, arrived(request.scope))))
 
 
 def _same(one: str | None, other: str | None) -> str | None:
@@ -127,6 +133,12 @@ def _same(one: str | None, other: str | None) -> str | None:
         detail = "filter[auth_client] and filter[auth-client] name different auth clients"
         raise ValidationFailed(Problem(detail, parameter="filter[auth-client]"))
     return one or other
+
+
+def _missing(text: str | None) -> bool:
+    if text and text != "missing":
+        raise ValidationFailed(Problem("must be missing", parameter="filter[scopes]"))
+    return bool(text)
 
 
 def _state(text: str | None) -> SecretState | None:

@@ -19,6 +19,7 @@ TypeName = Literal[
     "secret.refreshed",
     "secret.failed",
     "secret.reauthorization_required",
+    "secret.scopes_missing",
     "secret.revoked",
     "client.failing",
     "client.recovered",

@@ -3,12 +3,16 @@
 A command imports what it needs when it runs, so that others start at once.
 """
 
+import io
+import os
 import sys
+import traceback
 
 import typer
 
 from keyrack import __version__
 from keyrack.cli import accounts, database, demo, quotas, secrets, serving, transfer
+from keyrack.cli.common import complain
 from keyrack.errors import KeyrackError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -37,12 +41,21 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on standard error and exit 1."""
+    os.umask(0o077)  # what a command or a server writes is its owner's
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # what a terminal's character set lacks, as standard error does
     try:
         app(prog_name="keyrack")
     except KeyrackError as error:
         for problem in error.problems:
-            sys.stderr.write(f"keyrack: {problem.detail}\n")
+            complain(f"keyrack: {problem.detail}")
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that cannot be made
-        sys.stderr.write(f"keyrack: {error.strerror or 'input or output failed'}: {error.filename or ''}\n")
+        complain(f"keyrack: {error.strerror or 'input or output failed'}: {error.filename or ''}")
+        sys.exit(1)
+    except Exception as fault:  # noqa: BLE001 - the interpreter would print its text as it is
+        for line in "".join(traceback.format_exception(fault)).splitlines():
+            complain(line)
         sys.exit(1)

@@ -6,6 +6,7 @@ import typer
 
 from keyrack.cli.common import Json, show
 from keyrack.clock import now
+from keyrack.emails import fault_of
 from keyrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -63,10 +64,12 @@ async def _bootstrap(
     from keyrack import bootstrap as wiring
     from keyrack.crypto.kek import local
     from keyrack.service.installation import Installations
+    from keyrack.store.private_files import require_private_home
 
-    if "@" not in email or ":" in email:
-        raise ConfigurationError("--email is not an email")
+    if fault := fault_of(email):
+        raise ConfigurationError(f"--email is not an email: {fault}")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_private_home(settings.home)
     await _upgrade(settings)
     if settings.key is None and settings.key_file is None:
         local.generate(settings.effective_key_file)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from keyrack.visible import visible
+
 _SECRET_MEMBERS = re.compile(r"(secret|token|password|api_key|verifier)$", re.IGNORECASE)
 _SECRET_PARAMETERS = {"state", "code", "code_challenge"}
 _SHOWN = 4
@@ -41,7 +43,7 @@ def masked_address(address: str) -> str:
         f"{name}={mask(value) if name in _SECRET_PARAMETERS else quote(value, safe=':/')}"
         for name, value in parse_qsl(parts.query)
     )
-    return parts._replace(query=query).geturl()
+    return visible(parts._replace(query=query).geturl())
 
 
 def laid_out(value: Any, width: int, margin: int = 0, taken: int = 0) -> str:
@@ -53,12 +55,12 @@ def laid_out(value: Any, width: int, margin: int = 0, taken: int = 0) -> str:
         margin: what the lines after the first are indented by.
         taken: characters that stand in the first line already.
     """
-    flat = json.dumps(value, ensure_ascii=False)
+    flat = visible(json.dumps(value, ensure_ascii=False))
     if max(margin, taken) + len(flat) < width or not value or not isinstance(value, Mapping | list):
         return flat
     inner = margin + _STEP
     if isinstance(value, Mapping):
-        names = [f"{json.dumps(name)}: " for name in value]
+        names = [f"{visible(json.dumps(name))}: " for name in value]
         items = [
             name + laid_out(item, width, inner, inner + len(name))
             for name, item in zip(names, value.values(), strict=True)
@@ -100,6 +102,6 @@ def shortened(lines: Sequence[str], most: int) -> list[str]:
 
 
 def page_text(page: str) -> str:
-    """Return what an HTML page says, in one line."""
+    """Return what an HTML page says, in one line, with nothing unseen in it."""
     body = re.sub(r"<(style|script|title)\b.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL)
-    return " ".join(html.unescape(body).split())
+    return visible(" ".join(html.unescape(body).split()))

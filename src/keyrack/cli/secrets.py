@@ -112,7 +112,7 @@ def _row(view: "OperatorView") -> dict[str, Any]:
         "error": view.told.error,
         "expires_at": _iso(secret.expires_at),
         "last_refreshed_at": _iso(secret.refreshed_at),
-        "next_refresh_at": _iso(secret.due_at),
+        "next_refresh_at": _iso(secret.due_at if secret.refreshable else None),
         "last_error": None if failure is None else failure.text,
         "last_error_at": None if failure is None else _iso(secret.failed_at),
         "failures": secret.failure_count,

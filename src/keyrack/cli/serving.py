@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyrack.cli.common import Json, show, show_list
+from keyrack.cli.common import Json, complain, show, show_list
+from keyrack.cli.open_files import most_connections
 from keyrack.clock import now
 from keyrack.crypto.secret import MASK, Secret
 from keyrack.settings import PREFIX, Settings, load
@@ -37,12 +38,23 @@ def serve(
     # The server drains on SIGTERM and then raises it again for whoever was there before; a drained stop is a success.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with shared_metrics(settings.home) if workers > 1 else nullcontext():
-        _run("working_application" if worker else "application", host, port, workers, settings.drain_timeout)
+        _run("working_application" if worker else "application", host, port, workers, settings)
 
 
-def _run(factory: str, host: str, port: int, workers: int, drain_seconds: int) -> None:
+def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -> None:
     import uvicorn
 
+    from keyrack.api.connections import Connections, Limits
+    from keyrack.api.http_protocol import served_by
+
+    limits = Limits(
+        connections=most_connections(settings.max_connections),
+        per_address=settings.max_connections_per_address,
+        header_seconds=settings.header_timeout,
+        body_seconds=settings.body_timeout,
+        write_seconds=settings.write_timeout,
+        proxies=settings.trusted_proxies,
+    )
     uvicorn.run(
         f"{__name__}:{factory}",
         factory=True,
@@ -50,10 +62,14 @@ def _run(factory: str, host: str, port: int, workers: int, drain_seconds: int) -
         port=port,
         workers=workers,
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=drain_seconds,
+        http=served_by(Connections(limits)),
+        ws="none",
+        timeout_keep_alive=settings.keepalive_seconds,
+        timeout_graceful_shutdown=settings.drain_timeout,
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
 
@@ -109,7 +125,7 @@ def worker(
         asyncio.run(_work(settings))
     else:
         signal.signal(signal.SIGTERM, lambda *_: None)  # as in `serve`
-        _run("watched_worker", host, port, 1, settings.drain_timeout)
+        _run("watched_worker", host, port, 1, settings)
 
 
 async def _work(settings: Settings) -> None:
@@ -166,7 +182,7 @@ def settings(*, as_json: Json = False) -> None:
     ]
     show_list(rows, as_json=as_json)
     if found.strangers:
-        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(found.strangers)}", err=True)
+        complain(f"keyrack: no settings of ours, ignored: {', '.join(found.strangers)}")
 
 
 def _shown(value: Any) -> str | int | float | bool | None:
@@ -184,7 +200,7 @@ def _ready() -> Settings:
     settings = load()
     logs.configure(settings)
     if settings.strangers:
-        typer.echo(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}", err=True)
+        complain(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}")
     asyncio.run(_check(settings))
     return settings
 

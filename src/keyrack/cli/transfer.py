@@ -1,13 +1,12 @@
 """`keyrack import` and `keyrack export`: moving an installation (docs/import.md)."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyrack.cli.common import Json
+from keyrack.cli.common import Json, complain, show_json
 
 if TYPE_CHECKING:
     from keyrack.errors import Problem
@@ -34,7 +33,6 @@ def import_platform(
 ) -> None:
     """Import tenants with all they have, or report all that is wrong with the file and write nothing."""
     import asyncio
-    import json
 
     from keyrack import logs
     from keyrack.crypto import age
@@ -58,14 +56,14 @@ def import_platform(
             "problems": _listed(done.problems),
             "warnings": _listed(done.warnings),
         }
-        typer.echo(json.dumps(result))
+        show_json(result)
     elif not done.problems:
         for name, counts in done.counts.items():
             if any(counts.values()):
                 typer.echo(f"{name}: {', '.join(f'{count} {fate}' for fate, count in counts.items() if count)}")
     if done.problems:
         count = len(done.problems)
-        sys.stderr.write(f"keyrack: nothing was imported: {count} problem{'s' if count > 1 else ''}\n")
+        complain(f"keyrack: nothing was imported: {count} problem{'s' if count > 1 else ''}")
         raise typer.Exit(1)
 
 
@@ -168,7 +166,7 @@ async def _require_schema(settings: "Settings") -> None:
 
 def _tell(what: str, problems: "Sequence[Problem]") -> None:
     for problem in problems:
-        sys.stderr.write(f"{what}: {problem.pointer or '/'}: {problem.detail}\n")
+        complain(f"{what}: {problem.pointer or '/'}: {problem.detail}")
 
 
 def _listed(problems: "Sequence[Problem]") -> list[dict[str, Any]]:

@@ -16,6 +16,14 @@ from keyrack.descriptor.template import placeholders
 from keyrack.descriptor.uri import render_uri
 from keyrack.errors import Problem, ValidationFailed
 
+_PUBLIC = "none"
+_METHODS = {
+    "post": "client_secret_post",
+    "basic": "client_secret_basic",
+    "basic_raw": "client_secret_basic_raw",
+    "none": _PUBLIC,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedOAuth:
@@ -25,11 +33,13 @@ class ResolvedOAuth:
         authorization_endpoint: absolute URL, its own query kept.
         token_endpoint: absolute URL, its own query kept.
         client_id: the client identifier.
-        client_secret: never empty.
+        client_secret: empty only for a public client.
         scope: one text; empty for none.
-        token_endpoint_auth_method: `client_secret_basic` or `client_secret_post` (RFC 7591 names).
+        token_endpoint_auth_method: `client_secret_post`, `client_secret_basic` or `none` (RFC 7591 names), or our
+            `client_secret_basic_raw`.
         pkce: whether to send a code challenge.
         issuer: what `iss` in the callback must be, if it comes (RFC 9207); None when not known.
+        sends_iss: whether it always comes; None: the issuer's metadata tells.
         extra: further parameters of the authorization request.
         token_path: where in a credential's `keys` the token response goes: the field's name, and the way inside it.
         temporary_credentials_endpoint: `request_token_uri` of an `oauth1` block, whose consumer key and secret are the
@@ -46,6 +56,7 @@ class ResolvedOAuth:
     extra: Mapping[str, str] = field(repr=False)
     token_path: tuple[str, ...]
     issuer: str | None = None
+    sends_iss: bool | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
 
     @property
@@ -118,7 +129,13 @@ def _from_oauth2(block: OAuth2Block, name: str, rendering: Rendering, client: Cl
     auth_uri = rendering.uri("auth_uri", block.auth_uri, in_browser=True)
     token_uri = rendering.uri("token_uri", block.token_uri)
     client_id = client.client_id if client else rendering.needed("client_id", block.client_id)
-    secret = client.client_secret if client else Secret(rendering.needed("client_secret", block.client_secret))
+    method = _METHODS.get((client.client_auth if client else None) or block.client_auth or "", "client_secret_post")
+    if client is not None:
+        secret = client.client_secret
+    elif method == _PUBLIC and not block.client_secret:
+        secret = Secret("")
+    else:
+        secret = Secret(rendering.needed("client_secret", block.client_secret))
     scope, extra = rendering.scope(block), rendering.extras(block)
     issuer = rendering.needed("issuer", block.issuer) if block.issuer else None
     rendering.finish()
@@ -128,11 +145,12 @@ def _from_oauth2(block: OAuth2Block, name: str, rendering: Rendering, client: Cl
         client_id=client_id,
         client_secret=secret,
         scope=scope,
-        token_endpoint_auth_method=_auth_method(block),
+        token_endpoint_auth_method=method,
         pkce=block.pkce,
         extra=extra,
         token_path=(name,),
         issuer=issuer,
+        sends_iss=block.sends_iss,
     )
 
 
@@ -142,6 +160,8 @@ def _from_oauth1(block: OAuth1Block, name: str, rendering: Rendering, client: Cl
     access_token_uri = rendering.uri("access_token_uri", block.access_token_uri)
     key = client.client_id if client else rendering.needed("consumer_key", block.consumer_key)
     secret = client.client_secret if client else Secret(rendering.needed("consumer_secret", block.consumer_secret))
+    if client is not None and not secret.reveal():
+        rendering.note(Problem("the OAuth client has no client_secret, with which OAuth 1.0a signs"))
     rendering.finish()
     return ResolvedOAuth(
         authorization_endpoint=auth_uri,
@@ -165,7 +185,11 @@ def _from_http_auth(descriptor: Descriptor, name: str, values: CleanFields, pref
     oauth2 = http_auth.oauth2_of(value)
     block = descriptor.oauth2 or OAuth2Block()
     rendering = Rendering(descriptor, field_variables(descriptor, values), prefix)
-    own = {member: _own(rendering, oauth2, member, pointer) for member in http_auth.TEMPLATE_MEMBERS}
+    method = _METHODS.get(block.client_auth or "", "client_secret_post")
+    own = {
+        member: _own(rendering, oauth2, member, pointer, optional=method == _PUBLIC and member == "clientSecret")
+        for member in http_auth.TEMPLATE_MEMBERS
+    }
     scope = http_auth.scope_of(oauth2) or rendering.scope(block)
     extra = rendering.extras(block) | http_auth.extra_of(oauth2)
     rendering.finish()
@@ -175,24 +199,22 @@ def _from_http_auth(descriptor: Descriptor, name: str, values: CleanFields, pref
         client_id=own["clientId"],
         client_secret=Secret(own["clientSecret"]),
         scope=scope,
-        token_endpoint_auth_method=_auth_method(block),
+        token_endpoint_auth_method=method,
         pkce=block.pkce,
         extra=extra,
         token_path=(name, *http_auth.TOKEN_PATH),
     )
 
 
-def _own(rendering: Rendering, oauth2: Mapping[str, str], member: str, pointer: str) -> str:
+def _own(rendering: Rendering, oauth2: Mapping[str, str], member: str, pointer: str, *, optional: bool) -> str:
     """Return a member of the user's own client; the URIs are checked like one that starts with a variable."""
     at = join(pointer, "oauth2", member)
     text = oauth2.get(member) or ""
+    if not text and optional:
+        return ""
     if not text:
         rendering.note(Problem("is required to connect", at))
         return ""
     if not member.endswith("Uri"):
         return text
     return rendering.attempt(partial(render_uri, f"{{{{{member}}}}}", {member: text}, lambda _: at))
-
-
-def _auth_method(block: OAuth2Block) -> str:
-    return "client_secret_basic" if block.client_auth == "basic" else "client_secret_post"

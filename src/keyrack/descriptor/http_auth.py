@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keyrack.descriptor.pointer import join
-from keyrack.descriptor.text import scalar_text
+from keyrack.descriptor.text import NOT_A_PARAMETER, is_lost, parameter_value, scalar_text
 from keyrack.errors import Problem
 
 TYPES = ("No Auth", "Basic Auth", "API Key Auth", "OAuth2")
@@ -63,8 +63,9 @@ def scope_of(oauth2: Mapping[str, Any]) -> str:
 
 
 def extra_of(oauth2: Mapping[str, Any]) -> dict[str, str]:
-    """Return the scalar members of `additionalProperties` as text: extras of the authorization request."""
-    texts = {name: scalar_text(item) for name, item in (oauth2.get("additionalProperties") or {}).items()}
+    """Return the members of `additionalProperties` as text: extras of the authorization request."""
+    given = (oauth2.get("additionalProperties") or {}).items()
+    texts = {name: scalar_text(parameter_value(name, item)) for name, item in given}
     return {name: text for name, text in texts.items() if text is not None}
 
 
@@ -73,6 +74,12 @@ def _oauth2_problems(oauth2: Mapping[str, Any], base: str) -> list[Problem]:
         Problem("must be an object", join(base, name))
         for name in _OBJECTS
         if not isinstance(oauth2.get(name), Mapping | None)
+    ]
+    extras = oauth2.get("additionalProperties")
+    problems += [
+        Problem(NOT_A_PARAMETER, join(base, "additionalProperties", name))
+        for name, item in (extras.items() if isinstance(extras, Mapping) else ())
+        if is_lost(name, item)
     ]
     scopes = oauth2.get("scopes")
     listed = isinstance(scopes, list) and all(isinstance(item, str) for item in scopes)

@@ -15,10 +15,17 @@ _KEY_MEMBERS = ("client_id", "client_secret", "consumer_key", "consumer_secret")
 
 @dataclass(frozen=True, slots=True)
 class ClientKeys:
-    """A tenant's client at a provider: its id there (not the id of a resource) and its secret."""
+    """A tenant's client at a provider: its id there (not the id of a resource), its secret, how it authenticates.
+
+    Attributes:
+        client_id: its id.
+        client_secret: empty for a public client.
+        client_auth: `post`, `basic`, `basic_raw` or `none`; None: as the descriptor says.
+    """
 
     client_id: str
     client_secret: Secret
+    client_auth: str | None = None
 
 
 def linked_names(descriptor: Descriptor) -> tuple[str | None, str | None]:

@@ -57,11 +57,12 @@ class OAuth2Block:
         client_secret: normally `{{NAME}}`; may be a literal, so it is left out of the repr.
         auth_uri: authorization endpoint.
         token_uri: token endpoint.
-        scopes: a tuple is joined with one space, a text is sent verbatim.
-        client_auth: `basic`, or anything else for the form body.
+        client_auth: `basic`, `basic_raw`, `none`, or anything else for the form body (contract section 0.23).
+        scopes: a tuple is joined with one space, a text is sent verbatim; `scope` counts where it is missing.
         pkce: false for providers that refuse PKCE (contract section 0.6).
         issuer: the provider's issuer identifier, which its callbacks must then name (extension, RFC 9207).
-        extra: further scalar members, sent as query parameters of the authorization request.
+        sends_iss: whether every callback of it names the issuer; None: its metadata tells.
+        extra: further members, sent as query parameters of the authorization request.
     """
 
     client_id: str | None = None
@@ -72,6 +73,7 @@ class OAuth2Block:
     client_auth: str | None = None
     pkce: bool = True
     issuer: str | None = None
+    sends_iss: bool | None = None
     extra: Mapping[str, Scalar] = field(default_factory=dict)
 
 

@@ -5,10 +5,14 @@ from typing import Any
 from keyrack.descriptor.model import OAuth1Block, OAuth2Block
 from keyrack.descriptor.pointer import join
 from keyrack.descriptor.reader import Json, Reader
-from keyrack.descriptor.text import scalar_text
+from keyrack.descriptor.text import NOT_A_PARAMETER, is_lost, parameter_value
+
+SENDS_ISS = "authorization_response_iss_parameter_supported"
+"""RFC 9207 section 3; beside `issuer` it says whether every callback names it, whatever the metadata says."""
 
 _OAUTH2_MEMBERS = frozenset(
-    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "client_auth", "pkce", "issuer"},
+    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "scope", "client_auth", "pkce", "issuer"}
+    | {SENDS_ISS},
 )
 
 
@@ -43,20 +47,24 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
     if not block.present:
         return None
     owner, base = block.place("pkce")
+    sends_iss = block.place(SENDS_ISS)
+    extra = {name: value for name, value in block.members().items() if name not in _OAUTH2_MEMBERS}
+    for name, value in extra.items():
+        if is_lost(name, value):
+            reader.note_loss(NOT_A_PARAMETER, join(block.place(name)[1], name))
     return OAuth2Block(
         client_id=block.string("client_id"),
         client_secret=block.string("client_secret"),
         auth_uri=block.string("auth_uri"),
         token_uri=block.string("token_uri"),
-        scopes=_scopes(reader, *block.place("scopes")),
+        scopes=_scopes(reader, block),
         client_auth=block.string("client_auth"),
         pkce=reader.boolean(owner, "pkce", base, default=True),
         issuer=block.string("issuer"),
-        extra={
-            name: value
-            for name, value in block.members().items()
-            if name not in _OAUTH2_MEMBERS and scalar_text(value) is not None
-        },
+        sends_iss=reader.boolean(sends_iss[0], SENDS_ISS, sends_iss[1])
+        if sends_iss[0].get(SENDS_ISS) is not None
+        else None,
+        extra={name: sent for name, value in extra.items() if (sent := parameter_value(name, value)) is not None},
     )
 
 
@@ -74,11 +82,18 @@ def oauth1_block(reader: Reader, raw: Json, credentials: Json) -> OAuth1Block | 
     )
 
 
-def _scopes(reader: Reader, owner: Json, base: str) -> tuple[str, ...] | str | None:
-    value = owner.get("scopes")
-    if value is None or isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        reader.note("must be an array of strings or a string", join(base, "scopes"))
-        return None
-    return reader.strings(owner, "scopes", base)
+def _scopes(reader: Reader, block: _Merged) -> tuple[str, ...] | str | None:
+    """Return `scopes`; without it `scope`, as the parameter itself is called (RFC 6749 section 3.3)."""
+    for name in ("scopes", "scope"):
+        owner, base = block.place(name)
+        value = owner.get(name)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, list):
+            return reader.strings(owner, name, base)
+        if value is not None:
+            if name == "scopes":
+                reader.note("must be an array of strings or a string", join(base, name))
+            else:
+                reader.note_loss("must be an array of strings or a string", join(base, name))
+    return None

@@ -16,11 +16,13 @@ from keyrack.descriptor.text import scalar_text
 from keyrack.errors import Problem, ValidationFailed
 
 
-def parse(raw: object) -> Descriptor:
+def parse(raw: object, *, new: bool = False) -> Descriptor:
     """Return the descriptor that a JSON value describes.
 
     Args:
         raw: a parsed JSON value, as submitted.
+        new: it is just being submitted: members of `oauth2` that would be left out without a word are refused too. One
+            that is stored is taken as it is.
 
     Raises:
         ValidationFailed: it is not an object, cannot be stored, or members that Keyrack reads have the wrong
@@ -31,7 +33,7 @@ def parse(raw: object) -> Descriptor:
         raise ValidationFailed(Problem("must be an object", ""))
     if problems := unstorable(raw, ""):
         raise ValidationFailed(*problems)
-    reader = Reader()
+    reader = Reader(lossless=new)
     credentials = reader.mapping(raw, "credentials", "")
     inner = credentials or {}
     in_credentials = reader.boolean(inner, "useOAuthClient", "/credentials")

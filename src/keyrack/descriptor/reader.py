@@ -15,15 +15,24 @@ class Reader:
 
     Each method returns the member, or a neutral value when it is absent, null, or of the wrong type; the last
     is noted as a problem. Values never appear in a problem.
+
+    Args:
+        lossless: what would be left out is a problem too, see `note_loss`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lossless: bool = False) -> None:
         self._problems: list[Problem] = []
+        self._lossless = lossless
 
     def note(self, detail: str, pointer: str) -> None:
         """Note a problem; those past `MAX_PROBLEMS` are dropped."""
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(Problem(detail, pointer))
+
+    def note_loss(self, detail: str, pointer: str) -> None:
+        """Note a member that says something and is left out, if that is a problem here."""
+        if self._lossless:
+            self.note(detail, pointer)
 
     def finish(self) -> None:
         """Raise `ValidationFailed` with everything noted, if there is anything."""

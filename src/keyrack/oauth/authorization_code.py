@@ -6,9 +6,10 @@ from urllib.parse import quote, unquote_plus, urlencode
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
 from keyrack.oauth import pkce
+from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.client_auth import authenticate
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.provider_text import error_meta, has_controls
+from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.wire import FormRequest
 
 RESERVED = frozenset(
@@ -39,6 +40,7 @@ def build_authorization_url(
     state: str,
     scope: str = "",
     code_challenge: str | None = None,
+    nonce: str | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> str:
     """Return the address that the user's browser is sent to (RFC 6749 section 4.1.1, contract section 20.2).
@@ -52,6 +54,7 @@ def build_authorization_url(
         state: from `new_state`.
         scope: sent verbatim; left out when empty.
         code_challenge: from `pkce.challenge`; None sends none.
+        nonce: from `id_token.new_nonce` (OpenID Connect Core 3.1.2.1); None sends none, and extras may.
         extra: further parameters; names in `RESERVED` are ignored.
 
     Returns:
@@ -68,13 +71,15 @@ def build_authorization_url(
         del ours["scope"]
     if code_challenge is not None:
         ours |= {"code_challenge": code_challenge, "code_challenge_method": pkce.METHOD}
+    if nonce is not None:
+        ours["nonce"] = nonce
     base, _, query = profile.authorization_endpoint.partition("#")[0].partition("?")
     own = [part for part in query.split("&") if _name(part) not in ours] if query else []
     taken = {_name(part) for part in own}
     extras = {
         name: value
         for name, value in (extra or {}).items()
-        if name.strip().lower() not in RESERVED and name not in taken
+        if name.strip().lower() not in RESERVED | ours.keys() and name not in taken
     }
     sent = urlencode(ours | extras, quote_via=quote, safe="", errors="replace")
     return f"{base}?{'&'.join([*own, sent])}"
@@ -111,24 +116,32 @@ def build_token_request(
     return FormRequest(profile.token_endpoint, form, authorization)
 
 
-def process_callback(params: Mapping[str, str], expected_issuer: str | None = None) -> Secret:
+def process_callback(
+    params: Mapping[str, str], expected_issuer: str | None = None, *, iss_required: bool = False
+) -> Secret:
     """Return the authorization code that a callback carries (RFC 6749 section 4.1.2).
 
     Args:
         params: the callback's query parameters; `state` has been checked before.
-        expected_issuer: the server's issuer identifier, when known. A server that sends `iss` must be that one
-            (RFC 9207 section 2.4), in errors too; one that sends none is accepted.
+        expected_issuer: the server's issuer identifier, when known. `iss` must be that one to the letter, in errors too
+            (RFC 9207 section 2.4).
+        iss_required: the server is known to send `iss`, so that a code without it is not from there.
 
     Raises:
-        ProviderError: the server reports an error (`error`, `error_description`, `error_uri` in `meta`), is not
-            the one expected, or sent no usable code.
+        ProviderError: the server reports an error (what it said is in `meta`, see `callback_error`), is not the one
+            expected, or sent no usable code.
     """
     issuer = params.get("iss")
     if expected_issuer is not None and issuer is not None and issuer != expected_issuer:
         raise ProviderError("The answer came from another authorization server than the one asked.")
-    if params.get("error"):
-        raise ProviderError("The authorization server did not grant access.", meta=error_meta(params))
     code = params.get("code", "")
+    said = callback_error(params)
+    if params.get("error") or (said and not code):
+        raise ProviderError("The authorization server did not grant access.", meta=said)
+    if expected_issuer is not None and issuer is None and iss_required:
+        raise ProviderError(
+            "The answer does not name the authorization server that it came from, although that server always does."
+        )
     if not code or len(code) > _MAX_CODE or has_controls(code):
         raise ProviderError("The authorization server sent no usable code.")
     return Secret(code)

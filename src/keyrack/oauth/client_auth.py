@@ -1,6 +1,8 @@
 """Client authentication at the token endpoint (RFC 6749 section 2.3)."""
 
+import re
 from base64 import b64encode
+from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import quote_plus
 
@@ -9,12 +11,26 @@ from keyrack.crypto.secret import Secret
 Form = tuple[tuple[str, str], ...]
 
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
 class TokenEndpointAuthMethod(StrEnum):
-    """Names of RFC 7591 section 2, `token_endpoint_auth_method`."""
+    """Names of RFC 7591 section 2, `token_endpoint_auth_method`, and one of ours."""
 
     CLIENT_SECRET_POST = "client_secret_post"  # noqa: S105 - the name of a method
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - the name of a method
+    CLIENT_SECRET_BASIC_RAW = "client_secret_basic_raw"  # noqa: S105 - the name of a method
+    """As `client_secret_basic`, without the encoding of RFC 6749 section 2.3.1: what RFC 7617 alone would send."""
     NONE = "none"
+
+
+METHOD_OF: Mapping[str, TokenEndpointAuthMethod] = {
+    "post": TokenEndpointAuthMethod.CLIENT_SECRET_POST,
+    "basic": TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
+    "basic_raw": TokenEndpointAuthMethod.CLIENT_SECRET_BASIC_RAW,
+    "none": TokenEndpointAuthMethod.NONE,
+}
+"""The methods by the words of `client_auth` (contract sections 19.2 and 0.23)."""
 
 
 def authenticate(
@@ -36,14 +52,34 @@ def authenticate(
         neither id nor secret is in the body; with `none` only the id is (RFC 6749 section 3.2.1).
     """
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_BASIC:
-        return form, _basic(client_id, client_secret)
+        return form, _basic(quote_plus(client_id), quote_plus(client_secret.reveal()))
+    if method is TokenEndpointAuthMethod.CLIENT_SECRET_BASIC_RAW:
+        return form, _basic(client_id, client_secret.reveal())
     form = (*form, ("client_id", client_id))
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_POST:
         form = (*form, ("client_secret", client_secret.reveal()))
     return form, None
 
 
-def _basic(client_id: str, client_secret: Secret) -> Secret:
-    """Return a Basic header; both values are form-encoded first (RFC 6749 section 2.3.1 and appendix B)."""
-    pair = f"{quote_plus(client_id)}:{quote_plus(client_secret.reveal())}"
-    return Secret("Basic " + b64encode(pair.encode("ascii")).decode("ascii"))
+def unfit_for(method: TokenEndpointAuthMethod, client_id: str, client_secret: str) -> dict[str, str]:
+    """Return what keeps a client from authenticating by a method, by the member at fault.
+
+    A Basic header without the encoding cannot carry a colon in the id or a control character (RFC 7617 section 2).
+    """
+    found: dict[str, str] = {}
+    if method is not TokenEndpointAuthMethod.CLIENT_SECRET_BASIC_RAW:
+        return found
+    if ":" in client_id:
+        found["client_id"] = "must not contain a colon with client_auth basic_raw"
+    for name, value in (("client_id", client_id), ("client_secret", client_secret)):
+        if _CONTROL.search(value):
+            found[name] = "must not contain control characters with client_auth basic_raw"
+    return found
+
+
+def _basic(user: str, password: str) -> Secret:
+    """Return a Basic header (RFC 7617 section 2), in UTF-8.
+
+    RFC 6749 section 2.3.1 has id and secret form-encoded first (appendix B); many servers do not decode them.
+    """
+    return Secret("Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii"))

@@ -1,63 +1,51 @@
-"""What a failed token request means for the grant behind it (contract section 0.13)."""
+"""What a failed token request means for the grant behind it (contract sections 0.13 and 0.24)."""
 
-from enum import StrEnum
+import re
+from collections.abc import Iterator
 
 from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE, LIMITED, Own
+from keyrack.oauth.failure_class import FailureClass
+from keyrack.oauth.refusal import MEANINGLESS, NOT_THERE
 
+__all__ = ["FailureClass", "blames_client_alone", "classify"]
 
-class FailureClass(StrEnum):
-    """What has to happen before the request can succeed."""
-
-    GRANT_DEAD = "grant_dead"
-    """The user must authorize again; trying on is pointless."""
-
-    CLIENT_REJECTED = "client_rejected"
-    """The client's id or secret must be put right; the grant itself may be well."""
-
-    TEMPORARY = "temporary"
-    """Trying again later may help."""
-
-    OTHER = "other"
-    """The provider does not say; neither the grant nor the client is given up for it."""
-
-
-_BY_CODE = {
-    "invalid_grant": FailureClass.GRANT_DEAD,
-    "bad_refresh_token": FailureClass.GRANT_DEAD,
-    "invalid_refresh_token": FailureClass.GRANT_DEAD,
-    "token_revoked": FailureClass.GRANT_DEAD,
-    "interaction_required": FailureClass.GRANT_DEAD,
-    "consent_required": FailureClass.GRANT_DEAD,
-    "login_required": FailureClass.GRANT_DEAD,
-    "invalid_scope": FailureClass.GRANT_DEAD,
-    "invalid_client": FailureClass.CLIENT_REJECTED,
-    "unauthorized_client": FailureClass.CLIENT_REJECTED,
-    "unsupported_grant_type": FailureClass.CLIENT_REJECTED,
-    "incorrect_client_credentials": FailureClass.CLIENT_REJECTED,
-    "invalid_client_id": FailureClass.CLIENT_REJECTED,
-    "bad_client_secret": FailureClass.CLIENT_REJECTED,
-    "temporarily_unavailable": FailureClass.TEMPORARY,
-    "server_error": FailureClass.TEMPORARY,
-    "slow_down": FailureClass.TEMPORARY,
-}
-_CLIENT_ALONE = frozenset({"invalid_client", "incorrect_client_credentials", "invalid_client_id", "bad_client_secret"})
 _UNAUTHORIZED = 401
+_REDIRECTS = range(300, 400)
+_ERRORS = range(400, 500)
+_NOT_WORD = re.compile(r"[\s\-]+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def classify(error: ProviderError | ProviderUnavailable) -> FailureClass:
+def classify(error: ProviderError | ProviderUnavailable, host: str = "") -> FailureClass:
     """Return the class of a failure that `process_token_response` reported.
 
-    RFC 6749 section 5.2 keeps status 401 for rejected clients, so a 401 without a code is one. A bare 400 or 403,
-    and `invalid_request`, are ambiguous in the wild (dead refresh token, bad secret or a firewall) and stay
-    `OTHER`.
+    A known code counts, the provider's own before everybody's. RFC 6749 section 5.2 keeps status 401 for rejected
+    clients, so a 401 without a code is one. What comes from a wrong address or a firewall (redirects, 404, 405, 410,
+    web pages) says nothing of the grant. A bare 400 or 403, `invalid_request` and unknown codes are ambiguous in the
+    wild (dead refresh token, bad secret) and stay `OTHER`.
+
+    Args:
+        error: what was reported.
+        host: of the token endpoint, for codes that only its provider uses.
     """
     if isinstance(error, ProviderUnavailable):
         return FailureClass.TEMPORARY
     meta = error.meta or {}
-    code = meta.get("error")
-    if isinstance(code, str):
-        return _BY_CODE.get(code.lower(), FailureClass.OTHER)
-    return FailureClass.CLIENT_REJECTED if meta.get("status") == _UNAUTHORIZED else FailureClass.OTHER
+    codes, text = list(_codes(error)), str(meta.get("error_description", "")).lower()
+    for own in _own_of(host):
+        if own.code in codes and own.text in text:
+            return own.means
+    known = next((EVERYWHERE[code] for code in codes if code in EVERYWHERE), None)
+    if known is not None:
+        return known
+    if any(limit in text for limit in LIMITED):
+        return FailureClass.TEMPORARY
+    status = meta.get("status")
+    if status == _UNAUTHORIZED:
+        return FailureClass.OTHER if codes else FailureClass.CLIENT_REJECTED
+    elsewhere = status in _REDIRECTS or (status in NOT_THERE and not codes)
+    return FailureClass.NO_ENDPOINT if elsewhere or (error.is_page and status in _ERRORS) else FailureClass.OTHER
 
 
 def blames_client_alone(error: ProviderError) -> bool:
@@ -66,5 +54,19 @@ def blames_client_alone(error: ProviderError) -> bool:
     A bare 401, and `unauthorized_client`, are also what some servers say of a single refresh token, for instance of
     one that was issued to another client.
     """
-    code = (error.meta or {}).get("error")
-    return isinstance(code, str) and code.lower() in _CLIENT_ALONE
+    return any(code in CLIENT_ALONE for code in _codes(error))
+
+
+def _codes(error: ProviderError) -> Iterator[str]:
+    """Yield what may be codes, in the form of `EVERYWHERE`."""
+    stated = str((error.meta or {}).get("error", ""))
+    for code in error.codes or (stated,):
+        if code and code.lower() not in MEANINGLESS:
+            yield _NOT_WORD.sub("_", _CAMEL.sub("_", code.strip())).lower()
+
+
+def _own_of(host: str) -> Iterator[Own]:
+    """Yield what is known of a host's provider, by the domains that it is in."""
+    labels = host.lower().rstrip(".").split(".")
+    for start in range(len(labels)):
+        yield from AT_HOSTS.get(".".join(labels[start:]), ())

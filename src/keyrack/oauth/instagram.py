@@ -7,7 +7,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.token_response import TokenResponse
+from keyrack.oauth.token_response import TokenResponse, still_true
 from keyrack.oauth.wire import QueryRequest
 
 _REFRESH, _EXCHANGE = "/refresh_access_token", "/access_token"
@@ -42,4 +42,5 @@ def build_exchange_request(endpoint: str, client_secret: Secret, token: Secret) 
 
 def long_lived(short: TokenResponse, answer: TokenResponse) -> TokenResponse:
     """Return a long-lived token with what only came with the short-lived one, such as `user_id` and the scope."""
-    return replace(answer, scope=answer.scope or short.scope, members={**short.members, **answer.members})
+    kept = still_true(short.members, refresh_token_kept=answer.refresh_token is None)
+    return replace(answer, scope=answer.scope or short.scope, members={**kept, **answer.members})

@@ -13,7 +13,8 @@ _MIN_MASKED = 4
 """Characters; what is shorter is too common to be told from other text."""
 _MIN_INSIDE_BASE64 = 6
 _ESCAPE = re.compile("%[0-9A-F]{2}")
-_BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=")
+_BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
+_BASE64_RUN = re.compile("[A-Za-z0-9+/_=-]*")
 
 
 def masked(text: str, secrets: Iterable[Secret]) -> str:
@@ -62,11 +63,7 @@ def _inside_base64(form: str) -> Iterator[str]:
 def _without_runs(text: str, part: str) -> str:
     pieces, done = [], 0
     while (at := text.find(part, done)) >= 0:
-        start, end = at, at + len(part)
-        while start > done and text[start - 1] in _BASE64:
-            start -= 1
-        while end < len(text) and text[end] in _BASE64:
-            end += 1
-        pieces += [text[done:start], MASK]
-        done = end
+        pieces += [text[done:at].rstrip(_BASE64), MASK]
+        run = _BASE64_RUN.match(text, at)
+        done = run.end() if run else at + len(part)
     return "".join([*pieces, text[done:]])

@@ -17,10 +17,10 @@ from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, Client
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ProviderError, ValidationFailed
-from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.provider_text import error_meta, has_controls
-from keyrack.oauth.token_response import TokenResponse, require_available
+from keyrack.oauth.token_response import TokenResponse, may_be_success, members_of, require_available, require_sound
 from keyrack.oauth.uri import wire_uri
 from keyrack.oauth.wire import FormRequest, RawResponse
 
@@ -122,10 +122,9 @@ def process_callback(params: Mapping[str, str]) -> Secret:
         ProviderError: the user or the server refused (`denied`, `oauth_problem`, `error`), or there is no usable
             verifier, without which it is not known who authorized.
     """
-    said = _said(params)
-    if _DENIED in params or said:
+    said, verifier = callback_error(params), params.get(_VERIFIER, "")
+    if _DENIED in params or _said(params) or (said and not verifier):
         raise ProviderError(_REFUSED, meta=said)
-    verifier = params.get(_VERIFIER, "")
     if not _usable(verifier):
         raise ProviderError("The authorization server sent no usable verifier.")
     return Secret(verifier)
@@ -198,17 +197,14 @@ def _signed(profile: ClientProfile, endpoint: str, at: datetime, nonce: str | No
 def _members(response: RawResponse, sent: Iterable[Secret], wanted: str) -> dict[str, str]:
     """Return the members of a good answer, of which `oauth_token` is not empty and `oauth_token_secret` is there."""
     require_available(response)
-    try:
-        members = parse_body(response.body)
-    except NotUnderstood:
-        members = {}
+    members = members_of(response).values
     said = _said(members, sent)
-    if not 200 <= response.status < 300 or said:  # noqa: PLR2004 - HTTP's success
-        raise ProviderError(
-            f"The authorization server refused to give {wanted}.", meta={"status": response.status} | said
-        )
+    if not may_be_success(response) or said:
+        status = {"status": response.status} if response.status else {}
+        raise ProviderError(f"The authorization server refused to give {wanted}.", meta=status | said)
     secret = members.get(_SECRET)
     if not _usable(members.get(_TOKEN)) or not isinstance(secret, str) or has_controls(secret):
+        require_sound(response)
         raise ProviderError(f"The authorization server answered without {wanted}.", meta={"status": response.status})
     return members
 

@@ -18,9 +18,10 @@ class ClientProfile:
         authorization_endpoint: absolute URL, its own query kept (RFC 6749 section 3.1).
         token_endpoint: absolute URL, its own query kept (RFC 6749 section 3.2).
         refresh_endpoint: where refresh requests go when that is not the token endpoint.
-        token_endpoint_auth_method: how the client authenticates (RFC 8414 names).
+        token_endpoint_auth_method: how the client authenticates.
         pkce: send a code challenge (contract section 0.6); off for providers that refuse it.
         issuer: the server's issuer identifier when known; compared with `iss` (RFC 9207).
+        sends_iss: whether the server is known to send `iss`; None: its metadata tells.
         token_path: dotted path of the object in a token response that holds the token, for providers that nest
             it, such as `authed_user`; None when it is the response itself.
         temporary_credentials_endpoint: where temporary credentials are asked for. With one, the protocol is OAuth 1.0a
@@ -38,6 +39,7 @@ class ClientProfile:
     token_endpoint_auth_method: TokenEndpointAuthMethod = TokenEndpointAuthMethod.CLIENT_SECRET_POST
     pkce: bool = True
     issuer: str | None = None
+    sends_iss: bool | None = None
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
     long_lived_endpoint: str | None = field(default=None, repr=False)

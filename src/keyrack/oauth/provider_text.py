@@ -1,5 +1,6 @@
 """Text that a provider or its user sent, made fit to be shown: short, printable, without our secrets."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 
@@ -8,11 +9,13 @@ from keyrack.oauth.masking import masked
 
 _MAX_CODE = 100
 _MAX_DESCRIPTION = 500
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters of the categories Cc and Cs."""
 
 
 def has_controls(text: str) -> bool:
     """Tell whether a text has control characters or lone surrogates, which no token or code has."""
-    return any(unicodedata.category(char) in {"Cc", "Cs"} for char in text)
+    return _CONTROLS.search(text) is not None
 
 
 def printable(text: str, limit: int, sent: Iterable[Secret] = ()) -> str:
@@ -39,17 +42,28 @@ def error_meta(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> di
         members: the response's members; those that are absent or of another type are left out of the result.
         sent: secrets of the request, never to be shown.
     """
-    sent = tuple(sent)
     code, description = members.get("error"), members.get("error_description")
     if isinstance(code, dict):
         description = description or code.get("message")
         code = next((code[name] for name in ("code", "type", "status") if isinstance(code.get(name), str)), None)
+    return shown_error(code, description, members.get("error_uri"), sent)
+
+
+def shown_error(code: object, description: object, uri: object = None, sent: Iterable[Secret] = ()) -> dict[str, str]:
+    """Return a provider's error code, description and address of a page about it, as far as they are texts to show.
+
+    Args:
+        code: shown as `error`.
+        description: shown as `error_description`.
+        uri: shown as `error_uri` if it is an http address.
+        sent: secrets of the request, never to be shown.
+    """
+    sent = tuple(sent)
     found: dict[str, str] = {}
     if isinstance(code, str) and (text := printable(code, _MAX_CODE, sent)):
         found["error"] = text
     if isinstance(description, str) and (text := printable(description, _MAX_DESCRIPTION, sent)):
         found["error_description"] = text
-    uri = members.get("error_uri")
     if isinstance(uri, str) and uri.startswith(("https://", "http://")):
         found["error_uri"] = printable(uri, _MAX_DESCRIPTION, sent)
     return found

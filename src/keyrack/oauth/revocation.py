@@ -3,14 +3,16 @@
 from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth.body import NotUnderstood, parse_body
+from keyrack.errors import ProviderUnavailable
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.provider_text import error_meta
+from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
+from keyrack.oauth.token_response import members_of, require_sound
 from keyrack.oauth.wire import FormRequest, RawResponse
 
 _TEMPORARY = frozenset({408, 425, 429})
+_GONE_ALREADY = frozenset({"invalid_token", "token_revoked", "token_expired"})
+"""What Google and others answer, against section 2.2, for a token that is not valid any more: just what was wanted."""
 
 
 class TokenTypeHint(StrEnum):
@@ -30,7 +32,7 @@ def build_revocation_request(
 ) -> FormRequest:
     """Return the request that revokes a token (RFC 7009 section 2.1).
 
-    Revoking a refresh token also ends the access tokens of its grant, where the server can do so (section 2.1).
+    Revoking a refresh token should also end the access tokens of its grant (section 2.1); not every server does that.
 
     Args:
         endpoint: the revocation endpoint, its own query kept.
@@ -48,7 +50,8 @@ def build_revocation_request(
 def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] = ()) -> None:
     """Make sure that a token is revoked (RFC 7009 section 2.2); its body means nothing on success.
 
-    The server also answers 200 for a token that it does not know: what is wanted has been reached.
+    The server also answers 200 for a token that it does not know: what is wanted has been reached. Some refuse instead
+    and say so.
 
     Args:
         response: what came back.
@@ -56,7 +59,7 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
 
     Raises:
         ProviderUnavailable: 408, 425, 429 or 5xx: the token may still work, and trying again may help (section 2.2.1);
-            `meta` has `status` and, if asked for, `retry_after` in seconds.
+            `meta` has `status` and, if asked for, `retry_after` in seconds. Or no status of the answer can be read.
         ProviderError: everything else that is not 2xx, such as `unsupported_token_type`; `meta` has `status` and, as
             far as sent, `error`, `error_description` and `error_uri`.
     """
@@ -69,11 +72,9 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
             "The authorization server cannot revoke tokens now.",
             meta=meta if wait is None else meta | {"retry_after": wait},
         )
-    try:
-        members = parse_body(response.body)
-    except NotUnderstood:
-        members = {}
-    raise ProviderError(
-        "The authorization server refused to revoke the token.",
-        meta={"status": response.status} | error_meta(members, sent),
-    )
+    if not response.status:
+        require_sound(response)
+    members = members_of(response).values
+    refused = refusal(response, members, "The authorization server refused to revoke the token", sent)
+    if _GONE_ALREADY.isdisjoint(code.lower() for code in refused.codes):
+        raise refused

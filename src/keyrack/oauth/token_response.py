@@ -7,20 +7,52 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth.body import NotUnderstood, parse_body
-from keyrack.oauth.provider_text import error_meta, has_controls
+from keyrack.errors import ProviderUnavailable
+from keyrack.oauth.body import Members, NotUnderstood, parse_answer
+from keyrack.oauth.provider_text import has_controls
+from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
-from keyrack.oauth.wire import RawResponse
+from keyrack.oauth.scopes import granted_scope
+from keyrack.oauth.wire import ANSWER_FAULTS, RawResponse
 
 KNOWN_MEMBERS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type"})
 """Members with a meaning of their own; all others are `undefined_params` (contract section 15.1)."""
+
+OF_ONE_ANSWER = frozenset(
+    {
+        "id_token",  # OpenID Connect Core 3.1.3.7: about this authentication, with an expiry of its own
+        "expires",
+        "expires_at",
+        "expires_on",  # Microsoft, version 1
+        "ext_expires_in",
+        "not_before",
+        "not_before_policy",
+        "not-before-policy",  # Keycloak
+        "issued_at",  # Salesforce
+        "signature",  # Salesforce: of `issued_at`
+        "created_at",  # Doorkeeper
+        "refresh_expires_in",  # Keycloak
+        "refresh_token_expires_in",
+        "x_refresh_token_expires_in",  # Intuit
+    }
+)
+"""Members that are true of the tokens they came with only: times, counts of seconds from then, proofs of them."""
+
+OF_ONE_REFRESH_TOKEN = frozenset({"refresh_token_expires_at", "refresh_token_expires_on", "refresh_token_issued_at"})
+"""Members that stay true as long as the refresh token they came with is kept."""
+
+NOT_BEARER = frozenset({"mac", "dpop", "pop"})
+"""Types of tokens, in lower case, that need more than the token to be used (RFC 6749 section 7.1, RFC 9449).
+
+Every other word is taken as Bearer: servers write `bot`, `user` or nothing where they mean that.
+"""
 
 MAX_LIFETIME = 10 * 365 * 24 * 3600
 """Seconds; a longer lifetime is taken as this one, so that a time of expiry can always be computed."""
 
 _NUMBER = re.compile(r"[0-9]{1,30}(\.[0-9]{0,30})?")
-_TOO_MANY_REQUESTS = 429
+TEMPORARY = frozenset({408, 425, 429})
+"""Statuses below 500 that ask for another try later (RFC 9110 section 15.5.9, RFC 8470, RFC 6585 section 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +63,7 @@ class TokenResponse:
         access_token: never empty.
         refresh_token: None when there is none in the response.
         expires_in: lifetime in seconds, at least 1; None when absent or senseless.
-        scope: the granted scope, verbatim.
+        scope: what was granted, see `granted_scope`; None when the provider does not say.
         token_type: verbatim, such as `Bearer`.
         members: the complete response, tokens in clear included; where the token is nested, its object's members
             stand in place of that object.
@@ -49,6 +81,23 @@ class TokenResponse:
         """The provider's own members, such as `instance_url` (contract sections 15.1 and 20.4)."""
         return {name: value for name, value in self.members.items() if name not in KNOWN_MEMBERS}
 
+    @property
+    def unsupported_type(self) -> str | None:
+        """The token's type if tokens of it must not be used, since we do not understand it (RFC 6749 section 7.1)."""
+        kind = (self.token_type or "").strip()
+        return kind if kind.lower() in NOT_BEARER else None
+
+
+def still_true(members: Mapping[str, Any], *, refresh_token_kept: bool) -> dict[str, Any]:
+    """Return the members of an earlier answer that stand beside the tokens of a later one that does not repeat them.
+
+    Args:
+        members: the provider's own, such as `instance_url`, which stays, and `id_token`, which does not.
+        refresh_token_kept: the later answer brought no refresh token.
+    """
+    over = OF_ONE_ANSWER if refresh_token_kept else OF_ONE_ANSWER | OF_ONE_REFRESH_TOKEN
+    return {name: value for name, value in members.items() if name not in over}
+
 
 def process_token_response(
     response: RawResponse,
@@ -63,45 +112,68 @@ def process_token_response(
         token_path: see `ClientProfile.token_path`.
         sent: secrets of the request; masked should the provider echo one in its error text.
 
+    What broke off holds tokens only if a refresh token is among them: else it may have come behind, and the one that
+    was sent may be used up.
+
     Raises:
-        ProviderUnavailable: 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
-        ProviderError: everything else that is not a success; `meta` has `status` and, as far as sent, `error`,
-            `error_description` and `error_uri`. No other part of the body is ever shown.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds. Or
+            no tokens can be read of an answer that has a fault; see `require_sound`.
+        ProviderError: everything else that is not a success, as `keyrack.oauth.refusal.refusal` tells it.
     """
     require_available(response)
-    try:
-        members = parse_body(response.body)
-    except NotUnderstood:
-        members = {}
-    if not 200 <= response.status < 300 or members.get("error"):  # noqa: PLR2004 - HTTP's success
-        raise ProviderError(
-            "The authorization server refused the token request.",
-            meta={"status": response.status} | error_meta(members, sent),
-        )
+    answered = members_of(response)
+    members = answered.values
+    if not may_be_success(response) or members.get("error"):
+        raise refusal(response, members, "The authorization server refused the token request", sent)
     members = _flatten(members, token_path)
     access_token = _token(members, "access_token")
-    if access_token is None:
-        raise ProviderError(
-            "The authorization server answered without an access token.",
-            meta={"status": response.status},
-        )
+    if access_token is None or (answered.cut and _token(members, "refresh_token") is None):
+        require_sound(response)
+        raise refusal(response, members, "The authorization server answered without an access token", sent)
     return TokenResponse(
         access_token=access_token,
         refresh_token=_token(members, "refresh_token"),
         expires_in=parse_lifetime(members.get("expires_in")),
-        scope=_string(members, "scope"),
+        scope=granted_scope(members),
         token_type=_string(members, "token_type"),
         members=members,
     )
+
+
+def members_of(response: RawResponse) -> Members:
+    """Return the members of an answer, none if they cannot be understood."""
+    try:
+        return parse_answer(response)
+    except NotUnderstood:
+        return Members({})
+
+
+def may_be_success(response: RawResponse) -> bool:
+    """Tell whether an answer is a success (2xx), or does not say what it is."""
+    return 200 <= response.status < 300 or not response.status  # noqa: PLR2004 - HTTP's success
+
+
+def require_sound(response: RawResponse) -> None:
+    """Refuse an answer that nothing can be read of because it is not complete or not valid.
+
+    Raises:
+        ProviderUnavailable: so it is. `meta` has the fault as `reason`, `sent` and `received` as true, and `status` if
+            there is one.
+    """
+    if response.fault is not None:
+        meta: dict[str, Any] = {"reason": response.fault.value, "sent": True, "received": True}
+        if response.status:
+            meta["status"] = response.status
+        raise ProviderUnavailable(ANSWER_FAULTS[response.fault], meta=meta)
 
 
 def require_available(response: RawResponse) -> None:
     """Refuse an answer that says that the server cannot answer now.
 
     Raises:
-        ProviderUnavailable: 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
     """
-    if response.status != _TOO_MANY_REQUESTS and response.status < 500:  # noqa: PLR2004 - HTTP's server errors
+    if response.status not in TEMPORARY and response.status < 500:  # noqa: PLR2004 - HTTP's server errors
         return
     meta: dict[str, int] = {"status": response.status}
     wait = retry_after(response.headers)

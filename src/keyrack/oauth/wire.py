@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
 
@@ -36,16 +37,44 @@ class QueryRequest:
     query: tuple[tuple[str, str], ...] = field(repr=False)
 
 
+class AnswerFault(StrEnum):
+    """What is wrong with an answer that arrived all the same; `meta["reason"]` where it costs the answer."""
+
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    TOO_LARGE = "too_large"
+    PROTOCOL = "protocol"
+
+
+ANSWER_FAULTS = {
+    AnswerFault.TIMEOUT: "The authorization server did not answer in time.",
+    AnswerFault.CLOSED: "The authorization server closed the connection before its answer was complete.",
+    AnswerFault.TOO_LARGE: "The answer of the authorization server is too large.",
+    AnswerFault.PROTOCOL: "The authorization server did not answer in valid HTTP.",
+}
+"""What is told of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """An authorization server's answer, not yet interpreted.
+    """An authorization server's answer, not yet interpreted: whatever arrived after a request was sent.
 
     Attributes:
-        status: HTTP status code.
+        status: HTTP status code; 0 where none could be read.
         headers: response headers, names in lower case.
-        body: the body, at most as large as the client allows; may hold tokens, so it is left out of the repr.
+        body: the body as received, without the frames of chunks and with its content coding, at most as large as the
+            client allows; where no head could be read, everything that came. It may hold tokens, so it is left out of
+            the repr.
+        fault: what is wrong with the answer, None if nothing is.
+        cut: the body may end too early: the connection, the time or the allowed size ended before it did.
+        head: the status line and headers as received, where they are not valid.
+        surplus: what had come behind the body by then; servers that count characters as bytes put the body's end there.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    fault: AnswerFault | None = None
+    cut: bool = False
+    head: bytes = field(default=b"", repr=False)
+    surplus: bytes = field(default=b"", repr=False)

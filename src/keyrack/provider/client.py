@@ -2,26 +2,24 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
-from aiohttp.connector import Connection
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from keyrack import __version__
 from keyrack.errors import KeyrackError
 from keyrack.oauth.wire import RawResponse
-from keyrack.provider.body import decode_body, read_bounded
-from keyrack.provider.faults import classify, unavailable
+from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
+from keyrack.provider.faults import Reason, answer_fault, classify, unavailable
 from keyrack.provider.guard import check_host, parse_uri
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 from keyrack.provider.shares import CallPlaces, calling_for
+
+__all__ = ["BeforeSending", "ProviderClient"]
 
 USER_AGENT = f"keyrack/{__version__}"
 
@@ -30,42 +28,6 @@ _MAX_CALLS = 512
 # Idle connections are kept for a burst of calls only. A server that closes one just as it is used again leaves
 # unknown whether it saw the request, which may cost a one-time refresh token; common servers close after 5 s.
 _KEEPALIVE_SECONDS = 2.0
-
-
-BeforeSending = Callable[[], Awaitable[None]]
-"""Called once a connection is there and before a byte of the request is written; raising a `KeyrackError` calls the
-request off."""
-
-
-class _Call:
-    """One call, and how far it has come."""
-
-    def __init__(self, before_sending: BeforeSending | None) -> None:
-        self._before_sending = before_sending
-        self.may_have_been_sent = False
-
-    async def connected(self) -> None:
-        if self._before_sending is not None:
-            await self._before_sending()
-        self.may_have_been_sent = True
-
-
-_call: ContextVar[_Call | None] = ContextVar("call", default=None)
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Tells the call of the current task when its connection is there: no byte of it is written before that."""
-
-    async def connect(self, *args: Any, **more: Any) -> Connection:
-        connection = await super().connect(*args, **more)
-        call = _call.get()
-        if call is not None:
-            try:
-                await call.connected()
-            except BaseException:
-                connection.close()
-                raise
-        return connection
 
 
 class ProviderClient:
@@ -79,7 +41,7 @@ class ProviderClient:
     Args:
         allow_insecure: accept `http` and private addresses (`KEYRACK_ALLOW_INSECURE_PROVIDERS`).
         timeout: seconds a call may take in all: waiting for a connection, DNS, TLS, sending, and reading the body.
-        max_body_bytes: largest body of an answer, before and after decompression.
+        max_body_bytes: what is kept of an answer's body; a larger one is not read further.
         connections_per_host: calls to one host and port at a time; further ones wait within their time. These, and the
             512 in all, are divided among tenants.
         ssl_context: what to trust instead of the system's certificate authorities.
@@ -121,7 +83,7 @@ class ProviderClient:
     async def send(
         self, request: Outgoing, before_sending: BeforeSending | None = None, *, tenant_id: str = ""
     ) -> RawResponse:
-        """Send a request once and return whatever the authorization server answers, of any status.
+        """Send a request once and return whatever comes back, of any status, complete or not, valid or not.
 
         Args:
             request: what to send, and where.
@@ -130,34 +92,38 @@ class ProviderClient:
             tenant_id: for whom: whose shares the call uses. Empty: the installation.
 
         Returns:
-            The answer, its body decompressed; several headers of one name are joined with a comma.
+            The answer as it came; its `fault` says what is wrong with it.
 
         Raises:
             ValidationFailed: the URL, a form value or the authorization cannot be sent; nothing was.
             KeyrackError: what `before_sending` raised; nothing was sent.
-            ProviderUnavailable: there is no answer. `meta["reason"]` is a `keyrack.provider.faults.Reason`;
+            ProviderUnavailable: nothing came back. `meta["reason"]` is a `keyrack.provider.faults.Reason`;
                 `meta["sent"]` is False only if it is certain that nothing of the request was written. Nothing of
-                the request, the answer or the cause is in the error or chained to it.
+                the request or the cause is in the error or chained to it.
         """
         if self._closed:
             raise RuntimeError("this ProviderClient is closed")
         url = parse_uri(request.url, allow_insecure=self._allow_insecure)
-        call = _Call(before_sending)
-        _call.set(call)
+        current = Call(before_sending)
+        call.set(current)
         calling_for.set(tenant_id)
+        reason = None
         try:
             async with asyncio.timeout(self._timeout), self._places.place(tenant_id, str(url.origin())):
-                return await self._exchange(url, request)
+                await self._exchange(url, request)
         except KeyrackError:
             raise
         except Exception as error:  # noqa: BLE001 - of what the HTTP library raises, only the kind may leave here
             reason = classify(error)
         finally:
-            _call.set(None)
+            call.set(None)
+        answer = await current.answer(answer_fault(reason))
+        if answer is not None:
+            return answer
         # Raised outside of the handler: `from None` would hide the cause, which may hold tokens, yet keep it.
-        raise unavailable(reason, sent=call.may_have_been_sent)
+        raise unavailable(reason or Reason.CLOSED, sent=current.may_have_been_sent)
 
-    async def _exchange(self, url: URL, request: Outgoing) -> RawResponse:
+    async def _exchange(self, url: URL, request: Outgoing) -> None:
         check_host(url, allow_insecure=self._allow_insecure)
         async with self._opened().request(
             method_of(request),
@@ -165,15 +131,13 @@ class ProviderClient:
             data=body_of(request),
             headers=headers_of(request),
             allow_redirects=False,
-        ) as response:
-            body = await read_bounded(response.content, self._max_body_bytes)
-            headers = _plain(response.headers)
-            body = decode_body(body, headers.get("content-encoding", ""), self._max_body_bytes)
-            return RawResponse(response.status, headers, body)
+        ):
+            pass  # the answer is with the call
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = _Connector(
+            connector = AnswerConnector(
+                max_body_bytes=self._max_body_bytes,
                 resolver=GuardedResolver(
                     self._resolver or BoundedLookups(NameServers()), allow_insecure=self._allow_insecure
                 ),
@@ -199,13 +163,3 @@ class ProviderClient:
             # Or aiohttp sends a GET again when the server closes a kept connection.
             self._session._retry_connection = False  # noqa: SLF001 - there is no other way to say so
         return self._session
-
-
-def _plain(headers: CIMultiDictProxy[str]) -> dict[str, str]:
-    """Return headers by lower-case name, as valid text: aiohttp marks undecodable bytes with surrogates."""
-    plain: dict[str, str] = {}
-    for name, value in headers.items():
-        text = value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        key = name.lower()
-        plain[key] = f"{plain[key]}, {text}" if key in plain else text
-    return plain

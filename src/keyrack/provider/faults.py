@@ -6,40 +6,38 @@ from enum import StrEnum
 import aiohttp
 
 from keyrack.errors import ProviderUnavailable
+from keyrack.oauth.wire import ANSWER_FAULTS, AnswerFault
 from keyrack.provider.addresses import ForbiddenAddressError
 
 
 class Reason(StrEnum):
-    """Why there is no answer; `meta["reason"]` of the error."""
+    """Why there is no answer; `meta["reason"]` of the error.
 
-    TIMEOUT = "timeout"
+    `DNS` and `FORBIDDEN_ADDRESS` are told to operators only: whoever chooses the name would learn from the difference
+    which names exist inside our network. Both are `ADDRESS` in the error.
+    """
+
+    ADDRESS = "address"
+    TIMEOUT = AnswerFault.TIMEOUT.value
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"
-    CLOSED = "closed"
-    TOO_LARGE = "too_large"
+    CLOSED = AnswerFault.CLOSED.value
     FORBIDDEN_ADDRESS = "forbidden_address"
-    PROTOCOL = "protocol"
+    PROTOCOL = AnswerFault.PROTOCOL.value
 
 
 _TEXTS = {
-    Reason.TIMEOUT: "The authorization server did not answer in time.",
-    Reason.DNS: "The host name of the authorization server could not be resolved.",
+    Reason.ADDRESS: "The authorization server's name does not resolve, or its address is not one that may be called.",
+    Reason.TIMEOUT: ANSWER_FAULTS[AnswerFault.TIMEOUT],
     Reason.CONNECT: "No connection to the authorization server could be made.",
     Reason.TLS: "No secure connection to the authorization server could be made.",
-    Reason.CLOSED: "The authorization server closed the connection before its answer was complete.",
-    Reason.TOO_LARGE: "The answer of the authorization server is too large.",
-    Reason.FORBIDDEN_ADDRESS: "The authorization server is at a local, private or reserved address.",
-    Reason.PROTOCOL: "The authorization server did not answer in valid HTTP.",
+    Reason.CLOSED: ANSWER_FAULTS[AnswerFault.CLOSED],
+    Reason.PROTOCOL: ANSWER_FAULTS[AnswerFault.PROTOCOL],
 }
 
 
-class AnswerTooLargeError(Exception):
-    """The answer's body is larger than allowed."""
-
-
-class AnswerMalformedError(Exception):
-    """The answer's body cannot be decoded."""
+_TOLD_AS_ADDRESS = (Reason.DNS, Reason.FORBIDDEN_ADDRESS)
 
 
 def unavailable(reason: Reason, *, sent: bool) -> ProviderUnavailable:
@@ -51,14 +49,24 @@ def unavailable(reason: Reason, *, sent: bool) -> ProviderUnavailable:
 
     Returns:
         The error; its text is fixed and its `meta` is `{"reason": str, "sent": bool}`, so nothing of the request or
-        the answer is in it.
+        the answer is in it. What a name resolves to is not in them either.
     """
-    return ProviderUnavailable(_TEXTS[reason], meta={"reason": reason.value, "sent": sent})
+    told = Reason.ADDRESS if reason in _TOLD_AS_ADDRESS else reason
+    error = ProviderUnavailable(_TEXTS[told], meta={"reason": told.value, "sent": sent})
+    error.exact_reason = reason.value
+    return error
 
 
 def may_have_been_sent(error: ProviderUnavailable) -> bool:
     """Tell whether the authorization server may have acted on the request; True where nothing is known."""
     return bool((error.meta or {}).get("sent", True))
+
+
+def answer_fault(reason: Reason | None) -> AnswerFault | None:
+    """Return what a fault of a call makes of an answer that had begun."""
+    if reason is None:
+        return None
+    return AnswerFault(reason.value) if reason in {Reason.TIMEOUT, Reason.CLOSED} else AnswerFault.PROTOCOL
 
 
 def classify(error: Exception) -> Reason:
@@ -75,7 +83,6 @@ def classify(error: Exception) -> Reason:
 
 _KINDS: tuple[tuple[tuple[type[Exception], ...], Reason], ...] = (
     ((TimeoutError,), Reason.TIMEOUT),
-    ((AnswerTooLargeError,), Reason.TOO_LARGE),
     ((aiohttp.ClientConnectorDNSError,), Reason.DNS),
     ((aiohttp.ClientSSLError, ssl.SSLError), Reason.TLS),
     ((aiohttp.ClientConnectorError,), Reason.CONNECT),

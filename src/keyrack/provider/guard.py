@@ -12,8 +12,9 @@ from yarl import URL
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.uri import wire_uri
 from keyrack.provider.addresses import NAT64, Address, ForbiddenAddressError, check_address
+from keyrack.provider.ports import BAD_PORTS
 
-__all__ = ["check_address", "check_host", "check_uri", "parse_uri"]
+__all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
 
 MAX_URI_LENGTH = 4096
 
@@ -48,6 +49,16 @@ def check_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> 
     else:
         return
     raise ValidationFailed(Problem(problem, pointer))
+
+
+def check_issuer(issuer: str, *, allow_insecure: bool, pointer: str | None = None) -> None:
+    """Refuse what cannot be an issuer identifier: an https URL without query and fragment (RFC 8414 section 2).
+
+    Args and raises: as `check_uri`.
+    """
+    check_uri(issuer, allow_insecure=allow_insecure, pointer=pointer)
+    if "?" in issuer:
+        raise ValidationFailed(Problem("An issuer must not have a query (RFC 8414 section 2).", pointer))
 
 
 def parse_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> URL:
@@ -114,6 +125,8 @@ def _url_problem(url: URL, *, allow_insecure: bool) -> str | None:
         return "The URI must use https."
     if not url.port:
         return "The port of the URI must be between 1 and 65535."
+    if url.port in BAD_PORTS:
+        return "The port of the URI belongs to another protocol than HTTP."
     host = url.raw_host or ""
     if not url.host or (":" not in host and not _HOST_NAME.fullmatch(host)):  # `host` decodes IDNA, or fails
         return "The host of the URI is not a valid name or address."

@@ -58,7 +58,7 @@ def url_of(request: Outgoing, url: URL) -> URL:
     Raises:
         ValidationFailed: a value is not valid Unicode text.
     """
-    if not isinstance(request, QueryRequest):
+    if not isinstance(request, QueryRequest) or not request.query:
         return url
     query = encode_form(FormRequest(request.url, request.query)).decode("ascii")
     return URL(f"{url}{'&' if url.raw_query_string else '?'}{query}", encoded=True)

@@ -16,7 +16,7 @@ from keyrack.store.audit import AuditLog
 from keyrack.store.directory import Directory
 from keyrack.store.store import Store
 from keyrack.store.unit import Unit
-from keyrack.store.users import Users
+from keyrack.store.users import Users, require_email
 
 _ALLOWED = "allowed"
 
@@ -44,8 +44,7 @@ class Accounts:
             AlreadyExists: somebody has the email.
             ValidationFailed: it is no email.
         """
-        if "@" not in email or ":" in email or any(character.isspace() for character in email):
-            raise ValidationFailed(Problem("an email has an @ and neither spaces nor colons"))
+        require_email(email)
         await self._require_tenant(tenant_id)
         key = new_api_key()
         async with self._store.unit(tenant_id, writes=True) as unit:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
 from keyrack.model import Json
+from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
-from keyrack.provider.guard import check_uri
-from keyrack.service.refresh.profile import origin_of
+from keyrack.provider.guard import check_issuer, check_uri
+from keyrack.service.refresh.profile import INSTAGRAM, origin_of
 from keyrack.service.refresh.tokens import is_oauth2
 
 POINTER = "/data/attributes/credentials"
@@ -27,6 +29,8 @@ class _Member:
     required: bool = False
     fixed: bool = False
     """It decides whom the secret is told to, so it cannot change (14.3)."""
+    late: bool = False
+    """It may be given later, once, to a client that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class CredentialRules:
                 _collect(stored, problems, name, member, value)
             elif member.required:
                 problems.append(Problem(f"{name} is required", f"{POINTER}/{name}"))
+        problems += _unfit(kind, stored, given)
         if problems:
             raise ValidationFailed(*problems)
         return {**stored, "refresh_token_uri": stored.get("refresh_token_uri", stored["token_uri"])}
@@ -77,7 +82,7 @@ class CredentialRules:
             if name not in given:
                 continue
             value, pointer = given[name], f"{POINTER}/{name}"
-            if member.fixed:
+            if member.fixed and not (member.late and name not in stored):
                 if value != stored.get(name):
                     problems.append(Problem(f"{name} cannot be changed; create another auth client", pointer))
             elif value is not None:
@@ -86,6 +91,7 @@ class CredentialRules:
                 problems.append(Problem(f"{name} is required", pointer))
             else:
                 stored.pop(name, None)
+        problems += _unfit(client.type, stored, given)
         if problems:
             raise ValidationFailed(*problems)
         return stored
@@ -94,7 +100,7 @@ class CredentialRules:
         uri = self._uri
         return {
             "client_id": _Member(_text, required=True, fixed=True),
-            "client_secret": _Member(_text, required=True),
+            "client_secret": _Member(_client_secret),  # required but for public clients
             "auth_uri": _Member(uri, required=True, fixed=True),
             "token_uri": _Member(uri, required=True, fixed=True),
             "refresh_token_uri": _Member(uri, fixed=True),
@@ -103,6 +109,8 @@ class CredentialRules:
             "pkce": _Member(_boolean),
             "client_auth": _Member(_client_auth),
             "revocation_uri": _Member(uri, fixed=True),
+            "issuer": _Member(self._issuer, fixed=True, late=True),
+            SENDS_ISS: _Member(_boolean),
             "refresh_token_grace": _Member(_whole(0)),
         }
 
@@ -110,6 +118,11 @@ class CredentialRules:
         uri = _text(value, pointer)
         check_uri(uri, allow_insecure=self.allow_insecure, pointer=pointer)
         return uri
+
+    def _issuer(self, value: Any, pointer: str) -> str:
+        issuer = _text(value, pointer)
+        check_issuer(issuer, allow_insecure=self.allow_insecure, pointer=pointer)
+        return issuer
 
 
 def shown(client: AuthClient) -> Json:
@@ -157,7 +170,29 @@ def _boolean(value: Any, pointer: str) -> bool:
     return value
 
 
+def _client_secret(value: Any, pointer: str) -> str:
+    return "" if value == "" else _text(value, pointer)
+
+
 def _client_auth(value: Any, pointer: str) -> str:
-    if value not in ("basic", "post"):
-        raise ValidationFailed(Problem('must be "basic" or "post"', pointer))
-    return str(value)
+    if not isinstance(value, str) or value not in METHOD_OF:
+        raise ValidationFailed(Problem(f"must be one of: {', '.join(METHOD_OF)}", pointer))
+    return value
+
+
+def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
+    """Return what keeps the client from authenticating as it is to (contract 0.23); an empty secret is none.
+
+    Where a member that stays is at fault, what was sent is: `client_auth`.
+    """
+    method = METHOD_OF[stored.get("client_auth") or "post"]
+    if stored.get("client_secret") == "":
+        del stored["client_secret"]
+    problems = []
+    public = method is TokenEndpointAuthMethod.NONE and kind != INSTAGRAM  # whose exchange needs the secret
+    if not public and "client_secret" not in stored and given.get("client_secret") in (None, ""):
+        problems.append(Problem("client_secret is required", f"{POINTER}/client_secret"))
+    for name, why in unfit_for(method, stored.get("client_id", ""), stored.get("client_secret", "")).items():
+        at_fault = name if name in given and name in stored else "client_auth"
+        problems.append(Problem(f"{name} {why}", f"{POINTER}/{at_fault}"))
+    return problems

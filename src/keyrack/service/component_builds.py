@@ -98,7 +98,7 @@ async def _find(scope: Scope, component: Component, revision: str) -> Version:
 
 def _check_descriptor(descriptor: dict[str, Any]) -> None:
     try:
-        parse.parse(descriptor)
+        parse.parse(descriptor, new=True)
     except KeyrackError as error:
         base = "/data/attributes/descriptor"
         problems = [Problem(p.detail, f"{base}{'' if p.pointer in (None, '/') else p.pointer}") for p in error.problems]

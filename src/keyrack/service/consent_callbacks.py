@@ -7,11 +7,12 @@ protocol's own: `consent_protocols`. What becomes of the tokens is each generati
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import (
-    BadRequest,
     DatabaseUnavailable,
     Forbidden,
     KeyrackError,
@@ -20,14 +21,27 @@ from keyrack.errors import (
     StateConflict,
 )
 from keyrack.ids import new_id
-from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind
+from keyrack.model import Consent, ConsentStatus, Json, Principal, PrincipalKind
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.access import Access, Scope
+from keyrack.service.consent_browser import cookie_of, is_secure, new_cookie
+from keyrack.service.consent_id_tokens import IdTokens
 from keyrack.service.consent_long_lived import LongLivedTokens
 from keyrack.service.consent_protocols import OAUTH1, OAUTH2, AuthorizationCode, ConsentProtocol, TemporaryCredentials
-from keyrack.service.consent_values import TARGET, Landing, Outcome, Target, Targets
+from keyrack.service.consent_second_delivery import SecondDeliveries
+from keyrack.service.consent_values import (
+    TARGET,
+    ConsentExpired,
+    Landing,
+    OtherBrowser,
+    Outcome,
+    Target,
+    Targets,
+    UnknownState,
+)
+from keyrack.service.issuers import Issuers
 from keyrack.service.refresh.journal import Journal, nothing_to_check
 from keyrack.service.refresh.outcome import is_ambiguous
 from keyrack.service.return_url import with_result
@@ -42,10 +56,6 @@ _COMPLETE = "consent.complete"
 _INTERRUPTED = "Connecting was interrupted before the provider's answer reached us. Start again."
 
 
-class UnknownState(BadRequest):
-    """It was used before, has expired, or was never ours. If nothing is connected yet, start connecting again."""
-
-
 class ConsentCallbacks:
     """Finishes consents.
 
@@ -55,6 +65,7 @@ class ConsentCallbacks:
         journal: exchanges codes.
         long_lived: what is asked for afterwards where the first token is a short-lived one.
         targets: where the tokens go.
+        issuers: what is known of authorization servers.
         clock: the time.
     """
 
@@ -65,6 +76,7 @@ class ConsentCallbacks:
         journal: Journal,
         long_lived: LongLivedTokens,
         targets: Targets,
+        issuers: Issuers,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -72,7 +84,10 @@ class ConsentCallbacks:
         self._journal = journal
         self._long_lived = long_lived
         self._targets = targets
+        self._issuers = issuers
+        self._id_tokens = IdTokens(issuers)
         self._clock = clock
+        self.second = SecondDeliveries(store, targets, clock)
         self._protocols: dict[str, ConsentProtocol] = {
             OAUTH2: AuthorizationCode(),
             OAUTH1: TemporaryCredentials(clock),
@@ -80,27 +95,59 @@ class ConsentCallbacks:
         self._finishing: set[str] = set()
 
     async def finish(
-        self, protocol: str, params: Mapping[str, str], address: str | None, request_id: str | None
+        self,
+        protocol: str,
+        params: Mapping[str, str],
+        cookies: Mapping[str, str],
+        address: str | None,
+        request_id: str | None,
     ) -> Outcome:
         """Take a callback: consume the state, exchange the code, store what comes of it (contract 20.3, 20.4, 21).
+
+        What was delivered before is told again and nothing is done again: to the same browser, or within a minute
+        (0.21). While the first delivery is being dealt with, the second waits for it.
 
         Args:
             protocol: whose callback it is.
             params: the callback's query parameters.
+            cookies: of the browser.
             address: where the browser is, for the audit log.
             request_id: the request's id, for the audit log.
 
         Raises:
-            UnknownState: the state, or OAuth 1.0a's token, is unknown, used or expired; nothing was stored.
+            UnknownState: the state, or OAuth 1.0a's token, is unknown or used; nothing was stored.
+            ConsentExpired: it was ours, and it is too late.
+            OtherBrowser: the consent is bound to another browser; nothing was used up.
             DatabaseUnavailable: the database is gone. If the provider's answer has come, it is safe, and what comes
                 of it is stored once the database is back.
         """
-        consent, place = await self._consume(self._protocols[protocol].lookup(params))
-        who = await self._person(consent, address, request_id)
+        arrived, hashed = self._clock(), self._protocols[protocol].lookup(params)
+        consent, place = await self._find(hashed)
+        secure = is_secure(consent.memory.get("redirect_uri", "https://"))
+        known = cookie_of(cookies, secure=secure)
+        mine = None if known is None else known.hash_for(consent.id)
+        if consent.bound and (mine is None or mine != consent.browser_hash):
+            raise OtherBrowser
+        if consent.status is ConsentStatus.pending:
+            if consent.expires_at <= arrived:
+                raise ConsentExpired
+            iss_required = await self._iss_required(consent, params)
+            cookie = known or new_cookie(secure=secure)
+            async with self._store.unit(place.tenant_id, writes=True) as unit:
+                taken = await Rows(unit).consume(hashed, self._clock(), cookie.hash_for(consent.id))
+            if taken is not None:
+                who = await self._person(taken, address, request_id)
+                ended = await self._finish_first(taken, place, who, params, iss_required=iss_required)
+                return replace(ended, cookie=cookie)
+        return await self.second.answer(consent.id, place, mine, arrived)
+
+    async def _finish_first(
+        self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str], *, iss_required: bool
+    ) -> Outcome:
         return_url: str | None = consent.memory["return_url"]
         self._finishing.add(consent.id)
         try:
-            result_id = await self._exchange(consent, place, who, params)
+            result_id = await self._exchange(consent, place, who, params, iss_required=iss_required)
         except DatabaseUnavailable:
             raise
         except KeyrackError as error:
@@ -110,6 +157,15 @@ class ConsentCallbacks:
         finally:
             self._finishing.discard(consent.id)
         return Outcome(None, return_url=with_result(return_url, self._target(consent).parameter, result_id))
+
+    async def _iss_required(self, consent: Consent, params: Mapping[str, str]) -> bool:
+        """Tell whether a callback without `iss` cannot be from the issuer that is expected (RFC 9207 section 2.4)."""
+        issuer, configured = consent.memory.get("issuer"), consent.memory.get("sends_iss")
+        if issuer is None or "iss" in params:
+            return False
+        if configured is not None:
+            return bool(configured)
+        return await self._issuers.sends_iss(issuer, tenant_id=consent.tenant_id)
 
     async def recover(self, attempt: Attempt) -> bool:
         """Settle an exchange of a code that was interrupted: complete the consent if the answer is there, else fail it.
@@ -150,13 +206,13 @@ class ConsentCallbacks:
             await self._fail(consent, place, who, error)
         return True
 
-    async def _consume(self, hashed: str) -> tuple[Consent, Location]:
+    async def _find(self, hashed: str) -> tuple[Consent, Location]:
         async with self._store.installation() as unit:
             place = await Directory(unit).consent_by_state(hashed)
         if place is None:
             raise UnknownState
-        async with self._store.unit(place.tenant_id, writes=True) as unit:
-            consent = await Rows(unit).consume(hashed, self._clock())
+        async with self._store.unit(place.tenant_id) as unit:
+            consent = await Rows(unit).by_state(hashed)
         if consent is None:
             raise UnknownState
         return consent, place
@@ -174,9 +230,11 @@ class ConsentCallbacks:
             request_id=request_id,
         )
 
-    async def _exchange(self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str]) -> str:
+    async def _exchange(
+        self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str], *, iss_required: bool
+    ) -> str:
         protocol = self._protocol(consent)
-        granted = protocol.granted(consent, params)
+        granted = protocol.granted(consent, params, iss_required=iss_required)
         # Membership, visibility and client may have changed since the start (contract 0.17), or the contract been
         # suspended: told before the code is used up.
         async with self._access.at(who, place, before=_COMPLETE) as scope:
@@ -206,15 +264,17 @@ class ConsentCallbacks:
         """
         long_lived = None
         try:
-            long_lived = await self._exchange_again(consent, place, who, answer, granted)
-            at = self._clock() if long_lived else attempt.answered_at or self._clock()
+            answered_at = attempt.answered_at or self._clock()
+            long_lived = await self._exchange_again(consent, place, who, answer, granted, answered_at)
+            at = self._clock() if long_lived else answered_at
             # Judged again: the provider took its time.
             async with self._access.at(who, place, _COMPLETE) as scope:
                 await Rows(scope.unit).hold(consent.id)
                 landing = await self._land(scope, consent)
                 tokens = long_lived or self._protocol(consent).tokens(consent, landing.profile, answer, granted)
+                _require_bearer(tokens)
                 result_id = await landing.store(scope, tokens, at)
-                await Rows(scope.unit).complete(consent.id, result_id)
+                await Rows(scope.unit).complete(consent.id, result_id, _still_needed(consent))
                 if not await Attempts(scope.unit).landed(attempt.id):
                     raise StateConflict("this connection was finished elsewhere")
                 scope.touched(self._target(consent).resource, result_id)
@@ -247,14 +307,30 @@ class ConsentCallbacks:
             await self._target(consent).discard(unit, consent, asked_for, read)
 
     async def _exchange_again(
-        self, consent: Consent, place: Location, who: Principal, answer: RawResponse, granted: Secret | None
+        self,
+        consent: Consent,
+        place: Location,
+        who: Principal,
+        answer: RawResponse,
+        granted: Secret | None,
+        answered_at: datetime,
     ) -> TokenResponse | None:
-        """Return the long-lived token for what the code brought, where there are such tokens (contract section 14)."""
-        if not consent.memory.get("long_lived"):
+        """Check the ID token, where one was asked for, and get the long-lived token, where there are such tokens.
+
+        Returns:
+            The long-lived token for what the code brought (contract section 14), or None.
+
+        Raises:
+            ProviderError, ProviderUnavailable: the ID token is wrong, or there is no long-lived token.
+        """
+        if not consent.memory.get("long_lived") and consent.memory.get("nonce") is None:
             return None
         async with self._access.at(who, place, before=_COMPLETE) as scope:
             profile = (await self._land(scope, consent)).profile
         short = self._protocol(consent).tokens(consent, profile, answer, granted)
+        await self._id_tokens.check(consent, profile, short, answered_at)
+        if not consent.memory.get("long_lived"):
+            return None
         return await self._long_lived.exchange(profile, short, tenant_id=consent.tenant_id)
 
     async def _land(self, scope: Scope, consent: Consent) -> Landing:
@@ -268,7 +344,8 @@ class ConsentCallbacks:
         reason, said = _reason(error), _said(error)
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             if await Tenants(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
-                await Rows(unit).fail(consent.id, f"{reason} ({': '.join(said.values())})" if said else reason)
+                told = f"{reason} ({': '.join(said.values())})" if said else reason
+                await Rows(unit).fail(consent.id, told, _still_needed(consent))
         await self._access.record(who, place, _COMPLETE, (TARGET, consent.id))
 
     async def _close(self, attempt: Attempt, fate: Fate) -> None:
@@ -280,6 +357,25 @@ class ConsentCallbacks:
 
     def _target(self, consent: Consent) -> Target:
         return self._targets.of(consent.auth_client_id)
+
+
+def _still_needed(consent: Consent) -> Json:
+    """Return what of a consent's memory a second delivery of its callback is answered with (contract 0.21)."""
+    return {name: consent.memory[name] for name in ("return_url", "redirect_uri") if name in consent.memory}
+
+
+def _require_bearer(tokens: TokenResponse) -> None:
+    """Refuse tokens that could not be used (RFC 6749 section 7.1).
+
+    Raises:
+        ProviderError: they are of a type that needs more than the token.
+    """
+    kind = tokens.unsupported_type
+    if kind is not None:
+        raise ProviderError(
+            f"The authorization server sent a token of the type {kind}, which can only be used with a key that Keyrack"
+            " does not have; nothing was stored. Set the client to Bearer tokens at the provider."
+        )
 
 
 def _reason(error: KeyrackError) -> str:

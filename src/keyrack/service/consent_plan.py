@@ -10,9 +10,9 @@ from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.model import Descriptor, Generation
 from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
 from keyrack.model import Component, OAuthClient
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.profile import ClientProfile
-from keyrack.provider.guard import check_uri
+from keyrack.provider.guard import check_issuer, check_uri
 from keyrack.service.access import Scope
 from keyrack.service.owner_env import visible_environment
 from keyrack.store.oauth_clients import OAuthClients
@@ -46,11 +46,14 @@ class ConsentPlanner:
         if descriptor.use_oauth_client and not descriptor.uses_http_auth:
             client = await OAuthClients(scope.unit).for_component(component.id)
         _require_own_keys(scope, component, descriptor, client)
-        keys = None if client is None else ClientKeys(client.client_id, client.client_secret)
+        keys = None if client is None else ClientKeys(client.client_id, client.client_secret, client.client_auth)
         env = await visible_environment(scope.unit, component, descriptor)
         resolved = resolve(descriptor, env=env, values=fields, client=keys, pointer_prefix=FIELDS_POINTER)
+        _require_fit(resolved, FIELDS_POINTER if descriptor.uses_http_auth else _COMPONENT_POINTER)
         for uri in resolved.endpoints:
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
+        if resolved.issuer is not None:
+            check_issuer(resolved.issuer, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
         return resolved, fields, client
 
 
@@ -64,8 +67,17 @@ def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
         token_endpoint_auth_method=TokenEndpointAuthMethod(resolved.token_endpoint_auth_method),
         pkce=resolved.pkce,
         issuer=resolved.issuer,
+        sends_iss=resolved.sends_iss,
         temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
     )
+
+
+def _require_fit(resolved: ResolvedOAuth, pointer: str) -> None:
+    """Refuse an id or secret that the client authentication cannot carry (contract 0.23)."""
+    method = TokenEndpointAuthMethod(resolved.token_endpoint_auth_method)
+    unfit = unfit_for(method, resolved.client_id, resolved.client_secret.reveal())
+    if unfit:
+        raise ValidationFailed(*(Problem(f"{name} {why}", pointer) for name, why in unfit.items()))
 
 
 def _connectable(component: Component) -> Descriptor:

@@ -8,6 +8,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.model import Consent, Json
 from keyrack.oauth import authorization_code, oauth1, pkce
+from keyrack.oauth.id_token import asks_for_id_token, new_nonce
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.state import state_hash
 from keyrack.oauth.token_response import TokenResponse, process_token_response
@@ -30,8 +31,13 @@ class ConsentProtocol(Protocol):
         Hashes of one protocol are never those of the other.
         """
 
-    def granted(self, consent: Consent, params: Mapping[str, str]) -> Secret:
+    def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return what a callback brings to be exchanged: a code, or a verifier.
+
+        Args:
+            consent: whose callback it is.
+            params: the callback's query parameters.
+            iss_required: the server is known to send `iss` (RFC 9207).
 
         Raises:
             ProviderError: access was not granted.
@@ -63,9 +69,9 @@ class AuthorizationCode:
         """Return the hash of the `state`."""
         return state_hash(params.get("state", ""))
 
-    def granted(self, consent: Consent, params: Mapping[str, str]) -> Secret:
+    def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return the code."""
-        return authorization_code.process_callback(params, consent.memory["issuer"])
+        return authorization_code.process_callback(params, consent.memory["issuer"], iss_required=iss_required)
 
     def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
         """Return the token request of RFC 6749 section 4.1.3."""
@@ -99,9 +105,9 @@ class TemporaryCredentials:
         """Return the hash of the temporary token."""
         return oauth1.token_hash(oauth1.callback_token(params))
 
-    def granted(self, consent: Consent, params: Mapping[str, str]) -> Secret:
+    def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return the verifier."""
-        del consent
+        del consent, iss_required
         return oauth1.process_callback(params)
 
     def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
@@ -122,6 +128,7 @@ def remembered(planned: Planned, wanted: NewConsent, base: str, state: str) -> J
     profile, verifier = planned.profile, pkce.new_verifier()
     protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
     redirect_uri = base + CALLBACK_PATHS[protocol]
+    nonce = new_nonce() if asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
     memory: Json = {
         "protocol": protocol,
         "redirect_uri": redirect_uri,
@@ -130,6 +137,8 @@ def remembered(planned: Planned, wanted: NewConsent, base: str, state: str) -> J
         "client_id": profile.client_id,
         "token_endpoint": profile.token_endpoint,
         "issuer": profile.issuer,
+        "sends_iss": profile.sends_iss,
+        "nonce": nonce,
         "name": wanted.name or planned.name,
         "scope": planned.scope,
         "additional_params": dict(wanted.additional_params),
@@ -144,6 +153,7 @@ def remembered(planned: Planned, wanted: NewConsent, base: str, state: str) -> J
         state=state,
         scope=planned.scope,
         code_challenge=pkce.challenge(verifier) if profile.pkce else None,
+        nonce=nonce,
         extra={**planned.extra, **wanted.additional_params},
     )
     return {**memory, "authorization_url": url}

@@ -22,17 +22,20 @@ from keyrack.errors import (
 from keyrack.events import EventType
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Consent, Json
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.guard import check_uri
 from keyrack.service.access import Scope
 from keyrack.service.auth_client_choice import AUTH_CLIENT_POINTER, available_client
+from keyrack.service.consent_issuer import with_issuer
 from keyrack.service.consent_values import Landing, NewConsent, Planned
-from keyrack.service.refresh.profile import INSTAGRAM, client_profile
+from keyrack.service.refresh.profile import INSTAGRAM, client_profile, declared_method
 from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import is_oauth2, merged, with_tokens
+from keyrack.service.refresh.tokens import is_oauth2, merged, replaces_refresh_token, with_granted, with_tokens
 from keyrack.service.revocation import enqueue_orphan
+from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.service.secret_changes import Owner, bare, created_facts
 from keyrack.service.sight import COMPONENT_POINTER, workspace_component
 from keyrack.store.auth_clients import find_usable
@@ -78,13 +81,17 @@ class SecretTarget:
         stored = await _stored(scope, wanted)
         fields = _fields(descriptor, stored, wanted.fields)
         block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
-        method = _auth_method(client, block)
+        method = declared_method(client, block)
         profile = client_profile(client, method)
+        unfit = unfit_for(profile.token_endpoint_auth_method, profile.client_id, profile.client_secret.reveal())
+        if unfit:
+            raise ValidationFailed(*(Problem(f"its {name} {why}", AUTH_CLIENT_POINTER) for name, why in unfit.items()))
         if client.type == INSTAGRAM and profile.long_lived_endpoint is None:
             raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
         also = () if profile.long_lived_endpoint is None else (profile.long_lived_endpoint,)
         for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
+        profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)
@@ -152,27 +159,37 @@ class SecretLanding:
         if consent.auth_secret_id is None:
             owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
             empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
-            secret = with_tokens(empty, self.client, self._credentials({}, tokens), self.schedule, at)
+            secret = self._granted(empty, tokens, at)
             await rows.add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, at))
+            await tell_missing_scopes(scope.unit, (), secret, at)
             return secret.id
         stored = await rows.find(consent.auth_secret_id, locked=True)
         if stored is None:
             raise NotFound("the secret was deleted while you were connecting")
         stored = replace(stored, auth_method=consent.memory["auth_method"])
-        credentials = self._credentials(stored.credentials, tokens)
-        secret = with_tokens(stored, self.client, credentials, self.schedule, at)
-        await rows.replace(secret, tokens_changed=True)
+        secret = self._granted(stored, tokens, at)
+        replaced = replaces_refresh_token(stored, secret.credentials)
+        await rows.replace(secret, refresh_token_replaced=replaced)
+        await tell_missing_scopes(scope.unit, stored.missing_scopes, secret, at)
         return secret.id
+
+    def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime) -> AuthSecret:
+        """Return a secret with a new grant: its tokens, what was asked for and what of that was not granted."""
+        fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
+        requested = split_scope(self.consent.memory["scope"])
+        asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
+        return with_granted(asked, tokens)
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
         memory = self.consent.memory
+        before = {name: value for name, value in stored.items() if name != "scope"}  # it is another grant's
         asked: Json = {"fields": memory["fields"]} if memory["fields"] else {}
         if memory["scope"]:
             asked["scope"] = memory["scope"]
         if memory["additional_params"]:
             asked["additional_params"] = json.dumps(memory["additional_params"], ensure_ascii=False)
-        return merged({**stored, **asked}, tokens)
+        return merged({**before, **asked}, tokens)
 
 
 async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None) -> Descriptor | None:
@@ -206,13 +223,6 @@ def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Map
     if descriptor.oauth_field is not None:
         cleaned.pop(descriptor.oauth_field, None)
     return cleaned
-
-
-def _auth_method(client: AuthClient, block: OAuth2Block) -> str | None:
-    """Return the client authentication of the consent, which later refreshes use too (contract 20.3)."""
-    if client.credentials.get("client_auth") is None and block.client_auth == "basic":
-        return TokenEndpointAuthMethod.CLIENT_SECRET_BASIC.value
-    return None
 
 
 def _scopes(block: OAuth2Block) -> str:

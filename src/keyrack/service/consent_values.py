@@ -5,14 +5,32 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from keyrack.errors import BadRequest
 from keyrack.model import Consent, Json
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.access import Scope
+from keyrack.service.consent_browser import BrowserCookie
 from keyrack.store.unit import Unit
 
 TARGET = "oauth-consent"
 """What the audit log calls a consent."""
+
+
+class UnknownState(BadRequest):
+    """It was used before, has expired, or was never ours. If nothing is connected yet, start connecting again."""
+
+
+class ConsentExpired(BadRequest):
+    """It took too long to come back from the provider, so nothing was connected. Start connecting again."""
+
+
+class OtherBrowser(BadRequest):
+    """This connection was begun in another browser, and only that one can finish it. Nothing was connected.
+
+    Open the link that you were given in this browser and go on from there. If somebody sent you an address of the
+    provider instead, do not use it.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +49,8 @@ class NewConsent:
     scopes: str | None = None
     additional_params: Mapping[str, str] = field(default_factory=dict)
     return_url: str | None = None
+    bound: bool = False
+    """Whether the browser is to be bound first (contract 0.23)."""
 
     @property
     def again(self) -> bool:
@@ -124,8 +144,12 @@ class Outcome:
         error: why it failed, for the person in front of the browser; None on success.
         said: what the provider said about it: `error`, `error_description`, `error_uri`, each if sent.
         return_url: where the browser goes on, if the one who started the consent said so.
+        under_way: it has not ended yet: another delivery of the callback is being dealt with.
+        cookie: by which the browser is known again, if it is to be set.
     """
 
     error: str | None
     said: Mapping[str, str] = field(default_factory=dict)
     return_url: str | None = None
+    under_way: bool = False
+    cookie: BrowserCookie | None = None

@@ -10,10 +10,12 @@ from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind, Tenant
 from keyrack.oauth.state import new_state, state_hash
 from keyrack.service.access import Access, Scope
+from keyrack.service.consent_links import introduction, link_hash
 from keyrack.service.consent_protocols import OAUTH2, remembered
 from keyrack.service.consent_temporary import TemporaryRequests
 from keyrack.service.consent_values import TARGET, NewConsent, Targets
-from keyrack.service.return_url import require_same_host
+from keyrack.service.issuers import Issuers
+from keyrack.service.return_url import checked_return_url
 from keyrack.store.consents import Consents as Rows
 from keyrack.store.tenants import Tenants
 
@@ -25,6 +27,7 @@ class Consents:
         access: the way into every operation.
         temporary: asks for what an authorization of OAuth 1.0a needs.
         targets: what consents make.
+        issuers: what is known of authorization servers.
         public_url: the base of callback addresses; None: each tenant's own (contract 0.7).
         lifetime: how long a consent can be finished.
         clock: the time.
@@ -35,6 +38,7 @@ class Consents:
         access: Access,
         temporary: TemporaryRequests,
         targets: Targets,
+        issuers: Issuers,
         *,
         public_url: str | None,
         lifetime: timedelta,
@@ -43,6 +47,7 @@ class Consents:
         self._access = access
         self._temporary = temporary
         self._targets = targets
+        self._issuers = issuers
         self._public_url = public_url
         self._lifetime = lifetime
         self._clock = clock
@@ -66,8 +71,9 @@ class Consents:
             planned = await target.plan(scope, wanted)
             base = await self._base(scope)
             if wanted.return_url is not None:
-                require_same_host(wanted.return_url, base)
+                wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
             state = new_state()
+            link = new_state() if wanted.bound else None
             now = self._clock()
             consent = Consent(
                 id=new_id(),
@@ -83,12 +89,16 @@ class Consents:
                 result_id=None,
                 created_at=now,
                 expires_at=now + self._lifetime,
-                memory=remembered(planned, wanted, base, state),
+                memory=remembered(planned, wanted, base, state)
+                | await introduction(scope, wanted, planned, base, link),
+                bound=wanted.bound,
             )
             # Of OAuth 1.0a nobody knows the state: its callback is found by the token that is asked for now.
-            await Rows(scope.unit).add(consent, state_hash(state))
+            await Rows(scope.unit).add(consent, state_hash(state), link and link_hash(link))
             scope.touched(TARGET, consent.id)
         if consent.memory["protocol"] == OAUTH2:
+            if consent.memory["issuer"] is not None:
+                self._issuers.prepare(consent.memory["issuer"], tenant_id=consent.tenant_id)
             return consent
         try:
             return await self._temporary.ask(consent, planned.profile)

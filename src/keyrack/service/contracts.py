@@ -1,9 +1,11 @@
 """Contracts (contract section 9): create, read, change, suspend, delete; their roles (6.4)."""
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
 from typing import Any
 
 from keyrack.errors import NotFound, Problem, ValidationFailed
@@ -21,6 +23,7 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
+from keyrack.store.store import Store
 from keyrack.store.tenants import RolePolicy, Tenants
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
@@ -34,6 +37,7 @@ _SEES_CUSTOM_DATA = "contracts.contract.get_custom_data"
 _INHERITED = ("flow_stats_enabled_default", "support_user_id")
 """Attributes that a new contract takes over from its tenant."""
 _MOST_CUSTOM_DATA = 1_000_000
+_READ_AT_ONCE = 4
 _CUSTOM_DATA_POINTER = "/data/attributes/custom_data"
 
 
@@ -61,20 +65,23 @@ class ChangedContract:
 class ContractView:
     """A contract with the ids of its members, and whether the caller may see its custom data.
 
-    `members` are there when they were asked for.
+    `members` are there when they were asked for, custom data (JSON text) when it has any and the caller may see it; in
+    a list it comes later (`with_custom_data`).
     """
 
     contract: Contract
     member_ids: Sequence[str]
     shows_custom_data: bool
     members: Sequence[Member] | None = None
+    custom_data: bytes | None = field(default=None, repr=False)
 
 
 class Contracts:
     """Use cases of contract section 9."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, store: Store) -> None:
         self._access = access
+        self._store = store
 
     async def create(self, who: Principal, new: Callable[[], NewContract]) -> ContractView:
         """Create a contract in the caller's tenant; it has no members yet (contract 0.11).
@@ -94,7 +101,7 @@ class Contracts:
             inherited = {name: tenant.attributes[name] for name in _INHERITED if tenant and name in tenant.attributes}
             contract_id = await Rows(scope.unit).add(wanted.name, pairs, inherited, wanted.custom_data)
             scope.touched("contract", contract_id)
-            return ContractView(await _there(scope, contract_id), [], scope.allows(_SEES_CUSTOM_DATA))
+            return replace(await _view(scope, contract_id), members=None)
 
     async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ContractView], int]:
         """List the caller's contracts; a tenant admin sees all of the tenant, a service account all there are.
@@ -109,7 +116,7 @@ class Contracts:
             views = []
             for place in places:
                 with suppress(NotFound):  # deleted since it was listed
-                    views.append(await self.get(who, place.contract_id or ""))
+                    views.append(await self._get(who, place.contract_id or "", with_custom_data=False))
             return views, total
         async with self._access.tenant(who, who.tenant_id) as scope:
             everything = scope.is_tenant_admin or scope.allows("contracts.contract.listAll")
@@ -121,14 +128,42 @@ class Contracts:
                 ContractView(each, members.get(each.id, []), all_shown or each.id in shown) for each in found
             ], total
 
+    async def with_custom_data(self, views: Sequence[ContractView]) -> AsyncIterator[ContractView]:
+        """Give each view of a list its custom data, a few at a time: in all they may be a thousand megabytes.
+
+        No transaction is open while the next view is waited for.
+        """
+        wanted = deque(each.contract for each in views if each.shows_custom_data and each.contract.has_custom_data)
+        read: Mapping[str, bytes] = {}
+        for view in views:
+            if not wanted or view.contract is not wanted[0]:
+                yield view
+                continue
+            if view.contract.id not in read:
+                read = await self._custom_data(list(islice(wanted, _READ_AT_ONCE)))
+            wanted.popleft()
+            yield replace(view, custom_data=read.get(view.contract.id))  # None: it was taken away meanwhile
+
+    async def _custom_data(self, contracts: Sequence[Contract]) -> Mapping[str, bytes]:
+        """Return the custom data of the first of some contracts, and of those after it that are the same tenant's."""
+        tenant_id = contracts[0].tenant_id
+        same = list(takewhile(lambda contract: contract.tenant_id == tenant_id, contracts))
+        async with self._store.unit(tenant_id) as unit:
+            return await Rows(unit).custom_data([contract.id for contract in same])
+
     async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
         """Return a contract to members and tenant admins; a task user gets that of its workspace, without members."""
+        view = await self._get(who, contract_id, with_members=with_members)
+        return view if with_members else replace(view, members=None)
+
+    async def _get(
+        self, who: Principal, contract_id: str, *, with_members: bool = False, with_custom_data: bool = True
+    ) -> ContractView:
         door = None if with_members else READ_CONTRACT
         async with self._access.contract(who, contract_id, door=door) as scope:
             seen = scope.in_contract or scope.is_tenant_admin
             scope.require_that(seen, "only members can see the contract")
-            view = await _view(scope, contract_id)
-            return view if with_members else replace(view, members=None)
+            return await _view(scope, contract_id, with_custom_data=with_custom_data)
 
     async def change(
         self, who: Principal, contract_id: str, named: Collection[str], new: Callable[[], ChangedContract]
@@ -232,10 +267,13 @@ async def _there(scope: Scope, contract_id: str) -> Contract:
     return contract
 
 
-async def _view(scope: Scope, contract_id: str) -> ContractView:
+async def _view(scope: Scope, contract_id: str, *, with_custom_data: bool = True) -> ContractView:
     contract = await _there(scope, contract_id)
     members = await ContractMembers(scope.unit).list(contract_id)
-    return ContractView(contract, [member.user.id for member in members], scope.allows(_SEES_CUSTOM_DATA), members)
+    shows, custom_data = scope.allows(_SEES_CUSTOM_DATA), None
+    if shows and with_custom_data and contract.has_custom_data:
+        custom_data = (await Rows(scope.unit).custom_data([contract_id])).get(contract_id)
+    return ContractView(contract, [member.user.id for member in members], shows, members, custom_data)
 
 
 def _require_small(custom_data: Any) -> None:

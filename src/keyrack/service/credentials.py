@@ -10,6 +10,7 @@ from keyrack.descriptor.http_auth import TOKEN_PATH
 from keyrack.descriptor.model import Descriptor
 from keyrack.errors import NotFound, OAuthClientMissing, Problem, RelatedNotFound, ValidationFailed
 from keyrack.model import Component, Credential, Principal, PrincipalKind
+from keyrack.oauth.token_response import still_true
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
@@ -148,7 +149,8 @@ class Credentials:
         """Merge what a component hands back through `updateKeys` (contract 18.3).
 
         Top-level keys are merged; inside an OAuth value a missing refresh token, `undefined_params` or
-        `instance_url` is kept from the stored one. A bare token response is the value of the OAuth field.
+        `instance_url` is kept from the stored one, without what was true of the old token only. A bare token response
+        is the value of the OAuth field.
         """
         action = "credential.update-keys"
         async with self._access.leaf(who, "credential", credential_id, action, HAND_BACK_KEYS) as scope:
@@ -200,7 +202,11 @@ def _kept(new: Any, old: Any, path: Sequence[str] = TOKEN_PATH) -> Any:
     if not (isinstance(new, Mapping) and isinstance(old, Mapping)):
         return new
     if "access_token" in new or "access_token" in old:
-        return {name: old[name] for name in _TOKEN_MEMBERS if name in old} | dict(new)
+        kept = {name: old[name] for name in _TOKEN_MEMBERS if name in old}
+        params = kept.get("undefined_params")
+        if isinstance(params, Mapping) and new.get("access_token") not in (None, old.get("access_token")):
+            kept["undefined_params"] = still_true(params, refresh_token_kept="refresh_token" not in new)
+        return kept | dict(new)
     if path and path[0] in new:
         return {**new, path[0]: _kept(new[path[0]], old.get(path[0]), path[1:])}
     return new

@@ -5,7 +5,7 @@ All other cases are left to `Secrets.get`; who may read and what is fresh is dec
 """
 
 from keyrack.clock import Clock
-from keyrack.grants import SecretState
+from keyrack.grants import ErrorCode, SecretState
 from keyrack.model import Principal
 from keyrack.service.known_callers import KnownCallers
 from keyrack.service.last_use import LastUse
@@ -55,7 +55,8 @@ class HotReads:
         if secret is None or not needs_nothing(secret, self._schedule, now):
             return None
         said = told(secret, None, now)
-        if said.state is not SecretState.ready:
+        # that a token expired which nothing can renew is the whole truth, whatever the client's standing
+        if said.state is not SecretState.ready and said.error_code is not ErrorCode.token_expired:
             return None
         self._last_use.note(tenant_id, secret_id)
         return SecretView(secret, said, credentials_visible=True)

@@ -6,6 +6,7 @@ import secrets
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
+from keyrack.emails import email_key
 from keyrack.errors import Unauthorized
 from keyrack.model import Principal, PrincipalKind
 from keyrack.service.last_use import KeyUse
@@ -71,8 +72,8 @@ class Identities:
         Raises:
             Unauthorized: it is another's.
         """
-        given = name.casefold().encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(owner.name.casefold().encode(), given):
+        given = email_key(name).encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(email_key(owner.name).encode(), given):
             raise Unauthorized
 
     @staticmethod

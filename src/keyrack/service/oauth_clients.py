@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import AlreadyExists, NotFound, RelatedNotFound
+from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, ValidationFailed
 from keyrack.model import OAuthClient, Principal, Usage
+from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.service.access import Access, Scope
 from keyrack.service.blocking import nameable, require_client_unused
 from keyrack.service.given_id import refuse_taken
@@ -14,16 +15,22 @@ from keyrack.store.oauth_clients import OAuthClients as Rows
 from keyrack.store.usage import Usages
 
 _POINTER = "/data/relationships/component/data/id"
+_ATTRIBUTES = "/data/attributes"
 
 
 @dataclass(frozen=True, slots=True)
 class NewOAuthClient:
-    """What a caller sends to create or replace a client (contract 8.2)."""
+    """What a caller sends to create or replace a client (contract 8.2).
+
+    `client_auth` is None for what the descriptor says; `keeps_client_auth` leaves a replaced client's as it is.
+    """
 
     client_id: str
     client_secret: Secret
     component_id: str
     given_id: str | None = None
+    client_auth: str | None = None
+    keeps_client_auth: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +59,13 @@ class OAuthClients:
         async with self._access.tenant(who, tenant_id, "oauth-client.create") as scope:
             scope.require("tenants.oauth_clients.create")
             wanted = new()
+            _require_fit(wanted, wanted.client_auth)
             await refuse_taken(scope, "oauth-client", wanted.given_id)
             await _require_visible(scope, wanted.component_id)
             try:
-                client = await Rows(scope.unit).add(wanted.component_id, wanted.client_id, wanted.client_secret)
+                client = await Rows(scope.unit).add(
+                    wanted.component_id, wanted.client_id, wanted.client_secret, wanted.client_auth
+                )
             except AlreadyExists:
                 raise _second_client() from None
             scope.touched("oauth-client", client.id)
@@ -102,6 +112,8 @@ class OAuthClients:
             await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
             client = await _find(scope, oauth_client_id)
             wanted = new()
+            client_auth = client.client_auth if wanted.keeps_client_auth else wanted.client_auth
+            _require_fit(wanted, client_auth)
             await _require_visible(scope, wanted.component_id)
             if wanted.component_id != client.component_id:
                 if await rows.for_component(wanted.component_id) is not None:
@@ -112,6 +124,7 @@ class OAuthClients:
                 component_id=wanted.component_id,
                 client_id=wanted.client_id,
                 client_secret=wanted.client_secret,
+                client_auth=client_auth,
             )
             await rows.replace(changed)
             scope.touched("oauth-client", client.id)
@@ -146,6 +159,27 @@ class OAuthClients:
             usage = await usages.of_oauth_client(client)
             known = await nameable(scope, usage.flows)
             return replace(usage, flows=tuple(known))
+
+
+def unfit_client(client_id: str, client_secret: str | None, client_auth: str | None) -> dict[str, str]:
+    """Return what keeps a client from authenticating as it is to, by the member at fault (contract 0.23).
+
+    Args:
+        client_id: at the provider.
+        client_secret: empty is for public clients only; None: not known.
+        client_auth: None: as the descriptor says.
+    """
+    method = METHOD_OF[client_auth or "post"]
+    unfit = unfit_for(method, client_id, client_secret or "")
+    if client_secret == "" and method is not TokenEndpointAuthMethod.NONE:
+        unfit["client_secret"] = "must not be empty but with client_auth none"  # noqa: S105 - says what is wrong
+    return unfit
+
+
+def _require_fit(wanted: NewOAuthClient, client_auth: str | None) -> None:
+    unfit = unfit_client(wanted.client_id, wanted.client_secret.reveal(), client_auth)
+    if unfit:
+        raise ValidationFailed(*(Problem(why, f"{_ATTRIBUTES}/{name}") for name, why in unfit.items()))
 
 
 async def _find(scope: Scope, oauth_client_id: str) -> OAuthClient:

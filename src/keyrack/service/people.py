@@ -1,11 +1,8 @@
 """Users and their API keys (contract section 11, 0.2)."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-
-from argon2 import PasswordHasher
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
@@ -14,9 +11,10 @@ from keyrack.service.access import Access, home
 from keyrack.service.arrivals import welcome
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.identity import key_hash, new_api_key
+from keyrack.service.password_hashing import PasswordHashing
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.standing import Standing
-from keyrack.store.users import Users
+from keyrack.store.users import Users, require_email
 
 _CREATE = "tenants.user.create"
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
@@ -40,7 +38,11 @@ class People:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._hasher = PasswordHasher()
+        self._passwords = PasswordHashing()
+
+    def close(self) -> None:
+        """Let go of the thread that hashes passwords."""
+        self._passwords.close()
 
     async def me(self, who: Principal) -> User:
         """Return the calling user.
@@ -100,6 +102,7 @@ class People:
 
         Raises:
             AlreadyExists: somebody in the installation has the email.
+            RateLimited: too many are being created.
             IdConflict: the body has the id of another user.
         """
         prepared = await self._prepared(who, new)
@@ -125,7 +128,8 @@ class People:
             if not scope.allows(_CREATE):
                 return None
         wanted = new()
-        return wanted, await asyncio.to_thread(self._hasher.hash, wanted.password.reveal())
+        require_email(wanted.email)
+        return wanted, await self._passwords.hash(home(who), wanted.password)
 
     async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
         """List the caller's API keys, without the keys themselves.

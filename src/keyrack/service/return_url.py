@@ -1,29 +1,77 @@
 """Where the browser goes after a consent: back to our own host and nowhere else (contract 0.7, 20.4)."""
 
-from urllib.parse import urlencode, urlsplit
+import unicodedata
+from urllib.parse import quote, urlencode, urlsplit
 
 from keyrack.errors import Problem, ValidationFailed
 
+MAX_LENGTH = 4096
+"""Characters of a return URL once it is encoded: longer headers are refused by servers in between."""
 
-def require_same_host(return_url: str, base: str) -> None:
+_POINTER = "/data/attributes/return_url"
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+"""Scheme, host and port."""
+
+
+def checked_return_url(return_url: str, base: str) -> str:
     """Insist that a return URL is on our own host, else the callback would be an open redirector.
 
+    Scheme, host and port are compared as browsers do (RFC 3986 section 6.2.2.1, 6.2.3): without regard to case, and a
+    default port is the same as none.
+
+    Args:
+        return_url: as it was sent; may be an IRI (RFC 3987).
+        base: the base of our addresses, as it is configured.
+
+    Returns:
+        The URL to send the browser to: ASCII only, what is beyond it percent-encoded.
+
     Raises:
-        ValidationFailed: it is elsewhere, or not a plain URL.
+        ValidationFailed: it is elsewhere, too long, or not a plain URL.
+    """
+    origin = origin_of_page(return_url)
+    bad = "\\" in return_url or any(unicodedata.category(character)[0] in "ZC" for character in return_url)
+    if bad or origin is None or origin != origin_of_page(base):
+        raise ValidationFailed(Problem(f"must be an address on {base}", _POINTER))
+    encoded = _as_uri(return_url)
+    if len(encoded) > MAX_LENGTH:
+        raise ValidationFailed(Problem(f"must not be longer than {MAX_LENGTH} characters", _POINTER))
+    return encoded
+
+
+def origin_of_page(address: str) -> Origin | None:
+    """Return the origin of an http or https URL in its normal form (RFC 6454 section 4); None if it has none.
+
+    An address with a user name in it has none.
     """
     try:
-        given, own = urlsplit(return_url), urlsplit(base)
-        same = (given.scheme, given.netloc) == (own.scheme, own.netloc) and given.username is None
-    except ValueError:
-        same = False
-    if not same or "\\" in return_url or any(ord(character) <= 0x20 for character in return_url):  # noqa: PLR2004
-        raise ValidationFailed(Problem(f"must be an address on {base}", "/data/attributes/return_url"))
+        parts = urlsplit(address)
+        host, port = (parts.hostname or "").encode("idna").decode("ascii"), parts.port
+    except ValueError:  # no URL, or no host that IDNA takes
+        return None
+    scheme = parts.scheme.lower()
+    if scheme not in _PORTS or not host or parts.username is not None or "@" in parts.netloc:
+        return None
+    return scheme, host.lower(), _PORTS[scheme] if port is None else port
 
 
 def with_result(return_url: str | None, parameter: str, result_id: str) -> str | None:
     """Return a return URL with the id of what was made, its own query and fragment kept."""
     if return_url is None:
         return None
-    base, hash_sign, fragment = return_url.partition("#")
+    base, hash_sign, fragment = _as_uri(return_url).partition("#")
     joint = "&" if "?" in base else "?"
     return f"{base}{joint}{urlencode({parameter: result_id})}{hash_sign}{fragment}"
+
+
+def _as_uri(address: str) -> str:
+    """Return a URL in ASCII: its host in IDNA, all else percent-encoded as UTF-8 (RFC 3987 section 3.1)."""
+    if address.isascii():
+        return address
+    scheme, separator, rest = address.partition("://")
+    end = min((at for at in map(rest.find, "/?#") if at >= 0), default=len(rest))
+    host, colon, port = rest[:end].partition(":")
+    return f"{scheme}{separator}{host.encode('idna').decode('ascii')}{colon}{port}{quote(rest[end:], safe=_ASCII)}"

@@ -1,10 +1,15 @@
-"""Revoking the token of a deleted secret at the provider (RFC 7009): tried, reported, never blocking the deletion.
+"""Revoking the tokens of a deleted secret at the provider (RFC 7009): tried, reported, never blocking the deletion.
 
 `enqueue` belongs into the transaction that deletes the secret; a worker does the rest. Revoking twice does no harm
 (RFC 7009 section 2.2), so a worker that dies between the call and its outcome leaves a job that is done again. A job
 outlives its tenant: it is the installation's then, and so is the report.
+
+A job has all tokens of a secret, the refresh token first: that ends the access tokens too where the server cascades
+(section 2.1, a SHOULD). Where it does not, the access token would live on, so it is sent as well. Each is tried until
+its own outcome is there, and one report tells of all.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -41,7 +46,10 @@ _SETTLING = timedelta(seconds=60)
 
 
 class Outcome(StrEnum):
-    """What became of the token; `outcome` of the event `secret.revoked`."""
+    """What became of a token, or of all of a secret; `outcome` of the event `secret.revoked`.
+
+    All are `revoked` only if each is.
+    """
 
     revoked = "revoked"
     failed = "failed"
@@ -49,10 +57,10 @@ class Outcome(StrEnum):
 
 
 async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
-    """Have the token of a secret revoked that is deleted in this transaction.
+    """Have the tokens of a secret revoked that is deleted in this transaction.
 
-    The refresh token is revoked, else the access token, if the auth client's credentials name a `revocation_uri`.
-    Otherwise there is nothing to do, which is reported at once.
+    Refresh token and access token are revoked, if the auth client's credentials name a `revocation_uri`. Otherwise
+    there is nothing to do, which is reported at once.
 
     Args:
         unit: of the secret's tenant; the deletion's own.
@@ -80,11 +88,14 @@ async def enqueue_orphan(unit: Unit, secret: AuthSecret, client: AuthClient) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What came of one attempt: an outcome, or None to try again."""
+    """What came of one attempt at one token: an outcome, or None to try again."""
 
     outcome: Outcome | None
     facts: Json
     retry_after: int | None = None
+
+
+_Results = Mapping[TokenTypeHint, _Result]
 
 
 class Revoker:
@@ -93,7 +104,7 @@ class Revoker:
     Args:
         store: where the jobs are.
         client: what calls the providers.
-        timeout: seconds a call of the client takes at most; a claim is held longer than that.
+        timeout: seconds a call of the client takes at most; a claim is held longer than one for each token.
         patience: seconds a `tick` waits for slow providers before it leaves them to the next one.
         back_off: how failed attempts are tried again.
     """
@@ -109,8 +120,8 @@ class Revoker:
     ) -> None:
         self._store = store
         self._client = client
-        self._timeout = timeout
-        self._lease = timedelta(seconds=timeout) + _SETTLING
+        self._timeout = timeout * len(TokenTypeHint)
+        self._lease = timedelta(seconds=self._timeout) + _SETTLING
         self._back_off = back_off
         self._in_flight = InFlight(_AT_ONCE, patience)
 
@@ -137,29 +148,34 @@ class Revoker:
             return await DueRevocations(unit).any()
 
     async def _revoke(self, job: ClaimedRevocation) -> None:
-        result = (
-            _Result(Outcome.failed, {"reason": "unreadable"})
-            if job.order is None
-            else await self._try(job.order, job.tenant_id)
-        )
+        results: _Results = {TokenTypeHint.REFRESH_TOKEN: _Result(Outcome.failed, {"reason": "unreadable"})}
+        if job.order is not None:
+            results = {hint: await self._try(job, hint, token) for hint, token in _tokens(job.order).items()}
         due_at = None
-        if result.outcome is None:
-            due_at = self._back_off.next_try(job.attempts, self._store.clock(), result.retry_after)
-        await self._settle(job, result, due_at)
+        if any(result.outcome is None for result in results.values()):
+            waits = [result.retry_after for result in results.values() if result.retry_after is not None]
+            due_at = self._back_off.next_try(job.attempts, self._store.clock(), max(waits, default=None))
+        await self._settle(job, results, due_at)
 
-    async def _try(self, order: Json, tenant_id: str) -> _Result:
-        token, client_secret = Secret(order["token"]), Secret(order["client_secret"])
+    async def _try(self, job: ClaimedRevocation, hint: TokenTypeHint, token: Secret) -> _Result:
+        """Revoke one token, unless its outcome is there from an earlier attempt."""
+        order: Json = job.order or {}
+        ended = order.get(_ENDED, {}).get(hint.value)
+        if ended is not None:
+            return _Result(Outcome(ended["outcome"]), ended["facts"])
+        client_secret = Secret(order["client_secret"])
         request = build_revocation_request(
             order["endpoint"],
             token,
-            TokenTypeHint(order["hint"]),
+            hint,
             TokenEndpointAuthMethod(order["method"]),
             order["client_id"],
             client_secret,
         )
+        known = (*_tokens(order).values(), client_secret)
         try:
-            answer = await self._client.send(request, tenant_id=tenant_id)
-            process_revocation_response(answer, (token, client_secret))
+            answer = await self._client.send(request, tenant_id=job.tenant_id)
+            process_revocation_response(answer, known)
         except ValidationFailed:
             return _Result(Outcome.failed, {"reason": "forbidden_uri"})
         except ProviderUnavailable as error:
@@ -169,36 +185,68 @@ class Revoker:
             return _Result(Outcome.failed, _told(error.meta or {}))
         return _Result(Outcome.revoked, {})
 
-    async def _settle(self, job: ClaimedRevocation, result: _Result, due_at: datetime | None) -> None:
+    async def _settle(self, job: ClaimedRevocation, results: _Results, due_at: datetime | None) -> None:
         async with self._store.unit(job.tenant_id, writes=True) as unit:
             # The tenant before its rows, as everybody who deletes it; if it has gone, the installation has the job.
             if job.tenant_id != INSTALLATION and not await Tenants(unit).hold():
                 return
             if due_at is not None:
-                await Revocations(unit).postpone(job.id, job.claim, due_at)
+                await Revocations(unit).postpone(job.id, job.claim, due_at, _with_ended(job.order, results))
                 return
-            outcome = result.outcome or Outcome.failed
+            outcome, facts = _as_one(results)
             if await Revocations(unit).finish(job.id, job.claim, outcome.value):
-                await _report(unit, job.subject, outcome, result.facts)
+                await _report(unit, job.subject, outcome, facts)
+
+
+_FURTHER, _ENDED = "further", "ended"
+"""Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
+and older versions revoke the first token of an order alone."""
 
 
 def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
     endpoint = client.credentials.get("revocation_uri")
     if not is_oauth2(secret.type) or not isinstance(endpoint, str) or not endpoint:
         return None
-    for hint in (TokenTypeHint.REFRESH_TOKEN, TokenTypeHint.ACCESS_TOKEN):
-        token = secret.credentials.get(hint.value)
-        if isinstance(token, str) and token:
-            profile = client_profile(client, secret.auth_method)
-            return {
-                "endpoint": endpoint,
-                "token": token,
-                "hint": hint.value,
-                "method": profile.token_endpoint_auth_method.value,
-                "client_id": profile.client_id,
-                "client_secret": profile.client_secret.reveal(),
-            }
-    return None
+    tokens = {hint.value: secret.credentials.get(hint.value) for hint in TokenTypeHint}
+    held = [{"token": token, "hint": hint} for hint, token in tokens.items() if isinstance(token, str) and token]
+    if not held:
+        return None
+    profile = client_profile(client, secret.auth_method)
+    return {
+        "endpoint": endpoint,
+        **held[0],
+        _FURTHER: [each for each in held[1:] if each["token"] != held[0]["token"]],
+        "method": profile.token_endpoint_auth_method.value,
+        "client_id": profile.client_id,
+        "client_secret": profile.client_secret.reveal(),
+    }
+
+
+def _tokens(order: Json) -> dict[TokenTypeHint, Secret]:
+    """Return the tokens of an order, in the order in which they are revoked."""
+    return {TokenTypeHint(each["hint"]): Secret(each["token"]) for each in (order, *order.get(_FURTHER, ()))}
+
+
+def _with_ended(order: Json | None, results: _Results) -> Json | None:
+    """Return an order that remembers what has become of its tokens, as far as that is over."""
+    if order is None:
+        return None
+    ended = {
+        hint.value: {"outcome": result.outcome.value, "facts": result.facts}
+        for hint, result in results.items()
+        if result.outcome is not None
+    }
+    return {**order, _ENDED: ended}
+
+
+def _as_one(results: _Results) -> tuple[Outcome, Json]:
+    """Tell what became of all tokens: the worst, with its reason; and of each, where that is not the same."""
+    outcomes = {hint.value: (result.outcome or Outcome.failed) for hint, result in results.items()}
+    facts = next((result.facts for result in results.values() if result.outcome is not Outcome.revoked), {})
+    worst = Outcome.failed if Outcome.failed in outcomes.values() else Outcome.revoked
+    if len(set(outcomes.values())) == 1:
+        return worst, facts
+    return worst, {**facts, "tokens": {name: outcome.value for name, outcome in outcomes.items()}}
 
 
 def _told(meta: Any) -> Json:

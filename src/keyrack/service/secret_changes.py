@@ -129,11 +129,13 @@ def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sche
 
 def changed(
     secret: AuthSecret, client: AuthClient, wanted: ChangedSecret, schedule: Schedule, now: datetime
-) -> tuple[AuthSecret, bool]:
-    """Return a secret with a caller's changes, and whether its tokens or keys are others than before.
+) -> AuthSecret:
+    """Return a secret with a caller's changes.
 
     Credentials of oauth2 are merged, those of other types replaced as a whole. Tokens without a state make the secret
-    ready. The same access token again was not issued anew: its time of expiry counts from when it was first seen.
+    ready. The same access token again was not issued anew: its time of expiry counts from when it was first seen. A
+    lifetime that comes with an access token is kept for later tokens of the grant, one that comes alone is the stored
+    token's only.
 
     Args:
         secret: as stored.
@@ -146,15 +148,12 @@ def changed(
         ValidationFailed: the credentials do not fit the type.
     """
     fresh = replace(secret, name=wanted.name or secret.name)
-    other_tokens = False
     if wanted.credentials is not None:
         if is_oauth2(secret.type):
-            changes = check_changes(wanted.credentials)
-            other_tokens = not TOKEN_MEMBERS.isdisjoint(changes)
-            fresh = _with_changes(fresh, client, changes, schedule, now)
+            fresh = _with_changes(fresh, client, check_changes(wanted.credentials), schedule, now)
         else:
-            fresh, other_tokens = _with_free(fresh, wanted.credentials), True
-    return _judged(fresh, wanted.verdict, schedule, now), other_tokens
+            fresh = _with_free(fresh, wanted.credentials)
+    return _judged(fresh, wanted.verdict, schedule, now)
 
 
 def _with_free(secret: AuthSecret, credentials: Mapping[str, Any]) -> AuthSecret:
@@ -167,9 +166,15 @@ def _with_changes(
     merged = merge(secret.credentials, changes)
     if TOKEN_MEMBERS.isdisjoint(changes):
         return replace(secret, credentials=merged)
+    if secret.lifetime_guessed and "expires_in" not in changes:
+        merged.pop("expires_in", None)  # what was guessed is not what somebody said
     same = merged["access_token"] == secret.credentials.get("access_token")
     issued_at = secret.issued_at if same and secret.issued_at is not None else now
-    fresh = with_tokens(secret, client, merged, schedule, issued_at)
+    fresh = _with_lifetime(secret, client, changes, merged, schedule, issued_at)
+    if _is_other_grant(secret.credentials, merged):  # it was not asked for through us (contract 0.23)
+        fresh = replace(fresh, requested_scopes=(), missing_scopes=())
+    if (fresh.refreshable, fresh.expires_at) == (secret.refreshable, secret.expires_at) and not fresh.refreshable:
+        fresh = replace(fresh, due_at=secret.due_at)  # that it expired is told once
     if any(changes.get(name) is not None for name in TOKENS):
         return fresh
     # another lifetime, or a refresh token taken away, heals nothing
@@ -181,13 +186,41 @@ def _with_changes(
         expires_at=fresh.expires_at,
         due_at=fresh.due_at if secret.state is SecretState.ready else None,
         generation=fresh.generation,
+        grant_generation=fresh.grant_generation,
+        ambiguous_since=fresh.ambiguous_since,
+        stated_lifetime=fresh.stated_lifetime,
+        lifetime_guessed=fresh.lifetime_guessed,
     )
+
+
+def _with_lifetime(
+    secret: AuthSecret, client: AuthClient, changes: Json, merged: Json, schedule: Schedule, issued_at: datetime
+) -> AuthSecret:
+    """Return a secret with merged credentials, and what the changes say of how long tokens live."""
+    same, told = merged["access_token"] == secret.credentials.get("access_token"), "expires_in" in changes
+    if same and told and changes["expires_in"] == secret.credentials.get("expires_in"):
+        told = False  # sent back as it was shown
+    forgotten = told and changes["expires_in"] is None
+    before = replace(secret, stated_lifetime=None) if forgotten else secret
+    fresh = with_tokens(before, client, merged, schedule, issued_at)
+    kept = told and not forgotten and "access_token" in changes
+    return replace(
+        fresh,
+        stated_lifetime=changes["expires_in"] if kept else before.stated_lifetime,
+        lifetime_guessed=secret.lifetime_guessed if same and not told else fresh.lifetime_guessed,
+    )
+
+
+def _is_other_grant(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Tell whether tokens are those of another consent: a grant is known by its refresh token, else by its token."""
+    name = "refresh_token" if before.get("refresh_token") else "access_token"
+    return after.get(name) is not None and after.get(name) != before.get(name)
 
 
 def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datetime) -> AuthSecret:
     """Apply what a caller says of the state; an error text is kept with the state `error` only."""
     if verdict.state is SecretState.ready:
-        return replace(well(secret), due_at=_due(secret, schedule))
+        return replace(well(secret), due_at=_due(secret, schedule, now))
     if verdict.state is SecretState.error and secret.state is not SecretState.error:
         return replace(secret, state=SecretState.error, error=verdict.error, error_at=now, due_at=None)
     if secret.state is SecretState.error and verdict.error_given:
@@ -195,7 +228,9 @@ def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datet
     return secret
 
 
-def _due(secret: AuthSecret, schedule: Schedule) -> datetime | None:
-    if not secret.refreshable or secret.issued_at is None or secret.expires_at is None:
+def _due(secret: AuthSecret, schedule: Schedule, now: datetime) -> datetime | None:
+    if secret.issued_at is None or secret.expires_at is None:
         return None
+    if not secret.refreshable:  # that it expired is told once
+        return secret.expires_at if now < secret.expires_at and not secret.lifetime_guessed else secret.due_at
     return schedule.background_due(secret.id, secret.issued_at, secret.expires_at)

@@ -22,8 +22,12 @@ class Freshness(Protocol):
             min_validity: for how many seconds the token must still be good; None: no matter how long.
         """
 
-    async def refresh(self, secret: AuthSecret) -> AuthSecret:
+    async def refresh(self, secret: AuthSecret, arrived: float | None = None) -> AuthSecret:
         """Refresh a secret because somebody asks for it; called without an open transaction.
+
+        Args:
+            secret: as stored.
+            arrived: when the request came in, a reading of `time.monotonic`; None: now.
 
         Raises:
             NotRefreshable: it is not of an oauth2 type or has no refresh token.

@@ -9,15 +9,15 @@ from keyrack.errors import NotFound
 from keyrack.events import EventType
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Principal, PrincipalKind
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.service.access import Access, Scope
 from keyrack.service.auth_client_choice import available_client
 from keyrack.service.blocking import in_use, nameable
 from keyrack.service.given_id import refuse_taken
 from keyrack.service.last_use import LastUse
+from keyrack.service.refresh.profile import declared_method
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.state import Told, told
-from keyrack.service.refresh.tokens import is_oauth2
+from keyrack.service.refresh.tokens import is_oauth2, replaces_refresh_token
 from keyrack.service.revocation import enqueue
 from keyrack.service.secret_changes import ChangedSecret, NewSecret, Owner, bare, changed, created_facts, filled
 from keyrack.service.secret_freshness import Freshness, require_validity
@@ -150,8 +150,9 @@ class Secrets:
             client = await find_usable(scope.unit, stored.auth_client_id)
             if client is None:
                 raise RuntimeError("a secret's auth client is gone though it is referred to")
-            secret, other_tokens = changed(stored, client, wanted, self._schedule, self._clock())
-            await AuthSecrets(scope.unit).replace(secret, tokens_changed=other_tokens)
+            secret = changed(stored, client, wanted, self._schedule, self._clock())
+            replaced = replaces_refresh_token(stored, secret.credentials) and is_oauth2(secret.type)
+            await AuthSecrets(scope.unit).replace(secret, refresh_token_replaced=replaced)
             scope.touched("auth-secret", secret.id)
             return self._view(scope, secret, client)
 
@@ -176,8 +177,17 @@ class Secrets:
             await AuthSecrets(scope.unit).remove(secret_id)
             scope.touched("auth-secret", secret_id)
 
-    async def refresh(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView:
+    async def refresh(
+        self, who: Principal, workspace_id: str, secret_id: str, arrived: float | None = None
+    ) -> SecretView:
         """Refresh a secret now, or wait for the refresh that is running (contract 15.3).
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            secret_id: the secret.
+            arrived: when the request came in, a reading of `time.monotonic`; None: now. Whatever a provider answers
+                after that satisfies it (contract 0.20).
 
         Raises:
             NotFound: the workspace has no such secret.
@@ -189,7 +199,7 @@ class Secrets:
             scope.require(_REFRESH)
             stored = await _find(scope, secret_id)
             scope.touched("auth-secret", secret_id)
-        secret = await self._freshness.refresh(stored)
+        secret = await self._freshness.refresh(stored, arrived)
         view = self._view(scope, secret, await self._client(secret))
         if view.credentials_visible:
             self._last_use.note(secret.tenant_id, secret.id)
@@ -216,6 +226,6 @@ async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
         return None
     for component in await Components(unit).list(ids=client.component_ids):
         oauth2 = None if component.latest is None else parse.parse(component.latest.descriptor).oauth2
-        if oauth2 is not None and oauth2.client_auth == "basic":
-            return TokenEndpointAuthMethod.CLIENT_SECRET_BASIC.value
+        if (method := declared_method(client, oauth2)) is not None:
+            return method
     return None

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select
 
+from keyrack.emails import email_key
 from keyrack.ids import new_id
 from keyrack.model import ApiKey, PrincipalKind, ServiceAccount
 from keyrack.store.schema import api_keys, service_accounts, users
@@ -48,7 +49,7 @@ class ApiKeys:
 
     async def owner(self, name: str) -> tuple[PrincipalKind, str, str] | None:
         """Find who a user name belongs to, for the command line: kind, id, and tenant (empty for a service account)."""
-        user = select(users.c.id, users.c.tenant_id).where(users.c.email_key == name.casefold())
+        user = select(users.c.id, users.c.tenant_id).where(users.c.email_key == email_key(name))
         if (row := (await self._unit.connection.execute(user)).one_or_none()) is not None:
             return PrincipalKind.user, row.id, row.tenant_id
         account = select(service_accounts.c.id).where(func.lower(service_accounts.c.username) == name.lower())

@@ -48,7 +48,7 @@ class Attempt:
         kind: refresh or first exchange of a code.
         subject_id: the auth secret, or the consent.
         fence: of the lease it was sent under; 0 for a code.
-        generation: of the tokens it was sent with.
+        generation: the secret's `grant_generation` when it was sent; 0 for a code.
         owner: the process that sent it.
         started_at: when it was about to be sent.
         answered_at: when the answer came; None if none is known.

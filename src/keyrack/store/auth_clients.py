@@ -1,13 +1,16 @@
 """Auth clients, their credentials encrypted, and the components they are linked to (contract section 14)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 
 from keyrack.grants import AuthClient
+from keyrack.model import Json
 from keyrack.store.directory import Location
-from keyrack.store.paging import opened, page_of
+from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import auth_client_components, auth_clients
 from keyrack.store.unit import TenantTable, Unit, changing, referring
 from keyrack.store.vault import INSTALLATION
@@ -50,13 +53,14 @@ class AuthClients(TenantTable):
         return await self._read(row, linked)
 
     async def find_many(self, auth_client_ids: Sequence[str]) -> Mapping[str, AuthClient]:
-        """Return those of the given clients that there are, by id."""
+        """Return those of the given clients that there are, by id; of damaged ones without credentials."""
         found: dict[str, AuthClient] = {}
         for start in range(0, len(auth_client_ids), _FEW):
             chosen = auth_clients.c.id.in_(auth_client_ids[start : start + _FEW])
             rows = await self.all(self.select().where(chosen))
             linked = await AuthClientComponents(self.unit).of(chosen)
-            found |= {row.id: await self._read(row, linked) for row in rows}
+            read, without = partial(self._read, linked=linked), partial(_damaged, linked=linked)
+            found |= {client.id: client for client in await readable(rows, read, without)}
         return found
 
     async def lock_shared(self, auth_client_id: str) -> bool:
@@ -101,7 +105,7 @@ class AuthClients(TenantTable):
         async def read(row: "Row[Any]") -> AuthClient:
             return await AuthClients(self.unit.of(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
 
-        return await opened(rows, read), total
+        return await readable(rows, read, partial(_damaged, linked=links)), total
 
     async def replace(self, client: AuthClient, origin: str | None, *, forgive: bool = True) -> None:
         """Store all changeable values of an existing client.
@@ -134,21 +138,31 @@ class AuthClients(TenantTable):
         }
 
     async def _read(self, row: "Row[Any]", linked: Mapping[str, Sequence[str]]) -> AuthClient:
-        return AuthClient(
-            id=row.id,
-            tenant_id=row.tenant_id,
-            contract_id=row.contract_id,
-            workspace_id=row.workspace_id,
-            name=row.name,
-            type=row.type,
-            credentials=await self.unit.open(auth_clients, row.id, "sealed_credentials", row.sealed_credentials),
-            component_ids=tuple(linked.get(row.id, ())),
-            learned_lifetime=row.learned_lifetime,
-            rejected_at=row.rejected_at,
-            rejection=row.rejection,
-            probe_at=row.probe_at,
-            updated_at=row.updated_at,
-        )
+        credentials = await self.unit.open(auth_clients, row.id, "sealed_credentials", row.sealed_credentials)
+        return _auth_client(row, linked, credentials)
+
+
+def _auth_client(row: "Row[Any]", linked: Mapping[str, Sequence[str]], credentials: Json) -> AuthClient:
+    return AuthClient(
+        id=row.id,
+        tenant_id=row.tenant_id,
+        contract_id=row.contract_id,
+        workspace_id=row.workspace_id,
+        name=row.name,
+        type=row.type,
+        credentials=credentials,
+        component_ids=tuple(linked.get(row.id, ())),
+        learned_lifetime=row.learned_lifetime,
+        learned_at=row.learned_at,
+        rejected_at=row.rejected_at,
+        rejection=row.rejection,
+        probe_at=row.probe_at,
+        updated_at=row.updated_at,
+    )
+
+
+def _damaged(row: "Row[Any]", linked: Mapping[str, Sequence[str]]) -> AuthClient:
+    return replace(_auth_client(row, linked, {}), damaged=True)
 
 
 class AuthClientComponents(TenantTable):

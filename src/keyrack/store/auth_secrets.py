@@ -3,7 +3,7 @@
 What the refresh engine writes under its lease is in `keyrack.store.leases`; lists are in `keyrack.store.secret_list`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,13 @@ from keyrack.store.schema import auth_secrets
 from keyrack.store.unit import TenantTable, Unit, referring
 
 SEALED = "sealed_credentials"
+SUPERSEDED: Mapping[str, Any] = {
+    "fence": auth_secrets.c.fence + 1,
+    "grant_generation": auth_secrets.c.grant_generation + 1,
+    "lease_owner": None,
+    "lease_until": None,
+}
+"""What is written with another refresh token: whoever is refreshing with the old one can no longer write."""
 
 
 class AuthSecrets(TenantTable):
@@ -58,17 +65,18 @@ class AuthSecrets(TenantTable):
         query = self.select(s.id).where(s.id.in_(secret_ids)).order_by(s.id)
         return frozenset(row.id for row in await self.all(referring(query, auth_secrets)))
 
-    async def replace(self, secret: AuthSecret, *, tokens_changed: bool) -> None:
+    async def replace(self, secret: AuthSecret, *, refresh_token_replaced: bool) -> None:
         """Store a secret that a person or a consent changed.
 
         Args:
             secret: with its new values.
-            tokens_changed: it has other tokens than before. A refresh that is running with the old ones is then
-                cut off: its lease ends and what it brings is not written (contract 15.2, 20.4).
+            refresh_token_replaced: it has another refresh token than before, or none any more. A refresh that is
+                running with the old one is then cut off: its lease ends and what it brings is not written (contract
+                0.20, 15.2, 20.4). Whatever else is changed, the answer of a running refresh still counts.
         """
         values = await secret_columns(self.unit, secret)
-        if tokens_changed:
-            values |= {"fence": auth_secrets.c.fence + 1, "lease_owner": None, "lease_until": None}
+        if refresh_token_replaced:
+            values |= SUPERSEDED
         await self.run(self.update().where(auth_secrets.c.id == secret.id).values(values))
 
     async def remove(self, secret_id: str) -> bool:
@@ -144,6 +152,14 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         last_used_at=row.last_used_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        requested_scopes=tuple(row.requested_scopes or ()),
+        missing_scopes=tuple(row.missing_scopes or ()),
+        grant_generation=row.grant_generation,
+        stated_lifetime=row.stated_lifetime,
+        lifetime_guessed=row.lifetime_guessed,
+        backoff_count=row.backoff_count,
+        answered_ms=row.answered_ms,
+        connected_at=row.connected_at,
     )
 
 
@@ -154,6 +170,8 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "sealed_credentials": await unit.seal(auth_secrets, secret.id, SEALED, secret.credentials),
         "auth_method": secret.auth_method,
         "refreshable": secret.refreshable,
+        "requested_scopes": list(secret.requested_scopes) or None,
+        "missing_scopes": list(secret.missing_scopes) or None,
         "state": secret.state.value,
         "error": secret.error,
         "error_code": None if secret.error_code is None else secret.error_code.value,
@@ -168,5 +186,11 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "failure": None if secret.failure is None else msgspec.to_builtins(secret.failure),
         "failure_count": secret.failure_count,
         "failed_at": secret.failed_at,
+        "grant_generation": secret.grant_generation,
+        "stated_lifetime": secret.stated_lifetime,
+        "lifetime_guessed": secret.lifetime_guessed,
+        "backoff_count": secret.backoff_count,
+        "answered_ms": secret.answered_ms,
+        "connected_at": secret.connected_at,
         "updated_at": unit.clock(),
     }

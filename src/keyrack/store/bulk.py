@@ -43,8 +43,9 @@ class Wanted:
         first: columns that only matter when there is no row yet.
         sealed: columns that are encrypted, in clear; compared like `given`.
         touched: columns that change only together with another one.
-        resealed: columns that change only together with an encrypted one; values or expressions.
-        refine: looks at a stored row first, if given.
+        resealed: returns the columns that change only together with an encrypted one, values or expressions, from what
+            the encrypted ones hold now, in clear.
+        refine: looks at a stored row first, if given; that row is kept from changing until the transaction ends.
     """
 
     table: Table
@@ -54,7 +55,7 @@ class Wanted:
     first: Mapping[str, Any] = field(default_factory=dict)
     sealed: Mapping[str, Any] = field(default_factory=dict, repr=False)
     touched: Mapping[str, Any] = field(default_factory=dict)
-    resealed: Mapping[str, Any] = field(default_factory=dict)
+    resealed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = field(default=lambda _clear: {})
     refine: Refine | None = None
 
     @property
@@ -92,13 +93,23 @@ class Bulk:
         if self._connection.dialect.name == "postgresql":
             await self._connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK})
 
-    async def rows(self, column: ColumnElement[Any], values: Sequence[str]) -> Sequence["Row[Any]"]:
-        """Return the rows of a table in which a column has one of the given values."""
+    async def rows(
+        self, column: ColumnElement[Any], values: Sequence[str], *, locked: bool = False
+    ) -> Sequence["Row[Any]"]:
+        """Return the rows of a table in which a column has one of the given values.
+
+        Args:
+            column: names the table as well.
+            values: its values.
+            locked: keep others from changing the rows until the transaction ends.
+        """
         table = column.table
         found: list[Row[Any]] = []
         for start in range(0, len(values), _AT_ONCE):
             chosen = column.in_(values[start : start + _AT_ONCE])
-            found += (await self._connection.execute(select(table).where(chosen))).all()
+            query = select(table).where(chosen)
+            query = query.order_by(column).with_for_update() if locked else query
+            found += (await self._connection.execute(query)).all()
         return found
 
     async def every(self, key: ColumnElement[Any], value: ColumnElement[Any]) -> Mapping[str, Any]:
@@ -142,7 +153,8 @@ class Bulk:
         return bool(gone)
 
     async def _stored(self, first: ColumnElement[Any], wanted: Sequence[Wanted]) -> Sequence["Row[Any]"]:
-        return await self.rows(first, sorted({each.id for each in wanted}))
+        judged = any(each.refine is not None for each in wanted)
+        return await self.rows(first, sorted({each.id for each in wanted}), locked=judged)
 
     async def _new(self, wanted: Wanted) -> dict[str, Any]:
         unit = self._unit.of(wanted.tenant_id)
@@ -153,10 +165,11 @@ class Bulk:
     async def _change(self, wanted: Wanted, row: "Row[Any]") -> Fate:
         unit, stored = self._unit.of(wanted.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
         changes = {name: value for name, value in wanted.given.items() if stored[name] != value}
+        there = {name: await unit.open(wanted.table, wanted.id, name, stored[name]) for name in wanted.sealed}
         for name, clear in wanted.sealed.items():
-            if await unit.open(wanted.table, wanted.id, name, stored[name]) != clear:
+            if there[name] != clear:
                 changes[name] = await unit.seal(wanted.table, wanted.id, name, clear)
-                changes = {**wanted.resealed, **changes}
+                changes = {**wanted.resealed(there), **changes}
         if not changes:
             return Fate.unchanged
         mine = [wanted.table.c[name] == value for name, value in wanted.key.items()]

@@ -63,7 +63,9 @@ class ClientHealth(TenantTable):
             return Verdict.known if known else Verdict.changed
         s = auth_secrets.c
         await self.run(
-            update(auth_secrets).where(s.auth_client_id == client.id, s.due_at.is_not(None)).values(due_at=None)
+            update(auth_secrets)
+            .where(s.auth_client_id == client.id, s.due_at.is_not(None), s.refreshable)
+            .values(due_at=None)
         )
         return Verdict.paused
 
@@ -124,13 +126,15 @@ class ClientHealth(TenantTable):
         s, now = auth_secrets.c, self.unit.clock()
         paused = (s.auth_client_id == client_id, s.refreshable, s.due_at.is_(None), s.error_code.is_(None))
         well: dict[str, Any] = {"retry_at": None, "failure": None, "failure_count": 0, "failed_at": None}
+        well["backoff_count"] = 0
         expiry, now_ms = type_coerce(s.expires_at, BigInteger), epoch_ms(now)
         due = case((expiry <= now_ms + _LEAD_MS, literal(now_ms, BigInteger)), else_=expiry - _LEAD_MS)
         await self.run(update(auth_secrets).where(*paused).values(due_at=due, **well))
 
     async def learn(self, client_id: str, lifetime: int) -> None:
-        """Remember how many seconds a client's tokens live, because its provider does not say (contract 0.14)."""
-        await self.run(self.update().where(auth_clients.c.id == client_id).values(learned_lifetime=lifetime))
+        """Remember how many seconds a client's tokens live, and when that was seen (contract 0.14)."""
+        seen = {"learned_lifetime": lifetime, "learned_at": self.unit.clock()}
+        await self.run(self.update().where(auth_clients.c.id == client_id).values(seen))
 
 
 def _was_refreshed(secret: AuthSecret) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, or_
 from sqlalchemy.exc import IntegrityError
 
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
@@ -17,8 +17,8 @@ class Consents(TenantTable):
 
     table = consents
 
-    async def add(self, consent: Consent, state_hash: str) -> None:
-        """Store a pending consent under the hash of its state."""
+    async def add(self, consent: Consent, state_hash: str, link_hash: str | None = None) -> None:
+        """Store a pending consent under the hash of its state and, if it is bound, of its link."""
         await self.insert(
             {
                 "id": consent.id,
@@ -30,6 +30,7 @@ class Consents(TenantTable):
                 "auth_secret_id": consent.auth_secret_id,
                 "status": consent.status.value,
                 "state_hash": state_hash,
+                "link_hash": link_hash,
                 "sealed_memory": await self._seal(consent.id, consent.memory),
                 "created_at": consent.created_at,
                 "expires_at": consent.expires_at,
@@ -40,6 +41,27 @@ class Consents(TenantTable):
         """Return a consent, or None."""
         row = await self.first(self.select().where(consents.c.id == consent_id))
         return None if row is None else await self._read(row)
+
+    async def by_state(self, state_hash: str) -> Consent | None:
+        """Return the consent of a state, however far it has come, or None."""
+        row = await self.first(self.select().where(consents.c.state_hash == state_hash))
+        return None if row is None else await self._read(row)
+
+    async def by_link(self, link_hash: str) -> Consent | None:
+        """Return the consent of a link on our host, however far it has come, or None."""
+        row = await self.first(self.select().where(consents.c.link_hash == link_hash))
+        return None if row is None else await self._read(row)
+
+    async def bind(self, consent_id: str, browser_hash: str, now: datetime) -> bool:
+        """Let only one browser finish a pending bound consent from now on; tell whether there is such a consent."""
+        c = consents.c
+        waiting = (
+            c.id == consent_id,
+            c.status == ConsentStatus.pending.value,
+            c.link_hash.is_not(None),
+            c.expires_at > now,
+        )
+        return await self.run(self.update().where(*waiting).values(browser_hash=browser_hash)) == 1
 
     async def await_callback(self, consent_id: str, state_hash: str, memory: Json) -> None:
         """Let the callback of a pending consent find it under another hash from now on.
@@ -62,10 +84,15 @@ class Consents(TenantTable):
     async def abandon(self, consent_id: str, error: str) -> None:
         """Note why a consent failed before anybody was sent to the provider, and forget what it needed."""
         values = {"status": ConsentStatus.failed.value, "error": error}
-        await self._end(consent_id, values, ConsentStatus.pending)
+        await self._end(consent_id, values, None, ConsentStatus.pending)
 
-    async def consume(self, state_hash: str, now: datetime) -> Consent | None:
+    async def consume(self, state_hash: str, now: datetime, browser_hash: str | None = None) -> Consent | None:
         """Take the pending consent of a state, at most once in the whole installation.
+
+        Args:
+            state_hash: under which it is stored.
+            now: the time.
+            browser_hash: the browser that comes back, which a bound consent must be bound to.
 
         Returns:
             The consent, now `exchanging`; None if there is none, or it was taken before, or it has expired.
@@ -74,11 +101,12 @@ class Consents(TenantTable):
             consents.c.state_hash == state_hash,
             consents.c.status == ConsentStatus.pending.value,
             consents.c.expires_at > now,
+            or_(consents.c.link_hash.is_(None), consents.c.browser_hash == browser_hash),
         )
-        if await self.run(self.update().where(*pending).values(status=ConsentStatus.exchanging.value)) == 0:
+        taken = {"status": ConsentStatus.exchanging.value, "browser_hash": browser_hash}
+        if await self.run(self.update().where(*pending).values(taken)) == 0:
             return None
-        row = await self.first(self.select().where(consents.c.state_hash == state_hash))
-        return None if row is None else await self._read(row)
+        return await self.by_state(state_hash)
 
     async def hold(self, consent_id: str) -> None:
         """Keep others from finishing a consent until the transaction ends.
@@ -91,16 +119,18 @@ class Consents(TenantTable):
         if await self.first(query.with_for_update()) is None:
             raise StateConflict("this connection was finished elsewhere")
 
-    async def complete(self, consent_id: str, result_id: str) -> None:
-        """Note what came out of a consent, and forget what it needed."""
-        await self._end(consent_id, {"status": ConsentStatus.completed.value, "result_id": result_id})
+    async def complete(self, consent_id: str, result_id: str, memory: Json | None = None) -> None:
+        """Note what came out of a consent, and forget what it needed but what is still to be remembered."""
+        await self._end(consent_id, {"status": ConsentStatus.completed.value, "result_id": result_id}, memory)
 
-    async def fail(self, consent_id: str, error: str) -> None:
-        """Note why a consent failed, and forget what it needed."""
-        await self._end(consent_id, {"status": ConsentStatus.failed.value, "error": error})
+    async def fail(self, consent_id: str, error: str, memory: Json | None = None) -> None:
+        """Note why a consent failed; as `complete`."""
+        await self._end(consent_id, {"status": ConsentStatus.failed.value, "error": error}, memory)
 
-    async def _end(self, consent_id: str, values: Json, status: ConsentStatus = ConsentStatus.exchanging) -> None:
-        forgotten = {"sealed_memory": await self._seal(consent_id, {})}
+    async def _end(
+        self, consent_id: str, values: Json, memory: Json | None, status: ConsentStatus = ConsentStatus.exchanging
+    ) -> None:
+        forgotten = {"sealed_memory": await self._seal(consent_id, memory or {}), "ended_at": self.unit.clock()}
         under_way = (consents.c.id == consent_id, consents.c.status == status.value)
         await self.run(self.update().where(*under_way).values(values | forgotten))
 
@@ -117,6 +147,9 @@ class Consents(TenantTable):
             credential_id=row.credential_id,
             auth_client_id=row.auth_client_id,
             auth_secret_id=row.auth_secret_id,
+            bound=row.link_hash is not None,
+            browser_hash=row.browser_hash,
+            ended_at=row.ended_at,
             status=ConsentStatus(row.status),
             error=row.error,
             result_id=row.result_id,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, Text, cast, delete, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Contract, Json, Member
@@ -12,11 +12,15 @@ from keyrack.store.schema import contract_members, contracts, users
 from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
 
+_LIGHT = [column for column in contracts.c if column is not contracts.c.custom_data]
+_HAS_CUSTOM_DATA = contracts.c.custom_data.is_not(None).label("has_custom_data")
+
 
 class Contracts(TenantTable):
     """The contracts of the unit's tenant."""
 
     table = contracts
+    columns = (*_LIGHT, _HAS_CUSTOM_DATA)  # custom data, of up to 1 MB, only where it is named
 
     async def add(self, name: str, available_roles: Sequence[tuple[str, str]], attributes: Json, custom: Any) -> str:
         """Create an active contract without members (contract 0.11); return its id."""
@@ -33,6 +37,13 @@ class Contracts(TenantTable):
         """Return a contract of the tenant, or None."""
         row = await self.first(self.select().where(contracts.c.id == contract_id))
         return None if row is None else _contract(row)
+
+    async def custom_data(self, contract_ids: Sequence[str]) -> Mapping[str, bytes]:
+        """Return the custom data of those contracts that have any as JSON text: up to 1 MB each, not decoded."""
+        c = contracts.c
+        query = self.select(c.id, cast(c.custom_data, Text).label("text"))
+        rows = await self.all(query.where(c.id.in_(contract_ids), c.custom_data.is_not(None)))
+        return {row.id: row.text.encode() for row in rows}
 
     async def hold(self, contract_id: str, *, alone: bool) -> str | None:
         """Keep a contract until the transaction ends: from being deleted and suspended, or, alone, from all use.
@@ -144,4 +155,6 @@ def group_users(rows: "Sequence[Row[Any]]") -> Mapping[str, Sequence[str]]:
 
 def _contract(row: "Row[Any]") -> Contract:
     pairs = tuple((scope, role) for scope, role in row.available_roles)
-    return Contract(row.id, row.tenant_id, row.name, row.status, pairs, row.attributes, row.custom_data)
+    return Contract(
+        row.id, row.tenant_id, row.name, row.status, pairs, row.attributes, has_custom_data=row.has_custom_data
+    )

@@ -1,13 +1,14 @@
 """First-generation credentials, their values encrypted (contract section 16)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
 
 from keyrack.ids import new_id
 from keyrack.model import Credential, Json
-from keyrack.store.paging import opened, page_of
+from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import credentials
 from keyrack.store.unit import TenantTable, referring
 
@@ -62,7 +63,9 @@ class Credentials(TenantTable):
         if component_id is not None:
             query = query.where(credentials.c.component_id == component_id)
         rows, total = await page_of(self, query, credentials.c.id, limit=limit, offset=offset)
-        return await opened(rows, self._read) if with_keys else [_credential(row, {}) for row in rows], total
+        if not with_keys:
+            return [_credential(row, {}) for row in rows], total
+        return await readable(rows, self._read, lambda row: replace(_credential(row, {}), damaged=True)), total
 
     async def replace(self, credential: Credential) -> None:
         """Store a credential's changed name and values."""

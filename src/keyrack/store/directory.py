@@ -150,6 +150,12 @@ class Directory:
         query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
         return await self._located(query.where(c.state_hash == state_hash))
 
+    async def consent_by_link(self, link_hash: str) -> Location | None:
+        """Find the workspace of the bound consent that a link on our host begins."""
+        c, w = t.consents.c, t.workspaces.c
+        query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
+        return await self._located(query.where(c.link_hash == link_hash))
+
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
         """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""
         k, u, s, f, w = t.api_keys.c, t.users.c, t.service_accounts.c, t.flows.c, t.workspaces.c

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.settings import Settings
 from keyrack.store import dsn
+from keyrack.store.private_files import make_private, require_own_folder
 
 _SQLITE_BUSY_MS = 30_000
 _UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"
@@ -40,11 +41,12 @@ def create(settings: Settings) -> AsyncEngine:
     """Make an engine for the database in force. Connects to nothing yet.
 
     Raises:
-        ConfigurationError: the URL cannot be understood, or the folder of the SQLite file is not there.
+        ConfigurationError: the URL cannot be understood, or the folder of the SQLite file is missing or open.
     """
     target = dsn.parse(settings.effective_database_url)
     if isinstance(target, dsn.SqliteTarget):
         _require_folder(target.path.parent.absolute(), settings)
+        require_own_folder(target.path.parent.absolute())
         return _sqlite(target, settings)
     return _postgres(target, settings)
 
@@ -86,6 +88,7 @@ def _sqlite(target: dsn.SqliteTarget, settings: Settings) -> AsyncEngine:
         pool_use_lifo=True,
         hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "do_connect", lambda *_: make_private(target.path))
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

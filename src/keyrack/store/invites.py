@@ -5,11 +5,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from keyrack.emails import email_key
 from keyrack.ids import new_id
 from keyrack.model import Invite, WorkspaceInvite
 from keyrack.store.schema import contract_invites
 from keyrack.store.unit import TenantTable
-from keyrack.store.users import email_key
+from keyrack.store.users import require_email
 
 
 class ContractInvites(TenantTable):
@@ -24,7 +25,9 @@ class ContractInvites(TenantTable):
 
         Raises:
             AlreadyExists: the contract has an invite for this email.
+            ValidationFailed: see `require_email`.
         """
+        require_email(email)
         made = Invite(new_id(), self.unit.tenant_id, contract_id, email, tuple(roles), workspace)
         await self.insert(
             {

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil, floor, inf
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, literal, or_, select, update
@@ -29,6 +30,7 @@ LONGEST_MS = 10 * 60 * 1000
 """No lease is longer. One that seems to be comes from before a reboot, or the lease clock stepped back."""
 
 _DEAD_ASKED = 50
+_LOOKS, _NARROW_MS, _KNOWN_SECONDS = 3, 5.0, 10.0
 
 
 class LeaseLost(KeyrackError):
@@ -191,7 +193,9 @@ async def claim_due(
         .values(lease_owner=node_id(), lease_until=lease_now + length_ms, fence=s.fence + 1)
         .returning(s.tenant_id, s.id, s.fence)
     )
-    return [Due(*row, chosen[row.id]) for row in (await unit.connection.execute(taken)).all()]
+    return [
+        Due(row.tenant_id, row.id, row.fence, chosen[row.id]) for row in (await unit.connection.execute(taken)).all()
+    ]
 
 
 async def lease_holders(unit: Unit, now: datetime) -> Sequence[str]:
@@ -199,6 +203,60 @@ async def lease_holders(unit: Unit, now: datetime) -> Sequence[str]:
     s = auth_secrets.c
     query = select(s.lease_owner).where(s.due_at <= now, s.lease_owner.is_not(None)).distinct().limit(_DEAD_ASKED)
     return [str(row.lease_owner) for row in (await unit.connection.execute(query)).all()]
+
+
+class LeaseTime:
+    """Puts moments of this process on the lease clock, so that what happened in several processes can be ordered.
+
+    A moment is a reading of `time.monotonic`. How far both clocks are apart is known only as well as one question to
+    the database is quick, so it is known as a range, which further questions narrow, and which is forgotten after a
+    while, or when the lease clock has stepped.
+    """
+
+    def __init__(self) -> None:
+        self._apart: tuple[float, float] = (-inf, inf)
+        self._since = -inf
+
+    async def earliest(self, unit: Unit, moment: float) -> int:
+        """Return what the lease clock showed at a moment, at the least; whole milliseconds."""
+        await self._look(unit)
+        return floor(moment * 1000 + self._apart[0])
+
+    async def is_before(self, unit: Unit, moment: float, answered_ms: int | None) -> bool:
+        """Tell whether a moment was certainly before an answer.
+
+        Args:
+            unit: any of the database in force.
+            moment: of this process.
+            answered_ms: when the answer came, as `earliest` returned it in whichever process; None: none is known. One
+                from the future is from before a reboot, or the lease clock stepped back; it counts as none.
+        """
+        await self._look(unit)
+        at_most = ceil(moment * 1000 + self._apart[1])
+        now = time.monotonic() * 1000 + self._apart[1]
+        return answered_ms is not None and at_most <= answered_ms <= now
+
+    async def _look(self, unit: Unit) -> None:
+        for _ in range(_LOOKS):
+            before = time.monotonic()
+            shown = await _shown(unit)
+            after = time.monotonic()
+            low, high = shown - after * 1000, shown + 1 - before * 1000
+            known = self._apart if after - self._since < _KNOWN_SECONDS else (-inf, inf)
+            if known == (-inf, inf) or not (max(low, known[0]) < min(high, known[1])):
+                self._apart, self._since = (low, high), after
+            else:
+                self._apart = max(low, known[0]), min(high, known[1])
+            if self._apart[1] - self._apart[0] <= _NARROW_MS:
+                return
+
+
+async def _shown(unit: Unit) -> int:
+    """Return what the lease clock shows now."""
+    if unit.connection.dialect.name != "postgresql":
+        return _since_boot_ms()
+    shown: int = (await unit.connection.execute(select(lease_clock(unit)))).scalar_one()
+    return shown
 
 
 def lease_clock(unit: Unit) -> ColumnElement[int]:

@@ -10,7 +10,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import OAuthClient
-from keyrack.store.paging import opened, page_of
+from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import oauth_clients
 from keyrack.store.unit import TenantTable, is_unique_clash, referring
 
@@ -38,7 +38,7 @@ class OAuthClients(TenantTable):
         if component_id is not None:
             query = query.where(oauth_clients.c.component_id == component_id)
         rows, total = await page_of(self, query, oauth_clients.c.id, limit=limit, offset=offset)
-        return await opened(rows, self._read), total
+        return await readable(rows, self._read, _damaged), total
 
     async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return the ids of those of some components that the tenant has a client for."""
@@ -54,14 +54,17 @@ class OAuthClients(TenantTable):
         query = self.select(oauth_clients.c.id).where(oauth_clients.c.component_id.in_(component_ids))
         await self.all(referring(query.order_by(oauth_clients.c.id), oauth_clients))
 
-    async def add(self, component_id: str, client_id: str, client_secret: Secret) -> OAuthClient:
+    async def add(
+        self, component_id: str, client_id: str, client_secret: Secret, client_auth: str | None = None
+    ) -> OAuthClient:
         """Store a new client.
 
         Raises:
             AlreadyExists: the tenant has one for this component (a unique index decides, also between processes).
         """
         now = self.unit.clock()
-        client = OAuthClient(new_id(), self.unit.tenant_id, component_id, client_id, client_secret, now, now)
+        tenant_id = self.unit.tenant_id
+        client = OAuthClient(new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth)
         await self.insert({"id": client.id, "created_at": now, **await self._columns(client)})
         return client
 
@@ -94,6 +97,7 @@ class OAuthClients(TenantTable):
             "component_id": client.component_id,
             "sealed_client_id": await seal(table, client.id, "sealed_client_id", client.client_id),
             "sealed_client_secret": await seal(table, client.id, "sealed_client_secret", client.client_secret.reveal()),
+            "client_auth": client.client_auth,
             "updated_at": self.unit.clock(),
         }
 
@@ -101,5 +105,20 @@ class OAuthClients(TenantTable):
         client_id = await self.unit.open(oauth_clients, row.id, "sealed_client_id", row.sealed_client_id)
         secret = await self.unit.open(oauth_clients, row.id, "sealed_client_secret", row.sealed_client_secret)
         return OAuthClient(
-            row.id, row.tenant_id, row.component_id, client_id, Secret(secret), row.created_at, row.updated_at
+            row.id,
+            row.tenant_id,
+            row.component_id,
+            client_id,
+            Secret(secret),
+            row.created_at,
+            row.updated_at,
+            row.client_auth,
         )
+
+
+def _damaged(row: "Row[Any]") -> OAuthClient:
+    """Return what can be told of a client whose id or secret cannot be decrypted."""
+    nothing = Secret("")
+    return OAuthClient(
+        row.id, row.tenant_id, row.component_id, "", nothing, row.created_at, row.updated_at, damaged=True
+    )

@@ -1,27 +1,53 @@
 """Pages of lists: only the rows of the page are read, and all are counted only where the page does not tell."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
 
+from keyrack import metrics
+from keyrack.crypto.envelope import Unsealable
+from keyrack.errors import WrongKey
 from keyrack.store.unit import TenantTable
+from keyrack.turns import Turns
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
-_TURN = 100
 
 
 async def opened(rows: "Sequence[Row[Any]]", read: "Callable[[Row[Any]], Awaitable[T]]") -> list[T]:
-    """Read rows that have to be decrypted; however many there are, others get their turn in between."""
-    found = []
-    for index, row in enumerate(rows):
-        if index % _TURN == _TURN - 1:
-            await asyncio.sleep(0)
+    """Read rows that have to be decrypted; however much there is, others get their turn in between."""
+    found, turns = [], Turns()
+    for row in rows:
         found.append(await read(row))
+        await turns.step()
     return found
+
+
+async def readable(
+    rows: "Sequence[Row[Any]]", read: "Callable[[Row[Any]], Awaitable[T]]", without: "Callable[[Row[Any]], T]"
+) -> list[T]:
+    """Read rows as `opened`; one whose ciphertext is damaged costs itself, not the list.
+
+    Args:
+        rows: of one list.
+        read: decrypts a row.
+        without: makes of a damaged row what can be told of it. It is logged and counted each time.
+    """
+
+    async def tolerant(row: "Row[Any]") -> T:
+        with suppress(Unsealable, WrongKey, ValueError):  # ValueError: what was opened is no JSON
+            return await read(row)
+        log.error("a stored value cannot be decrypted; it is left out of a list", row=row.id)
+        metrics.unreadable_value()
+        return without(row)
+
+    return await opened(rows, tolerant)
 
 
 async def page_of(

@@ -79,10 +79,20 @@ class Revocations(TenantTable):
             }
         )
 
-    async def postpone(self, job_id: str, claim: str, due_at: datetime) -> None:
-        """Try again later, unless somebody else has taken it over."""
+    async def postpone(self, job_id: str, claim: str, due_at: datetime, order: Json | None) -> None:
+        """Try again later, unless somebody else has taken it over.
+
+        Args:
+            job_id: what is postponed.
+            claim: as it was given out.
+            due_at: when it is tried next.
+            order: with what has been done of it; None leaves it as it is.
+        """
         r = revocations.c
-        await self.run(self.update().where(r.id == job_id, r.claim == claim).values(claim=None, due_at=due_at))
+        later: dict[str, object] = {"claim": None, "due_at": due_at}
+        if order is not None:
+            later["sealed_order"] = await self.unit.seal(revocations, job_id, "sealed_order", order)
+        await self.run(self.update().where(r.id == job_id, r.claim == claim).values(**later))
 
     async def finish(self, job_id: str, claim: str, outcome: str) -> bool:
         """Note the outcome and wipe the token; False if somebody else has taken it over."""

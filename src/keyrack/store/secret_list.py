@@ -1,15 +1,16 @@
 """Lists of a workspace's auth secrets, narrowed in the database (contract 15.2)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select
 
-from keyrack.grants import AuthSecret, SecretState
+from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
-from keyrack.store.paging import opened, page_of
+from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
 from keyrack.store.vault import INSTALLATION
@@ -25,6 +26,8 @@ class SecretFilter:
     """As a caller is told it now, not as it is stored."""
     expires_before: datetime | None = None
     """Secrets whose tokens never expire are left out."""
+    scopes_missing: bool = False
+    """Only those whose provider did not grant everything that was asked for."""
 
 
 class SecretList(TenantTable):
@@ -60,6 +63,8 @@ class SecretList(TenantTable):
             conditions.append(s.auth_client_id == wanted.auth_client_id)
         if wanted.expires_before is not None:
             conditions.append(s.expires_at < wanted.expires_before)
+        if wanted.scopes_missing:
+            conditions.append(s.missing_scopes.is_not(None))
         if wanted.state is not None:
             broken = self._told_as_error(self.unit.clock())
             conditions.append(broken if wanted.state is SecretState.error else not_(broken))
@@ -67,7 +72,7 @@ class SecretList(TenantTable):
         rows, total = await page_of(self, query, s.id, limit=limit, offset=offset)
         if not with_credentials:
             return [secret_of(row, {}) for row in rows], total
-        return await opened(rows, partial(read_secret, self.unit)), total
+        return await readable(rows, partial(read_secret, self.unit), _damaged), total
 
     def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
         """`keyrack.service.refresh.state.told` as a condition; a test holds both to the same answers."""
@@ -79,5 +84,16 @@ class SecretList(TenantTable):
             .exists()
         )
         failed = and_(s.failure.is_not(None), s.failed_at.is_not(None))
-        expired = and_(s.refreshable, s.expires_at.is_not(None), s.expires_at <= now)
-        return or_(s.state == SecretState.error.value, and_(expired, or_(rejected, failed)))
+        expired = and_(s.expires_at.is_not(None), s.expires_at <= now)
+        ended = not_(or_(s.refreshable, s.lifetime_guessed))
+        return or_(
+            s.state == SecretState.error.value, and_(expired, or_(ended, and_(s.refreshable, or_(rejected, failed))))
+        )
+
+
+def _damaged(row: Any) -> AuthSecret:
+    """Return what can be told of a secret whose credentials cannot be decrypted: that they cannot be used."""
+    text = "The stored credentials cannot be decrypted."
+    return replace(
+        secret_of(row, {}), state=SecretState.error, error=text, error_code=ErrorCode.unreadable, error_at=None
+    )

@@ -34,6 +34,9 @@ from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.store.parents import own_parents
 from keyrack.store.vanished import GONE
 from keyrack.store.vault import Vault
+from keyrack.turns import Turns
+
+_READ_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class TenantTable:
     """Base of all tables with tenant data: every statement it makes is limited to the unit's tenant."""
 
     table: ClassVar[Table]
+    columns: ClassVar[Sequence[ColumnElement[Any]] | None] = None
+    """What `select` reads where no columns are named; by default all of the table."""
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
@@ -87,7 +92,7 @@ class TenantTable:
 
     def select(self, *columns: ColumnElement[Any]) -> "Select[Any]":
         """Begin a query over this tenant's rows."""
-        return select(*(columns or self.table.c)).where(self.mine)
+        return select(*(columns or self.columns or self.table.c)).where(self.mine)
 
     def update(self) -> Update:
         """Begin an update of this tenant's rows."""
@@ -124,8 +129,12 @@ class TenantTable:
         await insert_row(self.unit.connection, table, row, own_parents(table, row))
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Run a query and return its rows."""
-        return (await self.unit.connection.execute(statement)).all()
+        """Run a query and return its rows; others get their turn while large ones are read."""
+        result, rows, turns = await self.unit.connection.execute(statement), list[Row[Any]](), Turns()
+        while some := result.fetchmany(_READ_AT_ONCE):
+            rows += some
+            await turns.step()
+        return rows
 
     async def first(self, statement: Executable) -> Row[Any] | None:
         """Run a query and return its only row, or None."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from keyrack.emails import email_key, fault_of
 from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model import User
@@ -16,9 +17,15 @@ LONGEST_EMAIL = 320
 """Characters of an email's key, which may be longer than the email."""
 
 
-def email_key(email: str) -> str:
-    """Return the form in which emails are compared: without regard to case (contract section 2)."""
-    return email.casefold()
+def require_email(email: str) -> None:
+    """Insist that an email can be stored, and can be told from others.
+
+    Raises:
+        ValidationFailed: it is none, looks like another, or is too long in the form in which emails are compared.
+    """
+    fault = "the email is too long" if len(email_key(email)) > LONGEST_EMAIL else fault_of(email)
+    if fault is not None:
+        raise ValidationFailed(Problem(fault, "/data/attributes/email"))
 
 
 class Users(TenantTable):
@@ -40,10 +47,9 @@ class Users(TenantTable):
 
         Raises:
             AlreadyExists: somebody in the installation has the email.
-            ValidationFailed: the email is too long in the form in which emails are compared.
+            ValidationFailed: see `require_email`.
         """
-        if len(email_key(email)) > LONGEST_EMAIL:
-            raise ValidationFailed(Problem("the email is too long", "/data/attributes/email"))
+        require_email(email)
         user = User(new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None)
         try:
             await self.insert(

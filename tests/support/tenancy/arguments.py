@@ -11,6 +11,7 @@ from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.model import Principal, PrincipalKind, WorkspaceInvite
+from keyrack.oauth.state import state_hash
 from keyrack.store import schema
 from keyrack.store.attempts import Attempt, Kind
 from keyrack.store.auth_clients import AuthClients
@@ -58,6 +59,7 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
     ids |= {"heir": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
     ids |= {"subject_id": ids["secret_id"], "job_id": new_id(), "attempt_id": new_id(), "claim": new_id()}
     ids |= {"email": estate.tenant.stranger.name, "name": f"{ids['team_name']}-connected"}
+    ids["state_hash"] = state_hash(estate.canaries["state of a consent"].partition("&")[0])
     invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
     workspace, tenant = await Workspaces(unit).find(ids["workspace_id"]), await Tenants(unit).find(unit.tenant_id)
     secret = await AuthSecrets(unit).find(ids["secret_id"])

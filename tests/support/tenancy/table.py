@@ -172,6 +172,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
 PUBLIC = {
     "/callback/oauth1": "the token in the query is the proof (20.3, 21)",
     "/callback/oauth2": "the state in the query is the proof (20.3)",
+    "/consent": "the link in the query is the proof; says who asks for what, and binds the browser (0.23)",
     "/docs": "describes the API",
     "/docs/{name}": "describes the API",
     "/healthz": "says that the process lives",

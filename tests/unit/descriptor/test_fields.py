@@ -127,6 +127,8 @@ def test_an_http_field_of_the_wrong_shape() -> None:
         "apiKey": {"headerName": 1},
         "oauth2": {"clientId": 5, "scopes": [1], "additionalProperties": [], "keys": "k"},
     }
+    odd = {"type": "OAuth2", "oauth2": {"additionalProperties": {"prompt": ["a", "b"], "odd": {"a": 1}}}}
+    assert problems(rest, {"auth": odd}).keys() == {f"{PREFIX}/auth/oauth2/additionalProperties/odd"}
     at = f"{PREFIX}/auth"
     assert problems(rest, {"auth": value}).keys() == {
         f"{at}/type",

@@ -59,12 +59,49 @@ def test_scalar_extras_are_kept_with_their_types() -> None:
     }
 
 
-def test_extras_that_are_no_scalars_are_ignored() -> None:
+def test_arrays_among_extras_are_joined_and_some_parameters_are_json() -> None:
     raw = load("office-sheets")
-    raw["credentials"]["oauth2"] |= {"list": [1], "object": {}, "nothing": None}
+    raw["credentials"]["oauth2"] |= {
+        "prompt": ["login", "consent"], "list": [1, True, "a"], "resource": ["https://a.example"], "empty": [],
+        "claims": {"id_token": {"acr": None}}, "authorization_details": [{"type": "x"}], "nothing": None,
+    }  # fmt: skip
+    oauth2 = parse(raw, new=True).oauth2
+    assert oauth2 is not None
+    extra = dict(oauth2.extra)
+    assert extra.pop("claims") == '{"id_token":{"acr":null}}'
+    assert extra.pop("authorization_details") == '[{"type":"x"}]'
+    assert (extra["prompt"], extra["list"], extra["resource"]) == ("login consent", "1 true a", "https://a.example")
+    assert extra.keys().isdisjoint({"empty", "nothing"})
+
+
+def test_what_cannot_be_sent_is_refused_when_it_is_new_and_left_out_when_it_is_stored() -> None:
+    raw = load("office-sheets")
+    odd = {"object": {}, "nested": [[1]], "mixed": ["a", None], "resource": ["a", "b"], "huge": 10**400}
+    raw["credentials"]["oauth2"] |= odd
+    raw["oauth2"] = {"outer": {"a": 1}, "scope": 5}
+    with pytest.raises(ValidationFailed) as refused:
+        parse(raw, new=True)
+    inner = {f"/credentials/oauth2/{name}" for name in odd}
+    assert {problem.pointer for problem in refused.value.problems} == {*inner, "/oauth2/outer"}
     oauth2 = parse(raw).oauth2
     assert oauth2 is not None
-    assert oauth2.extra.keys().isdisjoint({"list", "object", "nothing"})
+    assert oauth2.extra.keys().isdisjoint({*odd, "outer", "scope"})
+
+
+@pytest.mark.parametrize(
+    ("block", "scopes"),
+    [
+        ({"scope": "a b"}, "a b"),
+        ({"scope": ["a", "b"]}, ("a", "b")),
+        ({"scope": "a", "scopes": None}, "a"),
+        ({"scope": "a", "scopes": ["b"]}, ("b",)),
+        ({"scope": {}}, None),
+    ],
+)
+def test_scope_is_scopes_by_its_other_name(block: dict[str, Any], scopes: object) -> None:
+    oauth2 = parse({"oauth2": block}).oauth2
+    assert oauth2 is not None
+    assert (oauth2.scopes, oauth2.extra) == (scopes, {})
 
 
 def test_basic_authentication_and_no_pkce() -> None:

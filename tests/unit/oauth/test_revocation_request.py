@@ -6,7 +6,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
-from keyrack.oauth.wire import RawResponse
+from keyrack.oauth.wire import AnswerFault, RawResponse
 
 ENDPOINT = "https://as.example/revoke?tenant=a"
 
@@ -32,6 +32,16 @@ def test_the_client_authenticates_as_for_tokens(
 @pytest.mark.parametrize("status", [200, 204])
 def test_success_needs_no_body(status: int) -> None:
     process_revocation_response(RawResponse(status, {}, b"<html>"))
+
+
+def test_an_answer_that_says_success_and_breaks_off_is_a_success() -> None:
+    process_revocation_response(RawResponse(200, {}, b"", AnswerFault.CLOSED, cut=True))
+
+
+def test_an_answer_without_a_status_says_nothing() -> None:
+    with pytest.raises(ProviderUnavailable) as raised:
+        process_revocation_response(RawResponse(0, {}, b"SSH-2.0", AnswerFault.PROTOCOL, cut=True))
+    assert raised.value.meta == {"reason": "protocol", "sent": True, "received": True}
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])

@@ -38,7 +38,7 @@ LOCAL = [
     "https://[fe80::1]/",
     "https://[fd00::1]/",
     "https://localhost/",
-    "https://LOCALHOST:1/",
+    "https://LOCALHOST:2/",
     "https://localhost./",
     "https://api.localhost/",
     "https://api.localhost./",
@@ -82,6 +82,9 @@ REFUSED = [
     "https://example.com:-1/", "https://example.com:+80/", "https://example.com:８０/", "https://example.com:80:80/",
     "https://example.com:a/", "https://example.com:000443000/",
     "https://example.com/" + "a" * MAX_URI_LENGTH,
+    # other protocols' ports
+    "https://example.com:22/", "https://example.com:25/hook", "https://example.com:6667?a", "https://[2606:4700::1]:22/",
+    "https://example.com:10080/", "https://8.8.8.8:53/", "https://example.com:0022/",
 ]  # fmt: skip
 
 

@@ -66,7 +66,7 @@ async def test_no_connection_means_it_is_not_called_and_nothing_was_sent(client:
         called.append(True)
 
     with pytest.raises(ProviderUnavailable) as caught:
-        await client.send(token_request("http://127.0.0.1:1/"), before)
+        await client.send(token_request("http://127.0.0.1:2/"), before)
     assert (called, may_have_been_sent(caught.value)) == ([], False)
 
 

@@ -1,7 +1,6 @@
 """What goes over the wire, and what comes back, when things work (contract 15.3, 20.3)."""
 
 import asyncio
-import gzip
 import ssl
 from collections.abc import AsyncIterator
 
@@ -126,7 +125,6 @@ async def test_repeated_and_undecodable_headers_become_plain_text(
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}",
         b"HTTP/1.0 200 OK\r\n\r\n{}",
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
-        http_answer(gzip.compress(b"{}", mtime=0), Content_Encoding="gzip"),
     ],
 )
 async def test_every_form_of_body_is_read(servers: LoopbackServers, client: ProviderClient, raw: bytes) -> None:
@@ -158,7 +156,7 @@ async def test_ipv6_loopback_is_reached_with_the_setting_only(servers: LoopbackS
     async with ProviderClient() as strict:
         with pytest.raises(ProviderUnavailable) as refused:
             await strict.send(token_request(f"https://[::1]:{port}/"))
-    assert refused.value.meta == {"reason": "forbidden_address", "sent": False}
+    assert refused.value.meta == {"reason": "address", "sent": False}
     assert servers.connections == 1
 
 
@@ -215,12 +213,12 @@ def test_it_works_on_uvloop() -> None:
         async with ProviderClient(allow_insecure=True, timeout=30) as client:
             assert (await client.send(token_request(f"http://localhost:{port}/"))).body == b"{}"
             with pytest.raises(ProviderUnavailable) as refused:
-                await client.send(token_request("http://127.0.0.1:1/"))
+                await client.send(token_request("http://127.0.0.1:2/"))
         assert refused.value.meta == {"reason": "connect", "sent": False}
         async with ProviderClient(resolver=FakeResolver(["127.0.0.1"])) as strict:
             with pytest.raises(ProviderUnavailable) as forbidden:
                 await strict.send(token_request("https://idp.example/"))
-        assert forbidden.value.meta == {"reason": "forbidden_address", "sent": False}
+        assert forbidden.value.meta == {"reason": "address", "sent": False}
 
     async def run() -> None:
         servers = LoopbackServers()
@@ -250,5 +248,5 @@ async def test_a_query_is_sent_by_get_behind_the_urls_own(servers: LoopbackServe
 
 async def test_a_query_that_is_no_text_is_not_sent(client: ProviderClient) -> None:
     with pytest.raises(ValidationFailed) as caught:
-        await client.send(QueryRequest("http://127.0.0.1:9/token", (("token", "canary\ud800"),)))
+        await client.send(QueryRequest("http://127.0.0.1:8/token", (("token", "canary\ud800"),)))
     assert "canary" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""What is reported when an authorization server misbehaves, and whether it may have seen the request."""
+"""What is reported when an authorization server misbehaves: may it have seen the request, and what came back."""
 
 import asyncio
 import gzip
@@ -13,6 +13,8 @@ import trustme
 from aiohttp import ClientConnectionError
 
 from keyrack.errors import ProviderUnavailable
+from keyrack.oauth.wire import AnswerFault, RawResponse
+from keyrack.provider.answer import MAX_INTERIM_ANSWERS
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import Reason, classify, may_have_been_sent, unavailable
 from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
@@ -32,6 +34,22 @@ async def fault(client: ProviderClient, url: str, *form: tuple[str, str]) -> dic
     return dict(raised.value.meta or {})
 
 
+async def flawed(client: ProviderClient, url: str) -> RawResponse:
+    """Return an answer that has a fault; it came back, so it is returned and nothing is raised."""
+    answer = await client.send(token_request(url))
+    assert answer.fault is not None
+    return answer
+
+
+async def address_fault(client: ProviderClient, url: str) -> str | None:
+    """Return what only operators are told of a call whose name or address is at fault."""
+    with pytest.raises(ProviderUnavailable) as raised:
+        await client.send(token_request(url))
+    assert raised.value.meta == {"reason": "address", "sent": False}
+    assert "does not resolve, or its address is not one that may be called" in str(raised.value)
+    return raised.value.exact_reason
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -48,17 +66,17 @@ async def test_refused(client: ProviderClient) -> None:
 @pytest.mark.parametrize("answer", [socket.gaierror(socket.EAI_NONAME, "unknown"), OSError("server failure")])
 async def test_a_name_that_does_not_resolve(answer: OSError) -> None:
     async with ProviderClient(resolver=FakeResolver(answer)) as client:
-        assert await fault(client, "https://idp.example/") == {"reason": "dns", "sent": False}
+        assert await address_fault(client, "https://idp.example/") == "dns"
 
 
 async def test_a_name_without_addresses() -> None:
     async with ProviderClient(resolver=FakeResolver([])) as client:
-        assert await fault(client, "https://idp.example/") == {"reason": "dns", "sent": False}
+        assert await address_fault(client, "https://idp.example/") == "dns"
 
 
 async def test_the_real_resolver_does_not_know_an_invalid_name() -> None:
     async with ProviderClient() as client:  # RFC 6761: `.invalid` never resolves
-        assert await fault(client, "https://idp.invalid/") == {"reason": "dns", "sent": False}
+        assert await address_fault(client, "https://idp.invalid/") == "dns"
 
 
 @pytest.mark.parametrize(
@@ -67,8 +85,7 @@ async def test_the_real_resolver_does_not_know_an_invalid_name() -> None:
 async def test_a_name_that_resolves_to_a_local_address(servers: LoopbackServers, addresses: list[str]) -> None:
     port = await servers.answer(http_answer())
     async with ProviderClient(resolver=FakeResolver(addresses)) as client:
-        answer = await fault(client, f"https://idp.example:{port}/")
-    assert answer == {"reason": "forbidden_address", "sent": False}
+        assert await address_fault(client, f"https://idp.example:{port}/") == "forbidden_address"
     assert servers.connections == 0
 
 
@@ -76,14 +93,14 @@ async def test_a_name_that_resolves_to_a_local_address(servers: LoopbackServers,
 async def test_a_local_address_written_in_the_url(host: str) -> None:
     resolver = FakeResolver(["8.8.8.8"])
     async with ProviderClient(resolver=resolver) as client:
-        assert await fault(client, f"https://{host}/") == {"reason": "forbidden_address", "sent": False}
+        assert await address_fault(client, f"https://{host}/") == "forbidden_address"
     assert resolver.lookups == 0
 
 
 async def test_the_metadata_service_is_refused_whatever_the_setting() -> None:
     async with ProviderClient(allow_insecure=True, resolver=FakeResolver(["169.254.169.254"])) as client:
-        assert await fault(client, "http://idp.example/") == {"reason": "forbidden_address", "sent": False}
-        assert await fault(client, "http://169.254.169.254/") == {"reason": "forbidden_address", "sent": False}
+        assert await address_fault(client, "http://idp.example/") == "forbidden_address"
+        assert await address_fault(client, "http://169.254.169.254/") == "forbidden_address"
 
 
 async def test_the_address_that_was_checked_is_the_one_connected_to(servers: LoopbackServers) -> None:
@@ -187,11 +204,14 @@ async def test_a_body_that_drips_is_bounded_by_the_whole_time(servers: LoopbackS
     port = await servers.start(handle)
     started = time.monotonic()
     async with ProviderClient(allow_insecure=True, timeout=LONG_ENOUGH_TO_SEND) as client:
-        assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
+        answer = await flawed(client, f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.fault, answer.cut) == (200, AnswerFault.TIMEOUT, True)
+    assert answer.body.strip() == b""
+    assert answer.body
     assert time.monotonic() - started > LONG_ENOUGH_TO_SEND - 0.05
 
 
-async def test_endless_interim_answers_are_bounded_by_the_whole_time(servers: LoopbackServers) -> None:
+async def test_endless_interim_answers_are_bounded_in_number(servers: LoopbackServers, client: ProviderClient) -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await servers.read(reader)
         while True:
@@ -200,8 +220,16 @@ async def test_endless_interim_answers_are_bounded_by_the_whole_time(servers: Lo
             await asyncio.sleep(0.01)
 
     port = await servers.start(handle)
-    async with ProviderClient(allow_insecure=True, timeout=LONG_ENOUGH_TO_SEND) as client:
-        assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": True}
+    answer = await flawed(client, f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.fault) == (0, AnswerFault.PROTOCOL)
+
+
+async def test_interim_answers_within_the_bound_are_passed_over(
+    servers: LoopbackServers, client: ProviderClient
+) -> None:
+    port = await servers.answer(b"HTTP/1.1 102 Processing\r\n\r\n" * MAX_INTERIM_ANSWERS + http_answer())
+    answer = await client.send(token_request(f"http://127.0.0.1:{port}/"))
+    assert (answer.status, answer.fault, answer.body) == (200, None, b"{}")
 
 
 async def test_a_connection_dropped_at_once(servers: LoopbackServers, client: ProviderClient) -> None:
@@ -230,38 +258,104 @@ async def test_a_kept_connection_that_the_server_drops_is_not_tried_again(
 
 
 @pytest.mark.parametrize(
-    "partial",
+    ("partial", "status", "kept"),
     [
-        b"HTTP/1.1 200 OK\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+        (b"HTTP/1.1 200 OK\r\n", 200, b"HTTP/1.1 200 OK\r\n"),
+        (b"HTTP/1.1 503 Away\r\nRetry-", 503, b"HTTP/1.1 503 Away\r\nRetry-"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", 0, b""),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", 200, b"{}"),
     ],
 )
-async def test_an_answer_cut_short(servers: LoopbackServers, client: ProviderClient, partial: bytes) -> None:
+async def test_an_answer_cut_short_is_kept(
+    servers: LoopbackServers, client: ProviderClient, partial: bytes, status: int, kept: bytes
+) -> None:
     port = await servers.answer(partial)
-    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "closed", "sent": True}
+    answer = await flawed(client, f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.fault, answer.cut, answer.body) == (status, AnswerFault.CLOSED, True, kept)
 
 
 @pytest.mark.parametrize(
-    "nonsense",
+    ("nonsense", "status", "kept"),
     [
-        b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
-        b"\x00\x01\x02\r\n\r\n",
-        b"HTTP/1.1 abc OK\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-        b"HTTP/1.1 200 OK\r\nBad Header\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(5000)) + b"Content-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
-        http_answer(b"not gzip", Content_Encoding="gzip"),
-        http_answer(b"{}", Content_Encoding="br"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 0, b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
+        (b"\x00\x01\x02\r\n\r\n", 0, b"\x00\x01\x02\r\n\r\n"),
+        (b'{"access_token":"of HTTP/0.9"}', 0, b'{"access_token":"of HTTP/0.9"}'),
+        (b"HTTP/1.1 abc OK\r\n\r\n{}", 0, b"{}"),
+        (b"HTTP/1.1 2000 OK\r\n\r\n{}", 0, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nBad Header\r\nContent-Length: 2\r\n\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 5000 + b"\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", 200, b"{}"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n", 200, b"{}\r\n0\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" * 5000, 200, b"1;" * 5000),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n{}", 0, None),
+        (b"HTTP/1.1 100 Continue\r\nContent-Length: 5\r\n\r\nhello" + http_answer(), 0, b"hello" + http_answer()),
     ],
 )
-async def test_what_is_not_http(servers: LoopbackServers, client: ProviderClient, nonsense: bytes) -> None:
+async def test_what_is_not_http_is_kept(
+    servers: LoopbackServers, client: ProviderClient, nonsense: bytes, status: int, kept: bytes | None
+) -> None:
     port = await servers.answer(nonsense)
-    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "protocol", "sent": True}
+    answer = await flawed(client, f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.fault) == (status, AnswerFault.PROTOCOL)
+    assert answer.body == (nonsense if kept is None else kept)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}",
+        b"http/1.1  200  OK\nContent-Length:2\n\n{}",
+        b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\nContent-Length: 2, 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: \x00\x01\xff\r\n\xff: \x00\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 1900 + b"Content-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 99\r\n\r\n2;a=b\n{}\n0\n\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n 002 \r\n{}\r\n0\r\nTrailer: x\r\n\r\n",
+    ],
+)
+async def test_odd_heads_and_frames_are_read(servers: LoopbackServers, client: ProviderClient, odd: bytes) -> None:
+    port = await servers.answer(odd)
+    answer = await client.send(token_request(f"http://127.0.0.1:{port}/"))
+    assert (answer.status, answer.fault, answer.cut, answer.body) == (200, None, False, b"{}")
+
+
+async def test_a_head_beyond_the_bound_is_not_read_to_its_end(servers: LoopbackServers, client: ProviderClient) -> None:
+    port = await servers.answer(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 200_000 + b"\r\nContent-Length: 2\r\n\r\n{}")
+    answer = await flawed(client, f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.fault, answer.cut) == (200, AnswerFault.TOO_LARGE, True)
+    assert len(answer.body) > 100_000
+
+
+async def test_what_comes_behind_an_answer_is_not_the_next_one(
+    servers: LoopbackServers, client: ProviderClient
+) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await servers.read(reader)
+        behind = http_answer(b"forged")
+        writer.write(http_answer(str(servers.connections).encode()) + (behind if servers.connections == 1 else b""))
+        await writer.drain()
+        if servers.connections == 2:
+            await asyncio.sleep(0)
+            writer.write(behind)  # between two calls
+            await writer.drain()
+        await reader.read(1)
+
+    port = await servers.start(handle)
+    answers = []
+    for _ in range(3):
+        answers.append(await client.send(token_request(f"http://127.0.0.1:{port}/")))
+        if len(answers) == 2:
+            await asyncio.sleep(0.1)  # nothing to wait for: what must not happen is that it is used again
+    assert [answer.body for answer in answers] == [b"1", b"2", b"3"]
+    assert answers[0].surplus == http_answer(b"forged")
+    assert servers.connections == 3
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -280,7 +374,9 @@ async def test_ten_megabytes_are_not_read(servers: LoopbackServers, client: Prov
             written += len(block)
 
     port = await servers.start(handle)
-    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "too_large", "sent": True}
+    answer = await flawed(client, f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.fault, answer.cut) == (200, AnswerFault.TOO_LARGE, True)
+    assert len(answer.body) == 1024 * 1024
     assert written < 10 * 1024 * 1024
 
 
@@ -288,13 +384,16 @@ async def test_a_body_of_exactly_the_bound_is_read(servers: LoopbackServers) -> 
     port = await servers.answer(http_answer(b"x" * 1000), http_answer(b"x" * 1001))
     async with ProviderClient(allow_insecure=True, max_body_bytes=1000) as client:
         assert len((await client.send(token_request(f"http://127.0.0.1:{port}/"))).body) == 1000
-        assert (await fault(client, f"http://127.0.0.1:{port}/"))["reason"] == "too_large"
+        answer = await flawed(client, f"http://127.0.0.1:{port}/")
+        assert (answer.fault, len(answer.body)) == (AnswerFault.TOO_LARGE, 1000)
 
 
-async def test_a_decompression_bomb(servers: LoopbackServers, client: ProviderClient) -> None:
-    bomb = gzip.compress(bytes(64 * 1024 * 1024))
-    port = await servers.answer(http_answer(bomb, Content_Encoding="gzip"))
-    assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "too_large", "sent": True}
+async def test_no_content_coding_is_undone_here(servers: LoopbackServers, client: ProviderClient) -> None:
+    bodies = [gzip.compress(b"{}", mtime=0), b"not gzip", gzip.compress(bytes(64 * 1024 * 1024), mtime=0)]
+    port = await servers.answer(*(http_answer(body, Content_Encoding="gzip") for body in bodies))
+    for body in bodies:
+        answer = await client.send(token_request(f"http://127.0.0.1:{port}/"))
+        assert (answer.fault, answer.body) == (None, body)
 
 
 async def test_a_call_after_a_fault_works(servers: LoopbackServers, client: ProviderClient) -> None:
@@ -332,7 +431,9 @@ async def test_closing_ends_a_running_call(servers: LoopbackServers) -> None:
 def test_every_reason_has_a_text_and_says_whether_it_was_sent(reason: Reason) -> None:
     error = unavailable(reason, sent=False)
     assert str(error).endswith(".")
-    assert error.meta == {"reason": str(reason), "sent": False}
+    told = "address" if reason in {Reason.DNS, Reason.FORBIDDEN_ADDRESS} else str(reason)
+    assert error.meta == {"reason": told, "sent": False}
+    assert error.exact_reason == str(reason)
     assert not may_have_been_sent(error)
     assert may_have_been_sent(unavailable(reason, sent=True))
 

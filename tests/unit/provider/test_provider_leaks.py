@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from keyrack.errors import KeyrackError
+from keyrack.oauth.token_response import process_token_response
 from keyrack.provider.client import ProviderClient
 from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
 
@@ -31,7 +32,6 @@ async def hang(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
 
 
 ANSWERS = {
-    "dropped": b"",
     "cut short": b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n" + CANARY.encode(),
     "not http": f"HTTP/1.1 {CANARY}\r\n\r\n".encode(),
     "bad header": f"HTTP/1.1 200 OK\r\n{CANARY}\r\n\r\n".encode(),
@@ -67,8 +67,19 @@ async def test_a_fault_while_answering(servers: LoopbackServers, caplog: pytest.
     caplog.set_level(logging.DEBUG)
     port = await servers.answer(ANSWERS[kind])
     async with ProviderClient(allow_insecure=True, timeout=30, max_body_bytes=65536) as client:
-        error = await failing(client, f"http://127.0.0.1:{port}/", CANARY)
-    assert_clean(error, caplog)
+        answer = await client.send(token_request(f"http://127.0.0.1:{port}/", ("refresh_token", CANARY)))
+    assert CANARY not in f"{answer!r} {answer} {caplog.text}"
+    assert CANARY in f"{answer.head!r} {answer.headers} {answer.body!r}"
+    with pytest.raises(KeyrackError) as raised:
+        process_token_response(answer)
+    assert CANARY not in "\n".join([*everything(raised.value), str(raised.value.meta)]).replace(repr(ANSWERS), "")
+
+
+async def test_a_connection_that_is_dropped(servers: LoopbackServers, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    port = await servers.answer(b"")
+    async with ProviderClient(allow_insecure=True, timeout=30) as client:
+        assert_clean(await failing(client, f"http://127.0.0.1:{port}/", CANARY), caplog)
 
 
 async def test_a_timeout(servers: LoopbackServers, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,21 +1,23 @@
 """What reading and refreshing a secret by hand do to its token (contract 0.12, 15.3, 15.4)."""
 
+import time
 from datetime import datetime, timedelta
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
-from keyrack.grants import AuthClient, AuthSecret, SecretState
+from keyrack.grants import AuthClient, AuthSecret, ErrorCode, SecretState
 from keyrack.model import Principal
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.service.refresh.engine import Refresher
+from keyrack.service.refresh.lifetimes import believed, learned_from
 from keyrack.service.refresh.outcome import error_of
+from keyrack.service.refresh.profile import client_profile, origin_of
+from keyrack.service.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.refresh.schedule import Schedule
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.client_health import ClientHealth
 from keyrack.store.store import Store
-
-_SHORTEST_LEARNED = 300
 
 
 def needs_nothing(secret: AuthSecret, schedule: Schedule, now: datetime) -> bool:
@@ -33,9 +35,12 @@ def needs_nothing(secret: AuthSecret, schedule: Schedule, now: datetime) -> bool
 class FreshTokens:
     """Keeps what is read fresh."""
 
-    def __init__(self, store: Store, refresher: Refresher, schedule: Schedule, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, refresher: Refresher, limiter: ProviderLimiter, schedule: Schedule, clock: Clock
+    ) -> None:
         self._store = store
         self._refresher = refresher
+        self._limiter = limiter
         self._schedule = schedule
         self._clock = clock
 
@@ -63,20 +68,26 @@ class FreshTokens:
             if due and self._is_worth_trying(secret, now):
                 self._refresher.refresh_behind(secret)
             return secret
-        if not self._is_worth_trying(secret, now) or await self._is_rejected(secret):
+        if not self._is_worth_trying(secret, now) or await self._would_be_refused(secret):
             return secret
         try:
             return await self._refresher.refresh(secret)
         except (ProviderError, ProviderUnavailable):
             return await self._again(secret)
 
-    async def refresh(self, secret: AuthSecret) -> AuthSecret:
+    async def refresh(self, secret: AuthSecret, arrived: float | None = None) -> AuthSecret:
         """Refresh because somebody asks for it: the token does not work, whatever its expiry says (contract 15.3).
+
+        Whatever a provider answers to any refresh after the request arrived is the answer (contract 0.20).
+
+        Args:
+            secret: as stored.
+            arrived: when the request came in, a reading of `time.monotonic`; None: now.
 
         Raises:
             NotRefreshable: it is not of an oauth2 type or has no refresh token.
             NotFound: it was deleted meanwhile.
-            ProviderError: the provider refused.
+            ProviderError: the provider refused, or sent a token of a type that cannot be used, which is kept.
             ProviderUnavailable: it gave no answer in time, or asked to be left alone until later.
             DatabaseUnavailable: the database is gone.
         """
@@ -84,8 +95,10 @@ class FreshTokens:
         failure = secret.failure
         if failure is not None and failure.retry_after and secret.retry_at and now < secret.retry_at:
             raise error_of(failure)
-        refreshed = await self._refresher.refresh(secret)
-        await self._learn(secret, now)
+        refreshed = await self._refresher.refresh_again(secret, time.monotonic() if arrived is None else arrived)
+        if refreshed.error_code is ErrorCode.unsupported_token_type:
+            raise ProviderError(refreshed.error or "")
+        await self._learn(secret, refreshed, now)
         return refreshed
 
     @staticmethod
@@ -93,11 +106,20 @@ class FreshTokens:
         dead = secret.state is SecretState.error and secret.error_code is not None
         return not dead and (secret.retry_at is None or secret.retry_at <= now)
 
-    async def _is_rejected(self, secret: AuthSecret) -> bool:
+    async def _would_be_refused(self, secret: AuthSecret) -> bool:
+        """Tell whether a try would not even reach the provider: a rejected client, or an open circuit.
+
+        For the circuit only where the secret has failed before: its first failure has to be written down.
+        """
         client = await self._client(secret)
-        if client is None or client.rejected_at is None:
+        if client is None:
             return False
-        return client.probe_at is None or client.probe_at > self._clock()
+        if client.rejected_at is not None:
+            return client.probe_at is None or client.probe_at > self._clock()
+        endpoint = client_profile(client, secret.auth_method).refresh_endpoint
+        if secret.failure is None or endpoint is None:
+            return False
+        return self._limiter.is_refusing(secret.tenant_id, origin_of(endpoint))
 
     async def _client(self, secret: AuthSecret) -> AuthClient | None:
         async with self._store.unit(secret.tenant_id) as unit:
@@ -110,21 +132,12 @@ class FreshTokens:
             raise NotFound
         return found
 
-    async def _learn(self, before: AuthSecret, asked_at: datetime) -> None:
-        """Learn from a token that ended before we expected, where nobody says how long tokens live (contract 0.14).
-
-        One caller's whim must not make all tokens short: the learned lifetime at most halves, down to five minutes.
-        """
-        if before.expires_at is None or before.issued_at is None or asked_at >= before.expires_at:
+    async def _learn(self, before: AuthSecret, after: AuthSecret, asked_at: datetime) -> None:
+        """Learn from a token that ended before we expected, where nobody says how long tokens live (contract 0.14)."""
+        seconds = learned_from(before, after, self._schedule, asked_at)
+        client = None if seconds is None else await self._client(before)
+        if seconds is None or client is None:
             return
-        client = await self._client(before)
-        if client is None or client.credentials.get("token_expires_in") is not None:
-            return
-        assumed = client.learned_lifetime or DEFAULT_LIFETIME
-        if before.expires_at - before.issued_at != timedelta(seconds=assumed):
-            return
-        lived = int((asked_at - before.issued_at).total_seconds())
-        learned = max(lived, assumed // 2, _SHORTEST_LEARNED)
-        if learned < assumed:
+        if seconds <= (believed(client, asked_at) or DEFAULT_LIFETIME):
             async with self._store.unit(before.tenant_id, writes=True) as unit:
-                await ClientHealth(unit.of(client.tenant_id)).learn(client.id, learned)
+                await ClientHealth(unit.of(client.tenant_id)).learn(client.id, seconds)

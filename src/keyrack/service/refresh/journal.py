@@ -1,7 +1,8 @@
 """Sends a token request so that its answer cannot be lost (design, rotation journal; invariant 2).
 
-The intent is written after the connection is made and before the request is; the answer is sealed and stored before
-anyone interprets it: in the database, else in the spool, else in memory until one of them takes it.
+The intent is written after the connection is made and before the request is; the answer, whatever is wrong with it, is
+sealed and stored before anyone interprets it: in the database, else in the spool, else in memory until one of them
+takes it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ import structlog
 
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
-from keyrack.oauth.wire import FormRequest, RawResponse
+from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.sending import send
@@ -36,6 +37,10 @@ class _StoredAnswer(msgspec.Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+    fault: str | None = None  # this and what follows is not in what older versions stored
+    cut: bool = False
+    head: bytes = b""
+    surplus: bytes = b""
 
 
 class Journal:
@@ -70,7 +75,7 @@ class Journal:
         Raises:
             KeyrackError: what `permit` raised, or the database is gone; nothing was sent.
             ValidationFailed: the request cannot be sent.
-            ProviderUnavailable: there is no answer. If it may have been sent, the attempt stays open.
+            ProviderUnavailable: nothing came back. If it may have been sent, the attempt stays open.
         """
 
         async def intend() -> None:
@@ -118,10 +123,23 @@ class Journal:
         place = answer_place(attempt.tenant_id, attempt.id)
         clear = await unit.vault.open(unit.connection, place, attempt.sealed_answer)
         stored = msgspec.msgpack.decode(clear, type=_StoredAnswer)
-        return RawResponse(stored.status, stored.headers, stored.body)
+        fault = None if stored.fault is None else AnswerFault(stored.fault)
+        return RawResponse(
+            stored.status,
+            stored.headers,
+            stored.body,
+            fault,
+            cut=stored.cut,
+            head=stored.head,
+            surplus=stored.surplus,
+        )
 
     async def _keep(self, attempt: Attempt, answer: RawResponse) -> None:
-        clear = msgspec.msgpack.encode(_StoredAnswer(answer.status, dict(answer.headers), answer.body))
+        fault = None if answer.fault is None else answer.fault.value
+        stored = _StoredAnswer(
+            answer.status, dict(answer.headers), answer.body, fault, answer.cut, answer.head, answer.surplus
+        )
+        clear = msgspec.msgpack.encode(stored)
         try:
             sealed = self._store.vault.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
         except KeyError:  # the tenant was deleted meanwhile, and with it the key and the attempt

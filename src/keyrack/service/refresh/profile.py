@@ -3,8 +3,10 @@
 from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
+from keyrack.descriptor.model import OAuth2Block
+from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.grants import AuthClient
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 
@@ -17,22 +19,51 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
 
     Args:
         client: of an oauth2 type.
-        auth_method: client authentication remembered with a secret (contract 20.3); None: the client's own choice.
+        auth_method: client authentication remembered with a secret (contract 20.3); None: the client's own choice. A
+            global client keeps to its own: a component's developer speaks for one tenant, and it serves all.
     """
     given = client.credentials
-    chosen = TokenEndpointAuthMethod.CLIENT_SECRET_POST
-    if given.get("client_auth") == "basic":
-        chosen = TokenEndpointAuthMethod.CLIENT_SECRET_BASIC
     return ClientProfile(
         client_id=given["client_id"],
-        client_secret=Secret(given["client_secret"]),
+        client_secret=Secret(given.get("client_secret") or ""),
         authorization_endpoint=given["auth_uri"],
         token_endpoint=given["token_uri"],
         refresh_endpoint=given.get("refresh_token_uri") or given["token_uri"],
-        token_endpoint_auth_method=TokenEndpointAuthMethod(auth_method) if auth_method else chosen,
+        token_endpoint_auth_method=(
+            TokenEndpointAuthMethod(auth_method) if auth_method and not is_global(client) else own_method(client)
+        ),
         pkce=given.get("pkce") is not False,
+        issuer=given.get("issuer"),
+        sends_iss=given.get(SENDS_ISS),
         long_lived_endpoint=long_lived_endpoint(client),
     )
+
+
+def is_global(client: AuthClient) -> bool:
+    """Tell whether a client belongs to the installation, and so serves all tenants."""
+    return not client.tenant_id
+
+
+def own_method(client: AuthClient) -> TokenEndpointAuthMethod:
+    """Return the client authentication that a client itself asks for."""
+    return METHOD_OF[client.credentials.get("client_auth") or "post"]
+
+
+def declared_method(client: AuthClient, block: OAuth2Block | None) -> str | None:
+    """Return the client authentication that a component declares for a client (contract 20.3).
+
+    None where the client has its own or is global, or the component declares none beside the default; then it is the
+    client's own.
+
+    Args:
+        client: of an oauth2 type.
+        block: the component's.
+    """
+    declared = METHOD_OF.get((block.client_auth if block else None) or "post")  # unknown ones are as none (19.2)
+    own = client.credentials.get("client_auth") is not None or is_global(client)
+    if own or declared in (None, METHOD_OF["post"]):
+        return None
+    return declared.value
 
 
 def long_lived_endpoint(client: AuthClient) -> str | None:
@@ -40,6 +71,11 @@ def long_lived_endpoint(client: AuthClient) -> str | None:
     if client.type != INSTAGRAM:
         return None
     return exchange_endpoint(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"])
+
+
+def refresh_host(client: AuthClient) -> str:
+    """Return the host that refresh requests of a client go to; empty if its address names none."""
+    return urlsplit(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"]).hostname or ""
 
 
 def origin_of(uri: str) -> str:

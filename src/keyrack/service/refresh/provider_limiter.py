@@ -50,14 +50,14 @@ class Limits:
         wait: seconds a call waits for its turn at most.
         failures: a tenant's failures in a row that open its circuit.
         pause: seconds the circuit stays open; doubled each time the probe fails, up to `longest_pause`.
-        longest_pause: seconds.
+        longest_pause: seconds, or `pause` if that is longer; readers must see soon that an outage is over.
     """
 
     concurrency: int = 20
     wait: float = 5.0
     failures: int = 10
     pause: float = 5.0
-    longest_pause: float = 60.0
+    longest_pause: float = 10.0
 
 
 @dataclass(slots=True)
@@ -142,6 +142,11 @@ class ProviderLimiter:
             standing.users -= 1
             self._forget_if_idle(tenant_id, origin)
 
+    def is_refusing(self, tenant_id: str, origin: str) -> bool:
+        """Tell whether a tenant's call to an origin would be refused now, because its circuit is open."""
+        provider = self._origins.get(origin)
+        return provider is not None and self._is_refused(provider, provider.standings.get(tenant_id, _Standing()))
+
     def circuits(self) -> Mapping[str, tuple[Circuit, int]]:
         """Return the circuit and the running calls of each origin that is called or fails, for those who watch."""
         return {origin: (self._circuit(provider), provider.running) for origin, provider in self._origins.items()}
@@ -172,9 +177,12 @@ class ProviderLimiter:
 
     def _refuse_if_open(self, provider: _Origin, standing: _Standing) -> None:
         """Refuse while the tenant's circuit is open; after that, and in doubt, let one call through at a time."""
-        trying = standing.open_until > 0 or self._in_doubt(provider)
-        if self.monotonic() < standing.open_until or (trying and standing.running):
+        if self._is_refused(provider, standing):
             raise _unavailable("The provider failed several times in a row; calls are paused.", "circuit_open")
+
+    def _is_refused(self, provider: _Origin, standing: _Standing) -> bool:
+        trying = standing.open_until > 0 or self._in_doubt(provider)
+        return self.monotonic() < standing.open_until or (trying and standing.running > 0)
 
     def _answered(self, tenant_id: str, origin: str) -> None:
         provider = self._origins[origin]
@@ -193,7 +201,8 @@ class ProviderLimiter:
         if standing.failures < (1 if self._in_doubt(provider) else self.limits.failures):
             return
         now = self.monotonic()
-        standing.pause = min(standing.pause * 2 or self.limits.pause, self.limits.longest_pause)
+        longest = max(self.limits.longest_pause, self.limits.pause)
+        standing.pause = min(standing.pause * 2 or self.limits.pause, longest)
         standing.open_until = now + standing.pause
         provider.failing[tenant_id] = now
         provider.failing.move_to_end(tenant_id)

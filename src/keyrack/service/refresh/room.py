@@ -17,6 +17,7 @@ from keyrack.service.refresh.schedule import Schedule
 from keyrack.service.refresh.settling import Orphaned, Settling
 from keyrack.service.refresh.under_lease import Timing, UnderLease
 from keyrack.store.attempts import Kind
+from keyrack.store.leases import LeaseTime
 from keyrack.store.listening import Listener
 from keyrack.store.spool import Spool
 from keyrack.store.store import Store
@@ -74,15 +75,16 @@ def build(
     patience = Patience(choices.grace, time.monotonic)
     limiter = ProviderLimiter(choices.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
-    settling = Settling(store, wakeups, choices.schedule, orphaned, clock)
+    lease_time = LeaseTime()
+    settling = Settling(store, wakeups, choices.schedule, orphaned, clock, lease_time)
     under_lease = UnderLease(store, journal, settling, limiter, patience, choices.timing, clock)
-    refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock)
+    refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock, lease_time)
     return RefreshRoom(
         choices=choices,
         limiter=limiter,
         journal=journal,
         refresher=refresher,
-        fresh=FreshTokens(store, refresher, choices.schedule, clock),
+        fresh=FreshTokens(store, refresher, limiter, choices.schedule, clock),
         recovery=Recovery(store, journal, patience, {Kind.refresh: refresher.recover}),
         listener=listener,
     )

@@ -16,7 +16,8 @@ class Schedule:
 
     Attributes:
         lead: how long before its expiry a token is due.
-        first_retry: about how long after a first failure a grant is tried again; doubled with every further one.
+        first_retry: about how long after a failure a grant is tried again; for the background, doubled with every
+            further failure of its own tries.
         longest_retry: the most that doubling leads to.
         give_up: how long past a token's expiry the background goes on trying.
     """
@@ -39,7 +40,7 @@ class Schedule:
         return max(self.due(issued_at, expires_at) - spread * share(secret_id), issued_at)
 
     def retry(self, failures: int, now: datetime, retry_after: int | None = None) -> datetime:
-        """Return when to try again after the given number of failures in a row.
+        """Return when to try again after the given number of failures in a row that count.
 
         Exponential back-off with full jitter over the upper half; never before the `Retry-After` (seconds) that the
         provider asked for.

@@ -20,9 +20,9 @@ async def send(
     began, outcome = time.monotonic(), "called_off"
     try:
         answer = await provider.send(request, before_sending, tenant_id=tenant_id)
-        outcome = "answered"
+        outcome = "answered" if answer.fault is None else answer.fault.value
     except ProviderUnavailable as error:
-        outcome = str((error.meta or {}).get("reason"))
+        outcome = str(error.exact_reason or (error.meta or {}).get("reason"))
         raise
     finally:
         metrics.provider_called(origin_of(request.url), outcome, time.monotonic() - began)

@@ -19,13 +19,16 @@ from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.refresh.outcome import Outcome, Result, judge
+from keyrack.service.refresh.profile import client_profile, own_method, refresh_host
 from keyrack.service.refresh.schedule import Schedule
+from keyrack.service.refresh.state import told
 from keyrack.service.refresh.tokens import merged
+from keyrack.service.scope_events import tell_missing_scopes
 from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.client_health import ClientHealth, Verdict
 from keyrack.store.directory import Directory
-from keyrack.store.leases import Lease, LeaseLost, Leases
+from keyrack.store.leases import Lease, LeaseLost, Leases, LeaseTime
 from keyrack.store.outbox import Outbox
 from keyrack.store.store import Store
 from keyrack.store.unit import Unit
@@ -41,15 +44,32 @@ Orphaned = Callable[[Unit, AuthSecret, AuthClient], Awaitable[None]]
 class Settling:
     """Ends refreshes."""
 
-    def __init__(self, store: Store, wakeups: Wakeups, schedule: Schedule, orphaned: Orphaned, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        wakeups: Wakeups,
+        schedule: Schedule,
+        orphaned: Orphaned,
+        clock: Clock,
+        lease_time: LeaseTime,
+    ) -> None:
         self._store = store
         self._wakeups = wakeups
         self._schedule = schedule
         self._orphaned = orphaned
         self._clock = clock
+        self._lease_time = lease_time
 
     async def settle(
-        self, lease: Lease, client: AuthClient, attempt: Attempt, result: Result, at: datetime
+        self,
+        lease: Lease,
+        client: AuthClient,
+        attempt: Attempt,
+        result: Result,
+        at: datetime,
+        *,
+        came: float | None = None,
+        scheduled: bool = False,
     ) -> AuthSecret:
         """Write the result of a request and end the lease.
 
@@ -59,6 +79,9 @@ class Settling:
             attempt: the journal's entry, if the request got that far.
             result: tokens, or why there are none.
             at: when the result was there.
+            came: the same as a reading of `time.monotonic`, for those who asked before it; None if it came to another
+                process, or too long ago to satisfy anybody.
+            scheduled: the request was the background's own try.
 
         Returns:
             The refreshed secret.
@@ -70,23 +93,43 @@ class Settling:
             DatabaseUnavailable: nothing was written; an answer stays in the journal.
         """
         try:
-            return await self._write(lease, client, attempt, result, at)
+            return await self._write(lease, client, attempt, result, at, came, scheduled=scheduled)
         except LeaseLost:
             if isinstance(result, TokenResponse) and await self._bury(lease, client, attempt, result):
                 raise NotFound from None
             raise
 
     async def _write(
-        self, lease: Lease, client: AuthClient, attempt: Attempt, result: Result, at: datetime
+        self,
+        lease: Lease,
+        client: AuthClient,
+        attempt: Attempt,
+        result: Result,
+        at: datetime,
+        came: float | None,
+        *,
+        scheduled: bool,
     ) -> AuthSecret:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
         verdict = await self._reject(lease, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
             doubted = verdict is Verdict.doubted
-            outcome = judge(current, client, result, self._schedule, attempt.started_at, at, doubted=doubted)
+            outcome = judge(
+                current,
+                client,
+                result,
+                self._schedule,
+                attempt.started_at,
+                at,
+                doubted=doubted,
+                scheduled=scheduled,
+            )
+            if came is not None:
+                answered_ms = await self._lease_time.earliest(unit, came)
+                outcome = replace(outcome, secret=replace(outcome.secret, answered_ms=answered_ms))
             if verdict is Verdict.changed:  # the client as it is now may do
-                due_at = self._schedule.retry(outcome.secret.failure_count, at)
+                due_at = self._schedule.retry(1, at)
                 outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
             await Leases(unit).finish(lease, outcome.secret)
             if outcome.fate is None:
@@ -95,6 +138,7 @@ class Settling:
                 await Attempts(unit).settle(attempt.id, outcome.fate)
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
+            await tell_missing_scopes(unit, current.missing_scopes, outcome.secret, at)
             await self._wakeups.notify(unit, lease.secret_id)
         if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)
@@ -127,6 +171,30 @@ class Settling:
             await Attempts(unit).settle(attempt.id, Fate.ambiguous)
         metrics.refreshed(Fate.ambiguous.value)
 
+    async def expire(self, lease: Lease) -> AuthSecret:
+        """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).
+
+        Its state needs nothing to be written: it is worked out from the time of expiry, see `state.told`.
+
+        Returns:
+            The secret as it is then; unchanged if it is not so.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: as `settle`.
+        """
+        now = self._clock()
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            said = told(current, None, now)
+            over = said.error_code is ErrorCode.token_expired
+            early = current.expires_at is not None and now < current.expires_at
+            ended = replace(current, due_at=current.expires_at if early else None)
+            await Leases(unit).finish(lease, ended)
+            if over:
+                facts = _told(current, now) | {"error_code": ErrorCode.token_expired.value}
+                await Outbox(unit).add(EventType.secret_reauthorization_required, facts)
+        return ended
+
     async def drop(self, attempt: Attempt, fate: Fate) -> None:
         """Close an attempt that concerns nobody any more: its secret has other tokens by now, or is gone."""
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
@@ -138,11 +206,16 @@ class Settling:
         Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same, see
         `ClientHealth.suspect`.
         """
-        if not isinstance(result, ProviderError) or classify(result) is not FailureClass.CLIENT_REJECTED:
+        if not isinstance(result, ProviderError):
+            return None
+        if classify(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
             return None
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:
             return Verdict.doubted  # one tenant's grants must not pause all others'
+        used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
+        if used is not own_method(client):
+            return Verdict.doubted  # what a component's developer chose says nothing of the client
         # nor are its provider's words shown to them
         members = ("error", "status") if of_all else ("error", "error_description", "status")
         said = {name: (result.meta or {}).get(name) for name in members}

@@ -84,28 +84,36 @@ class UnderLease:
         self._timing = timing
         self._clock = clock
 
-    async def use(self, held: Held, *, wanted: bool = True) -> AuthSecret:
+    async def use(self, held: Held, *, wanted: bool = True, scheduled: bool = False) -> AuthSecret:
         """Use a lease. It ends with the outcome; after a fault, such as a database that is gone, by itself in time.
 
         Args:
             held: the lease.
             wanted: somebody wants other tokens than those stored; else they are only asked for where an interrupted
                 refresh may have used the stored ones up.
+            scheduled: it is the background's own try; only such failures make it back off.
         """
         try:
-            return await self._through(held, wanted=wanted)
+            return await self._through(held, wanted=wanted, scheduled=scheduled)
         except DatabaseUnavailable:
             self._patience.database_is_down()
             raise
         except LeaseLost:
             raise busy("Another process has taken over the refresh.") from None
 
-    async def _through(self, held: Held, *, wanted: bool) -> AuthSecret:
+    async def expire(self, lease: Lease) -> AuthSecret:
+        """Settle that the token of a secret has expired which cannot be refreshed; the lease ends."""
+        try:
+            return await self._settling.expire(lease)
+        except LeaseLost:
+            raise busy("Another process has taken over the secret.") from None
+
+    async def _through(self, held: Held, *, wanted: bool, scheduled: bool) -> AuthSecret:
         landed, given_up = await self._settle_left_open(held)
         if landed is not None:
             return landed
         if wanted or given_up:
-            return await self._call(held)
+            return await self._call(held, scheduled=scheduled)
         await self.release(held.lease)
         return held.lease.secret
 
@@ -128,7 +136,7 @@ class UnderLease:
             if answer is None and not self._patience.is_over(attempt):
                 await self.release(held.lease, self._clock() + _LATER)
                 raise busy("An interrupted refresh is being settled.")
-            if attempt.generation != held.lease.secret.generation:
+            if attempt.generation != held.lease.secret.grant_generation:
                 await self._settling.drop(attempt, Fate.superseded)
             elif answer is None:
                 await self._settling.give_up(held.lease, attempt)
@@ -138,22 +146,23 @@ class UnderLease:
                 return await self._settling.settle(held.lease, held.client, attempt, result, at), given_up
         return None, given_up
 
-    async def _call(self, held: Held) -> AuthSecret:
+    async def _call(self, held: Held, *, scheduled: bool) -> AuthSecret:
         """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
         await self._refuse_if_rejected(held)
         started = time.monotonic()
         try:
-            return await self._ask_and_settle(held, started)
+            return await self._ask_and_settle(held, started, scheduled=scheduled)
         finally:
             metrics.refresh_took(time.monotonic() - started)
 
-    async def _ask_and_settle(self, held: Held, started: float) -> AuthSecret:
+    async def _ask_and_settle(self, held: Held, started: float, *, scheduled: bool) -> AuthSecret:
         attempt, result = await self._ask(held)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
         if soon and held.lease.secret.ambiguous_since is None and _lost(result):
             await self._settling.give_up(held.lease, attempt)
             attempt, result = await self._ask(held)
-        return await self._settling.settle(held.lease, held.client, attempt, result, self._clock())
+        at, came = self._clock(), time.monotonic()
+        return await self._settling.settle(held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled)
 
     async def _refuse_if_rejected(self, held: Held) -> None:
         """Leave a provider alone that rejects the client, but for one explicit try now and then (contract 0.13)."""
@@ -171,7 +180,7 @@ class UnderLease:
             kind=Kind.refresh,
             subject_id=lease.secret_id,
             fence=lease.fence,
-            generation=lease.secret.generation,
+            generation=lease.secret.grant_generation,
             owner=node_id(),
             started_at=self._clock(),
         )
@@ -230,12 +239,14 @@ def _lost(result: Result) -> bool:
     """Tell whether a request was sent and nothing came back."""
     if not isinstance(result, ProviderUnavailable):
         return False
-    return (result.meta or {}).get("status") is None and is_ambiguous(result)
+    meta = result.meta or {}
+    return meta.get("status") is None and not meta.get("received") and is_ambiguous(result)
 
 
 def _interpret(answer: RawResponse, held: Held) -> Result:
     secret, client = held.lease.secret.credentials, held.client.credentials
-    sent = (Secret(str(secret.get("refresh_token", ""))), Secret(str(client.get("client_secret", ""))))
+    tokens = (Secret(str(secret.get(name, ""))) for name in ("refresh_token", "access_token"))
+    sent = (*tokens, Secret(str(client.get("client_secret", ""))))
     try:
         return process_token_response(answer, sent=sent)
     except (ProviderError, ProviderUnavailable) as error:

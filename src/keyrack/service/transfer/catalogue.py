@@ -1,5 +1,6 @@
 """Components of a file with their builds and variables, and the tenants' OAuth clients for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,9 +10,10 @@ from sqlalchemy import Row, Table
 
 from keyrack.descriptor import parse
 from keyrack.descriptor.public import public
-from keyrack.errors import ValidationFailed
-from keyrack.model import Component, Team, Version, uses_oauth_client
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import Component, Json, Team, Version, uses_oauth_client
 from keyrack.service.forms import wrong_variable
+from keyrack.service.oauth_clients import unfit_client
 from keyrack.service.transfer.grant_records import OAuthClientRecord
 from keyrack.service.transfer.kinds import Piece, given, or_now, same_place
 from keyrack.service.transfer.known import Known
@@ -118,6 +120,18 @@ async def _team(known: Known, record: ComponentRecord, at: str) -> Team | None:
     return team
 
 
+def _problems_of(descriptor: Json, *, new: bool = False) -> Sequence[Problem]:
+    try:
+        parse.parse(descriptor, new=new)
+    except ValidationFailed as wrong:
+        return wrong.problems
+    return ()
+
+
+def _inside(problem: Problem) -> str:
+    return "" if problem.pointer in (None, "/") else problem.pointer or ""
+
+
 async def _check_builds(known: Known, record: ComponentRecord, at: str) -> bool:
     """Report what is wrong with builds; tell whether all their descriptors are right."""
     whole = True
@@ -130,13 +144,12 @@ async def _check_builds(known: Known, record: ComponentRecord, at: str) -> bool:
         known.unique(f"{pointer}/id", "the component has this version already", "build", at, build.id)
         number_at = f"{pointer}/attributes/version_number"
         known.unique(number_at, "the component has this number already", "number", at, str(number))
-        try:
-            parse.parse(build.descriptor)
-        except ValidationFailed as wrong:
-            whole = False
-            for problem in wrong.problems:
-                inner = "" if problem.pointer in (None, "/") else problem.pointer
-                known.report.problem(problem.detail, f"{pointer}/descriptor{inner}")
+        problems = _problems_of(build.descriptor)
+        whole = whole and not problems
+        for problem in problems:
+            known.report.problem(problem.detail, f"{pointer}/descriptor{_inside(problem)}")
+        for problem in () if problems else _problems_of(build.descriptor, new=True):
+            known.report.warn(f"{problem.detail}; is left out", f"{pointer}/descriptor{_inside(problem)}")
         before = by_revision.get(build.id)
         if before is not None and build.descriptor not in (before.descriptor, public(before.descriptor)):
             known.report.problem("the stored version has another descriptor", f"{pointer}/descriptor")
@@ -194,6 +207,19 @@ def _build_row(known: Known, component: Component, build: Build) -> Wanted:
     return Wanted(component_versions, component.tenant_id, key, first=first)
 
 
+def _unfit(record: OAuthClientRecord, stored: "Row[Any] | None") -> dict[str, str]:
+    """Return what is wrong with a client's id or secret for how it authenticates, as far as the file has them."""
+    about = record.attributes
+    kept = stored.client_auth if stored is not None and about.client_auth is UNSET else about.client_auth
+    client_id = "" if about.client_id is UNSET else about.client_id
+    client_secret = None if about.client_secret is UNSET else about.client_secret
+    unfit = unfit_client(client_id, client_secret, kept or None)
+    for name in ("client_id", "client_secret"):
+        if stored is None and getattr(about, name) is UNSET:
+            unfit[name] = "is required: none is stored yet"
+    return unfit
+
+
 @dataclass(frozen=True, slots=True)
 class OAuthClientKind:
     """A tenant's clients for components."""
@@ -219,9 +245,8 @@ class OAuthClientKind:
                 known.report.warn("there is no such component (any more)", pointer)
         elif not tenant_sees(tenant_id, component):
             known.report.problem("the tenant does not see this component", pointer)
-        for name in ("client_id", "client_secret"):
-            if stored is None and getattr(record.attributes, name) is UNSET:
-                known.report.problem(f"{name} is required: none is stored yet", f"{at}/attributes/{name}")
+        for name, why in _unfit(record, stored).items():
+            known.report.problem(f"{name} {why}", f"{at}/attributes/{name}")
         known.told["oauth_clients", record.id] = tenant_id
         known.told.setdefault(("clients_told", tenant_id), set()).add(component_id)
 
@@ -233,7 +258,10 @@ class OAuthClientKind:
             oauth_clients,
             known.told["oauth_clients", record.id],
             {"id": record.id},
-            {"component_id": record.relationships.component.data.id, **given(created_at=meta.created_at)},
+            {
+                "component_id": record.relationships.component.data.id,
+                **given(created_at=meta.created_at, client_auth=about.client_auth),
+            },
             {
                 "created_at": created,
                 "updated_at": or_now(known, meta.updated_at),

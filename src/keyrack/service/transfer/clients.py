@@ -21,7 +21,7 @@ from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 
 _SCOPES = ("tenant", "contract", "workspace")
-_HEALTH = ("learned_lifetime", "rejected_at", "rejection", "probe_at")
+_HEALTH = ("learned_lifetime", "learned_at", "rejected_at", "rejection", "probe_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class AuthClientKind:
             credentials=self._credentials(known, record, at) or {},
             component_ids=tuple(sorted(set(record.relationships.components.ids))),
             learned_lifetime=record.meta.learned_lifetime or None,
+            learned_at=record.meta.learned_at or None,
             rejected_at=record.meta.rejected_at or None,
         )
         if record.attributes.credentials is UNSET and stored is None:

@@ -140,7 +140,8 @@ class Records:
     async def _oauth_clients(self, rows: Rows) -> list[Json]:
         records = []
         for row in rows:
-            about = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
+            opened = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
+            about = {**opened, "client_auth": row.client_auth}
             relationships = {
                 "tenant": _link("tenant", row.tenant_id),
                 "component": _link("component", row.component_id),
@@ -158,7 +159,7 @@ class Records:
             components = _links("component", (each.component_id for each in linked.get(row.id, ())))
             relationships = {"components": components, **_scope(row)}
             meta = {"learned_lifetime": row.learned_lifetime, "rejection": row.rejection}
-            meta |= _times(row, "rejected_at", "probe_at", "created_at", "updated_at")
+            meta |= _times(row, "learned_at", "rejected_at", "probe_at", "created_at", "updated_at")
             records.append(_record(row, "auth-client", about, relationships, meta))
         return records
 
@@ -182,6 +183,8 @@ class Records:
                 opened["credentials"] = {**opened["credentials"], "expires_at": iso(row.expires_at)}
             about = {"name": row.name, "type": row.type, "state": row.state, "error": row.error}
             about |= {"error_code": row.error_code, **_times(row, "error_at", "last_used_at"), **opened}
+            scopes = {name: getattr(row, name) for name in ("requested_scopes", "missing_scopes")}
+            about |= {name: value for name, value in scopes.items() if value}
             if row.refreshed_at is not None:
                 about["last_refreshed_at"] = iso(row.refreshed_at)
             relationships = {
@@ -190,7 +193,8 @@ class Records:
                 "auth_client": _link("auth-client", row.auth_client_id),
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
-            meta |= _times(row, "issued_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
+            meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
+            meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))
         return records
 

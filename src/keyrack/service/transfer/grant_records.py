@@ -10,12 +10,18 @@ from keyrack.service.forms import FlowType, Id, Label, Revision, Text
 from keyrack.service.transfer.links import Link, Links, RevisionLink, Stamps, Time
 from keyrack.service.transfer.place_records import InTenant
 
+Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
+
 
 class OAuthClientAttributes(Struct, frozen=True):
-    """A client's id and secret; without them those that are stored stay."""
+    """A client's id and secret, and how it authenticates; without them those that are stored stay.
+
+    Only a public client's secret is empty.
+    """
 
     client_id: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")] | UnsetType = UNSET
-    client_secret: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")] | UnsetType = UNSET
+    client_secret: Annotated[str, Meta(max_length=4096, pattern=r"\S|\A\Z")] | UnsetType = UNSET
+    client_auth: Literal["post", "basic", "basic_raw", "none"] | UnsetType | None = UNSET
 
 
 class OAuthClientRelationships(InTenant, frozen=True, kw_only=True):
@@ -54,6 +60,7 @@ class AuthClientMeta(Stamps, frozen=True, kw_only=True):
     """What Keyrack learned about a client."""
 
     learned_lifetime: int | UnsetType | None = UNSET
+    learned_at: Time | UnsetType | None = UNSET
     rejected_at: Time | UnsetType | None = UNSET
     rejection: Json | UnsetType | None = UNSET
     probe_at: Time | UnsetType | None = UNSET
@@ -102,6 +109,8 @@ class SecretAttributes(Struct, frozen=True):
     error_code: ErrorCode | None = None
     error_at: Time | None = None
     last_refreshed_at: Time | None = None
+    requested_scopes: Scopes = ()
+    missing_scopes: Scopes = ()
     last_used_at: Time | UnsetType = UNSET
 
 
@@ -116,12 +125,15 @@ class SecretRelationships(Struct, frozen=True):
 class SecretMeta(Stamps, frozen=True, kw_only=True):
     """What Keyrack knows about a secret's tokens."""
 
-    auth_method: Literal["client_secret_basic", "client_secret_post"] | None = None
+    auth_method: Literal["client_secret_basic", "client_secret_post", "client_secret_basic_raw", "none"] | None = None
     issued_at: Time | UnsetType = UNSET
+    connected_at: Time | None = None
     ambiguous_since: Time | None = None
     failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0
     failed_at: Time | None = None
+    stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    lifetime_guessed: bool | None = None
 
 
 class SecretRecord(Struct, frozen=True):

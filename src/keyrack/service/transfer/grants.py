@@ -13,6 +13,7 @@ from keyrack.descriptor.fields import clean_fields
 from keyrack.errors import ValidationFailed
 from keyrack.grants import AuthClient, SecretState
 from keyrack.model import Workspace
+from keyrack.service.refresh.lifetimes import lifetime_of
 from keyrack.service.refresh.schedule import Schedule, share
 from keyrack.service.refresh.tokens import is_oauth2
 from keyrack.service.secret_credentials import POINTER, check_new
@@ -20,19 +21,13 @@ from keyrack.service.transfer.grant_records import CredentialRecord, SecretRecor
 from keyrack.service.transfer.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.transfer.known import Known
 from keyrack.service.transfer.named import check_owner, in_workspace, workspace_of
+from keyrack.store.auth_secrets import SUPERSEDED
 from keyrack.store.bulk import Wanted
 from keyrack.store.schema import auth_secrets, credentials
 
 _WINDOW = timedelta(minutes=10)
 _PER_SECRET = timedelta(milliseconds=20)
 _NOT_TOKENS = frozenset({"name", "user_id", "auth_method"})
-_CUT_OFF = {
-    "fence": auth_secrets.c.fence + 1,
-    "generation": auth_secrets.c.generation + 1,
-    "lease_owner": None,
-    "lease_until": None,
-}
-"""A refresh that is running with other tokens can no longer write (contract 15.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +136,14 @@ class SecretKind:
         times: dict[str, Any] = {name: state.pop(name) for name in ("issued_at", "expires_at") if name in state}
         if _is_dated(record):
             own |= given(**times)
+
+        def resealed(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+            """Cut a refresh off that is running with another refresh token; with the same its answer counts (0.20)."""
+            before, after = stored["sealed_credentials"], tokens or {}
+            replaced = is_oauth2(client.type) and before.get("refresh_token") != after.get("refresh_token")
+            others = {"generation": auth_secrets.c.generation + 1, **times, "due_at": due, "retry_at": None}
+            return {**(SUPERSEDED if replaced else {}), **others}
+
         main = Wanted(
             auth_secrets,
             workspace.tenant_id,
@@ -151,6 +154,7 @@ class SecretKind:
                 "auth_client_id": client.id,
                 "type": client.type,
                 "generation": 1,
+                "grant_generation": 1,
                 "fence": 0,
                 "due_at": due,
                 "retry_at": None,
@@ -161,7 +165,7 @@ class SecretKind:
             },
             {} if tokens is None else {"sealed_credentials": tokens},
             touched,
-            {**_CUT_OFF, **times, "due_at": due, "retry_at": None},
+            resealed,
             _not_older,
         )
         return Piece(main)
@@ -182,10 +186,14 @@ class SecretKind:
             "error_code": about.error_code,
             "error_at": about.error_at,
             "refreshed_at": about.last_refreshed_at,
+            "requested_scopes": list(about.requested_scopes) or None,
+            "missing_scopes": list(about.missing_scopes) or None,
             "ambiguous_since": meta.ambiguous_since,
             "failure": None if meta.failure is None else to_builtins(meta.failure),
             "failure_count": meta.failure_count,
             "failed_at": meta.failed_at,
+            "stated_lifetime": _stated(record, tokens) if is_oauth2(client.type) else None,
+            "connected_at": meta.connected_at,
         }, due
 
     def _times(
@@ -193,10 +201,13 @@ class SecretKind:
     ) -> dict[str, Any]:
         """Return when tokens were issued, expire, and are refreshed: never at once, however late it is."""
         if not is_oauth2(client.type):
-            return {"refreshable": False, "issued_at": None, "expires_at": None, "due_at": None}
+            none: dict[str, Any] = dict.fromkeys(("issued_at", "expires_at", "due_at"))
+            return {"refreshable": False, "lifetime_guessed": False, **none}
         refreshable = bool(tokens.get("refresh_token"))
-        lifetime = timedelta(seconds=tokens.get("expires_in") or client.credentials.get("token_expires_in") or 3600)
+        stated = _stated(record, tokens)
+        lifetime = timedelta(seconds=lifetime_of(client, dict(tokens), stated, now).seconds)
         said = _ends(record.attributes.credentials)
+        guessed = _is_guessed(record, client, tokens, now)
         expires = said if isinstance(said, datetime) else None
         issued = None if isinstance(record.meta.issued_at, UnsetType) else record.meta.issued_at
         if issued is None:
@@ -208,7 +219,10 @@ class SecretKind:
             due = self.schedule.background_due(record.id, issued, expires)
             if due <= now:
                 due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
-        return {"refreshable": refreshable, "issued_at": issued, "expires_at": expires, "due_at": due}
+        if not refreshable and not guessed and record.attributes.state is SecretState.ready:
+            due = max(expires, now)  # to tell that it expired
+        times = {"issued_at": issued, "expires_at": expires, "due_at": due}
+        return {"refreshable": refreshable, "lifetime_guessed": guessed, **times}
 
 
 def _is_usable(client: AuthClient, workspace: Workspace) -> bool:
@@ -236,6 +250,26 @@ def _ends(given_: Any) -> datetime | str | None:
     except (TypeError, ValueError):
         return ""
     return moment if moment.tzinfo is not None else ""
+
+
+def _stated(record: SecretRecord, tokens: Mapping[str, Any]) -> int | None:
+    """Return what is known to have been said of how long tokens of a grant live, seconds.
+
+    A file of Keyrack's tells it from what was guessed; of others, what the file has was said.
+    """
+    stated = record.meta.stated_lifetime
+    if not isinstance(stated, UnsetType):
+        return stated
+    said: int | None = tokens.get("expires_in")
+    return said
+
+
+def _is_guessed(record: SecretRecord, client: AuthClient, tokens: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether nobody said how long a file's token lives."""
+    if record.meta.lifetime_guessed is not None:
+        return record.meta.lifetime_guessed
+    dated = isinstance(_ends(record.attributes.credentials), datetime)
+    return not dated and lifetime_of(client, dict(tokens), None, now).guessed
 
 
 def _is_dated(record: SecretRecord) -> bool:

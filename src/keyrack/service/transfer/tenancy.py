@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy import Row, Table
 
+from keyrack.emails import email_key, fault_of
 from keyrack.model import Role, Tenant
 from keyrack.service.installation import first_attributes
 from keyrack.service.permissions import DEFAULT_ROLES, normalise
@@ -15,7 +16,7 @@ from keyrack.service.transfer.named import tenant_of
 from keyrack.service.transfer.place_records import RoleEntry, TenantRecord, UserRecord
 from keyrack.store.bulk import Complete, Wanted
 from keyrack.store.schema import api_keys, roles, tenants, users
-from keyrack.store.users import LONGEST_EMAIL, email_key
+from keyrack.store.users import LONGEST_EMAIL
 
 _OWN = ("name", "app_domain")
 
@@ -126,6 +127,8 @@ class UserKind:
         key, pointer = email_key(record.attributes.email), f"{at}/attributes/email"
         if len(key) > LONGEST_EMAIL:
             known.report.problem("is too long", pointer)
+        elif fault := fault_of(record.attributes.email):
+            known.report.problem(fault, pointer)
         if known.unique(pointer, "another user of the file has this email", "email", key):
             for row in await known.bulk.rows(users.c.email_key, [key]):
                 if row.id != record.id:

@@ -145,6 +145,8 @@ class Deliverer:
             return _Attempt(error=str((error.meta or {}).get("reason")))
         except ValidationFailed:
             return _Attempt(error="forbidden_url")
+        if answer.fault is not None:
+            return _Attempt(error=answer.fault.value)
         if 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's success
             return _Attempt(answer.status)
         return _Attempt(answer.status, "status", retry_after(answer.headers))

@@ -220,6 +220,7 @@ oauth_clients = Table(
     Column("component_id", Id, nullable=False),  # no foreign key: a client outlives its component (contract 24.6)
     Column("sealed_client_id", LargeBinary, nullable=False),
     Column("sealed_client_secret", LargeBinary, nullable=False),
+    Column("client_auth", String(20)),  # null: as the descriptor says (contract 0.23)
     at("created_at"),
     at("updated_at"),
     at("last_used_at", nullable=True),
@@ -260,9 +261,13 @@ consents = Table(
     Column("error", Text),
     Column("result_id", Id),
     Column("state_hash", String(64), nullable=False, unique=True),
+    Column("link_hash", String(64)),  # of a bound consent: of the link on our host that binds the browser
+    Column("browser_hash", String(64)),  # of the browser that is bound, or that came back first
     Column("sealed_memory", LargeBinary, nullable=False),
     at("created_at"),
     at("expires_at"),
+    at("ended_at", nullable=True),
+    Index("consents_link_hash_key", "link_hash", unique=True),
     Index("consents_expires_at_idx", "expires_at"),
     Index("consents_workspace_id_idx", "workspace_id"),
     Index("consents_user_id_idx", "user_id"),

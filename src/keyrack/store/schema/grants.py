@@ -1,6 +1,19 @@
 """The second generation: auth clients, auth secrets with the state of their refreshing, and the attempts' journal."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    false,
+    text,
+)
 
 from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
 
@@ -16,6 +29,7 @@ auth_clients = Table(
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("origin", String(512)),  # scheme, host and port that refresh requests go to
     Column("learned_lifetime", Integer),  # seconds
+    at("learned_at", nullable=True),  # when a token last ended so early
     Column("rejection", Document),  # what the provider said when it rejected the client
     at("rejected_at", nullable=True),
     at("probe_at", nullable=True),  # when one that was rejected may be tried; null once it works
@@ -54,6 +68,8 @@ auth_secrets = Table(
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("auth_method", String(40)),  # how the client authenticated at consent (contract 20.3)
     Column("refreshable", Boolean, nullable=False),  # oauth2 with a refresh token
+    Column("requested_scopes", Document),  # what its consent asked for (contract 0.23)
+    Column("missing_scopes", Document),  # what of it the provider did not grant; null when there is nothing
     Column("state", String(10), nullable=False),
     Column("error", Text),
     Column("error_code", String(40)),
@@ -62,14 +78,21 @@ auth_secrets = Table(
     at("issued_at", nullable=True),
     at("expires_at", nullable=True),
     Column("generation", Integer, nullable=False),  # grows with every change of the tokens
+    # grows with every answer to a refresh and every other refresh token: answers to older requests no longer count
+    Column("grant_generation", Integer, nullable=False, server_default=text("0")),
+    Column("stated_lifetime", Integer),  # seconds; what was last said of tokens of this grant
+    Column("lifetime_guessed", Boolean, nullable=False, server_default=false()),  # nobody said when this token expires
     # refreshing
-    at("due_at", nullable=True),  # when the background refreshes next; null: never
-    at("retry_at", nullable=True),  # after a failure: not before this, whoever asks by reading
+    at("due_at", nullable=True),  # when the background refreshes next, or tells that a token expired; null: never
+    at("retry_at", nullable=True),  # after a failure: readers cause no try before this
     at("refreshed_at", nullable=True),
+    at("connected_at", nullable=True),  # when a consent brought tokens last
     at("ambiguous_since", nullable=True),  # first request since the last success whose fate is unknown
     Column("failure", Document),  # class, code, description, reason of the last failure
     Column("failure_count", Integer, nullable=False),  # since the last success
     at("failed_at", nullable=True),
+    Column("backoff_count", Integer, nullable=False, server_default=text("0")),  # failures of the background itself
+    Column("answered_ms", BigInteger),  # when the last request for tokens came to its end; of the lease clock
     # one refresh at a time; times of the lease clock, see `keyrack.store.leases`
     Column("lease_owner", String(128)),
     Column("lease_until", BigInteger),
@@ -89,6 +112,15 @@ Index(
     sqlite_where=auth_secrets.c.due_at.is_not(None),
 )
 
+Index(
+    "auth_secrets_missing_scopes_idx",
+    auth_secrets.c.workspace_id,
+    auth_secrets.c.tenant_id,
+    auth_secrets.c.id,
+    postgresql_where=auth_secrets.c.missing_scopes.is_not(None),
+    sqlite_where=auth_secrets.c.missing_scopes.is_not(None),
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -97,7 +129,7 @@ attempts = Table(
     Column("kind", String(10), nullable=False),  # "refresh" or "code"
     Column("subject_id", Id, nullable=False),  # the secret or the consent
     Column("fence", BigInteger, nullable=False),
-    Column("generation", Integer, nullable=False),  # of the tokens that were sent
+    Column("generation", Integer, nullable=False),  # `grant_generation` of the refresh token that was sent
     Column("owner", String(128), nullable=False),  # the process
     Column("sealed_answer", LargeBinary),
     Column("outcome", String(20)),  # null while open

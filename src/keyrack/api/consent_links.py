@@ -1,0 +1,63 @@
+"""`/consent`: the page on our own host that a bound consent begins at (extension, contract 0.23)."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+
+from keyrack.api.front import request_id_of
+from keyrack.api.pages import PRIVATE, Explanation, cookie_header, page, problem_page
+from keyrack.errors import BadRequest
+from keyrack.service.consent_links import PATH, ConsentLinks, FormNotOurs, Introduction, UnknownLink
+
+_MAX_FIELDS = 10
+_FORM_ACTION = "'self' https:"
+"""Where the form may lead, redirects included: to the provider, and wherever that has people sign in."""
+
+
+@get(PATH, media_type=MediaType.HTML, include_in_schema=False)
+async def consent_page(request: Request[Any, Any, Any], consent_links: NamedDependency[ConsentLinks]) -> Response[str]:
+    """Show who asks for what, and set the browser's cookie; nothing is used up by looking."""
+    try:
+        return _shown(await consent_links.introduce(_link(request), request.cookies))
+    except UnknownLink as error:
+        return _refused(error, request)
+
+
+@post(PATH, media_type=MediaType.HTML, include_in_schema=False)
+async def consent_begun(request: Request[Any, Any, Any], consent_links: NamedDependency[ConsentLinks]) -> Response[Any]:
+    """Bind the browser to the consent and send it to the provider."""
+    try:
+        form = parse_qs((await Request.body(request)).decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        form = {}
+    token = form.get("form_token", [""])[0]
+    try:
+        address, cookie = await consent_links.go_on(_link(request), request.cookies, token)
+    except (UnknownLink, FormNotOurs) as error:
+        return _refused(error, request)
+    return Response(None, status_code=303, headers={"location": address, **PRIVATE, **cookie_header(cookie)})
+
+
+def _shown(told: Introduction) -> Response[str]:
+    insecure = "" if told.cookie.secure else " http:"
+    return page(
+        "consent.html",
+        200,
+        "Connect an account?",
+        form_action=_FORM_ACTION + insecure,
+        headers=cookie_header(told.cookie),
+        told=told,
+        until=f"{told.expires_at:%H:%M} UTC",
+    )
+
+
+def _refused(error: BadRequest, request: Request[Any, Any, Any]) -> Response[str]:
+    title = "This link is not valid" if isinstance(error, UnknownLink) else "One more step"
+    return problem_page(400, Explanation(title, str(error), reference=request_id_of(request.scope)))
+
+
+def _link(request: Request[Any, Any, Any]) -> str:
+    return str(request.query_params.get("link", ""))

@@ -1,0 +1,1 @@
+setTimeout(() => window.close(), 1500)

@@ -1,0 +1,32 @@
+"""How many files, and so connections, this process may have open."""
+
+import resource
+
+_KEPT_BACK = 256
+"""Descriptors for databases, providers, the log and whatever else is no connection of a caller."""
+
+
+def most_connections(wanted: int) -> int:
+    """Raise the limit of open files as far as a process may, and return how many connections that leaves.
+
+    Processes that are started later have the same limit.
+
+    Args:
+        wanted: the most that are returned.
+    """
+    import structlog
+
+    log = structlog.get_logger()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            soft = hard
+        except (OSError, ValueError):  # some systems name a limit that they do not grant
+            log.warning("the limit of open files cannot be raised", limit=soft)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    room = max(soft - _KEPT_BACK, soft // 2)
+    if room < wanted:
+        log.warning("fewer connections than set, for want of open files", limit=soft, connections=room)
+    return min(room, wanted)

@@ -1,0 +1,84 @@
+"""Issuer identifiers and what their metadata says (RFC 8414; OpenID Connect Discovery 1.0 section 4; RFC 9207)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+from keyrack.oauth.body import NotUnderstood, parse_answer
+from keyrack.oauth.id_token import MAX_KEYS, PublicKey
+from keyrack.oauth.wire import QueryRequest, RawResponse
+
+_OK = 200
+_KEY_TYPES = frozenset({"RSA", "EC", "OKP"})
+_KEY_MEMBERS = frozenset({"kty", "use", "kid", "n", "e", "crv", "x", "y"})
+_MAX_MEMBER = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerMetadata:
+    """What is used of an authorization server's metadata.
+
+    Attributes:
+        sends_iss: `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
+        jwks_uri: where its keys are, if it says so.
+    """
+
+    sends_iss: bool
+    jwks_uri: str | None
+
+
+def metadata_requests(issuer: str) -> tuple[QueryRequest, ...]:
+    """Return the requests for an issuer's metadata, in the order in which they are to be tried.
+
+    First OpenID Connect's address, since that is where `jwks_uri` is, then the two of RFC 8414 sections 3.1 and 5.
+    """
+    parts = urlsplit(issuer)
+    origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    addresses = (
+        f"{origin}{path}/.well-known/openid-configuration",
+        f"{origin}/.well-known/oauth-authorization-server{path}",
+        f"{origin}/.well-known/openid-configuration{path}",
+    )
+    return tuple(QueryRequest(address, ()) for address in dict.fromkeys(addresses))
+
+
+def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | None:
+    """Return what an answer says of an issuer; None if it is none, or another issuer's (RFC 8414 section 3.3)."""
+    members = _members(response)
+    if members.get("issuer") != issuer:
+        return None
+    jwks_uri = members.get("jwks_uri")
+    return IssuerMetadata(
+        sends_iss=members.get("authorization_response_iss_parameter_supported") is True,
+        jwks_uri=jwks_uri if isinstance(jwks_uri, str) and jwks_uri else None,
+    )
+
+
+def process_keys(response: RawResponse) -> Sequence[PublicKey] | None:
+    """Return the public keys of a JWK Set (RFC 7517 section 5); None if the answer is none."""
+    keys = _members(response).get("keys")
+    if not isinstance(keys, list):
+        return None
+    public = (key for key in keys if isinstance(key, dict) and key.get("kty") in _KEY_TYPES)
+    return [_used_of(key) for key in islice(public, MAX_KEYS)]
+
+
+def _used_of(key: PublicKey) -> PublicKey:
+    """Return of a key what signatures are checked with, within bounds, since it is kept."""
+    return {
+        name: value
+        for name, value in key.items()
+        if name in _KEY_MEMBERS and isinstance(value, str) and len(value) <= _MAX_MEMBER
+    }
+
+
+def _members(response: RawResponse) -> dict[str, Any]:
+    if response.status != _OK:
+        return {}
+    try:
+        found = parse_answer(response)
+    except NotUnderstood:
+        return {}
+    return {} if found.cut else found.values
