@@ -62,7 +62,7 @@ class Settings:
         "Name servers to ask instead of the system's: addresses, with `:port` if it is not 53, separated by commas.", ""
     )
     breaker_failures: int = _setting(
-        "Failures in a row after which an authorization server is left alone for a while.", 10, least=1
+        "A tenant's failures in a row after which it leaves an authorization server alone for a while.", 10, least=1
     )
     breaker_pause: float = _setting(
         "Seconds it is left alone at first; doubled with every failed try, up to 10.", 5.0, least=0.1

@@ -132,6 +132,28 @@ async def test_exchange_refresh_and_revocation_authenticate_alike(
     assert [how(request) for request in provider.requests] == [wanted(method)] * len(paths)
 
 
+async def test_what_a_client_says_later_holds_for_what_a_component_said(keyrack: World, provider: RawProvider) -> None:
+    acme = keyrack.tenants["Acme"]
+    oauth2 = {"scopes": ["a"], "client_auth": "basic"}
+    block = {"title": "Second", "authClientTypes": ["oauth2"], "credentials": {"oauth2": oauth2}}
+    component_id = await keyrack.add_component(acme, "second", block, access="global")
+    given = {"client_id": CLIENT_ID, "client_secret": SECRET, "auth_uri": f"{provider.url}/authorize"}
+    made = await add_auth_client(keyrack, component_id, {**given, "token_uri": provider.token_endpoint})
+    client_id = made.json()["data"]["id"]
+    named = {
+        "auth_client": relationship("auth-client", client_id),
+        "component": relationship("component", component_id),
+    }
+    await come_back_with_a_code(keyrack, acme.integrator, acme.workspace_id, named)
+    secrets = f"/v2/workspaces/{acme.workspace_id}/secrets"
+    (secret,) = (await acme.integrator.get(secrets)).json()["data"]
+    for said, used in ((None, "basic"), ("post", "post"), (None, "basic")):
+        credentials = change({"credentials": {"client_auth": said}})
+        assert (await acme.integrator.patch(f"/v2/auth-clients/{client_id}", credentials)).status_code == 200
+        assert (await acme.integrator.post(f"{secrets}/{secret['id']}/refresh")).status_code == 200
+        assert how(provider.requests[-1]) == wanted(used), said
+
+
 async def add_auth_client(keyrack: World, component_id: str, credentials: dict[str, Any]) -> Any:
     acme = keyrack.tenants["Acme"]
     relationships = {

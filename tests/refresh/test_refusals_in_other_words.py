@@ -1,5 +1,6 @@
 """Refusals of token endpoints in whatever words: told as such, and final when they are (contract 0.13, 0.24)."""
 
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ DEAD, OTHER, ELSEWHERE, LATER = (
 BARE = http_answer(b"", "400 Bad Request")
 GOOD = json_answer('{"access_token": "at-2", "refresh_token": "rt-2", "expires_in": 60}')
 PAGE = b"<!DOCTYPE html><html><head><title>Request blocked</title></head><body><p>Ray 7</p></body></html>"
+MAINTENANCE = http_answer(PAGE, Content_Type="text/html")
 
 
 class Time:
@@ -154,7 +156,25 @@ CASES: dict[str, tuple[bytes, str, FailureClass, str]] = {
         OTHER,
         "The refresh_token is invalid.",
     ),
-    "glewlwyd": (BARE, REFUSED, OTHER, "(status 400)"),
+    "glewlwyd": (BARE, REFUSED, OTHER, "refused to renew it (status 400). If it goes on refusing"),
+    "a refusal in gzip": (
+        http_answer(gzip.compress(b'{"message": "Packed"}'), "400 Bad Request", Content_Encoding="gzip"),
+        REFUSED,
+        OTHER,
+        "(status 400). It said: Packed.",
+    ),
+    "what cannot be decoded": (
+        http_answer(bytes(range(128, 256)), "400 Bad Request", Content_Encoding="br"),
+        REFUSED,
+        OTHER,
+        "(status 400). If it goes on",
+    ),
+    "a head that breaks off": (
+        b"HTTP/1.1 400 Bad Request\r\nSet-Cookie: session=canary; path=/\r\nConten",
+        REFUSED,
+        OTHER,
+        "(status 400). If it goes on",
+    ),
     "a bare 403": (http_answer(b"", "403 Forbidden"), REFUSED, OTHER, "(status 403)"),
     "plain text": (
         http_answer(b"Your account was closed", "400 Bad Request", Content_Type="text/plain"),
@@ -179,13 +199,14 @@ CASES: dict[str, tuple[bytes, str, FailureClass, str]] = {
     "405": (http_answer(b"", "405 Method Not Allowed"), REFUSED, ELSEWHERE, "check the address"),
     "410": (refused('{"error": "Gone", "path": "/token"}', "410 Gone"), REFUSED, ELSEWHERE, "check the address"),
     # a success without tokens
-    "maintenance": (http_answer(PAGE, Content_Type="text/html"), REFUSED, OTHER, "Request blocked"),
-    "nothing": (json_answer("{}"), REFUSED, OTHER, "(status 200)"),
+    "maintenance": (MAINTENANCE, REFUSED, OTHER, "token: a web page came back (status 200). It said: R"),
+    "nothing": (json_answer("{}"), REFUSED, OTHER, "could not be renewed. The authorization server answered without"),
+    "nothing at all": (http_answer(b"", "204 No Content"), REFUSED, OTHER, "access token (status 204). If this goes"),
     # trouble and limits
     "408": (http_answer(b"", "408 Request Timeout"), UNAVAILABLE, LATER, "(status 408)"),
     "425": (http_answer(b"", "425 Too Early"), UNAVAILABLE, LATER, "(status 425)"),
     "429": (http_answer(b"", "429 Too Many Requests"), UNAVAILABLE, LATER, "(status 429)"),
-    "503": (http_answer(PAGE, "503 Service Unavailable"), UNAVAILABLE, LATER, "(status 503)"),
+    "503": (http_answer(PAGE, "503 Service Unavailable"), UNAVAILABLE, LATER, "cannot answer now (status 503). It is"),
     "Zoho's limit": (
         refused(
             '{"error": "Access Denied", "error_description": "You have made too many requests continuously.",'
@@ -308,6 +329,20 @@ async def test_a_page_of_a_firewall_never_ends_a_grant(stage: Stage) -> None:
     assert read["error"].endswith("It said: Request blocked. It is not tried again by itself any more.")
     assert (await stage.refresh(connected, GOOD)).status_code == 200
     assert (await stage.read(connected))["state"] == "ready"
+
+
+async def test_a_page_of_maintenance_that_comes_with_200_never_ends_a_grant(stage: Stage) -> None:
+    connected = await connect_raw(stage.keyrack, stage.provider)
+    await stage.worked_once(connected)
+    for _ in range(6):
+        read = await stage.read(connected, MAINTENANCE)
+        assert (read["state"], read["error_code"]) == ("error", REFUSED)
+        assert "refused" not in read["error"]
+        stage.time.ahead += timedelta(hours=6)
+    assert read["error"].endswith("It is not tried again by itself any more.")
+    assert await stage.events("secret.reauthorization_required") == []
+    read = await stage.read(connected, GOOD)
+    assert read["state"] == "ready", "readers go on trying"
 
 
 async def test_a_consent_shows_that_the_client_is_asked_in_the_right_form(stage: Stage) -> None:

@@ -170,6 +170,25 @@ async def test_nothing_is_due_at_once_after_an_import(keyrack_on_each: World) ->
     assert {row.expires_at for row in rows} == {datetime(2024, 5, 6, 7, 8, 9, 123000, UTC)}
 
 
+async def test_what_is_only_true_when_it_is_read_is_not_stored(keyrack_on_each: World) -> None:
+    """Documents of the API may be pasted in: what they tell of a secret must not end it."""
+    file = platform_file()
+    one = file["auth_secrets"][0]
+    codes = ["token_expired", "provider_unavailable", "provider_refused", "client_rejected", "reauthorization_required"]
+    file["auth_secrets"] = []
+    for number, code in enumerate(codes, 1):
+        said = {"state": "error", "error": "as it was told", "error_code": code, "error_at": "2024-05-06T07:08:09Z"}
+        changed = {**one, "id": identifier("auth-secret", number), "attributes": {**one["attributes"], **said}}
+        file["auth_secrets"].append(changed)
+    assert (await take(keyrack_on_each, file)).problems == ()
+    async with keyrack_on_each.store.unit(identifier("tenant")) as unit:
+        rows = [await AuthSecrets(unit).find(identifier("auth-secret", number)) for number in range(1, 6)]
+    *told, ended = [row for row in rows if row is not None]
+    assert {(row.state, row.error, row.error_code, row.error_at) for row in told} == {("ready", None, None, None)}
+    assert all(row.due_at is not None for row in told), "they are tried again"
+    assert (ended.state, ended.error_code, ended.due_at) == ("error", "reauthorization_required", None)
+
+
 async def test_tokens_that_are_newer_than_the_file_stay(keyrack_on_each: World) -> None:
     newer = platform_file()
     newer["auth_secrets"][0]["attributes"]["credentials"] |= {

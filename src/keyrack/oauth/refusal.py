@@ -52,6 +52,9 @@ _CODE = re.compile(r"[\w.:\-]{2,100}|-?[0-9]{1,12}", re.ASCII)
 _AUTHENTICATE = re.compile(r"""\b(error|error_description)\s*=\s*("(?:[^"\\]|\\.){0,1000}"|[^\s,;"]{1,200})""")
 _HTML = re.compile(r"\s*(?:<!--.{0,1000}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
 _HIDDEN = re.compile(r"<(script|style)\b.{0,8000}?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_HEAD = re.compile(r"HTTP/[0-9]", re.IGNORECASE)
+_MOST_REPLACED = 10
+"""Of so many characters one may be a replacement of bytes that could not be decoded."""
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 
 
@@ -153,10 +156,17 @@ def _collect_unread(response: RawResponse, words: _Words, *, success: bool) -> b
         return False
     if text.startswith("<"):
         _collect_xml(text, words)
-    elif text.isprintable() or "\n" in text:
+    elif _is_readable(text):
         words.take_text(text)
         words.take_code(text if _CODE.fullmatch(text.strip()) else None)
     return False
+
+
+def _is_readable(text: str) -> bool:
+    """Tell whether a text is no head that broke off, which may have cookies in it, and nothing that was not decoded."""
+    if _HEAD.match(text) or text.count("\ufffd") * _MOST_REPLACED > len(text):
+        return False
+    return text.isprintable() or "\n" in text
 
 
 def _collect_array(text: str, words: _Words, status: int) -> None:

@@ -26,8 +26,8 @@ _SUCCESS = range(200, 300)
 _PROMPT_RETRY = timedelta(seconds=1)
 _DEFINITE = frozenset({FailureClass.GRANT_DEAD, FailureClass.CLIENT_REJECTED})
 _INTERRUPTED = (
-    "A refresh was interrupted before its answer reached us, and the provider does not take the old refresh token"
-    " any more. Connect again."
+    "A refresh was interrupted: no new tokens reached us, and the provider does not take the old refresh token any"
+    " more. Connect again."
 )
 _REFUSED = "The provider refuses the refresh token. Connect again."
 _REFUSED_AGAIN = "The provider refuses to renew the token, again and again. Connect again."
@@ -231,8 +231,8 @@ def _tried_again(
         if kind is not FailureClass.TEMPORARY:  # it answered: asking it every few seconds is no help
             retry_at = due_at
     over = secret.expires_at is not None and due_at > secret.expires_at + schedule.give_up
-    answered = secret.failure is not None and secret.failure.status is not None
-    if over and kind is FailureClass.OTHER and answered:
+    refused = fate is not Fate.ambiguous and secret.failure is not None and secret.failure.status is not None
+    if over and kind is FailureClass.OTHER and refused:
         return _dead(before, secret, now, _REFUSED_AGAIN)
     event = EventType.secret_failed if before.failure is None else None
     return Outcome(replace(secret, retry_at=retry_at, due_at=None if over else due_at), fate, event)

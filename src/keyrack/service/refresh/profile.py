@@ -19,19 +19,19 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
 
     Args:
         client: of an oauth2 type.
-        auth_method: client authentication remembered with a secret (contract 20.3); None: the client's own choice. A
-            global client keeps to its own: a component's developer speaks for one tenant, and it serves all.
+        auth_method: client authentication that a component declared, remembered with a secret (contract 20.3). It
+            counts where the client itself does not say how it authenticates, and never for a global client: a
+            component's developer speaks for one tenant, and that client serves all.
     """
     given = client.credentials
+    remembered = None if _says_itself(client) else auth_method
     return ClientProfile(
         client_id=given["client_id"],
         client_secret=Secret(given.get("client_secret") or ""),
         authorization_endpoint=given["auth_uri"],
         token_endpoint=given["token_uri"],
         refresh_endpoint=given.get("refresh_token_uri") or given["token_uri"],
-        token_endpoint_auth_method=(
-            TokenEndpointAuthMethod(auth_method) if auth_method and not is_global(client) else own_method(client)
-        ),
+        token_endpoint_auth_method=TokenEndpointAuthMethod(remembered) if remembered else own_method(client),
         pkce=given.get("pkce") is not False,
         issuer=given.get("issuer"),
         sends_iss=given.get(SENDS_ISS),
@@ -60,10 +60,14 @@ def declared_method(client: AuthClient, block: OAuth2Block | None) -> str | None
         block: the component's.
     """
     declared = METHOD_OF.get((block.client_auth if block else None) or "post")  # unknown ones are as none (19.2)
-    own = client.credentials.get("client_auth") is not None or is_global(client)
-    if own or declared in (None, METHOD_OF["post"]):
+    if _says_itself(client) or declared in (None, METHOD_OF["post"]):
         return None
     return declared.value
+
+
+def _says_itself(client: AuthClient) -> bool:
+    """Tell whether a component has no say in how a client authenticates."""
+    return client.credentials.get("client_auth") is not None or is_global(client)
 
 
 def long_lived_endpoint(client: AuthClient) -> str | None:

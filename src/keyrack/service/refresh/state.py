@@ -13,12 +13,14 @@ _EXPIRED = (
     " if the provider knows it, or set new tokens."
 )
 _NOT_RENEWED = "The token has expired and could not be renewed."
-_REFUSED = "The token has expired and the provider refused to renew it."
+_REFUSED = "The token has expired and the provider refused to renew it"
 _ADVICE = {
     FailureClass.CLIENT_REJECTED.value: " Check id and secret of the auth client; if they are right, connect again.",
     FailureClass.OTHER.value: " If it goes on refusing, connect again.",
 }
+_IF_NOTHING_COMES = " If this goes on, check the addresses of the auth client, or connect again."
 _REFUSALS = frozenset(FailureClass) - {FailureClass.TEMPORARY}
+_SUCCESS = range(200, 300)
 _TRIED_AGAIN, _GIVEN_UP = " It is tried again.", " It is not tried again by itself any more."
 
 
@@ -63,12 +65,15 @@ def told(secret: AuthSecret, client: AuthClient | None, now: datetime) -> Told:
 
 
 def _cause(failure: Failure) -> tuple[ErrorCode, str]:
-    """Return why a refresh failed: the provider refused, or gave no answer to speak of (contract 0.24)."""
+    """Return why a refresh failed: the provider refused, sent nothing, or did not answer (contract 0.24)."""
+    status = f" (status {failure.status})" if failure.status is not None else ""
+    text, words = failure.text.removesuffix("."), _stop(said(failure))
     if failure.kind not in _REFUSALS or failure.status is None:
-        answered = f" (status {failure.status})" if failure.status is not None else ""
-        return ErrorCode.provider_unavailable, f"{_NOT_RENEWED} {failure.text}{answered}{_stop(said(failure))}"
-    where = f" {failure.text}" if failure.kind == FailureClass.NO_ENDPOINT.value else f" (status {failure.status})"
-    return ErrorCode.provider_refused, f"{_REFUSED}{where}{_stop(said(failure))}{_ADVICE.get(failure.kind, '')}"
+        return ErrorCode.provider_unavailable, f"{_NOT_RENEWED} {text}{status}.{words}"
+    if failure.status in _SUCCESS and failure.error is None:  # it did not refuse
+        return ErrorCode.provider_refused, f"{_NOT_RENEWED} {text}{status}.{words}{_IF_NOTHING_COMES}"
+    where = f". {failure.text}" if failure.kind == FailureClass.NO_ENDPOINT.value else f"{status}."
+    return ErrorCode.provider_refused, f"{_REFUSED}{where}{words}{_ADVICE.get(failure.kind, '')}"
 
 
 def _stop(words: str) -> str:

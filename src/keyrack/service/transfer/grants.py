@@ -11,13 +11,13 @@ from sqlalchemy import Row, Table
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.errors import ValidationFailed
-from keyrack.grants import AuthClient, SecretState
+from keyrack.grants import AuthClient, ErrorCode, SecretState
 from keyrack.model import Workspace
 from keyrack.service.refresh.lifetimes import lifetime_of
 from keyrack.service.refresh.schedule import Schedule, share
 from keyrack.service.refresh.tokens import is_oauth2
 from keyrack.service.secret_credentials import POINTER, check_new
-from keyrack.service.transfer.grant_records import CredentialRecord, SecretRecord
+from keyrack.service.transfer.grant_records import CredentialRecord, SecretAttributes, SecretRecord
 from keyrack.service.transfer.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.transfer.known import Known
 from keyrack.service.transfer.named import check_owner, in_workspace, workspace_of
@@ -27,6 +27,16 @@ from keyrack.store.schema import auth_secrets, credentials
 
 _WINDOW = timedelta(minutes=10)
 _PER_SECRET = timedelta(milliseconds=20)
+_WORKED_OUT = frozenset(
+    {
+        ErrorCode.client_rejected,
+        ErrorCode.provider_refused,
+        ErrorCode.provider_unavailable,
+        ErrorCode.token_expired,
+        ErrorCode.unreadable,
+    }
+)
+"""Causes that are found when a secret is read, from its times, its last failure and its client: never stored."""
 _NOT_TOKENS = frozenset({"name", "user_id", "auth_method"})
 
 
@@ -142,6 +152,7 @@ class SecretKind:
             before, after = stored["sealed_credentials"], tokens or {}
             replaced = is_oauth2(client.type) and before.get("refresh_token") != after.get("refresh_token")
             others = {"generation": auth_secrets.c.generation + 1, **times, "due_at": due, "retry_at": None}
+            others["backoff_count"] = 0
             return {**(SUPERSEDED if replaced else {}), **others}
 
         main = Wanted(
@@ -181,10 +192,7 @@ class SecretKind:
         due = times.pop("due_at")
         return {
             **times,
-            "state": about.state,
-            "error": about.error,
-            "error_code": about.error_code,
-            "error_at": about.error_at,
+            **_standing(about),
             "refreshed_at": about.last_refreshed_at,
             "requested_scopes": list(about.requested_scopes) or None,
             "missing_scopes": list(about.missing_scopes) or None,
@@ -214,15 +222,23 @@ class SecretKind:
             issued = now if expires is None else min(expires - lifetime, now)
         expires = expires or issued + lifetime
         due = None
-        waits = record.attributes.state is SecretState.ready and client.rejected_at is None
+        ready = _standing(record.attributes)["state"] is SecretState.ready
+        waits = ready and client.rejected_at is None
         if refreshable and waits:
             due = self.schedule.background_due(record.id, issued, expires)
             if due <= now:
                 due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
-        if not refreshable and not guessed and record.attributes.state is SecretState.ready:
+        if not refreshable and not guessed and ready:
             due = max(expires, now)  # to tell that it expired
         times = {"issued_at": issued, "expires_at": expires, "due_at": due}
         return {"refreshable": refreshable, "lifetime_guessed": guessed, **times}
+
+
+def _standing(about: SecretAttributes) -> dict[str, Any]:
+    """Return state and error as they are stored; a document of the API also has what is only true when it is read."""
+    if about.error_code in _WORKED_OUT:
+        return {"state": SecretState.ready, "error": None, "error_code": None, "error_at": None}
+    return {"state": about.state, "error": about.error, "error_code": about.error_code, "error_at": about.error_at}
 
 
 def _is_usable(client: AuthClient, workspace: Workspace) -> bool:
