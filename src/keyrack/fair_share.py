@@ -7,11 +7,26 @@ goes into a slow lane, which holds a quarter of the places whoever it belongs to
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 _RESERVE = 3
 _SLOW_LANE = 4
+
+asking_for: ContextVar[str] = ContextVar("asking_for", default="")
+"""Whose request this task serves: a tenant's, a service account's, or, before that is known, that of whoever has the
+credentials it came with. Empty: nobody's, as in a worker."""
+
+
+@contextmanager
+def asked_by(holder: str) -> Iterator[None]:
+    """Note whose request is served in a block; `asking_for.set` may say it better inside of it."""
+    token = asking_for.set(holder)
+    try:
+        yield
+    finally:
+        asking_for.reset(token)
 
 
 class Places:

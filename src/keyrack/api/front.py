@@ -17,6 +17,7 @@ from keyrack.api.pages import is_for_a_person, refusal_page
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
+from keyrack.fair_share import asked_by, asking_for
 from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.metrics import NO_ROUTE, OTHER
@@ -89,7 +90,7 @@ class Front:
         request_id = _request_id(headers.get(b"x-request-id"))
         guarded = self._is_guarded(scope["path"])
         answer = _Answer(send, request_id, account, private=guarded, without_body=is_head)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), asked_by(""):
             try:
                 await self._serve(scope, headers, request_id, receive, answer)
             except KeyrackError as error:
@@ -106,6 +107,7 @@ class Front:
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
         scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
+        asking_for.set(_unknown(scope[ADDRESS], headers))
         if scope["path"] not in HEALTH:
             self._throttle.arrived(scope[ADDRESS])
         if self._is_guarded(scope["path"]):
@@ -117,6 +119,7 @@ class Front:
             if not counted:
                 self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
+            asking_for.set(principal.tenant_id or principal.id)
             if "\0" in scope["path"]:
                 raise NotFound  # a malformed id is an unknown one (contract section 1), but no database takes this one
             scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
@@ -159,6 +162,11 @@ class Front:
 
     def _is_proxy(self, text: str) -> bool:
         return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
+
+
+def _unknown(address: str | None, headers: dict[bytes, bytes]) -> str:
+    """Return whose turn a request takes until its caller is known: one from an address with the same credentials."""
+    return f"{address} {hash(headers.get(b'authorization'))}"
 
 
 def _counted(method: str) -> str:
