@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from keyrack.errors import RateLimited
 from keyrack.service.tenancy.quotas import Quotas, usage
 from keyrack.store.contracts import Contracts
 from keyrack.store.quota_usage import Quota, QuotaUsage
@@ -186,3 +187,28 @@ async def test_usage_is_shown_of_one_tenant_or_of_all(limited: World) -> None:
     assert everybody[globex.id].used[Quota.webhooks] == 0
     (one,) = await usage(limited.store, limits, acme.id)
     assert one == everybody[acme.id]
+
+
+async def test_a_count_that_takes_long_is_not_made_again_at_once(
+    limited: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite nobody else can write meanwhile."""
+    at, counted = 1000.0, 0
+
+    async def slow(_self: object, _quota: Quota) -> int:
+        nonlocal at, counted
+        counted += 1
+        at += 2.0
+        return 100
+
+    monkeypatch.setattr(QuotaUsage, "used", slow)
+    quotas = Quotas({Quota.flows: 100}, lambda: at)
+    async with limited.store.unit(limited.tenants["Acme"].id) as unit:
+        await quotas.require_room(unit, "flow.create")
+        for _ in range(5):
+            with pytest.raises(RateLimited):
+                await quotas.require_room(unit, "flow.create")
+        assert counted == 1
+        at += 20.0
+        await quotas.require_room(unit, "flow.create")
+        assert counted == 2

@@ -37,6 +37,7 @@ _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
 _SLASHES = re.compile("/{2,}")
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Asked by whoever keeps the server running; no rate holds."""
+_TURNS_OF_AN_ADDRESS = 16
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _COUNTED = _METHODS | {"HEAD"}
 _NO_ROUTE_HAS = "TRACE"
@@ -165,8 +166,12 @@ class Front:
 
 
 def _unknown(address: str | None, headers: dict[bytes, bytes]) -> str:
-    """Return whose turn a request takes until its caller is known: one from an address with the same credentials."""
-    return f"{address} {hash(headers.get(b'authorization'))}"
+    """Return whose turn a request takes until its caller is known: its address's, of which there are a few.
+
+    So one caller does not hold up those with other credentials behind the same proxy, nor does one that makes
+    credentials up take more than these turns.
+    """
+    return f"{address} {hash(headers.get(b'authorization')) % _TURNS_OF_AN_ADDRESS}"
 
 
 def _counted(method: str) -> str:
