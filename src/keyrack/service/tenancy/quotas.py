@@ -24,13 +24,14 @@ COUNTED: Mapping[Quota, str] = {
 }
 """What counts, for people."""
 
-_ADDS: Mapping[str, Quota] = {
-    "api-key.create": Quota.api_keys,
-    "consent.start": Quota.pending_consents,
-    "credential.create": Quota.credentials,
-    "flow.create": Quota.flows,
-    "secret.create": Quota.secrets,
-    "webhook.create": Quota.webhooks,
+_ADDS: Mapping[str, Sequence[Quota]] = {
+    "api-key.create": [Quota.api_keys],
+    # what it ends in is not refused any more when a person has consented; so no other begins once there are too many
+    "consent.start": [Quota.pending_consents, Quota.secrets, Quota.credentials],
+    "credential.create": [Quota.credentials],
+    "flow.create": [Quota.flows],
+    "secret.create": [Quota.secrets],
+    "webhook.create": [Quota.webhooks],
 }
 """Actions, as the audit log calls them, that add one."""
 
@@ -116,7 +117,7 @@ class Quotas:
         """
         if not unit.tenant_id:
             return
-        if quota := _ADDS.get(action):
+        for quota in _ADDS.get(action, ()):
             await self._require(unit, quota, 1)
         if action in _WRITES_DOCUMENTS:
             await self._require(unit, Quota.document_bytes, _LARGEST_WRITE)
