@@ -141,7 +141,7 @@ class CredentialController(Controller):
         workspace = data.then(lambda body: body.data.relationships.workspace.data.id)
         return Single(_resource(await credentials.create(who, workspace, data.then(_new))))
 
-    @get("/{credential_id:str}", responses=Refusals.of(404))
+    @get("/{credential_id:str}", responses=Refusals.of(404, 409))
     async def retrieve(
         self, credential_id: PATH_ID, who: Who, credentials: NamedDependency[Credentials]
     ) -> Single[CredentialResource]:

@@ -115,7 +115,7 @@ class SecretController(Controller):
         """Delete an auth secret that no active flow uses."""
         await secrets.delete(who, workspace_id, secret_id)
 
-    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404))
+    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404, 409))
     async def refresh(
         self,
         request: JsonRequest,
