@@ -210,14 +210,16 @@ class _Template:
             path.write_bytes(content)
 
     def tenants_for(self, http: httpx2.AsyncClient) -> dict[str, TenantInTest]:
+        def again(who: Caller) -> Caller:
+            return Caller(http, who.name, who.api_key, who.id)
+
         return {
             name: replace(
                 tenant,
-                **{
-                    role: Caller(http, who.name, who.api_key, who.id)
-                    for role in ("admin", "integrator", "guest", "stranger")
-                    for who in (getattr(tenant, role),)
-                },
+                admin=again(tenant.admin),
+                integrator=again(tenant.integrator),
+                guest=again(tenant.guest),
+                stranger=again(tenant.stranger),
             )
             for name, tenant in self.tenants.items()
         }
