@@ -1,8 +1,9 @@
 """Databases with many auth secrets, put there without going over the API."""
 
 import asyncio
+import base64
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -34,11 +35,17 @@ class Stored:
 
     Attributes:
         environment: the settings of processes on it.
-        first: what `keyrack bootstrap --json` printed.
+        first: what `keyrack bootstrap --json` printed; of a tenant that was added later, the same members.
     """
 
     environment: Mapping[str, str]
     first: Mapping[str, Any]
+
+    @property
+    def authorization(self) -> str:
+        """What the tenant's first admin signs in with: the value of a header."""
+        admin = self.first["admin"]
+        return "Basic " + base64.b64encode(f"{admin['email']}:{admin['api_key']}".encode()).decode()
 
     @property
     def settings(self) -> Settings:
@@ -82,7 +89,23 @@ async def add_client(store: Store, stored: Stored, token_endpoint: str) -> AuthC
 
 async def add_due(store: Store, stored: Stored, client: AuthClient, count: int) -> None:
     """Store secrets that are due now, their tokens still valid."""
+    await add_secrets(store, stored, client, [datetime.now(UTC) - timedelta(seconds=1)] * count)
+
+
+async def add_secrets(
+    store: Store, stored: Stored, client: AuthClient, due: Sequence[datetime | None], *, age: int = 0
+) -> list[str]:
+    """Store secrets whose tokens live an hour; return their ids.
+
+    Args:
+        store: where.
+        stored: whose they are.
+        client: the auth client behind them.
+        due: when each is refreshed in the background; None: when its token needs it.
+        age: seconds since the tokens were issued.
+    """
     now = datetime.now(UTC)
+    issued = now - timedelta(seconds=age)
     empty = AuthSecret(
         id="", tenant_id=client.tenant_id, workspace_id=stored.first["workspace_id"],
         user_id=stored.first["admin"]["user_id"], auth_client_id=client.id, name="Measured", type="oauth2",
@@ -92,10 +115,13 @@ async def add_due(store: Store, stored: Stored, client: AuthClient, count: int) 
         updated_at=now,
     )  # fmt: skip
     tokens = {"access_token": "a" * 320, "refresh_token": "r" * 120, "expires_in": 3600, "undefined_params": {}}
+    made = []
     async with store.unit(client.tenant_id, writes=True) as unit:
-        for _ in range(count):
-            secret = with_tokens(replace(empty, id=new_id()), client, tokens, Schedule(), now)
-            await AuthSecrets(unit).add(replace(secret, due_at=now - timedelta(seconds=1)))
+        for moment in due:
+            secret = with_tokens(replace(empty, id=new_id()), client, tokens, Schedule(), issued)
+            await AuthSecrets(unit).add(secret if moment is None else replace(secret, due_at=moment))
+            made.append(secret.id)
+    return made
 
 
 async def multiply(store: Store, stored: Stored, count: int) -> None:

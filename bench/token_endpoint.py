@@ -1,4 +1,7 @@
-"""A provider that costs nothing: `python -m bench.token_endpoint PORT DELAY_MS`. New tokens for every request."""
+"""A provider that costs nothing: `python -m bench.token_endpoint PORT DELAY_MS`. New tokens for every request.
+
+Only at `/failing` it is out of order. It serves as a webhook's receiver too, which may answer anything.
+"""
 
 import asyncio
 import itertools
@@ -26,7 +29,8 @@ def application(delay: float) -> Any:
         number = next(numbers)
         answer = body % (number, number)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        status = 503 if scope["path"] == "/failing" else 200
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
     return serve

@@ -2,6 +2,7 @@
 
 from bench.scenario import Scenario
 from bench.scenarios import (
+    fairness,
     lists,
     lists_whole,
     read_credential,
@@ -21,4 +22,5 @@ SCENARIOS: tuple[Scenario, ...] = (
     worker_memory.SCENARIO,
     lists.SCENARIO,
     lists_whole.SCENARIO,
+    fairness.SCENARIO,
 )

@@ -2,16 +2,31 @@
 
 The rule: whoever holds places may take one more only while more than a third as many stay free. Alone, a tenant gets
 three quarters of all; the rest is there for whoever comes next, of which the same is true. What failed or hung lately
-goes into a slow lane, which holds a quarter of the places whoever it belongs to.
+goes into a slow lane, which holds a quarter of the places whoever it belongs to, and is divided in the same way.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 
 _RESERVE = 3
 _SLOW_LANE = 4
+
+asking_for: ContextVar[str] = ContextVar("asking_for", default="")
+"""Whose request this task serves: a tenant's, a service account's, or, before that is known, that of whoever has the
+credentials it came with. Empty: nobody's, as in a worker."""
+
+
+@contextmanager
+def asked_by(holder: str) -> Iterator[None]:
+    """Note whose request is served in a block; `asking_for.set` may say it better inside of it."""
+    token = asking_for.set(holder)
+    try:
+        yield
+    finally:
+        asking_for.reset(token)
 
 
 class Places:
@@ -25,7 +40,7 @@ class Places:
         self.most = most
         self._slow_most = max(1, most // _SLOW_LANE)
         self._held: Counter[str] = Counter()
-        self._slow = 0
+        self._slow: Counter[str] = Counter()
 
     @property
     def free(self) -> int:
@@ -35,12 +50,17 @@ class Places:
     @property
     def slow_lane_full(self) -> bool:
         """Whether nothing more that failed or hung lately may have a place."""
-        return self._slow >= self._slow_most
+        return self._slow.total() >= self._slow_most
 
     @property
     def full(self) -> frozenset[str]:
         """The tenants that hold so many that they may take no more now."""
         return frozenset(tenant_id for tenant_id in self._held if not self.may_take(tenant_id))
+
+    @property
+    def slow_full(self) -> frozenset[str]:
+        """The tenants that hold so much of the slow lane that they may take no more of it now."""
+        return frozenset(tenant_id for tenant_id in self._slow if not self._may_be_slow(tenant_id))
 
     def held(self, tenant_id: str) -> int:
         """Return how many a tenant holds."""
@@ -53,9 +73,12 @@ class Places:
             tenant_id: whose it would be; empty for the installation.
             slow: it is for something that failed or hung lately.
         """
-        if slow and self.slow_lane_full:
+        if slow and not self._may_be_slow(tenant_id):
             return False
         return self.free * _RESERVE > self._held[tenant_id]
+
+    def _may_be_slow(self, tenant_id: str) -> bool:
+        return (self._slow_most - self._slow.total()) * _RESERVE > self._slow[tenant_id]
 
     def take(self, tenant_id: str, *, slow: bool = False) -> bool:
         """Take one if that is allowed, see `may_take`; return whether it was."""
@@ -67,19 +90,23 @@ class Places:
     def hold(self, tenant_id: str, *, slow: bool = False) -> None:
         """Take one that was planned with a copy, and so is there."""
         self._held[tenant_id] += 1
-        self._slow += slow
+        if slow:
+            self._slow[tenant_id] += 1
 
     def give_back(self, tenant_id: str, *, slow: bool = False) -> None:
         """Give one back that `take` gave, with the same arguments."""
         self._held[tenant_id] -= 1
         if not self._held[tenant_id]:
             del self._held[tenant_id]
-        self._slow -= slow
+        if slow:
+            self._slow[tenant_id] -= 1
+            if not self._slow[tenant_id]:
+                del self._slow[tenant_id]
 
     def copy(self) -> "Places":
         """Return the same, to plan with."""
         other = Places(self.most)
-        other._held, other._slow = self._held.copy(), self._slow
+        other._held, other._slow = self._held.copy(), self._slow.copy()
         return other
 
 

@@ -141,3 +141,5 @@ class AuthSecret:
     """When the last request for tokens came to its end, well or not; milliseconds of the lease clock."""
     connected_at: datetime | None = None
     """When a consent brought tokens last."""
+    left_out: int = 0
+    """Bytes of the credentials, if a list has left them out for now; they are then empty."""

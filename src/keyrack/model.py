@@ -94,6 +94,7 @@ class Tenant:
     attributes: Json
     """All other attributes as submitted, with defaults filled in (contract section 7)."""
     created_at: datetime
+    left_out: int = 0
 
     def whitelists_in(self, workspace: "Workspace") -> bool:
         """Tell whether a workspace of the tenant has only whitelisted components of other contracts (section 5).
@@ -192,6 +193,7 @@ class Contract:
     custom_data: Any = None
     """Only where a contract is imported: up to 1 MB is read where it is shown, and never decoded."""
     has_custom_data: bool = False
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class Version:
     number: int
     created_at: datetime
     descriptor: Json = field(repr=False)
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +248,11 @@ class Component:
     latest: Version | None
     uses_oauth_client: bool
     """Whether the latest build asks for the tenant's OAuth client (contract section 5)."""
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of the latest build's descriptor, if a list has left it out for now."""
+        return 0 if self.latest is None else self.latest.left_out
 
 
 def uses_oauth_client(descriptor: Json) -> bool:
@@ -285,6 +293,7 @@ class Credential:
     keys: Json = field(repr=False)
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +345,10 @@ class Flow:
     updated_at: datetime
     last_start_time: datetime | None
     last_stop_time: datetime | None
+    left_out: int = 0
+    """Bytes of what a list has left out for now (`keyrack.store.large`), here graph and attributes; else 0."""
+    graph_text: bytes | None = field(default=None, repr=False)
+    """The graph as JSON text, where it was left out; `graph` is then empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,10 +356,13 @@ class FlowVersion:
     """A stored version of a flow's graph."""
 
     hash: str
+    tenant_id: str
     flow_id: str
     graph: Json
     user_id: str
     created_at: datetime
+    left_out: int = 0
+    graph_text: bytes | None = field(default=None, repr=False)
 
 
 FlowPlace = Literal["graph", "draft", "versions"]

@@ -1,5 +1,6 @@
 """The benchmark measures what it says, on a run too short to mean anything; no figure is judged here."""
 
+import asyncio
 import http.server
 import json
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from bench.load import percentile
 from bench.report import table
 from bench.scenarios import SCENARIOS
+from bench.victim import Order, Probe, ask
 from support.installation import free_port, serving, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +125,20 @@ def test_the_bare_server_answers_the_given_bytes(tmp_path: Path) -> None:
         wait_for(f"http://127.0.0.1:{port}/here", server)
         assert generate(port, "/here").returncode == 0
         assert "404" in generate(port, "/elsewhere").stderr
+
+
+def test_what_a_victim_was_refused_counts_as_slow(slow_server: int) -> None:
+    def probe(path: str) -> Probe:
+        return Probe(f"GET {path} HTTP/1.1\r\nhost: t\r\n\r\n", every=0.05, connections=2, keeps=path == "/here")
+
+    probes = {"served": probe("/here"), "refused": probe("/elsewhere")}
+    found = asyncio.run(ask(Order("127.0.0.1", slow_server, probes, warm_up=0.11, seconds=0.2, patience=60)))
+    served, refused = found["served"], found["refused"]
+    assert served.failed == 0
+    assert served.rate > 0
+    assert 0 < served.p50_ms <= served.p99_ms <= served.longest_ms
+    assert (refused.rate, refused.p50_ms, refused.longest_ms) == (0, 60_000, 60_000)
+    assert refused.failed == 8
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100), (0.001, 1)])

@@ -31,8 +31,8 @@ Request = Callable[[World, RunningSimulator], Awaitable[httpx2.Response]]
 REQUESTS: dict[str, Request] = {}
 SERVER = {"request_timeout", "headers_too_large", "too_many_connections"}
 """Codes of what the server layer refuses, over real connections; each has a test in `fairness/test_connections.py`."""
-APART = {"rate_limited", "internal_error", "database_unavailable"} | SERVER
-"""Codes that need settings or a fault of their own; each has a test below, or there."""
+APART = {"rate_limited", "internal_error", "database_unavailable", "unreadable"} | SERVER
+"""Codes that need settings or a fault of their own; each has a test below, there, or in `fairness`."""
 
 
 def code(name: str) -> Callable[[Request], Request]:

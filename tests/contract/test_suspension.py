@@ -6,7 +6,6 @@ Every route that writes has a row or is outside of contracts, so a new one must 
 from typing import Any
 
 import pytest
-from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from keyrack.simulator.testing import running_simulator
@@ -77,7 +76,7 @@ ROUTES: list[tuple[str, str, str]] = [
 
 def routes(world: World) -> set[tuple[str, str]]:
     """All routes, from the application itself, so that one which /openapi.json leaves out is seen as well."""
-    app: Litestar = world.app._app  # type: ignore[attr-defined]
+    app = world.litestar
     return {
         (method, route.path_format)
         for route in app.routes

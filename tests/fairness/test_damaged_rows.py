@@ -75,6 +75,14 @@ async def test_every_list_shows_the_others_and_says_what_is_wrong_with_the_damag
         "error",
         "The stored credentials cannot be decrypted.",
     )
+    for path in (
+        f"{workspace}/secrets/{secrets[0].id}",
+        f"/v2/auth-clients/{clients[1].id}",
+        f"/v2/tenants/{acme.id}/oauth-clients/{rows['oauth'][0]}",
+        f"/v2/credentials/{rows['credential'][0]}",
+    ):
+        answer = await acme.admin.get(path)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (409, "unreadable"), path
     assert len((await acme.guest.get(f"{workspace}/secrets")).json()["data"]) == 2
 
 

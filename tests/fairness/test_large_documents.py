@@ -8,16 +8,28 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert
+from litestar.exceptions import LitestarException
+from sqlalchemy import insert, update
 
 from keyrack import ids
 from keyrack.api import body
 from keyrack.api.jsonapi import Many, PageMeta
 from keyrack.api.lists import SLICE_BYTES, Deferred, DocumentResponse
+from keyrack.errors import DatabaseUnavailable
+from keyrack.ids import new_revision
+from keyrack.store import large
+from keyrack.store.components import Components
 from keyrack.store.contracts import Contracts
-from keyrack.store.schema import contracts
+from keyrack.store.credentials import Credentials
+from keyrack.store.flow_list import FlowList
+from keyrack.store.flows import Flows, FlowVersions
+from keyrack.store.schema import contracts, tenants
+from keyrack.store.secret_list import SecretList
+from keyrack.store.tenants import Tenants
 from keyrack.turns import Turns
 from support.app import World
+from support.grants import add_auth_client, add_secret
+from support.raw_provider import RawProvider
 from support.waiting import until
 
 LARGE = {"note": ['ü"\\' * 90_000]}  # 0.9 MB of JSON
@@ -115,6 +127,162 @@ async def test_a_page_of_large_contracts_is_read_and_sent_in_slices(
     shown = {each["id"]: each["attributes"].get("custom_data") for each in document["data"]}
     assert shown == dict.fromkeys(made, LARGE) | {attacker.contract_id: None}
     assert document["meta"] == {"page": 1, "per_page": 1000, "total": 21, "total_pages": 1}
+
+
+LARGE_TEXT = 'ü"\\\\' * 60_000
+
+
+async def add_flows(keyrack: World, count: int) -> dict[str, Any]:
+    """Give a tenant large flows, the first with as many large versions, and one small flow; return graphs by id."""
+    globex = keyrack.tenants["Globex"]
+    large: dict[str, Any] = {"nodes": [{"id": "s", "note": LARGE_TEXT}], "edges": []}
+    small: dict[str, Any] = {"nodes": [], "edges": []}
+    graphs = {}
+    async with keyrack.store.unit(globex.id, writes=True) as unit:
+        for graph in [large] * count + [small]:
+            own = ("F", "ordinary", graph, {"nodes_config": {"s": LARGE_TEXT}} if graph is large else {})
+            flow = await Flows(unit).add(globex.workspace_id, globex.admin.id, *own)
+            graphs[flow.id] = graph
+        for _ in range(count - 1):
+            await FlowVersions(unit).add(next(iter(graphs)), new_revision(), large, globex.admin.id)
+    return graphs
+
+
+def watch_batches(monkeypatch: pytest.MonkeyPatch, owner: type) -> list[int]:
+    """Note how many rows are read at once of those that a list left out."""
+    read: list[int] = []
+    inner = owner.whole  # type: ignore[attr-defined]
+
+    async def counted(self: Any, *found: Any) -> Any:
+        read.append(len(found[-1]))
+        return await inner(self, *found)
+
+    monkeypatch.setattr(owner, "whole", counted)
+    return read
+
+
+async def test_pages_of_large_flows_are_read_in_batches_while_the_victim_is_answered(
+    keyrack_on_each: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyrack = keyrack_on_each
+    attacker, victim = keyrack.tenants["Globex"], keyrack.tenants["Acme"]
+    graphs = await add_flows(keyrack, 8)
+    read = watch_batches(monkeypatch, FlowList)
+    watched = Watched()
+    path = f"/v2/flows?workspace_id={attacker.workspace_id}&page[size]=1000"
+    attack = asyncio.create_task(ask(keyrack, path, attacker.admin.headers, watched))
+    await until(lambda: read or attack.done())
+    watched.go.clear()
+    victims = f"/v2/flows?workspace_id={victim.workspace_id}"
+    assert [(await victim.admin.get(victims)).status_code for _ in range(3)] == [200] * 3
+    assert len(read) <= 2, "what is not sent is not read"
+    watched.go.set()
+    await attack
+
+    assert (sum(read), max(read) <= 3) == (8, True)
+    assert max(map(len, watched.slices)) < SLICE_BYTES + 2_000_000
+    document = json.loads(b"".join(watched.slices))
+    assert {each["id"]: each["attributes"]["graph"] for each in document["data"]} == graphs
+    assert [each["attributes"].get("nodes_config") for each in document["data"]] == [{"s": LARGE_TEXT}] * 8 + [None]
+    assert document["meta"] == {"page": 1, "per_page": 1000, "total": 9, "total_pages": 1}
+
+    read = watch_batches(monkeypatch, FlowVersions)
+    first = next(iter(graphs))
+    listed = (await attacker.admin.get(f"/v2/flows/{first}/versions?page[size]=1000")).json()
+    assert [each["attributes"]["graph"] for each in listed["data"]] == [graphs[first]] * 8
+    assert (sum(read), max(read) <= 3) == (8, True)
+
+
+async def test_a_row_that_is_deleted_while_a_list_is_sent_is_passed_over_and_a_fault_cuts_the_answer_off(
+    keyrack: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    globex = keyrack.tenants["Globex"]
+    graphs = await add_flows(keyrack, 3)
+    gone = list(graphs)[1]
+    inner = FlowList.whole
+    fault: Exception | None = None
+
+    async def meanwhile(self: FlowList, found: Any) -> Any:
+        if fault is not None and len(found) and found[0].id == list(graphs)[2]:
+            raise fault
+        return {flow_id: flow for flow_id, flow in (await inner(self, found)).items() if flow_id != gone}
+
+    monkeypatch.setattr(FlowList, "whole", meanwhile)
+    path = f"/v2/flows?workspace_id={globex.workspace_id}&page[size]=1000"
+    listed = (await globex.admin.get(path)).json()
+    assert [each["id"] for each in listed["data"]] == [each for each in graphs if each != gone]
+    assert listed["meta"]["total"] == 4
+
+    fault, watched = DatabaseUnavailable(), Watched()
+    with pytest.raises(LitestarException):
+        await ask(keyrack, path, globex.admin.headers, watched)
+    assert watched.status == 200
+    assert not watched.whole.is_set(), "the server closes the connection then"
+
+
+async def test_other_lists_leave_out_what_is_large_and_read_it_in_batches(
+    keyrack_on_each: World, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyrack = keyrack_on_each
+    acme = keyrack.tenants["Acme"]
+    descriptor = {"title": "C", "actions": {}, "note": LARGE_TEXT, "oauth2": {"client_secret": "literal"}}
+    component_ids = [await keyrack.add_component(acme, f"c{number}", descriptor) for number in range(3)]
+    client = await add_auth_client(keyrack.store, acme.id, raw_provider.token_endpoint)
+    tokens = {"access_token": LARGE_TEXT, "refresh_token": "rt"}
+    secrets = [await add_secret(keyrack.store, acme, client, tokens) for _ in range(3)]
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        keys = {"a": LARGE_TEXT}
+        owner = (acme.workspace_id, component_ids[0], acme.admin.id, "N")
+        credentials = [await Credentials(unit).add(*owner, keys) for _ in range(3)]
+    read = {owner: watch_batches(monkeypatch, owner) for owner in (Components, Credentials, SecretList)}
+
+    for path in (f"/v2/components?contract_id={acme.contract_id}&page[size]=1000", "/v2/components/all?page[size]=100"):
+        listed = (await acme.admin.get(path)).json()
+        notes = {
+            each["relationships"]["version"]["links"]["self"]: each["attributes"]
+            for each in listed["included"]
+            if each["type"] == "descriptor" and "note" in each["attributes"]
+        }
+        assert [attributes["note"] for attributes in notes.values()] == [LARGE_TEXT] * 3
+        assert not any("client_secret" in attributes["oauth2"] for attributes in notes.values())
+        assert {each["id"] for each in listed["data"]} >= set(component_ids)
+    one = (await acme.admin.get(f"/v2/workspaces/{acme.workspace_id}/components/{component_ids[0]}")).json()
+    assert next(each for each in one["included"] if each["type"] == "descriptor")["attributes"]["note"] == LARGE_TEXT
+
+    listed = (await acme.admin.get(f"/v2/credentials?workspace_id={acme.workspace_id}&page[size]=1000")).json()
+    assert {each["id"]: each["attributes"].get("keys") for each in listed["data"]} == {
+        each.id: keys for each in credentials
+    }
+    assert listed["links"] == {"self": "/v2/credentials"}
+    shown = (await acme.admin.get(f"/v2/workspaces/{acme.workspace_id}/secrets?page[size]=1000")).json()["data"]
+    assert {each["id"]: each["attributes"]["credentials"]["access_token"] for each in shown} == {
+        each.id: LARGE_TEXT for each in secrets
+    }
+    assert {each["attributes"]["state"] for each in shown} == {"ready"}
+    assert all(sum(batches) and max(batches) <= 3 for batches in read.values()), read
+
+
+async def test_tenants_with_large_attributes_are_listed_in_batches(
+    keyrack: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with keyrack.store.installation(writes=True) as unit:
+        await unit.connection.execute(update(tenants).values(attributes={"code": LARGE_TEXT}))
+    read = watch_batches(monkeypatch, Tenants)
+    listed = (await keyrack.support.get("/v2/tenants?page[size]=1000")).json()
+    assert [each["attributes"]["code"] for each in listed["data"]] == [LARGE_TEXT] * listed["meta"]["total"]
+    assert sum(read) == listed["meta"]["total"]
+
+
+def test_a_batch_is_bounded_by_bytes_and_has_one_owners_rows_alone() -> None:
+    def batches(*sizes: int, owners: str = "") -> list[list[int]]:
+        rows = [(size, owners[number : number + 1]) for number, size in enumerate(sizes)]
+        made = large._batches(rows, lambda row: row[0], lambda row: row[1])
+        return [[size for size, _ in batch] for batch in made]
+
+    most = large.BATCH_BYTES
+    assert batches(most, 1, most - 1, 1, most * 3) == [[most], [1, most - 1], [1], [most * 3]]
+    assert batches(1, 1, 1, owners="aab") == [[1, 1], [1]]
+    assert [len(batch) for batch in batches(*[1] * 2500)] == [1000, 1000, 500]
 
 
 async def test_who_may_not_see_custom_data_has_none_read_and_neither_has_what_only_looks_at_a_contract(

@@ -11,7 +11,8 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 
 from keyrack.crypto.secret import Secret
-from keyrack.service.password_hashing import MOST_OF_A_TENANT, PasswordHashing
+from keyrack.errors import RateLimited
+from keyrack.service.password_hashing import MOST, MOST_OF_A_TENANT, PasswordHashing
 from support.app import Caller, World
 from support.waiting import until
 
@@ -94,6 +95,23 @@ async def test_who_gives_up_waiting_holds_up_nobody(hashing: Hashing) -> None:
     hashing.go_on.set()
     assert await passwords.hash("other", Secret("after"))
     assert not passwords._busy
+    passwords.close()
+
+
+async def test_tenants_that_take_all_places_together_make_room_for_another(hashing: Hashing) -> None:
+    passwords, attackers = PasswordHashing(), MOST // MOST_OF_A_TENANT
+    attack = [
+        asyncio.create_task(passwords.hash(f"attacker {number % attackers}", Secret(f"crowd{number}")))
+        for number in range(MOST + 1)
+    ]
+    await until(lambda: sum(map(len, passwords._waiting.values())) == MOST)
+    victims = asyncio.create_task(passwords.hash("victim", Secret("victim")))
+    await until(lambda: sum(task.done() for task in attack) == 1)
+    hashing.go_on.set()
+    assert await victims
+    assert hashing.done.index("victim") <= attackers + 1
+    answers = await asyncio.gather(*attack, return_exceptions=True)
+    assert [type(answer) for answer in answers if not isinstance(answer, str)] == [RateLimited]
     passwords.close()
 
 

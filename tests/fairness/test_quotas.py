@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from keyrack.errors import RateLimited
 from keyrack.service.tenancy.quotas import Quotas, usage
 from keyrack.store.contracts import Contracts
 from keyrack.store.quota_usage import Quota, QuotaUsage
 from support.app import TenantInTest, World, error_of, settings_for, world
 from support.consent import add_oauth_client, oauth_component
 from support.flows import flow_body
+from support.grants import add_auth_client, add_secret
 from support.secrets import add_client, body
 
 LIMIT = 2
@@ -58,13 +60,14 @@ _components: dict[str, str] = {}
 
 async def a_component(keyrack: World, tenant: TenantInTest) -> str:
     """Return a component that is connected with the tenant's OAuth client; one for each tenant."""
-    if tenant.id not in _components:
+    key = f"{keyrack.settings.home} {tenant.id}"
+    if key not in _components:
         descriptor = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
         made = await keyrack.add_component(tenant, f"component-{tenant.id}", descriptor)
         owner = next(each for each, of in keyrack.tenants.items() if of is tenant)
         await add_oauth_client(keyrack, owner, made, "client", "secret")
-        _components[tenant.id] = made
-    return _components[tenant.id]
+        _components[key] = made
+    return _components[key]
 
 
 async def a_consent(keyrack: World, tenant: TenantInTest) -> Any:
@@ -186,3 +189,44 @@ async def test_usage_is_shown_of_one_tenant_or_of_all(limited: World) -> None:
     assert everybody[globex.id].used[Quota.webhooks] == 0
     (one,) = await usage(limited.store, limits, acme.id)
     assert one == everybody[acme.id]
+
+
+async def test_consents_do_not_lead_past_the_quotas_of_what_they_end_in(limited: World) -> None:
+    """What consents of before have brought is over the limit already."""
+    acme = limited.tenants["Acme"]
+    client = await add_auth_client(limited.store, acme.id, "https://login.example.com/token")
+    for _ in range(LIMIT):
+        await add_secret(limited.store, acme, client, {"access_token": "at"})
+    assert (await a_consent(limited, acme)).status_code == 201
+    await add_secret(limited.store, acme, client, {"access_token": "at"})
+    quotas = limited.services.flows._access._quotas
+    assert quotas is not None
+    quotas._known.clear()
+    refused = await a_consent(limited, acme)
+    assert error_of(refused) == (409, "quota_exceeded", None)
+    assert refused.json()["errors"][0]["meta"]["quota"] == Quota.secrets.value
+
+
+async def test_a_count_that_takes_long_is_not_made_again_at_once(
+    limited: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On SQLite nobody else can write meanwhile."""
+    at, counted = 1000.0, 0
+
+    async def slow(_self: object, _quota: Quota) -> int:
+        nonlocal at, counted
+        counted += 1
+        at += 2.0
+        return 100
+
+    monkeypatch.setattr(QuotaUsage, "used", slow)
+    quotas = Quotas({Quota.flows: 100}, lambda: at)
+    async with limited.store.unit(limited.tenants["Acme"].id) as unit:
+        await quotas.require_room(unit, "flow.create")
+        for _ in range(5):
+            with pytest.raises(RateLimited):
+                await quotas.require_room(unit, "flow.create")
+        assert counted == 1
+        at += 20.0
+        await quotas.require_room(unit, "flow.create")
+        assert counted == 2

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from keyrack import bootstrap
 from keyrack.api.throttle import Rates, Throttle
+from keyrack.errors import RateLimited
 from support.app import BASE, Caller, World, error_of, settings_for, world
 
 
@@ -17,7 +18,7 @@ async def limited(tmp_path: Path) -> AsyncIterator[World]:
     """A Keyrack for whose rates no time goes by."""
     rates = Rates(caller=4, tenant=6, address=40, wrong_keys=3)
     async with world(settings_for(tmp_path)) as keyrack:
-        keyrack.app._throttle = Throttle(rates, lambda: 0.0)  # type: ignore[attr-defined] # it is a `Front`
+        keyrack.front._throttle = Throttle(rates, lambda: 0.0)
         yield keyrack
 
 
@@ -89,3 +90,15 @@ async def test_many_names_from_one_address_are_throttled_too(limited: World) -> 
     http = httpx2.AsyncClient(transport=transport, base_url=BASE)
     answers = [(await Caller(http, f"user{n}@acme.example", "x").get("/v2/users/me")).status_code for n in range(32)]
     assert answers == [401] * 30 + [429] * 2
+
+
+def test_a_network_of_ipv6_is_one_address() -> None:
+    throttle = Throttle(Rates(address=2, wrong_keys=2), lambda: 0.0)
+    for last in (1, 2):
+        throttle.arrived(f"2001:db8::{last}")
+        throttle.wrong_key("somebody", f"2001:db8::{last}")
+    throttle.arrived("2001:db8:0:1::3")
+    with pytest.raises(RateLimited):
+        throttle.arrived("2001:db8::3")
+    with pytest.raises(RateLimited):
+        throttle.wrong_key("somebody", "2001:db8::3")

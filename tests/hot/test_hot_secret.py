@@ -10,7 +10,6 @@ import pytest
 import structlog
 
 from keyrack import metrics
-from keyrack.api.front import Front
 from keyrack.api.throttle import Rates, Throttle
 from keyrack.grants import ErrorCode, Failure, SecretState
 from keyrack.model import PrincipalKind
@@ -241,9 +240,7 @@ async def test_it_counts_among_the_metrics_and_as_a_use_as_the_frameworks_answer
 
 
 async def test_requests_are_limited_and_counted_once(keyrack: World) -> None:  # 0.18
-    app = keyrack.app
-    assert isinstance(app, Front)
-    app._throttle = Throttle(Rates(caller=10), lambda: 0.0)
+    keyrack.front._throttle = Throttle(Rates(caller=10), lambda: 0.0)
     async with hot(keyrack) as pair:
         fresh = await oauth2_secret(pair)
         other = await oauth2_secret(pair, **OTHER["in error"])

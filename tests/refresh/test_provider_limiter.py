@@ -81,9 +81,37 @@ async def test_what_several_tenants_see_opens_it_for_all(limiter: ProviderLimite
     await fail(limiter, "c")
     assert limiter.circuits()[ORIGIN][0] is Circuit.open
     async with limiter.admit("d", ORIGIN) as probe:
-        assert await refused(limiter, "d") == "circuit_open", "one call at a time"
+        assert await refused(limiter, "d") == "busy", "one call at a time"
         probe.failed()
     assert await refused(limiter, "d") == "circuit_open", "one failure is enough"
+
+
+async def test_in_doubt_a_tenants_calls_wait_for_each_other_and_are_not_refused(clock: Clock) -> None:
+    limiter = ProviderLimiter(Limits(failures=3, wait=60), clock)
+    for name in ("a", "b", "c"):
+        await fail(limiter, name)
+    running, most = 0, 0
+    release = asyncio.Event()
+
+    async def call(first: bool) -> None:
+        nonlocal running, most
+        async with limiter.admit("victim", ORIGIN) as admission:
+            running += 1
+            most = max(most, running)
+            if first:
+                await release.wait()
+            running -= 1
+            if first:
+                admission.answered()
+
+    async with asyncio.timeout(60):
+        calls = [asyncio.create_task(call(number == 0)) for number in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert (running, most) == (1, 1)
+        release.set()
+        await asyncio.gather(*calls)
+    assert limiter.circuits()[ORIGIN][0] is Circuit.half_open, "the doubt is over"
 
 
 async def test_the_first_good_answer_to_anybody_ends_the_doubt(limiter: ProviderLimiter) -> None:

@@ -3,15 +3,19 @@
 import base64
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx2
 import pytest
+from litestar import Litestar
 
 from keyrack import bootstrap, clock, ids
 from keyrack.api.asgi import App
+from keyrack.api.front import Front
+from keyrack.api.slow_bodies import SlowBodies
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.model import PrincipalKind, WorkspaceType
@@ -102,6 +106,21 @@ class World:
     services: bootstrap.Services
     tenants: dict[str, TenantInTest] = field(default_factory=dict)
 
+    @property
+    def front(self) -> Front:
+        """What every request passes first, behind the watch over slow bodies."""
+        assert isinstance(self.app, SlowBodies)
+        front = self.app._app
+        assert isinstance(front, Front)
+        return front
+
+    @property
+    def litestar(self) -> Litestar:
+        """The framework's application, which knows the routes."""
+        app = self.front._app
+        assert isinstance(app, Litestar)
+        return app
+
     async def add_tenant(self, name: str) -> TenantInTest:
         async with self.store.installation(writes=True) as unit:
             tenant = await Tenants(unit).add(name, f"{name.lower()}.example", first_attributes(), DEFAULT_ROLES)
@@ -175,22 +194,85 @@ def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
     return load(environment | {f"KEYRACK_{name.upper()}": value for name, value in more.items()})
 
 
+@dataclass(frozen=True)
+class _Template:
+    """An embedded installation with Acme and Globex as it is on disk; most tests begin with a copy of it."""
+
+    key: bytes
+    database: bytes
+    first: FirstAccounts
+    tenants: Mapping[str, TenantInTest]
+
+    def put(self, settings: Settings) -> None:
+        settings.home.mkdir(parents=True, exist_ok=True)
+        for path, content in ((settings.effective_key_file, self.key), (settings.sqlite_path, self.database)):
+            path.touch(0o600, exist_ok=False)
+            path.write_bytes(content)
+
+    def tenants_for(self, http: httpx2.AsyncClient) -> dict[str, TenantInTest]:
+        def again(who: Caller) -> Caller:
+            return Caller(http, who.name, who.api_key, who.id)
+
+        return {
+            name: replace(
+                tenant,
+                admin=again(tenant.admin),
+                integrator=again(tenant.integrator),
+                guest=again(tenant.guest),
+                stranger=again(tenant.stranger),
+            )
+            for name, tenant in self.tenants.items()
+        }
+
+
+_template: list[_Template] = []
+
+
+async def _template_for(settings: Settings, now: Clock) -> _Template | None:
+    """Return the installation to begin with; None where it has to be made with a test's own database, key or time."""
+    if settings.database_url or settings.key or settings.key_file or now is not clock.now:
+        return None
+    if not _template:
+        with TemporaryDirectory(prefix="keyrack-template-") as folder:
+            own = settings_for(Path(folder) / "home", allow_insecure_providers="true", public_url=BASE)
+            async with _made(own, now, None) as made:
+                first, tenants = made.first, made.tenants
+            key, database = own.effective_key_file.read_bytes(), own.sqlite_path.read_bytes()
+        _template.append(_Template(key, database, first, tenants))
+    return _template[0]
+
+
 @asynccontextmanager
 async def world(settings: Settings, now: Clock = clock.now) -> AsyncIterator[World]:
     """Set an empty database up and serve it in process."""
-    local.generate(settings.effective_key_file)
-    await migrate(settings)
+    async with _made(settings, now, await _template_for(settings, now)) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _made(settings: Settings, now: Clock, template: _Template | None) -> AsyncIterator[World]:
+    if template is None:
+        local.generate(settings.effective_key_file)
+        await migrate(settings)
+    else:
+        template.put(settings)
     store = bootstrap.open_store(settings, now)
     services = bootstrap.services(store, settings, now)
-    first = await services.installations.bootstrap("root@root.example", "Root", "root.example")
     async with AsyncExitStack() as running:
+        if template is None:
+            first = await services.installations.bootstrap("root@root.example", "Root", "root.example")
+        else:
+            first = template.first
         app = running.enter_context(served_in_process(store, services, settings))
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         http = await running.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=BASE))
         support = Caller(http, first.service_account, first.service_key.reveal())
         made = World(settings, store, app, http, first, support, services)
-        await made.add_tenant("Acme")
-        await made.add_tenant("Globex")
+        if template is None:
+            await made.add_tenant("Acme")
+            await made.add_tenant("Globex")
+        else:
+            made.tenants.update(template.tenants_for(http))
         try:
             yield made
         finally:

@@ -34,6 +34,15 @@ def test_what_failed_lately_gets_a_quarter_whoever_it_belongs_to() -> None:
     assert not places.slow_lane_full
 
 
+def test_the_slow_lane_is_divided_too() -> None:
+    places = Places(64)
+    assert [fill(places, f"tenant-{number}", slow=True) for number in range(4)] == [12, 3, 1, 0]
+    assert places.slow_full == {"tenant-0", "tenant-1", "tenant-2"}
+    places.give_back("tenant-0", slow=True)
+    assert not places.take("tenant-0", slow=True), "what one gave back is another's turn"
+    assert places.take("tenant-3", slow=True)
+
+
 def test_full_are_those_who_may_take_no_more() -> None:
     places = Places(8)
     fill(places, "a")

@@ -60,7 +60,7 @@ class AuthClientController(Controller):
         made = await auth_clients.create(who, lambda: _scope(data), data.then(CreateAuthClientBody.command))
         return Single(resource(made))
 
-    @get("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404))
+    @get("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409))
     async def retrieve(
         self,
         auth_client_id: PATH_ID,
@@ -122,7 +122,7 @@ class TenantAuthClientController(Controller):
         made = await auth_clients.create(who, lambda: _scope(data), new, within=_tenant(tenant_id))
         return Single(resource(made))
 
-    @get("/{auth_client_id:str}", responses=Refusals.of(403, 404))
+    @get("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def retrieve(
         self, tenant_id: PATH_ID, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]
     ) -> Single[AuthClientResource]:

@@ -1,9 +1,10 @@
 """Components: `/v2/components` and `/v2/workspaces/{W}/components` (contract section 13)."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from functools import partial
 from itertools import chain
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Controller, delete, get, patch, post
@@ -16,9 +17,10 @@ from keyrack.api.body import or_none, require_id
 from keyrack.api.component_documents import ComponentResource, build
 from keyrack.api.component_documents import component as component_document
 from keyrack.api.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
+from keyrack.api.lists import Deferred, one_by_one
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Access, Component
+from keyrack.model import Access, Component, Principal
 from keyrack.service.components import ChangedComponent, ComponentUseCases, NewComponent
 from keyrack.service.forms import ComponentName
 
@@ -114,7 +116,7 @@ class ComponentController(Controller):
         found, total = await components.of_contract(
             who, contract_id or "", access or "all", limit=page.limit, offset=page.offset
         )
-        return await _list(found, page.meta(total), links=link_self("/v2/components"))
+        return await _list(components, who, found, page.meta(total), links=link_self("/v2/components"))
 
     @get("/all", responses=Refusals.of(400, 403, 404))
     async def list_tenant(
@@ -126,7 +128,7 @@ class ComponentController(Controller):
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
         found, total = await components.of_tenant(who, contract_id or None, limit=page.limit, offset=page.offset)
-        return await _list(found, page.meta(total))
+        return await _list(components, who, found, page.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -179,7 +181,7 @@ class WorkspaceComponentController(Controller):
     ) -> Many[ComponentResource]:
         """List what a workspace has."""
         found, total = await components.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
-        return await _list(found, page.meta(total), whitelist=True)
+        return await _list(components, who, found, page.meta(total), whitelist=True)
 
     @get("/{component_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
@@ -190,11 +192,28 @@ class WorkspaceComponentController(Controller):
 
 
 async def _list(
-    found: Sequence[Component], meta: PageMeta, *, links: SelfLink | UnsetType = UNSET, whitelist: bool = False
+    components: ComponentUseCases,
+    who: Principal,
+    found: Sequence[Component],
+    meta: PageMeta,
+    *,
+    links: SelfLink | UnsetType = UNSET,
+    whitelist: bool = False,
 ) -> Many[ComponentResource]:
     resources = await each(found, partial(component_document, whitelist=whitelist))
+    if any(component.left_out for component in found):
+        included = _builds(components.whole(who, found))
+        return Deferred(one_by_one(resources), meta, included, links).document
     builds = await each(found, build)
     return Many(resources, meta, included=list(chain.from_iterable(builds)), links=links)
+
+
+async def _builds(found: AsyncIterable[Component]) -> AsyncIterator[Any]:
+    """Make what is included beside the event loop: a descriptor may be a megabyte, and is searched for secrets."""
+    async for component in found:
+        made = await asyncio.to_thread(build, component) if component.latest else ()
+        for resource in made:
+            yield resource
 
 
 def _one(found: Component, *, whitelist: bool = False) -> Single[ComponentResource]:

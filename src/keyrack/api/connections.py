@@ -85,7 +85,7 @@ class Connections:
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection; tell whether it is served. One that is not lingers until it `left`."""
-        key = _source(connection.peer)
+        key = source_of(connection.peer)
         self._all[connection] = key
         self._watch()
         if not self._has_room(key):
@@ -188,7 +188,7 @@ class Connections:
                 connection.abort()
 
 
-def _source(peer: str | None) -> str | None:
+def source_of(peer: str | None) -> str | None:
     """Return what counts as the address of a peer: the address, of IPv6 its network."""
     if peer is None:
         return None

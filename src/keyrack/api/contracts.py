@@ -13,7 +13,7 @@ from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, or_none, require_id
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.jsonapi import Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
-from keyrack.api.lists import Deferred
+from keyrack.api.lists import listed
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
@@ -126,10 +126,7 @@ class ContractController(Controller):
         """List the caller's contracts."""
         paged = page.or_default(_PER_PAGE)
         found, total = await contracts.list(who, limit=paged.limit, offset=paged.offset)
-        if any(view.shows_custom_data and view.contract.has_custom_data for view in found):
-            resources = (_resource(view) async for view in contracts.with_custom_data(found))
-            return Deferred(resources, paged.meta(total)).document
-        return Many([_resource(view) for view in found], paged.meta(total))
+        return await listed(found, _resource, paged.meta(total), contracts.with_custom_data)
 
     @get("/{contract_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(

@@ -19,10 +19,10 @@ from keyrack.api.jsonapi import (
     SelfLink,
     Single,
     Text,
-    each,
     link_self,
     related,
 )
+from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
@@ -131,7 +131,7 @@ class CredentialController(Controller):
         views, total = await credentials.list(
             who, workspace_id, component_id or None, limit=page.limit, offset=page.offset
         )
-        return Many(await each(views, _resource), page.meta(total), links=link_self("/v2/credentials"))
+        return await listed(views, _resource, page.meta(total), credentials.whole, link_self("/v2/credentials"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -141,7 +141,7 @@ class CredentialController(Controller):
         workspace = data.then(lambda body: body.data.relationships.workspace.data.id)
         return Single(_resource(await credentials.create(who, workspace, data.then(_new))))
 
-    @get("/{credential_id:str}", responses=Refusals.of(404))
+    @get("/{credential_id:str}", responses=Refusals.of(404, 409))
     async def retrieve(
         self, credential_id: PATH_ID, who: Who, credentials: NamedDependency[Credentials]
     ) -> Single[CredentialResource]:

@@ -11,7 +11,8 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from msgspec import UNSET
 
 from keyrack import errors as e
-from keyrack.api.jsonapi import Error, ErrorDocument, ErrorSource
+from keyrack.api.jsonapi import UNREADABLE, Error, ErrorDocument, ErrorSource
+from keyrack.crypto.envelope import Unsealable
 from keyrack.faults import log_fault
 
 STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
@@ -35,6 +36,8 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.OAuthClientMissing: (409, "oauth_client_missing"),
     e.QuotaExceeded: (409, "quota_exceeded"),
     e.TokenNotValid: (409, "token_not_valid"),
+    Unsealable: (409, "unreadable"),
+    e.WrongKey: (409, "unreadable"),
     e.RequestTimeout: (408, "request_timeout"),
     e.PayloadTooLarge: (413, "payload_too_large"),
     e.RateLimited: (429, "rate_limited"),
@@ -45,6 +48,7 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
 }
 """Status and code of every error class; a class not listed is that of its nearest listed base."""
 
+_UNREADABLE = "What is stored encrypted is damaged, or its key is gone; the request id finds it in the log."
 _INTERNAL = "Something went wrong on our side; the request id finds it in the log."
 _BY_STATUS: Mapping[int, type[e.KeyrackError]] = {
     HTTPStatus.BAD_REQUEST: e.BadRequest,
@@ -70,7 +74,7 @@ def document(error: e.KeyrackError) -> tuple[int, bytes, Mapping[str, str]]:
             source = ErrorSource(pointer=problem.pointer)
         elif problem.parameter is not None:
             source = ErrorSource(parameter=problem.parameter)
-        detail = problem.detail if code != "internal_error" else _INTERNAL
+        detail = {"internal_error": _INTERNAL, UNREADABLE: _UNREADABLE}.get(code, problem.detail)
         entries.append(Error(str(status), code, title, detail, source, meta))
     return status, msgspec.json.encode(ErrorDocument(entries)), _headers(error)
 
@@ -98,7 +102,7 @@ def respond(error: e.KeyrackError) -> Response[bytes]:
 def on_keyrack_error(request: Request[Any, Any, Any], error: e.KeyrackError) -> Response[bytes]:
     """Answer an expected refusal."""
     del request
-    if status_and_code(error)[0] == HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status_and_code(error)[0] == HTTPStatus.INTERNAL_SERVER_ERROR or status_and_code(error)[1] == UNREADABLE:
         log_fault(error)
     return respond(error)
 

@@ -65,7 +65,7 @@ class DraftResource(msgspec.Struct):
 class FlowVersionAttributes(msgspec.Struct):
     """A stored graph."""
 
-    graph: dict[str, Any]
+    graph: dict[str, Any] | msgspec.Raw
     created_at: str
 
 
@@ -99,7 +99,7 @@ def flow_document(flow: Flow) -> FlowResource:
         "created_at": iso(flow.created_at),
         "updated_at": iso(flow.updated_at),
         "last_modified": iso(flow.updated_at),
-        "graph": flow.graph,
+        "graph": flow.graph if flow.graph_text is None else msgspec.Raw(flow.graph_text),
         **{name: value for name, value in flow.attributes.items() if value is not None},
     }
     for name, moment in (("last_start_time", flow.last_start_time), ("last_stop_time", flow.last_stop_time)):
@@ -123,9 +123,10 @@ def draft_document(flow: Flow) -> DraftResource:
 
 def version_document(version: FlowVersion) -> FlowVersionResource:
     """Build a stored version's resource."""
+    graph = version.graph if version.graph_text is None else msgspec.Raw(version.graph_text)
     return FlowVersionResource(
         version.hash,
-        FlowVersionAttributes(version.graph, iso(version.created_at)),
+        FlowVersionAttributes(graph, iso(version.created_at)),
         FlowVersionRelationships(
             flow=related("flow", "/v2/flows", version.flow_id), user=related("user", "/v2/users", version.user_id)
         ),

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.flow_documents import DraftResource, FlowVersionResource, Graph, draft_document, version_document
 from keyrack.api.jsonapi import Many, Single
+from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.service.flows import Flows
 
@@ -66,7 +67,7 @@ class FlowVersionController(Controller):
         """List a flow's versions, oldest first."""
         paged = page.or_default(_PER_PAGE)
         found, total = await flows.versions(who, flow_id, limit=paged.limit, offset=paged.offset)
-        return Many([version_document(version) for version in found], paged.meta(total))
+        return await listed(found, version_document, paged.meta(total), flows.whole_versions)
 
     @get("/{version:str}", responses=Refusals.of(404))
     async def retrieve(

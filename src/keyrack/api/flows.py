@@ -12,6 +12,7 @@ from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, or_none, require_id
 from keyrack.api.flow_documents import FlowResource, flow_document
 from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
+from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import FlowStatus
@@ -121,7 +122,7 @@ class FlowController(Controller):
         paged = page.or_default(_PER_PAGE)
         wanted = _filter(workspace_id, status, kind, user_id, has_draft, sort, search)
         found, total = await flows.list(who, workspace_id or "", wanted, limit=paged.limit, offset=paged.offset)
-        return Many([flow_document(flow) for flow in found], paged.meta(total))
+        return await listed(found, flow_document, paged.meta(total), flows.whole)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateFlowBody], who: Who, flows: NamedDependency[Flows]) -> Single[FlowResource]:

@@ -17,6 +17,7 @@ from keyrack.api.pages import is_for_a_person, refusal_page
 from keyrack.api.throttle import Throttle
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
+from keyrack.fair_share import asked_by, asking_for
 from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.metrics import NO_ROUTE, OTHER
@@ -36,6 +37,7 @@ _SINGULAR = re.compile(r"/v2/workspace(?=/[^/]+/components(/|$))")
 _SLASHES = re.compile("/{2,}")
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Asked by whoever keeps the server running; no rate holds."""
+_TURNS_OF_AN_ADDRESS = 16
 _METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
 _COUNTED = _METHODS | {"HEAD"}
 _NO_ROUTE_HAS = "TRACE"
@@ -89,7 +91,7 @@ class Front:
         request_id = _request_id(headers.get(b"x-request-id"))
         guarded = self._is_guarded(scope["path"])
         answer = _Answer(send, request_id, account, private=guarded, without_body=is_head)
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), asked_by(""):
             try:
                 await self._serve(scope, headers, request_id, receive, answer)
             except KeyrackError as error:
@@ -106,6 +108,7 @@ class Front:
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
         scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
+        asking_for.set(_unknown(scope[ADDRESS], headers))
         if scope["path"] not in HEALTH:
             self._throttle.arrived(scope[ADDRESS])
         if self._is_guarded(scope["path"]):
@@ -117,6 +120,7 @@ class Front:
             if not counted:
                 self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
+            asking_for.set(principal.tenant_id or principal.id)
             if "\0" in scope["path"]:
                 raise NotFound  # a malformed id is an unknown one (contract section 1), but no database takes this one
             scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
@@ -159,6 +163,15 @@ class Front:
 
     def _is_proxy(self, text: str) -> bool:
         return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
+
+
+def _unknown(address: str | None, headers: dict[bytes, bytes]) -> str:
+    """Return whose turn a request takes until its caller is known: its address's, of which there are a few.
+
+    So one caller does not hold up those with other credentials behind the same proxy, nor does one that makes
+    credentials up take more than these turns.
+    """
+    return f"{address} {hash(headers.get(b'authorization')) % _TURNS_OF_AN_ADDRESS}"
 
 
 def _counted(method: str) -> str:

@@ -4,17 +4,18 @@ A list that fits into one slice is sent as any other answer. Of a longer one onl
 next when the caller has taken the last. A `Deferred` list is not even read as a whole.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 from litestar import Request, Response
 from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import encode_json, get_serializer
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from keyrack.api.jsonapi import Many, PageMeta
+from keyrack.api.jsonapi import Many, PageMeta, SelfLink
+from keyrack.api.jsonapi import each as each_of
 from keyrack.turns import Turns
 
 T = TypeVar("T")
@@ -30,17 +31,68 @@ class Deferred(Generic[T]):
 
     Args:
         data: the resources.
-        meta: of the list.
+        meta: of the list; its total was true when the list was made, though a resource be deleted before it is sent.
+        included: other resources, made in the same way after the first ones.
+        links: of the list.
+
+    Whatever making a resource raises ends the answer in its midst: the connection is closed before the last chunk, so
+    that no caller takes it for whole.
     """
 
-    def __init__(self, data: AsyncIterable[T], meta: PageMeta) -> None:
+    def __init__(
+        self,
+        data: AsyncIterable[T],
+        meta: PageMeta,
+        included: AsyncIterable[Any] | UnsetType = UNSET,
+        links: SelfLink | UnsetType = UNSET,
+    ) -> None:
         self.data = data
         self.meta = meta
+        self.included = included
+        self.links = links
 
     @property
     def document(self) -> Many[T]:
         """The list, as what a handler says it returns."""
         return cast("Many[T]", self)
+
+
+async def one_by_one(resources: Iterable[T]) -> AsyncIterator[T]:
+    """Yield resources that are made already, for a `Deferred` list."""
+    for resource in resources:
+        yield resource
+
+
+class Partial(Protocol):
+    """Something a list may have found in part."""
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of what was left out for now; 0: it is whole."""
+
+
+P = TypeVar("P", bound=Partial)
+
+
+async def listed(
+    found: Sequence[P],
+    make: Callable[[P], T],
+    meta: PageMeta,
+    whole: Callable[[Sequence[P]], AsyncIterable[P]],
+    links: SelfLink | UnsetType = UNSET,
+) -> Many[T]:
+    """Return a list as a document; one of which something was left out is read while it is sent.
+
+    Args:
+        found: of the page.
+        make: makes a resource.
+        meta: of the list.
+        whole: yields what was found with what was left out (`keyrack.store.large`).
+        links: of the list.
+    """
+    if any(each.left_out for each in found):
+        return Deferred((make(each) async for each in whole(found)), meta, links=links).document
+    return Many(await each_of(found, make), meta, links=links)
 
 
 class DocumentResponse(Response[Any]):
@@ -100,11 +152,24 @@ def _items(resources: Iterable[Any], serializer: Any) -> Iterator[bytes]:
 
 async def _deferred_pieces(content: Deferred[Any], serializer: Any) -> AsyncIterator[bytes]:
     yield b'{"data":['
+    async for piece in _later(content.data, serializer):
+        yield piece
+    yield b'],"meta":' + encode_json(content.meta, serializer)
+    if content.included is not UNSET:
+        yield b',"included":['
+        async for piece in _later(content.included, serializer):
+            yield piece
+        yield b"]"
+    if content.links is not UNSET:
+        yield b',"links":' + encode_json(content.links, serializer)
+    yield b"}"
+
+
+async def _later(resources: AsyncIterable[Any], serializer: Any) -> AsyncIterator[bytes]:
     comma = b""
-    async for resource in content.data:
+    async for resource in resources:
         yield comma + encode_json(resource, serializer)
         comma = b","
-    yield b'],"meta":' + encode_json(content.meta, serializer) + b"}"
 
 
 async def _after(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -160,7 +160,7 @@ class OAuthClientController(Controller):
         )
         return Many([_resource(view) for view in views], page.meta(total))
 
-    @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404))
+    @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def retrieve(
         self, tenant_id: PATH_ID, oauth_client_id: PATH_ID, who: Who, oauth_clients: NamedDependency[OAuthClients]
     ) -> Single[OAuthClientResource]:

@@ -9,7 +9,8 @@ from litestar.params import QueryParameter
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import JsonRequest, require_id
 from keyrack.api.front import arrived
-from keyrack.api.jsonapi import Many, Single, each
+from keyrack.api.jsonapi import Many, Single
+from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.query import asked_seconds, asked_time
 from keyrack.api.secret_documents import (
@@ -62,7 +63,7 @@ class SecretController(Controller):
             _missing(scopes),
         )
         found, total = await secrets.list(who, workspace_id, wanted, limit=page.limit, offset=page.offset)
-        return Many(await each(found, secret_resource), page.meta(total))
+        return await listed(found, secret_resource, page.meta(total), secrets.whole)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -114,7 +115,7 @@ class SecretController(Controller):
         """Delete an auth secret that no active flow uses."""
         await secrets.delete(who, workspace_id, secret_id)
 
-    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404))
+    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404, 409))
     async def refresh(
         self,
         request: JsonRequest,

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
+from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Tenant
 from keyrack.service.forms import Domain, TenantOptions
@@ -128,8 +129,8 @@ class TenantController(Controller):
     @get(responses=Refusals.of(400, 403))
     async def list_all(self, who: Who, tenants: NamedDependency[Tenants], page: WantedPage) -> Many[TenantResource]:
         """List the caller's tenants."""
-        found = await tenants.list(who)
-        return Many([_resource(tenant) for tenant in page.cut(found)], page.meta(len(found)))
+        found, total = await tenants.list(who, limit=page.limit, offset=page.offset)
+        return await listed(found, _resource, page.meta(total), tenants.whole)
 
     @get("/{tenant_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(self, tenant_id: PATH_ID, who: Who, tenants: NamedDependency[Tenants]) -> Single[TenantResource]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from keyrack import metrics
+from keyrack.api.connections import source_of
 from keyrack.errors import RateLimited
 from keyrack.model import Principal
 
@@ -61,7 +62,7 @@ class _Buckets:
 
 
 class Throttle:
-    """Counts requests against the rates.
+    """Counts requests against the rates; of IPv6, a /64 is one address.
 
     Args:
         rates: the operator's choice.
@@ -82,7 +83,7 @@ class Throttle:
             RateLimited: too many come from its address.
         """
         if address is not None:
-            self._refuse_if("address", self._addresses.take(address))
+            self._refuse_if("address", self._addresses.take(source_of(address)))
 
     def admit(self, who: Principal) -> None:
         """Count a request of a known caller.
@@ -105,7 +106,8 @@ class Throttle:
         Raises:
             RateLimited: too many came from there for this name, or for all names together.
         """
-        wait = self._wrong.take((address, name.casefold())) or self._wrong_anywhere.take(address)
+        source = source_of(address)
+        wait = self._wrong.take((source, name.casefold())) or self._wrong_anywhere.take(source)
         metrics.wrong_key(throttled=bool(wait))
         if wait:
             raise RateLimited(wait)

@@ -6,7 +6,7 @@ in the same transaction. The rules are those of contract sections 3 (403 and 404
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
 from keyrack.model import Principal
@@ -178,6 +178,10 @@ class Access:
         """
         async with self._enter(who, place, action, door, before=before) as scope:
             yield scope
+
+    def reading_on(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
+        """Open a transaction for what a list has left out of what its caller was shown (`keyrack.store.large`)."""
+        return self._store.unit(tenant_id)
 
     async def locate(self, kind: str, resource_id: str) -> Location:
         """Find where a tenant, contract, workspace, team, component, user or auth client is.

@@ -1,6 +1,6 @@
 """Components (contract section 13): list, read, create, change, delete."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from keyrack.service.teams import SEES_TEAMS
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components as Rows
 from keyrack.store.contracts import Contracts
+from keyrack.store.large import in_batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ComponentUseCases:
                 had_at=contract_view(scope.unit, contract_id),
                 own={"private": True, "public": False}.get(which),
             )
-            return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
+            return await ComponentList(scope.unit).page(wanted, leave_out=True, limit=limit, offset=offset)
 
     async def of_workspace(
         self, who: Principal, workspace_id: str, *, limit: int | None, offset: int
@@ -65,6 +66,15 @@ class ComponentUseCases:
         async with self._access.workspace(who, workspace_id, door=READ_COMPONENTS) as scope:
             scope.require_that(scope.in_workspace, "only members of the workspace can list its components")
             return await seen_in_workspace(scope, limit=limit, offset=offset)
+
+    def whole(self, who: Principal, found: Sequence[Component]) -> AsyncIterator[Component]:
+        """Yield the components of a list with the descriptors that were left out."""
+
+        async def read(some: Sequence[Component]) -> Mapping[str, Component]:
+            async with self._access.reading_on(who.tenant_id or some[0].tenant_id) as unit:
+                return await Rows(unit).whole(some)
+
+        return in_batches(found, lambda each: each.left_out, lambda each: each.id, read, lambda each: each.tenant_id)
 
     async def in_workspace(self, who: Principal, workspace_id: str, component_id: str) -> Component:
         """Return a component that a workspace has.
@@ -94,12 +104,12 @@ class ComponentUseCases:
             async with self._access.contract(who, contract_id) as scope:
                 scope.require("tenants.component.list_all")
                 wanted = ComponentFilter(had_at=contract_view(scope.unit, contract_id), own=True)
-                return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
+                return await ComponentList(scope.unit).page(wanted, leave_out=True, limit=limit, offset=offset)
         if who.tenant_id is None:
             raise ValidationFailed(Problem("a service account must name a contract", parameter="contract_id"))
         async with self._access.tenant(who, who.tenant_id) as scope:
             scope.require("tenants.component.list_all")
-            return await ComponentList(scope.unit).page(ComponentFilter(), limit=limit, offset=offset)
+            return await ComponentList(scope.unit).page(ComponentFilter(), leave_out=True, limit=limit, offset=offset)
 
     async def get(self, who: Principal, component_id: str) -> Component:
         """Return a component that a contract of the caller has, or that a client administrator's tenant sees (13.2).

@@ -1,11 +1,9 @@
 """Contracts (contract section 9): create, read, change, suspend, delete; their roles (6.4)."""
 
 import json
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice, takewhile
 from typing import Any
 
 from keyrack.errors import NotFound, Problem, ValidationFailed
@@ -23,7 +21,7 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
-from keyrack.store.store import Store
+from keyrack.store.large import in_batches
 from keyrack.store.tenants import RolePolicy, Tenants
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
@@ -37,7 +35,6 @@ _SEES_CUSTOM_DATA = "contracts.contract.get_custom_data"
 _INHERITED = ("flow_stats_enabled_default", "support_user_id")
 """Attributes that a new contract takes over from its tenant."""
 _MOST_CUSTOM_DATA = 1_000_000
-_READ_AT_ONCE = 4
 _CUSTOM_DATA_POINTER = "/data/attributes/custom_data"
 
 
@@ -75,13 +72,17 @@ class ContractView:
     members: Sequence[Member] | None = None
     custom_data: bytes | None = field(default=None, repr=False)
 
+    @property
+    def left_out(self) -> int:
+        """Bytes of the custom data that a list leaves out for now, if the caller may see it."""
+        return self.contract.left_out if self.shows_custom_data else 0
+
 
 class Contracts:
     """Use cases of contract section 9."""
 
-    def __init__(self, access: Access, store: Store) -> None:
+    def __init__(self, access: Access) -> None:
         self._access = access
-        self._store = store
 
     async def create(self, who: Principal, new: Callable[[], NewContract]) -> ContractView:
         """Create a contract in the caller's tenant; it has no members yet (contract 0.11).
@@ -128,28 +129,24 @@ class Contracts:
                 ContractView(each, members.get(each.id, []), all_shown or each.id in shown) for each in found
             ], total
 
-    async def with_custom_data(self, views: Sequence[ContractView]) -> AsyncIterator[ContractView]:
-        """Give each view of a list its custom data, a few at a time: in all they may be a thousand megabytes.
+    def with_custom_data(self, views: Sequence[ContractView]) -> AsyncIterator[ContractView]:
+        """Yield the views of a list with custom data, a few at a time: in all they may be a thousand megabytes.
 
-        No transaction is open while the next view is waited for.
+        A contract that was deleted meanwhile, or its custom data, is shown without.
         """
-        wanted = deque(each.contract for each in views if each.shows_custom_data and each.contract.has_custom_data)
-        read: Mapping[str, bytes] = {}
-        for view in views:
-            if not wanted or view.contract is not wanted[0]:
-                yield view
-                continue
-            if view.contract.id not in read:
-                read = await self._custom_data(list(islice(wanted, _READ_AT_ONCE)))
-            wanted.popleft()
-            yield replace(view, custom_data=read.get(view.contract.id))  # None: it was taken away meanwhile
 
-    async def _custom_data(self, contracts: Sequence[Contract]) -> Mapping[str, bytes]:
-        """Return the custom data of the first of some contracts, and of those after it that are the same tenant's."""
-        tenant_id = contracts[0].tenant_id
-        same = list(takewhile(lambda contract: contract.tenant_id == tenant_id, contracts))
-        async with self._store.unit(tenant_id) as unit:
-            return await Rows(unit).custom_data([contract.id for contract in same])
+        async def read(some: Sequence[ContractView]) -> Mapping[str, ContractView]:
+            async with self._access.reading_on(some[0].contract.tenant_id) as unit:
+                texts = await Rows(unit).custom_data([view.contract.id for view in some])
+            return {view.contract.id: replace(view, custom_data=texts.get(view.contract.id)) for view in some}
+
+        return in_batches(
+            views,
+            lambda view: view.left_out,
+            lambda view: view.contract.id,
+            read,
+            lambda view: view.contract.tenant_id,
+        )
 
     async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
         """Return a contract to members and tenant admins; a task user gets that of its workspace, without members."""
@@ -260,15 +257,15 @@ async def remove_unused(scope: Scope, contract_id: str) -> Sequence[str]:
     return await remove_contract(scope.unit, contract_id)
 
 
-async def _there(scope: Scope, contract_id: str) -> Contract:
-    contract = await Rows(scope.unit).find(contract_id)
+async def _there(scope: Scope, contract_id: str, *, sized: bool = False) -> Contract:
+    contract = await Rows(scope.unit).find(contract_id, sized=sized)
     if contract is None:
         raise NotFound
     return contract
 
 
 async def _view(scope: Scope, contract_id: str, *, with_custom_data: bool = True) -> ContractView:
-    contract = await _there(scope, contract_id)
+    contract = await _there(scope, contract_id, sized=not with_custom_data)
     members = await ContractMembers(scope.unit).list(contract_id)
     shows, custom_data = scope.allows(_SEES_CUSTOM_DATA), None
     if shows and with_custom_data and contract.has_custom_data:

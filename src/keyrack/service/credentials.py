@@ -1,6 +1,6 @@
 """First-generation credentials (contract section 16) and what a component hands back for them (18.3)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from keyrack.service.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
 from keyrack.service.token_keys import under_their_field
 from keyrack.store.components import Components
 from keyrack.store.credentials import Credentials as Rows
+from keyrack.store.large import in_batches
 from keyrack.store.usage import Usages
 
 EDIT = "workspaces.credential.edit"
@@ -54,6 +55,11 @@ class CredentialView:
     credential: Credential
     keys_visible: bool
 
+    @property
+    def left_out(self) -> int:
+        """Bytes of the keys, if a list has left them out for now."""
+        return self.credential.left_out
+
 
 class Credentials:
     """Use cases of contract section 16."""
@@ -72,6 +78,16 @@ class Credentials:
                 workspace_id, component_id, with_keys=shown, limit=limit, offset=offset
             )
             return [CredentialView(credential, shown) for credential in found], total
+
+    def whole(self, found: Sequence[CredentialView]) -> AsyncIterator[CredentialView]:
+        """Yield the credentials of a list with the keys that were left out."""
+
+        async def read(some: Sequence[CredentialView]) -> Mapping[str, CredentialView]:
+            async with self._access.reading_on(some[0].credential.tenant_id) as unit:
+                whole = await Rows(unit).whole([view.credential for view in some])
+            return {name: CredentialView(credential, keys_visible=True) for name, credential in whole.items()}
+
+        return in_batches(found, lambda view: view.left_out, lambda view: view.credential.id, read)
 
     async def get(self, who: Principal, credential_id: str) -> CredentialView:
         """Return one.

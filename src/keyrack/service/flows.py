@@ -1,6 +1,6 @@
 """Flows (contract section 17): create, change, start, stop, delete, drafts, versions, step configuration (18.2)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from keyrack.service.task_users import READ_FLOWS, READ_STEP
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import FlowCredentials, FlowReferences, FlowSecrets, FlowVersions
 from keyrack.store.flows import Flows as Rows
+from keyrack.store.large import in_batches
 from keyrack.store.workspaces import Workspaces
 
 _EDIT, _TOGGLE = "workspaces.flow.edit", "workspaces.flow.toggleStatus"
@@ -56,6 +57,15 @@ class Flows:
         async with self._access.workspace(who, workspace_id, door=READ_FLOWS) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             return await FlowList(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
+
+    def whole(self, found: Sequence[Flow]) -> AsyncIterator[Flow]:
+        """Yield the flows of a list with what was left out."""
+
+        async def read(some: Sequence[Flow]) -> Mapping[str, Flow]:
+            async with self._access.reading_on(some[0].tenant_id) as unit:
+                return await FlowList(unit).whole(some)
+
+        return in_batches(found, lambda flow: flow.left_out, lambda flow: flow.id, read)
 
     async def get(self, who: Principal, flow_id: str) -> Flow:
         """Return one.
@@ -213,6 +223,15 @@ class Flows:
         async with self._access.leaf(who, "flow", flow_id) as scope:
             await _find(scope, flow_id)
             return await FlowVersions(scope.unit).page(flow_id, limit=limit, offset=offset)
+
+    def whole_versions(self, found: Sequence[FlowVersion]) -> AsyncIterator[FlowVersion]:
+        """Yield the versions of a list with what was left out."""
+
+        async def read(some: Sequence[FlowVersion]) -> Mapping[str, FlowVersion]:
+            async with self._access.reading_on(some[0].tenant_id) as unit:
+                return await FlowVersions(unit).whole(some[0].flow_id, some)
+
+        return in_batches(found, lambda each: each.left_out, lambda each: each.hash, read)
 
     async def version(self, who: Principal, flow_id: str, version: str) -> FlowVersion:
         """Return one version of a flow.

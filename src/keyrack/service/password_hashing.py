@@ -19,7 +19,8 @@ from keyrack.errors import RateLimited
 
 MOST_OF_A_TENANT = 64
 """Passwords that may wait; the last of them for some ten seconds."""
-_MOST = 512
+MOST = 512
+"""Passwords that may wait in all. Where there are no more, who has most of them waiting makes room."""
 _RETRY_SECONDS = 5
 _NICENESS = 10
 
@@ -59,7 +60,7 @@ class PasswordHashing:
             self._busy = True
             return
         own = self._waiting.setdefault(tenant_id, deque())
-        if len(own) >= MOST_OF_A_TENANT or sum(map(len, self._waiting.values())) >= _MOST:
+        if len(own) >= MOST_OF_A_TENANT or not self._has_room(own):
             raise RateLimited(_RETRY_SECONDS)
         turn = asyncio.get_running_loop().create_future()
         own.append(turn)
@@ -72,6 +73,18 @@ class PasswordHashing:
             else:  # it had come just now
                 self._next()
             raise
+
+    def _has_room(self, own: "deque[asyncio.Future[None]]") -> bool:
+        """Tell whether one more may wait: where all places are taken, at the cost of a tenant with more of them."""
+        if sum(map(len, self._waiting.values())) < MOST:
+            return True
+        most = max(self._waiting.values(), key=len)
+        if len(most) <= len(own) + 1:
+            return False
+        last = most.pop()
+        if not last.done():
+            last.set_exception(RateLimited(_RETRY_SECONDS))
+        return True
 
     def _next(self) -> None:
         """Give the turn to the tenant that has waited longest for one."""

@@ -1,6 +1,6 @@
 """Auth secrets: the user side of a connection (contract section 15). Refreshing them is `keyrack.service.refresh`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.clock import Clock
@@ -24,6 +24,7 @@ from keyrack.service.secret_freshness import Freshness, require_validity
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import Components
+from keyrack.store.large import in_batches
 from keyrack.store.outbox import Outbox
 from keyrack.store.secret_list import SecretFilter, SecretList
 from keyrack.store.store import Store
@@ -44,6 +45,11 @@ class SecretView:
     secret: AuthSecret
     told: Told
     credentials_visible: bool
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of the credentials, if a list has left them out for now."""
+        return self.secret.left_out
 
 
 class Secrets:
@@ -72,10 +78,28 @@ class Secrets:
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(GET)
             found, total = await SecretList(scope.unit).page(
-                workspace_id, wanted, with_credentials=scope.allows(GET_CREDENTIALS), limit=limit, offset=offset
+                workspace_id,
+                wanted,
+                with_credentials=scope.allows(GET_CREDENTIALS),
+                leave_out=True,
+                limit=limit,
+                offset=offset,
             )
             clients = await find_usable_among(scope.unit, [secret.auth_client_id for secret in found])
             return [self._view(scope, secret, clients.get(secret.auth_client_id)) for secret in found], total
+
+    def whole(self, found: Sequence[SecretView]) -> AsyncIterator[SecretView]:
+        """Yield the secrets of a list with the credentials that were left out."""
+
+        async def read(some: Sequence[SecretView]) -> Mapping[str, SecretView]:
+            async with self._access.reading_on(some[0].secret.tenant_id) as unit:
+                whole = await SecretList(unit).whole([view.secret for view in some])
+                clients = await find_usable_among(unit, [secret.auth_client_id for secret in whole])
+            now = self._clock()
+            views = [SecretView(each, told(each, clients.get(each.auth_client_id), now), True) for each in whole]
+            return {view.secret.id: view for view in views}
+
+        return in_batches(found, lambda view: view.left_out, lambda view: view.secret.id, read)
 
     async def get(
         self, who: Principal, workspace_id: str, secret_id: str, min_validity: int | None = None

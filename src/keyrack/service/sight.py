@@ -55,7 +55,7 @@ async def seen_in_workspace(
         id=component_id,
         named_in=workspace.id if is_task_user(scope.who) else None,
     )
-    return await ComponentList(scope.unit).page(wanted, limit=limit, offset=offset)
+    return await ComponentList(scope.unit).page(wanted, leave_out=component_id is None, limit=limit, offset=offset)
 
 
 async def workspace_component(scope: Scope, component_id: str) -> Component:

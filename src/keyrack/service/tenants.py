@@ -1,7 +1,7 @@
 """Tenants (contract section 7)."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
@@ -12,7 +12,9 @@ from keyrack.service.installation import first_attributes
 from keyrack.service.permissions import DEFAULT_ROLES
 from keyrack.store.audit import AuditLog
 from keyrack.store.contracts import Contracts
+from keyrack.store.large import in_batches
 from keyrack.store.tenants import Tenants as Rows
+from keyrack.store.vault import INSTALLATION
 
 _LARGEST = 1 << 20
 """Bytes of a tenant's attributes as JSON: what fits into one request, however many they came in."""
@@ -70,13 +72,22 @@ class Tenants:
             scope.touched("tenant", tenant.id)
             return tenant
 
-    async def list(self, who: Principal) -> Sequence[Tenant]:
-        """List the caller's tenants; a service account sees all."""
+    async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[Tenant], int]:
+        """List the caller's tenants; a service account sees all. Return a page and the total."""
         if who.tenant_id is None:
             async with self._access.installation(who) as scope:
                 scope.require("tenants.tenant.get")
-                return await Rows(scope.unit).list()
-        return [await self.get(who, who.tenant_id)]
+                return await Rows(scope.unit).page(limit=limit, offset=offset)
+        return [await self.get(who, who.tenant_id)][offset:], 1
+
+    def whole(self, found: Sequence[Tenant]) -> AsyncIterator[Tenant]:
+        """Yield the tenants of a list with the attributes that were left out."""
+
+        async def read(some: Sequence[Tenant]) -> Mapping[str, Tenant]:
+            async with self._access.reading_on(INSTALLATION) as unit:
+                return await Rows(unit).whole(some)
+
+        return in_batches(found, lambda tenant: tenant.left_out, lambda tenant: tenant.id, read)
 
     async def get(self, who: Principal, tenant_id: str) -> Tenant:
         """Return a tenant."""

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, exists, select
+from sqlalchemy import ColumnElement, Row, Select, Table, exists, or_, select
 
 from keyrack.fair_share import Places
 from keyrack.store.unit import Unit
@@ -68,4 +68,6 @@ def may_take(places: Places, tenant_id: ColumnElement[Any], slow: ColumnElement[
         conditions.append(tenant_id.not_in(sorted(full)))
     if places.slow_lane_full:
         conditions.append(~slow)
+    elif slow_full := places.slow_full:
+        conditions.append(or_(~slow, tenant_id.not_in(sorted(slow_full))))
     return conditions

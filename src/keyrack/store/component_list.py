@@ -39,10 +39,12 @@ class ComponentList(TenantTable):
     table = components
 
     async def page(
-        self, wanted: ComponentFilter, *, limit: int | None = None, offset: int = 0
+        self, wanted: ComponentFilter, *, leave_out: bool = False, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Component], int]:
-        """List components by id; return a page and the total."""
-        return await Components(self.unit).matching(self._parts(wanted), limit=limit, offset=offset)
+        """List components by id; return a page and the total. Large descriptors may be left out; see `Components`."""
+        return await Components(self.unit).matching(
+            self._parts(wanted), leave_out=leave_out, limit=limit, offset=offset
+        )
 
     async def among(self, view: Viewpoint, component_ids: Sequence[str]) -> Mapping[str, bool]:
         """Return which of some components a place has but for the gate, and whether the gate is open for each."""

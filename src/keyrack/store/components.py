@@ -4,14 +4,18 @@ Reading goes as far as `tenant_sees` (contract section 5): a tenant's own compon
 limited to the owning tenant like everything else.
 """
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, delete, literal, or_, select, tuple_
 
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model import Access, Component, Json, Version, uses_oauth_client
+from keyrack.store.large import read_along
 from keyrack.store.paging import page_of
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
 from keyrack.store.unit import TenantTable, deleting, referring
@@ -72,19 +76,38 @@ class Components(TenantTable):
         return await self._read(self._query().where(components.c.id.in_(ids)))
 
     async def matching(
-        self, parts: Sequence[ColumnElement[bool]], *, limit: int | None, offset: int
+        self, parts: Sequence[ColumnElement[bool]], *, leave_out: bool = False, limit: int | None, offset: int
     ) -> tuple[Sequence[Component], int]:
         """List by id what the tenant sees and meets a condition; return a page and the total. See `component_list`.
 
         Args:
             parts: conditions; what one of them holds for, the tenant sees, and no other one holds for.
+            leave_out: large descriptors are left out for now; see `whole`.
             limit: how many at most; None for all.
             offset: how many to pass over.
         """
         c = components.c
         found = [select(c.id).where(part) for part in parts]
-        rows, total = await page_of(self, self._query(), c.id, parts=found, limit=limit, offset=offset)
+        descriptor = read_along(limit, component_versions.c.descriptor) if leave_out else ()
+        rows, total = await page_of(self, self._query(*descriptor), c.id, parts=found, limit=limit, offset=offset)
         return await self._whole(rows), total
+
+    async def whole(self, found: "Sequence[Component]") -> Mapping[str, Component]:
+        """Return by id those of some components of a list whose latest build is still there, with its descriptor."""
+        v = component_versions.c
+        builds = [(each.id, each.latest.revision) for each in found if each.latest is not None]
+        query = select(v.component_id, v.revision, cast(v.descriptor, Text).label("descriptor"))
+        query = query.join_from(component_versions, components, v.component_id == components.c.id).where(self.seen)
+        rows = await self.all(query.where(tuple_(v.component_id, v.revision).in_(builds)))
+        texts = {row.component_id: row.descriptor for row in rows}
+        return {
+            each.id: replace(
+                each,
+                latest=replace(each.latest, left_out=0, descriptor=await asyncio.to_thread(json.loads, texts[each.id])),
+            )
+            for each in found
+            if each.latest is not None and each.id in texts
+        }
 
     async def add(self, contract_id: str, team_id: str, name: str, attributes: Json) -> str:
         """Create a component with access `team` and no build; return its id.
@@ -117,11 +140,12 @@ class Components(TenantTable):
         """Delete a component of this tenant with its builds and variables; OAuth clients stay (contract 24.6)."""
         return await self.run(self.delete().where(components.c.id == component_id)) == 1
 
-    def _query(self) -> "Select[Any]":
+    def _query(self, *descriptor: ColumnElement[Any]) -> "Select[Any]":
         v = component_versions.c
+        read = descriptor or (v.descriptor, literal(0).label("left_out"))
         latest = and_(v.component_id == components.c.id, v.revision == components.c.latest_revision)
         return (
-            select(components, teams.c.name.label("team_name"), v.number, v.descriptor, v.created_at)
+            select(components, teams.c.name.label("team_name"), v.number, v.created_at, *read)
             .join_from(components, teams, components.c.team_id == teams.c.id)
             .outerjoin(component_versions, latest)
             .where(self.seen)
@@ -154,9 +178,11 @@ class ComponentVersions(TenantTable):
     table = component_versions
 
     async def list(self, component_id: str) -> Sequence[Version]:
-        """List a component's builds, oldest first; none if the tenant does not see the component."""
-        query = self._seen().where(component_versions.c.component_id == component_id)
-        return [_version(row) for row in await self.all(query.order_by(component_versions.c.number))]
+        """List a component's builds without descriptors, oldest first; none if the tenant does not see it."""
+        v = component_versions.c
+        query = self._seen(v.revision, v.component_id, v.number, v.created_at).where(v.component_id == component_id)
+        rows = await self.all(query.order_by(v.number))
+        return [Version(row.revision, row.component_id, row.number, row.created_at, {}) for row in rows]
 
     async def find(self, component_id: str, revision: str) -> Version | None:
         """Return one build of a component the tenant sees, or None."""
@@ -221,9 +247,9 @@ class ComponentVersions(TenantTable):
         await self.run(components.update().where(*own).values(**latest))
         return True
 
-    def _seen(self) -> "Select[Any]":
+    def _seen(self, *columns: ColumnElement[Any]) -> "Select[Any]":
         joined = component_versions.c.component_id == components.c.id
-        query = select(component_versions).join_from(component_versions, components, joined)
+        query = select(*(columns or component_versions.c)).join_from(component_versions, components, joined)
         return query.where(Components(self.unit).seen)
 
 
@@ -251,7 +277,7 @@ class ComponentEnvironment(TenantTable):
 def _component(row: "Row[Any]", whitelist: tuple[str, ...]) -> Component:
     latest = None
     if row.latest_revision is not None:
-        latest = Version(row.latest_revision, row.id, row.number, row.created_at, row.descriptor)
+        latest = Version(row.latest_revision, row.id, row.number, row.created_at, row.descriptor or {}, row.left_out)
     return Component(
         row.id, row.tenant_id, row.contract_id, row.team_id, row.team_name, row.name, Access(row.access),
         whitelist, row.attributes, latest, row.uses_oauth_client,

@@ -1,12 +1,14 @@
 """Contracts and their members (contract section 9)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, select, update
+from sqlalchemy import Row, Text, cast, delete, func, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Contract, Json, Member
+from keyrack.store.large import size_at_most
 from keyrack.store.paging import page_of
 from keyrack.store.schema import contract_members, contracts, users
 from keyrack.store.unit import TenantTable, deleting, referring
@@ -14,6 +16,7 @@ from keyrack.store.users import read_user
 
 _LIGHT = [column for column in contracts.c if column is not contracts.c.custom_data]
 _HAS_CUSTOM_DATA = contracts.c.custom_data.is_not(None).label("has_custom_data")
+_SIZE = func.coalesce(size_at_most(contracts.c.custom_data), 0).label("left_out")
 
 
 class Contracts(TenantTable):
@@ -33,10 +36,16 @@ class Contracts(TenantTable):
         )  # fmt: skip
         return contract_id
 
-    async def find(self, contract_id: str) -> Contract | None:
-        """Return a contract of the tenant, or None."""
-        row = await self.first(self.select().where(contracts.c.id == contract_id))
-        return None if row is None else _contract(row)
+    async def find(self, contract_id: str, *, sized: bool = False) -> Contract | None:
+        """Return a contract of the tenant, or None.
+
+        Args:
+            contract_id: its id.
+            sized: say how large its custom data is, as a list does.
+        """
+        columns = (*self.columns, _SIZE) if sized else self.columns
+        row = await self.first(self.select(*columns).where(contracts.c.id == contract_id))
+        return None if row is None else replace(_contract(row), left_out=row.left_out if sized else 0)
 
     async def custom_data(self, contract_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the custom data of those contracts that have any as JSON text: up to 1 MB each, not decoded."""
@@ -66,13 +75,16 @@ class Contracts(TenantTable):
     async def page(
         self, *, member: str | None, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Contract], int]:
-        """List contracts by id, optionally only those a user is a member of; return a page and the total."""
-        query, ids = self.select().order_by(contracts.c.id), [self.select(contracts.c.id)]
+        """List contracts by id, optionally only those a user is a member of; return a page and the total.
+
+        Custom data is left out; see `custom_data`.
+        """
+        query, ids = self.select(*self.columns, _SIZE).order_by(contracts.c.id), [self.select(contracts.c.id)]
         if member is not None:
             theirs = select(contract_members.c.contract_id).where(contract_members.c.user_id == member)
             query, ids = query.where(contracts.c.id.in_(theirs)), []
         rows, total = await page_of(self, query, contracts.c.id, parts=ids, limit=limit, offset=offset)
-        return [_contract(row) for row in rows], total
+        return [replace(_contract(row), left_out=row.left_out) for row in rows], total
 
 
 class ContractMembers(TenantTable):

@@ -1,6 +1,6 @@
 """First-generation credentials, their values encrypted (contract section 16)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from keyrack.ids import new_id
 from keyrack.model import Credential, Json
+from keyrack.store.large import read_along
 from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import credentials
 from keyrack.store.unit import TenantTable, referring
@@ -55,17 +56,28 @@ class Credentials(TenantTable):
         Args:
             workspace_id: the workspace.
             component_id: only those of a component, if given.
-            with_keys: decrypt their values; without, `keys` are empty.
+            with_keys: decrypt their values, but large ones, which are left out (`whole`); without, `keys` are empty.
             limit: how many at most; None for all.
             offset: how many to pass over.
         """
-        query = self.select().where(credentials.c.workspace_id == workspace_id).order_by(credentials.c.id)
+        light = [column for column in credentials.c if column is not credentials.c.sealed_keys]
+        columns = [*light, *read_along(limit, credentials.c.sealed_keys)] if with_keys else light
+        query = self.select(*columns).where(credentials.c.workspace_id == workspace_id).order_by(credentials.c.id)
         if component_id is not None:
             query = query.where(credentials.c.component_id == component_id)
         rows, total = await page_of(self, query, credentials.c.id, limit=limit, offset=offset)
         if not with_keys:
             return [_credential(row, {}) for row in rows], total
-        return await readable(rows, self._read, lambda row: replace(_credential(row, {}), damaged=True)), total
+
+        async def read(row: "Row[Any]") -> Credential:
+            return replace(_credential(row, {}), left_out=row.left_out) if row.left_out else await self._read(row)
+
+        return await readable(rows, read, _damaged), total
+
+    async def whole(self, found: Sequence[Credential]) -> Mapping[str, Credential]:
+        """Return by id those of some credentials of a list that are still there, decrypted."""
+        rows = await self.all(self.select().where(credentials.c.id.in_([each.id for each in found])))
+        return {each.id: each for each in await readable(rows, self._read, _damaged)}
 
     async def replace(self, credential: Credential) -> None:
         """Store a credential's changed name and values."""
@@ -85,6 +97,10 @@ class Credentials(TenantTable):
     async def _read(self, row: "Row[Any]") -> Credential:
         keys = await self.unit.open(credentials, row.id, "sealed_keys", row.sealed_keys)
         return _credential(row, keys)
+
+
+def _damaged(row: "Row[Any]") -> Credential:
+    return replace(_credential(row, {}), damaged=True)
 
 
 def _credential(row: "Row[Any]", keys: Json) -> Credential:

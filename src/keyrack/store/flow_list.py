@@ -1,20 +1,24 @@
 """Lists of a workspace's flows: filtered, searched, sorted and cut into pages in the database (contract section 17)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, Text, cast, func, null, or_, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from keyrack.model import Flow
 from keyrack.store.flows import read_flow
+from keyrack.store.large import read_along
 from keyrack.store.paging import page_of
 from keyrack.store.schema import flows
 from keyrack.store.search_key import search_key
 from keyrack.store.unit import TenantTable
 
 Columns = ReadOnlyColumnCollection[str, Any]
+_LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "name": "name_key"}
 
 
@@ -40,7 +44,10 @@ class FlowList(TenantTable):
     async def page(
         self, workspace_id: str, wanted: FlowFilter, *, limit: int | None, offset: int
     ) -> tuple[Sequence[Flow], int]:
-        """List a workspace's flows; return a page and the total."""
+        """List a workspace's flows without their drafts; return a page and the total.
+
+        Large graphs and attributes are left out; see `whole`.
+        """
         c = flows.c
         conditions = [c.workspace_id == workspace_id]
         equal = {c.status: wanted.status, c.type: wanted.type, c.user_id: wanted.user_id}
@@ -52,9 +59,26 @@ class FlowList(TenantTable):
         if wanted.search and limit is not None:
             rows, total = await self._looked_through(conditions, wanted.sort, limit, offset)
         else:
-            query = self.select().where(*conditions).order_by(*_order(wanted.sort, c))
+            query = self.select(*_columns(limit)).where(*conditions).order_by(*_order(wanted.sort, c))
             rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
-        return [read_flow(row) for row in rows], total
+        return [
+            replace(read_flow(row), left_out=row.left_out) if row.left_out else read_flow(row) for row in rows
+        ], total
+
+    async def whole(self, found: Sequence[Flow]) -> Mapping[str, Flow]:
+        """Return by id those of some flows of a list that are still there, with what was left out."""
+        c = flows.c
+        query = self.select(c.id, cast(c.graph, Text).label("graph"), cast(c.attributes, Text).label("attributes"))
+        rows = {row.id: row for row in await self.all(query.where(c.id.in_([each.id for each in found])))}
+        return {
+            each.id: replace(
+                each,
+                graph_text=rows[each.id].graph.encode(),
+                attributes=await asyncio.to_thread(json.loads, rows[each.id].attributes),
+            )
+            for each in found
+            if each.id in rows
+        }
 
     async def _looked_through(
         self, conditions: Sequence[ColumnElement[bool]], sort: str | None, limit: int, offset: int
@@ -68,7 +92,7 @@ class FlowList(TenantTable):
         page = select(hits.c.id).order_by(*_order(sort, hits.c)).limit(limit).offset(offset)
         number = select(func.count()).select_from(hits)
         total = number.scalar_subquery().label("total")
-        query = self.select(*c, total).where(c.id.in_(page)).order_by(*_order(sort, c))
+        query = self.select(*_columns(limit), total).where(c.id.in_(page)).order_by(*_order(sort, c))
         rows = await self.all(query)
         if rows or not offset:
             return rows, rows[0].total if rows else 0
@@ -78,6 +102,12 @@ class FlowList(TenantTable):
         """Neither a pattern, in which `%` and `_` would mean something, nor the database's idea of letters."""
         find = func.strpos if self.unit.connection.dialect.name == "postgresql" else func.instr
         return or_(find(flows.c.name_key, key) > 0, find(flows.c.description_key, key) > 0)
+
+
+def _columns(limit: int | None) -> list[ColumnElement[Any]]:
+    c = flows.c
+    light = [column for column in c if column not in _LARGE and column is not c.draft]
+    return [*light, null().label("draft"), *read_along(limit, c.graph, c.attributes)]
 
 
 def _sorted_by(sort: str | None, c: "Columns") -> list[ColumnElement[Any]]:

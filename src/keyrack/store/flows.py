@@ -1,12 +1,14 @@
 """Flows, their drafts and versions, and the index of what they use (contract section 17)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select
+from sqlalchemy import Row, Text, cast, delete, func, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Flow, FlowStatus, FlowVersion, Json
+from keyrack.store.large import read_along
 from keyrack.store.paging import page_of
 from keyrack.store.schema import (
     api_keys,
@@ -127,11 +129,20 @@ class FlowVersions(TenantTable):
         )  # fmt: skip
 
     async def page(self, flow_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[FlowVersion], int]:
-        """List a flow's versions, oldest first; return a page and the total."""
+        """List a flow's versions, oldest first; return a page and the total. Large graphs are left out; see `whole`."""
         v = flow_versions.c
-        query = self.select().where(v.flow_id == flow_id).order_by(v.number)
+        light = [column for column in v if column is not v.graph]
+        query = self.select(*light, *read_along(limit, v.graph)).where(v.flow_id == flow_id).order_by(v.number)
         rows, total = await page_of(self, query, v.number, limit=limit, offset=offset)
-        return [_version(row) for row in rows], total
+        return [replace(_version(row), left_out=row.left_out) for row in rows], total
+
+    async def whole(self, flow_id: str, found: Sequence[FlowVersion]) -> Mapping[str, FlowVersion]:
+        """Return by hash those of some versions of a flow that are still there, with their graphs as text."""
+        v = flow_versions.c
+        query = self.select(v.hash, cast(v.graph, Text).label("graph")).where(v.flow_id == flow_id)
+        rows = await self.all(query.where(v.hash.in_([each.hash for each in found])))
+        texts = {row.hash: row.graph.encode() for row in rows}
+        return {each.hash: replace(each, graph_text=texts[each.hash]) for each in found if each.hash in texts}
 
     async def find(self, flow_id: str, version: str) -> FlowVersion | None:
         """Return one version of a flow, or None."""
@@ -223,8 +234,8 @@ def read_flow(row: "Row[Any]") -> Flow:
         type=row.type,
         status=FlowStatus(row.status),
         current_status=FlowStatus(row.current_status),
-        graph=row.graph,
-        attributes=row.attributes,
+        graph=row.graph or {},  # a list may have left it out
+        attributes=row.attributes or {},
         draft=row.draft,
         latest_version=row.latest_version,
         created_at=row.created_at,
@@ -235,4 +246,4 @@ def read_flow(row: "Row[Any]") -> Flow:
 
 
 def _version(row: "Row[Any]") -> FlowVersion:
-    return FlowVersion(row.hash, row.flow_id, row.graph, row.user_id, row.created_at)
+    return FlowVersion(row.hash, row.tenant_id, row.flow_id, row.graph or {}, row.user_id, row.created_at)

@@ -6,10 +6,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, not_, or_, select
 
 from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
+from keyrack.store.large import read_along
 from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import auth_clients, auth_secrets
 from keyrack.store.unit import TenantTable
@@ -41,6 +42,7 @@ class SecretList(TenantTable):
         wanted: SecretFilter,
         *,
         with_credentials: bool = True,
+        leave_out: bool = False,
         limit: int | None,
         offset: int,
     ) -> tuple[Sequence[AuthSecret], int]:
@@ -50,9 +52,33 @@ class SecretList(TenantTable):
             workspace_id: only those of a workspace, if given.
             wanted: what else to narrow the list to.
             with_credentials: decrypt them; without, they are empty.
+            leave_out: large ones are left out for now; see `whole`.
             limit: how many at most; None for all.
             offset: how many to pass over.
         """
+        s = auth_secrets.c
+        conditions = self._conditions(workspace_id, wanted)
+        columns: list[ColumnElement[Any]] = [column for column in s if column is not s.sealed_credentials]
+        if with_credentials:
+            columns += read_along(limit, s.sealed_credentials) if leave_out else [s.sealed_credentials]
+        query = self.select(*columns).where(*conditions).order_by(s.id)
+        rows, total = await page_of(self, query, s.id, limit=limit, offset=offset)
+        if not with_credentials:
+            return [secret_of(row, {}) for row in rows], total
+
+        async def read(row: "Row[Any]") -> AuthSecret:
+            if leave_out and row.left_out:
+                return replace(secret_of(row, {}), left_out=row.left_out)
+            return await read_secret(self.unit, row)
+
+        return await readable(rows, read, _damaged), total
+
+    async def whole(self, found: Sequence[AuthSecret]) -> Sequence[AuthSecret]:
+        """Return those of some secrets of a list that are still there, decrypted."""
+        rows = await self.all(self.select().where(auth_secrets.c.id.in_([each.id for each in found])))
+        return await readable(rows, partial(read_secret, self.unit), _damaged)
+
+    def _conditions(self, workspace_id: str | None, wanted: SecretFilter) -> list[ColumnElement[bool]]:
         s = auth_secrets.c
         conditions: list[ColumnElement[bool]] = []
         if workspace_id is not None:
@@ -68,11 +94,7 @@ class SecretList(TenantTable):
         if wanted.state is not None:
             broken = self._told_as_error(self.unit.clock())
             conditions.append(broken if wanted.state is SecretState.error else not_(broken))
-        query = self.select().where(*conditions).order_by(s.id)
-        rows, total = await page_of(self, query, s.id, limit=limit, offset=offset)
-        if not with_credentials:
-            return [secret_of(row, {}) for row in rows], total
-        return await readable(rows, partial(read_secret, self.unit), _damaged), total
+        return conditions
 
     def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
         """`keyrack.service.refresh.state.told` as a condition; a test holds both to the same answers."""

@@ -1,27 +1,43 @@
 """The store: hands out units of work and hides which database is behind them."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from keyrack.clock import Clock
+from keyrack.fair_share import FairSlots, asking_for
 from keyrack.store.engine import WRITES
 from keyrack.store.outage import outages_named
 from keyrack.store.unit import Unit
 from keyrack.store.vanished import vanished_named
 from keyrack.store.vault import INSTALLATION, Vault
 
+_inside: ContextVar["asyncio.Task[Any] | None"] = ContextVar("inside", default=None)
+"""The task that is in a unit: one that begins another inside of it waits for no place, as it could wait for itself."""
+
 
 class Store:
-    """All data of an installation."""
+    """All data of an installation.
+
+    Its connections, and the turns of writers where only one can write, are divided among those whose requests or work
+    need them (`keyrack.fair_share`): `asking_for`, or else the tenant of the unit.
+    """
 
     def __init__(self, engine: AsyncEngine, vault: Vault, clock: Clock) -> None:
         self._engine = engine
         self._vault = vault
         self._clock = clock
+        pool = engine.pool
+        self._places = FairSlots(pool.size()) if isinstance(pool, QueuePool) else None
+        self._patience = pool.timeout() if isinstance(pool, QueuePool) else None
+        # On SQLite writers queue up for one lock, by polling and in no order: here they do so before they take a place.
+        self._writer = FairSlots(1) if engine.dialect.name == "sqlite" else None
 
     @property
     def vault(self) -> Vault:
@@ -45,7 +61,7 @@ class Store:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
             RelatedNotFound: something that a new row belongs to was deleted at this moment.
         """
-        async with self._connection(writes=writes) as connection:
+        async with self._connection(tenant_id, writes=writes) as connection:
             yield Unit(connection, tenant_id, self._vault, self._clock)
 
     @asynccontextmanager
@@ -55,7 +71,7 @@ class Store:
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(writes=writes) as connection:
+        async with self._connection(INSTALLATION, writes=writes) as connection:
             yield Unit(connection, INSTALLATION, self._vault, self._clock)
 
     def connections(self) -> tuple[int, int]:
@@ -71,7 +87,7 @@ class Store:
         Raises:
             DatabaseUnavailable: it gave none.
         """
-        async with self._connection(writes=False) as connection:
+        async with self._connection(INSTALLATION, writes=False) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -79,9 +95,28 @@ class Store:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _connection(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self, tenant_id: str, *, writes: bool) -> AsyncIterator[AsyncConnection]:
         with outages_named(), vanished_named():
-            async with self._engine.connect() as connection:
+            async with self._place(asking_for.get() or tenant_id, writes=writes), self._engine.connect() as connection:
                 await connection.execution_options(**{WRITES: writes})
                 async with connection.begin():
                     yield connection
+
+    @asynccontextmanager
+    async def _place(self, holder: str, *, writes: bool) -> AsyncIterator[None]:
+        """Hold a connection's place, and on SQLite the writer's; wait no longer than for a connection of the pool."""
+        task = asyncio.current_task()
+        if _inside.get() is task:
+            yield
+            return
+        async with AsyncExitStack() as held:
+            async with asyncio.timeout(self._patience):
+                if writes and self._writer is not None:
+                    await held.enter_async_context(self._writer.place(holder))
+                if self._places is not None:
+                    await held.enter_async_context(self._places.place(holder))
+            _inside.set(task)
+            try:
+                yield
+            finally:
+                _inside.set(None)

@@ -1,15 +1,19 @@
 """Tenants and their role policies (contract sections 6.3 and 7)."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, Text, cast, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import Json, Role, Tenant
+from keyrack.store.large import read_along
 from keyrack.store.revocations import Revocations
 from keyrack.store.schema import auth_clients, roles, tenants
 from keyrack.store.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
@@ -53,6 +57,31 @@ class Tenants:
         if self._unit.tenant_id:
             query = query.where(tenants.c.id == self._unit.tenant_id)
         return [_tenant(row) for row in (await self._unit.connection.execute(query)).all()]
+
+    async def page(self, *, limit: int | None, offset: int) -> tuple[Sequence[Tenant], int]:
+        """List tenants as `list`; return a page and the total. Large attributes are left out; see `whole`."""
+        c, connection = tenants.c, self._unit.connection
+        light = [column for column in c if column is not c.attributes]
+        query = select(*light, *read_along(limit, c.attributes)).order_by(c.id).limit(limit).offset(offset)
+        number = select(func.count()).select_from(tenants)
+        if self._unit.tenant_id:
+            query, number = query.where(c.id == self._unit.tenant_id), number.where(c.id == self._unit.tenant_id)
+        rows = (await connection.execute(query)).all()
+        found = [replace(_tenant(row), left_out=row.left_out) for row in rows]
+        return found, int((await connection.execute(number)).scalar_one())
+
+    async def whole(self, found: "Sequence[Tenant]") -> Mapping[str, Tenant]:
+        """Return by id those of some tenants of a list that are still there, with their attributes."""
+        c = tenants.c
+        query = select(c.id, cast(c.attributes, Text).label("text")).where(c.id.in_([each.id for each in found]))
+        if self._unit.tenant_id:
+            query = query.where(c.id == self._unit.tenant_id)
+        texts = {row.id: row.text for row in (await self._unit.connection.execute(query)).all()}
+        return {
+            each.id: replace(each, attributes=await asyncio.to_thread(json.loads, texts[each.id]))
+            for each in found
+            if each.id in texts
+        }
 
     async def hold(self, *, alone: bool = False) -> bool:
         """Keep the unit's tenant, its values and its roles as they are until the transaction ends.
@@ -144,4 +173,4 @@ def _role_columns(role: Role, position: int) -> Json:
 
 
 def _tenant(row: "Row[Any]") -> Tenant:
-    return Tenant(row.id, row.name, row.app_domain, row.attributes, row.created_at)
+    return Tenant(row.id, row.name, row.app_domain, row.attributes or {}, row.created_at)

@@ -4,6 +4,7 @@ A `Unit` knows its tenant; every statement built by `TenantTable` carries it. Wh
 the owner of an id, signing in, blocking a deletion) is in `keyrack.store.directory` and returns no tenant's values.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from keyrack.store.vault import Vault
 from keyrack.turns import Turns
 
 _READ_AT_ONCE = 4
+_PARSED_AT_ONCE = 64 * 1024
+"""Bytes of JSON that hold the event loop for a moment only, whatever they say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Unit:
             WrongKey: it was sealed under another tenant's key.
         """
         place = Place(self.tenant_id, table.name, row, column)
-        return json.loads(await self.vault.open(self.connection, place, sealed))
+        clear = await self.vault.open(self.connection, place, sealed)
+        return json.loads(clear) if len(clear) <= _PARSED_AT_ONCE else await asyncio.to_thread(json.loads, clear)
 
 
 class TenantTable:

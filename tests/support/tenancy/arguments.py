@@ -17,11 +17,12 @@ from keyrack.store.attempts import Attempt, Kind
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.component_list import ComponentFilter
+from keyrack.store.components import Components
 from keyrack.store.consents import Consents
 from keyrack.store.credentials import Credentials
 from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter
-from keyrack.store.flows import Flows
+from keyrack.store.flows import Flows, FlowVersions
 from keyrack.store.invites import ContractInvites
 from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClients
@@ -68,9 +69,12 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
     assert workspace is not None
     assert tenant is not None
     of = unit.tenant_id
+    (first, *_), _ = await FlowVersions(unit).page(ids["flow_id"], limit=1, offset=0)
     found: list[Any] = [
         secret,
         await Flows(unit).find(ids["flow_id"]),
+        first,
+        await Components(unit).find(ids["component_id"]),
         await AuthClients(unit).find(ids["auth_client_id"]),
         await OAuthClients(unit).find(ids["oauth_client_id"]),
         await Credentials(unit).find(ids["credential_id"]),
@@ -138,6 +142,8 @@ class Arguments:
     def _value(self, name: str, kind: Any) -> Any:
         if get_origin(kind) in {Union, types.UnionType}:
             kind = next(each for each in get_args(kind) if each is not type(None))
+        if name == "found":  # of a list, what was left out of which is read
+            return [self._objects[get_args(kind)[0]]]
         if name in self._lists:
             return self._lists[name]
         if name.endswith("_ids"):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from support.app import Caller, World
@@ -39,7 +38,7 @@ class Stage:
 
     def routes(self) -> set[tuple[str, str]]:
         """Return method and path of all routes, from the application itself: /openapi.json leaves some out."""
-        app: Litestar = self.world.app._app  # type: ignore[attr-defined]
+        app = self.world.litestar
         return {
             (method, route.path_format)
             for route in app.routes

@@ -5,7 +5,8 @@ Both are kept per origin (scheme, host and port) in each process, and both know 
 * The budget is divided among tenants (`keyrack.fair_share`).
 * The circuit is each tenant's own: anybody can name a path of a provider that fails. Only when the calls of several
   tenants fail one after the other, with no good answer between them, is the provider itself in doubt. Then every tenant
-  makes one call at a time, and one failure opens its circuit; the first good answer to anybody ends the doubt.
+  makes one call at a time, its others wait for that, and one failure opens its circuit; the first good answer to
+  anybody ends the doubt.
 
 Pauses that a provider asks for with `Retry-After` stand with the grant they were answered to.
 """
@@ -13,7 +14,7 @@ Pauses that a provider asks for with `Retry-After` stand with the grant they wer
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -68,6 +69,7 @@ class _Standing:
     pause: float = 0.0
     open_until: float = 0.0
     running: int = 0
+    """Calls that were let through, or are about to be."""
     users: int = 0
 
 
@@ -79,6 +81,12 @@ class _Origin:
     """Tenants whose circuit is not closed, with the time of their last failure, the latest last."""
     answered_at: float = float("-inf")
     running: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set, and replaced, when a call ends: whoever waits for that looks again."""
+
+    def call_ended(self) -> None:
+        self.changed.set()
+        self.changed = asyncio.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +136,12 @@ class ProviderLimiter:
         standing = provider.standings.setdefault(tenant_id, _Standing())
         standing.users += 1
         try:
-            self._refuse_if_open(provider, standing)
-            async with self._turn(tenant_id, provider):
-                self._refuse_if_open(provider, standing)  # it may have opened while we waited
+            async with self._turn(tenant_id, provider, standing):
                 provider.running += 1
-                standing.running += 1
                 try:
                     yield Admission(self, tenant_id, origin)
                 finally:
                     provider.running -= 1
-                    standing.running -= 1
         finally:
             standing.users -= 1
             self._forget_if_idle(tenant_id, origin)
@@ -145,24 +149,38 @@ class ProviderLimiter:
     def is_refusing(self, tenant_id: str, origin: str) -> bool:
         """Tell whether a tenant's call to an origin would be refused now, because its circuit is open."""
         provider = self._origins.get(origin)
-        return provider is not None and self._is_refused(provider, provider.standings.get(tenant_id, _Standing()))
+        standing = None if provider is None else provider.standings.get(tenant_id)
+        return standing is not None and self._is_refused(standing, standing.running)
 
     def circuits(self) -> Mapping[str, tuple[Circuit, int]]:
         """Return the circuit and the running calls of each origin that is called or fails, for those who watch."""
         return {origin: (self._circuit(provider), provider.running) for origin, provider in self._origins.items()}
 
     @asynccontextmanager
-    async def _turn(self, tenant_id: str, provider: _Origin) -> AsyncIterator[None]:
-        place = provider.slots.place(tenant_id)
-        try:
-            async with asyncio.timeout(self.limits.wait):
-                await place.__aenter__()
-        except TimeoutError:
-            raise _unavailable("Too many calls to this provider are running.", "busy") from None
-        try:
+    async def _turn(self, tenant_id: str, provider: _Origin, standing: _Standing) -> AsyncIterator[None]:
+        async with AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout(self.limits.wait):
+                    await self._let_through(provider, standing)
+                    turn.callback(self._call_ended, provider, standing)
+                    await turn.enter_async_context(provider.slots.place(tenant_id))
+            except TimeoutError:
+                raise _unavailable("Too many calls to this provider are running.", "busy") from None
+            self._refuse_if_open(standing, calls=standing.running - 1)  # it may have opened while we waited
             yield
-        finally:
-            await place.__aexit__(None, None, None)
+
+    async def _let_through(self, provider: _Origin, standing: _Standing) -> None:
+        """Count a call among those that run; in doubt, wait for the one that does."""
+        self._refuse_if_open(standing, calls=standing.running)
+        while standing.running and self._in_doubt(provider):
+            await provider.changed.wait()
+            self._refuse_if_open(standing, calls=standing.running)
+        standing.running += 1
+
+    @staticmethod
+    def _call_ended(provider: _Origin, standing: _Standing) -> None:
+        standing.running -= 1
+        provider.call_ended()
 
     def _circuit(self, provider: _Origin) -> Circuit:
         if self._in_doubt(provider):
@@ -175,14 +193,18 @@ class ProviderLimiter:
         latest = list(islice(reversed(provider.failing.values()), _SEVERAL))
         return len(latest) == _SEVERAL and latest[-1] > provider.answered_at
 
-    def _refuse_if_open(self, provider: _Origin, standing: _Standing) -> None:
-        """Refuse while the tenant's circuit is open; after that, and in doubt, let one call through at a time."""
-        if self._is_refused(provider, standing):
+    def _refuse_if_open(self, standing: _Standing, *, calls: int) -> None:
+        """Refuse while the tenant's circuit is open; after that, let one call through at a time.
+
+        Args:
+            standing: the tenant's.
+            calls: how many others of its calls run.
+        """
+        if self._is_refused(standing, calls):
             raise _unavailable("The provider failed several times in a row; calls are paused.", "circuit_open")
 
-    def _is_refused(self, provider: _Origin, standing: _Standing) -> bool:
-        trying = standing.open_until > 0 or self._in_doubt(provider)
-        return self.monotonic() < standing.open_until or (trying and standing.running > 0)
+    def _is_refused(self, standing: _Standing, calls: int) -> bool:
+        return self.monotonic() < standing.open_until or (standing.open_until > 0 and calls > 0)
 
     def _answered(self, tenant_id: str, origin: str) -> None:
         provider = self._origins[origin]
@@ -190,6 +212,7 @@ class ProviderLimiter:
         standing = provider.standings[tenant_id]
         standing.failures, standing.pause, standing.open_until = 0, 0.0, 0.0
         provider.failing.pop(tenant_id, None)
+        provider.call_ended()  # whoever waits because of a doubt need not any more
         if origins := self._failing_origins.get(tenant_id):
             origins.pop(origin, None)
 

@@ -1,11 +1,12 @@
 """Limits what one tenant may store, so that it cannot fill the installation (contract 0.25; invariant 7)."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack import metrics
-from keyrack.errors import NotFound, QuotaExceeded
+from keyrack.errors import NotFound, QuotaExceeded, RateLimited
 from keyrack.store.quota_usage import Quota, QuotaUsage
 from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
@@ -23,13 +24,14 @@ COUNTED: Mapping[Quota, str] = {
 }
 """What counts, for people."""
 
-_ADDS: Mapping[str, Quota] = {
-    "api-key.create": Quota.api_keys,
-    "consent.start": Quota.pending_consents,
-    "credential.create": Quota.credentials,
-    "flow.create": Quota.flows,
-    "secret.create": Quota.secrets,
-    "webhook.create": Quota.webhooks,
+_ADDS: Mapping[str, Sequence[Quota]] = {
+    "api-key.create": [Quota.api_keys],
+    # what it ends in is not refused any more when a person has consented; so no other begins once there are too many
+    "consent.start": [Quota.pending_consents, Quota.secrets, Quota.credentials],
+    "credential.create": [Quota.credentials],
+    "flow.create": [Quota.flows],
+    "secret.create": [Quota.secrets],
+    "webhook.create": [Quota.webhooks],
 }
 """Actions, as the audit log calls them, that add one."""
 
@@ -52,6 +54,9 @@ _LARGEST_WRITE = 2 * 1024 * 1024
 """Bytes one action adds at most: a body of 1 MiB, stored twice (a graph and its version)."""
 
 _KNOWN_SECONDS = 30.0
+_CHEAP_SECONDS = 0.1
+_REST = 10
+"""Times as long as a count took that is not cheap, no other is made: it takes no more than a tenth of the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,7 @@ class _Known:
 
     used: int
     at: float
+    rests_until: float
     added: int = 0
 
 
@@ -84,7 +90,9 @@ class Quotas:
     """Refuses what goes over a tenant's limits.
 
     A count is remembered for half a minute and counted on in this process, so that a tenant far below its limit costs
-    no query. Several processes that add at once can go over a limit by what they add in that time.
+    no query. Counting the bytes of one that is near it may take seconds, during which SQLite lets nobody else write:
+    then it is not counted again for a while, and its actions wait. Several processes that add at once can go over a
+    limit by what they add in that time.
 
     Args:
         limits: by quota; 0: none.
@@ -105,10 +113,11 @@ class Quotas:
 
         Raises:
             QuotaExceeded: `meta` names the quota, its limit and what counts; the transaction must not be committed.
+            RateLimited: the tenant is near a limit, and counting took so long that it is not done again yet.
         """
         if not unit.tenant_id:
             return
-        if quota := _ADDS.get(action):
+        for quota in _ADDS.get(action, ()):
             await self._require(unit, quota, 1)
         if action in _WRITES_DOCUMENTS:
             await self._require(unit, Quota.document_bytes, _LARGEST_WRITE)
@@ -120,11 +129,15 @@ class Quotas:
         key, now = (unit.tenant_id, quota), self._monotonic()
         known = self._known.get(key)
         if known is None or now - known.at > _KNOWN_SECONDS or known.used + known.added + most > limit:
+            if known is not None and now < known.rests_until:
+                raise RateLimited(math.ceil(known.rests_until - now))
             self._forget_old(now)
-            known = self._known[key] = _Known(await QuotaUsage(unit).used(quota), now)
+            used = await QuotaUsage(unit).used(quota)
+            took = self._monotonic() - now
+            rest = 0.0 if took < _CHEAP_SECONDS else min(took * _REST, _KNOWN_SECONDS)
+            known = self._known[key] = _Known(used, now, now + took + rest)
             metrics.quota_used(quota.value, known.used / limit)
             if known.used > limit:
-                del self._known[key]
                 metrics.quota_exceeded(quota.value)
                 raise QuotaExceeded(
                     f"The tenant's quota of {limit} is used up: {COUNTED[quota]}.",
@@ -134,7 +147,11 @@ class Quotas:
             known.added += most
 
     def _forget_old(self, now: float) -> None:
-        self._known = {key: known for key, known in self._known.items() if now - known.at <= _KNOWN_SECONDS}
+        self._known = {
+            key: known
+            for key, known in self._known.items()
+            if now - known.at <= _KNOWN_SECONDS or now < known.rests_until
+        }
 
 
 async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None) -> Sequence[Usage]:

@@ -106,8 +106,10 @@ auth_secrets = Table(
     Index("auth_secrets_user_id_idx", "user_id", "workspace_id", "tenant_id", "id"),
 )
 Index(
-    "auth_secrets_due_at_idx",
+    "auth_secrets_due_at_idx",  # with whose they are, so that a long queue of one tenant is passed by
     auth_secrets.c.due_at,
+    auth_secrets.c.tenant_id,
+    auth_secrets.c.failed_at,
     postgresql_where=auth_secrets.c.due_at.is_not(None),
     sqlite_where=auth_secrets.c.due_at.is_not(None),
 )
