@@ -198,7 +198,9 @@ async def test_consents_do_not_lead_past_the_quotas_of_what_they_end_in(limited:
         await add_secret(limited.store, acme, client, {"access_token": "at"})
     assert (await a_consent(limited, acme)).status_code == 201
     await add_secret(limited.store, acme, client, {"access_token": "at"})
-    limited.services.flows._access._quotas._known.clear()
+    quotas = limited.services.flows._access._quotas
+    assert quotas is not None
+    quotas._known.clear()
     refused = await a_consent(limited, acme)
     assert error_of(refused) == (409, "quota_exceeded", None)
     assert refused.json()["errors"][0]["meta"]["quota"] == Quota.secrets.value
