@@ -241,7 +241,7 @@ async def test_it_counts_among_the_metrics_and_as_a_use_as_the_frameworks_answer
 
 
 async def test_requests_are_limited_and_counted_once(keyrack: World) -> None:  # 0.18
-    app = keyrack.app
+    app = keyrack.app._app  # type: ignore[attr-defined] # the `Front` inside
     assert isinstance(app, Front)
     app._throttle = Throttle(Rates(caller=10), lambda: 0.0)
     async with hot(keyrack) as pair:
