@@ -82,7 +82,7 @@ async def test_the_outermost_layer_shows_a_page_too(keyrack: World, monkeypatch:
     async def gone(*_: object) -> None:
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(keyrack.app, "_serve", gone)
+    monkeypatch.setattr(keyrack.front, "_serve", gone)
     answer = await keyrack.http.get(f"{CALLBACK}?code=c&state=s")
     assert (answer.status_code, is_a_page(answer)) == (503, True)
     assert (await keyrack.http.get("/v2/users/me")).headers["content-type"] == "application/json"
