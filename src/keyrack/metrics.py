@@ -191,11 +191,10 @@ def providers_are(circuits: Mapping[str, tuple[int, int]]) -> None:
 
     An origin that is not named is well, and no call to it is under way.
     """
-    worst: dict[str, int] = dict.fromkeys(_origins.told, 0)
-    running: dict[str, int] = dict.fromkeys(_origins.told, 0)
+    worst: dict[str, int] = dict.fromkeys(_origins.known, 0)
+    running: dict[str, int] = dict.fromkeys(_origins.known, 0)
     for origin, (circuit, calls) in circuits.items():
         label = _origins.label(origin)
-        _origins.told.add(label)
         worst[label] = max(circuit, worst.get(label, 0))
         running[label] = calls + running.get(label, 0)
     for label, circuit in worst.items():
@@ -261,16 +260,14 @@ class _Origins:
     """Keeps the number of origins that become labels bounded: the first ones have their own, the rest share one."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
-        self.told: set[str] = set()
-        """Labels whose circuit was told of at least once."""
+        self.known: set[str] = set()
 
     def label(self, origin: str) -> str:
-        if origin in self._known:
+        if origin in self.known:
             return origin
-        if len(self._known) >= _MOST_ORIGINS:
+        if len(self.known) >= _MOST_ORIGINS:
             return OTHER
-        self._known.add(origin)
+        self.known.add(origin)
         return origin
 
 

@@ -139,7 +139,7 @@ class Settings:
         "Consents of one tenant that may be pending at a time; 0: no limit.", 1_000, least=0
     )
     quota_api_keys: int = _setting("API keys the users of one tenant may have; 0: no limit.", 10_000, least=0)
-    quota_webhooks: int = _setting("Webhooks one tenant may have; 0: no limit.", 100, least=0)
+    quota_webhooks: int = _setting("Webhooks one tenant may have, 50 at most.", 50, least=1)
     quota_secrets: int = _setting("Auth secrets one tenant may have; 0: no limit.", 100_000, least=0)
     quota_credentials: int = _setting("Credentials one tenant may have; 0: no limit.", 100_000, least=0)
     quota_flows: int = _setting("Flows one tenant may have; 0: no limit.", 100_000, least=0)

@@ -31,7 +31,7 @@ Request = Callable[[World, RunningSimulator], Awaitable[httpx2.Response]]
 REQUESTS: dict[str, Request] = {}
 SERVER = {"request_timeout", "headers_too_large", "too_many_connections"}
 """Codes of what the server layer refuses, over real connections; each has a test in `fairness/test_connections.py`."""
-APART = {"rate_limited", "internal_error", "database_unavailable", "unreadable"} | SERVER
+APART = {"rate_limited", "internal_error", "database_unavailable", "quota_exceeded", "unreadable"} | SERVER
 """Codes that need settings or a fault of their own; each has a test below, there, or in `fairness`."""
 
 

@@ -18,11 +18,7 @@ async def limited(tmp_path: Path) -> AsyncIterator[World]:
     """A Keyrack for whose rates no time goes by."""
     rates = Rates(caller=4, tenant=6, address=40, wrong_keys=3)
     async with world(settings_for(tmp_path)) as keyrack:
-<<<<<<< HEAD
         keyrack.front._throttle = Throttle(rates, lambda: 0.0)
-=======
-        keyrack.app._app._throttle = Throttle(rates, lambda: 0.0)  # type: ignore[attr-defined] # the `Front` inside
->>>>>>> v9
         yield keyrack
 
 

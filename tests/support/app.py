@@ -204,7 +204,9 @@ class _Template:
     tenants: Mapping[str, TenantInTest]
 
     def put(self, settings: Settings) -> None:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        if not settings.home.exists():
+            settings.home.mkdir(parents=True)
+            settings.home.chmod(0o700)
         for path, content in ((settings.effective_key_file, self.key), (settings.sqlite_path, self.database)):
             path.touch(0o600, exist_ok=False)
             path.write_bytes(content)

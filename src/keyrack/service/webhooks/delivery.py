@@ -41,7 +41,7 @@ _AT_ONCE = 64
 _TO_ONE_WEBHOOK = 8
 _SETTLING = timedelta(seconds=60)
 _SLOW_SECONDS = 300.0
-_MOST_SLOW = 10_000
+_MOST_SLOW = 1_000
 
 
 @dataclass(frozen=True, slots=True)
