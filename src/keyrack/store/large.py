@@ -1,8 +1,8 @@
 """Columns that may hold a megabyte: a page reads along what is small, and leaves the rest to be read while it is sent.
 
 A list whose documents are small is one statement as ever. Of larger ones it says how large they are, and whoever sends
-the list reads them in batches (`in_batches`), each in a transaction of its own. How large a value is, is asked for
-without reading it: of PostgreSQL what it takes at rest times the most that its compression can have saved.
+the list reads them in batches (`in_batches`), each in a transaction of its own. How large a value is, the database says
+without handing it out.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -17,19 +17,22 @@ from sqlalchemy.sql.functions import FunctionElement
 
 T = TypeVar("T")
 
-ALONG_BYTES = 1 << 20
+ALONG_BYTES = 2 << 20
 """What all rows of a page together may have read along."""
 BATCH_BYTES = 1 << 20
 """What is read at once as it is stored, unless a single value is larger. Its JSON text may be longer: six bytes for a
 control character, and PostgreSQL writes 1e300 out."""
 _MOST_ROWS = 1000
 """Rows that a statement names one by one; also those expected of a list that is not cut into pages."""
-_PGLZ, _LZ4 = 90, 255
-"""How many times smaller than it is the database's compression makes a value at best."""
+_MEASURED = 64 * 1024
+"""Bytes as PostgreSQL compressed them up to which a document is read to tell its size: most are, and must not be taken
+for larger than they are."""
+_MOST_SAVED = 255
+"""How many times smaller than it is the database's compression makes a value at best (lz4; pglz: 90)."""
 
 
 class size_at_most(FunctionElement[int]):  # noqa: N801 - reads as a function of the database
-    """Bytes of a document or ciphertext, at most, found out without reading it where the database can."""
+    """Bytes of a document or ciphertext as the database has it in memory, or more."""
 
     type = Integer()
     inherit_cache = True
@@ -46,8 +49,12 @@ def _postgresql_size(element: size_at_most, compiler: SQLCompiler, **more: Any) 
     column = compiler.process(element.clauses, **more)
     if isinstance(next(iter(element.clauses)).type, LargeBinary):
         return f"octet_length({column})"
-    ratio = f"CASE pg_column_compression({column}) WHEN 'pglz' THEN {_PGLZ} WHEN 'lz4' THEN {_LZ4} ELSE 1 END"
-    return f"(pg_column_size({column}) * ({ratio}))"
+    stored = f"pg_column_size({column})"
+    whole = f"pg_column_size(jsonb_path_query_first({column}, '$'))"  # of a copy, which is not compressed
+    return (
+        f"(CASE WHEN pg_column_compression({column}) IS NULL THEN {stored}"
+        f" WHEN {stored} <= {_MEASURED} THEN {whole} ELSE {stored} * {_MOST_SAVED} END)"
+    )
 
 
 def read_along(limit: int | None, *columns: ColumnElement[Any]) -> "list[ColumnElement[Any]]":
