@@ -10,7 +10,9 @@ from support.tenancy.stage import Stage, build_stage
 
 @pytest.fixture(scope="package")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
-    settings = settings_for(tmp_path_factory.mktemp("tenancy"), allow_insecure_providers="true", public_url=BASE)
+    settings = settings_for(
+        tmp_path_factory.mktemp("tenancy"), allow_insecure_providers="true", public_url=BASE, wrong_keys_limit="0"
+    )
     async with world(settings) as made:
         with await build_stage(made) as built:
             yield built
