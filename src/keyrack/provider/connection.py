@@ -180,7 +180,7 @@ class AnswerProtocol(ResponseHandler):
         if wanted == self._held or self.transport is None:
             return
         self._held = wanted
-        with suppress(NotImplementedError, RuntimeError):
+        with suppress(NotImplementedError, RuntimeError):  # a transport that is closed by now, or cannot pause
             if wanted:
                 self.transport.pause_reading()
             else:
