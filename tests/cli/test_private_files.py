@@ -42,6 +42,7 @@ def test_everything_is_private_whatever_the_umask_and_an_open_home_is_refused(tm
 
 
 async def test_companions_of_a_database_are_private_while_it_is_used(keyrack: World) -> None:
+    assert (await keyrack.tenants["Acme"].admin.get("/v2/tenants")).status_code == 200  # opens the database
     for name in ("keyrack.sqlite3", "keyrack.sqlite3-wal", "keyrack.sqlite3-shm"):
         path = keyrack.settings.home / name
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, name
