@@ -15,8 +15,8 @@ from bench.stage import SQLITE, Stage
 from keyrack import bootstrap
 from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
-from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import with_tokens
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.tokens import with_tokens
 from keyrack.settings import Settings, load
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets

@@ -9,9 +9,9 @@ from sqlalchemy import select, text
 from bench.secrets_stored import Stored
 from keyrack.events import DeliveryState, EventType
 from keyrack.model import PrincipalKind, WorkspaceType
-from keyrack.service.identity import key_hash, new_api_key
-from keyrack.service.installation import first_attributes
-from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
+from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
+from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.operator.installation import first_attributes
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.deliveries import Deliveries

@@ -18,58 +18,58 @@ from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
-from keyrack.service import revocation
-from keyrack.service.access import Access
-from keyrack.service.arrivals import Arrivals
-from keyrack.service.audit_log import AuditTrail
-from keyrack.service.auth_client_credentials import CredentialRules
-from keyrack.service.auth_clients import AuthClients
-from keyrack.service.component_access import ComponentAccess
-from keyrack.service.component_builds import ComponentBuilds
-from keyrack.service.component_environments import ComponentEnvironments
-from keyrack.service.components import ComponentUseCases
-from keyrack.service.consent_callbacks import ConsentCallbacks
-from keyrack.service.consent_credentials import CredentialTarget
-from keyrack.service.consent_links import ConsentLinks
-from keyrack.service.consent_long_lived import LongLivedTokens
-from keyrack.service.consent_plan import ConsentPlanner
-from keyrack.service.consent_secrets import SecretTarget
-from keyrack.service.consent_temporary import TemporaryRequests
-from keyrack.service.consent_values import Targets
-from keyrack.service.consents import Consents
-from keyrack.service.contracts import Contracts
-from keyrack.service.credentials import Credentials
-from keyrack.service.departures import Departures
-from keyrack.service.flows import Flows
-from keyrack.service.hot_reads import HotReads
-from keyrack.service.identity import Identities
-from keyrack.service.installation import Installations
-from keyrack.service.invites import Invites
-from keyrack.service.issuers import Issuers
-from keyrack.service.known_callers import KnownCallers
-from keyrack.service.last_use import KeyUse, LastUse
-from keyrack.service.members import Members
-from keyrack.service.monitoring import Monitoring
-from keyrack.service.oauth_clients import OAuthClients
-from keyrack.service.people import People
-from keyrack.service.refresh import room
-from keyrack.service.refresh.provider_limiter import Limits
-from keyrack.service.refresh.revival import revive_secrets
-from keyrack.service.refresh.room import Choices, RefreshRoom
-from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.under_lease import Timing
-from keyrack.service.retention import Reaper
-from keyrack.service.revocation import Revoker
-from keyrack.service.roles import Roles
-from keyrack.service.runtime import RuntimeEnvironments
-from keyrack.service.secrets import Secrets
-from keyrack.service.task_keys import TaskKeys
-from keyrack.service.teams import Teams
-from keyrack.service.tenancy.quotas import Quotas
-from keyrack.service.tenants import Tenants
+from keyrack.service.audit.log import AuditTrail
+from keyrack.service.authz.access import Access
+from keyrack.service.authz.quotas import Quotas
+from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.clients.auth_clients import AuthClients
+from keyrack.service.clients.oauth_clients import OAuthClients
+from keyrack.service.components.access import ComponentAccess
+from keyrack.service.components.builds import ComponentBuilds
+from keyrack.service.components.components import ComponentUseCases
+from keyrack.service.components.environments import ComponentEnvironments
+from keyrack.service.components.runtime import RuntimeEnvironments
+from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.credential_handler import CredentialTarget
+from keyrack.service.consents.links import ConsentLinks
+from keyrack.service.consents.long_lived_tokens import LongLivedTokens
+from keyrack.service.consents.oauth1_start import TemporaryRequests
+from keyrack.service.consents.plan import ConsentPlanner
+from keyrack.service.consents.secret_handler import SecretTarget
+from keyrack.service.consents.server_metadata import Issuers
+from keyrack.service.consents.start import Consents
+from keyrack.service.consents.values import Targets
+from keyrack.service.credentials.credentials import Credentials
+from keyrack.service.flows.flows import Flows
+from keyrack.service.identity.authentication import Identities
+from keyrack.service.identity.last_use import KeyUse, LastUse
+from keyrack.service.identity.principal_cache import KnownCallers
+from keyrack.service.identity.task_keys import TaskKeys
+from keyrack.service.identity.users import People
+from keyrack.service.jobs.retention import Reaper
+from keyrack.service.offboarding.user_deletion import Departures
+from keyrack.service.operator.installation import Installations
+from keyrack.service.operator.metrics import Monitoring
+from keyrack.service.secrets import revocation
+from keyrack.service.secrets.fast_read import HotReads
+from keyrack.service.secrets.refresh import composition
+from keyrack.service.secrets.refresh.composition import Choices, RefreshRoom
+from keyrack.service.secrets.refresh.leased_refresh import Timing
+from keyrack.service.secrets.refresh.provider_limiter import Limits
+from keyrack.service.secrets.refresh.revival import revive_secrets
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.revocation import Revoker
+from keyrack.service.secrets.secrets import Secrets
+from keyrack.service.tenancy.contracts import Contracts
+from keyrack.service.tenancy.invite_acceptance import Arrivals
+from keyrack.service.tenancy.invites import Invites
+from keyrack.service.tenancy.members import Members
+from keyrack.service.tenancy.roles import Roles
+from keyrack.service.tenancy.teams import Teams
+from keyrack.service.tenancy.tenants import Tenants
+from keyrack.service.tenancy.workspaces import Workspaces
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
-from keyrack.service.workspaces import Workspaces
 from keyrack.settings import Settings, name_servers
 from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
@@ -165,7 +165,7 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
-    refreshing = room.build(store, provider, spool, listener, choices(settings), revocation.enqueue_orphan, now)
+    refreshing = composition.build(store, provider, spool, listener, choices(settings), revocation.enqueue_orphan, now)
     key_use = KeyUse(store, now)
     identities = Identities(store, now, key_use)
     points = secret_points(settings, store.vault)

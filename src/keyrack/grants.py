@@ -87,7 +87,7 @@ class Failure:
 class AuthSecret:
     """The user side of a connection: tokens or keys of one user, and how refreshing them goes (contract section 15).
 
-    What the caller is told of state and error is worked out by `keyrack.service.secret_state`, not read from here.
+    What the caller is told of state and error is worked out by `keyrack.service.secrets.status`, not read from here.
     """
 
     id: str

@@ -9,11 +9,11 @@ import pytest
 from keyrack import clock, ids
 from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.model import Principal, PrincipalKind
-from keyrack.service.access import Access
-from keyrack.service.auth_client_choice import available_client
-from keyrack.service.auth_client_credentials import CredentialRules
-from keyrack.service.auth_client_values import ChangedAuthClient
-from keyrack.service.auth_clients import AuthClients
+from keyrack.service.authz.access import Access
+from keyrack.service.clients.auth_client_availability import available_client
+from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.clients.auth_client_values import ChangedAuthClient
+from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.store.auth_clients import AuthClients as Rows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers

@@ -4,8 +4,8 @@ import pytest
 
 from keyrack.errors import Forbidden
 from keyrack.model import Principal, PrincipalKind, Role
-from keyrack.service.access import Scope
-from keyrack.service.auth_client_reach import GLOBAL, reach_of
+from keyrack.service.authz.access import Scope
+from keyrack.service.clients.auth_client_authorization import GLOBAL, reach_of
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.directory import Location
 from keyrack.store.tenants import RolePolicy

@@ -11,7 +11,7 @@ import pytest
 
 from keyrack.crypto.secret import Secret
 from keyrack.model import PrincipalKind
-from keyrack.service.identity import key_hash
+from keyrack.service.identity.authentication import key_hash
 from keyrack.store.accounts import ApiKeys
 from support.app import BASE, Caller, World, error_of, settings_for, world
 from support.documents import ID, TIME, faults

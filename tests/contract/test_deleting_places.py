@@ -225,7 +225,7 @@ async def test_an_unknown_one_is_404(keyrack: World, kind: str) -> None:
 
 async def test_many_secrets_go_in_turns(keyrack: World, monkeypatch: pytest.MonkeyPatch) -> None:
     acme = keyrack.tenants["Acme"]
-    monkeypatch.setattr("keyrack.service.removal._AT_ONCE", 2)
+    monkeypatch.setattr("keyrack.service.offboarding.place_deletion._AT_ONCE", 2)
     client = await add_client(keyrack, acme, scope="tenant")
     made = {(await make(acme.integrator, acme.workspace_id, client))["id"] for _ in range(5)}
     assert (await acme.admin.delete(f"/v2/workspaces/{acme.workspace_id}")).status_code == 204

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyrack.service.revocation import enqueue
+from keyrack.service.secrets.revocation import enqueue
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.schema import api_keys, consents, team_members
 from keyrack.store.users import Users
@@ -176,7 +176,7 @@ async def test_secrets_that_go_with_the_user_are_revoked(
         revoked.append(secret.id)
         await enqueue(unit, secret, client)
 
-    monkeypatch.setattr("keyrack.service.removal.enqueue", noted)
+    monkeypatch.setattr("keyrack.service.offboarding.place_deletion.enqueue", noted)
     assert (await acme.admin.delete(path_of(there.user))).status_code == 204
     assert revoked == [there.secret_id]
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from keyrack.api.errors import STATUS_AND_CODE
-from keyrack.service.people import People
+from keyrack.service.identity.users import People
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World, relationship, settings_for, world
 from support.consent import add_oauth_client

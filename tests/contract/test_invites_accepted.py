@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.service.accounts import Accounts
+from keyrack.service.operator.accounts import Accounts
 from keyrack.store.contracts import Contracts
 from keyrack.store.invites import ContractInvites
 from support.app import Caller, TenantInTest, World, error_of

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from keyrack.model import Role
-from keyrack.service.permissions import DEFAULT_ROLES
+from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store.contracts import Contracts
 from keyrack.store.tenants import RolePolicy
 from support.app import Caller, TenantInTest, World, error_of

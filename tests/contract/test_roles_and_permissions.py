@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from keyrack.model import Role
-from keyrack.service.accounts import Accounts
-from keyrack.service.permissions import DEFAULT_ROLES
+from keyrack.service.authz.permissions import DEFAULT_ROLES
+from keyrack.service.operator.accounts import Accounts
 from keyrack.store.contracts import Contracts
 from keyrack.store.tenants import RolePolicy
 from support.app import TenantInTest, World, error_of, relationship

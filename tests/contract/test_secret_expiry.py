@@ -12,7 +12,7 @@ import pytest
 from keyrack import clock
 from keyrack.clock import iso
 from keyrack.grants import AuthSecret
-from keyrack.service.refresh.engine import Refresher
+from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.worker.refreshing import RefreshWorker
 from support.app import BASE, error_of, settings_for, world

@@ -8,7 +8,7 @@ import pytest
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.ids import new_id
-from keyrack.service.last_use import LastUse
+from keyrack.service.identity.last_use import LastUse
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.last_use import Owned
 from support.app import World

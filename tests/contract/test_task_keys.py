@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 
 from keyrack.crypto.secret import Secret
 from keyrack.model import FlowStatus, Principal, PrincipalKind, Role
-from keyrack.service.access import Access
-from keyrack.service.identity import key_hash
+from keyrack.service.authz.access import Access
+from keyrack.service.identity.authentication import key_hash
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import Table, func, select
 
-from keyrack.service.permissions import DEFAULT_ROLES
+from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
 from keyrack.store.standing import Standing
 from keyrack.store.tenants import Tenants

@@ -12,7 +12,7 @@ from argon2 import PasswordHasher, extract_parameters
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import RateLimited
-from keyrack.service.password_hashing import MOST, MOST_OF_A_TENANT, PasswordHashing
+from keyrack.service.identity.password_hashing import MOST, MOST_OF_A_TENANT, PasswordHashing
 from support.app import Caller, World
 from support.waiting import until
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyrack.errors import RateLimited
-from keyrack.service.tenancy.quotas import Quotas, usage
+from keyrack.service.authz.quotas import Quotas, usage
 from keyrack.store.contracts import Contracts
 from keyrack.store.quota_usage import Quota, QuotaUsage
 from support.app import TenantInTest, World, error_of, settings_for, world

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from keyrack.provider.client import ProviderClient
-from keyrack.service.revocation import Revoker
+from keyrack.service.secrets.revocation import Revoker
 from support.app import BASE, World, error_of, relationship
 from support.auth_clients import change
 from support.clients import RegisteredClient

@@ -16,8 +16,8 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from keyrack import clock
 from keyrack.errors import DatabaseUnavailable
 from keyrack.model import ConsentStatus
-from keyrack.service import issuers
-from keyrack.service.consent_callbacks import ConsentCallbacks
+from keyrack.service.consents import server_metadata
+from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.store.consents import Consents
 from support.app import BASE, World, settings_for, world
 from support.clients import RegisteredClient
@@ -167,7 +167,7 @@ async def test_a_key_that_is_new_is_fetched(keyrack: World, issuer: RawIssuer, m
     assert await consenting.with_token(signed) == ("completed", "")
     new = RSAKey.generate_key(2048, {"kid": "new"})
     issuer.publish(new)
-    monkeypatch.setattr(issuers, "NEWER", 0.0)
+    monkeypatch.setattr(server_metadata, "NEWER", 0.0)
     assert await consenting.with_token(lambda claims: signed(claims, key=new)) == ("completed", "")
     status, error = await consenting.with_token(lambda claims: signed(claims, kid="nobody's"))
     assert status == "failed", error

@@ -6,7 +6,7 @@ import pytest
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.grants import AuthSecret
-from keyrack.service.consent_callbacks import ConsentCallbacks
+from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.instagram import LIFETIME
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator

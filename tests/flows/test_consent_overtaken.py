@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.grants import AuthSecret
-from keyrack.service.consent_callbacks import ConsentCallbacks
+from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.audit import AuditLog

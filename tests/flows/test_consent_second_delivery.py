@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from keyrack import clock
-from keyrack.service.consent_callbacks import ConsentCallbacks
+from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, settings_for, world
 from support.consent import approve, come_back, query_of, seen, start, stored

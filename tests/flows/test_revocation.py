@@ -15,8 +15,8 @@ from keyrack.errors import NotFound
 from keyrack.fair_share import Places
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.provider.client import ProviderClient
-from keyrack.service.refresh.settling import Settling
-from keyrack.service.revocation import Revoker, enqueue
+from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.audit import AuditLog

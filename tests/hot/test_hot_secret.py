@@ -13,7 +13,7 @@ from keyrack import metrics
 from keyrack.api.throttle import Rates, Throttle
 from keyrack.grants import ErrorCode, Failure, SecretState
 from keyrack.model import PrincipalKind
-from keyrack.service.identity import key_hash, new_api_key
+from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
 from support.app import Caller, TenantInTest, World, error_of
 from support.grants import add_auth_client, add_secret, change

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.service.last_use import KeyUse
+from keyrack.service.identity.last_use import KeyUse
 from keyrack.store import schema as t
 from support.app import BASE, Caller, TenantInTest, World, settings_for, world
 from support.grants import add_auth_client, add_secret

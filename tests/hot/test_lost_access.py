@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from sqlalchemy import delete, update
 
-from keyrack.service.permissions import DEFAULT_ROLES
+from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
 from keyrack.store.tenants import Tenants
 from keyrack.store.workspaces import WorkspaceMembers

@@ -14,8 +14,8 @@ import pytest
 from keyrack.errors import DatabaseUnavailable
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.refresh.journal import _StoredAnswer
-from keyrack.service.refresh.settling import Settling
+from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.journal import _StoredAnswer
 from keyrack.store.attempts import Attempts
 from support.app import World, error_of
 from support.faults import fail_once

@@ -8,7 +8,7 @@ import pytest
 from keyrack.errors import KeyrackError
 from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
-from keyrack.service.refresh.profile import origin_of
+from keyrack.service.clients.auth_client_profile import origin_of
 from support.app import World, error_of
 from support.grants import change, stored
 from support.raw_provider import RawProvider, connect_raw, json_answer

@@ -15,8 +15,8 @@ import pytest
 from keyrack.clock import iso
 from keyrack.errors import DatabaseUnavailable
 from keyrack.grants import AuthSecret
-from keyrack.service.refresh.journal import Journal
-from keyrack.service.refresh.settling import Settling
+from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.store.attempts import open_attempts
 from support.app import World, error_of, relationship
 from support.consent import CALLBACK

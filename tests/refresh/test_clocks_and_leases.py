@@ -13,7 +13,7 @@ from keyrack import bootstrap, clock
 from keyrack.errors import ProviderUnavailable
 from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
-from keyrack.service.refresh.room import RefreshRoom
+from keyrack.service.secrets.refresh.composition import RefreshRoom
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.leases import LONGEST_MS, Leases
 from keyrack.store.node import is_dead, node_id

@@ -7,8 +7,8 @@ import pytest
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.oauth.state import state_hash
-from keyrack.service.consent_callbacks import ConsentCallbacks
-from keyrack.service.refresh.journal import Journal
+from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.config import DEFAULT_CLIENT
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator

@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.grants import AuthSecret
-from keyrack.service.identity import Identities
-from keyrack.service.refresh.settling import Settling
+from keyrack.service.identity.authentication import Identities
+from keyrack.service.secrets.refresh.finalizer import Settling
 from keyrack.store.schema import audit_events
 from support.app import World
 from support.faults import fail_once

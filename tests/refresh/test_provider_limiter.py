@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from keyrack.errors import ProviderUnavailable
-from keyrack.service.refresh.provider_limiter import Circuit, Limits, ProviderLimiter
+from keyrack.service.secrets.refresh.provider_limiter import Circuit, Limits, ProviderLimiter
 
 ORIGIN = "https://provider.example"
 

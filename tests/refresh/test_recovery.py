@@ -14,10 +14,10 @@ from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, Pro
 from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.ids import new_id
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.refresh.journal import Journal
-from keyrack.service.refresh.patience import Patience
-from keyrack.service.refresh.room import RefreshRoom
-from keyrack.service.refresh.settling import Settling
+from keyrack.service.secrets.refresh.abandonment import Patience
+from keyrack.service.secrets.refresh.composition import RefreshRoom
+from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import Attempt, Attempts, Kind, open_attempts

@@ -8,7 +8,7 @@ import pytest
 
 from keyrack.errors import NotRefreshable, ProviderError, ProviderUnavailable
 from keyrack.grants import ErrorCode, SecretState
-from keyrack.service.refresh.state import told
+from keyrack.service.secrets.status import told
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClients

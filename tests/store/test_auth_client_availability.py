@@ -9,8 +9,13 @@ from keyrack import ids
 from keyrack.errors import RelatedNotFound
 from keyrack.grants import AuthClient
 from keyrack.model import Principal, PrincipalKind
-from keyrack.service.access import Access
-from keyrack.service.auth_client_choice import available_client, available_clients, find_available, place_of
+from keyrack.service.authz.access import Access
+from keyrack.service.clients.auth_client_availability import (
+    available_client,
+    available_clients,
+    find_available,
+    place_of,
+)
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.contracts import Contracts
 from keyrack.store.directory import Directory, Location

@@ -8,7 +8,7 @@ from alembic import command
 from sqlalchemy.engine import Connection
 
 from keyrack.model import Flow
-from keyrack.service.sight import contract_view
+from keyrack.service.components.visibility import contract_view
 from keyrack.store import engine, migrations
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentVersions

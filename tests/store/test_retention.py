@@ -12,8 +12,8 @@ from keyrack.events import EventType
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus
-from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
-from keyrack.service.retention import Reaper
+from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
+from keyrack.service.jobs.retention import Reaper
 from keyrack.store import engine, migrations
 from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
 from keyrack.store.consents import Consents

@@ -14,8 +14,8 @@ import pytest
 
 from keyrack.crypto.secret import Secret
 from keyrack.model import Access, Component, Tenant, Version, Workspace, WorkspaceType, uses_oauth_client
-from keyrack.service.sight import contract_view, workspace_view
-from keyrack.service.transfer import visibility as of_file
+from keyrack.service.components.visibility import contract_view, workspace_view
+from keyrack.service.importers.platform import visibility as of_file
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.contracts import ContractMembers, Contracts

@@ -19,9 +19,9 @@ from keyrack.api.slow_bodies import SlowBodies
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.model import PrincipalKind, WorkspaceType
-from keyrack.service.identity import key_hash, new_api_key
-from keyrack.service.installation import FirstAccounts, first_attributes
-from keyrack.service.permissions import DEFAULT_ROLES, TENANT_ADMIN
+from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
+from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.operator.installation import FirstAccounts, first_attributes
 from keyrack.settings import Settings, load
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.contracts import ContractMembers, Contracts

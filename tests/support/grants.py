@@ -6,9 +6,9 @@ from typing import Any
 
 from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
-from keyrack.service.refresh.profile import origin_of
-from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.refresh.tokens import with_tokens
+from keyrack.service.clients.auth_client_profile import origin_of
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.tokens import with_tokens
 from keyrack.simulator.behaviour import Overrides
 from keyrack.simulator.config import DEFAULT_CLIENT
 from keyrack.simulator.issue import issue_access, issue_refresh

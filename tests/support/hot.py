@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from keyrack.service.secrets import Secrets
+from keyrack.service.secrets.secrets import Secrets
 from keyrack.store import listening
 from keyrack.store.listening import Listener
 from support.app import Caller, World

@@ -4,9 +4,9 @@ import copy
 import hashlib
 from typing import Any
 
-from keyrack.service.auth_client_credentials import CredentialRules
-from keyrack.service.refresh.schedule import Schedule
-from keyrack.service.transfer.importing import Imported, Importer
+from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.importers.platform.importing import Imported, Importer
+from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.store.store import Store
 
 Json = dict[str, Any]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from keyrack.service.transfer.exporting import Exporter
+from keyrack.service.importers.platform.exporting import Exporter
 from support.app import BASE, World, settings_for, world
 from support.platform import CANARY, Silent, identifier, imported, platform_file
 

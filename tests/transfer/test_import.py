@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.service.transfer.importing import Imported
+from keyrack.service.importers.platform.importing import Imported
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import Caller, World
 from support.platform import CANARY, DESCRIPTOR, REVISION, identifier, imported, link, platform_file, step

@@ -17,7 +17,7 @@ from keyrack.api.query import asked_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import AuditEvent
-from keyrack.service.audit_log import AuditTrail
+from keyrack.service.audit.log import AuditTrail
 
 _PER_PAGE = 50
 _COLUMNS = {"actor": "actor", "action": "action", "target": "target_id"}

@@ -9,7 +9,7 @@ from keyrack.api.body import or_none
 from keyrack.api.jsonapi import UNREADABLE, Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
-from keyrack.service.auth_client_values import (
+from keyrack.service.clients.auth_client_values import (
     AuthClientView,
     ChangedAuthClient,
     NamedScope,

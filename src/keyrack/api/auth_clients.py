@@ -20,8 +20,8 @@ from keyrack.api.jsonapi import Many, Page, Single
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Principal
-from keyrack.service.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
-from keyrack.service.auth_clients import AuthClients
+from keyrack.service.clients.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
+from keyrack.service.clients.auth_clients import AuthClients
 
 WorkspaceId = Annotated[str | None, QueryParameter(name="workspace_id", description="As a workspace sees it.")]
 ContractId = Annotated[str | None, QueryParameter(name="contract_id", description="As a contract sees it.")]

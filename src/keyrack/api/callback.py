@@ -15,9 +15,9 @@ from keyrack.api.front import caller_address, is_head, request_id_of
 from keyrack.api.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
 from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
-from keyrack.service.consent_callbacks import ConsentCallbacks
-from keyrack.service.consent_protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
-from keyrack.service.consent_values import ConsentExpired, OtherBrowser, Outcome, UnknownState
+from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
+from keyrack.service.consents.values import ConsentExpired, OtherBrowser, Outcome, UnknownState
 
 _OURS = frozenset({"state", "code", "iss", "error", "oauth_token", "oauth_verifier"})
 """Parameters that decide what is done; the others are only shown."""

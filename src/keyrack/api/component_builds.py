@@ -13,7 +13,7 @@ from keyrack.api.component_documents import DescriptorResource, VersionResource,
 from keyrack.api.component_documents import descriptor as descriptor_document
 from keyrack.api.jsonapi import Many, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.service.component_builds import ComponentBuilds, NewBuild
+from keyrack.service.components.builds import ComponentBuilds, NewBuild
 from keyrack.service.forms import Revision
 
 

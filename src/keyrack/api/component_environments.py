@@ -10,9 +10,9 @@ from keyrack.api.asked import Body, Who
 from keyrack.api.jsonapi import SelfLink, Single, link_self
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import ValidationFailed
-from keyrack.service.component_environments import ComponentEnvironments
+from keyrack.service.components.environments import ComponentEnvironments
+from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.forms import wrong_variable
-from keyrack.service.runtime import RuntimeEnvironments
 
 
 class EnvironmentInput(msgspec.Struct):

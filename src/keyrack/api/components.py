@@ -21,7 +21,7 @@ from keyrack.api.lists import Deferred, one_by_one
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component, Principal
-from keyrack.service.components import ChangedComponent, ComponentUseCases, NewComponent
+from keyrack.service.components.components import ChangedComponent, ComponentUseCases, NewComponent
 from keyrack.service.forms import ComponentName
 
 

@@ -10,7 +10,7 @@ from litestar.enums import MediaType
 from keyrack.api.front import request_id_of
 from keyrack.api.pages import PRIVATE, Explanation, cookie_header, page, problem_page
 from keyrack.errors import BadRequest
-from keyrack.service.consent_links import PATH, ConsentLinks, FormNotOurs, Introduction, UnknownLink
+from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, Introduction, UnknownLink
 
 _MAX_FIELDS = 10
 _FORM_ACTION = "'self' https:"

@@ -14,8 +14,8 @@ from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Consent, ConsentStatus
-from keyrack.service.consent_values import NewConsent
-from keyrack.service.consents import Consents
+from keyrack.service.consents.start import Consents
+from keyrack.service.consents.values import NewConsent
 
 _STATUS = Literal["pending", "completed", "failed"]
 

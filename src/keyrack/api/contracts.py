@@ -17,9 +17,9 @@ from keyrack.api.lists import listed
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
-from keyrack.service.contracts import ChangedContract, Contracts, ContractView, NewContract
 from keyrack.service.forms import PlaceName
-from keyrack.service.invites import Invites
+from keyrack.service.tenancy.contracts import ChangedContract, Contracts, ContractView, NewContract
+from keyrack.service.tenancy.invites import Invites
 
 _PER_PAGE = 20
 

@@ -25,7 +25,7 @@ from keyrack.api.jsonapi import (
 from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.service.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
+from keyrack.service.credentials.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
 
 
 class ComponentOfCredential(msgspec.Struct):

@@ -11,7 +11,7 @@ from keyrack.api.flow_documents import DraftResource, FlowVersionResource, Graph
 from keyrack.api.jsonapi import Many, Single
 from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.service.flows import Flows
+from keyrack.service.flows.flows import Flows
 
 _PER_PAGE = 50
 

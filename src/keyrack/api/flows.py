@@ -16,7 +16,7 @@ from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import FlowStatus
-from keyrack.service.flows import ChangedFlow, Flows, NewFlow
+from keyrack.service.flows.flows import ChangedFlow, Flows, NewFlow
 from keyrack.service.forms import FlowType
 from keyrack.store.flow_list import FlowFilter
 

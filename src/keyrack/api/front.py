@@ -22,7 +22,7 @@ from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.metrics import NO_ROUTE, OTHER
 from keyrack.model import Principal
-from keyrack.service.identity import Identities
+from keyrack.service.identity.authentication import Identities
 
 log = structlog.get_logger()
 

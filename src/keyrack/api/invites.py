@@ -23,9 +23,9 @@ from keyrack.api.jsonapi import (
 from keyrack.api.members import ContractMemberResource, contract_member
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Invite
-from keyrack.service.arrivals import Arrivals
 from keyrack.service.forms import Email
-from keyrack.service.invites import ChangedInvite, Invites, NewInvite
+from keyrack.service.tenancy.invite_acceptance import Arrivals
+from keyrack.service.tenancy.invites import ChangedInvite, Invites, NewInvite
 
 Roles = Annotated[list[Text], Meta(min_length=1)]
 TYPE: Literal["contract-invite"] = "contract-invite"

@@ -13,7 +13,7 @@ from keyrack.api.body import require_id
 from keyrack.api.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Member
-from keyrack.service.members import Members, NewMember
+from keyrack.service.tenancy.members import Members, NewMember
 
 
 class MemberRoles(msgspec.Struct):

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from keyrack.api.front import PRINCIPAL
 from keyrack.metrics import CONTENT_TYPE
 from keyrack.model import Principal
-from keyrack.service.monitoring import Monitoring
+from keyrack.service.operator.metrics import Monitoring
 
 
 def _take_as_it_is(request: Request[Any, Any, Any]) -> None:

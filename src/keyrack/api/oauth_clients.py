@@ -15,7 +15,7 @@ from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model import FlowPlace, Usage
-from keyrack.service.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
+from keyrack.service.clients.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
 
 ClientAuth = Annotated[
     Literal["post", "basic", "basic_raw", "none"],

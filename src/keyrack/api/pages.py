@@ -18,7 +18,7 @@ from litestar import Request, Response
 from litestar.enums import MediaType
 from markupsafe import Markup
 
-from keyrack.service.consent_browser import LIFETIME, BrowserCookie
+from keyrack.service.consents.browser import LIFETIME, BrowserCookie
 
 PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
 """Of everything here: addresses carry codes, states and links (contract 0.18)."""

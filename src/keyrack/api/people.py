@@ -17,9 +17,9 @@ from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import ApiKey, User
-from keyrack.service.departures import Departures
 from keyrack.service.forms import Email
-from keyrack.service.people import NewUser, People
+from keyrack.service.identity.users import NewUser, People
+from keyrack.service.offboarding.user_deletion import Departures
 
 _STRONG = r"^(?=[\s\S]*[^\W\d_])(?=[\s\S]*\d)(?=[\s\S]*[\W_])"
 Password = Annotated[

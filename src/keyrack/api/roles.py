@@ -13,7 +13,7 @@ from keyrack.api.body import or_none, require_id
 from keyrack.api.jsonapi import Relationship, Single, Text, link_self, related
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Role
-from keyrack.service.roles import Roles, WantedRole
+from keyrack.service.tenancy.roles import Roles, WantedRole
 
 
 class PermissionsAttributes(msgspec.Struct):

@@ -11,10 +11,10 @@ from keyrack.api.jsonapi import Linkage, NewResource, Relationship, SelfLink, Te
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthSecret, ErrorCode, SecretState
-from keyrack.service.refresh.state import Told
-from keyrack.service.secret_changes import ChangedSecret, NewSecret, Verdict
-from keyrack.service.secret_credentials import shown
-from keyrack.service.secrets import SecretView
+from keyrack.service.secrets.changes import ChangedSecret, NewSecret, Verdict
+from keyrack.service.secrets.oauth2_credentials import shown
+from keyrack.service.secrets.secrets import SecretView
+from keyrack.service.secrets.status import Told
 
 State = Literal["ready", "error"]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]

@@ -23,8 +23,8 @@ from keyrack.api.secret_documents import (
 )
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthSecret, SecretState
-from keyrack.service.secret_changes import ChangedSecret
-from keyrack.service.secrets import Secrets
+from keyrack.service.secrets.changes import ChangedSecret
+from keyrack.service.secrets.secrets import Secrets
 from keyrack.store.secret_list import SecretFilter
 
 LONGEST_VALIDITY = 86_400

@@ -10,7 +10,7 @@ from keyrack.api.asked import Who
 from keyrack.api.body import JsonRequest
 from keyrack.api.jsonapi import Single
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.service.task_keys import TaskKeys
+from keyrack.service.identity.task_keys import TaskKeys
 
 
 class TaskKeyAttributes(msgspec.Struct):

@@ -26,7 +26,7 @@ from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Team
 from keyrack.service.forms import Slug
-from keyrack.service.teams import ChangedTeam, NewTeam, Teams
+from keyrack.service.tenancy.teams import ChangedTeam, NewTeam, Teams
 
 
 class NewTeamAttributes(msgspec.Struct):

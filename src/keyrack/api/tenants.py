@@ -14,7 +14,7 @@ from keyrack.api.lists import listed
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Tenant
 from keyrack.service.forms import Domain, TenantOptions
-from keyrack.service.tenants import NewTenant, TenantChanges, Tenants
+from keyrack.service.tenancy.tenants import NewTenant, TenantChanges, Tenants
 
 
 class CreateTenant(NewResource):

@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from keyrack.api.asked import Body, Who
 from keyrack.api.jsonapi import Empty
 from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.service.credentials import Credentials
-from keyrack.service.flows import Flows
+from keyrack.service.credentials.credentials import Credentials
+from keyrack.service.flows.flows import Flows
 
 
 class UpdatedKeys(msgspec.Struct):

@@ -17,8 +17,8 @@ from keyrack.api.members import MembersRelation, linkage, workspace_member
 from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import WorkspaceType
 from keyrack.service.forms import PlaceName
-from keyrack.service.invites import Invites
-from keyrack.service.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
+from keyrack.service.tenancy.invites import Invites
+from keyrack.service.tenancy.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
 
 _PER_PAGE = 20
 

@@ -10,7 +10,7 @@ from keyrack.cli.common import Json, show, show_list, with_store
 from keyrack.clock import iso, now
 
 if TYPE_CHECKING:
-    from keyrack.service.accounts import Accounts
+    from keyrack.service.operator.accounts import Accounts
 
 T = TypeVar("T")
 
@@ -130,6 +130,6 @@ def list_events(
 
 
 def _with_accounts(use: "Callable[[Accounts], Awaitable[T]]") -> T:
-    from keyrack.service.accounts import Accounts
+    from keyrack.service.operator.accounts import Accounts
 
     return with_store(lambda store: use(Accounts(store)))

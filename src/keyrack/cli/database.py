@@ -10,7 +10,7 @@ from keyrack.emails import fault_of
 from keyrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from keyrack.service.installation import FirstAccounts
+    from keyrack.service.operator.installation import FirstAccounts
     from keyrack.settings import Settings
 
 db = typer.Typer(no_args_is_help=True)
@@ -63,7 +63,7 @@ async def _bootstrap(
 ) -> "FirstAccounts":
     from keyrack import bootstrap as wiring
     from keyrack.crypto.kek import local
-    from keyrack.service.installation import Installations
+    from keyrack.service.operator.installation import Installations
     from keyrack.store.private_files import require_private_home
 
     if fault := fault_of(email):

@@ -14,7 +14,7 @@ def quotas(
 ) -> None:
     """Show what tenants have stored of what is limited, and the limits."""
     from keyrack import bootstrap
-    from keyrack.service.tenancy.quotas import Usage, usage
+    from keyrack.service.authz.quotas import Usage, usage
     from keyrack.settings import load
 
     limits = bootstrap.quota_limits(load())

@@ -12,7 +12,7 @@ from keyrack.clock import iso
 from keyrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from keyrack.service.secret_operations import OperatorView, SecretOperations
+    from keyrack.service.operator.secrets import OperatorView, SecretOperations
 
 secrets = typer.Typer(no_args_is_help=True)
 
@@ -64,7 +64,7 @@ def show_secret(
     as_json: Json = False,
 ) -> None:
     """Show one auth secret with the state of its refreshing."""
-    from keyrack.service.secret_credentials import shown
+    from keyrack.service.secrets.oauth2_credentials import shown
 
     view = _with_secrets(lambda desk: desk.show(secret_id, reveal=reveal))
     credentials = {"credentials": shown(view.secret)} if reveal else {}
@@ -82,7 +82,7 @@ def _with_secrets(use: "Callable[[SecretOperations], Awaitable[T]]") -> T:
     import asyncio
 
     from keyrack import bootstrap, logs
-    from keyrack.service.secret_operations import SecretOperations
+    from keyrack.service.operator.secrets import SecretOperations
     from keyrack.settings import load
 
     settings = load()

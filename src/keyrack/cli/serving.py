@@ -207,7 +207,7 @@ def _ready() -> Settings:
 
 async def _check(settings: Settings) -> None:
     from keyrack import bootstrap
-    from keyrack.service.installation import Installations
+    from keyrack.service.operator.installation import Installations
     from keyrack.store import engine, migrations
 
     database = engine.create(settings)

@@ -10,7 +10,7 @@ from keyrack.cli.common import Json, complain, show_json
 
 if TYPE_CHECKING:
     from keyrack.errors import Problem
-    from keyrack.service.transfer.importing import Imported
+    from keyrack.service.importers.platform.importing import Imported
     from keyrack.settings import Settings
 
 imports = typer.Typer(no_args_is_help=True)
@@ -113,8 +113,8 @@ async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bo
     from keyrack import bootstrap
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
-    from keyrack.service.installation import Installations
-    from keyrack.service.transfer.exporting import Exporter
+    from keyrack.service.importers.platform.exporting import Exporter
+    from keyrack.service.operator.installation import Installations
 
     parts = bytearray()
 
@@ -137,9 +137,9 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.errors import ValidationFailed
-    from keyrack.service.auth_client_credentials import CredentialRules
-    from keyrack.service.installation import Installations
-    from keyrack.service.transfer.importing import Imported, Importer
+    from keyrack.service.clients.auth_client_credentials import CredentialRules
+    from keyrack.service.importers.platform.importing import Imported, Importer
+    from keyrack.service.operator.installation import Installations
 
     await _require_schema(settings)
     store = bootstrap.open_store(settings)

@@ -86,8 +86,8 @@ class Tenants:
     async def hold(self, *, alone: bool = False) -> bool:
         """Keep the unit's tenant, its values and its roles as they are until the transaction ends.
 
-        Every change in a tenant begins so (`keyrack.service.access`): whoever changes or deletes the tenant itself or
-        its roles waits for it, and so what a change builds on is there when it ends.
+        Every change in a tenant begins so (`keyrack.service.authz.access`): whoever changes or deletes the tenant
+        itself or its roles waits for it, and so what a change builds on is there when it ends.
 
         Args:
             alone: wait for all who hold it, and keep others out: for what is about the tenant itself.

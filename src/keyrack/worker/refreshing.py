@@ -9,7 +9,7 @@ from keyrack import metrics
 from keyrack.errors import DatabaseUnavailable, KeyrackError
 from keyrack.fair_share import Places
 from keyrack.faults import log_fault
-from keyrack.service.refresh.engine import Refresher
+from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.store.leases import Due
 
 log = structlog.get_logger()

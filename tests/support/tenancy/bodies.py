@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from keyrack.service.permissions import DEFAULT_ROLES
+from keyrack.service.authz.permissions import DEFAULT_ROLES
 from support.app import relationship
 from support.auth_clients import auth_client
 from support.flows import flow_body, graph_of, node

@@ -1,1 +1,1 @@
-"""Tenants, and what belongs to them as a whole."""
+"""Tenants, contracts, workspaces and teams, and who belongs to them."""

@@ -19,9 +19,9 @@ from keyrack.model import Principal, PrincipalKind
 from keyrack.oauth.retry_after import retry_after
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.outgoing import JsonRequest
-from keyrack.service.access import ALLOWED
-from keyrack.service.backoff import BackOff
-from keyrack.service.in_flight import InFlight
+from keyrack.service.authz.access import ALLOWED
+from keyrack.service.jobs.backoff import BackOff
+from keyrack.service.jobs.in_flight import InFlight
 from keyrack.service.webhooks.signing import message, signed_headers
 from keyrack.store.audit import AuditLog
 from keyrack.store.deliveries import DISABLED, Deliveries

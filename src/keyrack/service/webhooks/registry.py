@@ -9,7 +9,7 @@ from keyrack.events import Delivery, DeliveryState, Event, EventType, SigningKey
 from keyrack.ids import new_id
 from keyrack.model import Principal
 from keyrack.provider.guard import check_uri
-from keyrack.service.access import Access, Scope
+from keyrack.service.authz.access import Access, Scope
 from keyrack.service.webhooks.signing import new_key
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox

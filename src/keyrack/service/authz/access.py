@@ -1,0 +1,318 @@
+"""Authorise and audit inside the operation: every use case enters through here.
+
+`Access` opens a unit of work at a tenant, contract or workspace, finds out what the caller may do there
+(`scope`), whether the contract is suspended (`suspension`), and writes the audit event in the same transaction. The
+rules are those of contract sections 3 (403 and 404), 5, 6 and 9.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from keyrack.errors import Forbidden, KeyrackError, NotFound
+from keyrack.model import Principal
+from keyrack.service.authz import suspension
+from keyrack.service.authz.quotas import Quotas
+from keyrack.service.authz.scope import Scope, scope_of
+from keyrack.service.authz.task_users import Door, is_task_user
+from keyrack.store.audit import AuditLog
+from keyrack.store.directory import Directory, Location
+from keyrack.store.store import Store
+from keyrack.store.tenants import Tenants
+from keyrack.store.unit import Unit
+
+__all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
+
+ALLOWED, DENIED, FAILED = "allowed", "denied", "failed"
+_NOT_FOR_STEPS = "a running step may not do this"
+
+
+class Access:
+    """The way into every operation.
+
+    A task user gets in only where the operation names its `door`, or asks for a permission that task users hold
+    (`keyrack.service.authz.task_users`); the checks an operation makes for others then hold for it too.
+
+    Args:
+        store: all data.
+        quotas: what a tenant may store; None: whatever it likes.
+    """
+
+    def __init__(self, store: Store, quotas: Quotas | None = None) -> None:
+        self._store = store
+        self._quotas = quotas
+
+    @asynccontextmanager
+    async def installation(
+        self, who: Principal, action: str | None = None, door: Door | None = None
+    ) -> AsyncIterator[Scope]:
+        """Enter the installation itself, above all tenants; only service accounts hold permissions here.
+
+        Raises:
+            Forbidden: the caller is a task user, and the operation is not open to those.
+        """
+        async with self._audited(who, action), self._store.installation(writes=action is not None) as unit:
+            if is_task_user(who) and door is None:
+                raise Forbidden(_NOT_FOR_STEPS)
+            scope = Scope(unit, who, Location(unit.tenant_id), who.permissions)
+            yield scope
+            await _record(scope, action)
+
+    @asynccontextmanager
+    async def tenant(
+        self, who: Principal, tenant_id: str, action: str | None = None, *, alone: bool = False
+    ) -> AsyncIterator[Scope]:
+        """Enter a tenant named in the path.
+
+        Args:
+            who: the caller.
+            tenant_id: the tenant.
+            action: what is going to be done, as the audit log calls it; None for reading, which is not audited.
+            alone: the operation is about the tenant itself or its roles: nothing else is written in it meanwhile.
+
+        Raises:
+            NotFound: there is no such tenant.
+            Forbidden: it is not the caller's tenant.
+        """
+        async with self._enter(who, await self.locate("tenant", tenant_id), action, alone=alone) as scope:
+            _require_open(scope)
+            yield scope
+
+    @asynccontextmanager
+    async def contract(
+        self,
+        who: Principal,
+        contract_id: str,
+        action: str | None = None,
+        door: Door | None = None,
+        *,
+        alone: bool = False,
+    ) -> AsyncIterator[Scope]:
+        """Enter a contract named in the path or query; as `tenant`.
+
+        Args:
+            who: the caller.
+            contract_id: the contract.
+            action: as in `tenant`.
+            door: given if the operation is open to task users.
+            alone: the operation is about the contract itself: nothing else is written in it meanwhile.
+        """
+        place = await self.locate("contract", contract_id)
+        async with self._enter(who, place, action, door, alone=alone) as scope:
+            _require_open(scope)
+            yield scope
+
+    @asynccontextmanager
+    async def workspace(
+        self,
+        who: Principal,
+        workspace_id: str,
+        action: str | None = None,
+        door: Door | None = None,
+        *,
+        alone: bool = False,
+    ) -> AsyncIterator[Scope]:
+        """Enter a workspace named in the path or query; as `contract`."""
+        place = await self.locate("workspace", workspace_id)
+        async with self._enter(who, place, action, door, alone=alone) as scope:
+            _require_open(scope)
+            yield scope
+
+    @asynccontextmanager
+    async def leaf(
+        self,
+        who: Principal,
+        kind: str,
+        leaf_id: str,
+        action: str | None = None,
+        door: Door | None = None,
+        key: str | None = None,
+    ) -> AsyncIterator[Scope]:
+        """Enter the workspace of a `flow` or `credential` addressed without a parent (contract section 3).
+
+        Args:
+            who: the caller.
+            kind: `flow` or `credential`.
+            leaf_id: its id.
+            action: as in `tenant`.
+            door: given if the operation is open to task users.
+            key: a permission with which a service account gets in that reaches no workspaces otherwise.
+
+        Raises:
+            NotFound: it does not exist, or the caller is no member of its workspace.
+            Forbidden: the caller is a task user of its workspace, and the operation is not open to those.
+        """
+        async with self._store.installation() as unit:
+            place = await Directory(unit).in_workspace(kind, leaf_id)
+        if place is None or (who.tenant_id is not None and who.tenant_id != place.tenant_id):
+            raise NotFound
+        if is_task_user(who) and who.workspace_id != place.workspace_id:
+            raise NotFound
+        async with self._enter(who, place, action, door) as scope:
+            if is_task_user(who) and door is None:
+                raise Forbidden(_NOT_FOR_STEPS)
+            if not scope.in_workspace and key not in who.permissions:
+                raise NotFound
+            yield scope
+
+    @asynccontextmanager
+    async def at(
+        self,
+        who: Principal,
+        place: Location,
+        action: str | None = None,
+        door: Door | None = None,
+        *,
+        before: str | None = None,
+    ) -> AsyncIterator[Scope]:
+        """Enter a place that has been located already; a task user comes as a stranger unless there is a door.
+
+        Args:
+            who: the caller.
+            place: where to enter.
+            action: as in `tenant`.
+            door: given if the operation is open to task users.
+            before: of a reading operation: the action it prepares, so that what would be refused then is refused now.
+
+        Raises:
+            Forbidden: it is in another tenant than the caller's.
+        """
+        async with self._enter(who, place, action, door, before=before) as scope:
+            yield scope
+
+    def reading_on(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
+        """Open a transaction for what a list has left out of what its caller was shown (`keyrack.store.large`)."""
+        return self._store.unit(tenant_id)
+
+    async def locate(self, kind: str, resource_id: str) -> Location:
+        """Find where a tenant, contract, workspace, team, component, user or auth client is.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = await self.find(kind, resource_id)
+        if found is None:
+            raise NotFound(f"there is no such {kind}")
+        return found
+
+    async def locate_for(self, who: Principal, kind: str, resource_id: str) -> Location:
+        """Find where something is that has no parent in the path: what is another tenant's is not there (section 3).
+
+        Raises:
+            NotFound: there is none in the caller's tenant, or, for a service account, in any.
+        """
+        found = await self.locate(kind, resource_id)
+        if who.tenant_id not in (None, found.tenant_id):
+            raise NotFound(f"there is no such {kind}")
+        return found
+
+    async def find(self, kind: str, resource_id: str) -> Location | None:
+        """Find where something is, as `locate`, in whichever tenant; None: there is none."""
+        async with self._store.installation() as unit:
+            found: Location | None = await getattr(Directory(unit), kind)(resource_id)
+        return found
+
+    @asynccontextmanager
+    async def _enter(
+        self,
+        who: Principal,
+        place: Location,
+        action: str | None,
+        door: Door | None = None,
+        *,
+        alone: bool = False,
+        before: str | None = None,
+    ) -> AsyncIterator[Scope]:
+        async with self._audited(who, action, place):
+            if who.tenant_id is not None and who.tenant_id != place.tenant_id:
+                raise Forbidden
+            async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
+                if action is not None:
+                    await _hold_tenant(unit, place, alone=alone)
+                closed = await _is_closed(unit, place, action, before, alone=alone)
+                scope = await scope_of(unit, who, place, door)
+                scope.closed = closed
+                yield scope
+                scope.require_open()  # whatever was or was not asked on the way: nothing is written there
+                if action is not None and self._quotas is not None:
+                    await self._quotas.require_room(unit, action)
+                await _record(scope, action)
+
+    @asynccontextmanager
+    async def _audited(self, who: Principal, action: str | None, place: Location | None = None) -> AsyncIterator[None]:
+        """Write down a refused attempt, after its transaction is gone, in the log of the caller's tenant."""
+        tenant_id = "" if place is None else place.tenant_id
+        try:
+            yield
+        except Forbidden:
+            if action is not None:
+                target = ("tenant", tenant_id or None)
+                if place is not None and who.tenant_id not in (None, tenant_id):
+                    target = _named(place)
+                async with self._store.unit(who.tenant_id or tenant_id, writes=True) as unit:
+                    await AuditLog(unit).append(who, action, target, DENIED)
+            raise
+
+    async def record(self, who: Principal, place: Location, action: str, target: tuple[str, str | None]) -> None:
+        """Write an event of a failed operation, whose own transaction is gone."""
+        async with self._store.unit(place.tenant_id, writes=True) as unit:
+            await AuditLog(unit).append(who, action, target, FAILED)
+
+
+def home(who: Principal) -> str:
+    """Return the caller's tenant.
+
+    Raises:
+        Forbidden: it is a service account, which has none.
+    """
+    if who.tenant_id is None:
+        raise Forbidden("a service account has no tenant of its own")
+    return who.tenant_id
+
+
+async def _hold_tenant(unit: Unit, place: Location, *, alone: bool) -> None:
+    """Keep a place's tenant and its roles as they are until the transaction ends; before all else, as everybody does.
+
+    Raises:
+        NotFound: the tenant is gone since it was located.
+    """
+    of_tenant = place.contract_id is None
+    if place.tenant_id and not await Tenants(unit).hold(alone=alone and of_tenant):
+        raise NotFound("there is no such tenant")
+
+
+async def _is_closed(unit: Unit, place: Location, action: str | None, before: str | None, *, alone: bool) -> bool:
+    """Tell whether an operation is refused because the contract is suspended; a writing one also holds the place.
+
+    Raises:
+        NotFound: the place is gone since it was located.
+    """
+    if action is not None:
+        status = await suspension.hold(unit, place, alone=alone)
+        return status == suspension.SUSPENDED and action not in suspension.OPEN
+    return before is not None and before not in suspension.OPEN and await suspension.is_suspended(unit, place)
+
+
+def _named(place: Location) -> tuple[str, str | None]:
+    """Return what a caller named to get to a place: the log of its tenant does not say whose another's place is."""
+    if place.workspace_id is not None:
+        return "workspace", place.workspace_id
+    return ("tenant", place.tenant_id) if place.contract_id is None else ("contract", place.contract_id)
+
+
+async def _record(scope: Scope, action: str | None) -> None:
+    if action is None:
+        return
+    if not scope.targets:
+        raise KeyrackError(f"{action} did not say what it acted on")
+    for target in scope.targets:
+        await AuditLog(scope.unit).append(scope.who, action, target, ALLOWED)
+
+
+def _require_open(scope: Scope) -> None:
+    """Refuse a task user that holds nothing at a place named in the path or query.
+
+    Raises:
+        Forbidden: it is not the task user's own, or the operation is not open to task users.
+    """
+    if is_task_user(scope.who) and not (scope.permissions or scope.in_contract or scope.in_workspace):
+        raise Forbidden(_NOT_FOR_STEPS)

@@ -1,0 +1,57 @@
+"""What a suspended contract is closed to: everything that writes in it or its workspaces (contract section 9).
+
+`keyrack.service.authz.access` asks here whenever an operation enters; no use case has a check of its own.
+"""
+
+from keyrack.errors import NotFound
+from keyrack.store.contracts import Contracts
+from keyrack.store.directory import Location
+from keyrack.store.unit import Unit
+from keyrack.store.workspaces import Workspaces
+
+ACTIVE, SUSPENDED = "active", "suspended"
+
+OPEN = frozenset(
+    {
+        "flow.delete",
+        "contract.suspend",  # of one that is suspended: changes nothing
+        "contract.unsuspend",
+        "contract.delete",
+        "runtime-env.read",  # reads, and is written down all the same
+    }
+)
+"""The actions, as the audit log calls them, that go on in a suspended contract."""
+
+
+async def hold(unit: Unit, place: Location, *, alone: bool = False) -> str | None:
+    """Keep a place's contract and workspace as they are until the transaction ends; return the contract's status.
+
+    Whoever writes in them holds them, so who suspends or deletes one (`alone`) waits for those that write, and those
+    that come later wait for it and find out. On SQLite a unit that writes has the whole database to itself.
+
+    Args:
+        unit: a writing one of the place's tenant.
+        place: where it writes.
+        alone: for changing or deleting the contract or workspace itself.
+
+    Returns:
+        None where the place is in no contract.
+
+    Raises:
+        NotFound: the contract or workspace is gone.
+    """
+    if place.contract_id is None:
+        return None
+    in_workspace = place.workspace_id is not None
+    status = await Contracts(unit).hold(place.contract_id, alone=alone and not in_workspace)
+    if status is None:
+        raise NotFound("there is no such contract")
+    if place.workspace_id is not None and not await Workspaces(unit).hold(place.workspace_id, alone=alone):
+        raise NotFound("there is no such workspace")
+    return status
+
+
+async def is_suspended(unit: Unit, place: Location) -> bool:
+    """Tell whether a place is in a contract that is suspended at this moment."""
+    contract = await Contracts(unit).find(place.contract_id or "")
+    return contract is not None and contract.status == SUSPENDED

@@ -1,0 +1,106 @@
+"""Who may do what to auth clients (contract 6.2): a permission reaches no further than where its role is held.
+
+Both generations of permissions count: `<scope>.auth_clients.<action>` for scopes of one kind, and
+`global.auth_clients.<action>` for every scope within reach.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyrack.model import Principal
+from keyrack.service.authz.access import Scope
+from keyrack.service.authz.task_users import PERMISSIONS, is_task_user, own_place
+from keyrack.store.directory import Location
+from keyrack.store.standing import Standing
+from keyrack.store.unit import Unit
+from keyrack.store.vault import INSTALLATION
+
+GLOBAL = Location(INSTALLATION)
+"""The scope of global clients, which encloses all others."""
+
+_LEVELS = ("global", "tenants", "contracts", "workspaces")
+_ANY_SCOPE = "global"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Permissions, and the place where the role (or the service account) that has them is held."""
+
+    place: Location
+    permissions: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a caller may do to auth clients, anywhere in the installation.
+
+    Attributes:
+        grants: everything the caller holds.
+        sees_keys: false for those who never see the credentials of a client (task users, contract 14.1).
+    """
+
+    grants: Sequence[Grant]
+    sees_keys: bool = True
+
+    def allows(self, action: str, place: Location) -> bool:
+        """Tell whether the caller may do something to the clients of a scope.
+
+        Args:
+            action: `get`, `create`, `edit` or `delete`.
+            place: the scope: the installation, a tenant, a contract or a workspace.
+        """
+        wanted = {f"{family}.auth_clients.{action}" for family in (_LEVELS[_depth(place)], _ANY_SCOPE)}
+        return any(_encloses(grant.place, place) and not wanted.isdisjoint(grant.permissions) for grant in self.grants)
+
+    def shows_keys(self, place: Location) -> bool:
+        """Tell whether the caller sees the credentials of the clients of a scope: only with the permission there."""
+        return self.sees_keys and self.allows("get", place)
+
+    def knows(self, place: Location) -> bool:
+        """Tell whether the caller sees the clients of a scope from anywhere: from there or from a place inside."""
+        return any(self._knows(grant, place) for grant in self.grants)
+
+    @staticmethod
+    def _knows(grant: Grant, place: Location) -> bool:
+        if _encloses(grant.place, place):
+            inner = place
+        elif _encloses(place, grant.place):
+            inner = grant.place
+        else:
+            return False
+        families = (*_LEVELS[_depth(inner) :], _ANY_SCOPE)
+        return not grant.permissions.isdisjoint(f"{family}.auth_clients.get" for family in families)
+
+
+async def reach_of(scope: Scope) -> Reach:
+    """Find out what the caller may do to auth clients, from within any operation."""
+    who = scope.who
+    if is_task_user(who):
+        return Reach([Grant(own_place(who), PERMISSIONS)], sees_keys=False)
+    if who.tenant_id is None:
+        return Reach([Grant(GLOBAL, who.permissions)])
+    return Reach(await _grants(scope.unit.of(who.tenant_id), who))
+
+
+async def _grants(home: Unit, who: Principal) -> Sequence[Grant]:
+    standing = Standing(home)
+    policy = await standing.policy()
+    grants = []
+    for held in await standing.everywhere(who.id):
+        level = _LEVELS[_depth(held.place)]
+        names = (name for role in held.roles for name in policy.get((level, role), ()))
+        grants.append(Grant(held.place, frozenset(names)))
+    return grants
+
+
+def _depth(place: Location) -> int:
+    return len(_path(place))
+
+
+def _encloses(outer: Location, inner: Location) -> bool:
+    path = _path(outer)
+    return _path(inner)[: len(path)] == path
+
+
+def _path(place: Location) -> tuple[str, ...]:
+    return tuple(part for part in (place.tenant_id, place.contract_id, place.workspace_id) if part)

@@ -1,0 +1,198 @@
+"""What the `credentials` of an auth client may hold, and what of it may change (contract section 14, 14.2, 14.3)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from keyrack.descriptor.oauth_blocks import SENDS_ISS
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.grants import AuthClient
+from keyrack.model import Json
+from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
+from keyrack.oauth.lifetime import DEFAULT_LIFETIME
+from keyrack.oauth.token_response import MAX_LIFETIME
+from keyrack.provider.guard import check_issuer, check_uri
+from keyrack.service.clients.auth_client_profile import INSTAGRAM, origin_of
+from keyrack.service.secrets.refresh.tokens import is_oauth2
+
+POINTER = "/data/attributes/credentials"
+_MAX_TEXT = 4096
+_MAX_DIGITS = 10
+
+Check = Callable[[Any, str], Any]
+"""Takes a member's value and pointer, returns what to store; raises `ValidationFailed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    check: Check
+    required: bool = False
+    fixed: bool = False
+    """It decides whom the secret is told to, so it cannot change (14.3)."""
+    late: bool = False
+    """It may be given later, once, to a client that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRules:
+    """The rules for one installation.
+
+    Attributes:
+        allow_insecure: accept `http` and private addresses in URIs (`KEYRACK_ALLOW_INSECURE_PROVIDERS`).
+    """
+
+    allow_insecure: bool
+
+    def made(self, kind: str, given: Mapping[str, Any]) -> Json:
+        """Check the credentials of a new client; return them as they are stored.
+
+        For oauth2 types the members are known and others are ignored; other types take any object.
+
+        Raises:
+            ValidationFailed: with one problem for every member at fault.
+        """
+        if not is_oauth2(kind):
+            return dict(given)
+        stored: Json = {}
+        problems: list[Problem] = []
+        for name, member in self._members().items():
+            value = given.get(name)
+            if value is not None:
+                _collect(stored, problems, name, member, value)
+            elif member.required:
+                problems.append(Problem(f"{name} is required", f"{POINTER}/{name}"))
+        problems += _unfit(kind, stored, given)
+        if problems:
+            raise ValidationFailed(*problems)
+        return {**stored, "refresh_token_uri": stored.get("refresh_token_uri", stored["token_uri"])}
+
+    def changed(self, client: AuthClient, given: Mapping[str, Any]) -> Json:
+        """Check changed credentials; return what is stored from now on.
+
+        For oauth2 types what is left out is kept, null removes what is optional, and the client's id and URIs must be
+        those it has. Other types are replaced as a whole.
+
+        Raises:
+            ValidationFailed: with one problem for every member at fault.
+        """
+        if not is_oauth2(client.type):
+            return dict(given)
+        stored, problems = dict(client.credentials), []
+        for name, member in self._members().items():
+            if name not in given:
+                continue
+            value, pointer = given[name], f"{POINTER}/{name}"
+            if member.fixed and not (member.late and name not in stored):
+                if value != stored.get(name):
+                    problems.append(Problem(f"{name} cannot be changed; create another auth client", pointer))
+            elif value is not None:
+                _collect(stored, problems, name, member, value)
+            elif member.required:
+                problems.append(Problem(f"{name} is required", pointer))
+            else:
+                stored.pop(name, None)
+        problems += _unfit(client.type, stored, given)
+        if problems:
+            raise ValidationFailed(*problems)
+        return stored
+
+    def _members(self) -> Mapping[str, _Member]:
+        uri = self._uri
+        return {
+            "client_id": _Member(_text, required=True, fixed=True),
+            "client_secret": _Member(_client_secret),  # required but for public clients
+            "auth_uri": _Member(uri, required=True, fixed=True),
+            "token_uri": _Member(uri, required=True, fixed=True),
+            "refresh_token_uri": _Member(uri, fixed=True),
+            "token_expires_in": _Member(_whole(1)),
+            # Extensions (contract 0.6).
+            "pkce": _Member(_boolean),
+            "client_auth": _Member(_client_auth),
+            "revocation_uri": _Member(uri, fixed=True),
+            "issuer": _Member(self._issuer, fixed=True, late=True),
+            SENDS_ISS: _Member(_boolean),
+            "refresh_token_grace": _Member(_whole(0)),
+        }
+
+    def _uri(self, value: Any, pointer: str) -> str:
+        uri = _text(value, pointer)
+        check_uri(uri, allow_insecure=self.allow_insecure, pointer=pointer)
+        return uri
+
+    def _issuer(self, value: Any, pointer: str) -> str:
+        issuer = _text(value, pointer)
+        check_issuer(issuer, allow_insecure=self.allow_insecure, pointer=pointer)
+        return issuer
+
+
+def shown(client: AuthClient) -> Json:
+    """Return the credentials as those see them who may: with the default lifetime filled in (14.2)."""
+    if not is_oauth2(client.type):
+        return client.credentials
+    return {**client.credentials, "token_expires_in": client.credentials.get("token_expires_in", DEFAULT_LIFETIME)}
+
+
+def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
+    """Return scheme, host and port that refresh requests go to; None for what is not refreshed."""
+    if not is_oauth2(kind):
+        return None
+    return origin_of(credentials["refresh_token_uri"])
+
+
+def _collect(stored: Json, problems: list[Problem], name: str, member: _Member, value: Any) -> None:
+    try:
+        stored[name] = member.check(value, f"{POINTER}/{name}")
+    except ValidationFailed as wrong:
+        problems.extend(wrong.problems)
+
+
+def _text(value: Any, pointer: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT:
+        raise ValidationFailed(Problem(f"must be a text of 1 to {_MAX_TEXT} characters, not only spaces", pointer))
+    return value
+
+
+def _whole(least: int) -> Check:
+    def check(value: Any, pointer: str) -> int:
+        number = value
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
+            number = int(value)
+        if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= MAX_LIFETIME:
+            raise ValidationFailed(Problem(f"must be a whole number from {least} to {MAX_LIFETIME}", pointer))
+        return number
+
+    return check
+
+
+def _boolean(value: Any, pointer: str) -> bool:
+    if not isinstance(value, bool):
+        raise ValidationFailed(Problem("must be true or false", pointer))
+    return value
+
+
+def _client_secret(value: Any, pointer: str) -> str:
+    return "" if value == "" else _text(value, pointer)
+
+
+def _client_auth(value: Any, pointer: str) -> str:
+    if not isinstance(value, str) or value not in METHOD_OF:
+        raise ValidationFailed(Problem(f"must be one of: {', '.join(METHOD_OF)}", pointer))
+    return value
+
+
+def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
+    """Return what keeps the client from authenticating as it is to (contract 0.23); an empty secret is none.
+
+    Where a member that stays is at fault, what was sent is: `client_auth`.
+    """
+    method = METHOD_OF[stored.get("client_auth") or "post"]
+    if stored.get("client_secret") == "":
+        del stored["client_secret"]
+    problems = []
+    public = method is TokenEndpointAuthMethod.NONE and kind != INSTAGRAM  # whose exchange needs the secret
+    if not public and "client_secret" not in stored and given.get("client_secret") in (None, ""):
+        problems.append(Problem("client_secret is required", f"{POINTER}/client_secret"))
+    for name, why in unfit_for(method, stored.get("client_id", ""), stored.get("client_secret", "")).items():
+        at_fault = name if name in given and name in stored else "client_auth"
+        problems.append(Problem(f"{name} {why}", f"{POINTER}/{at_fault}"))
+    return problems

@@ -1,0 +1,343 @@
+"""Auth clients (contract section 14): list, read, create, change, delete.
+
+Who may is in `auth_client_reach`, which clients a place has in `auth_client_choice`, what their credentials may hold in
+`auth_client_credentials`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+
+from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
+from keyrack.grants import AuthClient
+from keyrack.ids import new_id
+from keyrack.model import Principal
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.task_users import READ_AUTH_CLIENTS, Door, is_task_user, own_place
+from keyrack.service.clients import auth_client_credentials as credentials_of
+from keyrack.service.clients.auth_client_authorization import GLOBAL, Reach, reach_of
+from keyrack.service.clients.auth_client_availability import available_clients, find_available, place_of
+from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.clients.auth_client_links import require_visible
+from keyrack.service.clients.auth_client_values import (
+    AuthClientView,
+    ChangedAuthClient,
+    NamedScope,
+    NewAuthClient,
+    ScopeKind,
+)
+from keyrack.store.auth_clients import AuthClients as Rows
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.directory import Directory, Location
+from keyrack.store.unit import Unit
+from keyrack.store.usage import Usages
+
+TARGET = "auth-client"
+_NAMED_SECRETS = 100
+_RELATIONSHIPS = "/data/relationships"
+
+_Enter = Callable[[Principal, str, str | None], AbstractAsyncContextManager[Scope]]
+OnChanged = Callable[[Unit, AuthClient], Awaitable[None]]
+"""Called in the transaction that sets a client's credentials (again), bound to the client's owner."""
+
+
+async def nothing(_unit: Unit, _client: AuthClient) -> None:
+    """Do nothing about a changed client."""
+
+
+class AuthClients:
+    """Use cases of contract section 14."""
+
+    def __init__(self, access: Access, rules: CredentialRules, on_changed: OnChanged = nothing) -> None:
+        """Make the use cases.
+
+        Args:
+            access: the way into every operation.
+            rules: what credentials may hold.
+            on_changed: told of every client whose credentials were set (again): the one place where its paused
+                secrets come back to life (contract 0.13).
+        """
+        self._access = access
+        self._rules = rules
+        self._on_changed = on_changed
+
+    async def list(
+        self, who: Principal, asked: NamedScope | None, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[AuthClientView], int]:
+        """List the clients that can be used at a scope, optionally only those of a component (14.1).
+
+        Returns:
+            A page and the total.
+
+        Raises:
+            NotFound: there is no such scope.
+            Forbidden: the caller holds no get permission there; for global clients: none anywhere.
+        """
+        async with self._at(who, asked, door=READ_AUTH_CLIENTS) as scope:
+            reach = await reach_of(scope)
+            _require_get(reach, scope)
+            found, total = await available_clients(scope, component_id, limit=limit, offset=offset)
+            return [_view(reach, scope.place, each) for each in found], total
+
+    async def get(self, who: Principal, auth_client_id: str, asked: NamedScope | None) -> AuthClientView:
+        """Return one client, judged at a scope; without one at its own (0.10), a task user's at its workspace (14.1).
+
+        Raises:
+            NotFound: there is none, it is not available at the scope, or the caller cannot see it at its own.
+            Forbidden: the caller holds no get permission at the scope asked for.
+        """
+        if asked is None and is_task_user(who):
+            asked = NamedScope(ScopeKind.workspace, str(own_place(who).workspace_id))
+        if asked is not None:
+            async with self._at(who, asked) as scope:
+                reach = await reach_of(scope)
+                _require_get(reach, scope)
+                return _view(reach, scope.place, await _find(scope, auth_client_id))
+        place = await self._locate(who, auth_client_id)
+        async with self._in(who, place) as scope:
+            reach = await reach_of(scope)
+            if not (reach.knows(place) if place == GLOBAL else reach.allows("get", place)):
+                raise _unknown()
+            return _view(reach, place, await _find(scope, auth_client_id))
+
+    async def create(
+        self,
+        who: Principal,
+        asked: Callable[[], NamedScope | None],
+        new: Callable[[], NewAuthClient],
+        within: NamedScope | None = None,
+    ) -> AuthClientView:
+        """Create a client in a scope, which the body names, so that its form is judged before the permission (14.2).
+
+        Args:
+            who: the caller.
+            asked: the scope that the body names.
+            new: the client.
+            within: the scope that the path names (legacy routes); the body then names the same or none.
+
+        Raises:
+            NotFound: there is no scope as in the path.
+            ValidationFailed, TypeConflict: the body is wrong.
+            Forbidden: the caller may not create clients in that scope; without a scope this is the global one (24.20).
+            IdConflict: the id in the body is that of another client.
+            RelatedNotFound: there is no such scope, or a component cannot be seen there.
+        """
+        named = asked() if within is None else await self._within(who, within, asked)
+        with named_in_body("scope" if named is None else named.kind.value):
+            async with self._at(who, named, "auth-client.create") as scope:
+                reach = await reach_of(scope)
+                _require(reach, "create", scope.place)
+                scope.require_open()
+                wanted = new()
+                client = self._made(scope.place, wanted)
+                await refuse_taken(scope, "auth-client", wanted.given_id)
+                await require_visible(scope, wanted.component_ids)
+                await Rows(scope.unit).add(client, credentials_of.refresh_origin(client.type, client.credentials))
+                scope.touched(TARGET, client.id)
+                return _view(reach, scope.place, client)
+
+    async def change(
+        self,
+        who: Principal,
+        auth_client_id: str,
+        new: Callable[[], ChangedAuthClient],
+        within: NamedScope | None = None,
+    ) -> AuthClientView:
+        """Change a client's name, components or, within limits, credentials (14.3).
+
+        Setting credentials, also to what they were, ends the provider's rejection and revives paused secrets (0.13).
+
+        Args:
+            who: the caller.
+            auth_client_id: the client.
+            new: what to change.
+            within: a scope in whose path the client is addressed (legacy routes).
+
+        Raises:
+            NotFound: there is none, or the caller cannot see it from anywhere.
+            Forbidden: the caller may not edit clients of its scope.
+            ValidationFailed: the body is wrong, or changes what cannot change.
+            RelatedNotFound: a component cannot be seen at the client's scope.
+        """
+        async with self._own(who, auth_client_id, "edit", within) as (scope, reach):
+            await Rows(scope.unit).lock_to_change(auth_client_id)
+            stored = await _find(scope, auth_client_id)
+            wanted = new()
+            _require_same(stored, wanted)
+            client = replace(stored, name=wanted.name or stored.name)
+            if wanted.credentials is not None:
+                client = replace(client, credentials=self._rules.changed(stored, wanted.credentials))
+            if wanted.component_ids is not None:
+                await require_visible(scope, wanted.component_ids)
+                client = replace(client, component_ids=_distinct(wanted.component_ids))
+            origin = credentials_of.refresh_origin(client.type, client.credentials)
+            forgive = wanted.credentials is not None
+            await Rows(scope.unit).replace(client, origin, forgive=forgive)
+            if forgive:
+                await self._on_changed(scope.unit, client)
+            scope.touched(TARGET, client.id)
+            return _view(reach, scope.place, client)
+
+    async def delete(self, who: Principal, auth_client_id: str, within: NamedScope | None = None) -> None:
+        """Delete a client that no secret is attached to (14.3).
+
+        Raises:
+            NotFound: there is none, or the caller cannot see it from anywhere.
+            Forbidden: the caller may not delete clients of its scope.
+            InUse: secrets are attached; `meta.secret_ids` names those of the caller's own workspaces (all of the
+                tenant for a tenant admin), `meta.secrets` counts all.
+        """
+        async with self._own(who, auth_client_id, "delete", within) as (scope, _):
+            await Rows(scope.unit).lock_to_delete(auth_client_id)
+            await _find(scope, auth_client_id)
+            await _require_unused(scope, auth_client_id)
+            await Rows(scope.unit).remove(auth_client_id)
+            scope.touched(TARGET, auth_client_id)
+
+    async def _within(self, who: Principal, within: NamedScope, asked: Callable[[], NamedScope | None]) -> NamedScope:
+        """Return the scope of a path, which must exist before the body is looked at (contract section 3)."""
+        async with self._at(who, within):
+            named = asked()
+        if named not in (None, within):
+            pointer = f"{_RELATIONSHIPS}/{(named or within).kind.value}/data/id"
+            raise ValidationFailed(Problem("the path names another scope", pointer))
+        return within
+
+    def _made(self, place: Location, wanted: NewAuthClient) -> AuthClient:
+        in_contract = place.contract_id if place.workspace_id is None else None
+        return AuthClient(
+            id=new_id(),
+            tenant_id=place.tenant_id,
+            contract_id=in_contract,
+            workspace_id=place.workspace_id,
+            name=wanted.name,
+            type=wanted.type,
+            credentials=self._rules.made(wanted.type, wanted.credentials),
+            component_ids=_distinct(wanted.component_ids),
+        )
+
+    @asynccontextmanager
+    async def _own(
+        self, who: Principal, auth_client_id: str, action: str, within: NamedScope | None
+    ) -> AsyncIterator[tuple[Scope, Reach]]:
+        """Enter a client's own scope to do something to it; what the caller cannot see is not there (section 3)."""
+        if within is not None:
+            async with self._at(who, within) as scope:
+                allowed = (await reach_of(scope)).allows(action, scope.place)
+                if allowed:
+                    await _find(scope, auth_client_id)
+            if not allowed:  # whether the client exists or not (section 3: permission before target)
+                await self._refuse(who, within, action)
+        place = await self._locate(who, auth_client_id)
+        async with self._in(who, place, f"auth-client.{action}") as scope:
+            reach = await reach_of(scope)
+            if not reach.knows(place) and not reach.allows(action, place):
+                raise _unknown()
+            _require(reach, action, place)
+            scope.require_open()
+            yield scope, reach
+
+    async def _refuse(self, who: Principal, within: NamedScope, action: str) -> None:
+        """Refuse an operation at a scope, for the audit log to tell.
+
+        Raises:
+            Forbidden: always.
+        """
+        async with self._at(who, within, f"auth-client.{action}") as scope:
+            _require(await reach_of(scope), action, scope.place)
+
+    async def _locate(self, who: Principal, auth_client_id: str) -> Location:
+        try:
+            place = await self._access.locate("auth_client", auth_client_id)
+        except NotFound:
+            raise _unknown() from None
+        if place != GLOBAL and who.tenant_id not in (None, place.tenant_id):
+            raise _unknown()
+        return place
+
+    def _at(
+        self, who: Principal, named: NamedScope | None, action: str | None = None, door: Door | None = None
+    ) -> AbstractAsyncContextManager[Scope]:
+        if named is None:
+            return self._access.installation(who, action, door)
+        enter: dict[ScopeKind, _Enter] = {
+            ScopeKind.tenant: self._access.tenant,
+            ScopeKind.contract: self._access.contract,
+            ScopeKind.workspace: self._access.workspace,
+        }
+        return enter[named.kind](who, named.id, action)
+
+    def _in(self, who: Principal, place: Location, action: str | None = None) -> AbstractAsyncContextManager[Scope]:
+        if place == GLOBAL:
+            return self._access.installation(who, action)
+        return self._access.at(who, place, action)
+
+
+def _require_get(reach: Reach, scope: Scope) -> None:
+    """A get permission at the scope; for global clients any, anywhere (14.1)."""
+    if scope.place == GLOBAL:
+        scope.require_that(reach.knows(GLOBAL), "this needs a permission to get auth clients")
+    else:
+        _require(reach, "get", scope.place)
+
+
+def _require(reach: Reach, action: str, place: Location) -> None:
+    if not reach.allows(action, place):
+        raise Forbidden(f"this needs the permission global.auth_clients.{action}, held at the auth client's scope")
+
+
+def _view(reach: Reach, around: Location, client: AuthClient) -> AuthClientView:
+    visible = reach.shows_keys(place_of(client, around))
+    return AuthClientView(client, credentials_of.shown(client) if visible else None)
+
+
+async def _find(scope: Scope, auth_client_id: str) -> AuthClient:
+    client = await find_available(scope, auth_client_id)
+    if client is None:
+        raise _unknown()
+    return client
+
+
+def _require_same(stored: AuthClient, wanted: ChangedAuthClient) -> None:
+    """Type and scope cannot change; equal values may be sent (14.3)."""
+    problems = []
+    if wanted.type not in (None, stored.type):
+        problems.append(Problem("the type of an auth client cannot be changed", "/data/attributes/type"))
+    for named in wanted.scopes:
+        if named != _scope_named(stored):
+            pointer = f"{_RELATIONSHIPS}/{named.kind.value}/data/id"
+            problems.append(Problem("the scope of an auth client cannot be changed", pointer))
+    if problems:
+        raise ValidationFailed(*problems)
+
+
+def _scope_named(client: AuthClient) -> NamedScope | None:
+    if client.workspace_id is not None:
+        return NamedScope(ScopeKind.workspace, client.workspace_id)
+    if client.contract_id is not None:
+        return NamedScope(ScopeKind.contract, client.contract_id)
+    return NamedScope(ScopeKind.tenant, client.tenant_id) if client.tenant_id else None
+
+
+async def _require_unused(scope: Scope, auth_client_id: str) -> None:
+    total = await Directory(scope.unit).secrets_attached(auth_client_id)
+    if total == 0:
+        return
+    everything = scope.is_tenant_admin or scope.who.tenant_id is None
+    workspaces = None if everything else await Usages(scope.unit).workspaces_of(scope.who.id)
+    known = await AuthSecrets(scope.unit).attached_to(auth_client_id, workspaces, limit=_NAMED_SECRETS)
+    raise InUse(
+        f"the auth client has {total} {'secret' if total == 1 else 'secrets'} attached to it",
+        meta={"secret_ids": list(known), "secrets": total},
+    )
+
+
+def _distinct(component_ids: Sequence[str]) -> tuple[str, ...]:
+    """Sorted, as they are read back."""
+    return tuple(sorted(set(component_ids)))
+
+
+def _unknown() -> NotFound:
+    return NotFound("there is no such auth client here")

@@ -1,0 +1,204 @@
+"""OAuth clients of a tenant (contract section 8): create, read, replace, delete, usage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, ValidationFailed
+from keyrack.model import OAuthClient, Principal, Usage
+from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.usage_guard import nameable, require_client_unused
+from keyrack.store.components import Components
+from keyrack.store.oauth_clients import OAuthClients as Rows
+from keyrack.store.usage import Usages
+
+_POINTER = "/data/relationships/component/data/id"
+_ATTRIBUTES = "/data/attributes"
+
+
+@dataclass(frozen=True, slots=True)
+class NewOAuthClient:
+    """What a caller sends to create or replace a client (contract 8.2).
+
+    `client_auth` is None for what the descriptor says; `keeps_client_auth` leaves a replaced client's as it is.
+    """
+
+    client_id: str
+    client_secret: Secret
+    component_id: str
+    given_id: str | None = None
+    client_auth: str | None = None
+    keeps_client_auth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClientView:
+    """A client as its tenant sees it; `component_visible` is false when the component is gone (contract 24.6)."""
+
+    client: OAuthClient
+    component_visible: bool
+
+
+class OAuthClients:
+    """Use cases of contract section 8. Each checks exactly one permission (contract 24.7)."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, who: Principal, tenant_id: str, new: Callable[[], NewOAuthClient]) -> OAuthClientView:
+        """Create the tenant's client for a component (8.2).
+
+        Raises:
+            ValidationFailed, TypeConflict: the body is wrong.
+            RelatedNotFound: the component is unknown or not visible in the tenant.
+            AlreadyExists: the tenant has a client for it.
+            IdConflict: the body has the id of another client.
+        """
+        async with self._access.tenant(who, tenant_id, "oauth-client.create") as scope:
+            scope.require("tenants.oauth_clients.create")
+            wanted = new()
+            _require_fit(wanted, wanted.client_auth)
+            await refuse_taken(scope, "oauth-client", wanted.given_id)
+            await _require_visible(scope, wanted.component_id)
+            try:
+                client = await Rows(scope.unit).add(
+                    wanted.component_id, wanted.client_id, wanted.client_secret, wanted.client_auth
+                )
+            except AlreadyExists:
+                raise _second_client() from None
+            scope.touched("oauth-client", client.id)
+            return OAuthClientView(client, component_visible=True)
+
+    async def list(
+        self, who: Principal, tenant_id: str, component_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[OAuthClientView], int]:
+        """List the tenant's clients, optionally only the one of a component id, visible or not (8.3).
+
+        Returns:
+            A page and the total.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.oauth_clients.get")
+            clients, total = await Rows(scope.unit).page(component_id, limit=limit, offset=offset)
+            seen = await Components(scope.unit).seen_among([client.component_id for client in clients])
+            return [OAuthClientView(client, client.component_id in seen) for client in clients], total
+
+    async def get(self, who: Principal, tenant_id: str, oauth_client_id: str) -> OAuthClientView:
+        """Return one client (8.3).
+
+        Raises:
+            NotFound: the tenant has no such client.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.oauth_clients.get")
+            return await _view(scope, await _find(scope, oauth_client_id))
+
+    async def replace(
+        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Callable[[], NewOAuthClient]
+    ) -> OAuthClientView:
+        """Replace a client's values (8.4); the component may change if the old one is not in use.
+
+        Raises:
+            NotFound: the tenant has no such client.
+            RelatedNotFound: the component is unknown or not visible in the tenant.
+            AlreadyExists: another client serves the new component.
+            InUse: a flow uses the old component.
+        """
+        async with self._access.tenant(who, tenant_id, "oauth-client.edit") as scope:
+            scope.require("tenants.oauth_clients.edit")
+            rows = Rows(scope.unit)
+            await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
+            client = await _find(scope, oauth_client_id)
+            wanted = new()
+            client_auth = client.client_auth if wanted.keeps_client_auth else wanted.client_auth
+            _require_fit(wanted, client_auth)
+            await _require_visible(scope, wanted.component_id)
+            if wanted.component_id != client.component_id:
+                if await rows.for_component(wanted.component_id) is not None:
+                    raise _second_client()
+                await require_client_unused(scope, client.component_id)
+            changed = replace(
+                client,
+                component_id=wanted.component_id,
+                client_id=wanted.client_id,
+                client_secret=wanted.client_secret,
+                client_auth=client_auth,
+            )
+            await rows.replace(changed)
+            scope.touched("oauth-client", client.id)
+            return OAuthClientView(changed, component_visible=True)
+
+    async def delete(self, who: Principal, tenant_id: str, oauth_client_id: str) -> None:
+        """Delete a client that no flow of the tenant uses now (8.5 as changed by 0.1).
+
+        Raises:
+            NotFound: the tenant has no such client.
+            InUse: a flow's current graph or draft names the component; `meta.flow_ids` and the detail name those
+                flows the caller may see (0.15).
+        """
+        async with self._access.tenant(who, tenant_id, "oauth-client.delete") as scope:
+            scope.require("tenants.oauth_clients.delete")
+            await Rows(scope.unit).lock_to_delete(oauth_client_id)
+            client = await _find(scope, oauth_client_id)
+            await require_client_unused(scope, client.component_id)
+            await Rows(scope.unit).remove(client.id)
+            scope.touched("oauth-client", client.id)
+
+    async def usage(self, who: Principal, tenant_id: str, oauth_client_id: str) -> Usage:
+        """Return what would be hit by changing or deleting a client (0.15).
+
+        Raises:
+            NotFound: the tenant has no such client.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.oauth_clients.get")
+            client = await _find(scope, oauth_client_id)
+            usages = Usages(scope.unit)
+            usage = await usages.of_oauth_client(client)
+            known = await nameable(scope, usage.flows)
+            return replace(usage, flows=tuple(known))
+
+
+def unfit_client(client_id: str, client_secret: str | None, client_auth: str | None) -> dict[str, str]:
+    """Return what keeps a client from authenticating as it is to, by the member at fault (contract 0.23).
+
+    Args:
+        client_id: at the provider.
+        client_secret: empty is for public clients only; None: not known.
+        client_auth: None: as the descriptor says.
+    """
+    method = METHOD_OF[client_auth or "post"]
+    unfit = unfit_for(method, client_id, client_secret or "")
+    if client_secret == "" and method is not TokenEndpointAuthMethod.NONE:
+        unfit["client_secret"] = "must not be empty but with client_auth none"  # noqa: S105 - says what is wrong
+    return unfit
+
+
+def _require_fit(wanted: NewOAuthClient, client_auth: str | None) -> None:
+    unfit = unfit_client(wanted.client_id, wanted.client_secret.reveal(), client_auth)
+    if unfit:
+        raise ValidationFailed(*(Problem(why, f"{_ATTRIBUTES}/{name}") for name, why in unfit.items()))
+
+
+async def _find(scope: Scope, oauth_client_id: str) -> OAuthClient:
+    client = await Rows(scope.unit).find(oauth_client_id)
+    if client is None:
+        raise NotFound("there is no such OAuth client in this tenant")
+    return client
+
+
+async def _view(scope: Scope, client: OAuthClient) -> OAuthClientView:
+    seen = await Components(scope.unit).seen_among([client.component_id])
+    return OAuthClientView(client, client.component_id in seen)
+
+
+async def _require_visible(scope: Scope, component_id: str) -> None:
+    """Visible in the tenant, without the gate: otherwise nobody could create the first client (contract section 5)."""
+    if not await Components(scope.unit).seen_among([component_id]):
+        raise RelatedNotFound("there is no such component in this tenant", pointer=_POINTER)
+
+
+def _second_client() -> AlreadyExists:
+    return AlreadyExists("the tenant already has an OAuth client for this component", pointer=_POINTER)

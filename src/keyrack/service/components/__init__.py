@@ -1,0 +1,1 @@
+"""Components, who sees them, their builds, and what their steps find in the environment."""

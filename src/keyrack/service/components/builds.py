@@ -1,0 +1,105 @@
+"""Builds of components: a revision and its descriptor (contract section 13.2, extension 0.3)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keyrack.descriptor import parse
+from keyrack.errors import AlreadyExists, KeyrackError, NotFound, Problem, ValidationFailed
+from keyrack.ids import new_revision
+from keyrack.model import Component, Principal, Version
+from keyrack.service.authz.access import Scope
+from keyrack.service.authz.usage_guard import require_component_unused
+from keyrack.service.components.access import ComponentAccess, own_component
+from keyrack.store.components import Components, ComponentVersions
+
+_LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class NewBuild:
+    """A build: its descriptor and, optionally, its revision."""
+
+    descriptor: dict[str, Any] = field(repr=False)
+    revision: str | None
+
+
+class ComponentBuilds:
+    """Use cases of a component's builds; the wire calls them versions."""
+
+    def __init__(self, components: ComponentAccess) -> None:
+        self._components = components
+
+    async def list(self, who: Principal, component_id: str) -> Sequence[Version]:
+        """List a component's builds, oldest first.
+
+        Raises:
+            NotFound: there is no component the caller can see.
+        """
+        async with self._components.seen(who, component_id) as (scope, _):
+            return await ComponentVersions(scope.unit).list(component_id)
+
+    async def get(self, who: Principal, component_id: str, revision: str) -> tuple[Component, Version]:
+        """Return a build by its revision or `latest`, with its component.
+
+        Raises:
+            NotFound: there is no component the caller can see, or it has no such build.
+        """
+        async with self._components.seen(who, component_id) as (scope, component):
+            return component, await _find(scope, component, revision)
+
+    async def add(self, who: Principal, component_id: str, new: Callable[[], NewBuild]) -> Version:
+        """Add a build; it becomes the latest.
+
+        Raises:
+            NotFound: there is no component the caller can see.
+            Forbidden: no `contracts.repository.edit` in its contract.
+            ValidationFailed: the descriptor has wrong JSON types where they matter (contract 0.9).
+            AlreadyExists: the component has that revision.
+        """
+        async with self._components.owned(who, component_id, "component-version.create", "editor") as (scope, _):
+            wanted = new()
+            _check_descriptor(wanted.descriptor)
+            revision = wanted.revision or new_revision()
+            try:
+                version = await ComponentVersions(scope.unit).add(component_id, revision, wanted.descriptor)
+            except AlreadyExists:
+                pointer = "/data/attributes/revision"
+                raise AlreadyExists("the component has this revision", pointer=pointer) from None
+            scope.touched("version", revision)
+            return version
+
+    async def delete(self, who: Principal, component_id: str, revision: str) -> None:
+        """Delete a build that no flow names.
+
+        Raises:
+            NotFound: there is no such component or build.
+            Forbidden: the caller is neither an editor in its team nor tenant admin.
+            InUse: a flow names that build.
+        """
+        entered = self._components.owned(who, component_id, "component-version.delete", "editor in the team")
+        async with entered as (scope, _):
+            await Components(scope.unit).lock_to_delete(component_id)  # flows hold the component, not each build
+            version = await _find(scope, await own_component(scope, component_id), revision)
+            await require_component_unused(scope, component_id, version.revision, "the version")
+            await ComponentVersions(scope.unit).remove(component_id, version.revision)
+            scope.touched("version", version.revision)
+
+
+async def _find(scope: Scope, component: Component, revision: str) -> Version:
+    if revision == _LATEST:
+        found = component.latest
+    else:
+        found = await ComponentVersions(scope.unit).find(component.id, revision)
+    if found is None:
+        raise NotFound("the component has no such version")
+    return found
+
+
+def _check_descriptor(descriptor: dict[str, Any]) -> None:
+    try:
+        parse.parse(descriptor, new=True)
+    except KeyrackError as error:
+        base = "/data/attributes/descriptor"
+        problems = [Problem(p.detail, f"{base}{'' if p.pointer in (None, '/') else p.pointer}") for p in error.problems]
+        raise ValidationFailed(*problems) from None

@@ -1,0 +1,1 @@
+"""Consents: a person allows a client to act at a provider, and tokens come of it."""

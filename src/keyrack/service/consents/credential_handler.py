@@ -1,0 +1,117 @@
+"""Consents of the first generation: tokens that become a credential (contract 20.2, 20.4, 21, 0.17)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from keyrack.descriptor.first_generation import ResolvedOAuth
+from keyrack.errors import NotFound, RelatedNotFound, StateConflict
+from keyrack.model import Consent, OAuthClient
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.service.authz.access import Scope
+from keyrack.service.components.visibility import workspace_component
+from keyrack.service.consents.plan import ConsentPlanner, profile_of
+from keyrack.service.consents.values import Landing, NewConsent, Planned
+from keyrack.service.credentials.token_merge import merge_token_credentials, merge_tokens
+from keyrack.store.credentials import Credentials
+from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.unit import Unit
+
+_PERMISSION = "workspaces.credential.edit"
+
+
+class CredentialTarget:
+    """Plans and stores consents for components with an OAuth field."""
+
+    permissions = (_PERMISSION, _PERMISSION)
+    resource = "credential"
+    parameter = "credential_id"
+
+    def __init__(self, planner: ConsentPlanner) -> None:
+        self._planner = planner
+
+    async def plan(self, scope: Scope, wanted: NewConsent) -> Planned:
+        """Fill in the component's descriptor.
+
+        Raises:
+            ValidationFailed: a field or a template is wrong.
+            RelatedNotFound: the workspace does not have the component or credential.
+            OAuthClientMissing: the tenant has no OAuth client for the component (contract 0.4).
+        """
+        component = await workspace_component(scope, wanted.component_id or "")
+        stored = await _stored_fields(scope, wanted)
+        plan, fields, _ = await self._planner.plan(scope, component, stored | dict(wanted.fields))
+        return Planned(profile_of(plan), plan.scope, plan.extra, component.name, dict(fields))
+
+    async def land(self, scope: Scope, consent: Consent) -> "CredentialLanding":
+        """Judge once more what was judged at the start.
+
+        Raises:
+            StateConflict: the OAuth client was changed.
+            KeyrackError: as `plan`.
+        """
+        component = await workspace_component(scope, consent.component_id or "")
+        plan, _, client = await self._planner.plan(scope, component, consent.memory["fields"])
+        if (plan.client_id, plan.token_endpoint) != (consent.memory["client_id"], consent.memory["token_endpoint"]):
+            raise StateConflict("the OAuth client was changed while you were connecting; start again")
+        return CredentialLanding(consent, plan, client)
+
+    async def discard(
+        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+    ) -> None:
+        """Leave them to their expiry: no descriptor says where tokens are revoked (contract section 19)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialLanding:
+    """A credential to be made or connected again."""
+
+    consent: Consent
+    plan: ResolvedOAuth
+    client: OAuthClient | None
+
+    @property
+    def profile(self) -> ClientProfile:
+        """Client and provider as they are now."""
+        return profile_of(self.plan)
+
+    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime) -> str:
+        """Put the tokens into a credential and return its id.
+
+        Raises:
+            ProviderError: there is no refresh token, neither new nor stored (contract 24.12).
+            NotFound: the credential to connect again is gone.
+        """
+        del at
+        if self.client is not None:
+            await OAuthClients(scope.unit).touch(self.client.id)
+        rows, consent, path = Credentials(scope.unit), self.consent, self.plan.token_path
+        fields: dict[str, Any] = consent.memory["fields"]
+        merge = merge_tokens if self.plan.temporary_credentials_endpoint is None else merge_token_credentials
+        if consent.credential_id is None:
+            keys = merge(fields, path, tokens)
+            added = await rows.add(
+                consent.workspace_id, consent.component_id or "", consent.user_id, consent.memory["name"], keys
+            )
+            return added.id
+        await rows.lock_to_change(consent.credential_id)
+        credential = await rows.find(consent.credential_id)
+        if credential is None:
+            raise NotFound("the credential was deleted while you were connecting")
+        # what is stored now, not at the start: another consent may have brought a newer refresh token
+        current = {**credential.keys, **{name: value for name, value in fields.items() if name != path[0]}}
+        await rows.replace(replace(credential, keys=merge(current, path, tokens)))
+        return credential.id
+
+
+async def _stored_fields(scope: Scope, wanted: NewConsent) -> dict[str, Any]:
+    """Return the stored values of the credential that is connected again."""
+    if wanted.credential_id is None:
+        return {}
+    credential = await Credentials(scope.unit).find(wanted.credential_id)
+    here = credential is not None and credential.workspace_id == scope.place.workspace_id
+    if credential is None or not here or credential.component_id != wanted.component_id:
+        raise RelatedNotFound("there is no such credential", pointer="/data/relationships/credential/data/id")
+    return credential.keys

@@ -1,0 +1,164 @@
+"""Links on our own host that begin a bound consent: they say who asks for what, and bind the browser (contract 0.23).
+
+Whoever opens an authorization server's address alone cannot know whose workspace the account is going to. Here a person
+is told, and only the browser in which that person went on may finish the consent: an address that was passed on after
+this page ends nowhere, and nobody's account comes into somebody else's workspace unseen (RFC 6749 section 10.12).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from keyrack.clock import Clock
+from keyrack.errors import BadRequest
+from keyrack.model import Component, Consent, ConsentStatus, Json
+from keyrack.oauth.provider_text import printable
+from keyrack.service.authz.access import Scope
+from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure, new_cookie
+from keyrack.service.consents.values import NewConsent, Planned
+from keyrack.store.components import Components
+from keyrack.store.consents import Consents as Rows
+from keyrack.store.directory import Directory
+from keyrack.store.store import Store
+from keyrack.store.tenants import Tenants
+from keyrack.store.users import Users
+from keyrack.store.workspaces import Workspaces
+
+PATH = "/consent"
+"""Where the links lead; the secret part of one is in its query, which no log has (contract 0.18)."""
+
+_MAX_NAME = 200
+_MAX_SCOPES = 100
+
+
+class UnknownLink(BadRequest):
+    """It was used before, has expired, or was never ours. Ask whoever sent it to you for a new one."""
+
+
+class FormNotOurs(BadRequest):
+    """Your browser did not send the cookie that this page set. Allow cookies for it, then open the link again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What a person is told before going on to an authorization server.
+
+    Attributes:
+        starter: name and email of the user who started the consent.
+        tenant: the tenant's name.
+        workspace: the workspace's name.
+        what: the component's name, else the auth client's.
+        host: the authorization server's host, in ASCII.
+        scopes: what is asked for; none: whatever the server gives.
+        expires_at: until when the link is good.
+        cookie: of the browser that asks.
+        form_token: what the form sends along.
+    """
+
+    starter: str
+    tenant: str
+    workspace: str
+    what: str
+    host: str
+    scopes: tuple[str, ...]
+    expires_at: datetime
+    cookie: BrowserCookie
+    form_token: str
+
+
+class ConsentLinks:
+    """What a person does with such a link."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def introduce(self, link: str, cookies: Mapping[str, str]) -> Introduction:
+        """Return who asks for what; changes nothing.
+
+        Args:
+            link: the secret part of the link.
+            cookies: of the browser.
+
+        Raises:
+            UnknownLink: there is no such link, or it is over.
+        """
+        consent = await self._pending(link)
+        secure = is_secure(consent.memory["redirect_uri"])
+        cookie = cookie_of(cookies, secure=secure) or new_cookie(secure=secure)
+        told = consent.memory["introduction"]
+        return Introduction(
+            **{name: told[name] for name in ("starter", "tenant", "workspace", "what", "host")},
+            scopes=tuple(told["scopes"]),
+            expires_at=consent.expires_at,
+            cookie=cookie,
+            form_token=cookie.form_token(consent.id),
+        )
+
+    async def go_on(self, link: str, cookies: Mapping[str, str], form_token: str) -> tuple[str, BrowserCookie]:
+        """Bind the browser to the consent; return where it goes on, and its cookie.
+
+        Going on again, in the same browser or another, is fine while the consent is pending; the last one counts.
+
+        Raises:
+            UnknownLink: there is no such link, or it is over.
+            FormNotOurs: the browser has not seen our page, or takes no cookies; nothing has changed.
+        """
+        consent = await self._pending(link)
+        cookie = cookie_of(cookies, secure=is_secure(consent.memory["redirect_uri"]))
+        if cookie is None or not cookie.made_form(consent.id, form_token):
+            raise FormNotOurs
+        async with self._store.unit(consent.tenant_id, writes=True) as unit:
+            if not await Rows(unit).bind(consent.id, cookie.hash_for(consent.id), self._clock()):
+                raise UnknownLink
+        address: str = consent.memory["authorization_url"]
+        return address, cookie
+
+    async def _pending(self, link: str) -> Consent:
+        hashed = link_hash(link)
+        async with self._store.installation() as unit:
+            place = await Directory(unit).consent_by_link(hashed)
+        if place is None:
+            raise UnknownLink
+        async with self._store.unit(place.tenant_id) as unit:
+            consent = await Rows(unit).by_link(hashed)
+        waiting = consent is not None and consent.status is ConsentStatus.pending
+        if consent is None or not waiting or consent.expires_at <= self._clock():
+            raise UnknownLink
+        if "authorization_url" not in consent.memory:  # OAuth 1.0a: the provider has not answered yet
+            raise UnknownLink
+        return consent
+
+
+def link_hash(link: str) -> str:
+    """Return the hash under which a bound consent is found by its link: 64 hex characters, never those of a state."""
+    text = link.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=32, person=b"keyrack consent").hexdigest()
+
+
+def _title(component: Component) -> str:
+    title = component.latest.descriptor.get("title") if component.latest else None
+    return title if isinstance(title, str) and title.strip() else component.name
+
+
+async def introduction(scope: Scope, wanted: NewConsent, planned: Planned, base: str, link: str | None) -> Json:
+    """Return what a bound consent remembers of who started it, and its link; nothing for any other consent."""
+    if link is None:
+        return {}
+    unit, component_id = scope.unit, wanted.component_id
+    user = await Users(unit).find(scope.who.id)
+    tenant = await Tenants(unit).find(unit.tenant_id)
+    workspace = await Workspaces(unit).find(scope.place.workspace_id or "")
+    component = None if component_id is None else await Components(unit).find(component_id)
+    person = f"{user.first_name} {user.last_name} ({user.email})" if user else scope.who.name
+    told = {
+        "starter": printable(person, _MAX_NAME),
+        "tenant": printable(tenant.name if tenant else "", _MAX_NAME),
+        "workspace": printable(workspace.name if workspace else "", _MAX_NAME),
+        "what": printable(_title(component) if component else planned.name, _MAX_NAME),
+        "host": urlsplit(planned.profile.authorization_endpoint).hostname or "",
+        "scopes": [printable(each, _MAX_NAME) for each in planned.scope.split()][:_MAX_SCOPES],
+    }
+    return {"introduction": told, "link": f"{base}{PATH}?link={link}"}

@@ -1,0 +1,97 @@
+"""What a consent is going to ask for: component, OAuth client and field values resolved (contract section 20.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keyrack.descriptor import parse
+from keyrack.descriptor.fields import CleanFields, clean_fields
+from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables, resolve
+from keyrack.descriptor.link import ClientKeys
+from keyrack.descriptor.model import Descriptor, Generation
+from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
+from keyrack.model import Component, OAuthClient
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod, unfit_for
+from keyrack.oauth.profile import ClientProfile
+from keyrack.provider.guard import check_issuer, check_uri
+from keyrack.service.authz.access import Scope
+from keyrack.service.components.shared_environment import visible_environment
+from keyrack.store.oauth_clients import OAuthClients
+
+FIELDS_POINTER = "/data/attributes/fields"
+_COMPONENT_POINTER = "/data/relationships/component/data/id"
+
+
+class ConsentPlanner:
+    """Resolves a component's descriptor for one workspace."""
+
+    def __init__(self, *, allow_insecure: bool) -> None:
+        self._allow_insecure = allow_insecure
+
+    async def plan(
+        self, scope: Scope, component: Component, values: Mapping[str, Any]
+    ) -> tuple[ResolvedOAuth, CleanFields, OAuthClient | None]:
+        """Fill in a component's templates with the tenant's own client and the user's field values.
+
+        Returns:
+            The resolved block, the checked values, and the OAuth client behind it (None: the field's own client or
+            the owner's variables).
+
+        Raises:
+            ValidationFailed: the component cannot be connected this way, or a field or template is wrong.
+            OAuthClientMissing: it needs the tenant's own client and there is none (contract 8.6).
+        """
+        descriptor = _connectable(component)
+        fields = clean_fields(descriptor, values, FIELDS_POINTER)
+        client = None
+        if descriptor.use_oauth_client and not descriptor.uses_http_auth:
+            client = await OAuthClients(scope.unit).for_component(component.id)
+        _require_own_keys(scope, component, descriptor, client)
+        keys = None if client is None else ClientKeys(client.client_id, client.client_secret, client.client_auth)
+        env = await visible_environment(scope.unit, component, descriptor)
+        resolved = resolve(descriptor, env=env, values=fields, client=keys, pointer_prefix=FIELDS_POINTER)
+        _require_fit(resolved, FIELDS_POINTER if descriptor.uses_http_auth else _COMPONENT_POINTER)
+        for uri in resolved.endpoints:
+            check_uri(uri, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
+        if resolved.issuer is not None:
+            check_issuer(resolved.issuer, allow_insecure=self._allow_insecure, pointer=FIELDS_POINTER)
+        return resolved, fields, client
+
+
+def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
+    """Return what the protocol needs to know of a resolved block."""
+    return ClientProfile(
+        client_id=resolved.client_id,
+        client_secret=resolved.client_secret,
+        authorization_endpoint=resolved.authorization_endpoint,
+        token_endpoint=resolved.token_endpoint,
+        token_endpoint_auth_method=TokenEndpointAuthMethod(resolved.token_endpoint_auth_method),
+        pkce=resolved.pkce,
+        issuer=resolved.issuer,
+        sends_iss=resolved.sends_iss,
+        temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
+    )
+
+
+def _require_fit(resolved: ResolvedOAuth, pointer: str) -> None:
+    """Refuse an id or secret that the client authentication cannot carry (contract 0.23)."""
+    method = TokenEndpointAuthMethod(resolved.token_endpoint_auth_method)
+    unfit = unfit_for(method, resolved.client_id, resolved.client_secret.reveal())
+    if unfit:
+        raise ValidationFailed(*(Problem(f"{name} {why}", pointer) for name, why in unfit.items()))
+
+
+def _connectable(component: Component) -> Descriptor:
+    if component.latest is None:
+        raise ValidationFailed(Problem("the component has no successful build yet", _COMPONENT_POINTER))
+    descriptor = parse.parse(component.latest.descriptor)
+    if descriptor.generation is Generation.SECRETS:
+        raise ValidationFailed(Problem("the component takes auth clients, name one", "/data/relationships/auth_client"))
+    return descriptor
+
+
+def _require_own_keys(scope: Scope, component: Component, descriptor: Descriptor, client: OAuthClient | None) -> None:
+    """Without a client of its own, only the owning tenant can connect, with the component's variables (8.6, 20.2)."""
+    if client is not None or descriptor.uses_http_auth or component.tenant_id == scope.unit.tenant_id:
+        return
+    if descriptor.use_oauth_client or needed_variables(descriptor) - set(descriptor.fields):
+        raise OAuthClientMissing(pointer=_COMPONENT_POINTER)

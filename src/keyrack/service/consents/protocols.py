@@ -1,0 +1,168 @@
+"""The two protocols a consent can speak, as `consents` sees them: OAuth 2.0 and 1.0a (contract sections 20 and 21)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from keyrack.clock import Clock
+from keyrack.crypto.secret import Secret
+from keyrack.model import Consent, Json
+from keyrack.oauth import authorization_code, oauth1, pkce
+from keyrack.oauth.id_token import asks_for_id_token, new_nonce
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.state import state_hash
+from keyrack.oauth.token_response import TokenResponse, process_token_response
+from keyrack.oauth.wire import FormRequest, RawResponse
+from keyrack.service.consents.values import NewConsent, Planned
+
+OAUTH2, OAUTH1 = "oauth2", "oauth1"
+"""Names of the protocols, in the callback's path and in a consent's memory."""
+
+CALLBACK_PATHS = {OAUTH2: "/callback/oauth2", OAUTH1: "/callback/oauth1"}
+"""Where browsers come back to (contract 20.1)."""
+
+
+class ConsentProtocol(Protocol):
+    """What happens between a callback and tokens."""
+
+    def lookup(self, params: Mapping[str, str]) -> str:
+        """Return the hash under which the consent of a callback is stored; it is nobody's if there is nothing to hash.
+
+        Hashes of one protocol are never those of the other.
+        """
+
+    def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
+        """Return what a callback brings to be exchanged: a code, or a verifier.
+
+        Args:
+            consent: whose callback it is.
+            params: the callback's query parameters.
+            iss_required: the server is known to send `iss` (RFC 9207).
+
+        Raises:
+            ProviderError: access was not granted.
+        """
+
+    def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
+        """Return the request that exchanges it."""
+
+    def tokens(
+        self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret | None
+    ) -> TokenResponse:
+        """Interpret the answer.
+
+        Args:
+            consent: whose answer it is.
+            profile: client and provider.
+            answer: what came back.
+            granted: what was exchanged, as far as it is still known: masked should the provider echo it.
+
+        Raises:
+            ProviderError, ProviderUnavailable: there are no tokens in it.
+        """
+
+
+class AuthorizationCode:
+    """OAuth 2.0, the authorization code grant: the `state` is the key, the code is exchanged."""
+
+    def lookup(self, params: Mapping[str, str]) -> str:
+        """Return the hash of the `state`."""
+        return state_hash(params.get("state", ""))
+
+    def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
+        """Return the code."""
+        return authorization_code.process_callback(params, consent.memory["issuer"], iss_required=iss_required)
+
+    def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
+        """Return the token request of RFC 6749 section 4.1.3."""
+        verifier = consent.memory["verifier"]
+        return authorization_code.build_token_request(
+            profile,
+            code=granted,
+            redirect_uri=consent.memory["redirect_uri"],
+            verifier=None if verifier is None else Secret(verifier),
+        )
+
+    def tokens(
+        self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret | None
+    ) -> TokenResponse:
+        """Return the tokens of RFC 6749 section 5.1."""
+        del consent
+        return process_token_response(answer, sent=_known(granted, profile.client_secret))
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryCredentials:
+    """OAuth 1.0a: the temporary token is the key, verifier and temporary credentials are exchanged.
+
+    Attributes:
+        clock: for timestamps.
+    """
+
+    clock: Clock
+
+    def lookup(self, params: Mapping[str, str]) -> str:
+        """Return the hash of the temporary token."""
+        return oauth1.token_hash(oauth1.callback_token(params))
+
+    def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
+        """Return the verifier."""
+        del consent, iss_required
+        return oauth1.process_callback(params)
+
+    def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
+        """Return the request of RFC 5849 section 2.3."""
+        return oauth1.build_token_request(profile, _temporary(consent), granted, at=self.clock())
+
+    def tokens(
+        self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret | None
+    ) -> TokenResponse:
+        """Return the token credentials of RFC 5849 section 2.3."""
+        temporary = _temporary(consent)
+        sent = _known(granted, profile.client_secret, temporary.token, temporary.secret)
+        return oauth1.process_token_response(answer, sent=sent)
+
+
+def remembered(planned: Planned, wanted: NewConsent, base: str, state: str) -> Json:
+    """Return what the callback needs, and the address to go to as far as it is known yet."""
+    profile, verifier = planned.profile, pkce.new_verifier()
+    protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
+    redirect_uri = base + CALLBACK_PATHS[protocol]
+    nonce = new_nonce() if asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
+    memory: Json = {
+        "protocol": protocol,
+        "redirect_uri": redirect_uri,
+        "return_url": wanted.return_url,
+        "verifier": verifier.reveal() if profile.pkce else None,
+        "client_id": profile.client_id,
+        "token_endpoint": profile.token_endpoint,
+        "issuer": profile.issuer,
+        "sends_iss": profile.sends_iss,
+        "nonce": nonce,
+        "name": wanted.name or planned.name,
+        "scope": planned.scope,
+        "additional_params": dict(wanted.additional_params),
+        "fields": planned.fields,
+        **planned.memory,
+    }
+    if protocol == OAUTH1:
+        return memory
+    url = authorization_code.build_authorization_url(
+        profile,
+        redirect_uri=redirect_uri,
+        state=state,
+        scope=planned.scope,
+        code_challenge=pkce.challenge(verifier) if profile.pkce else None,
+        nonce=nonce,
+        extra={**planned.extra, **wanted.additional_params},
+    )
+    return {**memory, "authorization_url": url}
+
+
+def _temporary(consent: Consent) -> oauth1.Credentials:
+    token, secret = consent.memory["temporary"]
+    return oauth1.Credentials(Secret(token), Secret(secret))
+
+
+def _known(*secrets: Secret | None) -> list[Secret]:
+    return [secret for secret in secrets if secret is not None]

@@ -1,0 +1,235 @@
+"""Consents of the second generation: tokens that become an auth secret (contract 20.2, 20.4, sections 14 and 15)."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from keyrack.descriptor import parse
+from keyrack.descriptor.fields import clean_fields
+from keyrack.descriptor.model import Descriptor, OAuth2Block
+from keyrack.descriptor.text import scalar_text
+from keyrack.errors import (
+    NotFound,
+    Problem,
+    ProviderError,
+    ProviderUnavailable,
+    RelatedNotFound,
+    StateConflict,
+    ValidationFailed,
+)
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Consent, Json
+from keyrack.oauth.client_auth import unfit_for
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.scopes import split_scope
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.provider.guard import check_uri
+from keyrack.service.authz.access import Scope
+from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
+from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method
+from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
+from keyrack.service.consents.issuer import with_issuer
+from keyrack.service.consents.values import Landing, NewConsent, Planned
+from keyrack.service.secrets.changes import Owner, bare, created_facts
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.tokens import (
+    is_oauth2,
+    merged,
+    replaces_refresh_token,
+    with_granted,
+    with_tokens,
+)
+from keyrack.service.secrets.revocation import enqueue_orphan
+from keyrack.service.secrets.scope_events import tell_missing_scopes
+from keyrack.store.auth_clients import find_usable
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.outbox import Outbox
+from keyrack.store.unit import Unit
+
+_FIELDS_POINTER = "/data/attributes/fields"
+_NO_EXCHANGE = (
+    "its refresh_token_uri does not end in /refresh_access_token, beside which short-lived tokens would be exchanged"
+)
+_SECRET_POINTER = "/data/relationships/auth_secret/data/id"  # noqa: S105 - a JSON pointer
+
+
+class SecretTarget:
+    """Plans and stores consents with auth clients.
+
+    Args:
+        schedule: when tokens are due.
+        allow_insecure: accept http URLs and private addresses.
+    """
+
+    permissions = ("workspaces.auth_secret.create", "workspaces.auth_secret.edit")
+    resource = "auth-secret"
+    parameter = "secret_id"
+
+    def __init__(self, schedule: Schedule, *, allow_insecure: bool) -> None:
+        self._schedule = schedule
+        self._allow_insecure = allow_insecure
+
+    async def plan(self, scope: Scope, wanted: NewConsent) -> Planned:
+        """Judge auth client, component and field values.
+
+        Raises:
+            ValidationFailed: the client is not of an oauth2 type, the component is not linked to it, or a field is
+                wrong.
+            RelatedNotFound: the workspace has no such auth client, component or secret.
+        """
+        client = await available_client(scope, wanted.auth_client_id or "")
+        if not is_oauth2(client.type):
+            raise ValidationFailed(Problem("is not of an oauth2 type; create the secret instead", AUTH_CLIENT_POINTER))
+        descriptor = await _descriptor(scope, client, wanted.component_id)
+        stored = await _stored(scope, wanted)
+        fields = _fields(descriptor, stored, wanted.fields)
+        block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
+        method = declared_method(client, block)
+        profile = client_profile(client, method)
+        unfit = unfit_for(profile.token_endpoint_auth_method, profile.client_id, profile.client_secret.reveal())
+        if unfit:
+            raise ValidationFailed(*(Problem(f"its {name} {why}", AUTH_CLIENT_POINTER) for name, why in unfit.items()))
+        if client.type == INSTAGRAM and profile.long_lived_endpoint is None:
+            raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
+        also = () if profile.long_lived_endpoint is None else (profile.long_lived_endpoint,)
+        for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
+            check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
+        profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
+        scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
+        extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
+        profile = replace(profile, pkce=profile.pkce and block.pkce)
+        name = stored.name if stored else client.name
+        return Planned(profile, scopes, extra, name, fields, {"auth_method": method, "long_lived": bool(also)})
+
+    async def land(self, scope: Scope, consent: Consent) -> "SecretLanding":
+        """Judge once more what was judged at the start, and keep the client from being deleted.
+
+        Raises:
+            StateConflict: the auth client was changed.
+            RelatedNotFound: it is gone.
+        """
+        client = await available_client(scope, consent.auth_client_id or "", held=True)
+        if consent.component_id is not None:
+            await _descriptor(scope, client, consent.component_id)
+        method = consent.memory["auth_method"]
+        profile = client_profile(client, method)
+        if (profile.client_id, profile.token_endpoint) != (
+            consent.memory["client_id"],
+            consent.memory["token_endpoint"],
+        ):
+            raise StateConflict("the auth client was changed while you were connecting; start again")
+        return SecretLanding(consent, client, profile, self._schedule)
+
+    async def discard(
+        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+    ) -> None:
+        """Have them revoked at the provider, under the consent's id.
+
+        Not where the secret that was connected again is still there: to the provider both may be one grant, and what
+        works must not die with what came to nothing.
+        """
+        used = landing.client if isinstance(landing, SecretLanding) else None
+        client = used or await find_usable(unit, consent.auth_client_id or "")
+        again = consent.auth_secret_id
+        if client is None or (again is not None and await AuthSecrets(unit).find(again) is not None):
+            return
+        method = consent.memory.get("auth_method")  # a consent that is over has none; then it is the client's own
+        try:
+            tokens = read(client_profile(client, method))
+        except (ProviderError, ProviderUnavailable):
+            return
+        owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
+        empty = bare(owner, client, client.name, method, unit.clock())
+        await enqueue_orphan(unit, replace(empty, id=consent.id, credentials=merged({}, tokens)), client)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretLanding:
+    """A secret to be made or connected again."""
+
+    consent: Consent
+    client: AuthClient
+    profile: ClientProfile
+    schedule: Schedule
+
+    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime) -> str:
+        """Put the tokens into a secret and return its id; a missing refresh token is fine (contract 20.4).
+
+        Raises:
+            NotFound: the secret to connect again is gone.
+        """
+        consent, rows = self.consent, AuthSecrets(scope.unit)
+        if consent.auth_secret_id is None:
+            owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
+            empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
+            secret = self._granted(empty, tokens, at)
+            await rows.add(secret)
+            await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, at))
+            await tell_missing_scopes(scope.unit, (), secret, at)
+            return secret.id
+        stored = await rows.find(consent.auth_secret_id, locked=True)
+        if stored is None:
+            raise NotFound("the secret was deleted while you were connecting")
+        stored = replace(stored, auth_method=consent.memory["auth_method"])
+        secret = self._granted(stored, tokens, at)
+        replaced = replaces_refresh_token(stored, secret.credentials)
+        await rows.replace(secret, refresh_token_replaced=replaced)
+        await tell_missing_scopes(scope.unit, stored.missing_scopes, secret, at)
+        return secret.id
+
+    def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime) -> AuthSecret:
+        """Return a secret with a new grant: its tokens, what was asked for and what of that was not granted."""
+        fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
+        requested = split_scope(self.consent.memory["scope"])
+        asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
+        return with_granted(asked, tokens)
+
+    def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
+        memory = self.consent.memory
+        before = {name: value for name, value in stored.items() if name != "scope"}  # it is another grant's
+        asked: Json = {"fields": memory["fields"]} if memory["fields"] else {}
+        if memory["scope"]:
+            asked["scope"] = memory["scope"]
+        if memory["additional_params"]:
+            asked["additional_params"] = json.dumps(memory["additional_params"], ensure_ascii=False)
+        return merged({**before, **asked}, tokens)
+
+
+async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None) -> Descriptor | None:
+    """Return the descriptor of the component that was named, which must be linked to the client (contract 0.11)."""
+    if component_id is None:
+        return None
+    component = await workspace_component(scope, component_id)
+    if component_id not in client.component_ids:
+        raise ValidationFailed(Problem("the auth client is not linked to this component", COMPONENT_POINTER))
+    return None if component.latest is None else parse.parse(component.latest.descriptor)
+
+
+async def _stored(scope: Scope, wanted: NewConsent) -> AuthSecret | None:
+    """Return the secret that is connected again."""
+    if wanted.auth_secret_id is None:
+        return None
+    secret = await AuthSecrets(scope.unit).find(wanted.auth_secret_id)
+    here = secret is not None and secret.workspace_id == scope.place.workspace_id
+    if secret is None or not here or secret.auth_client_id != wanted.auth_client_id:
+        raise RelatedNotFound("there is no such secret", pointer=_SECRET_POINTER)
+    return secret
+
+
+def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Mapping[str, Any]) -> Json:
+    """Return the values of the fields beside the OAuth field, checked where the component is known (19.3)."""
+    before = stored.credentials.get("fields") if stored else None
+    values = {**(before if isinstance(before, Mapping) else {}), **given}
+    if descriptor is None:
+        return {name: value for name, value in values.items() if value is not None}
+    cleaned = dict(clean_fields(descriptor, values, _FIELDS_POINTER))
+    if descriptor.oauth_field is not None:
+        cleaned.pop(descriptor.oauth_field, None)
+    return cleaned
+
+
+def _scopes(block: OAuth2Block) -> str:
+    return block.scopes if isinstance(block.scopes, str) else " ".join(block.scopes or ())

@@ -1,0 +1,138 @@
+"""Starting a consent, and looking how far it has come (contract section 20). Its end: `consent_callbacks`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from keyrack.clock import Clock
+from keyrack.errors import KeyrackError, NotFound
+from keyrack.ids import new_id
+from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind, Tenant
+from keyrack.oauth.state import new_state, state_hash
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.consents.links import introduction, link_hash
+from keyrack.service.consents.oauth1_start import TemporaryRequests
+from keyrack.service.consents.protocols import OAUTH2, remembered
+from keyrack.service.consents.return_url import checked_return_url
+from keyrack.service.consents.server_metadata import Issuers
+from keyrack.service.consents.values import TARGET, NewConsent, Targets
+from keyrack.store.consents import Consents as Rows
+from keyrack.store.tenants import Tenants
+
+
+class Consents:
+    """Use cases of contract section 20.
+
+    Args:
+        access: the way into every operation.
+        temporary: asks for what an authorization of OAuth 1.0a needs.
+        targets: what consents make.
+        issuers: what is known of authorization servers.
+        public_url: the base of callback addresses; None: each tenant's own (contract 0.7).
+        lifetime: how long a consent can be finished.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        temporary: TemporaryRequests,
+        targets: Targets,
+        issuers: Issuers,
+        *,
+        public_url: str | None,
+        lifetime: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._access = access
+        self._temporary = temporary
+        self._targets = targets
+        self._issuers = issuers
+        self._public_url = public_url
+        self._lifetime = lifetime
+        self._clock = clock
+
+    async def start(self, who: Principal, workspace_id: str, new: Callable[[], NewConsent]) -> Consent:
+        """Start a consent and return it with the address to send the user's browser to, in `memory`.
+
+        Raises:
+            Forbidden: the permission is missing, or the caller is not a person.
+            ValidationFailed: the body, a field or a template is wrong; the return URL is foreign.
+            RelatedNotFound: the workspace does not have the component, auth client, credential or secret.
+            OAuthClientMissing: the tenant has no OAuth client for the component (contract 0.4).
+            ProviderError, ProviderUnavailable: the provider gives no temporary credentials (OAuth 1.0a).
+        """
+        async with self._access.workspace(who, workspace_id, "consent.start") as scope:
+            scope.require(*self._targets.permissions)
+            scope.require_that(who.kind is PrincipalKind.user, "only a user can connect an account")
+            wanted = new()
+            target = self._targets.of(wanted.auth_client_id)
+            scope.require(target.permissions[1 if wanted.again else 0])
+            planned = await target.plan(scope, wanted)
+            base = await self._base(scope)
+            if wanted.return_url is not None:
+                wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
+            state = new_state()
+            link = new_state() if wanted.bound else None
+            now = self._clock()
+            consent = Consent(
+                id=new_id(),
+                tenant_id=scope.unit.tenant_id,
+                workspace_id=workspace_id,
+                user_id=who.id,
+                component_id=wanted.component_id,
+                credential_id=wanted.credential_id,
+                auth_client_id=wanted.auth_client_id,
+                auth_secret_id=wanted.auth_secret_id,
+                status=ConsentStatus.pending,
+                error=None,
+                result_id=None,
+                created_at=now,
+                expires_at=now + self._lifetime,
+                memory=remembered(planned, wanted, base, state)
+                | await introduction(scope, wanted, planned, base, link),
+                bound=wanted.bound,
+            )
+            # Of OAuth 1.0a nobody knows the state: its callback is found by the token that is asked for now.
+            await Rows(scope.unit).add(consent, state_hash(state), link and link_hash(link))
+            scope.touched(TARGET, consent.id)
+        if consent.memory["protocol"] == OAUTH2:
+            if consent.memory["issuer"] is not None:
+                self._issuers.prepare(consent.memory["issuer"], tenant_id=consent.tenant_id)
+            return consent
+        try:
+            return await self._temporary.ask(consent, planned.profile)
+        except KeyrackError:
+            await self._access.record(who, scope.place, "consent.start", (TARGET, consent.id))
+            raise
+
+    async def get(self, who: Principal, workspace_id: str, consent_id: str) -> Consent:
+        """Return a consent to the one who started it.
+
+        Raises:
+            NotFound: there is none, or somebody else started it.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(*self._targets.permissions)
+            consent = await Rows(scope.unit).find(consent_id)
+            if consent is None or consent.workspace_id != workspace_id or consent.user_id != who.id:
+                raise NotFound("there is no such consent of yours")
+            if consent.status is ConsentStatus.exchanging:
+                late = consent.expires_at <= self._clock()
+                return _shown(consent, ConsentStatus.failed if late else ConsentStatus.pending)
+            expired = consent.status is ConsentStatus.pending and consent.expires_at <= self._clock()
+            return _shown(consent, ConsentStatus.failed if expired else consent.status)
+
+    async def _base(self, scope: Scope) -> str:
+        """Return the base of callback addresses (contract 0.7)."""
+        if self._public_url is not None:
+            return self._public_url
+        tenant: Tenant | None = await Tenants(scope.unit).find(scope.unit.tenant_id)
+        if tenant is None:
+            raise NotFound
+        return f"https://{tenant.app_domain}"
+
+
+def _shown(consent: Consent, status: ConsentStatus) -> Consent:
+    expired = status is ConsentStatus.failed and consent.error is None
+    return replace(consent, status=status, error="the consent has expired" if expired else consent.error)

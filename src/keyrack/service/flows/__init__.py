@@ -1,0 +1,1 @@
+"""Flows, their graphs, and what their steps are configured with."""

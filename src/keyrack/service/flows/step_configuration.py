@@ -1,0 +1,39 @@
+"""What a step of a flow is configured with: its fields, and what it connects with (contract 18.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keyrack.model import Json
+from keyrack.service.authz.access import Scope
+from keyrack.service.secrets.oauth2_credentials import shown
+from keyrack.service.secrets.secrets import GET_CREDENTIALS
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.credentials import Credentials
+
+STEP = "workspaces.credential.edit"
+
+
+async def step_configuration(scope: Scope, node: Mapping[str, Any]) -> Json:
+    """Return a step's configuration; on a clash of names credential values win over fields.
+
+    A credential or secret that is gone leaves only its id (contract 15.2). A secret's tokens are those stored now:
+    components fetch the secret when they need it.
+
+    Raises:
+        Forbidden: the caller may not see what the step uses.
+    """
+    config = dict(node.get("fields") or {})
+    secret_id, credential_id = node.get("secret_id"), node.get("credentials_id")
+    scope.require(GET_CREDENTIALS if secret_id else STEP)
+    if credential_id:
+        credential = await Credentials(scope.unit).find(credential_id)
+        config |= {} if credential is None else credential.keys
+        config["_account"] = credential_id
+    if secret_id:
+        secret = await AuthSecrets(scope.unit).find(secret_id)
+        if secret is not None:
+            fields = secret.credentials.get("fields")
+            config |= fields if isinstance(fields, Mapping) else {}
+            config["credentials"] = shown(secret)
+        config["secretId"] = secret_id
+    return config

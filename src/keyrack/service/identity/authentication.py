@@ -1,0 +1,92 @@
+"""Who is calling: user name and API key to `Principal` (contract section 2)."""
+
+import hashlib
+import hmac
+import secrets
+
+from keyrack.clock import Clock
+from keyrack.crypto.secret import Secret
+from keyrack.emails import email_key
+from keyrack.errors import Unauthorized
+from keyrack.model import Principal, PrincipalKind
+from keyrack.service.identity.last_use import KeyUse
+from keyrack.store.directory import Directory, Identity
+from keyrack.store.store import Store
+
+_KEY_BYTES = 32
+
+
+def new_api_key() -> Secret:
+    """Return a fresh API key with 256 random bits. The prefix lets secret scanners recognise it."""
+    return Secret(f"kr_{secrets.token_urlsafe(_KEY_BYTES)}")
+
+
+def key_hash(api_key: Secret) -> str:
+    """Return what is stored of an API key: SHA-256 in hex. A random key of 256 bits needs no slow hash."""
+    return hashlib.sha256(api_key.reveal().encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Identities:
+    """Checks user names and API keys."""
+
+    def __init__(self, store: Store, clock: Clock, key_use: KeyUse) -> None:
+        self._store = store
+        self._clock = clock
+        self._key_use = key_use
+
+    async def authenticate(self, name: str, api_key: Secret, address: str | None, request_id: str | None) -> Principal:
+        """Return the principal an API key belongs to.
+
+        Args:
+            name: email of a user (any case), user name of a service account, or `task-{FLOW_ID}`.
+            api_key: the key.
+            address: where the request came from, for the audit log.
+            request_id: the request's id, for the audit log.
+
+        Raises:
+            Unauthorized: no such key, or it is another's, or it has expired, or its flow does not run; which of
+                these is not told.
+        """
+        hashed = key_hash(api_key)
+        found = await self.owner(hashed)
+        if found is None:
+            raise Unauthorized
+        self.require_name(found, name)
+        self.used(found, hashed)
+        return self.principal(found, address, request_id)
+
+    async def owner(self, hashed: str) -> Identity | None:
+        """Return who an API key belongs to, by its `key_hash`; None if to nobody (any more)."""
+        async with self._store.installation() as unit:
+            return await Directory(unit).identity_by_key(hashed, self._clock())
+
+    def used(self, owner: Identity, hashed: str) -> None:
+        """Note that a key has let somebody in; the keys of steps are shown nowhere and not noted."""
+        if owner.kind is not PrincipalKind.task_user:
+            self._key_use.used(hashed)
+
+    @staticmethod
+    def require_name(owner: Identity, name: str) -> None:
+        """Insist that a key was given together with its owner's name.
+
+        Raises:
+            Unauthorized: it is another's.
+        """
+        given = email_key(name).encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(email_key(owner.name).encode(), given):
+            raise Unauthorized
+
+    @staticmethod
+    def principal(owner: Identity, address: str | None = None, request_id: str | None = None) -> Principal:
+        """Return a key's owner as the one who is calling."""
+        return Principal(
+            owner.kind,
+            owner.id,
+            owner.name,
+            owner.tenant_id,
+            owner.permissions,
+            address,
+            request_id,
+            owner.contract_id,
+            owner.workspace_id,
+        )

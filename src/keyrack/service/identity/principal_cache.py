@@ -1,0 +1,148 @@
+"""What is remembered about callers for a moment: whose an API key is, and where secrets may be read with it.
+
+For the one hot read only; everything else asks the database each time. Only what was allowed is remembered, never a
+refusal, and nobody gains by it: whoever loses a key or a permission is refused within a second, see
+`keyrack.store.access_changes`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from keyrack.clock import Clock
+from keyrack.crypto.secret import Secret
+from keyrack.errors import Forbidden, NotFound, Unauthorized
+from keyrack.model import Principal
+from keyrack.service.authz.access import Access
+from keyrack.service.identity.authentication import Identities, key_hash
+from keyrack.service.secrets.secrets import GET, GET_CREDENTIALS
+from keyrack.store.access_changes import AccessChanges, Mark, key_subject
+from keyrack.store.directory import Identity
+
+_MOST = 10_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """Whose a key is."""
+
+    identity: Identity
+    principal: Principal
+    subjects: tuple[str, ...]
+
+
+class KnownCallers:
+    """Remembers callers."""
+
+    def __init__(self, identities: Identities, access: Access, changes: AccessChanges, clock: Clock) -> None:
+        self._identities = identities
+        self._access = access
+        self._changes = changes
+        self._clock = clock
+        self._owners: _Memory[str, _Owner] = _Memory(changes)
+        self._tenants: _Memory[tuple[Principal, str], str] = _Memory(changes)
+
+    async def principal(self, name: str, api_key: Secret) -> Principal | None:
+        """Return the principal an API key belongs to, without address and request id.
+
+        Args:
+            name: user name or email.
+            api_key: the key.
+
+        Returns:
+            The principal; None: who it is cannot be said here and must be asked for.
+
+        Raises:
+            Unauthorized: as `Identities.authenticate`.
+            DatabaseUnavailable: it had to be asked, and is gone.
+        """
+        hashed = key_hash(api_key)
+        owner = self._owners.get(hashed)
+        if owner is None:
+            owner = await self._owners.learn(hashed, lambda: self._owner(hashed))
+            if owner is None:
+                return None
+        expires_at = owner.identity.key_expires_at
+        if expires_at is not None and expires_at <= self._clock():
+            raise Unauthorized
+        self._identities.require_name(owner.identity, name)
+        self._identities.used(owner.identity, hashed)
+        return owner.principal
+
+    async def tenant_to_read(self, who: Principal, workspace_id: str) -> str | None:
+        """Return the tenant of a workspace in which a caller may read secrets and their credentials.
+
+        Args:
+            who: as `principal` returned it.
+            workspace_id: the workspace.
+
+        Returns:
+            Its id; None: the caller may not, or there is no such workspace, or it must be asked for.
+        """
+        known = (who, workspace_id)
+        return self._tenants.get(known) or await self._tenants.learn(known, lambda: self._tenant(who, workspace_id))
+
+    async def _owner(self, hashed: str) -> tuple[_Owner, tuple[str, ...]]:
+        identity = await self._identities.owner(hashed)
+        if identity is None:
+            raise Unauthorized
+        subjects = (key_subject(hashed), identity.tenant_id) if identity.tenant_id else (key_subject(hashed),)
+        return _Owner(identity, self._identities.principal(identity), subjects), subjects
+
+    async def _tenant(self, who: Principal, workspace_id: str) -> tuple[str, tuple[str, ...]] | None:
+        try:
+            async with self._access.workspace(who, workspace_id) as scope:
+                if not (scope.allows(GET) and scope.allows(GET_CREDENTIALS)):
+                    return None
+                return scope.unit.tenant_id, (scope.unit.tenant_id,)
+        except (Forbidden, NotFound):
+            return None
+
+
+class _Memory(Generic[K, V]):
+    """Values with the mark before they were looked up; several who need the same one look it up once."""
+
+    def __init__(self, changes: AccessChanges) -> None:
+        self._changes = changes
+        self._known: dict[K, tuple[V, Mark, tuple[str, ...]]] = {}
+        self._asking: dict[K, asyncio.Task[V | None]] = {}
+
+    def get(self, key: K) -> V | None:
+        known = self._known.get(key)
+        if known is None:
+            return None
+        value, mark, subjects = known
+        if self._changes.holds(mark, *subjects):
+            return value
+        del self._known[key]
+        return None
+
+    async def learn(self, key: K, ask: Callable[[], Awaitable[tuple[V, tuple[str, ...]] | None]]) -> V | None:
+        task = self._asking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._learn(key, ask))
+            self._asking[key] = task
+            task.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(task)
+
+    async def _learn(self, key: K, ask: Callable[[], Awaitable[tuple[V, tuple[str, ...]] | None]]) -> V | None:
+        mark = self._changes.mark()
+        found = await ask()
+        if found is None:
+            return None
+        value, subjects = found
+        if not self._changes.holds(mark, *subjects):
+            return None  # it took too long, or changed meanwhile
+        if len(self._known) >= _MOST:
+            del self._known[next(iter(self._known))]
+        self._known[key] = (value, mark, subjects)
+        return value
+
+    def _asked(self, key: K, done: "asyncio.Task[V | None]") -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # whoever asked has it; nobody may be left

@@ -1,0 +1,180 @@
+"""Users and their API keys (contract section 11, 0.2)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
+from keyrack.model import ApiKey, Principal, PrincipalKind, User
+from keyrack.service.authz.access import Access, home
+from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.identity.password_hashing import PasswordHashing
+from keyrack.service.tenancy.invite_acceptance import welcome
+from keyrack.store.accounts import ApiKeys
+from keyrack.store.standing import Standing
+from keyrack.store.users import Users, require_email
+
+_CREATE = "tenants.user.create"
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
+"""Times after this cannot be printed in every time zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """What a caller sends to create a user."""
+
+    email: str
+    first_name: str
+    last_name: str
+    company: str | None
+    password: Secret = field(repr=False)
+    given_id: str | None = None
+
+
+class People:
+    """Use cases of contract section 11."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._passwords = PasswordHashing()
+
+    def close(self) -> None:
+        """Let go of the thread that hashes passwords."""
+        self._passwords.close()
+
+    async def me(self, who: Principal) -> User:
+        """Return the calling user.
+
+        Raises:
+            Forbidden: the caller is no person.
+        """
+        _require_person(who)
+        return await self.get(who, who.id)
+
+    async def get(self, who: Principal, user_id: str) -> User:
+        """Return a user: oneself, with `tenants.user.get`, or somebody in a shared contract.
+
+        Raises:
+            NotFound: there is none the caller can see.
+        """
+        place = await self._access.locate_for(who, "user", user_id)
+        async with self._access.at(who, place) as scope:
+            seen = user_id == who.id or scope.allows("tenants.user.get")
+            if not seen:
+                standing = Standing(scope.unit)
+                seen = bool(await standing.contracts_of(who.id) & await standing.contracts_of(user_id))
+            user = await Users(scope.unit).find(user_id) if seen else None
+            if user is None:
+                raise NotFound("there is no such user")
+            return user
+
+    async def list(
+        self,
+        who: Principal,
+        email: str | None,
+        subject: tuple[str, str] | None = None,
+        *,
+        limit: int | None,
+        offset: int,
+    ) -> tuple[Sequence[User], int]:
+        """List the users of the caller's tenant.
+
+        Args:
+            who: the caller.
+            email: only the user with this email, if given.
+            subject: only the user with this issuer and subject of an OpenID provider, if given. Nobody has any:
+                users are known by their email alone.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
+        async with self._access.tenant(who, home(who)) as scope:
+            scope.require("tenants.user.list_all")
+            if subject is not None:
+                return [], 0
+            return await Users(scope.unit).page(email=email, limit=limit, offset=offset)
+
+    async def create(self, who: Principal, new: Callable[[], NewUser]) -> User:
+        """Create a user in the caller's tenant, a member wherever the email is invited (section 9).
+
+        An API key comes with the command line or the user's own request.
+
+        Raises:
+            AlreadyExists: somebody in the installation has the email.
+            RateLimited: too many are being created.
+            IdConflict: the body has the id of another user.
+        """
+        prepared = await self._prepared(who, new)
+        async with self._access.tenant(who, home(who), "user.create") as scope:
+            scope.require(_CREATE)
+            if prepared is None:
+                raise Forbidden("you could not create users a moment ago; try again")
+            wanted, hashed = prepared
+            await refuse_taken(scope, "user", wanted.given_id)
+            user = await Users(scope.unit).add(
+                wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
+            )
+            await welcome(scope.unit, who, user)
+            scope.touched("user", user.id)
+            return user
+
+    async def _prepared(self, who: Principal, new: Callable[[], NewUser]) -> tuple[NewUser, str] | None:
+        """Check the request of somebody who may create users, and hash the password; None for everybody else.
+
+        Hashing takes a good while by design, and holds no connection, let alone a lock.
+        """
+        async with self._access.tenant(who, home(who)) as scope:
+            if not scope.allows(_CREATE):
+                return None
+        wanted = new()
+        require_email(wanted.email)
+        return wanted, await self._passwords.hash(home(who), wanted.password)
+
+    async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
+        """List the caller's API keys, without the keys themselves.
+
+        Raises:
+            Forbidden: the caller is no user.
+        """
+        _require_person(who)
+        async with self._access.tenant(who, home(who)) as scope:
+            return await ApiKeys(scope.unit).list(PrincipalKind.user, who.id)
+
+    async def create_api_key(
+        self, who: Principal, name: Callable[[], tuple[str, datetime | None]]
+    ) -> tuple[ApiKey, Secret]:
+        """Create an API key for the caller; the key is returned this once.
+
+        Raises:
+            Forbidden: the caller is no user.
+            ValidationFailed: it would end in the past, or too far ahead to be stored.
+        """
+        _require_person(who)
+        async with self._access.tenant(who, home(who), "api-key.create") as scope:
+            title, expires_at = name()
+            if expires_at is not None and not scope.unit.clock() < expires_at < _END_OF_TIME:
+                detail = "must be in the future, and before the year 9999"
+                raise ValidationFailed(Problem(detail, "/data/attributes/expires_at"))
+            key = new_api_key()
+            stored = await ApiKeys(scope.unit).add(PrincipalKind.user, who.id, title, key_hash(key), expires_at)
+            scope.touched("api-key", stored.id)
+            return stored, key
+
+    async def revoke_api_key(self, who: Principal, key_id: str) -> None:
+        """Revoke one of the caller's API keys, at once.
+
+        Raises:
+            Forbidden: the caller is no user.
+            NotFound: the caller has no such key.
+        """
+        _require_person(who)
+        async with self._access.tenant(who, home(who), "api-key.revoke") as scope:
+            if not await ApiKeys(scope.unit).remove(PrincipalKind.user, who.id, key_id):
+                raise NotFound("you have no such API key")
+            scope.touched("api-key", key_id)
+
+
+def _require_person(who: Principal) -> None:
+    if who.kind is not PrincipalKind.user:
+        raise Forbidden("only a user has a profile")

@@ -1,0 +1,208 @@
+"""Records of clients, credentials, secrets and flows (docs/import.md)."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from keyrack.grants import ErrorCode, Failure, SecretState
+from keyrack.model import FlowStatus, Json
+from keyrack.service.forms import FlowType, Id, Label, Revision, Text
+from keyrack.service.importers.platform.links import Link, Links, RevisionLink, Stamps, Time
+from keyrack.service.importers.platform.place_records import InTenant
+
+Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
+
+
+class OAuthClientAttributes(Struct, frozen=True):
+    """A client's id and secret, and how it authenticates; without them those that are stored stay.
+
+    Only a public client's secret is empty.
+    """
+
+    client_id: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")] | UnsetType = UNSET
+    client_secret: Annotated[str, Meta(max_length=4096, pattern=r"\S|\A\Z")] | UnsetType = UNSET
+    client_auth: Literal["post", "basic", "basic_raw", "none"] | UnsetType | None = UNSET
+
+
+class OAuthClientRelationships(InTenant, frozen=True, kw_only=True):
+    """A client's component and tenant."""
+
+    component: Link
+
+
+class OAuthClientRecord(Struct, frozen=True, kw_only=True):
+    """An OAuth client."""
+
+    id: Id
+    attributes: OAuthClientAttributes = OAuthClientAttributes()
+    relationships: OAuthClientRelationships
+    meta: Stamps = Stamps()
+
+
+class AuthClientAttributes(Struct, frozen=True):
+    """An auth client; without credentials those that are stored stay."""
+
+    name: Label
+    type: Label
+    credentials: Json | UnsetType = UNSET
+
+
+class AuthClientRelationships(Struct, frozen=True):
+    """The components, and at most one scope; none for a global client."""
+
+    components: Links
+    tenant: Link | UnsetType = UNSET
+    contract: Link | UnsetType = UNSET
+    workspace: Link | UnsetType = UNSET
+
+
+class AuthClientMeta(Stamps, frozen=True, kw_only=True):
+    """What Keyrack learned about a client."""
+
+    learned_lifetime: int | UnsetType | None = UNSET
+    learned_at: Time | UnsetType | None = UNSET
+    rejected_at: Time | UnsetType | None = UNSET
+    rejection: Json | UnsetType | None = UNSET
+    probe_at: Time | UnsetType | None = UNSET
+
+
+class AuthClientRecord(Struct, frozen=True):
+    """An auth client."""
+
+    id: Id
+    attributes: AuthClientAttributes
+    relationships: AuthClientRelationships
+    meta: AuthClientMeta = AuthClientMeta()
+
+
+class CredentialAttributes(Struct, frozen=True):
+    """A credential; without keys those that are stored stay."""
+
+    name: Text
+    keys: Json | UnsetType = UNSET
+
+
+class CredentialRelationships(Struct, frozen=True):
+    """Where a credential belongs."""
+
+    workspace: Link
+    component: Link
+    user: Link
+
+
+class CredentialRecord(Struct, frozen=True):
+    """A credential."""
+
+    id: Id
+    attributes: CredentialAttributes
+    relationships: CredentialRelationships
+    meta: Stamps = Stamps()
+
+
+class SecretAttributes(Struct, frozen=True):
+    """A secret; without credentials those that are stored stay."""
+
+    name: Label
+    credentials: Json | UnsetType = UNSET
+    state: SecretState = SecretState.ready
+    error: Annotated[str, Meta(max_length=4096)] | None = None
+    error_code: ErrorCode | None = None
+    error_at: Time | None = None
+    last_refreshed_at: Time | None = None
+    requested_scopes: Scopes = ()
+    missing_scopes: Scopes = ()
+    last_used_at: Time | UnsetType = UNSET
+
+
+class SecretRelationships(Struct, frozen=True):
+    """Where a secret belongs."""
+
+    workspace: Link
+    user: Link
+    auth_client: Link
+
+
+class SecretMeta(Stamps, frozen=True, kw_only=True):
+    """What Keyrack knows about a secret's tokens."""
+
+    auth_method: Literal["client_secret_basic", "client_secret_post", "client_secret_basic_raw", "none"] | None = None
+    issued_at: Time | UnsetType = UNSET
+    connected_at: Time | None = None
+    ambiguous_since: Time | None = None
+    failure: Failure | None = None
+    failure_count: Annotated[int, Meta(ge=0)] = 0
+    failed_at: Time | None = None
+    stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    lifetime_guessed: bool | None = None
+
+
+class SecretRecord(Struct, frozen=True):
+    """An auth secret."""
+
+    id: Id
+    attributes: SecretAttributes
+    relationships: SecretRelationships
+    meta: SecretMeta = SecretMeta()
+
+
+class FlowAttributes(Struct, frozen=True):
+    """A flow."""
+
+    name: Text
+    graph: Json
+    type: FlowType = "ordinary"
+    status: FlowStatus = FlowStatus.inactive
+    description: str | UnsetType = UNSET
+    cron: str | UnsetType | None = UNSET
+    default_mapper_type: Literal["jsonata"] | UnsetType = UNSET
+    nodes_config: Json | UnsetType = UNSET
+    stats_enabled: bool | UnsetType = UNSET
+    created_at: Time | UnsetType = UNSET
+    updated_at: Time | UnsetType = UNSET
+    last_start_time: Time | UnsetType | None = UNSET
+    last_stop_time: Time | UnsetType | None = UNSET
+
+
+class FlowRelationships(Struct, frozen=True):
+    """Where a flow belongs."""
+
+    workspace: Link
+    user: Link
+    latest_version: RevisionLink | UnsetType = UNSET
+
+
+class FlowVersionAttributes(Struct, frozen=True):
+    """A stored graph."""
+
+    graph: Json
+    created_at: Time | UnsetType = UNSET
+
+
+class FlowVersionRelationships(Struct, frozen=True):
+    """Who stored it."""
+
+    user: Link
+
+
+class FlowVersion(Struct, frozen=True):
+    """A stored version of a flow, as the version routes list it."""
+
+    id: Revision
+    attributes: FlowVersionAttributes
+    relationships: FlowVersionRelationships
+
+
+class FlowMeta(Struct, frozen=True):
+    """A flow's draft and versions, oldest first."""
+
+    draft: Json | None = None
+    versions: list[FlowVersion] = []
+
+
+class FlowRecord(Struct, frozen=True):
+    """A flow."""
+
+    id: Id
+    attributes: FlowAttributes
+    relationships: FlowRelationships
+    meta: FlowMeta = FlowMeta()

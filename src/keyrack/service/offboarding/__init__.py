@@ -1,0 +1,1 @@
+"""Deletes users, contracts and workspaces with all that is theirs."""

@@ -1,0 +1,140 @@
+"""Deleting a user, and what becomes of everything that is the user's (contract section 11, decision 14)."""
+
+from collections.abc import Collection, Sequence
+
+from keyrack.errors import Forbidden, NotFound, StateConflict
+from keyrack.model import Member, Principal
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.permissions import OWNER
+from keyrack.service.identity.users import People
+from keyrack.service.offboarding.place_deletion import remove_workspace
+from keyrack.service.tenancy.contracts import remove_unused
+from keyrack.store.belongings import Belongings
+from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.directory import Location
+from keyrack.store.standing import Standing
+from keyrack.store.users import Users
+from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+
+
+class Departures:
+    """For those who delete users."""
+
+    def __init__(self, access: Access, people: People) -> None:
+        self._access = access
+        self._people = people
+
+    async def delete(self, who: Principal, user_id: str) -> None:
+        """Delete a user with API keys, memberships and pending consents, in one transaction.
+
+        Contracts and workspaces in which the user is the only member are deleted with all that is in them. Elsewhere
+        flows with their versions, credentials and secrets pass on: to an owner of the workspace, else to another
+        member of it, else to an owner or member of the contract, else to the caller.
+
+        Raises:
+            NotFound: there is none the caller can see.
+            Forbidden: the caller may not delete users.
+            StateConflict: the user is the caller, or the last owner of a contract with other members; or a service
+                account deletes a user whose things nobody could take over.
+            InUse: a contract would be deleted whose components flows of another contract use.
+        """
+        await self._people.get(who, user_id)
+        place = await self._access.locate("user", user_id)
+        async with self._access.at(who, place, "user.delete") as scope:
+            scope.require("tenants.user.delete")
+            if user_id == who.id:
+                raise StateConflict("you cannot delete yourself; another tenant admin can")
+            contract_ids = await _alone_with(scope, user_id)
+            for contract_id in await _only_theirs(scope, contract_ids, user_id):
+                for workspace_id in await remove_unused(scope, contract_id):
+                    scope.touched("workspace", workspace_id)
+                scope.touched("contract", contract_id)
+            await _leave_workspaces(scope, contract_ids, user_id)
+            await Users(scope.unit).remove(user_id)
+            scope.touched("user", user_id)
+
+
+async def _alone_with(scope: Scope, user_id: str) -> Sequence[str]:
+    """Have a user, and the contracts the user is in, to oneself until the transaction ends; return the contracts' ids.
+
+    Nobody writes in these contracts meanwhile, so nobody becomes a member, and the user begins nothing new. Contracts
+    are locked before users, as by everybody who locks both, and all in the order of their ids.
+
+    Raises:
+        NotFound: the user is gone.
+        Forbidden: the caller is gone, deleted by the user at this moment.
+        StateConflict: the user joined a contract at this moment.
+    """
+    standing, users = Standing(scope.unit), Users(scope.unit)
+    contract_ids = sorted(await standing.contracts_of(user_id))
+    elsewhere = {place.contract_id or "" for place in await Belongings(scope.unit).places(user_id)}
+    for contract_id in sorted({*contract_ids, *elsewhere}):
+        await Contracts(scope.unit).hold(contract_id, alone=contract_id in contract_ids)
+    caller = scope.who.id if scope.who.tenant_id is not None else None
+    for each in sorted({user_id, caller or user_id}):
+        await (users.lock_to_delete(each) if each == user_id else users.lock_to_change(each))
+    if await users.find(user_id) is None:
+        raise NotFound("there is no such user")
+    if caller is not None and await users.find(caller) is None:
+        raise Forbidden
+    if sorted(await standing.contracts_of(user_id)) != contract_ids:
+        raise StateConflict("the user's contracts changed at this moment; try again")
+    return contract_ids
+
+
+async def _only_theirs(scope: Scope, contract_ids: Collection[str], user_id: str) -> Sequence[str]:
+    """Return the contracts that nobody else is in.
+
+    Raises:
+        StateConflict: others would remain in one without an owner.
+    """
+    empty, headless = [], []
+    for contract_id in contract_ids:
+        held = dict(await ContractMembers(scope.unit).hold(contract_id))
+        others = [roles for member, roles in held.items() if member != user_id]
+        if not others:
+            empty.append(contract_id)
+        elif OWNER in held[user_id] and not any(OWNER in roles for roles in others):
+            headless.append(contract_id)
+    if headless:
+        detail = "the user is the last owner of contracts with other members; make somebody else an owner first"
+        raise StateConflict(detail, meta={"contract_ids": headless})
+    return empty
+
+
+async def _leave_workspaces(scope: Scope, contract_ids: Collection[str], user_id: str) -> None:
+    """Delete the workspaces that nobody else is in, and pass on what the user has in the others.
+
+    Args:
+        scope: of the deletion.
+        contract_ids: those that the scope's unit holds alone. In others the user is no member, but may own something.
+        user_id: the user.
+
+    Raises:
+        StateConflict: nobody could take over.
+    """
+    heirs: dict[str, str] = {}  # for after all deletions, which lock auth clients before secrets, as everybody does
+    for place in await Belongings(scope.unit).places(user_id):
+        workspace_id = place.workspace_id or ""
+        alone = place.contract_id in contract_ids
+        if not await Workspaces(scope.unit).hold(workspace_id, alone=alone):
+            continue
+        members = await WorkspaceMembers(scope.unit).list(workspace_id)
+        if alone and [member.user.id for member in members] == [user_id]:
+            await remove_workspace(scope.unit, workspace_id)
+            scope.touched("workspace", workspace_id)
+        else:
+            heirs[workspace_id] = await _heir(scope, place, members, user_id)
+    for workspace_id, heir in heirs.items():
+        await Belongings(scope.unit).pass_on(workspace_id, user_id, heir)
+
+
+async def _heir(scope: Scope, place: Location, members: Sequence[Member], user_id: str) -> str:
+    for candidates in (members, await ContractMembers(scope.unit).list(place.contract_id or "")):
+        others = [member for member in candidates if member.user.id != user_id]
+        if others:
+            return min(others, key=lambda member: OWNER not in member.roles).user.id
+    if scope.who.tenant_id is None:
+        detail = "nobody could take over what the user has in a workspace; delete the workspace, or add a member to it"
+        raise StateConflict(detail, meta={"workspace_id": place.workspace_id})
+    return scope.who.id

@@ -1,0 +1,1 @@
+"""What an operator does and watches, outside of any tenant."""

@@ -1,0 +1,123 @@
+"""Setting up an installation: the first tenant, its admin, and the first service account (issue 2.8)."""
+
+from dataclasses import dataclass
+
+from keyrack.clock import Clock
+from keyrack.crypto.secret import Secret
+from keyrack.errors import AlreadyExists, StateConflict, WrongKey
+from keyrack.model import Json, Principal, PrincipalKind, WorkspaceType
+from keyrack.service.authz.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
+from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.store.accounts import ApiKeys, ServiceAccounts
+from keyrack.store.audit import AuditLog
+from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.directory import Directory
+from keyrack.store.installation import Installation
+from keyrack.store.store import Store
+from keyrack.store.teams import Teams
+from keyrack.store.tenants import Tenants
+from keyrack.store.unit import Unit
+from keyrack.store.users import Users
+from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+
+OPERATOR = Principal(PrincipalKind.system, "", "command line")
+"""Who acts when somebody works on the machine itself."""
+
+_SET_UP = "this installation was set up before; nothing was changed"
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAccounts:
+    """What `bootstrap` made; the API keys are shown this once."""
+
+    tenant_id: str
+    contract_id: str
+    workspace_id: str
+    team_id: str
+    user_id: str
+    email: str
+    user_key: Secret
+    service_account: str
+    service_key: Secret
+
+
+class Installations:
+    """Sets an empty database up, and recognises one that was set up with other keys."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def bootstrap(self, email: str, tenant_name: str, app_domain: str, team_name: str = "main") -> FirstAccounts:
+        """Make the first tenant, contract, workspace, team, admin and service account, all or nothing.
+
+        Raises:
+            StateConflict: the installation was set up before; nothing is changed.
+        """
+        async with self._store.installation(writes=True) as unit:
+            if not await Directory(unit).is_empty():
+                raise StateConflict(_SET_UP)
+            try:
+                await Installation(unit).create()
+            except AlreadyExists:
+                raise StateConflict(_SET_UP) from None
+            tenant = await Tenants(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
+            inside = Unit(unit.connection, tenant.id, unit.vault, unit.clock)
+            first = await self._first_accounts(unit, inside, email, team_name)
+            await AuditLog(inside).append(OPERATOR, "installation.bootstrap", ("tenant", tenant.id), "allowed")
+            return first
+
+    async def _first_accounts(self, unit: Unit, inside: Unit, email: str, team_name: str) -> FirstAccounts:
+        user = await Users(inside).add(email, "Tenant", "Admin", tenant_roles=[TENANT_ADMIN])
+        contract_id = await Contracts(inside).add("Main", [], {}, None)
+        await ContractMembers(inside).add(contract_id, user.id, [OWNER, "admin"])
+        workspace = await Workspaces(inside).add(contract_id, "Main", WorkspaceType.full, {})
+        await WorkspaceMembers(inside).add(workspace.id, user.id, [OWNER])
+        teams = Teams(inside)
+        team_id = await teams.add(contract_id, team_name)
+        await teams.add_member(team_id, user.id)
+        account = await ServiceAccounts(unit).add("keyrack-service", ALL)
+        user_key, service_key = new_api_key(), new_api_key()
+        keys = ApiKeys(unit)
+        await keys.add(PrincipalKind.user, user.id, "bootstrap", key_hash(user_key), None)
+        await keys.add(PrincipalKind.service_account, account.id, "bootstrap", key_hash(service_key), None)
+        return FirstAccounts(
+            inside.tenant_id,
+            contract_id,
+            workspace.id,
+            team_id,
+            user.id,
+            email,
+            user_key,
+            account.username,
+            service_key,
+        )
+
+    async def verify_key(self) -> None:
+        """Make sure the key-encryption key at hand is the one this database was sealed with.
+
+        Raises:
+            WrongKey: it is another.
+            StateConflict: the installation was not set up yet.
+        """
+        async with self._store.installation() as unit:
+            if await Directory(unit).is_empty():
+                raise StateConflict("this installation was not set up yet; run: keyrack bootstrap")
+            if not await Installation(unit).opens():
+                raise WrongKey
+
+
+def first_attributes() -> Json:
+    """Return the attributes of a tenant that was given none (contract section 7)."""
+    return {
+        "code": "",
+        "mandrill_email_from": "",
+        "default_workspace_type": WorkspaceType.full.value,
+        "feature_flags": {
+            "contract_component_whitelist": False,
+            "enabled_totp": False,
+            "forced_totp": False,
+            "sensitive_actions_reauth": False,
+            "email_verification": True,
+        },
+    }

@@ -1,0 +1,1 @@
+"""Auth secrets: the user side of a connection, kept fresh."""

@@ -1,0 +1,62 @@
+"""The read that runs thousands of times a second: a fresh secret, by a caller known to be allowed to see it.
+
+What `Secrets.get` answers without `min_validity`, for the case in which there is nothing to look up but the secret.
+All other cases are left to `Secrets.get`; who may read and what is fresh is decided by the same functions.
+"""
+
+from keyrack.clock import Clock
+from keyrack.grants import ErrorCode, SecretState
+from keyrack.model import Principal
+from keyrack.service.identity.last_use import LastUse
+from keyrack.service.identity.principal_cache import KnownCallers
+from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.secrets import SecretView
+from keyrack.service.secrets.status import told
+from keyrack.store.secret_points import Point, SecretPoints
+
+
+class HotReads:
+    """Reads fresh secrets between `open` and `close`, and nothing at other times."""
+
+    def __init__(
+        self, callers: KnownCallers, points: SecretPoints, schedule: Schedule, last_use: LastUse, clock: Clock
+    ) -> None:
+        self.callers = callers
+        self._points = points
+        self._schedule = schedule
+        self._last_use = last_use
+        self._clock = clock
+        self.is_open = False
+
+    def open(self) -> None:
+        """Begin."""
+        self._points.open()
+        self.is_open = True
+
+    async def close(self) -> None:
+        """Stop, and let go of all connections."""
+        self.is_open = False
+        await self._points.close()
+
+    async def find(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView | None:
+        """Return a fresh secret, or None: `Secrets.get` must be asked, also for the reason.
+
+        Args:
+            who: the caller, as `KnownCallers.principal` returned it.
+            workspace_id: where the secret is.
+            secret_id: the secret.
+        """
+        tenant_id = await self.callers.tenant_to_read(who, workspace_id)
+        if tenant_id is None:
+            return None
+        secret = await self._points.find(Point(tenant_id, workspace_id, secret_id))
+        now = self._clock()
+        if secret is None or not needs_nothing(secret, self._schedule, now):
+            return None
+        said = told(secret, None, now)
+        # that a token expired which nothing can renew is the whole truth, whatever the client's standing
+        if said.state is not SecretState.ready and said.error_code is not ErrorCode.token_expired:
+            return None
+        self._last_use.note(tenant_id, secret_id)
+        return SecretView(secret, said, credentials_visible=True)

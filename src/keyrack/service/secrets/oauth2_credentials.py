@@ -1,0 +1,160 @@
+"""The `credentials` of an oauth2 secret: checked, merged and shown (contract 15.1, 15.2). Pure functions."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from keyrack.clock import iso
+from keyrack.descriptor.pointer import join
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.grants import AuthSecret
+from keyrack.model import Json
+from keyrack.oauth.provider_text import has_controls
+from keyrack.oauth.token_response import parse_lifetime
+from keyrack.service.secrets.refresh.tokens import is_oauth2
+
+POINTER = "/data/attributes/credentials"
+TOKENS = ("access_token", "refresh_token")
+"""Members whose arrival makes a secret ready again (contract 15.2)."""
+TOKEN_MEMBERS = frozenset({*TOKENS, "expires_in"})
+"""Members that decide until when the access token is good and how it is renewed."""
+_MEMBERS = TOKEN_MEMBERS | {"expires_at", "scope", "additional_params", "undefined_params", "fields"}
+
+
+class _Unfit(Exception):
+    """A value cannot be taken; the text says what it must be."""
+
+
+def check_new(given: Mapping[str, Any]) -> Json:
+    """Check the credentials of a new oauth2 secret.
+
+    Args:
+        given: as submitted; members that are null count as left out.
+
+    Returns:
+        What is to be stored: `expires_in` as a number if given, `additional_params` as the text of a JSON object,
+        `undefined_params` always; without `expires_at`, which is computed.
+
+    Raises:
+        ValidationFailed: with one problem for every member at fault.
+    """
+    checked, problems = _checked(given)
+    if given.get("access_token") is None:
+        problems.append(Problem("is required", join(POINTER, "access_token")))
+    if problems:
+        raise ValidationFailed(*problems[:100])
+    return merge({}, checked)
+
+
+def check_changes(given: Mapping[str, Any]) -> Json:
+    """Check credentials that are to be merged into those of an oauth2 secret.
+
+    Args:
+        given: as submitted; a null removes what is stored.
+
+    Returns:
+        The members in the form they are stored in; None for those to be removed.
+
+    Raises:
+        ValidationFailed: with one problem for every member at fault.
+    """
+    checked, problems = _checked(given)
+    if "access_token" in given and given["access_token"] is None:
+        problems.append(Problem("cannot be removed", join(POINTER, "access_token")))
+    if problems:
+        raise ValidationFailed(*problems[:100])
+    return checked
+
+
+def merge(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
+    """Merge checked changes key by key: what is left out is kept, null removes (contract 15.2)."""
+    merged = {name: value for name, value in {**stored, **changes}.items() if value is not None}
+    merged.setdefault("undefined_params", {})
+    return merged
+
+
+def shown(secret: AuthSecret) -> Json:
+    """Return the credentials as they are emitted, tokens in clear: `undefined_params` is always an object."""
+    if not is_oauth2(secret.type):
+        return dict(secret.credentials)
+    emitted: Json = {"undefined_params": {}, **secret.credentials}
+    if secret.expires_at is not None:
+        emitted["expires_at"] = iso(secret.expires_at)
+    return emitted
+
+
+def _checked(given: Mapping[str, Any]) -> tuple[Json, list[Problem]]:
+    checked: Json = {}
+    problems = []
+    for name, value in given.items():
+        if name not in _MEMBERS:
+            detail = "is not one of the credentials of this type; a provider's own members go into undefined_params"
+            problems.append(Problem(detail, join(POINTER, name)))
+        elif name in _CHECKS:  # all but expires_at, which is computed
+            try:
+                checked[name] = None if value is None else _CHECKS[name](value)
+            except _Unfit as unfit:
+                problems.append(Problem(str(unfit), join(POINTER, name)))
+    return checked, problems
+
+
+def _token(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or has_controls(value):
+        raise _Unfit("must be a text that is not empty and has no control characters")
+    return value
+
+
+def _lifetime(value: object) -> int:
+    seconds = parse_lifetime(value)
+    if seconds is None:
+        raise _Unfit("must be a number of seconds, at least 1")
+    return seconds
+
+
+def _scope(value: object) -> str:
+    if not isinstance(value, str) or has_controls(value):
+        raise _Unfit("must be a text without control characters")
+    return value
+
+
+def _object(value: object) -> Json:
+    if not isinstance(value, Mapping):
+        raise _Unfit("must be an object")
+    return dict(value)
+
+
+def _additional_params(value: object) -> str:
+    """Return extra parameters as the text of a JSON object, from such a text, an object, or `k:v, k2:v2`."""
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        raise _Unfit("must be an object, or a text of a JSON object or of pairs such as k:v, k2:v2")
+    if value.lstrip().startswith("{"):
+        return _object_text(value)
+    pairs = [part.partition(":") for part in value.split(",") if part.strip()]
+    if not all(colon and name.strip() for name, colon, _ in pairs):
+        raise _Unfit("must be pairs such as k:v, k2:v2, or the text of a JSON object")
+    return json.dumps({name.strip(): text.strip() for name, _, text in pairs}, ensure_ascii=False)
+
+
+def _object_text(text: str) -> str:
+    try:
+        json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise _Unfit("is not the text of a JSON object") from None
+    return text
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+_CHECKS = {
+    "access_token": _token,
+    "refresh_token": _token,
+    "expires_in": _lifetime,
+    "scope": _scope,
+    "additional_params": _additional_params,
+    "undefined_params": _object,
+    "fields": _object,
+}

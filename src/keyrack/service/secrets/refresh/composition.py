@@ -1,0 +1,90 @@
+"""The refresh engine, put together."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from keyrack.clock import Clock
+from keyrack.errors import DatabaseUnavailable
+from keyrack.provider.client import ProviderClient
+from keyrack.service.secrets.refresh.abandonment import Patience
+from keyrack.service.secrets.refresh.finalizer import Orphaned, Settling
+from keyrack.service.secrets.refresh.journal import Journal
+from keyrack.service.secrets.refresh.leased_refresh import Timing, UnderLease
+from keyrack.service.secrets.refresh.provider_limiter import Limits, ProviderLimiter
+from keyrack.service.secrets.refresh.recovery import Recovery
+from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
+from keyrack.service.secrets.refresh.refresher import Refresher
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.store.attempts import Kind
+from keyrack.store.leases import LeaseTime
+from keyrack.store.listening import Listener
+from keyrack.store.spool import Spool
+from keyrack.store.store import Store
+from keyrack.store.wakeups import Wakeups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What an operator can choose about refreshing."""
+
+    schedule: Schedule = field(default_factory=Schedule)
+    limits: Limits = field(default_factory=Limits)
+    timing: Timing = field(default_factory=Timing)
+    grace: float = 30.0
+    """Seconds in which another process may still bring in an answer (`Patience`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRoom:
+    """The parts that others use."""
+
+    choices: Choices
+    limiter: ProviderLimiter
+    journal: Journal
+    refresher: Refresher
+    fresh: FreshTokens
+    recovery: Recovery
+    listener: Listener
+
+    async def start(self) -> None:
+        """Begin to listen and to recover."""
+        await self.listener.start()
+        await self.recovery.start()
+
+    async def close(self) -> None:
+        """Begin nothing more, finish the refreshes that are running, and store what could not be stored before."""
+        await self.recovery.close()
+        await self.refresher.drain(self.choices.timing.lease_ms / 1000)
+        with suppress(DatabaseUnavailable):
+            await self.journal.bring_in()
+        await self.listener.close()
+
+
+def build(
+    store: Store,
+    provider: ProviderClient,
+    spool: Spool,
+    listener: Listener,
+    choices: Choices,
+    orphaned: Orphaned,
+    clock: Clock,
+) -> RefreshRoom:
+    """Put the refresh engine together."""
+    wakeups = Wakeups(listener)
+    patience = Patience(choices.grace, time.monotonic)
+    limiter = ProviderLimiter(choices.limits, time.monotonic)
+    journal = Journal(store, provider, spool, clock)
+    lease_time = LeaseTime()
+    settling = Settling(store, wakeups, choices.schedule, orphaned, clock, lease_time)
+    under_lease = UnderLease(store, journal, settling, limiter, patience, choices.timing, clock)
+    refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock, lease_time)
+    return RefreshRoom(
+        choices=choices,
+        limiter=limiter,
+        journal=journal,
+        refresher=refresher,
+        fresh=FreshTokens(store, refresher, limiter, choices.schedule, clock),
+        recovery=Recovery(store, journal, patience, {Kind.refresh: refresher.recover}),
+        listener=listener,
+    )

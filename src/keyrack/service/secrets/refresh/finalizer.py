@@ -1,0 +1,275 @@
+"""Writes down what became of a refresh: the secret, its attempt, the client's standing, and who is told.
+
+A secret is changed only where the fence of the lease still holds, in one transaction with its attempt and its events.
+The client's standing is written in transactions of its own: they lock the client and all its secrets, which one that
+has locked a secret must not do.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from keyrack import metrics
+from keyrack.clock import Clock, iso
+from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret, ErrorCode
+from keyrack.model import Json
+from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.provider.faults import may_have_been_sent
+from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host
+from keyrack.service.secrets.refresh.outcome import Outcome, Result, judge
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.tokens import merged
+from keyrack.service.secrets.scope_events import tell_missing_scopes
+from keyrack.service.secrets.status import told
+from keyrack.store.attempts import Attempt, Attempts, Fate
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.client_health import ClientHealth, Verdict
+from keyrack.store.directory import Directory
+from keyrack.store.leases import Lease, LeaseLost, Leases, LeaseTime
+from keyrack.store.outbox import Outbox
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+from keyrack.store.vault import INSTALLATION
+from keyrack.store.wakeups import Wakeups
+
+_PROBE_AFTER = timedelta(minutes=1)
+
+Orphaned = Callable[[Unit, AuthSecret, AuthClient], Awaitable[None]]
+"""Takes care of tokens whose secret was deleted while they were on their way."""
+
+
+class Settling:
+    """Ends refreshes."""
+
+    def __init__(
+        self,
+        store: Store,
+        wakeups: Wakeups,
+        schedule: Schedule,
+        orphaned: Orphaned,
+        clock: Clock,
+        lease_time: LeaseTime,
+    ) -> None:
+        self._store = store
+        self._wakeups = wakeups
+        self._schedule = schedule
+        self._orphaned = orphaned
+        self._clock = clock
+        self._lease_time = lease_time
+
+    async def settle(
+        self,
+        lease: Lease,
+        client: AuthClient,
+        attempt: Attempt,
+        result: Result,
+        at: datetime,
+        *,
+        came: float | None = None,
+        scheduled: bool = False,
+    ) -> AuthSecret:
+        """Write the result of a request and end the lease.
+
+        Args:
+            lease: under which it was sent, or which took over from there.
+            client: the client it was sent with.
+            attempt: the journal's entry, if the request got that far.
+            result: tokens, or why there are none.
+            at: when the result was there.
+            came: the same as a reading of `time.monotonic`, for those who asked before it; None if it came to another
+                process, or too long ago to satisfy anybody.
+            scheduled: the request was the background's own try.
+
+        Returns:
+            The refreshed secret.
+
+        Raises:
+            ProviderError, ProviderUnavailable: the result, if it is no token; it has been written down.
+            NotFound: the secret was deleted meanwhile; what the provider sent is being revoked.
+            LeaseLost: another process has taken over; nothing was written, an answer stays in the journal.
+            DatabaseUnavailable: nothing was written; an answer stays in the journal.
+        """
+        try:
+            return await self._write(lease, client, attempt, result, at, came, scheduled=scheduled)
+        except LeaseLost:
+            if isinstance(result, TokenResponse) and await self._bury(lease, client, attempt, result):
+                raise NotFound from None
+            raise
+
+    async def _write(
+        self,
+        lease: Lease,
+        client: AuthClient,
+        attempt: Attempt,
+        result: Result,
+        at: datetime,
+        came: float | None,
+        *,
+        scheduled: bool,
+    ) -> AuthSecret:
+        # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
+        verdict = await self._reject(lease, client, result)
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            doubted = verdict is Verdict.doubted
+            outcome = judge(
+                current,
+                client,
+                result,
+                self._schedule,
+                attempt.started_at,
+                at,
+                doubted=doubted,
+                scheduled=scheduled,
+            )
+            if came is not None:
+                answered_ms = await self._lease_time.earliest(unit, came)
+                outcome = replace(outcome, secret=replace(outcome.secret, answered_ms=answered_ms))
+            if verdict is Verdict.changed:  # the client as it is now may do
+                due_at = self._schedule.retry(1, at)
+                outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
+            await Leases(unit).finish(lease, outcome.secret)
+            if outcome.fate is None:
+                await Attempts(unit).landed(attempt.id)
+            else:
+                await Attempts(unit).settle(attempt.id, outcome.fate)
+            if outcome.event is not None:
+                await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
+            await tell_missing_scopes(unit, current.missing_scopes, outcome.secret, at)
+            await self._wakeups.notify(unit, lease.secret_id)
+        if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
+            await self._recovered(lease.tenant_id, client)
+        ended = current.error_code is None and outcome.secret.error_code is ErrorCode.refresh_interrupted
+        metrics.refreshed(_called(outcome, result), interrupted=ended)
+        if not isinstance(result, TokenResponse):
+            raise result
+        return outcome.secret
+
+    async def _bury(self, lease: Lease, client: AuthClient, attempt: Attempt, tokens: TokenResponse) -> bool:
+        """See to tokens whose secret is gone; False if it is not."""
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            if await AuthSecrets(unit).find(lease.secret_id) is not None:
+                return False
+            orphan = replace(lease.secret, credentials=merged(lease.secret.credentials, tokens))
+            await self._orphaned(unit, orphan, client)
+            await Attempts(unit).settle(attempt.id, Fate.superseded)
+        return True
+
+    async def give_up(self, lease: Lease, attempt: Attempt) -> None:
+        """Note that nobody knows what became of a request; the lease goes on.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: as `settle`.
+        """
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            since = current.ambiguous_since or attempt.started_at
+            await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
+            await Attempts(unit).settle(attempt.id, Fate.ambiguous)
+        metrics.refreshed(Fate.ambiguous.value)
+
+    async def expire(self, lease: Lease) -> AuthSecret:
+        """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).
+
+        Its state needs nothing to be written: it is worked out from the time of expiry, see `state.told`.
+
+        Returns:
+            The secret as it is then; unchanged if it is not so.
+
+        Raises:
+            LeaseLost, DatabaseUnavailable: as `settle`.
+        """
+        now = self._clock()
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            current = await Leases(unit).current(lease)
+            said = told(current, None, now)
+            over = said.error_code is ErrorCode.token_expired
+            early = current.expires_at is not None and now < current.expires_at
+            ended = replace(current, due_at=current.expires_at if early else None)
+            await Leases(unit).finish(lease, ended)
+            if over:
+                facts = _told(current, now) | {"error_code": ErrorCode.token_expired.value}
+                await Outbox(unit).add(EventType.secret_reauthorization_required, facts)
+        return ended
+
+    async def drop(self, attempt: Attempt, fate: Fate) -> None:
+        """Close an attempt that concerns nobody any more: its secret has other tokens by now, or is gone."""
+        async with self._store.unit(attempt.tenant_id, writes=True) as unit:
+            await Attempts(unit).settle(attempt.id, fate)
+
+    async def _reject(self, lease: Lease, client: AuthClient, result: Result) -> Verdict | None:
+        """Pause a client that the provider rejects; None if it does not.
+
+        Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same, see
+        `ClientHealth.suspect`.
+        """
+        if not isinstance(result, ProviderError):
+            return None
+        if classify(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
+            return None
+        certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
+        if of_all and not certain:
+            return Verdict.doubted  # one tenant's grants must not pause all others'
+        used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
+        if used is not own_method(client):
+            return Verdict.doubted  # what a component's developer chose says nothing of the client
+        # nor are its provider's words shown to them
+        members = ("error", "status") if of_all else ("error", "error_description", "status")
+        said = {name: (result.meta or {}).get(name) for name in members}
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            health = ClientHealth(unit.of(client.tenant_id))
+            if not certain and await health.suspect(client, said, lease.secret):
+                return Verdict.doubted
+            verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
+            if verdict is Verdict.paused:
+                await self._tell(unit, EventType.client_failing, client, error=said["error"])
+        return verdict
+
+    async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
+        """Revive a client that works again; forget what was only suspected of it."""
+        async with self._store.unit(tenant_id, writes=True) as unit:
+            health = ClientHealth(unit.of(client.tenant_id))
+            if client.probe_at is None:
+                await health.clear(client.id)
+                return
+            if not await health.recovered(client):
+                return
+            if client.rejected_at is not None:  # else it was changed, which has revived its secrets
+                await health.revive(client.id)
+            await self._tell(unit, EventType.client_recovered, client)
+
+    async def _tell(self, unit: Unit, kind: EventType, client: AuthClient, **more: object) -> None:
+        """Tell of a client whoever has secrets of it: for a global one, these are many tenants."""
+        everywhere = client.tenant_id == INSTALLATION
+        told = await Directory(unit).tenants_with_secrets_of(client.id) if everywhere else [client.tenant_id]
+        for tenant_id in told:
+            await Outbox(unit.of(tenant_id)).add(kind, {"auth_client_id": client.id, "at": iso(self._clock()), **more})
+
+
+def _called(outcome: Outcome, result: Result) -> str:
+    """Return what a refresh's end is called among the metrics."""
+    if outcome.fate is None:
+        return "landed"
+    if isinstance(result, ProviderUnavailable) and not may_have_been_sent(result):
+        return Fate.unsent.value
+    return outcome.fate.value
+
+
+def _told(secret: AuthSecret, at: datetime) -> Json:
+    """Return what an event says of a secret; nothing of it is secret."""
+    told: Json = {
+        "secret_id": secret.id,
+        "workspace_id": secret.workspace_id,
+        "auth_client_id": secret.auth_client_id,
+        "at": iso(at),
+    }
+    if secret.expires_at is not None:
+        told["expires_at"] = iso(secret.expires_at)
+    if secret.error_code is not None:
+        told["error_code"] = secret.error_code.value
+    if secret.failure is not None:
+        told["failure"] = {"class": secret.failure.kind, "error": secret.failure.error, "text": secret.failure.text}
+    return told

@@ -1,0 +1,175 @@
+"""Sends a token request so that its answer cannot be lost (design, rotation journal; invariant 2).
+
+The intent is written after the connection is made and before the request is; the answer, whatever is wrong with it, is
+sealed and stored before anyone interprets it: in the database, else in the spool, else in memory until one of them
+takes it.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import cast
+
+import msgspec
+import structlog
+
+from keyrack.clock import Clock
+from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
+from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
+from keyrack.provider.client import ProviderClient
+from keyrack.provider.faults import may_have_been_sent
+from keyrack.service.secrets.refresh.sending import send
+from keyrack.store.attempts import Attempt, Attempts, Fate, answer_place
+from keyrack.store.spool import Spool, Spooled
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+
+log = structlog.get_logger()
+
+Permit = Callable[[Unit], Awaitable[None]]
+"""Runs in the transaction that writes the intent; raising a `KeyrackError` calls the request off."""
+
+
+async def nothing_to_check(_unit: Unit) -> None:
+    """Permit a request in any case."""
+
+
+class _StoredAnswer(msgspec.Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    fault: str | None = None  # this and what follows is not in what older versions stored
+    cut: bool = False
+    head: bytes = b""
+    surplus: bytes = b""
+
+
+class Journal:
+    """Writes down what is sent and what comes back."""
+
+    def __init__(self, store: Store, provider: ProviderClient, spool: Spool, clock: Clock) -> None:
+        self._store = store
+        self._provider = provider
+        self._spool = spool
+        self._clock = clock
+        self._unsaved: dict[str, Spooled] = {}
+        self._running: set[str] = set()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Ids of attempts that this process is in the middle of."""
+        return frozenset(self._running)
+
+    @property
+    def in_memory(self) -> int:
+        """How many answers are in memory only, because neither the database nor the spool took them."""
+        return len(self._unsaved)
+
+    async def exchange(self, attempt: Attempt, request: FormRequest, permit: Permit) -> RawResponse:
+        """Send a request and return its answer, which is stored by then.
+
+        Args:
+            attempt: what is written down.
+            request: what is sent.
+            permit: the last check, in the transaction of the intent.
+
+        Raises:
+            KeyrackError: what `permit` raised, or the database is gone; nothing was sent.
+            ValidationFailed: the request cannot be sent.
+            ProviderUnavailable: nothing came back. If it may have been sent, the attempt stays open.
+        """
+
+        async def intend() -> None:
+            async with self._store.unit(attempt.tenant_id, writes=True) as unit:
+                await permit(unit)
+                await unit.vault.prepare(unit.connection, attempt.tenant_id)
+                await Attempts(unit).begin(attempt)
+
+        self._running.add(attempt.id)
+        try:
+            answer = await send(self._provider, request, intend, tenant_id=attempt.tenant_id)
+            await self._keep(attempt, answer)
+        except ProviderUnavailable as error:
+            if not may_have_been_sent(error):  # the intent may be there all the same, if its commit took too long
+                with suppress(DatabaseUnavailable):
+                    await self._settle_unsent(attempt)
+            raise
+        finally:
+            self._running.discard(attempt.id)
+        return answer
+
+    async def bring_in(self) -> int:
+        """Move answers from memory and the spool to the database; return how many.
+
+        Raises:
+            DatabaseUnavailable: it is still gone.
+        """
+        brought = 0
+        for answer in [*self._unsaved.values(), *self._spool.all()]:
+            if answer.attempt_id in self._running:
+                continue
+            await self._store_answer(answer)
+            self._unsaved.pop(answer.attempt_id, None)
+            try:
+                self._spool.drop(answer.attempt_id)
+            except OSError:  # it is brought in again and again until the disk can be written; that changes nothing
+                log.warning("an answer that was brought in cannot be removed from the spool", attempt=answer.attempt_id)
+            brought += 1
+        return brought
+
+    async def read(self, unit: Unit, attempt: Attempt) -> RawResponse | None:
+        """Return the answer of an attempt, if one was stored."""
+        if attempt.sealed_answer is None:
+            return None
+        place = answer_place(attempt.tenant_id, attempt.id)
+        clear = await unit.vault.open(unit.connection, place, attempt.sealed_answer)
+        stored = msgspec.msgpack.decode(clear, type=_StoredAnswer)
+        fault = None if stored.fault is None else AnswerFault(stored.fault)
+        return RawResponse(
+            stored.status,
+            stored.headers,
+            stored.body,
+            fault,
+            cut=stored.cut,
+            head=stored.head,
+            surplus=stored.surplus,
+        )
+
+    async def _keep(self, attempt: Attempt, answer: RawResponse) -> None:
+        fault = None if answer.fault is None else answer.fault.value
+        stored = _StoredAnswer(
+            answer.status, dict(answer.headers), answer.body, fault, answer.cut, answer.head, answer.surplus
+        )
+        clear = msgspec.msgpack.encode(stored)
+        try:
+            sealed = self._store.vault.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
+        except KeyError:  # the tenant was deleted meanwhile, and with it the key and the attempt
+            return
+        spooled = Spooled(attempt.tenant_id, attempt.id, sealed, self._clock())
+        try:
+            await self._store_answer(spooled)
+        except BaseException as error:
+            # whatever stopped us, a cancellation included: the answer is worth more
+            self._put_aside(spooled)
+            if not isinstance(error, DatabaseUnavailable):
+                raise
+
+    async def _store_answer(self, answer: Spooled) -> None:
+        async with self._store.unit(answer.tenant_id, writes=True) as unit:
+            await Attempts(unit).answered(answer.attempt_id, answer.sealed, answer.at)
+
+    def _put_aside(self, answer: Spooled) -> None:
+        try:
+            self._spool.put(answer)
+        except OSError as error:
+            self._unsaved[answer.attempt_id] = answer
+            log.critical(
+                "a provider's answer could be stored neither in the database nor in the spool; it is in memory only",
+                attempt=answer.attempt_id,
+                error=cast("int", error.errno),
+            )
+        else:
+            log.warning("a provider's answer waits in the spool for the database", attempt=answer.attempt_id)
+
+    async def _settle_unsent(self, attempt: Attempt) -> None:
+        async with self._store.unit(attempt.tenant_id, writes=True) as unit:
+            await Attempts(unit).settle(attempt.id, Fate.unsent)

@@ -1,0 +1,258 @@
+"""What is done under a lease: settle what was left, wait for a turn, send, write the outcome.
+
+Steps 2 to 5 of `engine`.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from keyrack import metrics
+from keyrack.clock import Clock
+from keyrack.crypto.secret import Secret
+from keyrack.errors import DatabaseUnavailable, NotFound, ProviderError, ProviderUnavailable, ValidationFailed
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.ids import new_id
+from keyrack.oauth.refresh_token import build_refresh_request
+from keyrack.oauth.token_response import process_token_response
+from keyrack.oauth.wire import RawResponse
+from keyrack.service.clients.auth_client_profile import client_profile, origin_of
+from keyrack.service.secrets.refresh.abandonment import Patience
+from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.journal import Journal
+from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
+from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
+from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
+from keyrack.store.auth_clients import find_usable
+from keyrack.store.leases import Due, Lease, LeaseLost, Leases
+from keyrack.store.node import node_id
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+
+_SLACK = 10.0
+_LONGEST_ROUND = 3.0
+_LATER = timedelta(seconds=10)
+_TOO_MANY = 429
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How long things may take, in seconds.
+
+    Attributes:
+        call: one call to a provider, in all.
+        wait: how long a caller waits for a refresh, its own or another's.
+    """
+
+    call: float = 10.0
+    wait: float = 20.0
+
+    @property
+    def lease_ms(self) -> int:
+        """A lease is longer than everything that is done under it (contract 0.12)."""
+        return int((self.call + _SLACK) * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease with what is needed to use it."""
+
+    lease: Lease
+    client: AuthClient
+    left_open: Sequence[Attempt]
+
+
+class UnderLease:
+    """Uses leases."""
+
+    def __init__(
+        self,
+        store: Store,
+        journal: Journal,
+        settling: Settling,
+        limiter: ProviderLimiter,
+        patience: Patience,
+        timing: Timing,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._settling = settling
+        self._limiter = limiter
+        self._patience = patience
+        self._timing = timing
+        self._clock = clock
+
+    async def use(self, held: Held, *, wanted: bool = True, scheduled: bool = False) -> AuthSecret:
+        """Use a lease. It ends with the outcome; after a fault, such as a database that is gone, by itself in time.
+
+        Args:
+            held: the lease.
+            wanted: somebody wants other tokens than those stored; else they are only asked for where an interrupted
+                refresh may have used the stored ones up.
+            scheduled: it is the background's own try; only such failures make it back off.
+        """
+        try:
+            return await self._through(held, wanted=wanted, scheduled=scheduled)
+        except DatabaseUnavailable:
+            self._patience.database_is_down()
+            raise
+        except LeaseLost:
+            raise busy("Another process has taken over the refresh.") from None
+
+    async def expire(self, lease: Lease) -> AuthSecret:
+        """Settle that the token of a secret has expired which cannot be refreshed; the lease ends."""
+        try:
+            return await self._settling.expire(lease)
+        except LeaseLost:
+            raise busy("Another process has taken over the secret.") from None
+
+    async def _through(self, held: Held, *, wanted: bool, scheduled: bool) -> AuthSecret:
+        landed, given_up = await self._settle_left_open(held)
+        if landed is not None:
+            return landed
+        if wanted or given_up:
+            return await self._call(held, scheduled=scheduled)
+        await self.release(held.lease)
+        return held.lease.secret
+
+    async def _settle_left_open(self, held: Held) -> tuple[AuthSecret | None, bool]:
+        """Settle what interrupted refreshes left: take answers that landed, give up those that nobody will bring.
+
+        Returns:
+            The secret, if an answer that had landed settles this refresh too, and whether an answer was given up.
+
+        Raises:
+            ProviderUnavailable: another process may still bring the answer; the lease is given back.
+        """
+        given_up = False
+        if any(attempt.sealed_answer is None for attempt in held.left_open):
+            await self._journal.bring_in()
+        for left in held.left_open:
+            async with self._store.unit(left.tenant_id) as unit:
+                attempt = await Attempts(unit).find(left.id) or left
+                answer = await self._journal.read(unit, attempt)
+            if answer is None and not self._patience.is_over(attempt):
+                await self.release(held.lease, self._clock() + _LATER)
+                raise busy("An interrupted refresh is being settled.")
+            if attempt.generation != held.lease.secret.grant_generation:
+                await self._settling.drop(attempt, Fate.superseded)
+            elif answer is None:
+                await self._settling.give_up(held.lease, attempt)
+                given_up = True
+            else:
+                at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
+                return await self._settling.settle(held.lease, held.client, attempt, result, at), given_up
+        return None, given_up
+
+    async def _call(self, held: Held, *, scheduled: bool) -> AuthSecret:
+        """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
+        await self._refuse_if_rejected(held)
+        started = time.monotonic()
+        try:
+            return await self._ask_and_settle(held, started, scheduled=scheduled)
+        finally:
+            metrics.refresh_took(time.monotonic() - started)
+
+    async def _ask_and_settle(self, held: Held, started: float, *, scheduled: bool) -> AuthSecret:
+        attempt, result = await self._ask(held)
+        soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
+        if soon and held.lease.secret.ambiguous_since is None and _lost(result):
+            await self._settling.give_up(held.lease, attempt)
+            attempt, result = await self._ask(held)
+        at, came = self._clock(), time.monotonic()
+        return await self._settling.settle(held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled)
+
+    async def _refuse_if_rejected(self, held: Held) -> None:
+        """Leave a provider alone that rejects the client, but for one explicit try now and then (contract 0.13)."""
+        client = held.client
+        if client.rejected_at is None or (client.probe_at is not None and client.probe_at <= self._clock()):
+            return
+        await self.release(held.lease, client.probe_at or self._clock() + _LATER)
+        raise ProviderError("The provider rejects the auth client; change it first.", meta=client.rejection)
+
+    async def _ask(self, held: Held) -> tuple[Attempt, Result]:
+        lease, client = held.lease, held.client
+        attempt = Attempt(
+            id=new_id(),
+            tenant_id=lease.tenant_id,
+            kind=Kind.refresh,
+            subject_id=lease.secret_id,
+            fence=lease.fence,
+            generation=lease.secret.grant_generation,
+            owner=node_id(),
+            started_at=self._clock(),
+        )
+        profile = client_profile(client, lease.secret.auth_method)
+        token = Secret(lease.secret.credentials["refresh_token"])
+        request = build_refresh_request(profile, token)
+
+        async def permit(unit: Unit) -> None:
+            await Leases(unit).extend(lease, self._timing.lease_ms)
+
+        try:
+            async with self._limiter.admit(lease.tenant_id, origin_of(request.url)) as admission:
+                try:
+                    answer = await self._journal.exchange(attempt, request, permit)
+                    result = _interpret(answer, held)
+                except ProviderUnavailable:
+                    admission.failed()
+                    raise
+                limited = (getattr(result, "meta", None) or {}).get("status") == _TOO_MANY
+                if isinstance(result, ProviderUnavailable) and not limited:  # a limit is one tenant's, not all's
+                    admission.failed()
+                else:
+                    admission.answered()
+        except ProviderUnavailable as error:
+            return attempt, error
+        except ValidationFailed as error:
+            return attempt, ProviderError(f"The refresh request cannot be sent: {error}")
+        return attempt, result
+
+    async def release(self, lease: Lease | Due, due_at: datetime | None = None) -> None:
+        """End a lease without a refresh.
+
+        Args:
+            lease: to be ended.
+            due_at: when the background, if it refreshes the secret at all, is to look at it again; None: as it was.
+        """
+        scheduled = isinstance(lease, Lease) and lease.secret.due_at is not None
+        later = {"due_at": due_at} if due_at is not None and scheduled else {}
+        async with self._store.unit(lease.tenant_id, writes=True) as unit:
+            await Leases(unit).release(lease, **later)
+
+
+async def held_with(unit: Unit, lease: Lease) -> Held:
+    """Return a lease with what is needed to use it.
+
+    Raises:
+        NotFound: the auth client is gone.
+    """
+    client = await find_usable(unit, lease.secret.auth_client_id)
+    if client is None:
+        raise NotFound
+    return Held(lease, client, await Attempts(unit).open_of(lease.secret_id))
+
+
+def _lost(result: Result) -> bool:
+    """Tell whether a request was sent and nothing came back."""
+    if not isinstance(result, ProviderUnavailable):
+        return False
+    meta = result.meta or {}
+    return meta.get("status") is None and not meta.get("received") and is_ambiguous(result)
+
+
+def _interpret(answer: RawResponse, held: Held) -> Result:
+    secret, client = held.lease.secret.credentials, held.client.credentials
+    tokens = (Secret(str(secret.get(name, ""))) for name in ("refresh_token", "access_token"))
+    sent = (*tokens, Secret(str(client.get("client_secret", ""))))
+    try:
+        return process_token_response(answer, sent=sent)
+    except (ProviderError, ProviderUnavailable) as error:
+        return error
+
+
+def busy(text: str) -> ProviderUnavailable:
+    """Return the error that says that somebody else is at it."""
+    return ProviderUnavailable(text, meta={"reason": "busy"})

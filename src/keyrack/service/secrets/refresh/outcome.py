@@ -1,0 +1,256 @@
+"""What a refresh request's result means for the secret (contract 0.13, 0.24, 15.3; design, failure classes). Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.oauth.failure import FailureClass, classify
+from keyrack.oauth.token_response import TokenResponse
+from keyrack.provider.faults import may_have_been_sent
+from keyrack.service.clients.auth_client_profile import refresh_host
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.tokens import refreshed
+from keyrack.store.attempts import Fate
+
+Result = TokenResponse | ProviderError | ProviderUnavailable
+
+MOST_REFUSALS = 3
+REFUSED_FOR = timedelta(minutes=5)
+"""So many refusals without a known meaning, over at least so long, end a grant that worked before (decision 19)."""
+
+_NOT_PROCESSED = frozenset({408, 425, 429, 503})
+_SUCCESS = range(200, 300)
+_PROMPT_RETRY = timedelta(seconds=1)
+_DEFINITE = frozenset({FailureClass.GRANT_DEAD, FailureClass.CLIENT_REJECTED})
+_INTERRUPTED = (
+    "A refresh was interrupted: no new tokens reached us, and the provider does not take the old refresh token any"
+    " more. Connect again."
+)
+_REFUSED = "The provider refuses the refresh token. Connect again."
+_REFUSED_AGAIN = "The provider refuses to renew the token, again and again. Connect again."
+_UNSUPPORTED_TYPE = (
+    "The provider sent a token of the type {}, which can only be used with a key that Keyrack does not have. Set"
+    " the client to Bearer tokens at the provider; the next refresh then puts this right."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to write down.
+
+    Attributes:
+        secret: as it is to be stored.
+        fate: of the attempt; None if it brought tokens.
+        event: what to tell, if anything.
+    """
+
+    secret: AuthSecret
+    fate: Fate | None
+    event: EventType | None = None
+
+
+def judge(
+    secret: AuthSecret,
+    client: AuthClient,
+    result: Result,
+    schedule: Schedule,
+    started_at: datetime,
+    now: datetime,
+    *,
+    doubted: bool = False,
+    scheduled: bool = False,
+) -> Outcome:
+    """Work out what becomes of a secret.
+
+    Args:
+        secret: as it is stored now.
+        client: the auth client the request was made with.
+        result: tokens, or why there are none.
+        schedule: when to refresh next or to try again.
+        started_at: when the request was sent.
+        now: when its answer came.
+        doubted: a rejection of the client may be the grant's own fault, so that the client goes on.
+        scheduled: the background tried by itself; what readers and callers cause is no reason for it to back off.
+    """
+    if isinstance(result, TokenResponse):
+        fresh = refreshed(secret, client, result, schedule, now)
+        if result.unsupported_type is not None:
+            return _unusable(secret, fresh, result.unsupported_type, now)
+        return Outcome(fresh, None, EventType.secret_refreshed)
+    kind = FailureClass.OTHER if doubted else classify(result, refresh_host(client))
+    unknown = kind not in _DEFINITE and is_ambiguous(result)
+    failure = failure_of(result, client)
+    if kind is FailureClass.OTHER and not doubted and not unknown and failure.status is not None:
+        failure = _counted(failure, secret.failure, now)
+    elif secret.failure is not None:  # what says nothing of the grant does not make a refusal unsaid
+        failure = replace(failure, refusals=secret.failure.refusals, refused_since=secret.failure.refused_since)
+    failed = replace(
+        secret,
+        failure=failure,
+        failure_count=secret.failure_count + 1,
+        failed_at=now,
+        ambiguous_since=secret.ambiguous_since or (started_at if unknown else None),
+    )
+    if kind is FailureClass.CLIENT_REJECTED:
+        return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused)
+    if kind is FailureClass.GRANT_DEAD:
+        return _dead(secret, failed, now, _REFUSED)
+    if kind is FailureClass.OTHER and not unknown and _is_final(secret, client, failure, now, doubted=doubted):
+        return _dead(secret, failed, now, _REFUSED_AGAIN)
+    fate = Fate.ambiguous if unknown else Fate.failed
+    return _tried_again(secret, failed, client, kind, schedule, fate, now, scheduled=scheduled)
+
+
+def is_ambiguous(error: ProviderError | ProviderUnavailable) -> bool:
+    """Tell whether the provider may have acted on a request although it brought no tokens.
+
+    So it is with a request that was sent and not answered, with errors of gateways in front of the provider, and with
+    a success that cannot be read.
+    """
+    status = (error.meta or {}).get("status")
+    if isinstance(error, ProviderError):
+        return status in _SUCCESS and not (error.meta or {}).get("error")
+    return may_have_been_sent(error) if status is None else status not in _NOT_PROCESSED
+
+
+def failure_of(error: ProviderError | ProviderUnavailable, client: AuthClient) -> Failure:
+    """Return a failure as it is kept and shown; there is nothing secret in it."""
+    meta: dict[str, Any] = dict(error.meta or {})
+    return Failure(
+        kind=classify(error, refresh_host(client)).value,
+        text=error.problem.detail,
+        error=meta.get("error"),
+        error_description=meta.get("error_description"),
+        status=meta.get("status"),
+        reason=meta.get("reason"),
+        retry_after=meta.get("retry_after"),
+    )
+
+
+def error_of(failure: Failure) -> ProviderError | ProviderUnavailable:
+    """Return the error that tells a caller of a failure that was kept (contract 15.3)."""
+    answered = failure.error is not None or failure.error_description is not None
+    temporary = failure.kind == FailureClass.TEMPORARY.value and not answered
+    meta = {
+        name: value
+        for name in ("error", "error_description", "status", "reason", "retry_after")
+        if (value := getattr(failure, name)) is not None
+    }
+    return (ProviderUnavailable if temporary else ProviderError)(failure.text, meta=meta)
+
+
+def _unusable(before: AuthSecret, fresh: AuthSecret, kind: str, now: datetime) -> Outcome:
+    """The tokens are kept, a rotated refresh token above all, but must not be used (RFC 6749 section 7.1)."""
+    code = ErrorCode.unsupported_token_type
+    known = before.error_code is code
+    since = before.error_at if known else now  # the first cause stays (contract 0.13)
+    text = _UNSUPPORTED_TYPE.format(kind)
+    ended = replace(fresh, state=SecretState.error, error=text, error_code=code, error_at=since)
+    return Outcome(ended, None, None if known else EventType.secret_failed)
+
+
+def said(failure: Failure) -> str:
+    """Return what a provider said when it refused, as a sentence to add; empty if it said nothing."""
+    words = failure.error_description or failure.error
+    return f" It said: {words}" if words else ""
+
+
+def _counted(failure: Failure, before: Failure | None, now: datetime) -> Failure:
+    """Count a refusal whose meaning is not known."""
+    refusals, since = (0, None) if before is None else (before.refusals, before.refused_since)
+    return replace(failure, refusals=refusals + 1, refused_since=since or now)
+
+
+def _is_final(secret: AuthSecret, client: AuthClient, failure: Failure, now: datetime, *, doubted: bool) -> bool:
+    """Tell whether a refusal that says nothing of its reason ends the grant (contract 0.24, decision 19).
+
+    At once, where an earlier request with the same token may have used it up. Else when it repeats, for a grant that
+    this client has worked with as it is now: what never worked may be asked for wrongly. Where the client may be at
+    fault instead, only what worked is given up, and only in doubt.
+    """
+    works = _has_worked(secret, client)
+    if failure.status is None:
+        return False
+    if secret.ambiguous_since is not None:
+        return works or not doubted
+    since = failure.refused_since
+    repeated = failure.refusals >= MOST_REFUSALS and since is not None and now - since >= REFUSED_FOR
+    return repeated and works and not doubted
+
+
+def _has_worked(secret: AuthSecret, client: AuthClient) -> bool:
+    """Tell whether the tokens came from a refresh or a consent with the client as it is now."""
+    last = max((at for at in (secret.refreshed_at, secret.connected_at) if at is not None), default=None)
+    if last is None or (secret.issued_at is not None and last < secret.issued_at):
+        return False
+    return client.updated_at is None or client.updated_at <= last
+
+
+def _dead(before: AuthSecret, failed: AuthSecret, now: datetime, text: str) -> Outcome:
+    """The grant is gone: for good, or because of a request whose answer never reached us."""
+    interrupted = failed.ambiguous_since
+    ended = replace(failed, due_at=None, retry_at=None)
+    if before.error_code is not None:  # the first cause stays (contract 0.13), and was told
+        return Outcome(ended, Fate.refused)
+    code = ErrorCode.reauthorization_required if interrupted is None else ErrorCode.refresh_interrupted
+    words = said(failed.failure) if failed.failure else ""
+    text = (text if interrupted is None else _INTERRUPTED) + words
+    ended = replace(ended, state=SecretState.error, error=text, error_code=code, error_at=interrupted or now)
+    return Outcome(ended, Fate.refused, EventType.secret_reauthorization_required)
+
+
+def _tried_again(
+    before: AuthSecret,
+    secret: AuthSecret,
+    client: AuthClient,
+    kind: FailureClass,
+    schedule: Schedule,
+    fate: Fate,
+    now: datetime,
+    *,
+    scheduled: bool,
+) -> Outcome:
+    """Say when the background tries again, and readers; past the time to give up, a refusal ends the grant.
+
+    Only the background's own tries make it back off, and not those that it makes promptly while the provider's
+    `refresh_token_grace` lasts. While the provider does not answer, readers get a try every few seconds. All wait for
+    as long as the provider asked for.
+    """
+    retry_after = secret.failure.retry_after if secret.failure else None
+    grace = timedelta(seconds=client.credentials.get("refresh_token_grace") or 0)
+    doubt = secret.ambiguous_since if fate is Fate.ambiguous else None
+    retry_at = schedule.retry(1, now, retry_after)
+    if doubt is not None and now - doubt < grace and retry_after is None:
+        retry_at = due_at = min(retry_at, now + _PROMPT_RETRY)
+    else:
+        secret = replace(secret, backoff_count=secret.backoff_count + scheduled)
+        due_at = _next_try(secret, schedule, retry_at, retry_after, now, scheduled=scheduled)
+        if kind is not FailureClass.TEMPORARY:  # it answered: asking it every few seconds is no help
+            retry_at = due_at
+    over = secret.expires_at is not None and due_at > secret.expires_at + schedule.give_up
+    refused = fate is not Fate.ambiguous and secret.failure is not None and secret.failure.status is not None
+    if over and kind is FailureClass.OTHER and refused:
+        return _dead(before, secret, now, _REFUSED_AGAIN)
+    event = EventType.secret_failed if before.failure is None else None
+    return Outcome(replace(secret, retry_at=retry_at, due_at=None if over else due_at), fate, event)
+
+
+def _next_try(
+    secret: AuthSecret,
+    schedule: Schedule,
+    soon: datetime,
+    retry_after: int | None,
+    now: datetime,
+    *,
+    scheduled: bool,
+) -> datetime:
+    """Return when the background tries next: what others tried neither hastens nor delays what it has planned."""
+    if scheduled and secret.backoff_count > 1:
+        return schedule.retry(secret.backoff_count, now, retry_after)
+    planned = secret.due_at if secret.failure_count > 1 and not scheduled else None
+    if planned is None or planned <= now:
+        return soon
+    return max(planned, soon) if retry_after is not None else planned

@@ -1,0 +1,268 @@
+"""Revoking the tokens of a deleted secret at the provider (RFC 7009): tried, reported, never blocking the deletion.
+
+`enqueue` belongs into the transaction that deletes the secret; a worker does the rest. Revoking twice does no harm
+(RFC 7009 section 2.2), so a worker that dies between the call and its outcome leaves a job that is done again. A job
+outlives its tenant: it is the installation's then, and so is the report.
+
+A job has all tokens of a secret, the refresh token first: that ends the access tokens too where the server cascades
+(section 2.1, a SHOULD). Where it does not, the access token would live on, so it is sent as well. Each is tried until
+its own outcome is there, and one report tells of all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Json, Principal, PrincipalKind
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.provider.client import ProviderClient
+from keyrack.service.authz.access import ALLOWED, FAILED
+from keyrack.service.clients.auth_client_profile import client_profile
+from keyrack.service.jobs.backoff import BackOff
+from keyrack.service.jobs.in_flight import InFlight
+from keyrack.service.secrets.refresh.tokens import is_oauth2
+from keyrack.store.audit import AuditLog
+from keyrack.store.outbox import Outbox
+from keyrack.store.revocations import ClaimedRevocation, DueRevocations, Revocations, Subject
+from keyrack.store.store import Store
+from keyrack.store.tenants import Tenants
+from keyrack.store.unit import Unit
+from keyrack.store.vault import INSTALLATION
+
+WORKER = Principal(PrincipalKind.system, "", "revocation")
+
+BACK_OFF = BackOff(first=timedelta(seconds=5), factor=6, longest=timedelta(hours=1), tries=5)
+"""5 s, 30 s, 3 min, 18 min: given up after less than half an hour."""
+
+_AT_ONCE = 16
+_SETTLING = timedelta(seconds=60)
+
+
+class Outcome(StrEnum):
+    """What became of a token, or of all of a secret; `outcome` of the event `secret.revoked`.
+
+    All are `revoked` only if each is.
+    """
+
+    revoked = "revoked"
+    failed = "failed"
+    not_supported = "not_supported"
+
+
+async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
+    """Have the tokens of a secret revoked that is deleted in this transaction.
+
+    Refresh token and access token are revoked, if the auth client's credentials name a `revocation_uri`. Otherwise
+    there is nothing to do, which is reported at once.
+
+    Args:
+        unit: of the secret's tenant; the deletion's own.
+        secret: what is being deleted.
+        client: its auth client.
+    """
+    subject = Subject(secret.id, secret.workspace_id, secret.auth_client_id)
+    order = _order(secret, client)
+    if order is None:
+        await _report(unit, subject, Outcome.not_supported, {})
+    else:
+        await Revocations(unit).add(subject, order)
+
+
+async def enqueue_orphan(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
+    """As `enqueue`, for tokens that arrive when what they were meant for is gone, perhaps its tenant too.
+
+    Args:
+        unit: of the tenant.
+        secret: what the tokens would have been in; none of that id is stored.
+        client: its auth client.
+    """
+    await enqueue(unit if await Tenants(unit).hold() else unit.of(INSTALLATION), secret, client)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What came of one attempt at one token: an outcome, or None to try again."""
+
+    outcome: Outcome | None
+    facts: Json
+    retry_after: int | None = None
+
+
+_Results = Mapping[TokenTypeHint, _Result]
+
+
+class Revoker:
+    """Revokes what is due.
+
+    Args:
+        store: where the jobs are.
+        client: what calls the providers.
+        timeout: seconds a call of the client takes at most; a claim is held longer than one for each token.
+        patience: seconds a `tick` waits for slow providers before it leaves them to the next one.
+        back_off: how failed attempts are tried again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: ProviderClient,
+        *,
+        timeout: float,
+        patience: float = 1.0,
+        back_off: BackOff = BACK_OFF,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._timeout = timeout * len(TokenTypeHint)
+        self._lease = timedelta(seconds=self._timeout) + _SETTLING
+        self._back_off = back_off
+        self._in_flight = InFlight(_AT_ONCE, patience)
+
+    async def tick(self) -> int:
+        """Start revoking what is due; return how many attempts have ended since the last call.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached; nothing is lost.
+        """
+        places = self._in_flight.places
+        if places.free and await self._any_due():
+            async with self._store.installation(writes=True) as unit:
+                claimed = await DueRevocations(unit).claim(places, self._lease)
+            for job in claimed:
+                self._in_flight.start(job.tenant_id, job.id, self._revoke(job), slow=job.slow)
+        return await self._in_flight.settled()
+
+    async def close(self) -> None:
+        """Let calls that are under way end; what does not end in time is due again later."""
+        await self._in_flight.close(self._timeout)
+
+    async def _any_due(self) -> bool:
+        async with self._store.installation() as unit:
+            return await DueRevocations(unit).any()
+
+    async def _revoke(self, job: ClaimedRevocation) -> None:
+        results: _Results = {TokenTypeHint.REFRESH_TOKEN: _Result(Outcome.failed, {"reason": "unreadable"})}
+        if job.order is not None:
+            results = {hint: await self._try(job, hint, token) for hint, token in _tokens(job.order).items()}
+        due_at = None
+        if any(result.outcome is None for result in results.values()):
+            waits = [result.retry_after for result in results.values() if result.retry_after is not None]
+            due_at = self._back_off.next_try(job.attempts, self._store.clock(), max(waits, default=None))
+        await self._settle(job, results, due_at)
+
+    async def _try(self, job: ClaimedRevocation, hint: TokenTypeHint, token: Secret) -> _Result:
+        """Revoke one token, unless its outcome is there from an earlier attempt."""
+        order: Json = job.order or {}
+        ended = order.get(_ENDED, {}).get(hint.value)
+        if ended is not None:
+            return _Result(Outcome(ended["outcome"]), ended["facts"])
+        client_secret = Secret(order["client_secret"])
+        request = build_revocation_request(
+            order["endpoint"],
+            token,
+            hint,
+            TokenEndpointAuthMethod(order["method"]),
+            order["client_id"],
+            client_secret,
+        )
+        known = (*_tokens(order).values(), client_secret)
+        try:
+            answer = await self._client.send(request, tenant_id=job.tenant_id)
+            process_revocation_response(answer, known)
+        except ValidationFailed:
+            return _Result(Outcome.failed, {"reason": "forbidden_uri"})
+        except ProviderUnavailable as error:
+            said = dict(error.meta or {})
+            return _Result(None, _told(said), said.get("retry_after"))
+        except ProviderError as error:
+            return _Result(Outcome.failed, _told(error.meta or {}))
+        return _Result(Outcome.revoked, {})
+
+    async def _settle(self, job: ClaimedRevocation, results: _Results, due_at: datetime | None) -> None:
+        async with self._store.unit(job.tenant_id, writes=True) as unit:
+            # The tenant before its rows, as everybody who deletes it; if it has gone, the installation has the job.
+            if job.tenant_id != INSTALLATION and not await Tenants(unit).hold():
+                return
+            if due_at is not None:
+                await Revocations(unit).postpone(job.id, job.claim, due_at, _with_ended(job.order, results))
+                return
+            outcome, facts = _as_one(results)
+            if await Revocations(unit).finish(job.id, job.claim, outcome.value):
+                await _report(unit, job.subject, outcome, facts)
+
+
+_FURTHER, _ENDED = "further", "ended"
+"""Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
+and older versions revoke the first token of an order alone."""
+
+
+def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
+    endpoint = client.credentials.get("revocation_uri")
+    if not is_oauth2(secret.type) or not isinstance(endpoint, str) or not endpoint:
+        return None
+    tokens = {hint.value: secret.credentials.get(hint.value) for hint in TokenTypeHint}
+    held = [{"token": token, "hint": hint} for hint, token in tokens.items() if isinstance(token, str) and token]
+    if not held:
+        return None
+    profile = client_profile(client, secret.auth_method)
+    return {
+        "endpoint": endpoint,
+        **held[0],
+        _FURTHER: [each for each in held[1:] if each["token"] != held[0]["token"]],
+        "method": profile.token_endpoint_auth_method.value,
+        "client_id": profile.client_id,
+        "client_secret": profile.client_secret.reveal(),
+    }
+
+
+def _tokens(order: Json) -> dict[TokenTypeHint, Secret]:
+    """Return the tokens of an order, in the order in which they are revoked."""
+    return {TokenTypeHint(each["hint"]): Secret(each["token"]) for each in (order, *order.get(_FURTHER, ()))}
+
+
+def _with_ended(order: Json | None, results: _Results) -> Json | None:
+    """Return an order that remembers what has become of its tokens, as far as that is over."""
+    if order is None:
+        return None
+    ended = {
+        hint.value: {"outcome": result.outcome.value, "facts": result.facts}
+        for hint, result in results.items()
+        if result.outcome is not None
+    }
+    return {**order, _ENDED: ended}
+
+
+def _as_one(results: _Results) -> tuple[Outcome, Json]:
+    """Tell what became of all tokens: the worst, with its reason; and of each, where that is not the same."""
+    outcomes = {hint.value: (result.outcome or Outcome.failed) for hint, result in results.items()}
+    facts = next((result.facts for result in results.values() if result.outcome is not Outcome.revoked), {})
+    worst = Outcome.failed if Outcome.failed in outcomes.values() else Outcome.revoked
+    if len(set(outcomes.values())) == 1:
+        return worst, facts
+    return worst, {**facts, "tokens": {name: outcome.value for name, outcome in outcomes.items()}}
+
+
+def _told(meta: Any) -> Json:
+    """Return what of a failure is told: codes, never the provider's prose."""
+    return {name: meta[name] for name in ("reason", "status", "error") if name in meta}
+
+
+async def _report(unit: Unit, subject: Subject, outcome: Outcome, facts: Json) -> None:
+    """Tell the tenant, if there is one, and write it down: `failed` if the token may still work, else `allowed`."""
+    told = {
+        "secret_id": subject.secret_id,
+        "workspace_id": subject.workspace_id,
+        "auth_client_id": subject.auth_client_id,
+        "outcome": outcome.value,
+    }
+    if unit.tenant_id != INSTALLATION:
+        await Outbox(unit).add(EventType.secret_revoked, told | facts)
+    done = ALLOWED if outcome is Outcome.revoked else FAILED
+    await AuditLog(unit).append(WORKER, "secret.revoke", ("auth-secret", subject.secret_id), done)

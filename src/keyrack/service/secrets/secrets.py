@@ -1,0 +1,255 @@
+"""Auth secrets: the user side of a connection (contract section 15). Refreshing them: `refresh`."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from keyrack.clock import Clock
+from keyrack.descriptor import parse
+from keyrack.errors import NotFound
+from keyrack.events import EventType
+from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model import Principal, PrincipalKind
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.usage_guard import in_use, nameable
+from keyrack.service.clients.auth_client_availability import available_client
+from keyrack.service.clients.auth_client_profile import declared_method
+from keyrack.service.identity.last_use import LastUse
+from keyrack.service.secrets.changes import ChangedSecret, NewSecret, Owner, bare, changed, created_facts, filled
+from keyrack.service.secrets.freshness import Freshness, require_validity
+from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.tokens import is_oauth2, replaces_refresh_token
+from keyrack.service.secrets.revocation import enqueue
+from keyrack.service.secrets.status import Told, told
+from keyrack.store.auth_clients import find_usable, find_usable_among
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.components import Components
+from keyrack.store.large import in_batches
+from keyrack.store.outbox import Outbox
+from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.store import Store
+from keyrack.store.unit import Unit
+from keyrack.store.usage import Usages
+
+GET = "workspaces.auth_secret.get"
+_CREATE, _EDIT, _DELETE, _REFRESH = (
+    f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete", "refresh")
+)
+GET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """A secret as the caller may see it, with what is true of it at this moment."""
+
+    secret: AuthSecret
+    told: Told
+    credentials_visible: bool
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of the credentials, if a list has left them out for now."""
+        return self.secret.left_out
+
+
+class Secrets:
+    """Use cases of contract section 15."""
+
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        freshness: Freshness,
+        schedule: Schedule,
+        last_use: LastUse,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._freshness = freshness
+        self._schedule = schedule
+        self._last_use = last_use
+        self._clock = clock
+
+    async def list(
+        self, who: Principal, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[SecretView], int]:
+        """List a workspace's secrets as they are stored; return a page and the total."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(GET)
+            found, total = await SecretList(scope.unit).page(
+                workspace_id,
+                wanted,
+                with_credentials=scope.allows(GET_CREDENTIALS),
+                leave_out=True,
+                limit=limit,
+                offset=offset,
+            )
+            clients = await find_usable_among(scope.unit, [secret.auth_client_id for secret in found])
+            return [self._view(scope, secret, clients.get(secret.auth_client_id)) for secret in found], total
+
+    def whole(self, found: Sequence[SecretView]) -> AsyncIterator[SecretView]:
+        """Yield the secrets of a list with the credentials that were left out."""
+
+        async def read(some: Sequence[SecretView]) -> Mapping[str, SecretView]:
+            async with self._access.reading_on(some[0].secret.tenant_id) as unit:
+                whole = await SecretList(unit).whole([view.secret for view in some])
+                clients = await find_usable_among(unit, [secret.auth_client_id for secret in whole])
+            now = self._clock()
+            views = [SecretView(each, told(each, clients.get(each.auth_client_id), now), True) for each in whole]
+            return {view.secret.id: view for view in views}
+
+        return in_batches(found, lambda view: view.left_out, lambda view: view.secret.id, read)
+
+    async def get(
+        self, who: Principal, workspace_id: str, secret_id: str, min_validity: int | None = None
+    ) -> SecretView:
+        """Return one, refreshed first where that is needed (contract 0.12).
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            secret_id: the secret.
+            min_validity: for how many seconds the token must still be good; None: no matter how long.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            TokenNotValid: the token is not good for that long and cannot be renewed.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(GET)
+            stored = await _find(scope, secret_id)
+        secret = await self._freshness.before_read(who, stored, min_validity)
+        view = self._view(scope, secret, await self._client(secret))
+        if min_validity is not None:
+            require_validity(secret, view.told, min_validity, self._clock())
+        if view.credentials_visible:
+            self._last_use.note(secret.tenant_id, secret.id)
+        return view
+
+    async def create(self, who: Principal, workspace_id: str, new: Callable[[], NewSecret]) -> SecretView:
+        """Create a secret of the caller.
+
+        Raises:
+            Forbidden: the caller is not a user, so there is nobody it could belong to.
+            ValidationFailed: the body or the credentials are wrong.
+            IdConflict: the caller made up an id that there is.
+            RelatedNotFound: the auth client is not available in the workspace.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.create") as scope:
+            scope.require(_CREATE)
+            scope.require_that(who.kind is PrincipalKind.user, "a secret belongs to the user who creates it")
+            wanted = new()
+            await refuse_taken(scope, "auth-secret", wanted.given_id)
+            named = wanted.auth_client_pointer
+            client = await available_client(scope, wanted.auth_client_id, held=True, pointer=named)
+            now = self._clock()
+            method = await _auth_method(scope.unit, client)
+            owner = Owner(scope.unit.tenant_id, workspace_id, who.id)
+            secret = filled(bare(owner, client, wanted.name, method, now), client, wanted, self._schedule, now)
+            await AuthSecrets(scope.unit).add(secret)
+            await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
+            scope.touched("auth-secret", secret.id)
+            return self._view(scope, secret, client)
+
+    async def change(
+        self, who: Principal, workspace_id: str, secret_id: str, new: Callable[[AuthSecret], ChangedSecret]
+    ) -> SecretView:
+        """Change name, credentials or state; oauth2 credentials are merged key by key (contract 15.2).
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            secret_id: the secret.
+            new: checks the body against the stored secret and makes a command of it.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            ValidationFailed: the body or the credentials are wrong, or another auth client is named.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.edit") as scope:
+            scope.require(_EDIT)
+            stored = await _find(scope, secret_id, locked=True)
+            wanted = new(stored)
+            client = await find_usable(scope.unit, stored.auth_client_id)
+            if client is None:
+                raise RuntimeError("a secret's auth client is gone though it is referred to")
+            secret = changed(stored, client, wanted, self._schedule, self._clock())
+            replaced = replaces_refresh_token(stored, secret.credentials) and is_oauth2(secret.type)
+            await AuthSecrets(scope.unit).replace(secret, refresh_token_replaced=replaced)
+            scope.touched("auth-secret", secret.id)
+            return self._view(scope, secret, client)
+
+    async def delete(self, who: Principal, workspace_id: str, secret_id: str) -> None:
+        """Delete a secret that no active flow names; inactive ones keep naming it (contract 15.2).
+
+        Its token is revoked at the provider behind the scenes where that is possible (RFC 7009).
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            InUse: an active flow names it.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.delete") as scope:
+            scope.require(_DELETE)
+            secret = await _find(scope, secret_id, locked=True)
+            flows = await Usages(scope.unit).active_flows_with_secret(secret_id)
+            if flows:
+                raise in_use("the secret", len(flows), await nameable(scope, flows))
+            client = await find_usable(scope.unit, secret.auth_client_id)
+            if client is not None and is_oauth2(secret.type):
+                await enqueue(scope.unit, secret, client)
+            await AuthSecrets(scope.unit).remove(secret_id)
+            scope.touched("auth-secret", secret_id)
+
+    async def refresh(
+        self, who: Principal, workspace_id: str, secret_id: str, arrived: float | None = None
+    ) -> SecretView:
+        """Refresh a secret now, or wait for the refresh that is running (contract 15.3).
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            secret_id: the secret.
+            arrived: when the request came in, a reading of `time.monotonic`; None: now. Whatever a provider answers
+                after that satisfies it (contract 0.20).
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            NotRefreshable: it is not of an oauth2 type or has no refresh token.
+            ProviderError: the provider refused; `meta` has what it said.
+            ProviderUnavailable: the provider gave no answer in time.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.refresh") as scope:
+            scope.require(_REFRESH)
+            stored = await _find(scope, secret_id)
+            scope.touched("auth-secret", secret_id)
+        secret = await self._freshness.refresh(stored, arrived)
+        view = self._view(scope, secret, await self._client(secret))
+        if view.credentials_visible:
+            self._last_use.note(secret.tenant_id, secret.id)
+        return view
+
+    async def _client(self, secret: AuthSecret) -> AuthClient | None:
+        async with self._store.unit(secret.tenant_id) as unit:
+            return await find_usable(unit, secret.auth_client_id)
+
+    def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:
+        return SecretView(secret, told(secret, client, self._clock()), scope.allows(GET_CREDENTIALS))
+
+
+async def _find(scope: Scope, secret_id: str, *, locked: bool = False) -> AuthSecret:
+    secret = await AuthSecrets(scope.unit).find(secret_id, locked=locked)
+    if secret is None or secret.workspace_id != scope.place.workspace_id:
+        raise NotFound("there is no such secret in this workspace")
+    return secret
+
+
+async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
+    """Return how the client authenticates if only a linked component declares it (contract 20.3); else None."""
+    if client.credentials.get("client_auth") is not None:
+        return None
+    for component in await Components(unit).list(ids=client.component_ids):
+        oauth2 = None if component.latest is None else parse.parse(component.latest.descriptor).oauth2
+        if (method := declared_method(client, oauth2)) is not None:
+            return method
+    return None

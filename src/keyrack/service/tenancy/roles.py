@@ -1,0 +1,158 @@
+"""A tenant's role policy, and the roles that users hold in the tenant itself (contract section 6.4)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
+from keyrack.model import Principal, Role
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.permissions import DEFAULT_ROLES, LISTED, OWNER, TENANT_ADMIN, normalise
+from keyrack.service.authz.task_users import is_task_user
+from keyrack.store.role_uses import RoleUse, RoleUses
+from keyrack.store.tenants import RolePolicy
+from keyrack.store.users import Users
+
+_BASE = "/data/attributes/roles"
+_NAMED = 100
+"""Users and places that a refusal names at most, of each kind."""
+_BUILT_IN = {(role.scope, role.role): role for role in DEFAULT_ROLES}
+_OWNERS = (("contracts", OWNER), ("workspaces", OWNER))
+_TENANT_ADMIN = ("tenants", TENANT_ADMIN)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRole:
+    """A role of a new policy as it was sent.
+
+    Attributes:
+        scope: `contracts`, `workspaces` or `tenants`.
+        role: its name.
+        permissions: names, aliases among them.
+        i18n: its titles by language; None: as they were, else the name.
+    """
+
+    scope: str
+    role: str
+    permissions: Sequence[str]
+    i18n: Mapping[str, str] | None = None
+
+
+class Roles:
+    """Use cases of contract section 6.4."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    @staticmethod
+    def permissions(who: Principal) -> Sequence[str]:
+        """Return the permissions that roles can be made of.
+
+        Raises:
+            Forbidden: the caller is a task user (section 2).
+        """
+        if is_task_user(who):
+            raise Forbidden
+        return LISTED
+
+    async def policy(self, who: Principal, tenant_id: str) -> Sequence[Role]:
+        """Return a tenant's role policy; the built-in `tenant-admin` only if it was changed."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.tenant.list_roles")
+            return _shown(await RolePolicy(scope.unit).list())
+
+    async def replace(
+        self, who: Principal, tenant_id: str, wanted: Callable[[], Sequence[WantedRole]]
+    ) -> Sequence[Role]:
+        """Replace a tenant's role policy; see `new_policy`.
+
+        Raises:
+            ValidationFailed: a role comes twice, or a permission does not exist.
+            InUse: a role that is missing is assigned, or is one of a contract's available roles.
+        """
+        async with self._access.tenant(who, tenant_id, "role-policy.change", alone=True) as scope:
+            scope.require("tenants.tenant.edit_roles")
+            rows = RolePolicy(scope.unit)
+            before = await rows.list()
+            after = new_policy(before, wanted())
+            await _require_unused(
+                scope, {(role.scope, role.role) for role in before} - {(r.scope, r.role) for r in after}
+            )
+            await rows.replace(after)
+            scope.touched("role-policy", tenant_id)
+            return _shown(after)
+
+    async def give(
+        self, who: Principal, tenant_id: str, user_id: str, wanted: Callable[[], tuple[str, ...]]
+    ) -> tuple[str, ...]:
+        """Replace the roles that a user holds in the tenant itself, and return them.
+
+        Raises:
+            NotFound: the tenant has no such user.
+            ValidationFailed: the tenant has no such role of the scope `tenants`.
+        """
+        async with self._access.tenant(who, tenant_id, "tenant-member.change") as scope:
+            scope.require("tenants.membership.edit")
+            users = Users(scope.unit)
+            if await users.find(user_id) is None:
+                raise NotFound("the tenant has no such user")
+            roles = wanted()
+            known = {role.role for role in await RolePolicy(scope.unit).list() if role.scope == "tenants"}
+            wrong = [
+                Problem("the tenant has no such role", f"{_BASE}/{index}")
+                for index, role in enumerate(roles)
+                if role not in known
+            ]
+            if wrong:
+                raise ValidationFailed(*wrong)
+            await users.set_tenant_roles(user_id, roles)
+            scope.touched("tenant-member", user_id)
+            return roles
+
+
+def new_policy(before: Sequence[Role], wanted: Sequence[WantedRole]) -> Sequence[Role]:
+    """Return the policy that replaces another.
+
+    Both `owner` roles are in it as they are built in, whatever was sent of them; `tenant-admin` stays as it is where
+    it was not sent, because a policy does not show it unless it was changed.
+
+    Raises:
+        ValidationFailed: a role comes twice, a permission does not exist, or titles lack the English one.
+    """
+    problems: list[Problem] = []
+    titles = {(role.scope, role.role): role.i18n for role in before}
+    found: dict[tuple[str, str], Role] = {}
+    for index, role in enumerate(wanted):
+        where, key = f"{_BASE}/{index}", (role.scope, role.role)
+        if key in found:
+            problems.append(Problem("this scope has a role with this name already", f"{where}/role"))
+        for number, name in enumerate(role.permissions):
+            if normalise([name])[1]:
+                problems.append(Problem("there is no such permission", f"{where}/permissions/{number}"))
+        if role.i18n is not None and "en" not in role.i18n:
+            problems.append(Problem("en is required", f"{where}/i18n/en"))
+        i18n = titles.get(key, {"en": role.role}) if role.i18n is None else role.i18n
+        known, _ = normalise(role.permissions)
+        found[key] = Role(role.scope, role.role, frozenset(known), i18n)
+    if problems:
+        raise ValidationFailed(*problems)
+    admin = [role for role in before if (role.scope, role.role) == _TENANT_ADMIN] or [_BUILT_IN[_TENANT_ADMIN]]
+    kept = {_TENANT_ADMIN: admin[0], **{key: _BUILT_IN[key] for key in _OWNERS}}
+    missing = [role for key, role in kept.items() if key not in found]
+    return [*missing, *(_BUILT_IN[key] if key in _OWNERS else role for key, role in found.items())]
+
+
+def _shown(policy: Sequence[Role]) -> Sequence[Role]:
+    return [role for role in policy if role.scope != "tenants" or role != _BUILT_IN.get((role.scope, role.role))]
+
+
+async def _require_unused(scope: Scope, removed: set[tuple[str, str]]) -> None:
+    uses = [use for use in await RoleUses(scope.unit).list() if (use.scope, use.role) in removed] if removed else []
+    if not uses:
+        return
+    names = ", ".join(sorted({f"{use.role} ({use.scope})" for use in uses}))
+    detail = f"these roles are assigned or available in contracts, and must be sent too: {names}"
+    raise InUse(detail, meta={f"{kind}_ids": _ids(uses, kind) for kind in ("contract", "workspace", "user")})
+
+
+def _ids(uses: Sequence[RoleUse], kind: str) -> Sequence[str]:
+    return sorted({use.id for use in uses if use.kind == kind})[:_NAMED]

@@ -1,0 +1,232 @@
+"""Workspaces (contract section 10): create, read, change, delete."""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from keyrack.errors import InUse, NotFound
+from keyrack.model import Member, Principal, Workspace, WorkspaceType
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.permissions import OWNER
+from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.scope import contracts_granting
+from keyrack.service.authz.task_users import READ_WORKSPACE
+from keyrack.service.authz.usage_guard import nameable
+from keyrack.service.components.visibility import workspace_view
+from keyrack.service.offboarding.place_deletion import remove_workspace
+from keyrack.store.component_list import ComponentList
+from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.directory import Directory
+from keyrack.store.flows import FlowReferences
+from keyrack.store.tenants import Tenants
+from keyrack.store.usage import Usages
+from keyrack.store.workspaces import WorkspaceMembers
+from keyrack.store.workspaces import Workspaces as Rows
+
+_LIST_ALL = "contracts.workspace.listAll"
+_INHERITED = ("flow_stats_enabled_default",)
+"""Attributes that a new workspace takes over from its contract."""
+_EDITS = {"name": "workspaces.workspace.edit", "type": "workspaces.workspace.edit_type"}
+"""What each attribute needs to be changed."""
+_EVERYWHERE = ("global.workspace.get_all", _LIST_ALL)
+
+
+@dataclass(frozen=True, slots=True)
+class NewWorkspace:
+    """What a caller sends to create a workspace."""
+
+    contract_id: str
+    name: str
+    given_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedWorkspace:
+    """What a caller sends to change one; None keeps what is stored."""
+
+    name: str | None = None
+    type: WorkspaceType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceView:
+    """A workspace with the ids of its members; `members` are there when they were asked for."""
+
+    workspace: Workspace
+    member_ids: Sequence[str]
+    members: Sequence[Member] | None = None
+
+
+class Workspaces:
+    """Use cases of contract section 10."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def create(self, who: Principal, wanted: NewWorkspace) -> WorkspaceView:
+        """Create a workspace in a contract; its creator becomes its owner.
+
+        Raises:
+            RelatedNotFound: there is no such contract.
+            Forbidden: the caller may not create workspaces there.
+            IdConflict: the body has the id of another workspace.
+        """
+        with named_in_body("contract"):
+            async with self._access.contract(who, wanted.contract_id, "workspace.create") as scope:
+                scope.require("contracts.workspace.create")
+                scope.require_that(who.tenant_id is not None, "a service account cannot own a workspace")
+                in_contract = await ContractMembers(scope.unit).keep(wanted.contract_id, who.id)
+                scope.require_that(in_contract, "only members of the contract can own a workspace")
+                await refuse_taken(scope, "workspace", wanted.given_id)
+                tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
+                kind = WorkspaceType((tenant.attributes if tenant else {}).get("default_workspace_type", "full"))
+                contract = await Contracts(scope.unit).find(wanted.contract_id)
+                around = contract.attributes if contract else {}
+                inherited = {name: around[name] for name in _INHERITED if name in around}
+                workspace = await Rows(scope.unit).add(wanted.contract_id, wanted.name, kind, inherited)
+                await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
+                scope.touched("workspace", workspace.id)
+                return WorkspaceView(workspace, [who.id])
+
+    async def list(
+        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[WorkspaceView], int]:
+        """List the caller's workspaces; where the caller holds `contracts.workspace.listAll`, all of the contract.
+
+        Args:
+            who: the caller.
+            contract_id: only those of one contract, if given.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+
+        Raises:
+            NotFound: there is no such contract.
+            Forbidden: the caller has no standing in it; or no contract was given, and the service account may not
+                read the workspaces of all tenants.
+        """
+        if contract_id is not None:
+            return await self._of_contract(who, contract_id, limit, offset)
+        if who.tenant_id is None:
+            async with self._access.installation(who) as scope:
+                scope.require(*_EVERYWHERE)
+                places, total = await Directory(scope.unit).workspaces(limit=limit, offset=offset)
+            views = []
+            for place in places:
+                with suppress(NotFound):  # deleted since it was listed
+                    views.append(await self.get(who, place.workspace_id or ""))
+            return views, total
+        async with self._access.tenant(who, who.tenant_id) as scope:
+            whole = sorted(await contracts_granting(scope, _LIST_ALL))
+            found, total = await Rows(scope.unit).page(
+                contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
+            )
+            return await _views(scope, found), total
+
+    async def get(self, who: Principal, workspace_id: str, *, with_members: bool = False) -> WorkspaceView:
+        """Return a workspace to members, holders of `contracts.workspace.listAll` and tenant admins.
+
+        A task user gets its own, but not with members.
+        """
+        door = None if with_members else READ_WORKSPACE
+        async with self._access.workspace(who, workspace_id, door=door) as scope:
+            seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(_LIST_ALL)
+            scope.require_that(seen, "only members can see the workspace")
+            workspace = await _there(scope, workspace_id)
+            members = await WorkspaceMembers(scope.unit).list(workspace_id)
+            ids = [member.user.id for member in members]
+            return WorkspaceView(workspace, ids, members if with_members else None)
+
+    async def change(
+        self, who: Principal, workspace_id: str, named: Collection[str], new: Callable[[], ChangedWorkspace]
+    ) -> WorkspaceView:
+        """Change name or type, each with a permission of its own.
+
+        Args:
+            who: the caller.
+            workspace_id: the workspace.
+            named: the attributes that the body has, not judged yet, so that permissions come first (section 3).
+            new: checks the body and makes a command of it.
+
+        Raises:
+            NotFound: there is no such workspace.
+            Forbidden: the caller may not change what is named.
+            ValidationFailed: the body is wrong.
+            InUse: it would be `full`, and a flow names a component that is not whitelisted.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace.edit", alone=True) as scope:
+            scope.require_edits(_EDITS, named)
+            wanted = new()
+            stored = await _there(scope, workspace_id)
+            workspace = replace(stored, name=wanted.name or stored.name, type=wanted.type or stored.type)
+            if workspace.type is not stored.type:
+                await _require_whitelisted(scope, workspace)
+            await Rows(scope.unit).change(workspace)
+            scope.touched("workspace", workspace_id)
+            (view,) = await _views(scope, [workspace])
+            return view
+
+    async def delete(self, who: Principal, workspace_id: str) -> None:
+        """Delete a workspace with all that is in it (section 22).
+
+        Raises:
+            NotFound: there is no such workspace.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace.delete", alone=True) as scope:
+            scope.require("contracts.workspace.delete", "workspaces.workspace.edit")
+            await remove_workspace(scope.unit, workspace_id)
+            scope.touched("workspace", workspace_id)
+
+    async def _of_contract(
+        self, who: Principal, contract_id: str, limit: int | None, offset: int
+    ) -> tuple[Sequence[WorkspaceView], int]:
+        async with self._access.contract(who, contract_id) as scope:
+            sees_all = scope.is_tenant_admin or scope.allows(*_EVERYWHERE)
+            scope.require_that(sees_all or scope.in_contract, "only members of the contract can list its workspaces")
+            member = None if sees_all else who.id
+            found, total = await Rows(scope.unit).page(
+                contract_id=contract_id, member=member, limit=limit, offset=offset
+            )
+            return await _views(scope, found), total
+
+
+async def _views(scope: Scope, found: Sequence[Workspace]) -> Sequence[WorkspaceView]:
+    members = await WorkspaceMembers(scope.unit).ids([workspace.id for workspace in found])
+    return [WorkspaceView(each, members.get(each.id, [])) for each in found]
+
+
+async def _there(scope: Scope, workspace_id: str) -> Workspace:
+    workspace = await Rows(scope.unit).find(workspace_id)
+    if workspace is None:
+        raise NotFound
+    return workspace
+
+
+async def _require_whitelisted(scope: Scope, workspace: Workspace) -> None:
+    """Insist that what flows name in graph or draft is whitelisted where a workspace's type asks for it (section 5).
+
+    Raises:
+        InUse: `meta.component_ids` are not, and `meta.flow_ids` name them.
+    """
+    view = await workspace_view(scope.unit, workspace)
+    named = await FlowReferences(scope.unit).current_in(workspace.id)
+    missing = await ComponentList(scope.unit).not_whitelisted(view, sorted(named))
+    if not missing:
+        return
+    flows = {
+        flow.flow_id: flow
+        for component in missing
+        for flow in await Usages(scope.unit).flows_of(component.id)
+        if flow.workspace_id == workspace.id and flow.is_current
+    }
+    known = await nameable(scope, [flows[flow_id] for flow_id in sorted(flows)])
+    names = ", ".join(f"{component.team_name}/{component.name}" for component in missing)
+    raise InUse(
+        f"flows use components that are not whitelisted for the contract: {names}",
+        pointer="/data/attributes/type",
+        meta={
+            "component_ids": [component.id for component in missing],
+            "flow_ids": [flow.flow_id for flow in known],
+            "flows": len(flows),
+        },
+    )
