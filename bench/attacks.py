@@ -18,7 +18,7 @@ from typing import Any
 from bench.secrets_stored import Stored, add_client, add_secrets
 from bench.stage import Caller
 from bench.tenants_stored import LATER, add_contracts, add_events, add_tenant, make_due
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 from support.installation import Installation
 from support.name_server import NameServer
 from support.provider_servers import Handler, LoopbackServers

@@ -13,8 +13,8 @@ from keyrack import bootstrap
 from keyrack.grants import AuthClient
 from keyrack.ids import new_id
 from keyrack.settings import load
-from keyrack.store import engine
 from keyrack.store.auth_clients import AuthClients
+from keyrack.store.core import engine
 from keyrack.store.users import Users
 from support.crowd import Home, analyze, crowd
 from support.installation import Installation, installation

@@ -20,8 +20,8 @@ from keyrack.service.secrets.refresh.tokens import with_tokens
 from keyrack.settings import Settings, load
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.store import Store
 from keyrack.store.schema import auth_secrets
-from keyrack.store.store import Store
 from support.installation import command, settings
 
 _CHUNK = 20_000

@@ -14,10 +14,10 @@ from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import first_attributes
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.core.store import Store
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import auth_secrets, deliveries
-from keyrack.store.store import Store
 from keyrack.store.teams import Teams
 from keyrack.store.tenants import Tenants
 from keyrack.store.users import Users

@@ -14,8 +14,8 @@ from bench.secrets_stored import Stored, add_client, add_due, opened, set_up
 from bench.stage import Stage
 from keyrack.oauth.wire import FormRequest
 from keyrack.provider.client import ProviderClient
+from keyrack.store.core.store import Store
 from keyrack.store.schema import auth_secrets
-from keyrack.store.store import Store
 from support.installation import free_port, serving, wait_for
 
 _CONCURRENCY = 64

@@ -12,9 +12,9 @@ from bench.scenario import Row, Scenario
 from bench.secrets_stored import Stored, add_client, add_due, multiply, opened, set_up
 from bench.stage import Stage
 from keyrack.fair_share import Places
+from keyrack.store.core.store import Store
 from keyrack.store.leases import claim_due, lease_holders
 from keyrack.store.schema import auth_secrets
-from keyrack.store.store import Store
 
 _SIZES = (10_000, 1_000_000)
 _DUE = 1_000

@@ -8,12 +8,12 @@ from typing import cast
 
 from keyrack import clock
 from keyrack.api import app as api_app
-from keyrack.api.asgi import App
-from keyrack.api.front import Front
-from keyrack.api.hot_secret import HotSecret
+from keyrack.api.core.asgi import App
+from keyrack.api.core.middleware import Front
+from keyrack.api.core.rate_limits import Rates, Throttle
+from keyrack.api.core.slow_bodies import SlowBodies
+from keyrack.api.fast_read import HotSecret
 from keyrack.api.routes import HANDLERS, WATCHING
-from keyrack.api.slow_bodies import SlowBodies
-from keyrack.api.throttle import Rates, Throttle
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
@@ -71,16 +71,16 @@ from keyrack.service.tenancy.workspaces import Workspaces
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.settings import Settings, name_servers
-from keyrack.store import engine
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
-from keyrack.store.listening import Listener
-from keyrack.store.private_files import require_private_home
+from keyrack.store.core import engine
+from keyrack.store.core.keyring import Vault
+from keyrack.store.core.listening import Listener
+from keyrack.store.core.private_files import require_private_home
+from keyrack.store.core.store import Store
 from keyrack.store.quota_usage import Quota
-from keyrack.store.secret_points import secret_points
+from keyrack.store.secret_reader import secret_points
 from keyrack.store.spool import Spool
-from keyrack.store.store import Store
-from keyrack.store.vault import Vault
 from keyrack.worker.refreshing import RefreshWorker
 from keyrack.worker.worker import Chore, Worker
 

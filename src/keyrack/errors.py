@@ -1,6 +1,6 @@
 """Everything Keyrack refuses, by name. A class's docstring is its default message.
 
-The HTTP status, code and title of each class stand in one table, `keyrack.api.errors` (contract section 3).
+The HTTP status, code and title of each class stand in one table, `keyrack.api.core.errors` (contract section 3).
 No message may ever contain a token, a client secret or an environment value.
 """
 

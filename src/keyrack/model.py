@@ -346,7 +346,7 @@ class Flow:
     last_start_time: datetime | None
     last_stop_time: datetime | None
     left_out: int = 0
-    """Bytes of what a list has left out for now (`keyrack.store.large`), here graph and attributes; else 0."""
+    """Bytes of what a list has left out for now (`store.core.large_columns`), here graph and attributes; else 0."""
     graph_text: bytes | None = field(default=None, repr=False)
     """The graph as JSON text, where it was left out; `graph` is then empty."""
 

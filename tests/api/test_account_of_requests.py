@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from keyrack import metrics
-from keyrack.api.asgi import Message, Receive, Scope, Send
+from keyrack.api.core.asgi import Message, Receive, Scope, Send
 from support.app import World
 
 

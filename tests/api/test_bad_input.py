@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, func, select
 
-from keyrack.api.errors import STATUS_AND_CODE
+from keyrack.api.core.errors import STATUS_AND_CODE
 from keyrack.store.schema import metadata
 from support.app import World, error_of, relationship
 from support.consent import oauth_component

@@ -35,6 +35,6 @@ def test_every_process_answers_for_all_of_them(tmp_path: Path) -> None:
 
 
 def _dead_node() -> str:
-    from keyrack.store.node import node_id  # noqa: PLC0415 - only used here
+    from keyrack.store.core.process_id import node_id  # noqa: PLC0415 - only used here
 
     return f"{node_id().rpartition('#')[0]}#{2**22 + 1}:1"

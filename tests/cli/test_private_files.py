@@ -11,7 +11,7 @@ import pytest
 
 from keyrack import bootstrap
 from keyrack.errors import ConfigurationError
-from keyrack.store.private_files import make_private
+from keyrack.store.core.private_files import make_private
 from support.app import World, settings_for
 from support.served import bootstrapped, run_command
 

@@ -17,8 +17,8 @@ from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.store.auth_clients import AuthClients as Rows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import auth_clients
-from keyrack.store.unit import Unit
 from support.app import Caller, World, error_of, relationship
 from support.auth_clients import OAUTH2, PATH, SECOND_GENERATION, auth_client, change, make, one_of_each, scopes_of
 

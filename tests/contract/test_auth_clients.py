@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.components import Components
 from support.app import World, error_of, relationship, settings_for, world
 from support.auth_clients import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from keyrack.api.errors import STATUS_AND_CODE
+from keyrack.api.core.errors import STATUS_AND_CODE
 from keyrack.service.identity.users import People
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World, relationship, settings_for, world

@@ -10,8 +10,8 @@ from keyrack.clock import iso
 from keyrack.grants import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import auth_clients
-from keyrack.store.vault import INSTALLATION
 from support.app import TenantInTest, World, error_of
 from support.secrets import add_client, make
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.schema import teams
 from keyrack.store.teams import Teams
 from support.app import Caller, TenantInTest, World, error_of, relationship

@@ -9,7 +9,7 @@ from sqlalchemy import Table, func, select
 
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
-from keyrack.store.standing import Standing
+from keyrack.store.role_assignments import Standing
 from keyrack.store.tenants import Tenants
 from support.app import Caller, TenantInTest, World, error_of
 from support.consent import add_oauth_client

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from keyrack.api.errors import STATUS_AND_CODE
+from keyrack.api.core.errors import STATUS_AND_CODE
 from keyrack.cli import app
 from keyrack.settings import described
 from support.app import World

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 from support.app import TenantInTest, World, settings_for, world
 
 MANY = 150

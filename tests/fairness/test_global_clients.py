@@ -4,7 +4,7 @@ import pytest
 
 from keyrack.grants import AuthClient
 from keyrack.store.auth_clients import AuthClients
-from keyrack.store.vault import INSTALLATION
+from keyrack.store.core.keyring import INSTALLATION
 from support.app import World
 from support.grants import add_auth_client, add_secret, change, stored
 from support.raw_provider import RawProvider, json_answer

@@ -12,14 +12,14 @@ from litestar.exceptions import LitestarException
 from sqlalchemy import insert, update
 
 from keyrack import ids
-from keyrack.api import body
-from keyrack.api.jsonapi import Many, PageMeta
-from keyrack.api.lists import SLICE_BYTES, Deferred, DocumentResponse
+from keyrack.api.core import body
+from keyrack.api.core.jsonapi import Many, PageMeta
+from keyrack.api.core.lists import SLICE_BYTES, Deferred, DocumentResponse
 from keyrack.errors import DatabaseUnavailable
 from keyrack.ids import new_revision
-from keyrack.store import large
 from keyrack.store.components import Components
 from keyrack.store.contracts import Contracts
+from keyrack.store.core import large_columns
 from keyrack.store.credentials import Credentials
 from keyrack.store.flow_list import FlowList
 from keyrack.store.flows import Flows, FlowVersions
@@ -277,10 +277,10 @@ async def test_tenants_with_large_attributes_are_listed_in_batches(
 def test_a_batch_is_bounded_by_bytes_and_has_one_owners_rows_alone() -> None:
     def batches(*sizes: int, owners: str = "") -> list[list[int]]:
         rows = [(size, owners[number : number + 1]) for number, size in enumerate(sizes)]
-        made = large._batches(rows, lambda row: row[0], lambda row: row[1])
+        made = large_columns._batches(rows, lambda row: row[0], lambda row: row[1])
         return [[size for size, _ in batch] for batch in made]
 
-    most = large.BATCH_BYTES
+    most = large_columns.BATCH_BYTES
     assert batches(most, 1, most - 1, 1, most * 3) == [[most], [1, most - 1], [1], [most * 3]]
     assert batches(1, 1, 1, owners="aab") == [[1, 1], [1]]
     assert [len(batch) for batch in batches(*[1] * 2500)] == [1000, 1000, 500]

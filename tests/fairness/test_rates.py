@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from keyrack import bootstrap
-from keyrack.api.throttle import Rates, Throttle
+from keyrack.api.core.rate_limits import Rates, Throttle
 from keyrack.errors import RateLimited
 from support.app import BASE, Caller, World, error_of, settings_for, world
 

@@ -15,7 +15,7 @@ from keyrack.grants import AuthSecret
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import auth_secrets, revocations
 from support.app import World, relationship

@@ -19,7 +19,7 @@ from keyrack.service.secrets.refresh.finalizer import Settling
 from keyrack.service.secrets.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.revocations import DueRevocations, Revocations, Subject
 from keyrack.store.schema import revocations

@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import delete, insert, text, update
 
 from keyrack.ids import new_id
-from keyrack.store import engine, listening
 from keyrack.store import schema as t
 from keyrack.store.access_changes import (
     CHANNEL,
@@ -19,7 +18,8 @@ from keyrack.store.access_changes import (
     AccessChanges,
     key_subject,
 )
-from keyrack.store.listening import Listener
+from keyrack.store.core import engine, listening
+from keyrack.store.core.listening import Listener
 from support.app import World, settings_for
 from support.waiting import until
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from keyrack.store.coalesce import Coalescer, ReadFailed
+from keyrack.store.core.coalesce import Coalescer, ReadFailed
 
 
 class Database:

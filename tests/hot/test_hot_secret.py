@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from keyrack import metrics
-from keyrack.api.throttle import Rates, Throttle
+from keyrack.api.core.rate_limits import Rates, Throttle
 from keyrack.grants import ErrorCode, Failure, SecretState
 from keyrack.model import PrincipalKind
 from keyrack.service.identity.authentication import key_hash, new_api_key

@@ -12,7 +12,7 @@ from keyrack.errors import WrongKey
 from keyrack.grants import AuthSecret
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import auth_secrets
-from keyrack.store.secret_points import Point, PostgresPoints, SecretPoints, SqlitePoints, secret_points
+from keyrack.store.secret_reader import Point, PostgresPoints, SecretPoints, SqlitePoints, secret_points
 from support.app import World
 from support.grants import add_auth_client, add_secret, change
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyrack.api.body import MAX_DEPTH, parse_json
+from keyrack.api.core.body import MAX_DEPTH, parse_json
 from keyrack.errors import BadRequest, Problem, ValidationFailed
 from keyrack.service.flows.graph import GRAPH_POINTER, Node, emitted, parse_graph
 

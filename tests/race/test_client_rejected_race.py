@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from keyrack.errors import ProviderError
 from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.auth_client_health import ClientHealth
 from keyrack.store.auth_clients import AuthClients
-from keyrack.store.client_health import ClientHealth
 from support.app import World
 from support.grants import add_auth_client, add_secret, is_live, mint, stored
 

@@ -6,7 +6,7 @@ import pytest
 
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.directory import Directory
-from keyrack.store.standing import Standing
+from keyrack.store.role_assignments import Standing
 from support.app import World
 from support.estate import add_contract
 from support.pause import Pause

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.tenants import RolePolicy, Tenants
 from support.app import Request, TenantInTest, World, error_of
 from support.pause import in_turn

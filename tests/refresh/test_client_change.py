@@ -10,10 +10,10 @@ from sqlalchemy import select
 from keyrack.errors import ProviderError
 from keyrack.grants import AuthClient
 from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.store.auth_client_health import ClientHealth
 from keyrack.store.auth_clients import AuthClients
-from keyrack.store.client_health import ClientHealth
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import events
-from keyrack.store.vault import INSTALLATION
 from support.app import World
 from support.auth_clients import PATH, change
 from support.grants import add_auth_client, add_secret, is_live, mint, stored

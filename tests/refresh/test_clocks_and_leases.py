@@ -15,8 +15,8 @@ from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
 from keyrack.service.secrets.refresh.composition import RefreshRoom
 from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.core.process_id import is_dead, node_id
 from keyrack.store.leases import LONGEST_MS, Leases
-from keyrack.store.node import is_dead, node_id
 from keyrack.store.schema import auth_secrets
 from support.app import World
 from support.grants import connect, is_leased, is_live, stored

@@ -14,7 +14,7 @@ from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import Attempt, Attempts, Kind, open_attempts
 from keyrack.store.consents import Consents as Rows
-from keyrack.store.node import node_id
+from keyrack.store.core.process_id import node_id
 from support.app import World
 from support.consent import add_oauth_client, approve, oauth_component, start
 from support.faults import fail_once

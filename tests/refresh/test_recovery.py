@@ -22,8 +22,8 @@ from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import Attempt, Attempts, Kind, open_attempts
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.process_id import is_dead, node_id
 from keyrack.store.leases import Leases
-from keyrack.store.node import is_dead, node_id
 from keyrack.store.schema import attempts
 from keyrack.store.spool import Spool
 from support.app import World

@@ -11,8 +11,8 @@ from keyrack.grants import ErrorCode, SecretState
 from keyrack.service.secrets.status import told
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.auth_client_health import ClientHealth
 from keyrack.store.auth_clients import AuthClients
-from keyrack.store.client_health import ClientHealth
 from keyrack.store.leases import LeaseLost, Leases
 from support.app import World
 from support.grants import change, connect, is_leased, is_live, stored

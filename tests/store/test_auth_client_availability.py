@@ -18,8 +18,8 @@ from keyrack.service.clients.auth_client_availability import (
 )
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.contracts import Contracts
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.directory import Directory, Location
-from keyrack.store.vault import INSTALLATION
 from support.app import World
 
 

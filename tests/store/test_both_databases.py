@@ -8,7 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
+from keyrack.store.core import engine
 from keyrack.store.schema import metadata
 from support.app import World, relationship, settings_for
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ConfigurationError
-from keyrack.store import dsn, engine
+from keyrack.store.core import dsn, engine
 from support.app import settings_for
 from support.postgres import PostgresServer
 

@@ -6,7 +6,8 @@ from alembic import command
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
+from keyrack.store.core import engine
 from keyrack.store.schema import tenants
 from support.app import BASE, settings_for, world
 

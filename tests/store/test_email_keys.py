@@ -10,7 +10,8 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 
 from keyrack.errors import ConfigurationError
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
+from keyrack.store.core import engine
 from keyrack.store.schema import contract_invites, users
 from support.app import Caller, World, error_of, settings_for, world
 

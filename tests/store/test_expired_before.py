@@ -6,7 +6,8 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy.engine import Connection
 
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
+from keyrack.store.core import engine
 from support.app import BASE, settings_for, world
 from support.grants import add_auth_client, add_secret, change, stored
 

@@ -9,12 +9,13 @@ from sqlalchemy.engine import Connection
 
 from keyrack.model import Flow
 from keyrack.service.components.visibility import contract_view
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentVersions
+from keyrack.store.core import engine
+from keyrack.store.core.search_key import search_key
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import Flows
-from keyrack.store.search_key import search_key
 from support.app import BASE, World, settings_for, world
 
 NAMES = (

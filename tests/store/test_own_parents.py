@@ -15,9 +15,9 @@ from keyrack.model import Json, WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import Components
 from keyrack.store.contracts import ContractMembers
+from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import Credentials
 from keyrack.store.flows import Flows
-from keyrack.store.unit import Unit
 from keyrack.store.workspaces import Workspaces
 from support.app import TenantInTest, World
 from support.grants import add_auth_client, add_secret

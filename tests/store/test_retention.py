@@ -14,9 +14,10 @@ from keyrack.ids import new_id
 from keyrack.model import Consent, ConsentStatus
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.jobs.retention import Reaper
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
 from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
 from keyrack.store.consents import Consents
+from keyrack.store.core import engine
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.retention import BATCH

@@ -9,7 +9,8 @@ from sqlalchemy import inspect, select
 from sqlalchemy.engine import Connection
 
 from keyrack.fair_share import Places
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
+from keyrack.store.core import engine
 from keyrack.store.revocations import DueRevocations, Revocations, Subject
 from keyrack.store.schema import revocations
 from keyrack.store.tenants import Tenants

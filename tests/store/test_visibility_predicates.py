@@ -19,10 +19,10 @@ from keyrack.service.importers.platform import visibility as of_file
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.core.unit import Unit
 from keyrack.store.oauth_clients import OAuthClients
 from keyrack.store.teams import Teams
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
 from keyrack.store.users import Users
 from keyrack.store.workspaces import Workspaces
 from support.app import World

@@ -13,9 +13,9 @@ import pytest
 from litestar import Litestar
 
 from keyrack import bootstrap, clock, ids
-from keyrack.api.asgi import App
-from keyrack.api.front import Front
-from keyrack.api.slow_bodies import SlowBodies
+from keyrack.api.core.asgi import App
+from keyrack.api.core.middleware import Front
+from keyrack.api.core.slow_bodies import SlowBodies
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.model import PrincipalKind, WorkspaceType
@@ -25,7 +25,7 @@ from keyrack.service.operator.installation import FirstAccounts, first_attribute
 from keyrack.settings import Settings, load
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.contracts import ContractMembers, Contracts
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 from keyrack.store.teams import Teams
 from keyrack.store.tenants import Tenants
 from keyrack.store.users import Users

@@ -9,9 +9,9 @@ from sqlalchemy import Table, insert, text
 
 from keyrack.ids import new_id, new_revision
 from keyrack.store import schema as t
-from keyrack.store.search_key import search_key
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
+from keyrack.store.core.search_key import search_key
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 
 _CHUNK = 2_000
 RARE = 20

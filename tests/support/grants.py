@@ -15,8 +15,8 @@ from keyrack.simulator.issue import issue_access, issue_refresh
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.store import Store
 from keyrack.store.leases import Leases
-from keyrack.store.store import Store
 from support.app import Caller, TenantInTest, World
 
 

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from keyrack.service.secrets.secrets import Secrets
-from keyrack.store import listening
-from keyrack.store.listening import Listener
+from keyrack.store.core import listening
+from keyrack.store.core.listening import Listener
 from support.app import Caller, World
 from support.waiting import until
 

@@ -7,7 +7,7 @@ from typing import Any
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.platform.importing import Imported, Importer
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 
 Json = dict[str, Any]
 CANARY = "canary-7b1f"

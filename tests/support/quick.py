@@ -15,10 +15,11 @@ from litestar import Litestar
 from keyrack import bootstrap
 from keyrack.api import app as api_app
 from keyrack.api.app import Rooms
-from keyrack.api.asgi import App
+from keyrack.api.core.asgi import App
 from keyrack.settings import Settings
-from keyrack.store import engine, migrations
-from keyrack.store.store import Store
+from keyrack.store import migrations
+from keyrack.store.core import engine
+from keyrack.store.core.store import Store
 
 _unused: list[tuple[Litestar, dict[str, Any]]] = []
 

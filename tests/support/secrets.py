@@ -9,8 +9,8 @@ from sqlalchemy import select
 from keyrack.grants import AuthClient
 from keyrack.ids import new_id
 from keyrack.store.auth_clients import AuthClients
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import auth_secrets
-from keyrack.store.vault import INSTALLATION
 from support.app import Caller, TenantInTest, World, relationship
 
 TOKENS = {"access_token": "at-1", "refresh_token": "rt-1", "expires_in": 3600}

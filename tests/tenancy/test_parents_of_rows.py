@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Table, select
 
 from keyrack.errors import AlreadyExists, RelatedNotFound
+from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import metadata
-from keyrack.store.unit import TenantTable, Unit
 from support.tenancy.stage import Stage
 
 SHARED = {

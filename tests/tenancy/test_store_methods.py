@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select
 
 from keyrack.errors import KeyrackError, RelatedNotFound
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import metadata
-from keyrack.store.secret_points import Point, secret_points
-from keyrack.store.unit import Unit
+from keyrack.store.secret_reader import Point, secret_points
 from support.tenancy.arguments import Arguments, gather, spelled
 from support.tenancy.stage import Stage
 from support.tenancy.store_methods import Method, methods, takes_a_unit
@@ -79,7 +79,7 @@ ACROSS: dict[str, str] = {
     "leases.claim_due": "work of all tenants for the worker: ids",
     "leases.lease_clock": "the database's time",
     "leases.lease_holders": "names of processes",
-    "watching.waiting": "numbers, for the metrics",
+    "queue_stats.waiting": "numbers, for the metrics",
 }
 """Methods in a unit that are not limited to its tenant, and what keeps tenants apart all the same."""
 
@@ -102,24 +102,24 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "attempts": "a place of sealing",
     "auth_secrets": "reads a row that was found",
     "claims": "builds a query",
-    "compiled": "builds a query",
+    "component_visibility": "conditions for queries; the tables are those of tenants",
     "contracts": "sorts rows that were found",
+    "database_errors": "names errors",
+    "deleted_meanwhile": "names errors",
     "directory": "a name",
     "dsn": "an address",
     "engine": "connects",
     "flows": "reads a row that was found",
-    "large": "builds queries, and batches of what was found",
-    "node": "a process",
-    "outage": "names errors",
+    "large_columns": "builds queries, and batches of what was found",
     "paging": "runs a query it is given",
     "parents": "conditions for queries",
     "private_files": "a file's mode",
+    "process_id": "a process",
     "search_key": "a text",
-    "secret_points": "connects",
+    "secret_reader": "connects",
+    "statements": "builds a query",
     "unit": "builds queries",
     "users": "reads a row that was found",
-    "vanished": "names errors",
-    "visibility": "conditions for queries; the tables are those of tenants",
 }
 """Everything else, by class, function or module, and why it needs no case."""
 

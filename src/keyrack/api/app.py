@@ -11,15 +11,15 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
 
-from keyrack.api import openapi
-from keyrack.api.accept import require_json_acceptable
-from keyrack.api.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
-from keyrack.api.bracket_parameters import require_known
-from keyrack.api.errors import on_fault, on_http_exception, on_keyrack_error, respond
-from keyrack.api.front import PRINCIPAL, request_id_of
-from keyrack.api.jsonapi import Page
-from keyrack.api.lists import DocumentResponse
-from keyrack.api.pages import for_people
+from keyrack.api.core import openapi
+from keyrack.api.core.accept import require_json_acceptable
+from keyrack.api.core.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
+from keyrack.api.core.bracket_parameters import require_known
+from keyrack.api.core.errors import on_fault, on_http_exception, on_keyrack_error, respond
+from keyrack.api.core.jsonapi import Page
+from keyrack.api.core.lists import DocumentResponse
+from keyrack.api.core.middleware import PRINCIPAL, request_id_of
+from keyrack.api.core.pages import for_people
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model import Principal
 

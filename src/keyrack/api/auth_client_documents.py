@@ -5,8 +5,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.body import or_none
-from keyrack.api.jsonapi import UNREADABLE, Identifier, Linkage, NewResource, Relationship, SelfLink, link_self, related
+from keyrack.api.core.body import or_none
+from keyrack.api.core.jsonapi import (
+    UNREADABLE,
+    Identifier,
+    Linkage,
+    NewResource,
+    Relationship,
+    SelfLink,
+    link_self,
+    related,
+)
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthClient
 from keyrack.service.clients.auth_client_values import (

@@ -7,7 +7,6 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from keyrack.api.asked import Body, WantedPage, Who
 from keyrack.api.auth_client_documents import (
     AuthClientResource,
     ChangeAuthClientBody,
@@ -15,9 +14,10 @@ from keyrack.api.auth_client_documents import (
     ScopeOnlyBody,
     resource,
 )
-from keyrack.api.body import Unchecked, require_id
-from keyrack.api.jsonapi import Many, Page, Single
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import Unchecked, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, Page, Single
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Principal
 from keyrack.service.clients.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind

@@ -7,12 +7,12 @@ from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import or_none
 from keyrack.api.component_documents import DescriptorResource, VersionResource, version
 from keyrack.api.component_documents import descriptor as descriptor_document
-from keyrack.api.jsonapi import Many, Single, link_self
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import or_none
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, Single, link_self
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.service.components.builds import ComponentBuilds, NewBuild
 from keyrack.service.forms import Revision
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
+from keyrack.api.core.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
 from keyrack.clock import epoch_ms
 from keyrack.descriptor.public import public
 from keyrack.model import Component, Version

@@ -6,9 +6,9 @@ import msgspec
 from litestar import Controller, get, put
 from litestar.di import NamedDependency
 
-from keyrack.api.asked import Body, Who
-from keyrack.api.jsonapi import SelfLink, Single, link_self
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.dependencies import Body, Who
+from keyrack.api.core.jsonapi import SelfLink, Single, link_self
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import ValidationFailed
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments

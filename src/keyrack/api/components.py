@@ -12,13 +12,13 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import or_none, require_id
 from keyrack.api.component_documents import ComponentResource, build
 from keyrack.api.component_documents import component as component_document
-from keyrack.api.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
-from keyrack.api.lists import Deferred, one_by_one
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
+from keyrack.api.core.lists import Deferred, one_by_one
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Access, Component, Principal
 from keyrack.service.components.components import ChangedComponent, ComponentUseCases, NewComponent

@@ -7,8 +7,8 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.api.front import request_id_of
-from keyrack.api.pages import PRIVATE, Explanation, cookie_header, page, problem_page
+from keyrack.api.core.middleware import request_id_of
+from keyrack.api.core.pages import PRIVATE, Explanation, cookie_header, page, problem_page
 from keyrack.errors import BadRequest
 from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, Introduction, UnknownLink
 

@@ -7,10 +7,10 @@ from litestar import Controller, get, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, Who
-from keyrack.api.body import or_none
-from keyrack.api.jsonapi import Linkage, Relationship, Single, Text, related
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import or_none
+from keyrack.api.core.dependencies import Body, Who
+from keyrack.api.core.jsonapi import Linkage, Relationship, Single, Text, related
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Consent, ConsentStatus

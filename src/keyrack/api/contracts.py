@@ -9,13 +9,13 @@ from litestar.params import QueryParameter
 from litestar.response.base import ASGIResponse
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, or_none, require_id
+from keyrack.api.core.body import JsonRequest, or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.core.lists import listed
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
-from keyrack.api.jsonapi import Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
-from keyrack.api.lists import listed
 from keyrack.api.members import MembersRelation, contract_member, linkage
-from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.api.roles import PolicyAttributes, role_entry
 from keyrack.service.forms import PlaceName
 from keyrack.service.tenancy.contracts import ChangedContract, Contracts, ContractView, NewContract

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from keyrack.api.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
+from keyrack.api.core.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
 from keyrack.clock import iso
 from keyrack.model import Flow, FlowVersion
 

@@ -6,11 +6,11 @@ import msgspec
 from litestar import Controller, delete, get, put
 from litestar.di import NamedDependency
 
-from keyrack.api.asked import Body, WantedPage, Who
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, Single
+from keyrack.api.core.lists import listed
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.flow_documents import DraftResource, FlowVersionResource, Graph, draft_document, version_document
-from keyrack.api.jsonapi import Many, Single
-from keyrack.api.lists import listed
-from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.service.flows.flows import Flows
 
 _PER_PAGE = 50

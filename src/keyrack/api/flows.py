@@ -8,12 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, or_none, require_id
+from keyrack.api.core.body import JsonRequest, or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
+from keyrack.api.core.lists import listed
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.flow_documents import FlowResource, flow_document
-from keyrack.api.jsonapi import Empty, Linkage, Many, NewResource, Single, Text
-from keyrack.api.lists import listed
-from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import FlowStatus
 from keyrack.service.flows.flows import ChangedFlow, Flows, NewFlow

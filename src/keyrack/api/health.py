@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import msgspec
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.store.store import Store
+from keyrack.api.core import openapi
+from keyrack.store.core.store import Store
 
 
 @get("/healthz", include_in_schema=False)
@@ -28,5 +28,5 @@ async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the description of the API (OpenAPI 3.1); it is made once."""
     state = request.app.state
     if "openapi_json" not in state:
-        state["openapi_json"] = msgspec.json.encode(request.app.openapi_schema.to_schema())
+        state["openapi_json"] = openapi.document(request.app)
     return Response(state["openapi_json"], media_type=MediaType.JSON)

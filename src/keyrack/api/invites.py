@@ -8,20 +8,11 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, or_none, require_id
-from keyrack.api.jsonapi import (
-    Identifier,
-    Many,
-    NewResource,
-    Relationship,
-    SelfLink,
-    Single,
-    Text,
-    related,
-)
+from keyrack.api.core.body import JsonRequest, or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Identifier, Many, NewResource, Relationship, SelfLink, Single, Text, related
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.members import ContractMemberResource, contract_member
-from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import Invite
 from keyrack.service.forms import Email
 from keyrack.service.tenancy.invite_acceptance import Arrivals

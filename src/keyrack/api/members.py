@@ -8,10 +8,10 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.model import Member
 from keyrack.service.tenancy.members import Members, NewMember
 

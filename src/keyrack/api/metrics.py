@@ -5,7 +5,7 @@ from typing import Any
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 
-from keyrack.api.front import PRINCIPAL
+from keyrack.api.core.middleware import PRINCIPAL
 from keyrack.metrics import CONTENT_TYPE
 from keyrack.model import Principal
 from keyrack.service.operator.metrics import Monitoring

@@ -8,10 +8,20 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
-from keyrack.api.jsonapi import UNREADABLE, Linkage, Many, NewResource, NotBlank, Relationship, Single, Text, related
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import (
+    UNREADABLE,
+    Linkage,
+    Many,
+    NewResource,
+    NotBlank,
+    Relationship,
+    Single,
+    Text,
+    related,
+)
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model import FlowPlace, Usage

@@ -8,10 +8,10 @@ from litestar import Controller, get, patch
 from litestar.di import NamedDependency
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.asked import Body, Who
-from keyrack.api.body import or_none, require_id
-from keyrack.api.jsonapi import Relationship, Single, Text, link_self, related
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import or_none, require_id
+from keyrack.api.core.dependencies import Body, Who
+from keyrack.api.core.jsonapi import Relationship, Single, Text, link_self, related
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.model import Role
 from keyrack.service.tenancy.roles import Roles, WantedRole
 

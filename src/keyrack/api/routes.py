@@ -1,11 +1,11 @@
 """All handlers there are, and those of a process without an API."""
 
-from keyrack.api.audit import audit_events
+from keyrack.api.audit_log import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
-from keyrack.api.callback import oauth1_callback, oauth2_callback
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
+from keyrack.api.consent_callbacks import oauth1_callback, oauth2_callback
 from keyrack.api.consent_links import consent_begun, consent_page
 from keyrack.api.consents import ConsentController
 from keyrack.api.contracts import ContractController
@@ -18,12 +18,12 @@ from keyrack.api.invites import ContractInviteController, OwnInviteController
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
-from keyrack.api.people import UserController
 from keyrack.api.roles import TenantRoleController, permissions
 from keyrack.api.secrets import SecretController
 from keyrack.api.task_keys import task_key
 from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController
+from keyrack.api.users import UserController
 from keyrack.api.v1 import step, update_keys
 from keyrack.api.webhooks import EventController, WebhookController
 from keyrack.api.workspaces import WorkspaceController

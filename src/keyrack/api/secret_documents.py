@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.body import or_none
-from keyrack.api.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
+from keyrack.api.core.body import or_none
+from keyrack.api.core.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.grants import AuthSecret, ErrorCode, SecretState

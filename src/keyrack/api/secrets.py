@@ -6,13 +6,13 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import JsonRequest, require_id
-from keyrack.api.front import arrived
-from keyrack.api.jsonapi import Many, Single
-from keyrack.api.lists import listed
-from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.api.query import asked_seconds, asked_time
+from keyrack.api.core.body import JsonRequest, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, Single
+from keyrack.api.core.lists import listed
+from keyrack.api.core.middleware import arrived
+from keyrack.api.core.openapi import PATH_ID, Refusals
+from keyrack.api.core.query import asked_seconds, asked_time
 from keyrack.api.secret_documents import (
     ChangeSecretBody,
     CreateSecretBody,

@@ -6,10 +6,10 @@ import msgspec
 from litestar import post
 from litestar.di import NamedDependency
 
-from keyrack.api.asked import Who
-from keyrack.api.body import JsonRequest
-from keyrack.api.jsonapi import Single
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import JsonRequest
+from keyrack.api.core.dependencies import Who
+from keyrack.api.core.jsonapi import Single
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.service.identity.task_keys import TaskKeys
 
 

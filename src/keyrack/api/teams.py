@@ -8,9 +8,9 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import or_none, require_id
-from keyrack.api.jsonapi import (
+from keyrack.api.core.body import or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import (
     Identifier,
     Linkage,
     Many,
@@ -22,7 +22,7 @@ from keyrack.api.jsonapi import (
     link_self,
     related,
 )
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Team
 from keyrack.service.forms import Slug

@@ -7,11 +7,11 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import or_none, require_id
-from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
-from keyrack.api.lists import listed
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
+from keyrack.api.core.lists import listed
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.model import Tenant
 from keyrack.service.forms import Domain, TenantOptions
 from keyrack.service.tenancy.tenants import NewTenant, TenantChanges, Tenants

@@ -6,9 +6,9 @@ import msgspec
 from litestar import get, put
 from litestar.di import NamedDependency
 
-from keyrack.api.asked import Body, Who
-from keyrack.api.jsonapi import Empty
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.dependencies import Body, Who
+from keyrack.api.core.jsonapi import Empty
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.service.credentials.credentials import Credentials
 from keyrack.service.flows.flows import Flows
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.body import or_none
-from keyrack.api.jsonapi import NotBlank, SelfLink, Single, link_self
-from keyrack.api.times import NOT_A_TIME, parse_time
+from keyrack.api.core.body import or_none
+from keyrack.api.core.jsonapi import NotBlank, SelfLink, Single, link_self
+from keyrack.api.core.times import NOT_A_TIME, parse_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.events import TELLABLE, Delivery, Event, EventType, Webhook

@@ -7,10 +7,10 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import require_id
-from keyrack.api.jsonapi import Many, Single
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, Single
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.webhook_documents import (
     AcceptedResource,
     ChangeWebhookBody,

@@ -8,13 +8,23 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import or_none, require_id
 from keyrack.api.contracts import wants
+from keyrack.api.core.body import or_none, require_id
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import (
+    Linkage,
+    Many,
+    NewResource,
+    Relationship,
+    SelfLink,
+    Single,
+    Text,
+    link_self,
+    related,
+)
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
-from keyrack.api.jsonapi import Linkage, Many, NewResource, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.members import MembersRelation, linkage, workspace_member
-from keyrack.api.openapi import PATH_ID, Refusals
 from keyrack.model import WorkspaceType
 from keyrack.service.forms import PlaceName
 from keyrack.service.tenancy.invites import Invites

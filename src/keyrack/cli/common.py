@@ -9,7 +9,7 @@ import typer
 from keyrack.visible import json_text, visible
 
 if TYPE_CHECKING:
-    from keyrack.store.store import Store
+    from keyrack.store.core.store import Store
 
 T = TypeVar("T")
 

@@ -64,7 +64,7 @@ async def _bootstrap(
     from keyrack import bootstrap as wiring
     from keyrack.crypto.kek import local
     from keyrack.service.operator.installation import Installations
-    from keyrack.store.private_files import require_private_home
+    from keyrack.store.core.private_files import require_private_home
 
     if fault := fault_of(email):
         raise ConfigurationError(f"--email is not an email: {fault}")
@@ -81,7 +81,8 @@ async def _bootstrap(
 
 
 async def _upgrade(settings: "Settings") -> tuple[str | None, str]:
-    from keyrack.store import engine, migrations
+    from keyrack.store import migrations
+    from keyrack.store.core import engine
 
     database = engine.create(settings)
     try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keyrack.metrics import SHARED_FOLDER
-from keyrack.store.node import is_dead, node_id
+from keyrack.store.core.process_id import is_dead, node_id
 
 _OWNER = "owner"
 

@@ -17,7 +17,7 @@ from keyrack.crypto.secret import MASK, Secret
 from keyrack.settings import PREFIX, Settings, load
 
 if TYPE_CHECKING:
-    from keyrack.api.asgi import App
+    from keyrack.api.core.asgi import App
 
 _HUNG_SECONDS = 60
 """A process that gives no sign of life for so long is replaced. The server's own 5 s kill, again and again, processes
@@ -44,8 +44,8 @@ def serve(
 def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -> None:
     import uvicorn
 
-    from keyrack.api.connections import Connections, Limits
-    from keyrack.api.http_protocol import served_by
+    from keyrack.api.core.connections import Connections, Limits
+    from keyrack.api.core.http_protocol import served_by
 
     limits = Limits(
         connections=most_connections(settings.max_connections),
@@ -208,7 +208,8 @@ def _ready() -> Settings:
 async def _check(settings: Settings) -> None:
     from keyrack import bootstrap
     from keyrack.service.operator.installation import Installations
-    from keyrack.store import engine, migrations
+    from keyrack.store import migrations
+    from keyrack.store.core import engine
 
     database = engine.create(settings)
     try:

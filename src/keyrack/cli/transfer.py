@@ -155,7 +155,8 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
 
 
 async def _require_schema(settings: "Settings") -> None:
-    from keyrack.store import engine, migrations
+    from keyrack.store import migrations
+    from keyrack.store.core import engine
 
     database = engine.create(settings)
     try:

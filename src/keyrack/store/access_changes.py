@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keyrack.store.listening import Listener
+from keyrack.store.core.listening import Listener
 
 CHANNEL = "keyrack_access"
 EVERYBODY = ""

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from keyrack.crypto.envelope import Place
-from keyrack.store.node import node_id
+from keyrack.store.core.process_id import node_id
+from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import attempts
-from keyrack.store.unit import TenantTable, Unit
 
 _MANY = 500
 

@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 
 from keyrack.grants import AuthClient
 from keyrack.model import Json
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.unit import TenantTable, Unit, changing, referring
 from keyrack.store.directory import Location
-from keyrack.store.paging import page_of, readable
 from keyrack.store.schema import auth_client_components, auth_clients
-from keyrack.store.unit import TenantTable, Unit, changing, referring
-from keyrack.store.vault import INSTALLATION
 
 _FEW = 1000
 """Clients that a statement names one by one: there is a limit to what a statement may name."""

@@ -11,8 +11,8 @@ from sqlalchemy import Row
 
 from keyrack.grants import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.model import Json
+from keyrack.store.core.unit import TenantTable, Unit, referring
 from keyrack.store.schema import auth_secrets
-from keyrack.store.unit import TenantTable, Unit, referring
 
 SEALED = "sealed_credentials"
 SUPERSEDED: Mapping[str, Any] = {

@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from keyrack.model import Component
-from keyrack.store.components import Components
-from keyrack.store.schema import components, contract_members, flow_references, flows
-from keyrack.store.unit import TenantTable
-from keyrack.store.visibility import (
+from keyrack.store.component_visibility import (
     Viewpoint,
     contract_has,
     gate,
@@ -18,6 +15,9 @@ from keyrack.store.visibility import (
     whitelisted,
     workspace_has_ungated,
 )
+from keyrack.store.components import Components
+from keyrack.store.core.unit import TenantTable
+from keyrack.store.schema import components, contract_members, flow_references, flows
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, delete, lit
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model import Access, Component, Json, Version, uses_oauth_client
-from keyrack.store.large import read_along
-from keyrack.store.paging import page_of
+from keyrack.store.component_visibility import tenant_sees
+from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.paging import page_of
+from keyrack.store.core.unit import TenantTable, deleting, referring
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
-from keyrack.store.unit import TenantTable, deleting, referring
-from keyrack.store.visibility import tenant_sees
 
 _FEW = 1000
 """Components that a statement names one by one; a whole list is not: there is a limit to what a statement may name."""

@@ -8,8 +8,8 @@ from sqlalchemy.exc import IntegrityError
 
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.model import Consent, ConsentStatus, Json
+from keyrack.store.core.unit import TenantTable, is_unique_clash
 from keyrack.store.schema import consents
-from keyrack.store.unit import TenantTable, is_unique_clash
 
 
 class Consents(TenantTable):

@@ -8,10 +8,10 @@ from sqlalchemy import Row, Text, cast, delete, func, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Contract, Json, Member
-from keyrack.store.large import size_at_most
-from keyrack.store.paging import page_of
+from keyrack.store.core.large_columns import size_at_most
+from keyrack.store.core.paging import page_of
+from keyrack.store.core.unit import TenantTable, deleting, referring
 from keyrack.store.schema import contract_members, contracts, users
-from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
 
 _LIGHT = [column for column in contracts.c if column is not contracts.c.custom_data]

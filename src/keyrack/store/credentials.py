@@ -8,10 +8,10 @@ from sqlalchemy import Row
 
 from keyrack.ids import new_id
 from keyrack.model import Credential, Json
-from keyrack.store.large import read_along
-from keyrack.store.paging import page_of, readable
+from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.unit import TenantTable, referring
 from keyrack.store.schema import credentials
-from keyrack.store.unit import TenantTable, referring
 
 
 class Credentials(TenantTable):

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, Integer, Row, String, func, literal, selec
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyrack.events import Delivery, DeliveryState, EventType, wanted_types
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.schema.base import Moment
-from keyrack.store.unit import TenantTable
 
 _PENDING = DeliveryState.pending.value
 DISABLED = "disabled"

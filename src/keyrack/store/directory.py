@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, selec
 
 from keyrack.model import FlowStatus, PrincipalKind
 from keyrack.store import schema as t
-from keyrack.store.unit import Unit
-from keyrack.store.vault import INSTALLATION
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.unit import Unit
 
 
 @dataclass(frozen=True, slots=True)

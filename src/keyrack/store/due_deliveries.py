@@ -13,9 +13,9 @@ from keyrack.errors import WrongKey
 from keyrack.events import Event, EventType, Webhook
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
-from keyrack.store.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import deliveries, events, webhooks
-from keyrack.store.unit import Unit
 from keyrack.store.webhooks import read_webhook
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, func, select, text
 
-from keyrack.store.unit import Unit
+from keyrack.store.core.unit import Unit
 
 _AT_ONCE = 500
 

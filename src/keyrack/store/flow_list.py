@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, Row, Text, cast, func, null, or_, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from keyrack.model import Flow
+from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.paging import page_of
+from keyrack.store.core.search_key import search_key
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.flows import read_flow
-from keyrack.store.large import read_along
-from keyrack.store.paging import page_of
 from keyrack.store.schema import flows
-from keyrack.store.search_key import search_key
-from keyrack.store.unit import TenantTable
 
 Columns = ReadOnlyColumnCollection[str, Any]
 _LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}

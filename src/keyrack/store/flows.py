@@ -8,8 +8,10 @@ from sqlalchemy import Row, Text, cast, delete, func, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Flow, FlowStatus, FlowVersion, Json
-from keyrack.store.large import read_along
-from keyrack.store.paging import page_of
+from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.paging import page_of
+from keyrack.store.core.search_key import search_key
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import (
     api_keys,
     flow_credentials,
@@ -19,8 +21,6 @@ from keyrack.store.schema import (
     flows,
     workspaces,
 )
-from keyrack.store.search_key import search_key
-from keyrack.store.unit import TenantTable
 
 
 class Flows(TenantTable):

@@ -4,8 +4,8 @@ from sqlalchemy import select
 
 from keyrack.crypto.envelope import Unsealable
 from keyrack.errors import WrongKey
+from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import installation
-from keyrack.store.unit import Unit, insert_row
 
 _ROW = "1"
 _KNOWN = "keyrack"

@@ -8,8 +8,8 @@ from sqlalchemy import Row
 from keyrack.emails import email_key
 from keyrack.ids import new_id
 from keyrack.model import Invite, WorkspaceInvite
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import contract_invites
-from keyrack.store.unit import TenantTable
 from keyrack.store.users import require_email
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select, update
 
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import api_keys, auth_secrets
-from keyrack.store.unit import Unit
 
 BATCH = 500
 

@@ -21,10 +21,10 @@ from keyrack.errors import KeyrackError
 from keyrack.fair_share import Places
 from keyrack.grants import AuthSecret
 from keyrack.store.auth_secrets import read_secret, secret_columns
-from keyrack.store.claims import WINDOW, chosen_fairly, may_take
-from keyrack.store.node import node_id
+from keyrack.store.core.claims import WINDOW, chosen_fairly, may_take
+from keyrack.store.core.process_id import node_id
+from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import auth_secrets
-from keyrack.store.unit import TenantTable, Unit
 
 LONGEST_MS = 10 * 60 * 1000
 """No lease is longer. One that seems to be comes from before a reboot, or the lease clock stepped back."""

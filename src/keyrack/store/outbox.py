@@ -8,9 +8,9 @@ from sqlalchemy import Row, func, select
 from keyrack.events import Event, EventType
 from keyrack.ids import new_id
 from keyrack.model import Json
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.schema import events
-from keyrack.store.unit import TenantTable
 
 
 class Outbox(TenantTable):

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, LargeBinary, Select, Text, cast, func, literal, select, union_all
 
 from keyrack.model import ConsentStatus
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import (
     api_keys,
     auth_secrets,
@@ -23,7 +24,6 @@ from keyrack.store.schema import (
     webhooks,
     workspaces,
 )
-from keyrack.store.unit import Unit
 
 
 class Quota(StrEnum):

@@ -5,8 +5,8 @@ from typing import cast
 
 from sqlalchemy import ColumnElement, CursorResult, Table, delete, exists, select, tuple_
 
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import attempts, consents, deliveries, events, revocations
-from keyrack.store.unit import Unit
 
 BATCH = 1000
 

@@ -12,10 +12,10 @@ from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.store.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import revocations
-from keyrack.store.unit import TenantTable, Unit
-from keyrack.store.vault import INSTALLATION
 
 _AT_ONCE = 200
 """Tokens that are held in clear at a time."""

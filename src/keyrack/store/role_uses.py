@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Select, String, cast, select
 
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import contract_invites, contract_members, contracts, users, workspace_members
-from keyrack.store.unit import TenantTable
 
 _NONE = "[]"
 

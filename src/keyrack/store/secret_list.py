@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement, Row, and_, not_, or_, select
 
 from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
-from keyrack.store.large import read_along
-from keyrack.store.paging import page_of, readable
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
-from keyrack.store.unit import TenantTable
-from keyrack.store.vault import INSTALLATION
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, delete, select
 
 from keyrack.ids import new_id
 from keyrack.model import Json, Team
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, team_members, teams
-from keyrack.store.unit import TenantTable
 
 
 class Teams(TenantTable):

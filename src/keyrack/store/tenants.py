@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import Json, Role, Tenant
-from keyrack.store.large import read_along
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
 from keyrack.store.revocations import Revocations
 from keyrack.store.schema import auth_clients, roles, tenants
-from keyrack.store.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
-from keyrack.store.vault import INSTALLATION
 
 
 class Tenants:

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Row, Table, func, select
 
 from keyrack.model import FlowPlace, FlowStatus, OAuthClient, Reference, Usage
 from keyrack.store import schema as t
-from keyrack.store.unit import TenantTable
+from keyrack.store.core.unit import TenantTable
 
 _PLACES: tuple[FlowPlace, ...] = get_args(FlowPlace)
 

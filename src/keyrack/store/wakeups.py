@@ -1,6 +1,6 @@
 """Waking those who wait for another process to finish with a secret.
 
-On PostgreSQL with LISTEN and NOTIFY (`keyrack.store.listening`); polling is what remains when that connection is
+On PostgreSQL with LISTEN and NOTIFY (`keyrack.store.core.listening`); polling is what remains when that connection is
 lost, and what SQLite has. Waiters must look for themselves after every wake-up: one may be missed or come for nothing.
 """
 
@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import func, select
 
-from keyrack.store.listening import Listener
-from keyrack.store.unit import Unit
+from keyrack.store.core.listening import Listener
+from keyrack.store.core.unit import Unit
 
 CHANNEL = "keyrack_secret"
 _POLL_SECONDS = (0.02, 0.05, 0.1, 0.25)

@@ -8,9 +8,9 @@ from sqlalchemy import Row, delete, or_, select, update
 from keyrack.ids import new_id
 from keyrack.model import Json, Member, Workspace, WorkspaceType
 from keyrack.store.contracts import group_users
-from keyrack.store.paging import page_of
+from keyrack.store.core.paging import page_of
+from keyrack.store.core.unit import TenantTable, deleting, referring
 from keyrack.store.schema import users, workspace_members, workspaces
-from keyrack.store.unit import TenantTable, deleting, referring
 from keyrack.store.users import read_user
 
 

@@ -17,8 +17,10 @@ from keyrack.store.attempts import Attempt, Kind
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.component_list import ComponentFilter
+from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import Components
 from keyrack.store.consents import Consents
+from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import Credentials
 from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter
@@ -29,8 +31,6 @@ from keyrack.store.oauth_clients import OAuthClients
 from keyrack.store.revocations import Subject
 from keyrack.store.secret_list import SecretFilter
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
-from keyrack.store.visibility import Viewpoint
 from keyrack.store.webhooks import Webhooks
 from keyrack.store.workspaces import Workspaces
 from support.tenancy.estate import Estate

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 import keyrack.store
-from keyrack.store.unit import TenantTable, Unit
+from keyrack.store.core.unit import TenantTable, Unit
 
 _NO_CODE = (".migrations", ".schema")
 

@@ -13,9 +13,10 @@ from keyrack import clock
 from keyrack.crypto.envelope import Place, Unsealable, key_id_of
 from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import WrongKey
-from keyrack.store import engine, migrations
+from keyrack.store import migrations
+from keyrack.store.core import engine
+from keyrack.store.core.keyring import INSTALLATION, Vault
 from keyrack.store.schema import data_keys
-from keyrack.store.vault import INSTALLATION, Vault
 from support.app import settings_for
 
 KEY, OTHER = os.urandom(32), os.urandom(32)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from keyrack.model import AuditEvent, Principal
 from keyrack.service.authz.access import Access
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 
 
 class AuditTrail:

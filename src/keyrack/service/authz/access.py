@@ -14,11 +14,11 @@ from keyrack.service.authz import suspension
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.authz.scope import Scope, scope_of
 from keyrack.service.authz.task_users import Door, is_task_user
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
-from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
 
 __all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
 
@@ -180,7 +180,7 @@ class Access:
             yield scope
 
     def reading_on(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
-        """Open a transaction for what a list has left out of what its caller was shown (`keyrack.store.large`)."""
+        """Open a transaction for what a list has left out of what its caller was shown (`store.core.large_columns`)."""
         return self._store.unit(tenant_id)
 
     async def locate(self, kind: str, resource_id: str) -> Location:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from keyrack import metrics
 from keyrack.errors import NotFound, QuotaExceeded, RateLimited
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.quota_usage import Quota, QuotaUsage
-from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
 
 COUNTED: Mapping[Quota, str] = {
     Quota.pending_consents: "consents of the tenant that are pending and have not expired",

@@ -7,9 +7,9 @@ from keyrack.errors import ContractSuspended, Forbidden
 from keyrack.model import Principal, PrincipalKind
 from keyrack.service.authz.permissions import TENANT_ADMIN
 from keyrack.service.authz.task_users import PERMISSIONS, Door, is_task_user
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.standing import Standing
-from keyrack.store.unit import Unit
+from keyrack.store.role_assignments import Standing
 
 
 @dataclass(slots=True)

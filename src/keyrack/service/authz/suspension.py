@@ -5,8 +5,8 @@
 
 from keyrack.errors import NotFound
 from keyrack.store.contracts import Contracts
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.unit import Unit
 from keyrack.store.workspaces import Workspaces
 
 ACTIVE, SUSPENDED = "active", "suspended"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from keyrack.model import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.task_users import PERMISSIONS, is_task_user, own_place
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.standing import Standing
-from keyrack.store.unit import Unit
-from keyrack.store.vault import INSTALLATION
+from keyrack.store.role_assignments import Standing
 
 GLOBAL = Location(INSTALLATION)
 """The scope of global clients, which encloses all others."""

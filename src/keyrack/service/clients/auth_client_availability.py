@@ -6,8 +6,8 @@ from keyrack.errors import RelatedNotFound
 from keyrack.grants import AuthClient
 from keyrack.service.authz.access import Scope
 from keyrack.store.auth_clients import AuthClients
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.directory import Location
-from keyrack.store.vault import INSTALLATION
 
 AUTH_CLIENT_POINTER = "/data/relationships/auth_client/data/id"
 

@@ -30,8 +30,8 @@ from keyrack.service.clients.auth_client_values import (
 )
 from keyrack.store.auth_clients import AuthClients as Rows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
-from keyrack.store.unit import Unit
 from keyrack.store.usage import Usages
 
 TARGET = "auth-client"

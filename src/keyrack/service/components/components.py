@@ -18,7 +18,7 @@ from keyrack.service.tenancy.teams import SEES_TEAMS
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components as Rows
 from keyrack.store.contracts import Contracts
-from keyrack.store.large import in_batches
+from keyrack.store.core.large_columns import in_batches
 
 
 @dataclass(frozen=True, slots=True)

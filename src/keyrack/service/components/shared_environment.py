@@ -6,7 +6,7 @@ from keyrack.descriptor.link import shared_env
 from keyrack.descriptor.model import Descriptor
 from keyrack.model import Component
 from keyrack.store.components import ComponentEnvironment, ComponentVersions
-from keyrack.store.unit import Unit
+from keyrack.store.core.unit import Unit
 
 
 async def visible_environment(unit: Unit, component: Component, descriptor: Descriptor | None) -> Mapping[str, str]:

@@ -7,10 +7,10 @@ from keyrack.model import Component, Workspace
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.component_list import ComponentFilter, ComponentList
+from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import Components
+from keyrack.store.core.unit import Unit
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
-from keyrack.store.visibility import Viewpoint
 from keyrack.store.workspaces import Workspaces
 
 COMPONENT_POINTER = "/data/relationships/component/data/id"

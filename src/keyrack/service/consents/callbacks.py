@@ -53,9 +53,9 @@ from keyrack.service.secrets.refresh.journal import Journal, nothing_to_check
 from keyrack.service.secrets.refresh.outcome import is_ambiguous
 from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
 from keyrack.store.consents import Consents as Rows
+from keyrack.store.core.process_id import node_id
+from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Location
-from keyrack.store.node import node_id
-from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
 
 _COMPLETE = "consent.complete"

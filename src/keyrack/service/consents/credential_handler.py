@@ -15,9 +15,9 @@ from keyrack.service.components.visibility import workspace_component
 from keyrack.service.consents.plan import ConsentPlanner, profile_of
 from keyrack.service.consents.values import Landing, NewConsent, Planned
 from keyrack.service.credentials.token_merge import merge_token_credentials, merge_tokens
+from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import Credentials
 from keyrack.store.oauth_clients import OAuthClients
-from keyrack.store.unit import Unit
 
 _PERMISSION = "workspaces.credential.edit"
 

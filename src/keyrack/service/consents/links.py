@@ -20,8 +20,8 @@ from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure
 from keyrack.service.consents.values import NewConsent, Planned
 from keyrack.store.components import Components
 from keyrack.store.consents import Consents as Rows
+from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
-from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
 from keyrack.store.users import Users
 from keyrack.store.workspaces import Workspaces

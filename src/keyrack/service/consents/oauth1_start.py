@@ -10,7 +10,7 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.provider.client import ProviderClient
 from keyrack.service.secrets.refresh.sending import send
 from keyrack.store.consents import Consents as Rows
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 
 
 class TemporaryRequests:

@@ -11,8 +11,8 @@ from keyrack.model import ConsentStatus
 from keyrack.service.consents.return_url import with_result
 from keyrack.service.consents.values import Outcome, Targets, UnknownState
 from keyrack.store.consents import Consents as Rows
+from keyrack.store.core.store import Store
 from keyrack.store.directory import Location
-from keyrack.store.store import Store
 
 _MINUTE = timedelta(minutes=1)
 _LOOKS = (0.05, 0.1, 0.2, 0.5)

@@ -46,8 +46,8 @@ from keyrack.service.secrets.revocation import enqueue_orphan
 from keyrack.service.secrets.scope_events import tell_missing_scopes
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
-from keyrack.store.unit import Unit
 
 _FIELDS_POINTER = "/data/attributes/fields"
 _NO_EXCHANGE = (

@@ -11,7 +11,7 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope
 from keyrack.service.consents.browser import BrowserCookie
-from keyrack.store.unit import Unit
+from keyrack.store.core.unit import Unit
 
 TARGET = "oauth-consent"
 """What the audit log calls a consent."""

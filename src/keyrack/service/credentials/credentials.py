@@ -19,8 +19,8 @@ from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
 from keyrack.service.credentials.token_merge import under_their_field
 from keyrack.store.components import Components
+from keyrack.store.core.large_columns import in_batches
 from keyrack.store.credentials import Credentials as Rows
-from keyrack.store.large import in_batches
 from keyrack.store.usage import Usages
 
 EDIT = "workspaces.credential.edit"

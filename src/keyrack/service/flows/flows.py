@@ -13,10 +13,10 @@ from keyrack.service.authz.task_users import READ_FLOWS, READ_STEP
 from keyrack.service.flows.graph_references import ResolvedGraph, require_startable, resolve_draft, resolve_graph
 from keyrack.service.flows.step_configuration import STEP, step_configuration
 from keyrack.service.secrets.secrets import GET_CREDENTIALS
+from keyrack.store.core.large_columns import in_batches
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import FlowCredentials, FlowReferences, FlowSecrets, FlowVersions
 from keyrack.store.flows import Flows as Rows
-from keyrack.store.large import in_batches
 from keyrack.store.workspaces import Workspaces
 
 _EDIT, _TOGGLE = "workspaces.flow.edit", "workspaces.flow.toggleStatus"

@@ -10,8 +10,8 @@ from keyrack.emails import email_key
 from keyrack.errors import Unauthorized
 from keyrack.model import Principal, PrincipalKind
 from keyrack.service.identity.last_use import KeyUse
+from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Identity
-from keyrack.store.store import Store
 
 _KEY_BYTES = 32
 

@@ -13,7 +13,7 @@ from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys
-from keyrack.store.standing import Standing
+from keyrack.store.role_assignments import Standing
 from keyrack.store.users import Users, require_email
 
 _CREATE = "tenants.user.create"

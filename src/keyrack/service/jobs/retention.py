@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+from keyrack.store.core.store import Store
 from keyrack.store.retention import BATCH, Retention
-from keyrack.store.store import Store
 
 _Forget = Callable[[Retention, datetime], Awaitable[int]]
 

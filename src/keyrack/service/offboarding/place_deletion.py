@@ -13,8 +13,8 @@ from keyrack.service.secrets.revocation import enqueue
 from keyrack.store.auth_clients import AuthClients, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import Contracts
-from keyrack.store.unit import Unit
-from keyrack.store.vault import INSTALLATION
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.unit import Unit
 from keyrack.store.workspaces import Workspaces
 
 _AT_ONCE = 200
@@ -48,7 +48,7 @@ async def remove_contract(unit: Unit, contract_id: str) -> Sequence[str]:
 async def _remove_secrets(unit: Unit, workspace_ids: Sequence[str]) -> None:
     secrets = AuthSecrets(unit)
     client_ids = await secrets.clients_in(workspace_ids)
-    # Clients before secrets, as everybody who locks both (`keyrack.store.client_health`).
+    # Clients before secrets, as everybody who locks both (`keyrack.store.auth_client_health`).
     await AuthClients(unit).lock_all(client_ids)
     await AuthClients(unit.of(INSTALLATION)).lock_all(client_ids)
     clients = await find_usable_among(unit, client_ids)

@@ -9,10 +9,10 @@ from keyrack.service.authz.permissions import OWNER
 from keyrack.service.identity.users import People
 from keyrack.service.offboarding.place_deletion import remove_workspace
 from keyrack.service.tenancy.contracts import remove_unused
-from keyrack.store.belongings import Belongings
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.directory import Location
-from keyrack.store.standing import Standing
+from keyrack.store.ownership import Belongings
+from keyrack.store.role_assignments import Standing
 from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
 

@@ -12,10 +12,10 @@ from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 from keyrack.store.users import Users, require_email
 
 _ALLOWED = "allowed"

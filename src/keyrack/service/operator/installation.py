@@ -9,14 +9,14 @@ from keyrack.model import Json, Principal, PrincipalKind, WorkspaceType
 from keyrack.service.authz.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
 from keyrack.store.installation import Installation
-from keyrack.store.store import Store
 from keyrack.store.teams import Teams
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
 from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
 

@@ -11,9 +11,9 @@ from keyrack.faults import log_fault
 from keyrack.model import Principal
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter
+from keyrack.store.core.store import Store
+from keyrack.store.queue_stats import waiting
 from keyrack.store.spool import Spool
-from keyrack.store.store import Store
-from keyrack.store.watching import waiting
 
 PERMISSION = "global.metrics.get"
 _CACHED_SECONDS = 3.0

@@ -9,12 +9,12 @@ from keyrack.service.authz.access import ALLOWED
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.status import Told, told
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
 from keyrack.store.secret_list import SecretFilter, SecretList
-from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
 
 _TARGET = "auth-secret"

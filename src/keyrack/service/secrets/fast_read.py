@@ -13,7 +13,7 @@ from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.secrets import SecretView
 from keyrack.service.secrets.status import told
-from keyrack.store.secret_points import Point, SecretPoints
+from keyrack.store.secret_reader import Point, SecretPoints
 
 
 class HotReads:

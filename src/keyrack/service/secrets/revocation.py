@@ -28,13 +28,13 @@ from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.jobs.backoff import BackOff
 from keyrack.service.jobs.in_flight import InFlight
 from keyrack.service.secrets.refresh.tokens import is_oauth2
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
 from keyrack.store.revocations import ClaimedRevocation, DueRevocations, Revocations, Subject
-from keyrack.store.store import Store
 from keyrack.store.tenants import Tenants
-from keyrack.store.unit import Unit
-from keyrack.store.vault import INSTALLATION
 
 WORKER = Principal(PrincipalKind.system, "", "revocation")
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from keyrack.clock import iso
 from keyrack.events import EventType
 from keyrack.grants import AuthSecret
+from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
-from keyrack.store.unit import Unit
 
 
 async def tell_missing_scopes(unit: Unit, before: Collection[str], secret: AuthSecret, at: datetime) -> None:

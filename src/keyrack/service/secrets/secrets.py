@@ -24,11 +24,11 @@ from keyrack.service.secrets.status import Told, told
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import Components
-from keyrack.store.large import in_batches
+from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
 from keyrack.store.secret_list import SecretFilter, SecretList
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 from keyrack.store.usage import Usages
 
 GET = "workspaces.auth_secret.get"

@@ -19,9 +19,9 @@ from keyrack.service.tenancy.available_roles import Pairs, is_available, known_r
 from keyrack.store.components import Components
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
+from keyrack.store.core.large_columns import in_batches
 from keyrack.store.directory import Directory
 from keyrack.store.flows import Flows
-from keyrack.store.large import in_batches
 from keyrack.store.tenants import RolePolicy, Tenants
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")

@@ -13,12 +13,12 @@ from keyrack.service.authz.access import ALLOWED, Access, home
 from keyrack.service.authz.permissions import OWNER
 from keyrack.service.authz.suspension import SUSPENDED
 from keyrack.service.tenancy.available_roles import is_available
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
 from keyrack.store.invites import ContractInvites
 from keyrack.store.tenants import RolePolicy
-from keyrack.store.unit import Unit
 from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
 

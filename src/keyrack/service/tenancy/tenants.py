@@ -10,11 +10,11 @@ from keyrack.service.authz.access import ALLOWED, Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.service.operator.installation import first_attributes
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import Contracts
-from keyrack.store.large import in_batches
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.large_columns import in_batches
 from keyrack.store.tenants import Tenants as Rows
-from keyrack.store.vault import INSTALLATION
 
 _LARGEST = 1 << 20
 """Bytes of a tenant's attributes as JSON: what fits into one request, however many they came in."""

@@ -23,10 +23,10 @@ from keyrack.service.authz.access import ALLOWED
 from keyrack.service.jobs.backoff import BackOff
 from keyrack.service.jobs.in_flight import InFlight
 from keyrack.service.webhooks.signing import message, signed_headers
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.store import Store
 from keyrack.store.deliveries import DISABLED, Deliveries
 from keyrack.store.due_deliveries import ClaimedDelivery, DueDeliveries
-from keyrack.store.store import Store
 from keyrack.store.webhooks import Webhooks
 
 log = structlog.get_logger()

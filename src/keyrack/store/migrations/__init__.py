@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from keyrack.errors import ConfigurationError
-from keyrack.store.engine import WRITES
-from keyrack.store.outage import outages_named
+from keyrack.store.core.database_errors import outages_named
+from keyrack.store.core.engine import WRITES
 
 _LOCK = 0x6B657972  # "keyr": the advisory lock number of migrations on PostgreSQL
 

@@ -21,7 +21,7 @@ from keyrack.service.importers.platform.links import Link
 from keyrack.service.importers.platform.named import tenant_of
 from keyrack.service.importers.platform.place_records import Build, ComponentRecord
 from keyrack.service.importers.platform.visibility import tenant_sees
-from keyrack.store.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, oauth_clients
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -16,7 +16,7 @@ from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now
 from keyrack.service.importers.platform.known import Known, without_keys
 from keyrack.service.importers.platform.links import Link
 from keyrack.service.importers.platform.visibility import tenant_sees
-from keyrack.store.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 

@@ -12,10 +12,10 @@ from keyrack.service.importers.platform.from_rows import Made, Records
 from keyrack.service.importers.platform.importing import Progress
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.store import schema as t
-from keyrack.store.audit import AuditLog
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
 from keyrack.store.dump import Dump
-from keyrack.store.store import Store
 
 Write = Callable[[bytes], Awaitable[None]]
 

@@ -22,7 +22,7 @@ from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_owner, in_workspace, workspace_of
 from keyrack.service.importers.platform.visibility import Viewpoint, gate, tenant_sees, workspace_has_ungated
-from keyrack.store.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.schema import flow_credentials, flow_references, flow_secrets, flow_versions, flows
 
 _OPTIONAL = ("description", "cron", "default_mapper_type", "nodes_config", "stats_enabled")

@@ -22,7 +22,7 @@ from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule, share
 from keyrack.service.secrets.refresh.tokens import is_oauth2
 from keyrack.store.auth_secrets import SUPERSEDED
-from keyrack.store.bulk import Wanted
+from keyrack.store.core.bulk import Wanted
 from keyrack.store.schema import auth_secrets, credentials
 
 _WINDOW = timedelta(minutes=10)

@@ -24,11 +24,11 @@ from keyrack.service.importers.platform.reading import Report, again, read, reco
 from keyrack.service.importers.platform.tenancy import TenantKind, UserKind
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.store.audit import AuditLog
-from keyrack.store.bulk import ORDER, Bulk, Complete, Fate, Wanted
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.bulk import ORDER, Bulk, Complete, Fate, Wanted
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import tenants
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 
 _BATCH = 500
 _CHANGED = (

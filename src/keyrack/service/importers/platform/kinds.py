@@ -10,7 +10,7 @@ from sqlalchemy import Row, Table
 
 from keyrack.errors import ValidationFailed
 from keyrack.service.importers.platform.known import Known
-from keyrack.store.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, Wanted
 
 Expected = Mapping[str, tuple[Any, str]]
 """By column: the value that the row with a record's id must have, and where that stands in the record."""

@@ -11,15 +11,15 @@ from keyrack.service.importers.platform.reading import Report
 from keyrack.service.importers.platform.visibility import Viewpoint
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.bulk import Bulk
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.core.bulk import Bulk
+from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import Credentials
 from keyrack.store.directory import Directory
 from keyrack.store.oauth_clients import OAuthClients
 from keyrack.store.teams import Teams
 from keyrack.store.tenants import RolePolicy, Tenants
-from keyrack.store.unit import Unit
 from keyrack.store.workspaces import Workspaces
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_member, check_user, contract_of, in_contract, tenant_of
 from keyrack.service.importers.platform.place_records import ContractRecord, Members, TeamRecord, WorkspaceRecord
 from keyrack.service.tenancy.available_roles import is_available, with_owners
-from keyrack.store.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.schema import contract_members, contracts, team_members, teams, workspace_members, workspaces
 
 _CONTRACT_OWN = ("name", "available_roles", "status", "custom_data")

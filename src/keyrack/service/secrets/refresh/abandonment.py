@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from keyrack.store.attempts import Attempt
-from keyrack.store.node import is_dead, node_id
+from keyrack.store.core.process_id import is_dead, node_id
 
 Monotonic = Callable[[], float]
 

@@ -17,10 +17,10 @@ from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.store.attempts import Kind
+from keyrack.store.core.listening import Listener
+from keyrack.store.core.store import Store
 from keyrack.store.leases import LeaseTime
-from keyrack.store.listening import Listener
 from keyrack.store.spool import Spool
-from keyrack.store.store import Store
 from keyrack.store.wakeups import Wakeups
 
 

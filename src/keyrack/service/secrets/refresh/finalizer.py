@@ -25,14 +25,14 @@ from keyrack.service.secrets.refresh.tokens import merged
 from keyrack.service.secrets.scope_events import tell_missing_scopes
 from keyrack.service.secrets.status import told
 from keyrack.store.attempts import Attempt, Attempts, Fate
+from keyrack.store.auth_client_health import ClientHealth, Verdict
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.client_health import ClientHealth, Verdict
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
 from keyrack.store.leases import Lease, LeaseLost, Leases, LeaseTime
 from keyrack.store.outbox import Outbox
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
-from keyrack.store.vault import INSTALLATION
 from keyrack.store.wakeups import Wakeups
 
 _PROBE_AFTER = timedelta(minutes=1)

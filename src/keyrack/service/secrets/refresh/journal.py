@@ -19,9 +19,9 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.secrets.refresh.sending import send
 from keyrack.store.attempts import Attempt, Attempts, Fate, answer_place
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.spool import Spool, Spooled
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 
 log = structlog.get_logger()
 

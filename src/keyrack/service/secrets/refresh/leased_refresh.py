@@ -25,10 +25,10 @@ from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
 from keyrack.store.auth_clients import find_usable
+from keyrack.store.core.process_id import node_id
+from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.leases import Due, Lease, LeaseLost, Leases
-from keyrack.store.node import node_id
-from keyrack.store.store import Store
-from keyrack.store.unit import Unit
 
 _SLACK = 10.0
 _LONGEST_ROUND = 3.0

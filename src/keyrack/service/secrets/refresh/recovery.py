@@ -11,7 +11,7 @@ from keyrack.faults import log_fault
 from keyrack.service.secrets.refresh.abandonment import Patience
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.store.attempts import Attempt, Kind, open_attempts
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 
 log = structlog.get_logger()
 

@@ -14,10 +14,10 @@ from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.store.auth_client_health import ClientHealth
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.client_health import ClientHealth
-from keyrack.store.store import Store
+from keyrack.store.core.store import Store
 
 
 def needs_nothing(secret: AuthSecret, schedule: Schedule, now: datetime) -> bool:

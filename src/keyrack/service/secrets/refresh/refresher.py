@@ -33,9 +33,9 @@ from keyrack.service.secrets.refresh.leased_refresh import Held, Timing, UnderLe
 from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.store.attempts import Attempt, Attempts, Fate
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.process_id import is_dead
+from keyrack.store.core.store import Store
 from keyrack.store.leases import Due, Leases, LeaseTime, claim_due, lease_holders
-from keyrack.store.node import is_dead
-from keyrack.store.store import Store
 from keyrack.store.wakeups import Wakeups
 
 

@@ -1,8 +1,8 @@
 """What becomes of the secrets behind an auth client whose credentials were set (again) (contract 0.13)."""
 
 from keyrack.grants import AuthClient
-from keyrack.store.client_health import ClientHealth
-from keyrack.store.unit import Unit
+from keyrack.store.auth_client_health import ClientHealth
+from keyrack.store.core.unit import Unit
 
 
 async def revive_secrets(unit: Unit, client: AuthClient) -> None:

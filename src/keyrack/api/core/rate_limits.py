@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from keyrack import metrics
-from keyrack.api.connections import source_of
+from keyrack.api.core.connections import source_of
 from keyrack.errors import RateLimited
 from keyrack.model import Principal
 

@@ -14,8 +14,8 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import encode_json, get_serializer
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.jsonapi import Many, PageMeta, SelfLink
-from keyrack.api.jsonapi import each as each_of
+from keyrack.api.core.jsonapi import Many, PageMeta, SelfLink
+from keyrack.api.core.jsonapi import each as each_of
 from keyrack.turns import Turns
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ async def listed(
         found: of the page.
         make: makes a resource.
         meta: of the list.
-        whole: yields what was found with what was left out (`keyrack.store.large`).
+        whole: yields what was found with what was left out (`keyrack.store.core.large_columns`).
         links: of the list.
     """
     if any(each.left_out for each in found):

@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from keyrack.ids import new_id
 from keyrack.model import AuditEvent, Principal, PrincipalKind
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import audit_events
-from keyrack.store.unit import TenantTable
 
 _ADDRESS_LENGTH, _REQUEST_ID_LENGTH = 64, 128
 

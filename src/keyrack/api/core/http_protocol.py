@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from keyrack.api.body import MAX_BODY_BYTES
-from keyrack.api.connections import Connections
-from keyrack.api.errors import document, status_and_code
+from keyrack.api.core.body import MAX_BODY_BYTES
+from keyrack.api.core.connections import Connections
+from keyrack.api.core.errors import document, status_and_code
 from keyrack.errors import BadRequest, HeadTooLarge, KeyrackError, PayloadTooLarge, RequestTimeout, TooManyConnections
 from keyrack.ids import new_id
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from keyrack.api.times import NOT_A_TIME, parse_time
+from keyrack.api.core.times import NOT_A_TIME, parse_time
 from keyrack.errors import Problem, ValidationFailed
 
 

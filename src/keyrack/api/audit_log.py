@@ -10,10 +10,10 @@ from litestar import get
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
-from keyrack.api.asked import WantedPage, Who
-from keyrack.api.jsonapi import Many
-from keyrack.api.openapi import PATH_ID, Refusals
-from keyrack.api.query import asked_time
+from keyrack.api.core.dependencies import WantedPage, Who
+from keyrack.api.core.jsonapi import Many
+from keyrack.api.core.openapi import PATH_ID, Refusals
+from keyrack.api.core.query import asked_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import AuditEvent

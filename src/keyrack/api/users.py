@@ -9,10 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
-from keyrack.api.asked import Body, WantedPage, Who
-from keyrack.api.body import or_none
-from keyrack.api.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
-from keyrack.api.openapi import PATH_ID, Refusals
+from keyrack.api.core.body import or_none
+from keyrack.api.core.dependencies import Body, WantedPage, Who
+from keyrack.api.core.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
+from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed

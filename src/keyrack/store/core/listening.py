@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from keyrack.background import Background
-from keyrack.store.engine import ListenerFactory
+from keyrack.store.core.engine import ListenerFactory
 
 log = structlog.get_logger()
 

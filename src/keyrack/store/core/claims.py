@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, Table, exists, or_, select
 
 from keyrack.fair_share import Places
-from keyrack.store.unit import Unit
+from keyrack.store.core.unit import Unit
 
 WINDOW = 200
 """Rows that are looked at in one round of `chosen_fairly`."""

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union
 from keyrack import metrics
 from keyrack.crypto.envelope import Unsealable
 from keyrack.errors import WrongKey
-from keyrack.store.unit import TenantTable
+from keyrack.store.core.unit import TenantTable
 from keyrack.turns import Turns
 
 log = structlog.get_logger()

@@ -10,11 +10,11 @@ from typing import Any
 import structlog
 
 from keyrack import metrics
-from keyrack.api.asgi import App, Message, Receive, Scope, Send
-from keyrack.api.errors import document
-from keyrack.api.hot_secret import PATH_TEMPLATE, HotSecret
-from keyrack.api.pages import is_for_a_person, refusal_page
-from keyrack.api.throttle import Throttle
+from keyrack.api.core.asgi import App, Message, Receive, Scope, Send
+from keyrack.api.core.errors import document
+from keyrack.api.core.pages import is_for_a_person, refusal_page
+from keyrack.api.core.rate_limits import Throttle
+from keyrack.api.fast_read import PATH_TEMPLATE, HotSecret
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
 from keyrack.fair_share import asked_by, asking_for

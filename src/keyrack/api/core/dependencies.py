@@ -5,8 +5,8 @@ from typing import TypeVar
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from keyrack.api.body import Unchecked
-from keyrack.api.jsonapi import Page
+from keyrack.api.core.body import Unchecked
+from keyrack.api.core.jsonapi import Page
 from keyrack.model import Principal
 
 T = TypeVar("T")

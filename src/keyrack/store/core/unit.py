@@ -32,9 +32,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import Place
 from keyrack.errors import AlreadyExists, RelatedNotFound
-from keyrack.store.parents import own_parents
-from keyrack.store.vanished import GONE
-from keyrack.store.vault import Vault
+from keyrack.store.core.deleted_meanwhile import GONE
+from keyrack.store.core.keyring import Vault
+from keyrack.store.core.parents import own_parents
 from keyrack.turns import Turns
 
 _READ_AT_ONCE = 4

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, text, update
 
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import metadata
-from keyrack.store.unit import Unit
 
 _AT_ONCE = 500
 _LOCK = 0x6B657969

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from keyrack.clock import epoch_ms
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import attempts, auth_secrets
-from keyrack.store.unit import Unit
 
 MOST = 10_000
 

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.settings import Settings
-from keyrack.store import dsn
-from keyrack.store.private_files import make_private, require_own_folder
+from keyrack.store.core import dsn
+from keyrack.store.core.private_files import make_private, require_own_folder
 
 _SQLITE_BUSY_MS = 30_000
 _UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"

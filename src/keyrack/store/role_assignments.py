@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import and_, select
 
 from keyrack.store import schema as t
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.directory import Location
-from keyrack.store.unit import TenantTable
 
 
 @dataclass(frozen=True, slots=True)

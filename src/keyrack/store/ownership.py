@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Select, select, union
 
 from keyrack.store import schema as t
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.directory import Location
-from keyrack.store.unit import TenantTable
 
 
 class Belongings(TenantTable):

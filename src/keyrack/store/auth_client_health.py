@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, case, literal, type_coerce, update
 from keyrack.clock import epoch_ms
 from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Json
+from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
-from keyrack.store.unit import TenantTable
 
 _LEAD_MS = 60_000
 _SUSPECT, _OWNER, _PROVEN = "suspect", "suspect_owner", "suspect_proven"

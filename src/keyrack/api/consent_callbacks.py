@@ -11,8 +11,8 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.api.front import caller_address, is_head, request_id_of
-from keyrack.api.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
+from keyrack.api.core.middleware import caller_address, is_head, request_id_of
+from keyrack.api.core.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
 from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consents.callbacks import ConsentCallbacks

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from keyrack.api.accept import require_json_acceptable
-from keyrack.api.asgi import Scope, Send
-from keyrack.api.jsonapi import Single
+from keyrack.api.core.accept import require_json_acceptable
+from keyrack.api.core.asgi import Scope, Send
+from keyrack.api.core.jsonapi import Single
 from keyrack.api.secret_documents import secret_resource
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotAcceptable

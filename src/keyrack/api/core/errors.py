@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException
 from msgspec import UNSET
 
 from keyrack import errors as e
-from keyrack.api.jsonapi import UNREADABLE, Error, ErrorDocument, ErrorSource
+from keyrack.api.core.jsonapi import UNREADABLE, Error, ErrorDocument, ErrorSource
 from keyrack.crypto.envelope import Unsealable
 from keyrack.faults import log_fault
 

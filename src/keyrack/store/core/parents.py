@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Table, exists
 
-from keyrack.store.vault import INSTALLATION
+from keyrack.store.core.keyring import INSTALLATION
 
 ELSEWHERE = frozenset({("auth_client_components", "component_id"), ("component_whitelists", "component_id")})
 """Parents that may be another tenant's: a component that is shared."""

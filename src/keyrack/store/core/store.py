@@ -12,11 +12,11 @@ from sqlalchemy.pool import QueuePool
 
 from keyrack.clock import Clock
 from keyrack.fair_share import FairSlots, asking_for
-from keyrack.store.engine import WRITES
-from keyrack.store.outage import outages_named
-from keyrack.store.unit import Unit
-from keyrack.store.vanished import vanished_named
-from keyrack.store.vault import INSTALLATION, Vault
+from keyrack.store.core.database_errors import outages_named
+from keyrack.store.core.deleted_meanwhile import vanished_named
+from keyrack.store.core.engine import WRITES
+from keyrack.store.core.keyring import INSTALLATION, Vault
+from keyrack.store.core.unit import Unit
 
 _inside: ContextVar["asyncio.Task[Any] | None"] = ContextVar("inside", default=None)
 """The task that is in a unit: one that begins another inside of it waits for no place, as it could wait for itself."""

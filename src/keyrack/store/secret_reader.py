@@ -3,8 +3,8 @@
 As through a unit of work, nothing is read without a tenant: every key names tenant, workspace and secret, the query
 compares all three, so that a row of another tenant is never even sent, and the credentials are opened as that
 tenant's. The statements are those of Core, compiled once and run on the raw driver: on PostgreSQL all secrets asked
-for at the same time with one query (`keyrack.store.coalesce`), on SQLite as point reads on the event loop, which take
-less time than handing them to a thread would.
+for at the same time with one query (`store.core.coalesce`), on SQLite as point reads on the event loop, which take less
+time than handing them to a thread would.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from keyrack.crypto.envelope import Place
 from keyrack.grants import AuthSecret
 from keyrack.settings import Settings
-from keyrack.store import dsn, engine
 from keyrack.store.auth_secrets import SEALED, secret_of
-from keyrack.store.coalesce import Coalescer, ReadFailed
-from keyrack.store.compiled import compiled
+from keyrack.store.core import dsn, engine
+from keyrack.store.core.coalesce import Coalescer, ReadFailed
+from keyrack.store.core.keyring import Vault
+from keyrack.store.core.statements import compiled
 from keyrack.store.schema import auth_secrets
-from keyrack.store.vault import Vault
 
 _REST_SECONDS = 1.0
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from keyrack.api.asgi import App, Message, Receive, Scope, Send
+from keyrack.api.core.asgi import App, Message, Receive, Scope, Send
 from keyrack.errors import RequestTimeout
 
 _WITHOUT_A_BODY = {"GET", "HEAD", "OPTIONS"}

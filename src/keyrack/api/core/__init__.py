@@ -1,0 +1,1 @@
+"""What every route stands on: middleware, bodies, documents, errors and lists."""

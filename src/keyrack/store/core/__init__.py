@@ -1,0 +1,1 @@
+"""What every table stands on: units of work, statements, engines, keys and pages."""
