@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from bench.stage import SQLITE, Stage
 from keyrack import bootstrap
-from keyrack.grants import AuthClient
 from keyrack.ids import new_id
+from keyrack.model.clients import AuthClient
 from keyrack.settings import load
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.core import engine

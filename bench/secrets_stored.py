@@ -13,8 +13,9 @@ from sqlalchemy import text
 
 from bench.stage import SQLITE, Stage
 from keyrack import bootstrap
-from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import with_tokens
 from keyrack.settings import Settings, load

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import select, text
 
 from bench.secrets_stored import Stored
-from keyrack.events import DeliveryState, EventType
-from keyrack.model import PrincipalKind, WorkspaceType
+from keyrack.model.events import DeliveryState, EventType
+from keyrack.model.identity import PrincipalKind
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import first_attributes

@@ -21,7 +21,7 @@ from bench.stage import POSTGRESQL, Caller, Stage
 from bench.tenants_stored import LATER, add_events, delivered, make_due, refreshed, remove_tenants
 from bench.victim import Order, Probe, Seen, seen
 from keyrack import bootstrap
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.store.core.store import Store
 from support.installation import Installation, free_port, serving, wait_for
 from support.name_server import NameServer

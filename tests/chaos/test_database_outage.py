@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.spool import Spool

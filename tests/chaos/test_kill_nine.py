@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keyrack.grants import AuthSecret, ErrorCode, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
 from support.app import World, settings_for, world

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from keyrack.clock import iso
-from keyrack.grants import SecretState
+from keyrack.model.secrets import SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World
 from support.grants import add_auth_client, add_secret, change, connect, is_live, stored

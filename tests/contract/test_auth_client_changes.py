@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from keyrack import clock, ids
-from keyrack.grants import AuthClient, AuthSecret, SecretState
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.clients import AuthClient
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_credentials import CredentialRules

@@ -3,7 +3,8 @@
 import pytest
 
 from keyrack.errors import Forbidden
-from keyrack.model import Principal, PrincipalKind, Role
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_authorization import GLOBAL, reach_of
 from keyrack.store.contracts import ContractMembers

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import PrincipalKind
+from keyrack.model.identity import PrincipalKind
 from keyrack.service.identity.authentication import key_hash
 from keyrack.store.accounts import ApiKeys
 from support.app import BASE, Caller, World, error_of, settings_for, world

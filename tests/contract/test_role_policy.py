@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyrack.model import Role
+from keyrack.model.tenancy import Role
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store.contracts import Contracts
 from keyrack.store.tenants import RolePolicy

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.model import Role
+from keyrack.model.tenancy import Role
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.service.operator.accounts import Accounts
 from keyrack.store.contracts import Contracts

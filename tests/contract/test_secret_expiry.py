@@ -11,7 +11,7 @@ import pytest
 
 from keyrack import clock
 from keyrack.clock import iso
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.worker.refreshing import RefreshWorker

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keyrack.clock import iso
-from keyrack.grants import AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.keyring import INSTALLATION

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyrack.events import EventType
+from keyrack.model.events import EventType
 from keyrack.store.schema import audit_events, events
 from support.app import Caller, World, error_of, relationship
 from support.secrets import POINTER, TOKENS, Desk, add_client, body, changes, make, resource

@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import FlowStatus, Principal, PrincipalKind, Role
+from keyrack.model.flows import FlowStatus
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Access
 from keyrack.service.identity.authentication import key_hash
 from keyrack.simulator.testing import RunningSimulator

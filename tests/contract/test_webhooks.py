@@ -5,7 +5,7 @@ from typing import Any, get_args
 import pytest
 
 from keyrack.api.webhook_documents import TypeName
-from keyrack.events import TELLABLE, EventType
+from keyrack.model.events import TELLABLE, EventType
 from keyrack.store.outbox import Outbox
 from support.app import BASE, Caller, TenantInTest, World, error_of, settings_for, world
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from keyrack.events import TELLABLE, EventType
+from keyrack.model.events import TELLABLE, EventType
 from support.app import World
 from support.receiver import Message, receiving
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from keyrack.events import EventType
 from keyrack.fair_share import Places
+from keyrack.model.events import EventType
 from keyrack.provider.client import ProviderClient
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.simulator.testing import RunningSimulator

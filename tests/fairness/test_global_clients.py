@@ -2,7 +2,7 @@
 
 import pytest
 
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.core.keyring import INSTALLATION
 from support.app import World

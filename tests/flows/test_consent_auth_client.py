@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import BASE, Caller, World, error_of, relationship

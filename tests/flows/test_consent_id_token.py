@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from keyrack import clock
 from keyrack.errors import DatabaseUnavailable
-from keyrack.model import ConsentStatus
+from keyrack.model.consents import ConsentStatus
 from keyrack.service.consents import server_metadata
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.store.consents import Consents

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.instagram import LIFETIME
 from keyrack.simulator.state import Queued

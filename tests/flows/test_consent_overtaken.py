@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keyrack.ids import new_revision
-from keyrack.model import Access
+from keyrack.model.components import Access
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.components import Components, ComponentVersions
 from keyrack.store.contracts import ContractMembers

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from keyrack import clock
 from keyrack.errors import NotFound
 from keyrack.fair_share import Places
-from keyrack.grants import AuthClient, AuthSecret
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret
 from keyrack.provider.client import ProviderClient
 from keyrack.service.secrets.refresh.finalizer import Settling
 from keyrack.service.secrets.revocation import Revoker, enqueue

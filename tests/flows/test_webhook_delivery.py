@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy import select
 
 from keyrack import clock
-from keyrack.events import EventType
+from keyrack.model.events import EventType
 from keyrack.provider.client import ProviderClient
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.store.outbox import Outbox

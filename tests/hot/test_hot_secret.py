@@ -11,8 +11,8 @@ import structlog
 
 from keyrack import metrics
 from keyrack.api.core.rate_limits import Rates, Throttle
-from keyrack.grants import ErrorCode, Failure, SecretState
-from keyrack.model import PrincipalKind
+from keyrack.model.identity import PrincipalKind
+from keyrack.model.secrets import ErrorCode, Failure, SecretState
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
 from support.app import Caller, TenantInTest, World, error_of

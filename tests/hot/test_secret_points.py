@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from keyrack.errors import WrongKey
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import auth_secrets
 from keyrack.store.secret_reader import Point, PostgresPoints, SecretPoints, SqlitePoints, secret_points

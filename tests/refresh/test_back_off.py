@@ -7,7 +7,7 @@ import pytest
 
 from keyrack.errors import KeyrackError
 from keyrack.fair_share import Places
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.clients.auth_client_profile import origin_of
 from support.app import World, error_of
 from support.grants import change, stored

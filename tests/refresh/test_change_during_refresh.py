@@ -14,7 +14,7 @@ import pytest
 
 from keyrack.clock import iso
 from keyrack.errors import DatabaseUnavailable
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.finalizer import Settling
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.store.attempts import open_attempts

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from keyrack.errors import ProviderError
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_client_health import ClientHealth
 from keyrack.store.auth_clients import AuthClients

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from keyrack import bootstrap, clock
 from keyrack.errors import ProviderUnavailable
 from keyrack.fair_share import Places
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.composition import RefreshRoom
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.core.process_id import is_dead, node_id

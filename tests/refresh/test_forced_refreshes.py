@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.identity.authentication import Identities
 from keyrack.service.secrets.refresh.finalizer import Settling
 from keyrack.store.schema import audit_events

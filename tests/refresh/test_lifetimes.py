@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.service.secrets.refresh.lifetimes import BELIEVED_FOR
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import update
 
 from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, ProviderUnavailable
-from keyrack.grants import AuthSecret, ErrorCode, SecretState
 from keyrack.ids import new_id
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.secrets.refresh.abandonment import Patience
 from keyrack.service.secrets.refresh.composition import RefreshRoom

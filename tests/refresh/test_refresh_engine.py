@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from keyrack.errors import NotRefreshable, ProviderError, ProviderUnavailable
-from keyrack.grants import ErrorCode, SecretState
+from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.service.secrets.status import told
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator

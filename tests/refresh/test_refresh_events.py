@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keyrack.errors import ProviderError
-from keyrack.events import EventType
+from keyrack.model.events import EventType
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.outbox import Outbox
 from keyrack.store.webhooks import Webhooks

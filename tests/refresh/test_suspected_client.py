@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from keyrack.errors import ProviderError
-from keyrack.grants import AuthClient, AuthSecret, SecretState
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_clients import AuthClients
 from support.app import World

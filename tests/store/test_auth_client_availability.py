@@ -7,8 +7,8 @@ import pytest
 
 from keyrack import ids
 from keyrack.errors import RelatedNotFound
-from keyrack.grants import AuthClient
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.clients import AuthClient
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_availability import (
     available_client,

@@ -7,7 +7,7 @@ import pytest
 from alembic import command
 from sqlalchemy.engine import Connection
 
-from keyrack.model import Flow
+from keyrack.model.flows import Flow
 from keyrack.service.components.visibility import contract_view
 from keyrack.store import migrations
 from keyrack.store.component_list import ComponentFilter, ComponentList

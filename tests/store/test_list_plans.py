@@ -13,9 +13,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection
 
 from keyrack import store as store_package
-from keyrack.grants import AuthClient, SecretState
 from keyrack.ids import new_id
-from keyrack.model import PrincipalKind
+from keyrack.model.clients import AuthClient
+from keyrack.model.identity import PrincipalKind
+from keyrack.model.secrets import SecretState
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import AuthClients

@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from keyrack.errors import AlreadyExists, RelatedNotFound
-from keyrack.grants import AuthSecret
 from keyrack.ids import new_id
-from keyrack.model import Json, WorkspaceType
+from keyrack.model import Json
+from keyrack.model.secrets import AuthSecret
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import Components
 from keyrack.store.contracts import ContractMembers

@@ -8,10 +8,10 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from keyrack import clock
-from keyrack.events import EventType
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
-from keyrack.model import Consent, ConsentStatus
+from keyrack.model.consents import Consent, ConsentStatus
+from keyrack.model.events import EventType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.jobs.retention import Reaper
 from keyrack.store import migrations

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.model import Access, Component, Tenant, Version, Workspace, WorkspaceType, uses_oauth_client
+from keyrack.model.components import Access, Component, Version, uses_oauth_client
+from keyrack.model.tenancy import Tenant, Workspace, WorkspaceType
 from keyrack.service.components.visibility import contract_view, workspace_view
 from keyrack.service.importers.platform import visibility as of_file
 from keyrack.store.component_list import ComponentFilter, ComponentList

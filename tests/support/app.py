@@ -18,7 +18,8 @@ from keyrack.api.core.middleware import Front
 from keyrack.api.core.slow_bodies import SlowBodies
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
-from keyrack.model import PrincipalKind, WorkspaceType
+from keyrack.model.identity import PrincipalKind
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import FirstAccounts, first_attributes
@@ -168,7 +169,7 @@ class World:
         self, owner: TenantInTest, name: str, descriptor: dict[str, Any] | None = None, access: str = "team"
     ) -> str:
         """Put a component with one build into the store; access is set directly, as support would."""
-        from keyrack.model import Access  # noqa: PLC0415 - the enum's name would hide the service's
+        from keyrack.model.components import Access  # noqa: PLC0415 - the enum's name would hide the service's
         from keyrack.store.components import Components, ComponentVersions  # noqa: PLC0415 - only used here
 
         async with self.store.unit(owner.id, writes=True) as unit:
@@ -180,7 +181,7 @@ class World:
 
     async def set_access(self, owner: TenantInTest, component_id: str, access: str) -> None:
         """Change a component's access in the store, as support would; this way it can also go down."""
-        from keyrack.model import Access  # noqa: PLC0415 - the enum's name would hide the service's
+        from keyrack.model.components import Access  # noqa: PLC0415 - the enum's name would hide the service's
         from keyrack.store.components import Components  # noqa: PLC0415 - only used here
 
         async with self.store.unit(owner.id, writes=True) as unit:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import update
 
-from keyrack.model import WorkspaceType
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.schema import tenants
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces

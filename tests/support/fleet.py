@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from support.app import World, settings_for, world
 from support.replicas import Server, environment
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.clients.auth_client_profile import origin_of
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import with_tokens

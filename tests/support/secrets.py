@@ -6,8 +6,8 @@ from typing import Any
 import httpx2
 from sqlalchemy import select
 
-from keyrack.grants import AuthClient
 from keyrack.ids import new_id
+from keyrack.model.clients import AuthClient
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import auth_secrets

@@ -5,7 +5,8 @@ Every route that writes is asked by everybody who may; of reading, only what sho
 
 import pytest
 
-from keyrack.model import AuditEvent, PrincipalKind
+from keyrack.model.audit import AuditEvent
+from keyrack.model.identity import PrincipalKind
 from keyrack.store.audit_log import AuditLog
 from support.tenancy.stage import Stage, ask
 from support.tenancy.table import CALLERS, OF_ANOTHER_TENANT, Row, rows

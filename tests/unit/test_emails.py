@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from keyrack.emails import email_key, fault_of
+from keyrack.validation.emails import email_key, fault_of
 
 SAME = [
     ("Ann@A.example", "ann@a.example"),

@@ -6,8 +6,8 @@ import pytest
 from msgspec import Struct, UnsetType
 
 from keyrack.errors import Problem
-from keyrack.model import WorkspaceType
-from keyrack.service.shape import misshapen
+from keyrack.model.tenancy import WorkspaceType
+from keyrack.validation.check import misshapen
 
 WRONG = "canary-7b1f"
 

@@ -21,7 +21,7 @@ from keyrack.api.core.lists import DocumentResponse
 from keyrack.api.core.middleware import PRINCIPAL, request_id_of
 from keyrack.api.core.pages import for_people
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 
 
 @dataclass(frozen=True, slots=True)

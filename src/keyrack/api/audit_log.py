@@ -16,7 +16,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.core.query import asked_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import AuditEvent
+from keyrack.model.audit import AuditEvent
 from keyrack.service.audit.log import AuditTrail
 
 _PER_PAGE = 50

@@ -17,7 +17,7 @@ from keyrack.api.core.jsonapi import (
     related,
 )
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.service.clients.auth_client_values import (
     AuthClientView,
     ChangedAuthClient,
@@ -25,7 +25,7 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
-from keyrack.service.forms import Label
+from keyrack.validation.fields import Label
 
 ResourceId = Annotated[str, Meta(min_length=1, max_length=255)]
 

@@ -19,7 +19,7 @@ from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Page, Single
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.clients.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
 from keyrack.service.clients.auth_clients import AuthClients
 

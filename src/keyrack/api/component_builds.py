@@ -14,7 +14,7 @@ from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Single, link_self
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.service.components.builds import ComponentBuilds, NewBuild
-from keyrack.service.forms import Revision
+from keyrack.validation.fields import Revision
 
 
 class NewVersionAttributes(msgspec.Struct):

@@ -8,7 +8,7 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.core.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
 from keyrack.clock import epoch_ms
 from keyrack.descriptor.public import public
-from keyrack.model import Component, Version
+from keyrack.model.components import Component, Version
 
 _SHORT = 7
 

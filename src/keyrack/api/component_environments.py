@@ -12,7 +12,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import ValidationFailed
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
-from keyrack.service.forms import wrong_variable
+from keyrack.validation.fields import wrong_variable
 
 
 class EnvironmentInput(msgspec.Struct):

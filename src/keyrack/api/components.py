@@ -20,9 +20,10 @@ from keyrack.api.core.jsonapi import Linkage, Many, NewResource, PageMeta, SelfL
 from keyrack.api.core.lists import Deferred, one_by_one
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Access, Component, Principal
+from keyrack.model.components import Access, Component
+from keyrack.model.identity import Principal
 from keyrack.service.components.components import ChangedComponent, ComponentUseCases, NewComponent
-from keyrack.service.forms import ComponentName
+from keyrack.validation.fields import ComponentName
 
 
 class TeamOfComponent(msgspec.Struct):

@@ -13,7 +13,7 @@ from keyrack.api.core.jsonapi import Linkage, Relationship, Single, Text, relate
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Consent, ConsentStatus
+from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.service.consents.start import Consents
 from keyrack.service.consents.values import NewConsent
 

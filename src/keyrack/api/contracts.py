@@ -17,9 +17,9 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.roles import PolicyAttributes, role_entry
-from keyrack.service.forms import PlaceName
 from keyrack.service.tenancy.contracts import ChangedContract, Contracts, ContractView, NewContract
 from keyrack.service.tenancy.invites import Invites
+from keyrack.validation.fields import PlaceName
 
 _PER_PAGE = 20
 

@@ -16,7 +16,7 @@ from keyrack.api.core.jsonapi import Single
 from keyrack.api.secret_documents import secret_resource
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotAcceptable
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.secrets.fast_read import HotReads
 
 _PATH = re.compile(r"/v2/workspaces/([0-9a-f]{24})/secrets/([0-9a-f]{24})")

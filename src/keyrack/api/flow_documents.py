@@ -6,7 +6,7 @@ import msgspec
 
 from keyrack.api.core.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
 from keyrack.clock import iso
-from keyrack.model import Flow, FlowVersion
+from keyrack.model.flows import Flow, FlowVersion
 
 
 class VersionsRelationship(msgspec.Struct):

@@ -15,10 +15,10 @@ from keyrack.api.core.lists import listed
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.flow_documents import FlowResource, flow_document
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import FlowStatus
+from keyrack.model.flows import FlowStatus
 from keyrack.service.flows.flows import ChangedFlow, Flows, NewFlow
-from keyrack.service.forms import FlowType
 from keyrack.store.flow_list import FlowFilter
+from keyrack.validation.fields import FlowType
 
 _PER_PAGE = 50
 _OPTIONAL = ("description", "cron", "nodes_config", "stats_enabled")

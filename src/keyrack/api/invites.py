@@ -13,10 +13,10 @@ from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Identifier, Many, NewResource, Relationship, SelfLink, Single, Text, related
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.members import ContractMemberResource, contract_member
-from keyrack.model import Invite
-from keyrack.service.forms import Email
+from keyrack.model.tenancy import Invite
 from keyrack.service.tenancy.invite_acceptance import Arrivals
 from keyrack.service.tenancy.invites import ChangedInvite, Invites, NewInvite
+from keyrack.validation.fields import Email
 
 Roles = Annotated[list[Text], Meta(min_length=1)]
 TYPE: Literal["contract-invite"] = "contract-invite"

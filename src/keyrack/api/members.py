@@ -12,7 +12,7 @@ from keyrack.api.core.body import require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
 from keyrack.api.core.openapi import PATH_ID, Refusals
-from keyrack.model import Member
+from keyrack.model.tenancy import Member
 from keyrack.service.tenancy.members import Members, NewMember
 
 

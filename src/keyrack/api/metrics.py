@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from keyrack.api.core.middleware import PRINCIPAL
 from keyrack.metrics import CONTENT_TYPE
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.operator.metrics import Monitoring
 
 

@@ -24,7 +24,7 @@ from keyrack.api.core.jsonapi import (
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
-from keyrack.model import FlowPlace, Usage
+from keyrack.model.flows import FlowPlace, Usage
 from keyrack.service.clients.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
 
 ClientAuth = Annotated[

@@ -12,7 +12,7 @@ from keyrack.api.core.body import or_none, require_id
 from keyrack.api.core.dependencies import Body, Who
 from keyrack.api.core.jsonapi import Relationship, Single, Text, link_self, related
 from keyrack.api.core.openapi import PATH_ID, Refusals
-from keyrack.model import Role
+from keyrack.model.tenancy import Role
 from keyrack.service.tenancy.roles import Roles, WantedRole
 
 

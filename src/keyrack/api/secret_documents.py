@@ -10,7 +10,7 @@ from keyrack.api.core.body import or_none
 from keyrack.api.core.jsonapi import Linkage, NewResource, Relationship, SelfLink, Text, link_self, related
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthSecret, ErrorCode, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, Verdict
 from keyrack.service.secrets.oauth2_credentials import shown
 from keyrack.service.secrets.secrets import SecretView

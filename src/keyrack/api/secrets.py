@@ -22,7 +22,7 @@ from keyrack.api.secret_documents import (
     secret_resource,
 )
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthSecret, SecretState
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.changes import ChangedSecret
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.store.secret_list import SecretFilter

@@ -24,9 +24,9 @@ from keyrack.api.core.jsonapi import (
 )
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Team
-from keyrack.service.forms import Slug
+from keyrack.model.tenancy import Team
 from keyrack.service.tenancy.teams import ChangedTeam, NewTeam, Teams
+from keyrack.validation.fields import Slug
 
 
 class NewTeamAttributes(msgspec.Struct):

@@ -12,9 +12,9 @@ from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
 from keyrack.api.core.lists import listed
 from keyrack.api.core.openapi import PATH_ID, Refusals
-from keyrack.model import Tenant
-from keyrack.service.forms import Domain, TenantOptions
+from keyrack.model.tenancy import Tenant
 from keyrack.service.tenancy.tenants import NewTenant, TenantChanges, Tenants
+from keyrack.validation.fields import Domain, TenantOptions
 
 
 class CreateTenant(NewResource):

@@ -16,10 +16,10 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import ApiKey, User
-from keyrack.service.forms import Email
+from keyrack.model.identity import ApiKey, User
 from keyrack.service.identity.users import NewUser, People
 from keyrack.service.offboarding.user_deletion import Departures
+from keyrack.validation.fields import Email
 
 _STRONG = r"^(?=[\s\S]*[^\W\d_])(?=[\s\S]*\d)(?=[\s\S]*[\W_])"
 Password = Annotated[

@@ -11,7 +11,7 @@ from keyrack.api.core.jsonapi import NotBlank, SelfLink, Single, link_self
 from keyrack.api.core.times import NOT_A_TIME, parse_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.events import TELLABLE, Delivery, Event, EventType, Webhook
+from keyrack.model.events import TELLABLE, Delivery, Event, EventType, Webhook
 from keyrack.service.webhooks.registry import NewWebhook, Period, WebhookChange
 
 TypeName = Literal[

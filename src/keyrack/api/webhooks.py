@@ -29,7 +29,7 @@ from keyrack.api.webhook_documents import (
     webhook_change,
 )
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.events import DeliveryState, EventType
+from keyrack.model.events import DeliveryState, EventType
 from keyrack.service.webhooks.registry import WebhookChange, Webhooks
 
 _PER_PAGE = 50

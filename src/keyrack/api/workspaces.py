@@ -25,10 +25,10 @@ from keyrack.api.core.jsonapi import (
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.members import MembersRelation, linkage, workspace_member
-from keyrack.model import WorkspaceType
-from keyrack.service.forms import PlaceName
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.tenancy.invites import Invites
 from keyrack.service.tenancy.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
+from keyrack.validation.fields import PlaceName
 
 _PER_PAGE = 20
 

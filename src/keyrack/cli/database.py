@@ -6,8 +6,8 @@ import typer
 
 from keyrack.cli.common import Json, show
 from keyrack.clock import now
-from keyrack.emails import fault_of
 from keyrack.errors import ConfigurationError
+from keyrack.validation.emails import fault_of
 
 if TYPE_CHECKING:
     from keyrack.service.operator.installation import FirstAccounts

@@ -40,7 +40,7 @@ def list_secrets(
     as_json: Json = False,
 ) -> None:
     """List auth secrets, without their credentials."""
-    from keyrack.grants import SecretState
+    from keyrack.model.secrets import SecretState
     from keyrack.store.secret_list import SecretFilter
 
     wanted = SecretFilter(

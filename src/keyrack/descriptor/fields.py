@@ -5,10 +5,10 @@ from typing import Any, NewType
 
 from keyrack.descriptor import http_auth
 from keyrack.descriptor.model import Descriptor, Field
-from keyrack.descriptor.pointer import join
-from keyrack.descriptor.storable import MAX_PROBLEMS, unstorable
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.pointer import join
+from keyrack.validation.storable import MAX_PROBLEMS, unstorable
 
 CleanFields = NewType("CleanFields", dict[str, Any])
 """Values that `clean_fields` has checked; templates take no others."""

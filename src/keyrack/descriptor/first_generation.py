@@ -10,11 +10,11 @@ from keyrack.descriptor.context import build_context, field_variables
 from keyrack.descriptor.fields import CleanFields
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.model import Descriptor, OAuth1Block, OAuth2Block
-from keyrack.descriptor.pointer import join
 from keyrack.descriptor.rendering import Rendering
 from keyrack.descriptor.template import placeholders
 from keyrack.descriptor.uri import render_uri
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.pointer import join
 
 _PUBLIC = "none"
 _METHODS = {

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keyrack.descriptor.pointer import join
 from keyrack.descriptor.text import NOT_A_PARAMETER, is_lost, parameter_value, scalar_text
 from keyrack.errors import Problem
+from keyrack.validation.pointer import join
 
 TYPES = ("No Auth", "Basic Auth", "API Key Auth", "OAuth2")
 OAUTH2 = "OAuth2"

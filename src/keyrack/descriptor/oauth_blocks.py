@@ -3,9 +3,9 @@
 from typing import Any
 
 from keyrack.descriptor.model import OAuth1Block, OAuth2Block
-from keyrack.descriptor.pointer import join
 from keyrack.descriptor.reader import Json, Reader
 from keyrack.descriptor.text import NOT_A_PARAMETER, is_lost, parameter_value
+from keyrack.validation.pointer import join
 
 SENDS_ISS = "authorization_response_iss_parameter_supported"
 """RFC 9207 section 3; beside `issuer` it says whether every callback names it, whatever the metadata says."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from keyrack.descriptor.model import Descriptor, EnvVar, Field
 from keyrack.descriptor.oauth_blocks import oauth1_block, oauth2_block
-from keyrack.descriptor.pointer import join
 from keyrack.descriptor.reader import Json, Reader
-from keyrack.descriptor.storable import unstorable
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.pointer import join
+from keyrack.validation.storable import unstorable
 
 
 def parse(raw: object, *, new: bool = False) -> Descriptor:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from keyrack.descriptor.pointer import join
-from keyrack.descriptor.storable import MAX_PROBLEMS
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.pointer import join
+from keyrack.validation.storable import MAX_PROBLEMS
 
 Json = Mapping[str, Any]
 

@@ -6,11 +6,11 @@ from functools import partial
 from keyrack.descriptor.context import Context
 from keyrack.descriptor.link import secret_names
 from keyrack.descriptor.model import Descriptor, OAuth2Block
-from keyrack.descriptor.pointer import join
 from keyrack.descriptor.template import placeholders, render, unresolved
 from keyrack.descriptor.text import scalar_text
 from keyrack.descriptor.uri import render_uri
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.pointer import join
 
 _MAX_NAME = 100
 

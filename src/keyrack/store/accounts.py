@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import delete, func, insert, select
 
-from keyrack.emails import email_key
 from keyrack.ids import new_id
-from keyrack.model import ApiKey, PrincipalKind, ServiceAccount
+from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount
 from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import api_keys, service_accounts, users
+from keyrack.validation.emails import email_key
 
 _OWNER = {
     PrincipalKind.user: api_keys.c.user_id,

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from keyrack.ids import new_id
-from keyrack.model import AuditEvent, Principal, PrincipalKind
+from keyrack.model.audit import AuditEvent
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import audit_events
 

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import BigInteger, case, literal, type_coerce, update
 
 from keyrack.clock import epoch_ms
-from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 
-from keyrack.grants import AuthClient
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.paging import page_of, readable
 from keyrack.store.core.unit import TenantTable, Unit, changing, referring

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row
 
-from keyrack.grants import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.model import Json
+from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.store.core.unit import TenantTable, Unit, referring
 from keyrack.store.schema import auth_secrets
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
-from keyrack.model import Component
+from keyrack.model.components import Component
 from keyrack.store.component_visibility import (
     Viewpoint,
     contract_has,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 
-from keyrack.model import Access
+from keyrack.model.components import Access
 from keyrack.store.schema import component_whitelists, components, contracts, oauth_clients
 
 _GLOBAL, _TENANT = components.c.access == Access.everyone.value, components.c.access == Access.tenant.value

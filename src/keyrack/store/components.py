@@ -14,7 +14,8 @@ from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, delete, lit
 
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
-from keyrack.model import Access, Component, Json, Version, uses_oauth_client
+from keyrack.model import Json
+from keyrack.model.components import Access, Component, Version, uses_oauth_client
 from keyrack.store.component_visibility import tenant_sees
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of

@@ -7,7 +7,8 @@ from sqlalchemy import Row, or_
 from sqlalchemy.exc import IntegrityError
 
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
-from keyrack.model import Consent, ConsentStatus, Json
+from keyrack.model import Json
+from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.store.core.unit import TenantTable, is_unique_clash
 from keyrack.store.schema import consents
 

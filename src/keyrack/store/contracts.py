@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Row, Text, cast, delete, func, select, update
 
 from keyrack.ids import new_id
-from keyrack.model import Contract, Json, Member
+from keyrack.model import Json
+from keyrack.model.tenancy import Contract, Member
 from keyrack.store.core.large_columns import size_at_most
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable, deleting, referring

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from keyrack.ids import new_id
-from keyrack.model import Credential, Json
+from keyrack.model import Json
+from keyrack.model.credentials import Credential
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
 from keyrack.store.core.unit import TenantTable, referring

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, Row, String, func, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from keyrack.events import Delivery, DeliveryState, EventType, wanted_types
+from keyrack.model.events import Delivery, DeliveryState, EventType, wanted_types
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.schema.base import Moment

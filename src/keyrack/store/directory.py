@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, select
 
-from keyrack.model import FlowStatus, PrincipalKind
+from keyrack.model.flows import FlowStatus
+from keyrack.model.identity import PrincipalKind
 from keyrack.store import schema as t
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit

@@ -10,9 +10,9 @@ from sqlalchemy import Row, or_, select, tuple_, update
 
 from keyrack.crypto.envelope import Unsealable
 from keyrack.errors import WrongKey
-from keyrack.events import Event, EventType, Webhook
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
+from keyrack.model.events import Event, EventType, Webhook
 from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import deliveries, events, webhooks

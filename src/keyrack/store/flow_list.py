@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Text, cast, func, null, or_, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from keyrack.model import Flow
+from keyrack.model.flows import Flow
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.search_key import search_key

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Row, Text, cast, delete, func, select
 
 from keyrack.ids import new_id, new_revision
-from keyrack.model import Flow, FlowStatus, FlowVersion, Json
+from keyrack.model import Json
+from keyrack.model.flows import Flow, FlowStatus, FlowVersion
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.search_key import search_key

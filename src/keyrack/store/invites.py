@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from keyrack.emails import email_key
 from keyrack.ids import new_id
-from keyrack.model import Invite, WorkspaceInvite
+from keyrack.model.tenancy import Invite, WorkspaceInvite
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import contract_invites
 from keyrack.store.users import require_email
+from keyrack.validation.emails import email_key
 
 
 class ContractInvites(TenantTable):

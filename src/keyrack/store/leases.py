@@ -19,7 +19,7 @@ from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, literal, or_,
 
 from keyrack.errors import KeyrackError
 from keyrack.fair_share import Places
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.store.auth_secrets import read_secret, secret_columns
 from keyrack.store.core.claims import WINDOW, chosen_fairly, may_take
 from keyrack.store.core.process_id import node_id

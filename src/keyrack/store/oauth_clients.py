@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
-from keyrack.model import OAuthClient
+from keyrack.model.clients import OAuthClient
 from keyrack.store.core.paging import page_of, readable
 from keyrack.store.core.unit import TenantTable, is_unique_clash, referring
 from keyrack.store.schema import oauth_clients

@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from keyrack.events import Event, EventType
 from keyrack.ids import new_id
 from keyrack.model import Json
+from keyrack.model.events import Event, EventType
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.schema import events

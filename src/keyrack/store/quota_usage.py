@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, LargeBinary, Select, Text, cast, func, literal, select, union_all
 
-from keyrack.model import ConsentStatus
+from keyrack.model.consents import ConsentStatus
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import (
     api_keys,

@@ -21,7 +21,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from keyrack.crypto.envelope import Place
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.settings import Settings
 from keyrack.store.auth_secrets import SEALED, secret_of
 from keyrack.store.core import dsn, engine

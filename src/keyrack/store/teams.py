@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, delete, select
 
 from keyrack.ids import new_id
-from keyrack.model import Json, Team
+from keyrack.model import Json
+from keyrack.model.tenancy import Team
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, team_members, teams
 

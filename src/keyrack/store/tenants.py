@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
-from keyrack.model import Json, Role, Tenant
+from keyrack.model import Json
+from keyrack.model.tenancy import Role, Tenant
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring

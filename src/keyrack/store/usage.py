@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Row, Table, func, select
 
-from keyrack.model import FlowPlace, FlowStatus, OAuthClient, Reference, Usage
+from keyrack.model.clients import OAuthClient
+from keyrack.model.flows import FlowPlace, FlowStatus, Reference, Usage
 from keyrack.store import schema as t
 from keyrack.store.core.unit import TenantTable
 

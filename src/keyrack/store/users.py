@@ -5,13 +5,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from keyrack.emails import email_key, fault_of
 from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
-from keyrack.model import User
+from keyrack.model.identity import User
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import users
+from keyrack.validation.emails import email_key, fault_of
 
 LONGEST_EMAIL = 320
 """Characters of an email's key, which may be longer than the email."""

@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, select
 
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
-from keyrack.events import EventType, SigningKey, Webhook
+from keyrack.model.events import EventType, SigningKey, Webhook
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import webhooks
 

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Row, delete, or_, select, update
 
 from keyrack.ids import new_id
-from keyrack.model import Json, Member, Workspace, WorkspaceType
+from keyrack.model import Json
+from keyrack.model.tenancy import Member, Workspace, WorkspaceType
 from keyrack.store.contracts import group_users
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable, deleting, referring

@@ -10,7 +10,8 @@ from typing import Any, Union, get_args, get_origin
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
-from keyrack.model import Principal, PrincipalKind, WorkspaceInvite
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
 from keyrack.store.attempts import Attempt, Kind

@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from keyrack.events import Event, EventType, SigningKey
+from keyrack.model.events import Event, EventType, SigningKey
 from keyrack.service.webhooks.signing import message, new_key, signed_headers
 
 EVENT = Event("0" * 24, "1" * 24, EventType.secret_failed, {"secret_id": "ü"}, datetime(2026, 1, 1, tzinfo=UTC))

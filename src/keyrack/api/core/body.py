@@ -15,7 +15,7 @@ from litestar import Request
 from litestar.exceptions import InternalServerException
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
-from keyrack.service.shape import misshapen
+from keyrack.validation.check import misshapen
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ from litestar.params import JSONBody
 
 from keyrack.api.core.body import Unchecked
 from keyrack.api.core.jsonapi import Page
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 
 T = TypeVar("T")
 

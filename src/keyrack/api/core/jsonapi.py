@@ -8,14 +8,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.errors import Problem as Fault
 from keyrack.errors import ValidationFailed
-from keyrack.service import forms
 from keyrack.turns import Turns
+from keyrack.validation import fields
 
 T = TypeVar("T")
 R = TypeVar("R")
 V = TypeVar("V")
 
-Text = forms.Text
+Text = fields.Text
 UNREADABLE = "unreadable"
 """`error_code` of what is stored encrypted and cannot be opened; only lists show it."""
 

@@ -21,7 +21,7 @@ from keyrack.fair_share import asked_by, asking_for
 from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.metrics import NO_ROUTE, OTHER
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.identity.authentication import Identities
 
 log = structlog.get_logger()

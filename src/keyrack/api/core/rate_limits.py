@@ -11,7 +11,7 @@ import structlog
 from keyrack import metrics
 from keyrack.api.core.connections import source_of
 from keyrack.errors import RateLimited
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 
 log = structlog.get_logger()
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from keyrack.model import AuditEvent, Principal
+from keyrack.model.audit import AuditEvent
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.store.audit_log import AuditLog
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.authz import suspension
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.authz.scope import Scope, scope_of

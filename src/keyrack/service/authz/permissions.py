@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from keyrack.model import Role
+from keyrack.model.tenancy import Role
 
 
 def _family(prefix: str, actions: str) -> tuple[str, ...]:

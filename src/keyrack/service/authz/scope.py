@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from keyrack.errors import ContractSuspended, Forbidden
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.permissions import TENANT_ADMIN
 from keyrack.service.authz.task_users import PERMISSIONS, Door, is_task_user
 from keyrack.store.core.unit import Unit

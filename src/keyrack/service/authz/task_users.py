@@ -8,7 +8,7 @@ if the operation names one of the doors below. An operation that says nothing ab
 from dataclasses import dataclass
 
 from keyrack.errors import Forbidden
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.store.directory import Location
 
 PERMISSIONS = frozenset(

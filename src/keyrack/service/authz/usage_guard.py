@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from keyrack.errors import InUse
-from keyrack.model import Reference
+from keyrack.model.flows import Reference
 from keyrack.service.authz.access import Scope
 from keyrack.store.directory import Directory
 from keyrack.store.usage import Usages

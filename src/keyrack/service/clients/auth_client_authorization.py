@@ -7,7 +7,7 @@ Both generations of permissions count: `<scope>.auth_clients.<action>` for scope
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.task_users import PERMISSIONS, is_task_user, own_place
 from keyrack.store.core.keyring import INSTALLATION

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from keyrack.errors import RelatedNotFound
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.service.authz.access import Scope
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.core.keyring import INSTALLATION

@@ -6,8 +6,8 @@ from typing import Any
 
 from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthClient
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME

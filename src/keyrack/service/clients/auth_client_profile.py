@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from keyrack.crypto.secret import Secret
 from keyrack.descriptor.model import OAuth2Block
 from keyrack.descriptor.oauth_blocks import SENDS_ISS
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from keyrack.grants import AuthClient
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
 
 
 class ScopeKind(StrEnum):

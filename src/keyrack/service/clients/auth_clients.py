@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
-from keyrack.grants import AuthClient
 from keyrack.ids import new_id
-from keyrack.model import Principal
+from keyrack.model.clients import AuthClient
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.references import named_in_body

@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model import OAuthClient, Principal, Usage
+from keyrack.model.clients import OAuthClient
+from keyrack.model.flows import Usage
+from keyrack.model.identity import Principal
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken

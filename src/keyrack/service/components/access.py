@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from keyrack.errors import Forbidden, NotFound
-from keyrack.model import Component, Principal
+from keyrack.model.components import Component
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.task_users import Door, is_task_user, own_place
 from keyrack.service.components.visibility import seen_in_workspace

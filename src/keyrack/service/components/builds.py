@@ -7,7 +7,8 @@ from typing import Any
 from keyrack.descriptor import parse
 from keyrack.errors import AlreadyExists, KeyrackError, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_revision
-from keyrack.model import Component, Principal, Version
+from keyrack.model.components import Component, Version
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
 from keyrack.service.components.access import ComponentAccess, own_component

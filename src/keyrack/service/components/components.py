@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model import Access as Reach
-from keyrack.model import Component, Principal
+from keyrack.model.components import Access as Reach
+from keyrack.model.components import Component
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.references import named_in_body

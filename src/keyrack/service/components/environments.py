@@ -5,7 +5,7 @@ What other tenants' executions find of them is decided in `keyrack.service.compo
 
 from collections.abc import Callable, Mapping
 
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.components.access import ComponentAccess, Developer
 from keyrack.store.components import ComponentEnvironment
 

@@ -3,7 +3,7 @@
 from keyrack.descriptor import parse
 from keyrack.descriptor.link import ClientKeys, oauth_client_variables
 from keyrack.errors import NotFound, RelatedNotFound
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.service.components.shared_environment import visible_environment
 from keyrack.service.components.visibility import workspace_component

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from keyrack.descriptor.link import shared_env
 from keyrack.descriptor.model import Descriptor
-from keyrack.model import Component
+from keyrack.model.components import Component
 from keyrack.store.components import ComponentEnvironment, ComponentVersions
 from keyrack.store.core.unit import Unit
 

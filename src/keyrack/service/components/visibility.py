@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
-from keyrack.model import Component, Workspace
+from keyrack.model.components import Component
+from keyrack.model.tenancy import Workspace
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.component_list import ComponentFilter, ComponentList

@@ -21,7 +21,9 @@ from keyrack.errors import (
     StateConflict,
 )
 from keyrack.ids import new_id
-from keyrack.model import Consent, ConsentStatus, Json, Principal, PrincipalKind
+from keyrack.model import Json
+from keyrack.model.consents import Consent, ConsentStatus
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import RawResponse

@@ -7,7 +7,8 @@ from typing import Any
 
 from keyrack.descriptor.first_generation import ResolvedOAuth
 from keyrack.errors import NotFound, RelatedNotFound, StateConflict
-from keyrack.model import Consent, OAuthClient
+from keyrack.model.clients import OAuthClient
+from keyrack.model.consents import Consent
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from keyrack.model import Consent
+from keyrack.model.consents import Consent
 from keyrack.oauth.id_token import UnknownKeyError, check_id_token
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse

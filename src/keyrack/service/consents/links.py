@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from keyrack.clock import Clock
 from keyrack.errors import BadRequest
-from keyrack.model import Component, Consent, ConsentStatus, Json
+from keyrack.model import Json
+from keyrack.model.components import Component
+from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import Scope
 from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure, new_cookie

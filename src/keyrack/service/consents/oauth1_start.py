@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from keyrack.clock import Clock
 from keyrack.errors import AlreadyExists, KeyrackError, ProviderError
-from keyrack.model import Consent
+from keyrack.model.consents import Consent
 from keyrack.oauth import oauth1
 from keyrack.oauth.profile import ClientProfile
 from keyrack.provider.client import ProviderClient

@@ -9,7 +9,8 @@ from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables,
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.model import Descriptor, Generation
 from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
-from keyrack.model import Component, OAuthClient
+from keyrack.model.clients import OAuthClient
+from keyrack.model.components import Component
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.provider.guard import check_issuer, check_uri

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.model import Consent, Json
+from keyrack.model import Json
+from keyrack.model.consents import Consent
 from keyrack.oauth import authorization_code, oauth1, pkce
 from keyrack.oauth.id_token import asks_for_id_token, new_nonce
 from keyrack.oauth.profile import ClientProfile

@@ -7,7 +7,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 from keyrack.clock import Clock
-from keyrack.model import ConsentStatus
+from keyrack.model.consents import ConsentStatus
 from keyrack.service.consents.return_url import with_result
 from keyrack.service.consents.values import Outcome, Targets, UnknownState
 from keyrack.store.consents import Consents as Rows

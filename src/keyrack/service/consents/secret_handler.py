@@ -19,9 +19,11 @@ from keyrack.errors import (
     StateConflict,
     ValidationFailed,
 )
-from keyrack.events import EventType
-from keyrack.grants import AuthClient, AuthSecret
-from keyrack.model import Consent, Json
+from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.consents import Consent
+from keyrack.model.events import EventType
+from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.scopes import split_scope

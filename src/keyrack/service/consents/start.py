@@ -7,7 +7,9 @@ from datetime import timedelta
 from keyrack.clock import Clock
 from keyrack.errors import KeyrackError, NotFound
 from keyrack.ids import new_id
-from keyrack.model import Consent, ConsentStatus, Principal, PrincipalKind, Tenant
+from keyrack.model.consents import Consent, ConsentStatus
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import Tenant
 from keyrack.oauth.state import new_state, state_hash
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.consents.links import introduction, link_hash

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from keyrack.errors import BadRequest
-from keyrack.model import Consent, Json
+from keyrack.model import Json
+from keyrack.model.consents import Consent
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope

@@ -9,7 +9,9 @@ from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.http_auth import TOKEN_PATH
 from keyrack.descriptor.model import Descriptor
 from keyrack.errors import NotFound, OAuthClientMissing, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model import Component, Credential, Principal, PrincipalKind
+from keyrack.model.components import Component
+from keyrack.model.credentials import Credential
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.token_response import still_true
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken

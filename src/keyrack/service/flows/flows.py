@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyrack.errors import Forbidden, NotFound
-from keyrack.model import Flow, FlowStatus, FlowVersion, Principal, PrincipalKind, Workspace
+from keyrack.model.flows import Flow, FlowStatus, FlowVersion
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import Workspace
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.references import named_in_body

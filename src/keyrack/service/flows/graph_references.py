@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from keyrack.descriptor import parse
 from keyrack.errors import OAuthClientMissing, Problem, StateConflict, ValidationFailed
-from keyrack.model import Component, Version, Workspace
+from keyrack.model.components import Component, Version
+from keyrack.model.tenancy import Workspace
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.visibility import workspace_view
 from keyrack.service.flows.graph import Node, emitted, parse_graph

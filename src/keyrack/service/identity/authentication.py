@@ -6,12 +6,12 @@ import secrets
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.emails import email_key
 from keyrack.errors import Unauthorized
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.identity.last_use import KeyUse
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Identity
+from keyrack.validation.emails import email_key
 
 _KEY_BYTES = 32
 

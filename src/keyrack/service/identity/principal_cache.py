@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Unauthorized
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.service.identity.authentication import Identities, key_hash
 from keyrack.service.secrets.secrets import GET, GET_CREDENTIALS

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotFound, StateConflict
-from keyrack.model import FlowStatus, Principal, PrincipalKind
+from keyrack.model.flows import FlowStatus
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
-from keyrack.model import ApiKey, Principal, PrincipalKind, User
+from keyrack.model.identity import ApiKey, Principal, PrincipalKind, User
 from keyrack.service.authz.access import Access, home
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.identity.authentication import key_hash, new_api_key

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Sequence
 
 from keyrack.errors import Forbidden, NotFound, StateConflict
-from keyrack.model import Member, Principal
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Member
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import OWNER
 from keyrack.service.identity.users import People

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, Problem, ValidationFailed
-from keyrack.model import ApiKey, AuditEvent, PrincipalKind, ServiceAccount, User
+from keyrack.model.audit import AuditEvent
+from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
 from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import OPERATOR

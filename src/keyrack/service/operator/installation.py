@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, StateConflict, WrongKey
-from keyrack.model import Json, Principal, PrincipalKind, WorkspaceType
+from keyrack.model import Json
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys, ServiceAccounts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import NotFound
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens

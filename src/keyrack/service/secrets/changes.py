@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from keyrack.clock import iso
-from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.ids import new_id
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.oauth2_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import is_oauth2, well, with_tokens

@@ -5,8 +5,8 @@ All other cases are left to `Secrets.get`; who may read and what is fresh is dec
 """
 
 from keyrack.clock import Clock
-from keyrack.grants import ErrorCode, SecretState
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
+from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.identity.principal_cache import KnownCallers
 from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from keyrack.clock import iso
 from keyrack.errors import TokenNotValid
-from keyrack.grants import AuthSecret, SecretState
-from keyrack.model import Principal
+from keyrack.model.identity import Principal
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.status import Told
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from keyrack.clock import iso
-from keyrack.descriptor.pointer import join
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.grants import AuthSecret
 from keyrack.model import Json
+from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.token_response import parse_lifetime
 from keyrack.service.secrets.refresh.tokens import is_oauth2
+from keyrack.validation.pointer import join
 
 POINTER = "/data/attributes/credentials"
 TOKENS = ("access_token", "refresh_token")

@@ -17,9 +17,11 @@ from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
-from keyrack.events import EventType
-from keyrack.grants import AuthClient, AuthSecret
-from keyrack.model import Json, Principal, PrincipalKind
+from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.events import EventType
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.provider.client import ProviderClient

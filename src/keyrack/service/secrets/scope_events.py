@@ -4,8 +4,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from keyrack.clock import iso
-from keyrack.events import EventType
-from keyrack.grants import AuthSecret
+from keyrack.model.events import EventType
+from keyrack.model.secrets import AuthSecret
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.descriptor import parse
 from keyrack.errors import NotFound
-from keyrack.events import EventType
-from keyrack.grants import AuthClient, AuthSecret
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.clients import AuthClient
+from keyrack.model.events import EventType
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.usage_guard import in_use, nameable

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from keyrack.grants import AuthClient, AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.oauth.failure import FailureClass
 from keyrack.service.secrets.refresh.outcome import said
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 from keyrack.errors import InUse, Problem, ValidationFailed
-from keyrack.model import Contract
+from keyrack.model.tenancy import Contract
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.permissions import OWNER
 from keyrack.store.contracts import ContractMembers

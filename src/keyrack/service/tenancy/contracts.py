@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyrack.errors import NotFound, Problem, ValidationFailed
-from keyrack.model import Contract, Member, Principal, Role
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Contract, Member, Role
 from keyrack.service.authz.access import Access, Scope, home
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.scope import contracts_granting

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, StateConflict
-from keyrack.model import Contract, Invite, Member, Principal, PrincipalKind, User
+from keyrack.model.identity import Principal, PrincipalKind, User
+from keyrack.model.tenancy import Contract, Invite, Member
 from keyrack.service.authz.access import ALLOWED, Access, home
 from keyrack.service.authz.permissions import OWNER
 from keyrack.service.authz.suspension import SUSPENDED

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model import Invite, Principal, WorkspaceInvite
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Invite, WorkspaceInvite
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.scope import scope_of

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
-from keyrack.model import Member, Principal, User
+from keyrack.model.identity import Principal, User
+from keyrack.model.tenancy import Member
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import OWNER
 from keyrack.service.tenancy.available_roles import is_available

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
-from keyrack.model import Principal, Role
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import DEFAULT_ROLES, LISTED, OWNER, TENANT_ADMIN, normalise
 from keyrack.service.authz.task_users import is_task_user

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 
 from keyrack.errors import AlreadyExists, InUse, NotFound, RelatedNotFound
 from keyrack.ids import new_id
-from keyrack.model import Json, Principal, Team
+from keyrack.model import Json
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Team
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.references import named_in_body

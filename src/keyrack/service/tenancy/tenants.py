@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
-from keyrack.model import Json, Principal, Tenant
+from keyrack.model import Json
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Tenant
 from keyrack.service.authz.access import ALLOWED, Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import DEFAULT_ROLES

@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from keyrack.errors import InUse, NotFound
-from keyrack.model import Member, Principal, Workspace, WorkspaceType
+from keyrack.model.identity import Principal
+from keyrack.model.tenancy import Member, Workspace, WorkspaceType
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import OWNER

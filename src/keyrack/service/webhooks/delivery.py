@@ -14,8 +14,8 @@ import structlog
 
 from keyrack import metrics
 from keyrack.errors import ProviderUnavailable, ValidationFailed
-from keyrack.events import Webhook
-from keyrack.model import Principal, PrincipalKind
+from keyrack.model.events import Webhook
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.retry_after import retry_after
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.outgoing import JsonRequest

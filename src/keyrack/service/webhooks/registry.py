@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyrack.errors import NotFound, StateConflict
-from keyrack.events import Delivery, DeliveryState, Event, EventType, SigningKey, Webhook, wanted_types
 from keyrack.ids import new_id
-from keyrack.model import Principal
+from keyrack.model.events import Delivery, DeliveryState, Event, EventType, SigningKey, Webhook, wanted_types
+from keyrack.model.identity import Principal
 from keyrack.provider.guard import check_uri
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.webhooks.signing import new_key

@@ -11,7 +11,7 @@ import msgspec
 
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
-from keyrack.events import Event, SigningKey
+from keyrack.model.events import Event, SigningKey
 
 _PREFIX = "whsec_"
 _KEY_BYTES = 32  # the specification asks for 24 to 64

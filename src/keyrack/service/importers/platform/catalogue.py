@@ -11,9 +11,10 @@ from sqlalchemy import Row, Table
 from keyrack.descriptor import parse
 from keyrack.descriptor.public import public
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model import Component, Json, Team, Version, uses_oauth_client
+from keyrack.model import Json
+from keyrack.model.components import Component, Version, uses_oauth_client
+from keyrack.model.tenancy import Team
 from keyrack.service.clients.oauth_clients import unfit_client
-from keyrack.service.forms import wrong_variable
 from keyrack.service.importers.platform.grant_records import OAuthClientRecord
 from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_place
 from keyrack.service.importers.platform.known import Known
@@ -23,6 +24,7 @@ from keyrack.service.importers.platform.place_records import Build, ComponentRec
 from keyrack.service.importers.platform.visibility import tenant_sees
 from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, oauth_clients
+from keyrack.validation.fields import wrong_variable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXTRA = ("icon", "docker_repo_name", "docker_target_tag")

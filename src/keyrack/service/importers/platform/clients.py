@@ -7,8 +7,8 @@ from msgspec import UNSET
 from sqlalchemy import Row, Table
 
 from keyrack.errors import ValidationFailed
-from keyrack.grants import AuthClient
-from keyrack.model import Access, Component
+from keyrack.model.clients import AuthClient
+from keyrack.model.components import Access, Component
 from keyrack.service.clients import auth_client_credentials as credentials_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.platform.grant_records import AuthClientRecord

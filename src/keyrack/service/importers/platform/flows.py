@@ -14,7 +14,9 @@ from msgspec import UNSET
 from sqlalchemy import Row, Table, func, select
 
 from keyrack.errors import ValidationFailed
-from keyrack.model import Component, FlowStatus, Version, Workspace
+from keyrack.model.components import Component, Version
+from keyrack.model.flows import FlowStatus
+from keyrack.model.tenancy import Workspace
 from keyrack.service.flows.graph import Node, parse_graph
 from keyrack.service.flows.graph_references import Judged, judge_graph
 from keyrack.service.importers.platform.grant_records import FlowRecord

@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from keyrack.grants import ErrorCode, Failure, SecretState
-from keyrack.model import FlowStatus, Json
-from keyrack.service.forms import FlowType, Id, Label, Revision, Text
+from keyrack.model import Json
+from keyrack.model.flows import FlowStatus
+from keyrack.model.secrets import ErrorCode, Failure, SecretState
 from keyrack.service.importers.platform.links import Link, Links, RevisionLink, Stamps, Time
 from keyrack.service.importers.platform.place_records import InTenant
+from keyrack.validation.fields import FlowType, Id, Label, Revision, Text
 
 Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
 

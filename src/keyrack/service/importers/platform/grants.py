@@ -11,8 +11,9 @@ from sqlalchemy import Row, Table
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.errors import ValidationFailed
-from keyrack.grants import AuthClient, ErrorCode, SecretState
-from keyrack.model import Workspace
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import ErrorCode, SecretState
+from keyrack.model.tenancy import Workspace
 from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretAttributes, SecretRecord
 from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.importers.platform.known import Known

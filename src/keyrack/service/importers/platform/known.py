@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from keyrack.errors import Problem
-from keyrack.grants import AuthClient
-from keyrack.model import Component, Contract, Role, Team, Tenant, Version, Workspace
+from keyrack.model.clients import AuthClient
+from keyrack.model.components import Component, Version
+from keyrack.model.tenancy import Contract, Role, Team, Tenant, Workspace
 from keyrack.service.importers.platform.reading import Report
 from keyrack.service.importers.platform.visibility import Viewpoint
 from keyrack.store.auth_clients import AuthClients

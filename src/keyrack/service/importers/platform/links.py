@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from keyrack.service.forms import Id, Revision
+from keyrack.validation.fields import Id, Revision
 
 Time = Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")]
 

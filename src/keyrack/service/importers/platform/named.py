@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keyrack.model import Contract, Workspace
+from keyrack.model.tenancy import Contract, Workspace
 from keyrack.service.importers.platform.kinds import Expected
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.links import Link

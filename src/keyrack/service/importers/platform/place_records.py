@@ -4,9 +4,11 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from keyrack.model import Access, Json, WorkspaceType
-from keyrack.service.forms import ComponentName, Domain, Email, Id, PlaceName, Revision, Slug, TenantOptions, Text
+from keyrack.model import Json
+from keyrack.model.components import Access
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.importers.platform.links import Link, Links, Time
+from keyrack.validation.fields import ComponentName, Domain, Email, Id, PlaceName, Revision, Slug, TenantOptions, Text
 
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 PersonName = Annotated[str, Meta(max_length=255)]

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy import Row, Table
 
-from keyrack.model import Contract, Team, Workspace, WorkspaceType
+from keyrack.model.tenancy import Contract, Team, Workspace, WorkspaceType
 from keyrack.service.importers.platform.kinds import Piece, same_place
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_member, check_user, contract_of, in_contract, tenant_of

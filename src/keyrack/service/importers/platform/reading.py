@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from keyrack.descriptor.pointer import join
-from keyrack.descriptor.storable import unstorable
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.ids import is_id
 from keyrack.service.importers.platform.format import FORMAT, SECTIONS, SHAPES, VERSION
-from keyrack.service.shape import misshapen
+from keyrack.validation.check import misshapen
+from keyrack.validation.pointer import join
+from keyrack.validation.storable import unstorable
 
 _HEAD = {"format", "version", "secrets"}
 

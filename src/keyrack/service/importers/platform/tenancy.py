@@ -6,8 +6,7 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy import Row, Table
 
-from keyrack.emails import email_key, fault_of
-from keyrack.model import Role, Tenant
+from keyrack.model.tenancy import Role, Tenant
 from keyrack.service.authz.permissions import DEFAULT_ROLES, normalise
 from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_place
 from keyrack.service.importers.platform.known import Known, TenantSeen
@@ -17,6 +16,7 @@ from keyrack.service.operator.installation import first_attributes
 from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.schema import api_keys, roles, tenants, users
 from keyrack.store.users import LONGEST_EMAIL
+from keyrack.validation.emails import email_key, fault_of
 
 _OWN = ("name", "app_domain")
 

@@ -6,7 +6,8 @@ against the contract's text, over the same random worlds.
 
 from dataclasses import dataclass
 
-from keyrack.model import Access, Component, Tenant, Workspace
+from keyrack.model.components import Access, Component
+from keyrack.model.tenancy import Tenant, Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from keyrack import metrics
 from keyrack.clock import Clock, iso
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
-from keyrack.events import EventType
-from keyrack.grants import AuthClient, AuthSecret, ErrorCode
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.events import EventType
+from keyrack.model.secrets import AuthSecret, ErrorCode
 from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent

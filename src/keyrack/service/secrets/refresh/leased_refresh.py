@@ -12,8 +12,9 @@ from keyrack import metrics
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import DatabaseUnavailable, NotFound, ProviderError, ProviderUnavailable, ValidationFailed
-from keyrack.grants import AuthClient, AuthSecret
 from keyrack.ids import new_id
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse

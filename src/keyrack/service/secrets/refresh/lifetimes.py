@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keyrack.crypto.secret import Secret
-from keyrack.grants import AuthClient, AuthSecret
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.lifetime import known_lifetime, token_lifetime
 from keyrack.service.secrets.refresh.schedule import Schedule
 

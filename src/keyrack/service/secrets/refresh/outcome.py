@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.events import EventType
-from keyrack.grants import AuthClient, AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.model.clients import AuthClient
+from keyrack.model.events import EventType
+from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.oauth.failure import FailureClass, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
-from keyrack.grants import AuthClient, AuthSecret, ErrorCode, SecretState
-from keyrack.model import Principal
+from keyrack.model.clients import AuthClient
+from keyrack.model.identity import Principal
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of
 from keyrack.service.secrets.refresh.lifetimes import believed, learned_from

@@ -27,7 +27,7 @@ from keyrack.errors import (
     ProviderUnavailable,
 )
 from keyrack.fair_share import Places
-from keyrack.grants import AuthSecret
+from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.finalizer import Settling
 from keyrack.service.secrets.refresh.leased_refresh import Held, Timing, UnderLease, busy, held_with
 from keyrack.service.secrets.refresh.outcome import error_of

@@ -1,6 +1,6 @@
 """What becomes of the secrets behind an auth client whose credentials were set (again) (contract 0.13)."""
 
-from keyrack.grants import AuthClient
+from keyrack.model.clients import AuthClient
 from keyrack.store.auth_client_health import ClientHealth
 from keyrack.store.core.unit import Unit
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from keyrack.grants import AuthClient, AuthSecret, SecretState
 from keyrack.model import Json
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.oauth.scopes import missing_scopes
 from keyrack.oauth.token_response import TokenResponse, still_true
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of

@@ -75,7 +75,7 @@ def _store(table: sa.TableClause, keys: list[tuple[str, str]]) -> None:
 
 
 def _key(email: str) -> str:
-    """Return what `keyrack.emails.email_key` returned when this was written."""
+    """Return what `keyrack.validation.emails.email_key` returned when this was written."""
     if email.isascii() and "xn--" not in email.lower():
         return email.lower()
     local, at, domain = _folded(email).rpartition("@")

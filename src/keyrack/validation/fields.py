@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from keyrack.descriptor.pointer import join
 from keyrack.errors import Problem
+from keyrack.validation.pointer import join
 
 END = r"$(?!\n)"
 """The end of a text in a pattern: Python's `$` alone also matches before a final line feed."""

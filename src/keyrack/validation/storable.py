@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from keyrack.descriptor.pointer import join
 from keyrack.errors import Problem
+from keyrack.validation.pointer import join
 
 MAX_DEPTH = 100
 MAX_PROBLEMS = 100

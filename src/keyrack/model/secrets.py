@@ -1,4 +1,4 @@
-"""Values of the second generation: auth clients, auth secrets and how refreshing these goes (contract 14, 15)."""
+"""Auth secrets, and how refreshing them goes (contract section 15)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,39 +25,6 @@ class ErrorCode(StrEnum):
     unsupported_token_type = "unsupported_token_type"  # noqa: S105 - the name of a cause
     token_expired = "token_expired"  # noqa: S105 - the name of a cause
     unreadable = "unreadable"
-
-
-@dataclass(frozen=True, slots=True)
-class AuthClient:
-    """The application side of a connection: id, secret and URIs at a provider (contract section 14).
-
-    At most one of `contract_id` and `workspace_id` is given; with neither it is a tenant's, and global when `tenant_id`
-    is empty too.
-    """
-
-    id: str
-    tenant_id: str
-    """Of the tenant it belongs to; empty for a global client."""
-    contract_id: str | None
-    workspace_id: str | None
-    name: str
-    type: str
-    credentials: Json = field(repr=False)
-    """As submitted (contract section 14); secret."""
-    component_ids: tuple[str, ...] = ()
-    learned_lifetime: int | None = None
-    """Seconds its tokens lived when the provider did not say (contract 0.14); believed for a time, see `lifetimes`."""
-    learned_at: datetime | None = None
-    """When a token last ended so early."""
-    rejected_at: datetime | None = None
-    """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
-    rejection: Json | None = None
-    """What the provider said when it rejected the client; without `rejected_at`, what is suspected only."""
-    probe_at: datetime | None = None
-    """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
-    updated_at: datetime | None = None
-    damaged: bool = False
-    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from keyrack.descriptor.pointer import join
 from keyrack.errors import Problem
+from keyrack.validation.pointer import join
 
 
 def misshapen(raw: object, expected: Any, pointer: str = "") -> list[Problem]:

@@ -1,0 +1,59 @@
+"""OAuth clients of both generations."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from keyrack.crypto.secret import Secret
+from keyrack.model import Json
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A tenant's own client at a provider, for one component (contract section 8).
+
+    `client_secret` is empty for a public client; `client_auth` is None where the descriptor decides (contract 0.23).
+    """
+
+    id: str
+    tenant_id: str
+    component_id: str
+    client_id: str
+    client_secret: Secret
+    created_at: datetime
+    updated_at: datetime
+    client_auth: str | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthClient:
+    """The application side of a connection: id, secret and URIs at a provider (contract section 14).
+
+    At most one of `contract_id` and `workspace_id` is given; with neither it is a tenant's, and global when `tenant_id`
+    is empty too.
+    """
+
+    id: str
+    tenant_id: str
+    """Of the tenant it belongs to; empty for a global client."""
+    contract_id: str | None
+    workspace_id: str | None
+    name: str
+    type: str
+    credentials: Json = field(repr=False)
+    """As submitted (contract section 14); secret."""
+    component_ids: tuple[str, ...] = ()
+    learned_lifetime: int | None = None
+    """Seconds its tokens lived when the provider did not say (contract 0.14); believed for a time, see `lifetimes`."""
+    learned_at: datetime | None = None
+    """When a token last ended so early."""
+    rejected_at: datetime | None = None
+    """Since when the provider rejects the client itself; its secrets wait until it is changed (contract 0.13)."""
+    rejection: Json | None = None
+    """What the provider said when it rejected the client; without `rejected_at`, what is suspected only."""
+    probe_at: datetime | None = None
+    """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
+    updated_at: datetime | None = None
+    damaged: bool = False
+    """What is stored encrypted cannot be opened; in a list only, where it is left out."""

@@ -1,0 +1,61 @@
+"""Components and their builds."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from keyrack.model import Json
+
+
+class Access(StrEnum):
+    """Who can use a component in flows (contract section 5), from narrow to wide."""
+
+    team = "team"
+    tenant = "tenant"
+    everyone = "global"
+
+    @property
+    def width(self) -> int:
+        """A number that grows with reach; access may only be raised through the API."""
+        return list(Access).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A successful build of a component: a revision and its descriptor (component.json)."""
+
+    revision: str
+    component_id: str
+    number: int
+    created_at: datetime
+    descriptor: Json = field(repr=False)
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A connector. `tenant_id` is that of the owner; a global component is seen by every tenant."""
+
+    id: str
+    tenant_id: str
+    contract_id: str
+    team_id: str
+    team_name: str
+    name: str
+    access: Access
+    whitelisted_contract_ids: tuple[str, ...]
+    attributes: Json
+    latest: Version | None
+    uses_oauth_client: bool
+    """Whether the latest build asks for the tenant's OAuth client (contract section 5)."""
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of the latest build's descriptor, if a list has left it out for now."""
+        return 0 if self.latest is None else self.latest.left_out
+
+
+def uses_oauth_client(descriptor: Json) -> bool:
+    """Tell whether a descriptor says `useOAuthClient: true`, at top level or in `credentials` (contract 19.1)."""
+    inner = descriptor.get("credentials")
+    return descriptor.get("useOAuthClient") is True or (isinstance(inner, dict) and inner.get("useOAuthClient") is True)
