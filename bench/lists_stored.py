@@ -9,13 +9,13 @@ import httpx2
 from sqlalchemy import text
 
 from bench.stage import SQLITE, Stage
-from keyrack import bootstrap
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
 from keyrack.settings import load
 from keyrack.store.auth_clients import AuthClients
 from keyrack.store.core import engine
 from keyrack.store.users import Users
+from keyrack.wiring.storage import open_store
 from support.crowd import Home, analyze, crowd
 from support.installation import Installation, installation
 
@@ -63,7 +63,7 @@ async def _vacuum(served: Installation) -> None:
 
 async def _fill(served: Installation, size: int) -> Home:
     first = served.first
-    store = bootstrap.open_store(load({**os.environ, **served.environment}))
+    store = open_store(load({**os.environ, **served.environment}))
     try:
         client = AuthClient(new_id(), first["tenant_id"], None, None, "Bench", "oauth2", {"client_id": "bench"}, ())
         async with store.unit(first["tenant_id"], writes=True) as unit:

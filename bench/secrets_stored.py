@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import text
 
 from bench.stage import SQLITE, Stage
-from keyrack import bootstrap
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, SecretState
@@ -23,6 +22,7 @@ from keyrack.store.auth_clients import AuthClients
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.schema import auth_secrets
+from keyrack.wiring.storage import open_store
 from support.installation import command, settings
 
 _CHUNK = 20_000
@@ -65,7 +65,7 @@ def set_up(stage: Stage, database: str, name: str, **more: str) -> Stored:
 def opened(stored: Stored) -> Iterator[tuple[asyncio.Runner, Store]]:
     """Open the store of a database on an event loop of its own."""
     with asyncio.Runner() as runner:
-        store = bootstrap.open_store(stored.settings)
+        store = open_store(stored.settings)
         try:
             yield runner, store
         finally:

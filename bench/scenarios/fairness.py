@@ -20,9 +20,9 @@ from bench.secrets_stored import Stored, add_client, add_secrets, set_up
 from bench.stage import POSTGRESQL, Caller, Stage
 from bench.tenants_stored import LATER, add_events, delivered, make_due, refreshed, remove_tenants
 from bench.victim import Order, Probe, Seen, seen
-from keyrack import bootstrap
 from keyrack.model.clients import AuthClient
 from keyrack.store.core.store import Store
+from keyrack.wiring.storage import open_store
 from support.installation import Installation, free_port, serving, wait_for
 from support.name_server import NameServer
 
@@ -73,7 +73,7 @@ async def _measure(stage: Stage, database: str, provider_port: int) -> Sequence[
     names.knows[_PROVIDER_NAME] = "127.0.0.1"
     provider = f"http://{_PROVIDER_NAME}:{provider_port}"
     stored = set_up(stage, database, "fairness", dns_servers=names.address, drain_timeout="1")
-    store = bootstrap.open_store(stored.settings)
+    store = open_store(stored.settings)
     rows: list[Row] = []
     try:
         victim: _Victim | None = None

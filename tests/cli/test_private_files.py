@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from keyrack import bootstrap
 from keyrack.errors import ConfigurationError
 from keyrack.store.core.private_files import make_private
+from keyrack.wiring.storage import open_store
 from support.app import World, settings_for
 from support.served import bootstrapped, run_command
 
@@ -66,13 +66,13 @@ def test_a_database_where_others_can_write_is_refused(tmp_path: Path) -> None:
     folder.chmod(0o777)
     settings = settings_for(tmp_path, f"sqlite:///{folder}/a.sqlite3", key="A" * 43 + "=")
     with pytest.raises(ConfigurationError, match="can be written by others; run: chmod go-w"):
-        bootstrap.open_store(settings)
+        open_store(settings)
     folder.chmod(0o1777)
-    bootstrap.open_store(settings)
+    open_store(settings)
 
 
 def test_an_open_home_is_refused_with_any_database(tmp_path: Path) -> None:
     tmp_path.chmod(0o750)
     settings = settings_for(tmp_path, "postgresql://nobody@127.0.0.1:1/none", key="A" * 43 + "=")
     with pytest.raises(ConfigurationError, match="chmod 700"):
-        bootstrap.open_store(settings)
+        open_store(settings)

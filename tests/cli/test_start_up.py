@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("sqlalchemy", "litestar", "aiohttp", "alembic", "uvicorn", "prometheus_client", "keyrack.bootstrap")
+HEAVY = ("sqlalchemy", "litestar", "aiohttp", "alembic", "uvicorn", "prometheus_client", "keyrack.wiring")
 
 
 @pytest.mark.parametrize("words", [["version"], ["--help"], ["secrets", "--help"], ["settings"]])

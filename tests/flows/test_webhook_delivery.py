@@ -346,13 +346,14 @@ async def test_secrets_and_addresses_are_not_stored_in_clear(stage: Stage, recei
 
 WORKER = """
 import asyncio, sys
-from keyrack import bootstrap
+from keyrack.wiring.services import build_services
+from keyrack.wiring.storage import open_store
 from keyrack.settings import load
 
 async def main():
     settings = load()
-    store = bootstrap.open_store(settings)
-    await bootstrap.services(store, settings).deliverer.tick()
+    store = open_store(settings)
+    await build_services(store, settings).deliverer.tick()
 
 asyncio.run(main())
 """

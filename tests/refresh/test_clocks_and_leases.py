@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import update
 
-from keyrack import bootstrap, clock
+from keyrack import clock
 from keyrack.errors import ProviderUnavailable
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
@@ -18,6 +18,8 @@ from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.core.process_id import is_dead, node_id
 from keyrack.store.leases import LONGEST_MS, Leases
 from keyrack.store.schema import auth_secrets
+from keyrack.wiring.services import build_services
+from keyrack.wiring.storage import open_store
 from support.app import World
 from support.grants import connect, is_leased, is_live, stored
 
@@ -34,8 +36,8 @@ async def replica(world: World, jump: timedelta, **more: float) -> AsyncIterator
         return clock.now() + jump
 
     settings = replace(world.settings, **more)  # type: ignore[arg-type] # all are seconds
-    store = bootstrap.open_store(settings, now)
-    made = bootstrap.services(store, settings, now)
+    store = open_store(settings, now)
+    made = build_services(store, settings, now)
     try:
         yield made.refresh_room
     finally:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from litestar import Litestar
 
-from keyrack import bootstrap, clock, ids
+from keyrack import clock, ids
 from keyrack.api.core.asgi import App
 from keyrack.api.core.middleware import Front
 from keyrack.api.core.slow_bodies import SlowBodies
@@ -31,6 +31,8 @@ from keyrack.store.teams import Teams
 from keyrack.store.tenants import Tenants
 from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.wiring.services import Services, build_services
+from keyrack.wiring.storage import open_store
 from support.quick import migrate, served_in_process
 
 BASE = "http://keyrack.test"
@@ -104,7 +106,7 @@ class World:
     http: httpx2.AsyncClient
     first: FirstAccounts
     support: Caller
-    services: bootstrap.Services
+    services: Services
     tenants: dict[str, TenantInTest] = field(default_factory=dict)
 
     @property
@@ -259,8 +261,8 @@ async def _made(settings: Settings, now: Clock, template: _Template | None) -> A
         await migrate(settings)
     else:
         template.put(settings)
-    store = bootstrap.open_store(settings, now)
-    services = bootstrap.services(store, settings, now)
+    store = open_store(settings, now)
+    services = build_services(store, settings, now)
     async with AsyncExitStack() as running:
         if template is None:
             first = await services.installations.bootstrap("root@root.example", "Root", "root.example")

@@ -10,7 +10,9 @@ import httpx2
 import pytest
 import uvicorn
 
-from keyrack import bootstrap
+from keyrack.wiring.http import serve_with
+from keyrack.wiring.services import build_services
+from keyrack.wiring.storage import open_store
 from support.app import BASE, World, settings_for, world
 
 
@@ -34,9 +36,9 @@ async def listening(tmp_path: Path) -> AsyncIterator[World]:
 @asynccontextmanager
 async def replica(first: World) -> AsyncIterator[httpx2.AsyncClient]:
     """Run another Keyrack on the database of one under test, with connections of its own."""
-    store = bootstrap.open_store(first.settings)
-    services = bootstrap.services(store, first.settings)
-    app = bootstrap.serve_with(store, services, first.settings)
+    store = open_store(first.settings)
+    services = build_services(store, first.settings)
+    app = serve_with(store, services, first.settings)
     transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
     try:
         async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:

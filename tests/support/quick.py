@@ -12,7 +12,6 @@ from unittest import mock
 
 from litestar import Litestar
 
-from keyrack import bootstrap
 from keyrack.api import app as api_app
 from keyrack.api.app import Rooms
 from keyrack.api.core.asgi import App
@@ -20,6 +19,8 @@ from keyrack.settings import Settings
 from keyrack.store import migrations
 from keyrack.store.core import engine
 from keyrack.store.core.store import Store
+from keyrack.wiring.http import serve_with
+from keyrack.wiring.services import Services
 
 _unused: list[tuple[Litestar, dict[str, Any]]] = []
 
@@ -39,7 +40,7 @@ async def migrate(settings: Settings) -> None:
 
 
 @contextmanager
-def served_in_process(store: Store, services: bootstrap.Services, settings: Settings) -> Iterator[App]:
+def served_in_process(store: Store, services: Services, settings: Settings) -> Iterator[App]:
     """Serve use cases over routes that may have been laid out for others before; only the use cases are exchanged."""
     taken: list[tuple[Litestar, dict[str, Any]]] = []
 
@@ -51,7 +52,7 @@ def served_in_process(store: Store, services: bootstrap.Services, settings: Sett
         return app
 
     with mock.patch.object(api_app, "create", create):
-        served = bootstrap.serve_with(store, services, settings)
+        served = serve_with(store, services, settings)
     try:
         yield served
     finally:

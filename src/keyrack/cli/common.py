@@ -22,14 +22,15 @@ def with_store(use: "Callable[[Store], Awaitable[T]]") -> T:
     Raises:
         KeyrackError: whatever the settings or the use raise.
     """
-    from keyrack import bootstrap, logs
+    from keyrack import logs
     from keyrack.settings import load
+    from keyrack.wiring.storage import open_store
 
     settings = load()
     logs.configure(settings)
 
     async def run() -> T:
-        store = bootstrap.open_store(settings)
+        store = open_store(settings)
         try:
             return await use(store)
         finally:

@@ -61,10 +61,10 @@ def upgrade(*, as_json: Json = False) -> None:
 async def _bootstrap(
     settings: "Settings", email: str, tenant_name: str, app_domain: str, team_name: str
 ) -> "FirstAccounts":
-    from keyrack import bootstrap as wiring
     from keyrack.crypto.kek import local
     from keyrack.service.operator.installation import Installations
     from keyrack.store.core.private_files import require_private_home
+    from keyrack.wiring.storage import open_store
 
     if fault := fault_of(email):
         raise ConfigurationError(f"--email is not an email: {fault}")
@@ -73,7 +73,7 @@ async def _bootstrap(
     await _upgrade(settings)
     if settings.key is None and settings.key_file is None:
         local.generate(settings.effective_key_file)
-    store = wiring.open_store(settings)
+    store = open_store(settings)
     try:
         return await Installations(store, now).bootstrap(email, tenant_name, app_domain, team_name)
     finally:

@@ -13,11 +13,11 @@ def quotas(
     as_json: Json = False,
 ) -> None:
     """Show what tenants have stored of what is limited, and the limits."""
-    from keyrack import bootstrap
     from keyrack.service.authz.quotas import Usage, usage
     from keyrack.settings import load
+    from keyrack.wiring.configuration import quota_limits
 
-    limits = bootstrap.quota_limits(load())
+    limits = quota_limits(load())
     found = with_store(lambda store: usage(store, limits, tenant))
 
     def row(of: Usage) -> dict[str, object]:

@@ -81,17 +81,20 @@ def _with_secrets(use: "Callable[[SecretOperations], Awaitable[T]]") -> T:
     """Do something with the secrets while the refresh engine runs in this process."""
     import asyncio
 
-    from keyrack import bootstrap, logs
+    from keyrack import logs
     from keyrack.service.operator.secrets import SecretOperations
     from keyrack.settings import load
+    from keyrack.wiring.services import build_services
+    from keyrack.wiring.storage import open_store
+    from keyrack.wiring.worker import running
 
     settings = load()
     logs.configure(settings)
 
     async def run() -> T:
-        store = bootstrap.open_store(settings)
-        made = bootstrap.services(store, settings)
-        async with bootstrap.running(store, made, settings, works=False):
+        store = open_store(settings)
+        made = build_services(store, settings)
+        async with running(store, made, settings, works=False):
             return await use(SecretOperations(store, made.refresh_room.fresh))
 
     return asyncio.run(run())

@@ -76,29 +76,32 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
 
 def application() -> "App":
     """Build the application in a server process."""
-    from keyrack import bootstrap, logs
+    from keyrack import logs
+    from keyrack.wiring.http import application
 
     settings = load()
     logs.configure(settings)
-    return _settled(bootstrap.application(settings))
+    return _settled(application(settings))
 
 
 def working_application() -> "App":
     """Build the application in a server process that also does the background work."""
-    from keyrack import bootstrap, logs
+    from keyrack import logs
+    from keyrack.wiring.http import application
 
     settings = load()
     logs.configure(settings)
-    return _settled(bootstrap.application(settings, works=True))
+    return _settled(application(settings, works=True))
 
 
 def watched_worker() -> "App":
     """Build what a worker with a port answers with, and the background work behind it."""
-    from keyrack import bootstrap, logs
+    from keyrack import logs
+    from keyrack.wiring.http import application
 
     settings = load()
     logs.configure(settings)
-    return _settled(bootstrap.application(settings, works=True, api=False))
+    return _settled(application(settings, works=True, api=False))
 
 
 def _settled(app: "App") -> "App":
@@ -133,14 +136,16 @@ async def _work(settings: Settings) -> None:
 
     import structlog
 
-    from keyrack import bootstrap
+    from keyrack.wiring.services import build_services
+    from keyrack.wiring.storage import open_store
+    from keyrack.wiring.worker import running
 
     log = structlog.get_logger()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = bootstrap.open_store(settings)
-    async with bootstrap.running(store, bootstrap.services(store, settings), settings, works=True):
+    store = open_store(settings)
+    async with running(store, build_services(store, settings), settings, works=True):
         log.info("worker started", pid=os.getpid())
         await stop.wait()
     log.info("worker stopped")
@@ -206,17 +211,17 @@ def _ready() -> Settings:
 
 
 async def _check(settings: Settings) -> None:
-    from keyrack import bootstrap
     from keyrack.service.operator.installation import Installations
     from keyrack.store import migrations
     from keyrack.store.core import engine
+    from keyrack.wiring.storage import open_store
 
     database = engine.create(settings)
     try:
         await migrations.check(database)
     finally:
         await database.dispose()
-    store = bootstrap.open_store(settings)
+    store = open_store(settings)
     try:
         await Installations(store, now).verify_key()
     finally:

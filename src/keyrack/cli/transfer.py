@@ -110,11 +110,11 @@ def export_platform(
 
 
 async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bool) -> tuple[bytes, dict[str, int]]:
-    from keyrack import bootstrap
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.service.importers.platform.exporting import Exporter
     from keyrack.service.operator.installation import Installations
+    from keyrack.wiring.storage import open_store
 
     parts = bytearray()
 
@@ -122,7 +122,7 @@ async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bo
         parts.extend(part)
 
     await _require_schema(settings)
-    store = bootstrap.open_store(settings)
+    store = open_store(settings)
     try:
         await Installations(store, now).verify_key()
         with Steps() as steps:
@@ -133,21 +133,22 @@ async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bo
 
 
 async def _import(settings: "Settings", content: bytes) -> "Imported":
-    from keyrack import bootstrap
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.errors import ValidationFailed
     from keyrack.service.clients.auth_client_credentials import CredentialRules
     from keyrack.service.importers.platform.importing import Imported, Importer
     from keyrack.service.operator.installation import Installations
+    from keyrack.wiring.services import choices
+    from keyrack.wiring.storage import open_store
 
     await _require_schema(settings)
-    store = bootstrap.open_store(settings)
+    store = open_store(settings)
     try:
         await Installations(store, now).verify_key()
         rules = CredentialRules(settings.allow_insecure_providers)
         with Steps() as steps:
-            return await Importer(store, rules, bootstrap.choices(settings).schedule).run(content, steps)
+            return await Importer(store, rules, choices(settings).schedule).run(content, steps)
     except ValidationFailed as wrong:
         return Imported(wrong.problems, ())
     finally:

@@ -1,21 +1,10 @@
-"""Wires everything once; the only place that knows all rooms."""
+"""Builds all use cases on a store, once."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
 
 from keyrack import clock
-from keyrack.api import app as api_app
-from keyrack.api.core.asgi import App
-from keyrack.api.core.middleware import Front
-from keyrack.api.core.rate_limits import Rates, Throttle
-from keyrack.api.core.slow_bodies import SlowBodies
-from keyrack.api.fast_read import HotSecret
-from keyrack.api.routes import HANDLERS, WATCHING
 from keyrack.clock import Clock
-from keyrack.crypto.kek import local
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.service.audit.log import AuditTrail
@@ -57,7 +46,6 @@ from keyrack.service.secrets.refresh.composition import Choices, RefreshRoom
 from keyrack.service.secrets.refresh.leased_refresh import Timing
 from keyrack.service.secrets.refresh.provider_limiter import Limits
 from keyrack.service.secrets.refresh.revival import revive_secrets
-from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.service.tenancy.contracts import Contracts
@@ -74,19 +62,14 @@ from keyrack.settings import Settings, name_servers
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import Kind
 from keyrack.store.core import engine
-from keyrack.store.core.keyring import Vault
 from keyrack.store.core.listening import Listener
-from keyrack.store.core.private_files import require_private_home
 from keyrack.store.core.store import Store
-from keyrack.store.quota_usage import Quota
 from keyrack.store.secret_reader import secret_points
 from keyrack.store.spool import Spool
-from keyrack.worker.refreshing import RefreshWorker
-from keyrack.worker.worker import Chore, Worker
+from keyrack.wiring.configuration import quota_limits, schedule
 
 _CONSENTS_AT_ONCE = 10
 """Connections to one provider beside those of refreshes, so that people need not wait for the background."""
-_REAPING_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +123,7 @@ class Services:
         await self.provider.close()
 
 
-def open_store(settings: Settings, now: Clock = clock.now) -> Store:
-    """Open the database of the settings with its keys. Connects to nothing yet.
-
-    Raises:
-        ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
-    """
-    require_private_home(settings.home)
-    return Store(engine.create(settings), Vault(local.load(settings), now), now)
-
-
-def services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
+def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
     access = Access(store, Quotas(quota_limits(settings)))
     component_access, people = ComponentAccess(access), People(access)
@@ -226,38 +199,10 @@ def services(store: Store, settings: Settings, now: Clock = clock.now) -> Servic
     )
 
 
-def rates(settings: Settings) -> Rates:
-    """Return what the settings say about requests a minute."""
-    return Rates(
-        caller=settings.rate_limit,
-        tenant=settings.rate_limit_tenant,
-        address=settings.rate_limit_address,
-        wrong_keys=settings.wrong_keys_limit,
-    )
-
-
-def quota_limits(settings: Settings) -> Mapping[Quota, int]:
-    """Return what the settings say a tenant may store, by quota; 0: no limit."""
-    megabyte = 1024 * 1024
-    return {
-        Quota.pending_consents: settings.quota_pending_consents,
-        Quota.api_keys: settings.quota_api_keys,
-        Quota.webhooks: settings.quota_webhooks,
-        Quota.secrets: settings.quota_secrets,
-        Quota.credentials: settings.quota_credentials,
-        Quota.flows: settings.quota_flows,
-        Quota.document_bytes: settings.quota_document_megabytes * megabyte,
-    }
-
-
 def choices(settings: Settings) -> Choices:
     """Return what the settings say about refreshing."""
     return Choices(
-        schedule=Schedule(
-            lead=timedelta(seconds=settings.refresh_lead),
-            first_retry=timedelta(seconds=settings.refresh_retry),
-            give_up=timedelta(hours=settings.refresh_give_up),
-        ),
+        schedule=schedule(settings),
         limits=Limits(
             concurrency=settings.provider_concurrency,
             failures=settings.breaker_failures,
@@ -265,77 +210,3 @@ def choices(settings: Settings) -> Choices:
         ),
         timing=Timing(call=settings.provider_timeout, wait=settings.refresh_wait),
     )
-
-
-def worker(made: Services, settings: Settings) -> Worker:
-    """Build the background worker on use cases."""
-    chores = [
-        Chore("webhooks", made.deliverer.tick, settings.worker_interval),
-        Chore("revocations", made.revoker.tick, settings.worker_interval),
-        Chore("reaper", made.reaper.reap, _REAPING_SECONDS),
-    ]
-    refreshing = RefreshWorker(made.refresh_room.refresher, settings.worker_concurrency)
-    return Worker(refreshing, chores, settings.worker_interval)
-
-
-@asynccontextmanager
-async def running(store: Store, made: Services, settings: Settings, *, works: bool) -> AsyncIterator[None]:
-    """Run what goes on beside requests, and close everything afterwards.
-
-    Args:
-        store: all data.
-        made: the use cases.
-        settings: how long a stop may take.
-        works: whether to run the background worker too.
-    """
-    background = worker(made, settings) if works else None
-    await made.refresh_room.start()
-    await made.last_use.start()
-    await made.key_use.start()
-    await made.monitoring.start()
-    made.hot_reads.open()
-    if background is not None:
-        await background.start()
-    try:
-        yield
-    finally:
-        if background is not None:
-            await background.stop(settings.drain_timeout)
-        await made.hot_reads.close()
-        await made.refresh_room.close()
-        await made.last_use.close()
-        await made.key_use.close()
-        await made.monitoring.close()
-        await made.close()
-        await store.close()
-
-
-def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False, api: bool = True) -> App:
-    """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
-    names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
-    rooms = api_app.Rooms(HANDLERS if api else WATCHING, names)
-    front = Front(
-        cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
-        made.identities,
-        Throttle(rates(settings)),
-        settings.trusted_proxies,
-        HotSecret(made.hot_reads) if api else None,
-        metrics_open=settings.metrics_open,
-    )
-    return SlowBodies(front, settings.body_timeout)
-
-
-def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:
-    """Build the whole HTTP application.
-
-    Args:
-        settings: as loaded.
-        now: the time.
-        works: whether it runs the background worker too.
-        api: whether it has the API; else it answers only how it is doing.
-
-    Raises:
-        ConfigurationError: the settings cannot be used.
-    """
-    store = open_store(settings, now)
-    return serve_with(store, services(store, settings, now), settings, works=works, api=api)

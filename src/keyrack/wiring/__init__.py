@@ -1,0 +1,1 @@
+"""Puts the parts together: storage alone for commands, all use cases, the worker, and the server."""

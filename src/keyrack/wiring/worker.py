@@ -1,0 +1,55 @@
+"""Runs what goes on beside requests: the background worker, and what use cases keep open."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from keyrack.settings import Settings
+from keyrack.store.core.store import Store
+from keyrack.wiring.services import Services
+from keyrack.worker.refreshing import RefreshWorker
+from keyrack.worker.worker import Chore, Worker
+
+_REAPING_SECONDS = 3600.0
+
+
+def build_worker(made: Services, settings: Settings) -> Worker:
+    """Build the background worker on use cases."""
+    chores = [
+        Chore("webhooks", made.deliverer.tick, settings.worker_interval),
+        Chore("revocations", made.revoker.tick, settings.worker_interval),
+        Chore("reaper", made.reaper.reap, _REAPING_SECONDS),
+    ]
+    refreshing = RefreshWorker(made.refresh_room.refresher, settings.worker_concurrency)
+    return Worker(refreshing, chores, settings.worker_interval)
+
+
+@asynccontextmanager
+async def running(store: Store, made: Services, settings: Settings, *, works: bool) -> AsyncIterator[None]:
+    """Run what goes on beside requests, and close everything afterwards.
+
+    Args:
+        store: all data.
+        made: the use cases.
+        settings: how long a stop may take.
+        works: whether to run the background worker too.
+    """
+    background = build_worker(made, settings) if works else None
+    await made.refresh_room.start()
+    await made.last_use.start()
+    await made.key_use.start()
+    await made.monitoring.start()
+    made.hot_reads.open()
+    if background is not None:
+        await background.start()
+    try:
+        yield
+    finally:
+        if background is not None:
+            await background.stop(settings.drain_timeout)
+        await made.hot_reads.close()
+        await made.refresh_room.close()
+        await made.last_use.close()
+        await made.key_use.close()
+        await made.monitoring.close()
+        await made.close()
+        await store.close()
