@@ -12,7 +12,7 @@ from keyrack.model.identity import PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
-from keyrack.service.operator.installation import first_attributes
+from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.core.store import Store

@@ -22,7 +22,8 @@ from keyrack.model.identity import PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
-from keyrack.service.operator.installation import FirstAccounts, first_attributes
+from keyrack.service.operator.installation import FirstAccounts
+from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.settings import Settings, load
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.contracts import ContractMembers, Contracts

@@ -17,6 +17,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.members import MembersRelation, contract_member, linkage
 from keyrack.api.roles import PolicyAttributes, role_entry
+from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.tenancy.contracts import ChangedContract, Contracts, ContractView, NewContract
 from keyrack.service.tenancy.invites import Invites
 from keyrack.validation.fields import PlaceName
@@ -170,9 +171,9 @@ class ContractController(Controller):
         return Single(_resource(view))
 
     @delete("/{contract_id:str}", responses=Refusals.of(403, 404, 409))
-    async def remove(self, contract_id: PATH_ID, who: Who, contracts: NamedDependency[Contracts]) -> None:
+    async def remove(self, contract_id: PATH_ID, who: Who, place_deletion: NamedDependency[PlaceDeletion]) -> None:
         """Delete a contract with all that is in it; the tenant's OAuth clients stay."""
-        await contracts.delete(who, contract_id)
+        await place_deletion.delete_contract(who, contract_id)
 
     @post("/{contract_id:str}/suspend", status_code=202, responses=Refusals.of(400, 403, 404))
     async def suspend(

@@ -18,7 +18,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.identity import ApiKey, User
 from keyrack.service.identity.users import NewUser, People
-from keyrack.service.offboarding.user_deletion import Departures
+from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.validation.fields import Email
 
 _STRONG = r"^(?=[\s\S]*[^\W\d_])(?=[\s\S]*\d)(?=[\s\S]*[\W_])"
@@ -179,9 +179,9 @@ class UserController(Controller):
         return Single(_user(await people.get(who, user_id)))
 
     @delete("/{user_id:str}", responses=Refusals.of(403, 404, 409))
-    async def remove(self, user_id: PATH_ID, who: Who, departures: NamedDependency[Departures]) -> None:
+    async def remove(self, user_id: PATH_ID, who: Who, user_deletion: NamedDependency[UserDeletion]) -> None:
         """Delete a user; what others still need passes on to them."""
-        await departures.delete(who, user_id)
+        await user_deletion.delete(who, user_id)
 
 
 def _new_user(body: CreateUserBody) -> NewUser:

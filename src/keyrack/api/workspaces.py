@@ -26,6 +26,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.invites import InvitesRelation, included_with, invite_linkage
 from keyrack.api.members import MembersRelation, linkage, workspace_member
 from keyrack.model.tenancy import WorkspaceType
+from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.tenancy.invites import Invites
 from keyrack.service.tenancy.workspaces import ChangedWorkspace, NewWorkspace, Workspaces, WorkspaceView
 from keyrack.validation.fields import PlaceName
@@ -181,9 +182,9 @@ class WorkspaceController(Controller):
         return Single(_resource(view))
 
     @delete("/{workspace_id:str}", responses=Refusals.of(403, 404))
-    async def remove(self, workspace_id: PATH_ID, who: Who, workspaces: NamedDependency[Workspaces]) -> None:
+    async def remove(self, workspace_id: PATH_ID, who: Who, place_deletion: NamedDependency[PlaceDeletion]) -> None:
         """Delete a workspace with all that is in it."""
-        await workspaces.delete(who, workspace_id)
+        await place_deletion.delete_workspace(who, workspace_id)
 
 
 def _resource(view: WorkspaceView) -> WorkspaceResource:

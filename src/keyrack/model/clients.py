@@ -57,3 +57,12 @@ class AuthClient:
     updated_at: datetime | None = None
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
+
+
+OAUTH2_TYPES = frozenset({"oauth2", "oauth2_instagram"})
+"""Types of auth clients whose secrets hold tokens (contract section 14)."""
+
+
+def is_oauth2(kind: str) -> bool:
+    """Tell whether secrets of a type hold OAuth 2.0 tokens."""
+    return kind in OAUTH2_TYPES

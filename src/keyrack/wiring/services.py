@@ -36,7 +36,8 @@ from keyrack.service.identity.principal_cache import KnownCallers
 from keyrack.service.identity.task_keys import TaskKeys
 from keyrack.service.identity.users import People
 from keyrack.service.jobs.retention import Reaper
-from keyrack.service.offboarding.user_deletion import Departures
+from keyrack.service.offboarding.place_deletion import PlaceDeletion
+from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.service.operator.installation import Installations
 from keyrack.service.operator.metrics import Monitoring
 from keyrack.service.secrets import revocation
@@ -102,7 +103,8 @@ class Services:
     invites: Invites
     arrivals: Arrivals
     people: People
-    departures: Departures
+    place_deletion: PlaceDeletion
+    user_deletion: UserDeletion
     audit_trail: AuditTrail
     refresh_room: RefreshRoom
     last_use: LastUse
@@ -185,7 +187,8 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         invites=Invites(access),
         arrivals=Arrivals(access),
         people=people,
-        departures=Departures(access, people),
+        place_deletion=PlaceDeletion(access),
+        user_deletion=UserDeletion(access, people),
         audit_trail=AuditTrail(access),
         refresh_room=refreshing,
         last_use=last_use,

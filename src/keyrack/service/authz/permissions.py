@@ -189,3 +189,8 @@ DEFAULT_ROLES: tuple[Role, ...] = tuple(
     )
 )
 """The role policy a new tenant starts with (contract 6.3)."""
+
+# Those that more than one resource asks for.
+GET_SECRET = "workspaces.auth_secret.get"
+GET_SECRET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
+GET_TEAMS = "contracts.devTeams.get"

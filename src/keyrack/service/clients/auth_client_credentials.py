@@ -7,13 +7,12 @@ from typing import Any
 from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.guard import check_issuer, check_uri
 from keyrack.service.clients.auth_client_profile import INSTAGRAM, origin_of
-from keyrack.service.secrets.refresh.tokens import is_oauth2
 
 POINTER = "/data/attributes/credentials"
 _MAX_TEXT = 4096

@@ -10,12 +10,12 @@ from keyrack.model.components import Component
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body
 from keyrack.service.authz.task_users import READ_COMPONENTS
 from keyrack.service.authz.usage_guard import require_component_unused
 from keyrack.service.components.access import EDIT, ComponentAccess, own_component
 from keyrack.service.components.visibility import contract_view, seen_in_workspace
-from keyrack.service.tenancy.teams import SEES_TEAMS
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import Components as Rows
 from keyrack.store.contracts import Contracts
@@ -133,7 +133,7 @@ class ComponentUseCases:
         with named_in_body("team"):
             place = await self._access.locate_for(who, "team", team_id())
         async with self._access.at(who, place, "component.create") as scope:
-            if not (scope.in_contract or scope.allows(SEES_TEAMS, EDIT)):  # the team is not to be seen (section 12)
+            if not (scope.in_contract or scope.allows(GET_TEAMS, EDIT)):  # the team is not to be seen (section 12)
                 raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id")
             scope.require(EDIT)
             wanted = new()

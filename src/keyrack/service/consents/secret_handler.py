@@ -20,7 +20,7 @@ from keyrack.errors import (
     ValidationFailed,
 )
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.consents import Consent
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret
@@ -37,13 +37,7 @@ from keyrack.service.consents.issuer import with_issuer
 from keyrack.service.consents.values import Landing, NewConsent, Planned
 from keyrack.service.secrets.changes import Owner, bare, created_facts
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.service.secrets.refresh.tokens import (
-    is_oauth2,
-    merged,
-    replaces_refresh_token,
-    with_granted,
-    with_tokens,
-)
+from keyrack.service.secrets.refresh.tokens import merged, replaces_refresh_token, with_granted, with_tokens
 from keyrack.service.secrets.revocation import enqueue_orphan
 from keyrack.service.secrets.scope_events import tell_missing_scopes
 from keyrack.store.auth_clients import find_usable

@@ -10,11 +10,11 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import Workspace
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
 from keyrack.service.authz.references import named_in_body
 from keyrack.service.authz.task_users import READ_FLOWS, READ_STEP
 from keyrack.service.flows.graph_references import ResolvedGraph, require_startable, resolve_draft, resolve_graph
 from keyrack.service.flows.step_configuration import STEP, step_configuration
-from keyrack.service.secrets.secrets import GET_CREDENTIALS
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import FlowCredentials, FlowReferences, FlowSecrets, FlowVersions
@@ -255,7 +255,7 @@ class Flows:
             Forbidden: the caller may not see what the step uses: credentials, or a secret's tokens.
         """
         async with self._access.leaf(who, "flow", flow_id, door=READ_STEP) as scope:
-            scope.require(STEP, GET_CREDENTIALS)
+            scope.require(STEP, GET_SECRET_CREDENTIALS)
             flow = await _find(scope, flow_id)
             node = next((node for node in flow.graph["nodes"] if node["id"] == step_id), None)
             if node is None:

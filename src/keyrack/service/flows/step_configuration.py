@@ -5,8 +5,8 @@ from typing import Any
 
 from keyrack.model import Json
 from keyrack.service.authz.access import Scope
+from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
 from keyrack.service.secrets.oauth2_credentials import shown
-from keyrack.service.secrets.secrets import GET_CREDENTIALS
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.credentials import Credentials
 
@@ -24,7 +24,7 @@ async def step_configuration(scope: Scope, node: Mapping[str, Any]) -> Json:
     """
     config = dict(node.get("fields") or {})
     secret_id, credential_id = node.get("secret_id"), node.get("credentials_id")
-    scope.require(GET_CREDENTIALS if secret_id else STEP)
+    scope.require(GET_SECRET_CREDENTIALS if secret_id else STEP)
     if credential_id:
         credential = await Credentials(scope.unit).find(credential_id)
         config |= {} if credential is None else credential.keys

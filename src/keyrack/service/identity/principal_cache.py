@@ -15,8 +15,8 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Unauthorized
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
+from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.identity.authentication import Identities, key_hash
-from keyrack.service.secrets.secrets import GET, GET_CREDENTIALS
 from keyrack.store.access_changes import AccessChanges, Mark, key_subject
 from keyrack.store.directory import Identity
 
@@ -96,7 +96,7 @@ class KnownCallers:
     async def _tenant(self, who: Principal, workspace_id: str) -> tuple[str, tuple[str, ...]] | None:
         try:
             async with self._access.workspace(who, workspace_id) as scope:
-                if not (scope.allows(GET) and scope.allows(GET_CREDENTIALS)):
+                if not (scope.allows(GET_SECRET) and scope.allows(GET_SECRET_CREDENTIALS)):
                     return None
                 return scope.unit.tenant_id, (scope.unit.tenant_id,)
         except (Forbidden, NotFound):

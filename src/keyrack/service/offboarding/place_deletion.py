@@ -1,4 +1,4 @@
-"""What goes with a workspace or a contract (contract section 22), in the transaction that deletes it.
+"""Deletes contracts and workspaces with all that is in them, in one transaction (contract sections 9, 10 and 22).
 
 Flows with drafts, versions and task keys, credentials, consents, auth clients, teams, components with builds and
 variables go by themselves, being parts of what is deleted (`keyrack.store.schema`). Secrets are deleted one by one as
@@ -8,10 +8,14 @@ secret gone and writes nothing. OAuth clients belong to the tenant and stay.
 
 from collections.abc import Sequence
 
-from keyrack.service.secrets.refresh.tokens import is_oauth2
+from keyrack.model.clients import is_oauth2
+from keyrack.model.identity import Principal
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.usage_guard import require_contract_unused
 from keyrack.service.secrets.revocation import enqueue
 from keyrack.store.auth_clients import AuthClients, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.components import Components
 from keyrack.store.contracts import Contracts
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
@@ -19,6 +23,49 @@ from keyrack.store.workspaces import Workspaces
 
 _AT_ONCE = 200
 """Secrets that are held in clear at a time."""
+
+
+class PlaceDeletion:
+    """For those who delete contracts and workspaces."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def delete_contract(self, who: Principal, contract_id: str) -> None:
+        """Delete a contract with all that is in it (section 22); the tenant's OAuth clients stay (24.28).
+
+        Raises:
+            NotFound: there is no such contract.
+            InUse: a flow of another contract names a component of this one.
+        """
+        async with self._access.contract(who, contract_id, "contract.delete", alone=True) as scope:
+            scope.require("contracts.contract.delete")
+            workspace_ids = await remove_unused(scope, contract_id)
+            scope.touched("contract", contract_id)
+            for workspace_id in workspace_ids:
+                scope.touched("workspace", workspace_id)
+
+    async def delete_workspace(self, who: Principal, workspace_id: str) -> None:
+        """Delete a workspace with all that is in it (section 22).
+
+        Raises:
+            NotFound: there is no such workspace.
+        """
+        async with self._access.workspace(who, workspace_id, "workspace.delete", alone=True) as scope:
+            scope.require("contracts.workspace.delete", "workspaces.workspace.edit")
+            await remove_workspace(scope.unit, workspace_id)
+            scope.touched("workspace", workspace_id)
+
+
+async def remove_unused(scope: Scope, contract_id: str) -> Sequence[str]:
+    """Delete a contract that the scope's unit holds alone, with all that is in it; return its workspaces' ids.
+
+    Raises:
+        InUse: a flow of another contract names a component of this one.
+    """
+    await Components(scope.unit).lock_all_of(contract_id)
+    await require_contract_unused(scope, contract_id)
+    return await remove_contract(scope.unit, contract_id)
 
 
 async def remove_workspace(unit: Unit, workspace_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Deleting a user, and what becomes of everything that is the user's (contract section 11, decision 14)."""
+"""Deletes users and hands on what they own (contract section 11, decision 14)."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,8 +8,7 @@ from keyrack.model.tenancy import Member
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import OWNER
 from keyrack.service.identity.users import People
-from keyrack.service.offboarding.place_deletion import remove_workspace
-from keyrack.service.tenancy.contracts import remove_unused
+from keyrack.service.offboarding.place_deletion import remove_unused, remove_workspace
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.directory import Location
 from keyrack.store.ownership import Belongings
@@ -18,7 +17,7 @@ from keyrack.store.users import Users
 from keyrack.store.workspaces import WorkspaceMembers, Workspaces
 
 
-class Departures:
+class UserDeletion:
     """For those who delete users."""
 
     def __init__(self, access: Access, people: People) -> None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, StateConflict, WrongKey
-from keyrack.model import Json
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.permissions import ALL, DEFAULT_ROLES, OWNER, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractMembers, Contracts
@@ -107,19 +107,3 @@ class Installations:
                 raise StateConflict("this installation was not set up yet; run: keyrack bootstrap")
             if not await Installation(unit).opens():
                 raise WrongKey
-
-
-def first_attributes() -> Json:
-    """Return the attributes of a tenant that was given none (contract section 7)."""
-    return {
-        "code": "",
-        "mandrill_email_from": "",
-        "default_workspace_type": WorkspaceType.full.value,
-        "feature_flags": {
-            "contract_component_whitelist": False,
-            "enabled_totp": False,
-            "forced_totp": False,
-            "sensitive_actions_reauth": False,
-            "email_verification": True,
-        },
-    }

@@ -8,11 +8,11 @@ from typing import Any
 from keyrack.clock import iso
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.oauth2_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.service.secrets.refresh.tokens import is_oauth2, well, with_tokens
+from keyrack.service.secrets.refresh.tokens import well, with_tokens
 
 
 @dataclass(frozen=True, slots=True)

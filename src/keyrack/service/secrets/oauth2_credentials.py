@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
+from keyrack.model.clients import is_oauth2
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.token_response import parse_lifetime
-from keyrack.service.secrets.refresh.tokens import is_oauth2
 from keyrack.validation.pointer import join
 
 POINTER = "/data/attributes/credentials"

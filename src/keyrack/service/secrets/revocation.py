@@ -18,7 +18,7 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret
@@ -29,7 +29,6 @@ from keyrack.service.authz.access import ALLOWED, FAILED
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.jobs.backoff import BackOff
 from keyrack.service.jobs.in_flight import InFlight
-from keyrack.service.secrets.refresh.tokens import is_oauth2
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store

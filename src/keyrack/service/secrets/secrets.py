@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from keyrack.clock import Clock
 from keyrack.descriptor import parse
 from keyrack.errors import NotFound
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_profile import declared_method
@@ -19,7 +20,7 @@ from keyrack.service.identity.last_use import LastUse
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, Owner, bare, changed, created_facts, filled
 from keyrack.service.secrets.freshness import Freshness, require_validity
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.service.secrets.refresh.tokens import is_oauth2, replaces_refresh_token
+from keyrack.service.secrets.refresh.tokens import replaces_refresh_token
 from keyrack.service.secrets.revocation import enqueue
 from keyrack.service.secrets.status import Told, told
 from keyrack.store.auth_clients import find_usable, find_usable_among
@@ -32,11 +33,9 @@ from keyrack.store.outbox import Outbox
 from keyrack.store.secret_list import SecretFilter, SecretList
 from keyrack.store.usage import Usages
 
-GET = "workspaces.auth_secret.get"
 _CREATE, _EDIT, _DELETE, _REFRESH = (
     f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete", "refresh")
 )
-GET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +76,11 @@ class Secrets:
     ) -> tuple[Sequence[SecretView], int]:
         """List a workspace's secrets as they are stored; return a page and the total."""
         async with self._access.workspace(who, workspace_id) as scope:
-            scope.require(GET)
+            scope.require(GET_SECRET)
             found, total = await SecretList(scope.unit).page(
                 workspace_id,
                 wanted,
-                with_credentials=scope.allows(GET_CREDENTIALS),
+                with_credentials=scope.allows(GET_SECRET_CREDENTIALS),
                 leave_out=True,
                 limit=limit,
                 offset=offset,
@@ -118,7 +117,7 @@ class Secrets:
             TokenNotValid: the token is not good for that long and cannot be renewed.
         """
         async with self._access.workspace(who, workspace_id) as scope:
-            scope.require(GET)
+            scope.require(GET_SECRET)
             stored = await _find(scope, secret_id)
         secret = await self._freshness.before_read(who, stored, min_validity)
         view = self._view(scope, secret, await self._client(secret))
@@ -235,7 +234,7 @@ class Secrets:
             return await find_usable(unit, secret.auth_client_id)
 
     def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:
-        return SecretView(secret, told(secret, client, self._clock()), scope.allows(GET_CREDENTIALS))
+        return SecretView(secret, told(secret, client, self._clock()), scope.allows(GET_SECRET_CREDENTIALS))
 
 
 async def _find(scope: Scope, secret_id: str, *, locked: bool = False) -> AuthSecret:

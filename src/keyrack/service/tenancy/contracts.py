@@ -14,10 +14,7 @@ from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.authz.suspension import ACTIVE, SUSPENDED
 from keyrack.service.authz.task_users import READ_CONTRACT
-from keyrack.service.authz.usage_guard import require_contract_unused
-from keyrack.service.offboarding.place_deletion import remove_contract
 from keyrack.service.tenancy.available_roles import Pairs, is_available, known_roles, require_not_held
-from keyrack.store.components import Components
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.contracts import Contracts as Rows
 from keyrack.store.core.large_columns import in_batches
@@ -223,20 +220,6 @@ class Contracts:
             await Rows(scope.unit).change(contract_id, status=ACTIVE)
             scope.touched("contract", contract_id)
 
-    async def delete(self, who: Principal, contract_id: str) -> None:
-        """Delete a contract with all that is in it (section 22); the tenant's OAuth clients stay (24.28).
-
-        Raises:
-            NotFound: there is no such contract.
-            InUse: a flow of another contract names a component of this one.
-        """
-        async with self._access.contract(who, contract_id, "contract.delete", alone=True) as scope:
-            scope.require("contracts.contract.delete")
-            workspace_ids = await remove_unused(scope, contract_id)
-            scope.touched("contract", contract_id)
-            for workspace_id in workspace_ids:
-                scope.touched("workspace", workspace_id)
-
     async def roles(self, who: Principal, contract_id: str) -> Sequence[Role]:
         """Return the roles that can be given in a contract and its workspaces, to its members (6.4)."""
         async with self._access.contract(who, contract_id) as scope:
@@ -245,17 +228,6 @@ class Contracts:
             contract = await _there(scope, contract_id)
             policy = await RolePolicy(scope.unit).list()
             return [role for role in policy if is_available(contract, role.scope, role.role)]
-
-
-async def remove_unused(scope: Scope, contract_id: str) -> Sequence[str]:
-    """Delete a contract that the scope's unit holds alone, with all that is in it; return its workspaces' ids.
-
-    Raises:
-        InUse: a flow of another contract names a component of this one.
-    """
-    await Components(scope.unit).lock_all_of(contract_id)
-    await require_contract_unused(scope, contract_id)
-    return await remove_contract(scope.unit, contract_id)
 
 
 async def _there(scope: Scope, contract_id: str, *, sized: bool = False) -> Contract:

@@ -11,12 +11,12 @@ from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Team
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.teams import Teams as Rows
 
 _EDIT = "contracts.devTeam.edit"
-SEES_TEAMS = "contracts.devTeams.get"
 _UNKNOWN = "there is no such team"
 
 
@@ -75,7 +75,7 @@ class Teams:
     async def list(self, who: Principal, contract_id: str) -> Sequence[Team]:
         """List a contract's teams."""
         async with self._access.contract(who, contract_id) as scope:
-            known = scope.in_contract or scope.allows(SEES_TEAMS)
+            known = scope.in_contract or scope.allows(GET_TEAMS)
             scope.require_that(known, "only members of the contract can see its teams")
             return await Rows(scope.unit).list(contract_id)
 
@@ -87,7 +87,7 @@ class Teams:
         """
         place = await self._access.locate_for(who, "team", team_id)
         async with self._access.at(who, place) as scope:
-            if not (scope.in_contract or scope.allows(SEES_TEAMS)):
+            if not (scope.in_contract or scope.allows(GET_TEAMS)):
                 raise NotFound(_UNKNOWN)
             return await _there(scope, team_id)
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.identity import Principal
-from keyrack.model.tenancy import Tenant
+from keyrack.model.tenancy import Tenant, WorkspaceType
 from keyrack.service.authz.access import ALLOWED, Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import DEFAULT_ROLES
-from keyrack.service.operator.installation import first_attributes
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import Contracts
 from keyrack.store.core.keyring import INSTALLATION
@@ -181,3 +180,19 @@ async def _require_no_contracts(scope: Scope) -> None:
     ids = [contract.id for contract in contracts] if sees_them else []
     detail = f"the tenant contains {total} contract{'s' if total > 1 else ''}; delete them first"
     raise InUse(detail, meta={"contract_ids": ids, "contracts": total})
+
+
+def first_attributes() -> Json:
+    """Return the attributes of a tenant that was given none (contract section 7)."""
+    return {
+        "code": "",
+        "mandrill_email_from": "",
+        "default_workspace_type": WorkspaceType.full.value,
+        "feature_flags": {
+            "contract_component_whitelist": False,
+            "enabled_totp": False,
+            "forced_totp": False,
+            "sensitive_actions_reauth": False,
+            "email_verification": True,
+        },
+    }

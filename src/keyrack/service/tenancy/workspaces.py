@@ -15,7 +15,6 @@ from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.authz.task_users import READ_WORKSPACE
 from keyrack.service.authz.usage_guard import nameable
 from keyrack.service.components.visibility import workspace_view
-from keyrack.service.offboarding.place_deletion import remove_workspace
 from keyrack.store.component_list import ComponentList
 from keyrack.store.contracts import ContractMembers, Contracts
 from keyrack.store.directory import Directory
@@ -166,17 +165,6 @@ class Workspaces:
             scope.touched("workspace", workspace_id)
             (view,) = await _views(scope, [workspace])
             return view
-
-    async def delete(self, who: Principal, workspace_id: str) -> None:
-        """Delete a workspace with all that is in it (section 22).
-
-        Raises:
-            NotFound: there is no such workspace.
-        """
-        async with self._access.workspace(who, workspace_id, "workspace.delete", alone=True) as scope:
-            scope.require("contracts.workspace.delete", "workspaces.workspace.edit")
-            await remove_workspace(scope.unit, workspace_id)
-            scope.touched("workspace", workspace_id)
 
     async def _of_contract(
         self, who: Principal, contract_id: str, limit: int | None, offset: int

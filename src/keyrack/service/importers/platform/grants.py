@@ -11,7 +11,7 @@ from sqlalchemy import Row, Table
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.errors import ValidationFailed
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.model.tenancy import Workspace
 from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretAttributes, SecretRecord
@@ -21,7 +21,6 @@ from keyrack.service.importers.platform.named import check_owner, in_workspace, 
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_new
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule, share
-from keyrack.service.secrets.refresh.tokens import is_oauth2
 from keyrack.store.auth_secrets import SUPERSEDED
 from keyrack.store.core.bulk import Wanted
 from keyrack.store.schema import auth_secrets, credentials

@@ -12,7 +12,7 @@ from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_
 from keyrack.service.importers.platform.known import Known, TenantSeen
 from keyrack.service.importers.platform.named import tenant_of
 from keyrack.service.importers.platform.place_records import RoleEntry, TenantRecord, UserRecord
-from keyrack.service.operator.installation import first_attributes
+from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.store.core.bulk import Complete, Wanted
 from keyrack.store.schema import api_keys, roles, tenants, users
 from keyrack.store.users import LONGEST_EMAIL

@@ -13,14 +13,6 @@ from keyrack.oauth.token_response import TokenResponse, still_true
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule
 
-OAUTH2_TYPES = frozenset({"oauth2", "oauth2_instagram"})
-"""Types of auth clients whose secrets hold tokens (contract section 14)."""
-
-
-def is_oauth2(kind: str) -> bool:
-    """Tell whether secrets of a type hold OAuth 2.0 tokens."""
-    return kind in OAUTH2_TYPES
-
 
 def with_tokens(
     secret: AuthSecret, client: AuthClient, credentials: Json, schedule: Schedule, now: datetime
