@@ -12,9 +12,9 @@ from bench.stage import SQLITE, Stage
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
 from keyrack.settings import load
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core import engine
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 from keyrack.wiring.storage import open_store
 from support.crowd import Home, analyze, crowd
 from support.installation import Installation, installation
@@ -67,8 +67,8 @@ async def _fill(served: Installation, size: int) -> Home:
     try:
         client = AuthClient(new_id(), first["tenant_id"], None, None, "Bench", "oauth2", {"client_id": "bench"}, ())
         async with store.unit(first["tenant_id"], writes=True) as unit:
-            await AuthClients(unit).add(client, None)
-            other = await Users(unit).add("other@bench.example", "Other", "User")
+            await AuthClientRows(unit).add(client, None)
+            other = await UserRows(unit).add("other@bench.example", "Other", "User")
         home = Home(
             tenant_id=first["tenant_id"],
             contract_id=first["contract_id"],

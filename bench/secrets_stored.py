@@ -18,7 +18,7 @@ from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import with_tokens
 from keyrack.settings import Settings, load
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.schema import auth_secrets
@@ -84,7 +84,7 @@ async def add_client(store: Store, stored: Stored, token_endpoint: str) -> AuthC
     tenant_id = stored.first["tenant_id"]
     client = AuthClient(new_id(), tenant_id, None, None, "Bench", "oauth2", credentials)
     async with store.unit(tenant_id, writes=True) as unit:
-        await AuthClients(unit).add(client, token_endpoint)
+        await AuthClientRows(unit).add(client, token_endpoint)
     return client
 
 

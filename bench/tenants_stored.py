@@ -14,15 +14,15 @@ from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.store.accounts import ApiKeys
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.store import Store
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import auth_secrets, deliveries
-from keyrack.store.teams import Teams
-from keyrack.store.tenants import Tenants
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.teams import TeamRows
+from keyrack.store.tenants import TenantRows
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
 LATER = timedelta(days=1)
 """How far ahead work is stored that `make_due` lets fall due."""
@@ -32,12 +32,12 @@ async def add_tenant(store: Store, stored: Stored, name: str) -> Stored:
     """Store a tenant as `keyrack bootstrap` makes the first: a contract, a workspace, a team, and their admin."""
     key, email = new_api_key(), f"admin@{name}.example"
     async with store.installation(writes=True) as unit:
-        tenant = await Tenants(unit).add(name, f"{name}.example", first_attributes(), DEFAULT_ROLES)
+        tenant = await TenantRows(unit).add(name, f"{name}.example", first_attributes(), DEFAULT_ROLES)
     async with store.unit(tenant.id, writes=True) as unit:
-        contract_id = await Contracts(unit).add(name, [], {}, None)
-        workspace = await Workspaces(unit).add(contract_id, name, WorkspaceType.full, {})
-        team_id = await Teams(unit).add(contract_id, name)
-        user = await Users(unit).add(email, "First", "Admin", tenant_roles=[TENANT_ADMIN])
+        contract_id = await ContractRows(unit).add(name, [], {}, None)
+        workspace = await WorkspaceRows(unit).add(contract_id, name, WorkspaceType.full, {})
+        team_id = await TeamRows(unit).add(contract_id, name)
+        user = await UserRows(unit).add(email, "First", "Admin", tenant_roles=[TENANT_ADMIN])
         await ApiKeys(unit).add(PrincipalKind.user, user.id, "bench", key_hash(key), None)
         await ContractMembers(unit).add(contract_id, user.id, ["owner", "admin"])
         await WorkspaceMembers(unit).add(workspace.id, user.id, ["owner"])
@@ -51,7 +51,7 @@ async def add_contracts(store: Store, tenant: Stored, count: int, custom_bytes: 
     async with store.unit(tenant.first["tenant_id"], writes=True) as unit:
         for number in range(count):
             custom = {"notes": "x" * custom_bytes}
-            contract_id = await Contracts(unit).add(f"Contract {number}", [], {}, custom)
+            contract_id = await ContractRows(unit).add(f"Contract {number}", [], {}, custom)
             await ContractMembers(unit).add(contract_id, tenant.first["admin"]["user_id"], ["owner"])
 
 

@@ -27,8 +27,9 @@ def _setting(doc: str, default: Any = MISSING, **more: Any) -> Any:
 class Settings:
     """Everything an operator can set. Each member is `KEYRACK_<NAME>` in the environment, `<name>` in the file.
 
-    Build it with `load`; `origins` tells where each value came from, `strangers` which `KEYRACK_` variables of the
-    environment are no settings (a likely typing error, worth a warning, not a refusal: they may serve another program).
+    Build it with `load`; `origins` tells where each value came from, `unknown_variables` which `KEYRACK_`
+    variables of the environment are no settings (a likely typing error, worth a warning, not a refusal: they may serve
+    another program).
     """
 
     home: Path = _setting("Folder of the embedded database and the generated key.", Path("~/.keyrack"))
@@ -157,7 +158,7 @@ class Settings:
         "`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS
     )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-    strangers: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    unknown_variables: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def sqlite_path(self) -> Path:
@@ -198,8 +199,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     home = Path(env.get(PREFIX + "HOME") or "~/.keyrack").expanduser()
     path = Path(env[PREFIX + "CONFIG"]).expanduser() if env.get(PREFIX + "CONFIG") else home / "keyrack.toml"
     stored = _read_file(path, must_exist=bool(env.get(PREFIX + "CONFIG")))
-    if strangers := sorted(set(stored) - set(known)):
-        raise ConfigurationError(f"unknown setting in {path}: {', '.join(strangers)}")
+    if unknown_variables := sorted(set(stored) - set(known)):
+        raise ConfigurationError(f"unknown setting in {path}: {', '.join(unknown_variables)}")
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for name, spec in known.items():
@@ -216,7 +217,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     name_servers(values.get("dns_servers", ""))
     if values.get("public_url"):
         values["public_url"] = _public_url(values["public_url"])
-    return Settings(**values, origins=MappingProxyType(origins), strangers=tuple(sorted(unknown)))
+    return Settings(**values, origins=MappingProxyType(origins), unknown_variables=tuple(sorted(unknown)))
 
 
 def name_servers(text: str) -> tuple[str, ...]:

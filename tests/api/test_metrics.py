@@ -68,7 +68,7 @@ async def test_refreshes_calls_and_circuits_are_told(keyrack: World, simulator: 
     watcher = await keyrack.add_service_account("global.metrics.get")
     before = numbers((await watcher.get("/metrics")).text)
     good, bad = await connect(keyrack, simulator), await connect(keyrack, simulator)
-    refresher = keyrack.services.refresh_room.refresher
+    refresher = keyrack.services.refreshing.refresher
     await refresher.refresh(good.secret)
     simulator.state.book.revoke(lambda token: token.value == bad.secret.credentials["refresh_token"])
     with pytest.raises(KeyrackError):

@@ -77,7 +77,7 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
         finally:
             for worker in workers:
                 worker.kill()
-        await keyrack.services.refresh_room.recovery.tick()
+        await keyrack.services.refreshing.recovery.tick()
         after = [await stored(keyrack.store, secret) for secret in secrets]
     found = Counter(
         "alive" if takes(simulator, secret) and secret.error_code is None else str(secret.error_code)

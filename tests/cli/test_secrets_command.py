@@ -105,7 +105,7 @@ async def test_refresh_goes_through_the_engine_beside_others(
     connected = await connect(world, simulator, age=60)
     both = await asyncio.gather(
         *[printed(world, "refresh", connected.secret.id) for _ in range(2)],
-        world.services.refresh_room.refresher.refresh(connected.secret),
+        world.services.refreshing.refresher.refresh(connected.secret),
     )
     now = await stored(world.store, connected.secret)
     assert is_live(simulator, now)

@@ -15,7 +15,7 @@ from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_values import ChangedAuthClient
 from keyrack.service.clients.auth_clients import AuthClients
-from keyrack.store.auth_clients import AuthClients as Rows
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
@@ -156,18 +156,18 @@ async def test_setting_credentials_again_ends_a_rejection_and_tells_once(keyrack
     globex, told = keyrack.tenants["Globex"], []
 
     async def on_changed(unit: Unit, changed: AuthClient) -> None:
-        found = await Rows(unit).find(changed.id)
+        found = await AuthClientRows(unit).find(changed.id)
         assert found is not None
         told.append((unit.tenant_id, changed.credentials["client_secret"], found.rejected_at))
 
     async def rejected_at() -> Any:
         async with keyrack.store.unit(globex.id) as unit:
-            found = await Rows(unit).find(client)
+            found = await AuthClientRows(unit).find(client)
             assert found is not None
             return found.rejected_at
 
     async with keyrack.store.unit(globex.id, writes=True) as unit:
-        await Rows(unit).run(auth_clients.update().values(rejected_at=clock.now(), rejection={"error": "x"}))
+        await AuthClientRows(unit).run(auth_clients.update().values(rejected_at=clock.now(), rejection={"error": "x"}))
     service = AuthClients(Access(keyrack.store), CredentialRules(allow_insecure=False), on_changed)
     who = Principal(PrincipalKind.user, globex.admin.id, globex.admin.name, globex.id)
     renamed = ChangedAuthClient("New", None, None, (), None)
@@ -240,7 +240,7 @@ async def test_attaching_and_deleting_at_once_never_leaves_a_secret_without_clie
                 begun.set()
                 await asyncio.sleep(0.2)
                 await AuthSecrets(entered.unit).add(secret)
-                entered.touched("auth-secret", secret.id)
+                entered.audit_target("auth-secret", secret.id)
 
         if first == "attach":
             attaching = asyncio.create_task(attach_slowly())

@@ -6,11 +6,11 @@ from keyrack.errors import Forbidden
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Scope
-from keyrack.service.clients.auth_client_authorization import GLOBAL, reach_of
+from keyrack.service.clients.auth_client_authorization import GLOBAL, auth_client_permissions
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.directory import Location
 from keyrack.store.tenants import RolePolicy
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, World
 from support.auth_clients import PATH, SECOND_GENERATION, auth_client, change, make, one_of_each, scopes_of
@@ -231,7 +231,7 @@ async def test_a_removed_role_takes_its_reach_with_it(keyrack: World, component:
     globex = keyrack.tenants["Globex"]
     made = await make(globex.admin, auth_client([component], ("tenant", globex.id)))
     async with keyrack.store.unit(globex.id, writes=True) as unit:
-        await Users(unit).set_tenant_roles(globex.admin.id, [])
+        await UserRows(unit).set_tenant_roles(globex.admin.id, [])
     assert (await globex.admin.patch(f"{PATH}/{made}", change({"name": "n"}))).status_code == 403
     assert (await globex.admin.get(f"{PATH}/{made}")).status_code == 404
 
@@ -248,7 +248,7 @@ async def test_a_task_user_reaches_its_workspace_and_never_sees_keys(keyrack: Wo
         workspace_id=globex.workspace_id,
     )
     async with keyrack.store.unit(globex.id) as unit:
-        reach = await reach_of(Scope(unit, who, workspace, frozenset(), in_workspace=True))
+        reach = await auth_client_permissions(Scope(unit, who, workspace, frozenset(), in_workspace=True))
         assert reach.allows("get", workspace)
         assert not reach.shows_keys(workspace)
         for action in ("create", "edit", "delete"):
@@ -260,4 +260,4 @@ async def test_a_task_user_reaches_its_workspace_and_never_sees_keys(keyrack: Wo
         assert not reach.knows(elsewhere)
         nowhere = Scope(unit, Principal(PrincipalKind.task_user, "0" * 24, "task", globex.id), workspace, frozenset())
         with pytest.raises(Forbidden):
-            await reach_of(nowhere)
+            await auth_client_permissions(nowhere)

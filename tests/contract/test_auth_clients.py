@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from support.app import World, error_of, relationship, settings_for, world
 from support.auth_clients import (
     OAUTH2,
@@ -299,7 +299,7 @@ async def test_deleting_a_component_drops_the_link(keyrack: World, component: st
     assert await linked() == [{"id": each, "type": "component"} for each in sorted([component, other])]
     for gone, left in ((other, [{"id": component, "type": "component"}]), (component, [])):
         async with keyrack.store.unit(globex.id if gone == other else keyrack.tenants["Acme"].id, writes=True) as unit:
-            assert await Components(unit).remove(gone)
+            assert await ComponentRows(unit).remove(gone)
         assert await linked() == left
 
 

@@ -214,14 +214,14 @@ async def test_access(keyrack_to_read: World, who: str, before: str, after: str,
 async def editor(world: World, name: str, *, in_team: bool = False) -> Caller:
     """A contract admin, who holds `contracts.repository.edit`, in the owning team or not."""
     from keyrack.store.contracts import ContractMembers  # noqa: PLC0415 - only used here
-    from keyrack.store.teams import Teams  # noqa: PLC0415 - only used here
+    from keyrack.store.teams import TeamRows  # noqa: PLC0415 - only used here
 
     acme = world.tenants["Acme"]
     made = await world.add_user(acme.id, f"editor-{name}-{in_team}@acme.example")
     async with world.store.unit(acme.id, writes=True) as unit:
         await ContractMembers(unit).add(acme.contract_id, made.id, ["admin"])
         if in_team:
-            await Teams(unit).add_member(acme.team_id, made.id)
+            await TeamRows(unit).add_member(acme.team_id, made.id)
     return made
 
 

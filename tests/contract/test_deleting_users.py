@@ -8,7 +8,7 @@ from sqlalchemy import select
 from keyrack.service.secrets.revocation import enqueue
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.schema import api_keys, consents, team_members
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.documents import identifier
@@ -216,10 +216,10 @@ async def test_two_admins_cannot_delete_each_other(keyrack_on_each: World, monke
     acme = keyrack_on_each.tenants["Acme"]
     second = acme.stranger
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
-        await Users(unit).set_tenant_roles(second.id, ["tenant-admin"])
+        await UserRows(unit).set_tenant_roles(second.id, ["tenant-admin"])
         await ContractMembers(unit).change(acme.contract_id, acme.guest.id, ["owner"])
     first, other = await in_turn(
-        monkeypatch, (Users, "remove"), acme.admin.delete(path_of(second)), second.delete(path_of(acme.admin))
+        monkeypatch, (UserRows, "remove"), acme.admin.delete(path_of(second)), second.delete(path_of(acme.admin))
     )
     assert first.status_code == 204
     assert other.status_code in {401, 403, 404}
@@ -250,7 +250,7 @@ async def test_a_flow_made_while_its_user_goes_is_refused(
     await keyrack_on_each.add_component(acme, "timer", {"title": "T", "triggers": {"tick": {"title": "Tick"}}})
     deleting, making = await in_turn(
         monkeypatch,
-        (Users, "remove"),
+        (UserRows, "remove"),
         acme.admin.delete(path_of(acme.integrator)),
         acme.integrator.post("/v2/flows", flow_body(acme.workspace_id, "acme/timer:tick")),
     )

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from keyrack.api.core.errors import STATUS_AND_CODE
-from keyrack.service.identity.users import People
+from keyrack.service.identity.users import Users
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World, relationship, settings_for, world
 from support.consent import add_oauth_client
@@ -209,7 +209,7 @@ async def test_a_fault_is_answered_with_internal_error(keyrack: World, monkeypat
     async def broken(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr(People, "me", broken)
+    monkeypatch.setattr(Users, "me", broken)
     answered(await keyrack.tenants["Acme"].admin.get("/v2/users/me"), "internal_error")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from keyrack.service.operator.accounts import Accounts
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractRows
 from keyrack.store.invites import ContractInvites
 from support.app import Caller, TenantInTest, World, error_of
 from support.documents import identifier, rel
@@ -210,7 +210,7 @@ async def test_a_user_is_created_though_the_inviting_contract_goes(
     contract_id = made.json()["data"]["id"]
     await invited(acme, NEW, "owner", contract_id=contract_id)
     deleting, arriving = await in_turn(
-        monkeypatch, (Contracts, "remove"), acme.admin.delete(f"/v2/contracts/{contract_id}"), arrives(acme, NEW)
+        monkeypatch, (ContractRows, "remove"), acme.admin.delete(f"/v2/contracts/{contract_id}"), arrives(acme, NEW)
     )
     assert deleting.status_code == 204
     assert arriving

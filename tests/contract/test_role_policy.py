@@ -7,7 +7,7 @@ import pytest
 
 from keyrack.model.tenancy import Role
 from keyrack.service.authz.permissions import DEFAULT_ROLES
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractRows
 from keyrack.store.tenants import RolePolicy
 from support.app import Caller, TenantInTest, World, error_of
 from support.documents import rel
@@ -202,7 +202,7 @@ async def test_a_role_that_a_contract_makes_available_stays(keyrack_on_each: Wor
     bare = str(made.json()["data"]["id"])
     async with world.store.unit(bare, writes=True) as unit:
         pairs = [("contracts", "member"), ("contracts", "owner"), ("workspaces", "owner")]
-        contract = await Contracts(unit).add("Limited", pairs, {}, None)
+        contract = await ContractRows(unit).add("Limited", pairs, {}, None)
     refused = await without(world, bare, ("contracts", "member"), ("workspaces", "guest"))
     assert error_of(refused)[:2] == (409, "in_use")
     assert refused.json()["errors"][0]["meta"]["contract_ids"] == [contract]

@@ -7,7 +7,7 @@ import pytest
 from keyrack.model.tenancy import Role
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.service.operator.accounts import Accounts
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractRows
 from keyrack.store.tenants import RolePolicy
 from support.app import TenantInTest, World, error_of, relationship
 from support.documents import rel
@@ -132,7 +132,7 @@ async def test_contract_roles_are_limited_to_the_available_ones(keyrack: World, 
         role: held for role, held in ROLES.items() if role[0] != "tenants"
     }
     async with keyrack.store.unit(acme.id, writes=True) as unit:
-        limited = await Contracts(unit).add("Limited", [("contracts", "member"), ("workspaces", "guest")], {}, None)
+        limited = await ContractRows(unit).add("Limited", [("contracts", "member"), ("workspaces", "guest")], {}, None)
     shown = await roles(acme, f"/v2/contracts/{limited}/roles")
     assert set(shown) == {
         ("contracts", "owner"),

@@ -39,7 +39,7 @@ class Stage:
 
     @property
     def refresher(self) -> Refresher:
-        return self.desk.world.services.refresh_room.refresher
+        return self.desk.world.services.refreshing.refresher
 
     async def seen(self, secret: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = resource(await self.desk.who.get(f"{self.desk.path}/{secret['id']}"))["attributes"]

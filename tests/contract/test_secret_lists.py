@@ -8,7 +8,7 @@ import pytest
 
 from keyrack.clock import iso
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import auth_clients
@@ -99,8 +99,8 @@ async def test_the_filter_by_state_says_what_readers_are_told(keyrack_on_each: W
     good, rejected = [await add_client(keyrack_on_each, owner) for _ in range(2)]
     whose = keyrack_on_each.store.unit(INSTALLATION if everyones else globex.id, writes=True)
     async with whose as unit:
-        change = AuthClients(unit).update().where(auth_clients.c.id == rejected).values(rejected_at=now)
-        await AuthClients(unit).run(change)
+        change = AuthClientRows(unit).update().where(auth_clients.c.id == rejected).values(rejected_at=now)
+        await AuthClientRows(unit).run(change)
     for client in (good, rejected):
         made = await make(globex.integrator, globex.workspace_id, client)
         async with keyrack_on_each.store.unit(globex.id, writes=True) as unit:

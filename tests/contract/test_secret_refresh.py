@@ -115,7 +115,7 @@ async def test_a_providers_fault_is_a_400_never_ours(
 
 
 async def test_a_provider_that_hangs_is_bounded(keyrack: World, simulator: RunningSimulator) -> None:  # 0.12
-    room = keyrack.services.refresh_room
+    room = keyrack.services.refreshing
     keyrack.services.provider._timeout = 0.5
     connected = await connect(keyrack, simulator, {"latency": 60_000})
     before = datetime.now(UTC)
@@ -138,7 +138,7 @@ async def test_a_token_that_is_due_is_answered_and_refreshed_behind(
     connected = await connect(keyrack, simulator, STRICT, age=3580)
     read = attributes(await keyrack.tenants["Acme"].admin.get(path_of(keyrack, connected)))
     assert read["credentials"]["access_token"] == connected.secret.credentials["access_token"]
-    await keyrack.services.refresh_room.refresher.drain(60)
+    await keyrack.services.refreshing.refresher.drain(60)
     assert refreshes(simulator) == 1
     assert (await stored(keyrack.store, connected.secret)).generation == connected.secret.generation + 1
 

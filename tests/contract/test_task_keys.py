@@ -15,10 +15,10 @@ from keyrack.service.authz.access import Access
 from keyrack.service.identity.authentication import key_hash
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.directory import Directory
-from keyrack.store.flows import Flows
+from keyrack.store.flows import FlowRows
 from keyrack.store.schema import api_keys, contracts, flows
 from keyrack.store.tenants import RolePolicy
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 from support.app import Caller, World, error_of
 from support.grants import connect
 from support.secrets import add_client
@@ -74,7 +74,7 @@ async def test_who_makes_keys(keyrack: World, own: Site) -> None:  # 0.16, secti
     holder = await keyrack.add_user(globex.id, "holder@globex.example", tenant_roles=["runner"])
     async with keyrack.store.unit(globex.id, writes=True) as unit:
         await RolePolicy(unit).replace([*await RolePolicy(unit).list(), role, tenant_role])
-        await Users(unit).set_tenant_roles(globex.admin.id, ["tenant-admin", "runner"])
+        await UserRows(unit).set_tenant_roles(globex.admin.id, ["tenant-admin", "runner"])
     expected = {
         await keyrack.add_service_account("global.task_keys.create"): 201,
         await keyrack.add_service_account("workspaces.flow.edit", "global.runtime_env.get"): 403,
@@ -119,7 +119,7 @@ async def test_stopping_revokes_in_the_same_transaction(keyrack_on_each: World, 
     hashed = key_hash(Secret(steps[0].api_key))
     async with world.store.unit(own_on_each.tenant_id, writes=True) as unit:
         assert await Directory(unit).identity_by_key(hashed, unit.clock()) is not None
-        await Flows(unit).set_status(flow_id, FlowStatus.inactive)
+        await FlowRows(unit).set_status(flow_id, FlowStatus.inactive)
         assert await Directory(unit).identity_by_key(hashed, unit.clock()) is None
     assert [await signed_in(step) for step in steps] == [401, 401]
     assert await keys_of(world, flow_id) == 0

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.schema import teams
-from keyrack.store.teams import Teams
+from keyrack.store.teams import TeamRows
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.documents import identifier
 from support.pause import in_turn
@@ -124,7 +124,7 @@ async def test_a_component_made_while_its_team_goes_finds_none(
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     deleting, making = await in_turn(
-        monkeypatch, (Teams, "remove"), acme.admin.delete(f"/v2/teams/{acme.team_id}"), new_component(acme)
+        monkeypatch, (TeamRows, "remove"), acme.admin.delete(f"/v2/teams/{acme.team_id}"), new_component(acme)
     )
     assert deleting.status_code == 204
     assert error_of(making)[:2] == (404, "related_not_found")

@@ -9,8 +9,8 @@ from sqlalchemy import Table, func, select
 
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
-from keyrack.store.role_assignments import Standing
-from keyrack.store.tenants import Tenants
+from keyrack.store.role_assignments import RoleAssignments
+from keyrack.store.tenants import TenantRows
 from support.app import Caller, TenantInTest, World, error_of
 from support.consent import add_oauth_client
 from support.estate import add_contract
@@ -205,9 +205,9 @@ async def test_domain_and_default_are_free_again(keyrack: World) -> None:
     made = await keyrack.support.post("/v2/tenants", {"data": {"type": "tenant", "attributes": again}})
     assert made.status_code == 201, made.text
     async with keyrack.store.unit(made.json()["data"]["id"]) as unit:
-        assert len(await Standing(unit).policy()) == len(DEFAULT_ROLES)
+        assert len(await RoleAssignments(unit).policy()) == len(DEFAULT_ROLES)
 
 
 async def test_a_unit_bound_to_a_tenant_reaches_no_other(keyrack: World, acme: TenantInTest) -> None:
     async with keyrack.store.unit(keyrack.tenants["Globex"].id, writes=True) as unit:
-        assert await Tenants(unit).find(acme.id) is None
+        assert await TenantRows(unit).find(acme.id) is None

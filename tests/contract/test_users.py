@@ -107,7 +107,7 @@ async def test_others_are_served_while_passwords_are_hashed(
         creating = [asyncio.create_task(admin.post("/v2/users", body)) for _ in range(connections)]
         try:
             assert await asyncio.to_thread(begun.acquire, timeout=60)
-            waiting = made.services.people._passwords._waiting
+            waiting = made.services.users._passwords._waiting
             await until(lambda: sum(map(len, waiting.values())) == connections - 1)
             contract = {"data": {"type": "contract", "attributes": {"name": "Meanwhile"}}}
             answer = await asyncio.wait_for(admin.post("/v2/contracts", contract), 60)

@@ -6,8 +6,8 @@ from sqlalchemy import update
 
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.schema import roles
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import TenantInTest, World, error_of, relationship
 from support.documents import paging, rel, relation
 from support.estate import add_contract
@@ -109,7 +109,7 @@ async def test_only_members_of_the_contract_make_workspaces_whatever_a_role_abov
     body = {"data": {"type": "workspace", "attributes": {"name": "Mine"}, "relationships": related}}
     assert error_of(await outsider.post("/v2/workspaces", body))[:2] == (403, "forbidden")
     async with keyrack.store.unit(acme.id, writes=True) as unit:
-        assert await Workspaces(unit).of_contract(acme.contract_id) == [acme.workspace_id]
+        assert await WorkspaceRows(unit).of_contract(acme.contract_id) == [acme.workspace_id]
         await ContractMembers(unit).add(acme.contract_id, outsider.id, ["member"])
     made = await outsider.post("/v2/workspaces", body)
     assert made.status_code == 200, made.text
@@ -131,7 +131,7 @@ async def test_list_all_reaches_as_far_as_the_role_that_holds_it(keyrack: World,
     assert await listed() == [acme.workspace_id]
     await hold(keyrack, acme.id, "tenants", "tenant-admin", "contracts.workspace.listAll")
     async with keyrack.store.unit(acme.id, writes=True) as unit:
-        await Users(unit).set_tenant_roles(acme.guest.id, ["tenant-admin"])
+        await UserRows(unit).set_tenant_roles(acme.guest.id, ["tenant-admin"])
     assert await listed() == [acme.workspace_id, other.workspace_id]
     assert foreign.workspace_id not in await listed()
 

@@ -57,7 +57,7 @@ async def patient(tmp_path: Path, database_url: str | None) -> AsyncIterator[Wor
 
 @asynccontextmanager
 async def working(keyrack: World, concurrency: int) -> AsyncIterator[RefreshWorker]:
-    worker = RefreshWorker(keyrack.services.refresh_room.refresher, concurrency)
+    worker = RefreshWorker(keyrack.services.refreshing.refresher, concurrency)
     task = asyncio.create_task(worker.run(0.05))
     try:
         yield worker
@@ -65,7 +65,7 @@ async def working(keyrack: World, concurrency: int) -> AsyncIterator[RefreshWork
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        for refresh in list(keyrack.services.refresh_room.refresher._running.values()):
+        for refresh in list(keyrack.services.refreshing.refresher._running.values()):
             refresh.task.cancel()
         await worker.stop(PATIENCE)
 

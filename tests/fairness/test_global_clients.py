@@ -3,7 +3,7 @@
 import pytest
 
 from keyrack.model.clients import AuthClient
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
 from support.app import World
 from support.grants import add_auth_client, add_secret, change, stored
@@ -15,7 +15,7 @@ GOOD = json_answer('{"access_token": "at-2", "refresh_token": "rt-2", "expires_i
 
 async def now(world: World, client: AuthClient) -> AuthClient:
     async with world.store.unit(client.tenant_id) as unit:
-        found = await AuthClients(unit).find(client.id)
+        found = await AuthClientRows(unit).find(client.id)
     assert found is not None
     return found
 

@@ -17,15 +17,15 @@ from keyrack.api.core.jsonapi import Many, PageMeta
 from keyrack.api.core.lists import SLICE_BYTES, Deferred, DocumentResponse
 from keyrack.errors import DatabaseUnavailable
 from keyrack.ids import new_revision
-from keyrack.store.components import Components
-from keyrack.store.contracts import Contracts
+from keyrack.store.components import ComponentRows
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core import large_columns
-from keyrack.store.credentials import Credentials
+from keyrack.store.credentials import CredentialRows
 from keyrack.store.flow_list import FlowList
-from keyrack.store.flows import Flows, FlowVersions
+from keyrack.store.flows import FlowRows, FlowVersions
 from keyrack.store.schema import contracts, tenants
 from keyrack.store.secret_list import SecretList
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 from keyrack.turns import Turns
 from support.app import World
 from support.grants import add_auth_client, add_secret
@@ -100,16 +100,16 @@ async def test_a_page_of_large_contracts_is_read_and_sent_in_slices(
     attacker, victim = keyrack.tenants["Globex"], keyrack.tenants["Acme"]
     made = await add_contracts(keyrack, attacker.id, 20, LARGE)
     read: list[int] = []
-    inner = Contracts.custom_data
+    inner = ContractRows.custom_data
     watched = Watched()
 
-    async def counted(self: Contracts, contract_ids: Any) -> Any:
+    async def counted(self: ContractRows, contract_ids: Any) -> Any:
         if not read:
             watched.go.clear()  # the attacker reads no further, while the victim works
         read.append(len(contract_ids))
         return await inner(self, contract_ids)
 
-    monkeypatch.setattr(Contracts, "custom_data", counted)
+    monkeypatch.setattr(ContractRows, "custom_data", counted)
     attack = asyncio.create_task(ask(keyrack, "/v2/contracts?page[size]=1000", attacker.admin.headers, watched))
     await until(lambda: read or attack.done())
     assert read
@@ -142,7 +142,7 @@ async def add_flows(keyrack: World, count: int) -> dict[str, Any]:
     async with keyrack.store.unit(globex.id, writes=True) as unit:
         for graph in [large] * count + [small]:
             own = ("F", "ordinary", graph, {"nodes_config": {"s": LARGE_TEXT}} if graph is large else {})
-            flow = await Flows(unit).add(globex.workspace_id, globex.admin.id, *own)
+            flow = await FlowRows(unit).add(globex.workspace_id, globex.admin.id, *own)
             graphs[flow.id] = graph
         for _ in range(count - 1):
             await FlowVersions(unit).add(next(iter(graphs)), new_revision(), large, globex.admin.id)
@@ -235,8 +235,8 @@ async def test_other_lists_leave_out_what_is_large_and_read_it_in_batches(
     async with keyrack.store.unit(acme.id, writes=True) as unit:
         keys = {"a": LARGE_TEXT}
         owner = (acme.workspace_id, component_ids[0], acme.admin.id, "N")
-        credentials = [await Credentials(unit).add(*owner, keys) for _ in range(3)]
-    read = {owner: watch_batches(monkeypatch, owner) for owner in (Components, Credentials, SecretList)}
+        credentials = [await CredentialRows(unit).add(*owner, keys) for _ in range(3)]
+    read = {owner: watch_batches(monkeypatch, owner) for owner in (ComponentRows, CredentialRows, SecretList)}
 
     for path in (f"/v2/components?contract_id={acme.contract_id}&page[size]=1000", "/v2/components/all?page[size]=100"):
         listed = (await acme.admin.get(path)).json()
@@ -269,7 +269,7 @@ async def test_tenants_with_large_attributes_are_listed_in_batches(
 ) -> None:
     async with keyrack.store.installation(writes=True) as unit:
         await unit.connection.execute(update(tenants).values(attributes={"code": LARGE_TEXT}))
-    read = watch_batches(monkeypatch, Tenants)
+    read = watch_batches(monkeypatch, TenantRows)
     listed = (await keyrack.support.get("/v2/tenants?page[size]=1000")).json()
     assert [each["attributes"]["code"] for each in listed["data"]] == [LARGE_TEXT] * listed["meta"]["total"]
     assert sum(read) == listed["meta"]["total"]
@@ -294,10 +294,10 @@ async def test_who_may_not_see_custom_data_has_none_read_and_neither_has_what_on
     body = {"data": {"type": "contract", "attributes": {"custom_data": LARGE}}}
     assert (await acme.admin.patch(f"/v2/contracts/{acme.contract_id}", body)).status_code == 200
 
-    async def refused(_self: Contracts, _ids: Any) -> Any:
+    async def refused(_self: ContractRows, _ids: Any) -> Any:
         raise AssertionError("custom data was read")
 
-    monkeypatch.setattr(Contracts, "custom_data", refused)
+    monkeypatch.setattr(ContractRows, "custom_data", refused)
     for path in ("/v2/contracts", f"/v2/contracts/{acme.contract_id}", f"/v2/contracts/{acme.contract_id}/members"):
         assert (await acme.integrator.get(path)).status_code == 200
 

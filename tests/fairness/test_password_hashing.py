@@ -62,7 +62,7 @@ async def test_others_are_answered_while_one_creates_forty_users(keyrack: World,
     assert (await victim.get("/v2/users/me")).status_code == 200
     assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 60) == "free"
     victims = asyncio.create_task(create(victim, "victim"))
-    waiting = keyrack.services.people._passwords._waiting
+    waiting = keyrack.services.users._passwords._waiting
     await until(lambda: len(waiting) == 2 and sum(map(len, waiting.values())) == PARALLEL)
     hashing.go_on.set()
     assert (await victims).status_code == 201

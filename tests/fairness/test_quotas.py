@@ -10,7 +10,7 @@ import pytest
 
 from keyrack.errors import RateLimited
 from keyrack.service.authz.quotas import Quotas, usage
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractRows
 from keyrack.store.quota_usage import Quota, QuotaUsage
 from support.app import TenantInTest, World, error_of, settings_for, world
 from support.consent import add_oauth_client, oauth_component
@@ -148,7 +148,7 @@ def noise(size: int, seed: int) -> dict[str, str]:
 async def test_documents_have_a_number_of_bytes(limited: World) -> None:
     acme, globex = limited.tenants["Acme"], limited.tenants["Globex"]
     async with limited.store.unit(acme.id, writes=True) as unit:
-        second = await Contracts(unit).add("second", [], {}, None)
+        second = await ContractRows(unit).add("second", [], {}, None)
 
     async def change(contract_id: str, custom_data: dict[str, str]) -> Any:
         sent = {"data": {"type": "contract", "id": contract_id, "attributes": {"custom_data": custom_data}}}

@@ -10,7 +10,7 @@ from msgspec.structs import replace as replace_struct
 
 from keyrack import clock
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.consents import Consents
+from keyrack.store.consents import ConsentRows
 from support.app import BASE, World, error_of, settings_for, world
 from support.consent import add_oauth_client, approve, come_back, connect, oauth_component, query_of, start
 from support.simulated import CLIENT_ID, SECRET, component_for, exchanges
@@ -116,7 +116,7 @@ async def test_the_state_is_not_stored_in_clear(keyrack: World, simulator: Runni
     assert files
     assert all(state.encode() not in file.read_bytes() for file in files)
     async with keyrack.store.unit(globex.id) as unit:
-        found = await Consents(unit).find(started["id"])
+        found = await ConsentRows(unit).find(started["id"])
     assert found is not None
     assert state not in repr(replace(found))
 

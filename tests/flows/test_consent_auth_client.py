@@ -147,7 +147,7 @@ async def test_basic_authentication_of_the_component_is_remembered_for_refreshes
     named = {"auth_client": ("auth-client", client), "component": ("component", component)}
     _, secret = await connected(keyrack, named)
     assert secret.auth_method == "client_secret_basic"
-    fresh = await keyrack.services.refresh_room.refresher.refresh(secret)
+    fresh = await keyrack.services.refreshing.refresher.refresh(secret)
     assert is_live(simulator, fresh)
 
 

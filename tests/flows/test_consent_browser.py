@@ -112,8 +112,8 @@ async def test_a_consent_ends_at_the_return_url_without_a_referrer(
     await page.wait_for_url(f"{base}/healthz?*")
     (credential,) = await stored(listening, "Globex")
     assert query_of(page.url) == {"from": "console", "credential_id": credential["id"]}
-    (landing,) = (request for request in shown.requests if "/healthz" in request.url)
-    assert "referer" not in await landing.all_headers(), "the callback's address holds code and state"
+    (destination,) = (request for request in shown.requests if "/healthz" in request.url)
+    assert "referer" not in await destination.all_headers(), "the callback's address holds code and state"
     assert await page.evaluate("document.referrer") == ""
 
 
@@ -131,8 +131,8 @@ async def test_cancel_shows_what_the_server_said_and_a_way_back(
     assert await stored(listening, "Globex") == []
     await page.click("text=Go back")
     await page.wait_for_url(f"{base}/healthz")
-    (landing,) = (request for request in shown.requests if request.url.endswith("/healthz"))
-    assert "referer" not in await landing.all_headers()
+    (destination,) = (request for request in shown.requests if request.url.endswith("/healthz"))
+    assert "referer" not in await destination.all_headers()
 
 
 async def test_an_unknown_state_says_what_to_do(page: "Page", listening: World) -> None:

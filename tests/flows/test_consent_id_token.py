@@ -18,7 +18,7 @@ from keyrack.errors import DatabaseUnavailable
 from keyrack.model.consents import ConsentStatus
 from keyrack.service.consents import server_metadata
 from keyrack.service.consents.callbacks import ConsentCallbacks
-from keyrack.store.consents import Consents
+from keyrack.store.consents import ConsentRows
 from support.app import BASE, World, settings_for, world
 from support.clients import RegisteredClient
 from support.consent import CALLBACK, add_oauth_client, connect, oauth_component, query_of, seen
@@ -185,7 +185,7 @@ async def test_an_id_token_is_judged_by_when_it_came(
             passed = timedelta()
             assert (await consenting.with_token(make))[0] == "pending", "the answer is kept before anything judges it"
             passed = timedelta(hours=2)  # the database comes back when the ID token has long expired
-            assert await keyrack.services.refresh_room.recovery.tick() == 1
+            assert await keyrack.services.refreshing.recovery.tick() == 1
             assert (await seen(keyrack, "Acme", consenting.consent_id))["status"] == ends
 
 
@@ -212,7 +212,7 @@ async def test_the_nonce_is_random_sealed_and_sent_only_with_openid(keyrack: Wor
         consent_id, asked = await consenting.begin(scopes)
         nonces.append(asked["nonce"])
         async with keyrack.store.unit(keyrack.tenants["Acme"].id) as unit:
-            consent = await Consents(unit).find(consent_id)
+            consent = await ConsentRows(unit).find(consent_id)
         assert consent is not None
         assert consent.status is ConsentStatus.pending
         assert asked["nonce"] not in repr(consent)

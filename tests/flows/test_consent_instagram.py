@@ -124,7 +124,7 @@ async def test_what_was_interrupted_goes_on_from_the_first_answer(
     fail_once(monkeypatch, ConsentCallbacks, "_exchange_again", DatabaseUnavailable)
     assert (await keyrack.http.get(callback)).status_code == 503
     assert simulator.state.calls(endpoint="ig_exchange") == 0
-    assert await keyrack.services.refresh_room.recovery.tick() == 1
+    assert await keyrack.services.refreshing.recovery.tick() == 1
     consent = await ended(keyrack, path)
     assert consent["attributes"]["status"] == "completed"
     assert (await secret_of(keyrack, consent)).credentials["expires_in"] == LIFETIME
@@ -139,7 +139,7 @@ async def test_a_database_lost_after_the_second_answer_loses_nothing(
     path, callback = await begun(keyrack, await instagram_client(keyrack, simulator))
     fail_once(monkeypatch, AuthSecrets, "add", DatabaseUnavailable)
     assert (await keyrack.http.get(callback)).status_code == 503
-    assert await keyrack.services.refresh_room.recovery.tick() == 1
+    assert await keyrack.services.refreshing.recovery.tick() == 1
     assert (await secret_of(keyrack, await ended(keyrack, path))).credentials["expires_in"] == LIFETIME
     assert simulator.state.calls(grant_type="authorization_code") == 1
 

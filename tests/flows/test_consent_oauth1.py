@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.consents import Consents
+from keyrack.store.consents import ConsentRows
 from support.app import World, error_of, settings_for, world
 from support.consent import come_back, keys_of, query_of, seen, start, stored
 from support.listening import replica
@@ -231,7 +231,7 @@ async def test_only_a_hash_of_the_token_can_be_found_and_the_secret_is_sealed(
     token = query_of(data["attributes"]["authorization_url"])["oauth_token"]
     globex = keyrack.tenants["Globex"]
     async with keyrack.store.unit(globex.id) as unit:
-        found = await Consents(unit).find(data["id"])
+        found = await ConsentRows(unit).find(data["id"])
         assert found is not None
         (known, secret) = found.memory["temporary"]
         rows = (await unit.connection.exec_driver_sql("SELECT * FROM consents")).all()

@@ -175,7 +175,7 @@ async def test_what_an_interrupted_consent_brings_too_late_is_revoked(
     assert await begun.finish() == 503
     assert (await begun.ordered(), await begun.still_open()) == ([], 1)
     await suspend(begun)
-    assert await begun.world.services.refresh_room.recovery.tick() == 1
+    assert await begun.world.services.refreshing.recovery.tick() == 1
     assert (await begun.secrets(), await begun.ordered(), await begun.still_open()) == ([], [begun.id], 0)
     await begun.revoke()
     assert begun.alive() == 0
@@ -209,7 +209,7 @@ async def test_two_that_finish_one_consent_neither_store_twice_nor_revoke_what_i
     async with asyncio.timeout(60):
         await pause.reached.wait()
     monkeypatch.setattr(begun.world.services.callbacks, "_finishing", set())
-    assert await begun.world.services.refresh_room.recovery.tick() == 1
+    assert await begun.world.services.refreshing.recovery.tick() == 1
     pause.release()
     assert await finishing == 400
     (secret,) = await begun.secrets()

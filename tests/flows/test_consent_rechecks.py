@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from keyrack.ids import new_revision
-from keyrack.model.components import Access
+from keyrack.model.components import ComponentAccess
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.components import Components, ComponentVersions
+from keyrack.store.components import ComponentRows, ComponentVersions
 from keyrack.store.contracts import ContractMembers
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import World
 from support.consent import add_oauth_client, approve, come_back, oauth_component, query_of, seen, start, stored
@@ -43,17 +43,17 @@ async def become_a_guest(keyrack: World, _: str) -> None:
 async def delete_the_user(keyrack: World, _: str) -> None:
     globex = keyrack.tenants["Globex"]
     async with keyrack.store.unit(globex.id, writes=True) as unit:
-        assert await Users(unit).remove(globex.integrator.id)
+        assert await UserRows(unit).remove(globex.integrator.id)
 
 
 async def hide_the_component(keyrack: World, component_id: str) -> None:
     async with keyrack.store.unit(keyrack.tenants["Acme"].id, writes=True) as unit:
-        await Components(unit).set_access(component_id, Access.team)
+        await ComponentRows(unit).set_access(component_id, ComponentAccess.team)
 
 
 async def delete_the_component(keyrack: World, component_id: str) -> None:
     async with keyrack.store.unit(keyrack.tenants["Acme"].id, writes=True) as unit:
-        assert await Components(unit).remove(component_id)
+        assert await ComponentRows(unit).remove(component_id)
 
 
 async def _client(keyrack: World) -> tuple[str, dict[str, Any]]:

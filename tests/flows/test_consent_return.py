@@ -40,7 +40,7 @@ async def test_a_return_url_elsewhere_is_refused(keyrack: World, simulator: Runn
 
 
 @pytest.mark.parametrize(
-    ("return_url", "landing"),
+    ("return_url", "destination"),
     [
         (f"{BASE}/done", f"{BASE}/done?credential_id="),
         (f"{BASE}/done?a=1", f"{BASE}/done?a=1&credential_id="),
@@ -48,7 +48,7 @@ async def test_a_return_url_elsewhere_is_refused(keyrack: World, simulator: Runn
     ],
 )
 async def test_success_goes_to_the_return_url(
-    keyrack: World, simulator: RunningSimulator, return_url: str, landing: str
+    keyrack: World, simulator: RunningSimulator, return_url: str, destination: str
 ) -> None:
     component_id = await component_for(keyrack, simulator)
     globex = keyrack.tenants["Globex"]
@@ -56,7 +56,7 @@ async def test_success_goes_to_the_return_url(
     done = await come_back(keyrack, await approve(started.json()["data"]["attributes"]["authorization_url"]))
     (credential,) = await stored(keyrack, "Globex")
     assert done.status_code == 303
-    assert done.headers["location"] == landing + credential["id"]
+    assert done.headers["location"] == destination + credential["id"]
     assert done.headers["referrer-policy"] == "no-referrer"
     assert done.headers["cache-control"] == "no-store"
 

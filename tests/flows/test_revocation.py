@@ -16,7 +16,7 @@ from keyrack.fair_share import Places
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
 from keyrack.provider.client import ProviderClient
-from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.revocation import Revoker, enqueue
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
@@ -139,8 +139,8 @@ async def test_tokens_on_their_way_to_a_secret_that_is_deleted_meanwhile_are_rev
 ) -> None:
     simulator.state.set_defaults({"rotation": "strict"})
     held = await connected(stage, simulator)
-    answered = Pause(monkeypatch, Settling, "settle")
-    running = asyncio.create_task(stage.keyrack.services.refresh_room.refresher.refresh(held.secret))
+    answered = Pause(monkeypatch, Finalizer, "settle")
+    running = asyncio.create_task(stage.keyrack.services.refreshing.refresher.refresh(held.secret))
     book = simulator.state.book
     await asyncio.wait_for(answered.reached.wait(), 30)
     assert states(simulator, held)[1] != "active", "the provider has rotated"
@@ -425,8 +425,8 @@ async def test_tokens_on_their_way_to_a_tenant_that_is_deleted_are_revoked(
 ) -> None:
     simulator.state.set_defaults({"rotation": "strict"})
     held = await connected(stage, simulator)
-    pause = Pause(monkeypatch, Settling, "settle")
-    running = asyncio.create_task(stage.keyrack.services.refresh_room.refresher.refresh(held.secret))
+    pause = Pause(monkeypatch, Finalizer, "settle")
+    running = asyncio.create_task(stage.keyrack.services.refreshing.refresher.refresh(held.secret))
     async with asyncio.timeout(60):
         await pause.reached.wait()
     await delete_the_tenant(stage)

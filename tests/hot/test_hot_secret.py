@@ -167,14 +167,14 @@ async def test_a_request_that_is_not_plain_is_left_to_the_framework(pair: Pair, 
     if more.get("method") == "DELETE":
         who = acme(pair).guest
     asked: list[object] = []
-    really = pair.world.services.hot_reads.find
+    really = pair.world.services.fast_reads.find
 
     async def find(*given: object) -> Any:
         asked.append(given)
         return await really(*given)  # type: ignore[arg-type] # handed on as they came
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair.world.services.hot_reads, "find", find)
+        patch.setattr(pair.world.services.fast_reads, "find", find)
         with_it, without = await pair.both(who, address, **more)
     assert with_it == without
     assert len(asked) == (1 if case in {"an unknown secret", "an unknown workspace"} else 0)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, TenantInTest, World
 from support.grants import add_auth_client, add_secret
@@ -210,7 +210,7 @@ async def test_a_secret_that_went_with_its_place_is_not_read_again(pair: Pair, w
 async def test_a_deleted_tenants_people_are_forgotten(pair: Pair) -> None:  # section 7
     world, acme = pair.world, pair.world.tenants["Acme"]
     async with world.store.installation(writes=True) as unit:
-        made = await Tenants(unit).add("Empty", "empty.example", {}, DEFAULT_ROLES)
+        made = await TenantRows(unit).add("Empty", "empty.example", {}, DEFAULT_ROLES)
     person, path = await world.add_user(made.id, "p@empty.example"), await secret_of(world, acme)
     for _ in range(2):
         assert (await pair.seen(person, path)).status == 403, "known, and not allowed"

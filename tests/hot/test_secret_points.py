@@ -12,7 +12,13 @@ from keyrack.errors import WrongKey
 from keyrack.model.secrets import AuthSecret
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import auth_secrets
-from keyrack.store.secret_reader import Point, PostgresPoints, SecretPoints, SqlitePoints, secret_points
+from keyrack.store.secret_reader import (
+    PostgresSecretReader,
+    SecretLocation,
+    SecretReader,
+    SqliteSecretReader,
+    secret_reader,
+)
 from support.app import World
 from support.grants import add_auth_client, add_secret, change
 
@@ -20,8 +26,8 @@ NOBODY_LISTENS = "http://127.0.0.1:8/token"
 
 
 @pytest.fixture
-async def points(keyrack_on_each: World) -> AsyncIterator[SecretPoints]:
-    made = secret_points(keyrack_on_each.settings, keyrack_on_each.store.vault)
+async def points(keyrack_on_each: World) -> AsyncIterator[SecretReader]:
+    made = secret_reader(keyrack_on_each.settings, keyrack_on_each.store.keyring)
     made.open()
     yield made
     await made.close()
@@ -34,20 +40,20 @@ async def secret_of(world: World, tenant: str, **values: Any) -> AuthSecret:
     return await change(world.store, secret, **values) if values else secret
 
 
-def point_of(secret: AuthSecret) -> Point:
-    return Point(secret.tenant_id, secret.workspace_id, secret.id)
+def point_of(secret: AuthSecret) -> SecretLocation:
+    return SecretLocation(secret.tenant_id, secret.workspace_id, secret.id)
 
 
-async def test_it_reads_what_a_unit_of_work_reads(keyrack_on_each: World, points: SecretPoints) -> None:
+async def test_it_reads_what_a_unit_of_work_reads(keyrack_on_each: World, points: SecretReader) -> None:
     plain = await secret_of(keyrack_on_each, "Acme")
     async with keyrack_on_each.store.unit(plain.tenant_id) as unit:
         assert await points.find(point_of(plain)) == await AuthSecrets(unit).find(plain.id)
 
 
-async def test_no_tenant_reads_another_tenants_secret(keyrack_on_each: World, points: SecretPoints) -> None:
+async def test_no_tenant_reads_another_tenants_secret(keyrack_on_each: World, points: SecretReader) -> None:
     acme, globex = [await secret_of(keyrack_on_each, name) for name in ("Acme", "Globex")]
     wanted = [
-        Point(*point)
+        SecretLocation(*point)
         for point in itertools.product(
             (acme.tenant_id, globex.tenant_id), (acme.workspace_id, globex.workspace_id), (acme.id, globex.id)
         )
@@ -61,20 +67,20 @@ async def test_no_tenant_reads_another_tenants_secret(keyrack_on_each: World, po
 
 
 async def test_a_row_moved_to_another_tenant_cannot_be_opened_there(
-    keyrack_on_each: World, points: SecretPoints
+    keyrack_on_each: World, points: SecretReader
 ) -> None:
     acme, globex = [await secret_of(keyrack_on_each, name) for name in ("Acme", "Globex")]
     moved = {"tenant_id": globex.tenant_id, "workspace_id": globex.workspace_id}
     async with keyrack_on_each.store.installation(writes=True) as unit:
         await unit.connection.execute(update(auth_secrets).where(auth_secrets.c.id == acme.id).values(moved))
     with pytest.raises(WrongKey):
-        await points.find(Point(globex.tenant_id, globex.workspace_id, acme.id))
+        await points.find(SecretLocation(globex.tenant_id, globex.workspace_id, acme.id))
 
 
 async def test_nothing_is_read_before_the_data_key_is_known_or_after_closing(keyrack_on_each: World) -> None:
     secret = await secret_of(keyrack_on_each, "Acme")
-    keyrack_on_each.store.vault._by_id.clear()
-    points = secret_points(keyrack_on_each.settings, keyrack_on_each.store.vault)
+    keyrack_on_each.store.keyring._by_id.clear()
+    points = secret_reader(keyrack_on_each.settings, keyrack_on_each.store.keyring)
     points.open()
     assert await points.find(point_of(secret)) is None
     async with keyrack_on_each.store.unit(secret.tenant_id) as unit:
@@ -84,8 +90,8 @@ async def test_nothing_is_read_before_the_data_key_is_known_or_after_closing(key
     assert await points.find(point_of(secret)) is None
 
 
-async def test_lost_connections_are_replaced(keyrack_on_each: World, points: SecretPoints) -> None:
-    if not isinstance(points, PostgresPoints):
+async def test_lost_connections_are_replaced(keyrack_on_each: World, points: SecretReader) -> None:
+    if not isinstance(points, PostgresSecretReader):
         pytest.skip("a file has no connections to lose")
     secret = await secret_of(keyrack_on_each, "Acme")
     assert await points.find(point_of(secret)) is not None
@@ -109,9 +115,9 @@ async def test_an_unreachable_database_is_left_alone_for_a_while(keyrack_on_each
         tries += 1
         raise ConnectionRefusedError
 
-    points = PostgresPoints(connect, keyrack_on_each.store.vault, lambda: now)
+    points = PostgresSecretReader(connect, keyrack_on_each.store.keyring, lambda: now)
     points.open()
-    point = Point("0" * 24, "0" * 24, "0" * 24)
+    point = SecretLocation("0" * 24, "0" * 24, "0" * 24)
     assert [await points.find(point) for _ in range(3)] == [None] * 3
     assert tries == 1
     now = 1.5
@@ -123,8 +129,8 @@ async def test_an_unreachable_database_is_left_alone_for_a_while(keyrack_on_each
 async def test_the_sqlite_connection_cannot_write_and_waits_for_nobody(
     keyrack: World,
 ) -> None:
-    points = secret_points(keyrack.settings, keyrack.store.vault)
-    assert isinstance(points, SqlitePoints)
+    points = secret_reader(keyrack.settings, keyrack.store.keyring)
+    assert isinstance(points, SqliteSecretReader)
     points.open()
     secret = await secret_of(keyrack, "Acme")
     async with keyrack.store.unit(secret.tenant_id, writes=True) as unit:
@@ -140,7 +146,7 @@ async def test_the_sqlite_connection_cannot_write_and_waits_for_nobody(
 
 
 async def test_the_version_of_a_sqlite_file_changes_with_every_commit_and_not_otherwise(keyrack: World) -> None:
-    points = secret_points(keyrack.settings, keyrack.store.vault)
+    points = secret_reader(keyrack.settings, keyrack.store.keyring)
     points.open()
     versions = [points.version(), points.version()]
     async with keyrack.store.unit("", writes=True) as unit:

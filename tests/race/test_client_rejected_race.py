@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from keyrack.errors import ProviderError
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.auth_client_health import ClientHealth
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_client_health import AuthClientHealth
+from keyrack.store.auth_clients import AuthClientRows
 from support.app import World
 from support.grants import add_auth_client, add_secret, is_live, mint, stored
 
@@ -20,13 +20,13 @@ async def test_secrets_of_a_rejected_client_fail_together_and_come_back_together
     simulator.state.set_defaults({"rotation": "strict", "latency": 100})
     client = await add_auth_client(world.store, acme.id, simulator.token_endpoint, client_secret="wrong")
     secrets = [await add_secret(world.store, acme, client, mint(simulator), age=4000) for _ in range(MANY)]
-    refresher = world.services.refresh_room.refresher
+    refresher = world.services.refreshing.refresher
     failed = await asyncio.gather(*(refresher.refresh(secret) for secret in secrets), return_exceptions=True)
     assert [type(error) for error in failed] == [ProviderError] * MANY, failed
     async with world.store.unit(acme.id, writes=True) as unit:
         right = client.credentials | {"client_secret": "simulator-secret"}
-        await AuthClients(unit).replace(replace(client, credentials=right), None, forgive=True)
-        await ClientHealth(unit).revive(client.id)
+        await AuthClientRows(unit).replace(replace(client, credentials=right), None, forgive=True)
+        await AuthClientHealth(unit).revive(client.id)
     revived = [await stored(world.store, secret) for secret in secrets]
     assert all(secret.due_at is not None for secret in revived)
     fresh = await asyncio.gather(*(refresher.refresh(secret) for secret in revived))
@@ -40,16 +40,16 @@ async def test_a_rejection_of_keys_that_were_changed_meanwhile_does_not_hold_the
     simulator.state.set_defaults({"rotation": "strict", "latency": 300})
     client = await add_auth_client(keyrack.store, acme.id, simulator.token_endpoint, client_secret="wrong")
     secret = await add_secret(keyrack.store, acme, client, mint(simulator), age=4000)
-    refresher = keyrack.services.refresh_room.refresher
+    refresher = keyrack.services.refreshing.refresher
     running = asyncio.create_task(refresher.refresh(secret))
     await asyncio.sleep(0.15)
     async with keyrack.store.unit(acme.id, writes=True) as unit:
         right = client.credentials | {"client_secret": "simulator-secret"}
-        await AuthClients(unit).replace(replace(client, credentials=right), None, forgive=True)
-        await ClientHealth(unit).revive(client.id)
+        await AuthClientRows(unit).replace(replace(client, credentials=right), None, forgive=True)
+        await AuthClientHealth(unit).revive(client.id)
     assert isinstance(await asyncio.gather(running, return_exceptions=True), list)
     async with keyrack.store.unit(acme.id) as unit:
-        now = await AuthClients(unit).find(client.id)
+        now = await AuthClientRows(unit).find(client.id)
     assert now is not None
     assert now.rejected_at is None, "what was rejected is gone"
     after = await stored(keyrack.store, secret)

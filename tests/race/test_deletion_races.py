@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from keyrack.store.components import Components, ComponentVersions
-from keyrack.store.credentials import Credentials
-from keyrack.store.flows import FlowReferences, Flows
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.flows import FlowReferences, FlowRows
+from keyrack.store.oauth_clients import OAuthClientRows
 from support.app import Request, World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component
 from support.flows import flow_body, graph_of, node
@@ -92,9 +92,9 @@ class Race:
     too_late: int
 
 
-INDEX, START = (FlowReferences, "replace"), (Flows, "set_status")
-CLIENT, COMPONENT = (OAuthClients, "remove"), (Components, "remove")
-BUILD, CREDENTIAL = (ComponentVersions, "remove"), (Credentials, "remove")
+INDEX, START = (FlowReferences, "replace"), (FlowRows, "set_status")
+CLIENT, COMPONENT = (OAuthClientRows, "remove"), (ComponentRows, "remove")
+BUILD, CREDENTIAL = (ComponentVersions, "remove"), (CredentialRows, "remove")
 
 RACES = {
     "0.1 client, flow created": Race(Stage.create_flow, INDEX, Stage.delete_client, CLIENT, 409),
@@ -144,7 +144,7 @@ async def test_keys_handed_back_at_once_are_all_kept(keyrack_on_each: World, mon
     path = f"/v1/accounts/{stage.credential}"
     first, second = await in_turn(
         monkeypatch,
-        (Credentials, "replace"),
+        (CredentialRows, "replace"),
         stage.globex.integrator.put(path, {"keys": {"a": "1"}}),
         stage.globex.integrator.put(path, {"keys": {"b": "2"}}),
     )

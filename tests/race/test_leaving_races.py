@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractMembers
-from keyrack.store.flows import Flows
-from keyrack.store.teams import Teams
+from keyrack.store.flows import FlowRows
+from keyrack.store.teams import TeamRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Request, TenantInTest, World, error_of, relationship
 from support.pause import Pause, in_turn, is_waiting
@@ -20,8 +20,8 @@ from support.task_users import site
 JOINING: dict[str, tuple[type, int]] = {
     "workspace member": (WorkspaceMembers, 200),
     "workspace": (WorkspaceMembers, 200),
-    "team member": (Teams, 200),
-    "team": (Teams, 201),
+    "team member": (TeamRows, 200),
+    "team": (TeamRows, 201),
 }
 
 
@@ -56,7 +56,7 @@ async def left_behind(world: World, acme: TenantInTest) -> list[str]:
     async with world.store.unit(acme.id) as unit:
         assert await ContractMembers(unit).roles(acme.contract_id, acme.integrator.id) is None
         joined = list(await WorkspaceMembers(unit).joined(acme.contract_id, acme.integrator.id))
-        teams = await Teams(unit).list(acme.contract_id)
+        teams = await TeamRows(unit).list(acme.contract_id)
     return joined + [team.id for team in teams if acme.integrator.id in team.user_ids]
 
 
@@ -99,8 +99,8 @@ async def test_what_is_deleted_twice_at_once_is_deleted_once(
 ) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     owners: dict[str, tuple[type, str]] = {
-        "flow": (Flows, f"/v2/flows/{(await site(keyrack_on_each, acme, 'own')).flow_id}"),
-        "component": (Components, f"/v2/components/{await keyrack_on_each.add_component(acme, 'spare')}"),
+        "flow": (FlowRows, f"/v2/flows/{(await site(keyrack_on_each, acme, 'own')).flow_id}"),
+        "component": (ComponentRows, f"/v2/components/{await keyrack_on_each.add_component(acme, 'spare')}"),
         "workspace member": (WorkspaceMembers, f"/v2/workspaces/{acme.workspace_id}/members/{acme.guest.id}"),
     }
     owner, path = owners[what]

@@ -6,7 +6,7 @@ import pytest
 
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.directory import Directory
-from keyrack.store.role_assignments import Standing
+from keyrack.store.role_assignments import RoleAssignments
 from support.app import World
 from support.estate import add_contract
 from support.pause import Pause
@@ -39,7 +39,9 @@ async def test_a_users_list_of_workspaces_outlives_a_contract_of_the_user(
     place = await add_contract(world, acme, "brief")
     async with world.store.unit(acme.id, writes=True) as unit:
         await ContractMembers(unit).add(place.contract_id, acme.integrator.id, ["admin"])
-    pause = Pause(monkeypatch, Standing, "everywhere")  # which finds the contracts whose workspaces are all listed
+    pause = Pause(
+        monkeypatch, RoleAssignments, "everywhere"
+    )  # which finds the contracts whose workspaces are all listed
     listing = asyncio.create_task(acme.integrator.get("/v2/workspaces?page[size]=1000"))
     await pause.reached.wait()
     assert (await acme.admin.delete(f"/v2/contracts/{place.contract_id}")).status_code == 204

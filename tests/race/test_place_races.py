@@ -10,15 +10,15 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import func, select
 
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.components import Components
-from keyrack.store.consents import Consents
-from keyrack.store.contracts import ContractMembers, Contracts
-from keyrack.store.credentials import Credentials
-from keyrack.store.flows import FlowReferences, Flows
+from keyrack.store.components import ComponentRows
+from keyrack.store.consents import ConsentRows
+from keyrack.store.contracts import ContractMembers, ContractRows
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.flows import FlowReferences, FlowRows
 from keyrack.store.schema import metadata, revocations
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import Request, World, error_of, relationship
 from support.auth_clients import auth_client
 from support.consent import add_oauth_client, oauth_component, start
@@ -127,18 +127,18 @@ class Race:
 GONE, RELATED = (404, "not_found"), (404, "related_not_found")
 WORKSPACE, CONTRACT = Stage.delete_workspace, Stage.delete_contract
 RACES = {
-    "workspace, flow": Race(Stage.create_flow, (Flows, "add"), WORKSPACE, RELATED),
-    "workspace, flow started": Race(Stage.start_flow, (Flows, "set_status"), WORKSPACE, GONE),
+    "workspace, flow": Race(Stage.create_flow, (FlowRows, "add"), WORKSPACE, RELATED),
+    "workspace, flow started": Race(Stage.start_flow, (FlowRows, "set_status"), WORKSPACE, GONE),
     "workspace, secret": Race(Stage.create_secret, (AuthSecrets, "add"), WORKSPACE, GONE),
-    "workspace, credential": Race(Stage.create_credential, (Credentials, "add"), WORKSPACE, RELATED),
-    "workspace, auth client": Race(Stage.create_client, (AuthClients, "add"), WORKSPACE, RELATED),
-    "workspace, consent": Race(Stage.start_consent, (Consents, "add"), WORKSPACE, GONE),
-    "contract, flow": Race(Stage.create_flow, (Flows, "add"), CONTRACT, RELATED),
+    "workspace, credential": Race(Stage.create_credential, (CredentialRows, "add"), WORKSPACE, RELATED),
+    "workspace, auth client": Race(Stage.create_client, (AuthClientRows, "add"), WORKSPACE, RELATED),
+    "workspace, consent": Race(Stage.start_consent, (ConsentRows, "add"), WORKSPACE, GONE),
+    "contract, flow": Race(Stage.create_flow, (FlowRows, "add"), CONTRACT, RELATED),
     "contract, secret": Race(Stage.create_secret, (AuthSecrets, "add"), CONTRACT, GONE),
-    "contract, component": Race(Stage.create_component, (Components, "add"), CONTRACT, GONE),
-    "contract, workspace": Race(Stage.create_workspace, (Workspaces, "add"), CONTRACT, RELATED),
+    "contract, component": Race(Stage.create_component, (ComponentRows, "add"), CONTRACT, GONE),
+    "contract, workspace": Race(Stage.create_workspace, (WorkspaceRows, "add"), CONTRACT, RELATED),
     "contract, member": Race(Stage.join, (ContractMembers, "add"), CONTRACT, GONE),
-    "contract, whitelisted": Race(Stage.whitelist, (Components, "set_whitelist"), CONTRACT, RELATED),
+    "contract, whitelisted": Race(Stage.whitelist, (ComponentRows, "set_whitelist"), CONTRACT, RELATED),
 }
 """Nothing of what is written forbids the deletion: it goes too."""
 
@@ -176,7 +176,7 @@ async def test_what_comes_after_a_deletion_waits_and_finds_the_place_gone(
 ) -> None:
     deleted, writing = await in_turn(
         monkeypatch,
-        (Contracts if race.delete is CONTRACT else Workspaces, "remove"),
+        (ContractRows if race.delete is CONTRACT else WorkspaceRows, "remove"),
         race.delete(stage),
         race.write(stage),
     )
@@ -200,7 +200,7 @@ async def test_a_flow_of_another_contract_that_comes_late_finds_no_component(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleting, using = await in_turn(
-        monkeypatch, (Contracts, "remove"), stage.delete_contract(), stage.use_from_elsewhere()
+        monkeypatch, (ContractRows, "remove"), stage.delete_contract(), stage.use_from_elsewhere()
     )
     assert deleting.status_code == 204
     assert error_of(using)[:2] == (400, "validation_error")
@@ -209,7 +209,7 @@ async def test_a_flow_of_another_contract_that_comes_late_finds_no_component(
 async def test_a_flow_that_is_starting_is_stopped_by_the_suspension(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # 9
-    starting, suspending = await in_turn(monkeypatch, (Flows, "set_status"), stage.start_flow(), stage.suspend())
+    starting, suspending = await in_turn(monkeypatch, (FlowRows, "set_status"), stage.start_flow(), stage.suspend())
     assert starting.status_code == 202
     assert suspending.status_code == 202
     flow = (await stage.acme.integrator.get(f"/v2/flows/{stage.site.flow_id}")).json()["data"]
@@ -220,7 +220,7 @@ async def test_a_flow_that_is_starting_is_stopped_by_the_suspension(
 async def test_what_comes_after_a_suspension_waits_and_is_refused(
     stage: Stage, write: Callable[[Stage], Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    suspending, writing = await in_turn(monkeypatch, (Contracts, "change"), stage.suspend(), write(stage))
+    suspending, writing = await in_turn(monkeypatch, (ContractRows, "change"), stage.suspend(), write(stage))
     assert suspending.status_code == 202
     assert error_of(writing)[:2] == (403, "contract_suspended")
 

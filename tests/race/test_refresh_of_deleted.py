@@ -90,6 +90,6 @@ async def test_nothing_comes_back(
     told = await asking
     assert 400 <= told.status_code < 500, told.text
     assert "at-2" not in told.text
-    await world.services.refresh_room.recovery.tick()
+    await world.services.refreshing.recovery.tick()
     assert await counted(world, acme) == [0, 0, 0]
     assert (await who.get(path)).status_code == (401 if what == "tenant" else 404)

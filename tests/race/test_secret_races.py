@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.flows import Flows, FlowSecrets
+from keyrack.store.flows import FlowRows, FlowSecrets
 from support.app import Request, World, error_of
 from support.flows import flow_body, graph_of, node
 from support.pause import in_turn
@@ -81,8 +81,8 @@ class Race:
     too_late: tuple[int, str]
 
 
-ATTACH, CLIENT, SECRET = (AuthSecrets, "add"), (AuthClients, "remove"), (AuthSecrets, "remove")
-INDEX, START = (FlowSecrets, "replace"), (Flows, "set_status")
+ATTACH, CLIENT, SECRET = (AuthSecrets, "add"), (AuthClientRows, "remove"), (AuthSecrets, "remove")
+INDEX, START = (FlowSecrets, "replace"), (FlowRows, "set_status")
 NO_CLIENT = (404, "related_not_found")
 RACES = {
     "14.3 client, secret created": Race(Stage.create_secret, ATTACH, Stage.delete_client, CLIENT, NO_CLIENT),

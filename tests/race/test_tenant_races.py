@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.tenants import RolePolicy, Tenants
+from keyrack.store.tenants import RolePolicy, TenantRows
 from support.app import Request, TenantInTest, World, error_of
 from support.pause import in_turn
 
@@ -69,7 +69,7 @@ CREATE: list[tuple[Callable[[Stage], Request], tuple[int, ...]]] = [
 async def test_what_comes_after_the_deletion_finds_no_tenant(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, create: Callable[[Stage], Request], refused: tuple[int, ...]
 ) -> None:
-    deleting, answer = await in_turn(monkeypatch, (Tenants, "remove"), stage.delete(), create(stage))
+    deleting, answer = await in_turn(monkeypatch, (TenantRows, "remove"), stage.delete(), create(stage))
     assert deleting.status_code == 204
     assert answer.status_code in refused, answer.text
 

@@ -14,7 +14,7 @@ import pytest
 from keyrack.errors import DatabaseUnavailable
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import _StoredAnswer
 from keyrack.store.attempts import Attempts
 from support.app import World, error_of
@@ -177,11 +177,11 @@ async def test_an_answer_is_stored_before_anybody_reads_it(
         "half a body": BODY[:40],
         "a page": b"<html>access_token=1</html>",
     }
-    journal = keyrack.services.refresh_room.journal
+    journal = keyrack.services.refreshing.journal
     for why, body in kept.items():
         raw_provider.answers = [(GOOD | UNREADABLE)[why]]
         connected = await connect_raw(keyrack, raw_provider)
-        fail_once(monkeypatch, Settling, "settle", DatabaseUnavailable)
+        fail_once(monkeypatch, Finalizer, "settle", DatabaseUnavailable)
         assert (await refreshed(keyrack, connected)).status_code == 503
         async with keyrack.store.unit(connected.secret.tenant_id) as unit:
             (attempt,) = await Attempts(unit).open_of(connected.secret.id)

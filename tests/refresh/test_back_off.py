@@ -37,7 +37,7 @@ async def read(world: World, secret: AuthSecret) -> str:
 
 async def in_the_background(world: World, secret: AuthSecret) -> AuthSecret:
     """Let the time come at which the background has planned its next try, and return what it left."""
-    refresher = world.services.refresh_room.refresher
+    refresher = world.services.refreshing.refresher
     await change(world.store, secret, due_at=PAST)
     (due,) = await refresher.claim(Places(10))
     with pytest.raises(KeyrackError):
@@ -129,7 +129,7 @@ async def test_readers_wait_for_an_open_circuit_without_a_trace(keyrack: World, 
     assert await stored(keyrack.store, secret) == before
     assert await read(keyrack, other) == "error", "the first failure of a secret is written down, so that it is told"
     assert len(raw_provider.requests) == calls
-    limiter = keyrack.services.refresh_room.limiter
+    limiter = keyrack.services.refreshing.limiter
     standing = limiter._origins[origin_of(raw_provider.url)].standings[secret.tenant_id]
     assert standing.open_until - limiter.monotonic() <= limiter.limits.longest_pause <= 10
     standing.open_until = limiter.monotonic()  # the pause is over

@@ -15,7 +15,7 @@ import pytest
 from keyrack.clock import iso
 from keyrack.errors import DatabaseUnavailable
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.store.attempts import open_attempts
 from support.app import World, error_of, relationship
@@ -80,7 +80,7 @@ async def refresh_during(
 
 
 async def nothing_is_left(world: World) -> None:
-    await world.services.refresh_room.recovery.tick()
+    await world.services.refreshing.recovery.tick()
     async with world.store.installation() as unit:
         assert await open_attempts(unit) == []
 
@@ -138,7 +138,7 @@ async def test_an_answer_that_a_crash_left_counts_after_a_change(
         dropped.secret.id: {"credentials": {"access_token": "at-person", "refresh_token": "rt-person"}},
     }
     for secret in (kept.secret, dropped.secret):
-        fail_once(monkeypatch, Settling, "settle", DatabaseUnavailable)
+        fail_once(monkeypatch, Finalizer, "settle", DatabaseUnavailable)
         assert (await post(world, secret)).status_code == 503
         await patch(world, secret, changes[secret.id])
     await nothing_is_left(world)

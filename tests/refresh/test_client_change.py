@@ -10,8 +10,8 @@ from sqlalchemy import select
 from keyrack.errors import ProviderError
 from keyrack.model.clients import AuthClient
 from keyrack.simulator.testing import RunningSimulator, running_simulator
-from keyrack.store.auth_client_health import ClientHealth
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_client_health import AuthClientHealth
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import events
 from support.app import World
@@ -33,13 +33,13 @@ async def test_a_new_client_secret_revives_paused_secrets_and_a_new_name_does_no
     owner, admin = (INSTALLATION, world.support) if scope == "global" else (acme.id, acme.admin)
     client = await add_auth_client(world.store, owner, simulator.token_endpoint, client_secret="wrong")
     secret = await add_secret(world.store, acme, client, mint(simulator), age=4000)
-    refresher = world.services.refresh_room.refresher
+    refresher = world.services.refreshing.refresher
     with pytest.raises(ProviderError):
         await refresher.refresh(secret)
 
     async def state() -> tuple[bool, bool]:
         async with world.store.unit(owner) as unit:
-            found = await AuthClients(unit).find(client.id)
+            found = await AuthClientRows(unit).find(client.id)
         assert found is not None
         return found.rejected_at is not None, (await stored(world.store, secret)).due_at is None
 
@@ -67,7 +67,7 @@ async def test_a_mended_client_has_recovered_once_its_first_refresh_succeeds(
     world, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
     client = await add_auth_client(world.store, acme.id, simulator.token_endpoint, client_secret="wrong")
     secrets = [await add_secret(world.store, acme, client, mint(simulator), age=4000) for _ in range(3)]
-    refresher = world.services.refresh_room.refresher
+    refresher = world.services.refreshing.refresher
 
     async def mend(client_secret: str) -> None:
         credentials = {"credentials": {"client_secret": client_secret}}
@@ -97,16 +97,16 @@ async def test_a_refresh_that_the_client_of_before_has_won_does_not_prove_the_ch
     world, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
     client = await add_auth_client(world.store, acme.id, simulator.token_endpoint)
     async with world.store.unit(acme.id, writes=True) as unit:
-        assert await ClientHealth(unit).reject(client, {}, datetime.now(UTC))
-        before = await AuthClients(unit).find(client.id)
+        assert await AuthClientHealth(unit).reject(client, {}, datetime.now(UTC))
+        before = await AuthClientRows(unit).find(client.id)
     assert before is not None
     changed = await acme.admin.patch(f"{PATH}/{client.id}", change({"credentials": {"client_secret": "other"}}))
     assert changed.status_code == 200
     async with world.store.unit(acme.id, writes=True) as unit:
-        assert not await ClientHealth(unit).recovered(before)
-        now = await AuthClients(unit).find(client.id)
+        assert not await AuthClientHealth(unit).recovered(before)
+        now = await AuthClientRows(unit).find(client.id)
         assert now is not None
-        assert await ClientHealth(unit).recovered(now)
+        assert await AuthClientHealth(unit).recovered(now)
 
 
 async def test_the_fate_of_a_global_client_is_told_to_every_tenant_with_secrets_of_it(
@@ -117,7 +117,7 @@ async def test_the_fate_of_a_global_client_is_told_to_every_tenant_with_secrets_
     client = await add_auth_client(world.store, INSTALLATION, simulator.token_endpoint, client_secret="wrong")
     other = await add_auth_client(world.store, INSTALLATION, simulator.token_endpoint)
     secret = await add_secret(world.store, acme, client, mint(simulator), age=4000)
-    refresher = world.services.refresh_room.refresher
+    refresher = world.services.refreshing.refresher
     with pytest.raises(ProviderError):
         await refresher.refresh(secret)
     assert await told(world, acme.id, client) == ["client.failing"]

@@ -13,7 +13,7 @@ from keyrack import clock
 from keyrack.errors import ProviderUnavailable
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.secrets.refresh.composition import RefreshRoom
+from keyrack.service.secrets.refresh.composition import RefreshParts
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.core.process_id import is_dead, node_id
 from keyrack.store.leases import LONGEST_MS, Leases
@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 
 @asynccontextmanager
-async def replica(world: World, jump: timedelta, **more: float) -> AsyncIterator[RefreshRoom]:
+async def replica(world: World, jump: timedelta, **more: float) -> AsyncIterator[RefreshParts]:
     """Use cases on the same database whose clock is off; `more` is settings."""
 
     def now() -> datetime:
@@ -39,9 +39,9 @@ async def replica(world: World, jump: timedelta, **more: float) -> AsyncIterator
     store = open_store(settings, now)
     made = build_services(store, settings, now)
     try:
-        yield made.refresh_room
+        yield made.refreshing
     finally:
-        await made.refresh_room.close()
+        await made.refreshing.close()
         await made.close()
         await store.close()
 
@@ -98,7 +98,7 @@ async def test_a_lease_that_outlived_its_holder_is_taken_when_it_ends(
 ) -> None:
     connected = await connect(keyrack_on_each, simulator, STRICT)
     await lease_to(keyrack_on_each, connected.secret, ELSEWHERE, 300)
-    fresh = await keyrack_on_each.services.refresh_room.refresher.refresh(connected.secret)
+    fresh = await keyrack_on_each.services.refreshing.refresher.refresh(connected.secret)
     assert is_live(simulator, fresh)
 
 
@@ -128,7 +128,7 @@ async def test_no_connection_is_held_while_the_provider_is_called(
 ) -> None:
     connected = await connect(keyrack_on_each, simulator, STRICT | {"latency": 400})
     world = keyrack_on_each
-    refresher, pool = world.services.refresh_room.refresher, world.store._engine.pool
+    refresher, pool = world.services.refreshing.refresher, world.store._engine.pool
     running = asyncio.create_task(refresher.refresh(connected.secret))
     held = []
     while not running.done():

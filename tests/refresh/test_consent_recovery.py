@@ -12,8 +12,8 @@ from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.config import DEFAULT_CLIENT
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.attempts import Attempt, Attempts, Kind, open_attempts
-from keyrack.store.consents import Consents as Rows
+from keyrack.store.attempts import Attempt, AttemptKind, Attempts, open_attempts
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.process_id import node_id
 from support.app import World
 from support.consent import add_oauth_client, approve, oauth_component, start
@@ -58,7 +58,7 @@ async def test_a_database_lost_after_the_answer_loses_no_consent(
     fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
     assert (await keyrack_on_each.http.get(callback)).status_code == 503
     assert await credentials(keyrack_on_each) == 0
-    assert await keyrack_on_each.services.refresh_room.recovery.tick() == 1
+    assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
     assert await status(keyrack_on_each, consent_id) == ("completed", None)
     assert (await credentials(keyrack_on_each), await still_open(keyrack_on_each)) == (1, 0)
     assert simulator.state.calls(endpoint="token") == 1, "a code is sent once"
@@ -78,7 +78,7 @@ async def test_token_credentials_of_oauth1_are_not_lost_either(
     fail_once(monkeypatch, Journal, "_store_answer", DatabaseUnavailable)
     fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
     assert (await keyrack_on_each.http.get(callback)).status_code == 503
-    assert await keyrack_on_each.services.refresh_room.recovery.tick() == 1
+    assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
     assert await status(keyrack_on_each, data["id"]) == ("completed", None)
     assert (await credentials(keyrack_on_each), await still_open(keyrack_on_each)) == (1, 0)
     assert simulator.state.calls(endpoint="oauth1_token") == 1
@@ -89,10 +89,10 @@ async def test_an_answer_lost_with_its_process_fails_the_consent(keyrack: World,
     acme = keyrack.tenants["Acme"]
     async with keyrack.store.unit(acme.id, writes=True) as unit:
         state = callback.partition("state=")[2].partition("&")[0]
-        assert await Rows(unit).consume(state_hash(state), datetime.now(UTC)) is not None
-        attempt = Attempt("a" * 24, acme.id, Kind.code, consent_id, 0, 0, node_id(), datetime.now(UTC))
+        assert await ConsentRows(unit).consume(state_hash(state), datetime.now(UTC)) is not None
+        attempt = Attempt("a" * 24, acme.id, AttemptKind.code, consent_id, 0, 0, node_id(), datetime.now(UTC))
         await Attempts(unit).begin(attempt)
-    assert await keyrack.services.refresh_room.recovery.tick() == 1
+    assert await keyrack.services.refreshing.recovery.tick() == 1
     failed, why = await status(keyrack, consent_id)
     assert failed == "failed"
     assert why is not None

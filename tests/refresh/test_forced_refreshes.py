@@ -13,8 +13,8 @@ from sqlalchemy import func, select
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.identity.authentication import Identities
-from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.identity.authentication import Authentication
+from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.store.schema import audit_events
 from support.app import World
 from support.faults import fail_once
@@ -104,7 +104,7 @@ async def test_a_request_that_came_before_the_answer_needs_no_other(
     world, who = keyrack_on_each, keyrack_on_each.tenants["Acme"].admin
     secret = (await connect_raw(world, raw_provider, age=60)).secret
     raw_provider.answers = rotations(2, 4)
-    pause = Pause(monkeypatch, Identities, "authenticate")
+    pause = Pause(monkeypatch, Authentication, "authenticate")
     late = asyncio.create_task(who.post(url_of(world, secret)))
     await asyncio.wait_for(pause.reached.wait(), 30)
     assert told(await who.post(url_of(world, secret))) == "at-2"
@@ -120,7 +120,7 @@ async def test_a_request_that_came_after_the_answer_makes_a_new_call(
     world, who = keyrack_on_each, keyrack_on_each.tenants["Acme"].admin
     secret = (await connect_raw(world, raw_provider, age=60)).secret
     raw_provider.answers = rotations(2, 4)
-    pause = Pause(monkeypatch, Settling, "settle")
+    pause = Pause(monkeypatch, Finalizer, "settle")
     first = asyncio.create_task(who.post(url_of(world, secret)))
     await asyncio.wait_for(pause.reached.wait(), 30)
     second = asyncio.create_task(who.post(url_of(world, secret)))
@@ -135,7 +135,7 @@ async def test_who_waits_longer_than_he_may_is_told_so_and_the_refresh_goes_on(
     keyrack: World, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where what is running began before he asked, so that nothing it brings is certain to be his."""
-    who, refresher = keyrack.tenants["Acme"].admin, keyrack.services.refresh_room.refresher
+    who, refresher = keyrack.tenants["Acme"].admin, keyrack.services.refreshing.refresher
     secret = (await connect_raw(keyrack, raw_provider, age=60)).secret
     raw_provider.answers = rotations(2, 4)
     monkeypatch.setattr(keyrack.services.provider, "_timeout", 120)
@@ -157,7 +157,7 @@ async def test_what_a_crash_had_left_does_not_satisfy_who_asks_now(
     who = keyrack.tenants["Acme"].admin
     secret = (await connect_raw(keyrack, raw_provider, age=60)).secret
     raw_provider.answers = rotations(2, 4)
-    fail_once(monkeypatch, Settling, "settle", DatabaseUnavailable)
+    fail_once(monkeypatch, Finalizer, "settle", DatabaseUnavailable)
     assert (await who.post(url_of(keyrack, secret))).status_code == 503
     assert await burst(keyrack, raw_provider, secret) == {"at-3": BURST}
     assert [form["refresh_token"] for form in raw_provider.forms] == ["rt-1", "rt-2"]

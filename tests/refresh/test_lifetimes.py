@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from keyrack.model.clients import AuthClient
 from keyrack.service.secrets.refresh.lifetimes import BELIEVED_FOR
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import auth_clients
 from support.app import World, relationship
@@ -151,7 +151,7 @@ async def stored_of(world: World, grant: Grant) -> Any:
 
 async def client_of(world: World, grant: Grant) -> AuthClient:
     async with world.store.unit(world.tenants["Acme"].id) as unit:
-        found = await AuthClients(unit).find(grant.client.id)
+        found = await AuthClientRows(unit).find(grant.client.id)
     assert found is not None
     return found
 

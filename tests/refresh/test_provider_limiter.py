@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from keyrack.errors import ProviderUnavailable
-from keyrack.service.secrets.refresh.provider_limiter import Circuit, Limits, ProviderLimiter
+from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter, ProviderLimits
 
 ORIGIN = "https://provider.example"
 
@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def limiter(clock: Clock) -> ProviderLimiter:
-    return ProviderLimiter(Limits(failures=3, pause=5.0, longest_pause=60.0, wait=0.05), clock)
+    return ProviderLimiter(ProviderLimits(failures=3, pause=5.0, longest_pause=60.0, wait=0.05), clock)
 
 
 async def fail(limiter: ProviderLimiter, tenant_id: str, times: int = 3, origin: str = ORIGIN) -> None:
@@ -87,7 +87,7 @@ async def test_what_several_tenants_see_opens_it_for_all(limiter: ProviderLimite
 
 
 async def test_in_doubt_a_tenants_calls_wait_for_each_other_and_are_not_refused(clock: Clock) -> None:
-    limiter = ProviderLimiter(Limits(failures=3, wait=60), clock)
+    limiter = ProviderLimiter(ProviderLimits(failures=3, wait=60), clock)
     for name in ("a", "b", "c"):
         await fail(limiter, name)
     running, most = 0, 0

@@ -14,13 +14,13 @@ from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, Pro
 from keyrack.ids import new_id
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.secrets.refresh.abandonment import Patience
-from keyrack.service.secrets.refresh.composition import RefreshRoom
-from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.abandonment import Abandonment
+from keyrack.service.secrets.refresh.composition import RefreshParts
+from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.attempts import Attempt, Attempts, Kind, open_attempts
+from keyrack.store.attempts import Attempt, AttemptKind, Attempts, open_attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.process_id import is_dead, node_id
 from keyrack.store.leases import Leases
@@ -58,12 +58,12 @@ async def sent(world: World) -> None:
 
 async def crashed(world: World, connected: Connected, owner: str, answer: bytes | None = None) -> Attempt:
     """Leave behind what a process leaves that dies after sending: a lease and an open attempt."""
-    secret, room = connected.secret, world.services.refresh_room
+    secret, room = connected.secret, world.services.refreshing
     async with world.store.unit(secret.tenant_id, writes=True) as unit:
         lease = await Leases(unit).acquire(secret.id, -1)
         assert lease is not None
         attempt = Attempt(
-            new_id(), secret.tenant_id, Kind.refresh, secret.id, lease.fence, secret.generation, owner,
+            new_id(), secret.tenant_id, AttemptKind.refresh, secret.id, lease.fence, secret.generation, owner,
             datetime.now(UTC),
         )  # fmt: skip
         await Attempts(unit).begin(attempt)
@@ -80,9 +80,9 @@ async def test_an_answer_that_the_database_does_not_take_waits_in_the_spool_and_
     world = keyrack_on_each
     connected = await connect(world, simulator, STRICT)
     fail_once(monkeypatch, Journal, "_store_answer", DatabaseUnavailable)
-    fail_once(monkeypatch, Settling, "settle", DatabaseUnavailable)
+    fail_once(monkeypatch, Finalizer, "settle", DatabaseUnavailable)
     with pytest.raises(DatabaseUnavailable):
-        await world.services.refresh_room.refresher.refresh(connected.secret)
+        await world.services.refreshing.refresher.refresh(connected.secret)
     spool = Spool(world.settings.home / "spool")
     (waiting,) = spool.all()
     assert spool.folder.stat().st_mode & 0o777 == 0o700
@@ -90,7 +90,7 @@ async def test_an_answer_that_the_database_does_not_take_waits_in_the_spool_and_
     content = b"".join(path.read_bytes() for path in spool.folder.iterdir())
     assert b"access_token" not in content
     assert waiting.tenant_id == connected.secret.tenant_id
-    assert await world.services.refresh_room.recovery.tick() == 1
+    assert await world.services.refreshing.recovery.tick() == 1
     fresh = await stored(world.store, connected.secret)
     assert fresh.generation == connected.secret.generation + 1
     assert is_live(simulator, fresh)
@@ -102,7 +102,7 @@ async def test_with_neither_database_nor_disk_the_answer_stays_in_memory(
 ) -> None:
     connected = await connect(keyrack, simulator, STRICT)
     fail_once(monkeypatch, Journal, "_store_answer", DatabaseUnavailable)
-    fail_once(monkeypatch, Settling, "settle", DatabaseUnavailable)
+    fail_once(monkeypatch, Finalizer, "settle", DatabaseUnavailable)
 
     def full(_path: Path, _content: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -110,9 +110,9 @@ async def test_with_neither_database_nor_disk_the_answer_stays_in_memory(
     with monkeypatch.context() as patched:
         patched.setattr("keyrack.store.spool._write", full)
         with pytest.raises(DatabaseUnavailable):
-            await keyrack.services.refresh_room.refresher.refresh(connected.secret)
+            await keyrack.services.refreshing.refresher.refresh(connected.secret)
     assert Spool(keyrack.settings.home / "spool").all() == []
-    assert await keyrack.services.refresh_room.recovery.tick() == 1
+    assert await keyrack.services.refreshing.recovery.tick() == 1
     assert is_live(simulator, await stored(keyrack.store, connected.secret))
 
 
@@ -123,7 +123,7 @@ async def test_an_answer_that_landed_before_the_crash_is_interpreted_later(
     tokens = mint(simulator)
     answer = f'{{"access_token":"{tokens["access_token"]}","refresh_token":"{tokens["refresh_token"]}"}}'.encode()
     await crashed(keyrack_on_each, connected, dead_node(), answer)
-    assert await keyrack_on_each.services.refresh_room.recovery.tick() == 1
+    assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
     fresh = await stored(keyrack_on_each.store, connected.secret)
     assert fresh.credentials["refresh_token"] == tokens["refresh_token"]
     assert simulator.state.calls(endpoint="token") == 0, "the provider is not asked again"
@@ -134,7 +134,7 @@ async def test_a_request_that_never_reached_the_provider_costs_nothing(
 ) -> None:
     connected = await connect(keyrack_on_each, simulator, STRICT)
     await crashed(keyrack_on_each, connected, dead_node())
-    assert await keyrack_on_each.services.refresh_room.recovery.tick() == 1
+    assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
     fresh = await stored(keyrack_on_each.store, connected.secret)
     assert (fresh.state, fresh.ambiguous_since) == (SecretState.ready, None)
     assert is_live(simulator, fresh)
@@ -148,7 +148,7 @@ async def test_an_answer_lost_with_its_process_is_flagged_with_its_time(
     assert token is not None
     simulator.state.book.rotate(token)  # the provider did its part
     attempt = await crashed(keyrack_on_each, connected, dead_node())
-    await keyrack_on_each.services.refresh_room.recovery.tick()
+    await keyrack_on_each.services.refreshing.recovery.tick()
     lost = await stored(keyrack_on_each.store, connected.secret)
     assert (lost.state, lost.error_code) == (SecretState.error, ErrorCode.refresh_interrupted)
     assert lost.error_at is not None
@@ -162,7 +162,7 @@ async def test_another_process_is_given_time_to_bring_its_answer_in(
 ) -> None:
     connected = await connect(keyrack, simulator, STRICT)
     await crashed(keyrack, connected, ELSEWHERE)
-    room = keyrack.services.refresh_room
+    room = keyrack.services.refreshing
     assert await room.recovery.tick() == 0
     with pytest.raises(ProviderUnavailable):
         await room.refresher.refresh(connected.secret)
@@ -181,13 +181,13 @@ async def test_an_outage_of_the_database_starts_that_time_anew(keyrack: World, s
     attempt = await crashed(keyrack, await connect(keyrack, simulator), ELSEWHERE)
     (left,) = await open_now(keyrack)
     assert left.id == attempt.id
-    patience = Patience(30, iter([0.0, 31.0, 32.0, 60.0]).__next__)
+    patience = Abandonment(30, iter([0.0, 31.0, 32.0, 60.0]).__next__)
     patience.database_is_up([left])
     assert patience.is_over(left)
     patience.database_is_down()
     patience.database_is_up([left])
     assert not patience.is_over(left)
-    assert not Patience(30, lambda: 0.0).is_over(left), "what was never seen is not given up"
+    assert not Abandonment(30, lambda: 0.0).is_over(left), "what was never seen is not given up"
 
 
 async def test_a_damaged_attempt_does_not_hold_up_the_others(keyrack: World, simulator: RunningSimulator) -> None:
@@ -198,7 +198,7 @@ async def test_a_damaged_attempt_does_not_hold_up_the_others(keyrack: World, sim
         await unit.connection.execute(broken)
     connected = await connect(keyrack, simulator, STRICT)
     await crashed(keyrack, connected, dead_node())
-    assert await keyrack.services.refresh_room.recovery.tick() == 1
+    assert await keyrack.services.refreshing.recovery.tick() == 1
     assert is_live(simulator, await stored(keyrack.store, connected.secret))
 
 
@@ -208,7 +208,7 @@ async def test_a_failure_that_was_forgiven_meanwhile_is_no_reason_to_wait(
     connected = await connect(keyrack, simulator, STRICT)
     seen = await change(keyrack.store, connected.secret, failed_at=datetime.now(UTC), failure_count=1)
     await change(keyrack.store, connected.secret, failed_at=None, failure_count=0)
-    fresh = await keyrack.services.refresh_room.refresher.refresh(seen)
+    fresh = await keyrack.services.refreshing.refresher.refresh(seen)
     assert is_live(simulator, fresh)
 
 
@@ -216,7 +216,7 @@ async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
     keyrack_on_each: World, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A holder outlives its lease, is given up, the old token is refused, and then its answer arrives."""
-    world, room = keyrack_on_each, keyrack_on_each.services.refresh_room
+    world, room = keyrack_on_each, keyrack_on_each.services.refreshing
     connected = await connect(world, simulator, {"rotation": "one_time"})
     original = Journal._keep
     arrived, go_on = asyncio.Event(), asyncio.Event()
@@ -253,7 +253,7 @@ async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
 async def test_tokens_that_a_person_sets_win_over_a_running_refresh(
     keyrack_on_each: World, simulator: RunningSimulator
 ) -> None:  # contract 15.2
-    world, room = keyrack_on_each, keyrack_on_each.services.refresh_room
+    world, room = keyrack_on_each, keyrack_on_each.services.refreshing
     connected = await connect(world, simulator, STRICT | {"latency_after": 200})
     running = asyncio.create_task(room.refresher.refresh(connected.secret))
     await sent(world)
@@ -274,7 +274,7 @@ async def test_a_secret_deleted_during_its_refresh_leaves_nothing_open(
     keyrack: World, simulator: RunningSimulator
 ) -> None:
     connected = await connect(keyrack, simulator, STRICT | {"latency_after": 100})
-    room = keyrack.services.refresh_room
+    room = keyrack.services.refreshing
     running = asyncio.create_task(room.refresher.refresh(connected.secret))
     await sent(keyrack)
     async with keyrack.store.unit(connected.secret.tenant_id, writes=True) as unit:
@@ -291,8 +291,8 @@ async def test_a_cancelled_refresh_keeps_the_answer(
     connected = await connect(keyrack, simulator, STRICT)
     fail_once(monkeypatch, Journal, "_store_answer", asyncio.CancelledError)
     with pytest.raises(asyncio.CancelledError):
-        await keyrack.services.refresh_room.refresher.refresh(connected.secret)
-    await keyrack.services.refresh_room.recovery.tick()
+        await keyrack.services.refreshing.refresher.refresh(connected.secret)
+    await keyrack.services.refreshing.recovery.tick()
     assert is_live(simulator, await stored(keyrack.store, connected.secret))
 
 
@@ -302,13 +302,13 @@ async def test_within_the_providers_grace_a_lost_answer_is_asked_for_soon(
     connected = await connect(keyrack, simulator, STRICT | {"rotation_grace": 30_000}, refresh_token_grace=30)
     simulator.state.enqueue(Queued("token", 2, {"hang_up": "after"}))
     with pytest.raises(ProviderUnavailable):
-        await keyrack.services.refresh_room.refresher.refresh(connected.secret)
+        await keyrack.services.refreshing.refresher.refresh(connected.secret)
     waiting = await stored(keyrack.store, connected.secret)
     assert waiting.retry_at is not None
     assert waiting.failed_at is not None
     assert (waiting.retry_at - waiting.failed_at).total_seconds() <= 1
     later = await change(keyrack.store, waiting, retry_at=None)
-    fresh: AuthSecret = await keyrack.services.refresh_room.refresher.refresh(later)
+    fresh: AuthSecret = await keyrack.services.refreshing.refresher.refresh(later)
     assert is_live(simulator, fresh)
 
 
@@ -316,5 +316,5 @@ def refused() -> ProviderError:
     return ProviderError("refused", meta={"error": "invalid_grant", "status": 400})
 
 
-def patience_of(room: RefreshRoom) -> Any:
+def patience_of(room: RefreshParts) -> Any:
     return room.recovery._patience

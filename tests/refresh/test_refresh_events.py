@@ -11,7 +11,7 @@ from keyrack.errors import ProviderError
 from keyrack.model.events import EventType
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.outbox import Outbox
-from keyrack.store.webhooks import Webhooks
+from keyrack.store.webhooks import WebhookRows
 from support.app import BASE, TenantInTest, World, settings_for, world
 from support.grants import connect, stored
 from support.receiver import Receiver, receiving
@@ -48,7 +48,7 @@ async def test_refreshes_and_their_failures_arrive_without_a_token(
     named = await webhook(acme, f"{receiver.url}/named", EventType.secret_refreshed)
     usual = await webhook(acme, f"{receiver.url}/usual")
     connected = await connect(keyrack_on_each, simulator, {"rotation": "strict"})
-    refresher = keyrack_on_each.services.refresh_room.refresher
+    refresher = keyrack_on_each.services.refreshing.refresher
     await refresher.refresh(connected.secret)
     await delivered(keyrack_on_each)
     (message,) = receiver.messages
@@ -77,7 +77,7 @@ async def test_telling_does_not_wait_for_a_webhook_that_is_being_deleted(tmp_pat
         acme = keyrack.tenants["Acme"]
         going, staying = await webhook(acme, "http://127.0.0.1:8/"), await webhook(acme, "http://127.0.0.1:8/")
         async with keyrack.store.unit(acme.id, writes=True) as deleting:
-            assert await Webhooks(deleting).remove(going["id"])
+            assert await WebhookRows(deleting).remove(going["id"])
             async with asyncio.timeout(30), keyrack.store.unit(acme.id, writes=True) as telling:
                 await Outbox(telling).add(EventType.secret_failed, {})
         answer = await acme.admin.get(f"/v2/tenants/{acme.id}/webhooks/{staying['id']}/deliveries")
@@ -90,9 +90,9 @@ async def test_telling_does_not_wait_for_a_webhook_that_is_being_changed(tmp_pat
         acme = keyrack.tenants["Acme"]
         changing = await webhook(acme, "http://127.0.0.1:8/")
         async with keyrack.store.unit(acme.id, writes=True) as change:
-            found = await Webhooks(change).find(changing["id"], locked=True)
+            found = await WebhookRows(change).find(changing["id"], locked=True)
             assert found is not None
-            await Webhooks(change).replace(found)
+            await WebhookRows(change).replace(found)
             async with asyncio.timeout(30), keyrack.store.unit(acme.id, writes=True) as telling:
                 await Outbox(telling).add(EventType.secret_failed, {})
         answer = await acme.admin.get(f"/v2/tenants/{acme.id}/webhooks/{changing['id']}/deliveries")

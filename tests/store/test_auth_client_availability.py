@@ -16,8 +16,8 @@ from keyrack.service.clients.auth_client_availability import (
     find_available,
     place_of,
 )
-from keyrack.store.auth_clients import AuthClients
-from keyrack.store.contracts import Contracts
+from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.directory import Directory, Location
 from support.app import World
@@ -41,7 +41,7 @@ async def estate(keyrack_on_each: World) -> Estate:
     acme, globex = (keyrack_on_each.tenants[name] for name in ("Acme", "Globex"))
     component_id = await keyrack_on_each.add_component(globex, "linked", {"title": "x"})
     async with keyrack_on_each.store.unit(globex.id, writes=True) as unit:
-        other_contract = await Contracts(unit).add("Other", [], {}, None)
+        other_contract = await ContractRows(unit).add("Other", [], {}, None)
     around = {
         "global": client(INSTALLATION, None, None),
         "tenant": client(globex.id, None, None, component_id),
@@ -55,7 +55,7 @@ async def estate(keyrack_on_each: World) -> Estate:
     }
     for made in (*around.values(), *elsewhere.values()):
         async with keyrack_on_each.store.unit(made.tenant_id, writes=True) as unit:
-            await AuthClients(unit).add(made, None)
+            await AuthClientRows(unit).add(made, None)
     return Estate({n: c.id for n, c in around.items()}, {n: c.id for n, c in elsewhere.items()}, component_id)
 
 
@@ -112,12 +112,12 @@ async def test_a_held_client_cannot_be_deleted_under_its_holder(
 
     async def delete() -> None:
         async with store.unit(INSTALLATION if which == "global" else globex.id, writes=True) as unit:
-            await AuthClients(unit).lock_to_delete(wanted)
+            await AuthClientRows(unit).lock_to_delete(wanted)
             steps.append("deleting")
 
     async with Access(store).workspace(someone(keyrack_on_each), globex.workspace_id, "auth-secret.create") as scope:
         assert (await available_client(scope, wanted, held=True)).id == wanted
-        scope.touched("auth-secret", None)
+        scope.audit_target("auth-secret", None)
         deletion = asyncio.create_task(delete())
         await asyncio.sleep(0.3)
         steps.append("attached")

@@ -15,7 +15,7 @@ from keyrack.store.components import ComponentVersions
 from keyrack.store.core import engine
 from keyrack.store.core.search_key import search_key
 from keyrack.store.flow_list import FlowFilter, FlowList
-from keyrack.store.flows import Flows
+from keyrack.store.flows import FlowRows
 from support.app import BASE, World, settings_for, world
 
 NAMES = (
@@ -71,7 +71,7 @@ async def fill(keyrack: World) -> None:
         async with keyrack.store.unit(tenant.id, writes=True) as unit:
             for each in NAMES:
                 about = {"description": f"All about {each}"}
-                await Flows(unit).add(tenant.workspace_id, tenant.integrator.id, each, "ordinary", {}, about)
+                await FlowRows(unit).add(tenant.workspace_id, tenant.integrator.id, each, "ordinary", {}, about)
 
 
 async def found(keyrack: World, *, search: str | None = None, sort: str | None = None) -> list[str]:

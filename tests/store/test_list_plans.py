@@ -19,24 +19,24 @@ from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import SecretState
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
-from keyrack.store.components import Components, ComponentVersions
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.unit import TenantTable, Unit
-from keyrack.store.credentials import Credentials
+from keyrack.store.credentials import CredentialRows
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import FlowVersions
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import metadata
 from keyrack.store.secret_list import SecretFilter, SecretList
-from keyrack.store.teams import Teams
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.teams import TeamRows
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import World
 from support.crowd import KINDS, RARE_COMPONENT, Home, analyze, crowd
 
@@ -85,11 +85,14 @@ LISTS: Sequence[tuple[str, Ask]] = [
     ("SecretList.page", secrets(state=SecretState.error)),
     ("SecretList.page", secrets(scopes_missing=True)),
     ("SecretList.page", lambda u, _: SecretList(u).page(None, SecretFilter(), **PAGE)),
-    ("Credentials.page", lambda u, h: Credentials(u).page(h.workspace_id, None, with_keys=True, **PAGE)),
-    ("Credentials.page", lambda u, h: Credentials(u).page(h.workspace_id, RARE_COMPONENT, with_keys=True, **PAGE)),
-    ("OAuthClients.page", lambda u, _: OAuthClients(u).page(None, **PAGE)),
-    ("AuthClients.available", lambda u, h: AuthClients(u).available(at(h), None, **PAGE)),
-    ("Components.list", lambda u, _: Components(u).list(["a" * 24, "b" * 24])),
+    ("CredentialRows.page", lambda u, h: CredentialRows(u).page(h.workspace_id, None, with_keys=True, **PAGE)),
+    (
+        "CredentialRows.page",
+        lambda u, h: CredentialRows(u).page(h.workspace_id, RARE_COMPONENT, with_keys=True, **PAGE),
+    ),
+    ("OAuthClientRows.page", lambda u, _: OAuthClientRows(u).page(None, **PAGE)),
+    ("AuthClientRows.available", lambda u, h: AuthClientRows(u).available(at(h), None, **PAGE)),
+    ("ComponentRows.list", lambda u, _: ComponentRows(u).list(["a" * 24, "b" * 24])),
     ("ComponentList.page", part(lambda _: ComponentFilter())),
     ("ComponentList.page", part(lambda h: ComponentFilter(had_at=Viewpoint(h.tenant_id, h.contract_id)))),
     ("ComponentList.page", part(lambda h: ComponentFilter(had_at=Viewpoint(h.tenant_id, h.contract_id, True)))),
@@ -100,15 +103,15 @@ LISTS: Sequence[tuple[str, Ask]] = [
         lambda u, h: ComponentList(u).not_whitelisted(Viewpoint(h.tenant_id, h.contract_id, True), ["a" * 24]),
     ),
     ("ComponentVersions.list", lambda u, _: ComponentVersions(u).list("a" * 24)),
-    ("Users.page", lambda u, _: Users(u).page(**PAGE)),
-    ("Users.page", lambda u, _: Users(u).page(email="some@body.example", **PAGE)),
-    ("Contracts.page", lambda u, _: Contracts(u).page(member=None, **PAGE)),
-    ("Contracts.page", lambda u, h: Contracts(u).page(member=h.user_id, **PAGE)),
+    ("UserRows.page", lambda u, _: UserRows(u).page(**PAGE)),
+    ("UserRows.page", lambda u, _: UserRows(u).page(email="some@body.example", **PAGE)),
+    ("ContractRows.page", lambda u, _: ContractRows(u).page(member=None, **PAGE)),
+    ("ContractRows.page", lambda u, h: ContractRows(u).page(member=h.user_id, **PAGE)),
     ("ContractMembers.list", lambda u, h: ContractMembers(u).list(h.contract_id)),
-    ("Workspaces.page", lambda u, _: Workspaces(u).page(contract_id=None, member=None, **PAGE)),
-    ("Workspaces.page", lambda u, h: Workspaces(u).page(contract_id=h.contract_id, member=h.user_id, **PAGE)),
+    ("WorkspaceRows.page", lambda u, _: WorkspaceRows(u).page(contract_id=None, member=None, **PAGE)),
+    ("WorkspaceRows.page", lambda u, h: WorkspaceRows(u).page(contract_id=h.contract_id, member=h.user_id, **PAGE)),
     ("WorkspaceMembers.list", lambda u, h: WorkspaceMembers(u).list(h.workspace_id)),
-    ("Teams.list", lambda u, h: Teams(u).list(h.contract_id)),
+    ("TeamRows.list", lambda u, h: TeamRows(u).list(h.contract_id)),
     ("FlowVersions.page", lambda u, _: FlowVersions(u).page("a" * 24, **PAGE)),
     ("AuditLog.page", lambda u, _: AuditLog(u).page({}, None, None, **PAGE)),
     ("Outbox.page", lambda u, _: Outbox(u).page(None, **PAGE)),
@@ -117,7 +120,7 @@ LISTS: Sequence[tuple[str, Ask]] = [
 ]
 """What lists, and how."""
 
-NOT_ASKED = {"RolePolicy", "Webhooks", "ContractInvites", "RoleUses"}
+NOT_ASKED = {"RolePolicy", "WebhookRows", "ContractInvites", "RoleUses"}
 """Small by nature: a tenant's roles and webhooks, a contract's open invites. `RoleUses` looks at a whole tenant, for
 the rare change of its roles."""
 
@@ -168,7 +171,7 @@ async def scene(keyrack_on_each: World) -> Scene:
         tenant = keyrack_on_each.tenants[name]
         client = AuthClient(new_id(), tenant.id, None, None, "n", "oauth2", {"v": 1}, ())
         async with keyrack_on_each.store.unit(tenant.id, writes=True) as unit:
-            await AuthClients(unit).add(client, None)
+            await AuthClientRows(unit).add(client, None)
         ids = (tenant.id, tenant.contract_id, tenant.workspace_id, tenant.integrator.id, tenant.team_id)
         homes[name] = Home(*ids, client.id, tenant.guest.id)
         for kind in KINDS:

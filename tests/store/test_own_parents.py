@@ -14,12 +14,12 @@ from keyrack.model import Json
 from keyrack.model.secrets import AuthSecret
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
-from keyrack.store.credentials import Credentials
-from keyrack.store.flows import Flows
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.flows import FlowRows
+from keyrack.store.workspaces import WorkspaceRows
 from support.app import TenantInTest, World
 from support.grants import add_auth_client, add_secret
 
@@ -48,10 +48,12 @@ def secret_like(mine: Parents, **other: str) -> AuthSecret:
 def cases(mine: Parents) -> dict[str, Put]:
     """Return what is put where, with all parents but the one in question the tenant's own."""
     return {
-        "workspace in contract": lambda unit, at: Workspaces(unit).add(at.contract, "New", WorkspaceType.full, {}),
-        "credential in workspace": lambda unit, at: Credentials(unit).add(at.workspace, "c" * 24, mine.user, "N", {}),
-        "credential of user": lambda unit, at: Credentials(unit).add(mine.workspace, "c" * 24, at.user, "N", {}),
-        "flow in workspace": lambda unit, at: Flows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
+        "workspace in contract": lambda unit, at: WorkspaceRows(unit).add(at.contract, "New", WorkspaceType.full, {}),
+        "credential in workspace": lambda unit, at: CredentialRows(unit).add(
+            at.workspace, "c" * 24, mine.user, "N", {}
+        ),
+        "credential of user": lambda unit, at: CredentialRows(unit).add(mine.workspace, "c" * 24, at.user, "N", {}),
+        "flow in workspace": lambda unit, at: FlowRows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
         "secret in workspace": lambda unit, at: AuthSecrets(unit).add(secret_like(mine, workspace_id=at.workspace)),
         "secret of auth client": lambda unit, at: AuthSecrets(unit).add(
             secret_like(mine, auth_client_id=at.secret.auth_client_id)
@@ -81,9 +83,9 @@ async def test_a_whitelist_takes_a_shared_component_but_no_contract_of_another_t
     acme, globex = keyrack_on_each.tenants["Acme"], keyrack_on_each.tenants["Globex"]
     component = await keyrack_on_each.add_component(globex, "shared", access="global")
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
-        await Components(unit).set_whitelist(component, [acme.contract_id])
+        await ComponentRows(unit).set_whitelist(component, [acme.contract_id])
         with pytest.raises(RelatedNotFound):
-            await Components(unit).set_whitelist(component, [globex.contract_id])
+            await ComponentRows(unit).set_whitelist(component, [globex.contract_id])
 
 
 async def test_what_is_there_already_is_told_from_what_has_no_parent(keyrack_on_each: World) -> None:

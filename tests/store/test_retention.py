@@ -13,10 +13,10 @@ from keyrack.ids import new_id
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.events import EventType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
-from keyrack.service.jobs.retention import Reaper
+from keyrack.service.jobs.retention import Retention
 from keyrack.store import migrations
-from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
-from keyrack.store.consents import Consents
+from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core import engine
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
@@ -59,7 +59,7 @@ async def test_what_is_old_and_done_is_removed(tmp_path: Path, database_url: str
             for n in range(BATCH + 5):
                 await Outbox(unit).record(EventType.secret_refreshed, {"n": n})
         ahead = timedelta(days=29)
-        retention = Reaper(keyrack.store, settings.event_retention_days)
+        retention = Retention(keyrack.store, settings.event_retention_days)
         assert await retention.reap() == 0
         async with keyrack.store.unit(acme.id, writes=True) as unit:
             await Outbox(unit).record(EventType.secret_created, {})
@@ -78,10 +78,10 @@ async def add_consent(world: World, consent_id: str, status: ConsentStatus) -> N
         created_at=now, expires_at=now + timedelta(minutes=10), memory={},
     )  # fmt: skip
     async with world.store.unit(acme.id, writes=True) as unit:
-        await Consents(unit).add(consent, f"hash of {consent_id}")
+        await ConsentRows(unit).add(consent, f"hash of {consent_id}")
 
 
-async def add_attempt(world: World, kind: Kind, subject_id: str, fate: Fate | None) -> str:
+async def add_attempt(world: World, kind: AttemptKind, subject_id: str, fate: AttemptResult | None) -> str:
     acme = world.tenants["Acme"]
     attempt = Attempt(new_id(), acme.id, kind, subject_id, 1, 1, "", world.store.clock())
     async with world.store.unit(acme.id, writes=True) as unit:
@@ -108,16 +108,16 @@ async def test_refreshes_and_consents_that_are_over_are_removed(tmp_path: Path, 
         await add_consent(keyrack, over, ConsentStatus.failed)
         await add_consent(keyrack, pending, ConsentStatus.pending)
         await add_consent(keyrack, awaited, ConsentStatus.exchanging)
-        settled = [await add_attempt(keyrack, Kind.refresh, MISSING, fate) for fate in Fate]
-        running = [await add_attempt(keyrack, Kind.refresh, MISSING, None)]
-        running.append(await add_attempt(keyrack, Kind.code, awaited, None))
-        reaper = Reaper(keyrack.store, settings.event_retention_days)
+        settled = [await add_attempt(keyrack, AttemptKind.refresh, MISSING, fate) for fate in AttemptResult]
+        running = [await add_attempt(keyrack, AttemptKind.refresh, MISSING, None)]
+        running.append(await add_attempt(keyrack, AttemptKind.code, awaited, None))
+        retention = Retention(keyrack.store, settings.event_retention_days)
         ahead = timedelta(days=30)
-        assert await reaper.reap() == len(settled), "what was still to be finished expired ten minutes later"
+        assert await retention.reap() == len(settled), "what was still to be finished expired ten minutes later"
         ahead = timedelta(days=30, minutes=11)
         new = new_id()
         await add_consent(keyrack, new, ConsentStatus.pending)
-        assert await reaper.reap() == 2
+        assert await retention.reap() == 2
         assert await left() == {awaited, new, *running}
 
 

@@ -13,7 +13,7 @@ from keyrack.store import migrations
 from keyrack.store.core import engine
 from keyrack.store.revocations import DueRevocations, Revocations, Subject
 from keyrack.store.schema import revocations
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 from support.app import BASE, World, settings_for, world
 
 ORDER = {"endpoint": "https://provider.example/revoke", "token": "rt"}
@@ -43,7 +43,7 @@ async def test_pending_revocations_outlive_the_migration_and_its_return(
         await order(keyrack, acme, "a")
         await order(keyrack, globex, "e")
         async with keyrack.store.unit(globex, writes=True) as unit:
-            await Tenants(unit).remove(globex)
+            await TenantRows(unit).remove(globex)
         database = engine.create(settings)
 
         async def did(step: Callable[[Connection], object]) -> list[str]:

@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.model.components import Access, Component, Version, uses_oauth_client
+from keyrack.model.components import Component, ComponentAccess, Version, uses_oauth_client
 from keyrack.model.tenancy import Tenant, Workspace, WorkspaceType
 from keyrack.service.components.visibility import contract_view, workspace_view
 from keyrack.service.importers.platform import visibility as of_file
 from keyrack.store.component_list import ComponentFilter, ComponentList
-from keyrack.store.components import Components, ComponentVersions
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.unit import Unit
-from keyrack.store.oauth_clients import OAuthClients
-from keyrack.store.teams import Teams
-from keyrack.store.tenants import Tenants
-from keyrack.store.users import Users
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.oauth_clients import OAuthClientRows
+from keyrack.store.teams import TeamRows
+from keyrack.store.tenants import TenantRows
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceRows
 from support.app import World
 
 DESCRIPTORS: Sequence[dict[str, Any]] = (
@@ -117,16 +117,16 @@ class Landscape:
 
     async def _tenant(self, unit: Unit) -> None:
         for n in range(self.draw.randint(1, 3)):
-            contract = await Contracts(unit).add(f"contract {n}", [], {}, None)
+            contract = await ContractRows(unit).add(f"contract {n}", [], {}, None)
             self.contracts.append((unit.tenant_id, contract))
-            team = await Teams(unit).add(contract, f"team-{contract}")
+            team = await TeamRows(unit).add(contract, f"team-{contract}")
             for index in range(self.draw.randint(0, 4)):
                 await self._component(unit, contract, team, f"component-{index}")
 
     async def _component(self, unit: Unit, contract: str, team: str, name: str) -> None:
-        component = await Components(unit).add(contract, team, name, {})
+        component = await ComponentRows(unit).add(contract, team, name, {})
         access = self.draw.choice(["team", "tenant", "global", "global"])
-        await Components(unit).set_access(component, Access(access))
+        await ComponentRows(unit).set_access(component, ComponentAccess(access))
         builds: list[dict[str, Any]] = []
         for n in range(self.draw.randint(0, 3)):
             builds.append(self.draw.choice(DESCRIPTORS))
@@ -137,26 +137,26 @@ class Landscape:
         self.parts.append(Part(component, unit.tenant_id, contract, access, frozenset(), tuple(builds)))
 
     async def _whitelists_and_clients(self, unit: Unit) -> None:
-        tenant = await Tenants(unit).find(unit.tenant_id)
+        tenant = await TenantRows(unit).find(unit.tenant_id)
         assert tenant is not None
         flag = self.draw.random() < 0.6
         flags = {"feature_flags": {"contract_component_whitelist": flag}}
-        await Tenants(unit).change(replace(tenant, attributes={**tenant.attributes, **flags}))
+        await TenantRows(unit).change(replace(tenant, attributes={**tenant.attributes, **flags}))
         mine = [contract for owner, contract in self.contracts if owner == unit.tenant_id]
         clients = set()
         for index, part in enumerate(self.parts):
             if tenant_sees(unit.tenant_id, part) and self.draw.random() < 0.5:
                 chosen = frozenset(contract for contract in mine if self.draw.random() < 0.5)
-                await Components(unit).set_whitelist(part.id, sorted(chosen))
+                await ComponentRows(unit).set_whitelist(part.id, sorted(chosen))
                 self.parts[index] = replace(part, whitelisted=part.whitelisted | chosen)
             if self.draw.random() < 0.4:
-                await OAuthClients(unit).add(part.id, "id", Secret("secret"))
+                await OAuthClientRows(unit).add(part.id, "id", Secret("secret"))
                 clients.add(part.id)
         for contract in mine:
             spot = Spot(unit.tenant_id, contract, flag, frozenset(clients))
             self.spots.append(spot)
             for kind in WorkspaceType:
-                made = await Workspaces(unit).add(contract, "w", kind, {})
+                made = await WorkspaceRows(unit).add(contract, "w", kind, {})
                 self.spots.append(replace(spot, workspace=made.id, kind=kind.value))
 
     def known(self, found: Sequence[str]) -> set[str]:
@@ -194,16 +194,16 @@ async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
     rows, every = ComponentList(unit), [part.id for part in land.parts]
     seen = await whole(rows, ComponentFilter(), land.draw)
     assert land.known([c.id for c in seen]) == land.where(lambda c: tenant_sees(spot.tenant, c))
-    assert await Components(unit).seen_among(every) == land.where(lambda c: tenant_sees(spot.tenant, c))
+    assert await ComponentRows(unit).seen_among(every) == land.where(lambda c: tenant_sees(spot.tenant, c))
     assert {c.id: c.uses_oauth_client for c in seen if c.id in every} == {
         c.id: asks(c) for c in land.parts if tenant_sees(spot.tenant, c)
     }
-    tenant = await Tenants(unit).find(spot.tenant)
+    tenant = await TenantRows(unit).find(spot.tenant)
     assert tenant is not None
     a_file_is_judged_as_what_is_stored(tenant, spot, land)
     view = contract_view(unit, spot.contract)
     if spot.workspace is not None:
-        workspace = await Workspaces(unit).find(spot.workspace)
+        workspace = await WorkspaceRows(unit).find(spot.workspace)
         assert workspace is not None
         view = await workspace_view(unit, workspace)
     in_place: list[Holds] = [lambda c: contract_has(spot, c)]
@@ -228,7 +228,7 @@ async def compare(unit: Unit, land: Landscape, spot: Spot) -> None:
 
 
 def a_file_is_judged_as_what_is_stored(tenant: Tenant, spot: Spot, land: Landscape) -> None:
-    view = of_file.Viewpoint(tenant, spot.contract, spot.clients)
+    view = of_file.FileViewpoint(tenant, spot.contract, spot.clients)
     for part in land.parts:
         component = valued(part)
         assert of_file.tenant_sees(tenant.id, component) == tenant_sees(spot.tenant, part)
@@ -250,7 +250,7 @@ def valued(part: Part) -> Component:
         team_id="",
         team_name="",
         name="",
-        access=Access(part.access),
+        access=ComponentAccess(part.access),
         whitelisted_contract_ids=tuple(sorted(part.whitelisted)),
         attributes={},
         latest=builds[-1] if builds else None,
@@ -264,7 +264,7 @@ async def test_a_member_has_what_some_contract_has(keyrack_on_each: World) -> No
     for tenant in keyrack_on_each.tenants.values():
         spots = [spot for spot in land.spots if spot.tenant == tenant.id and spot.workspace is None]
         async with keyrack_on_each.store.unit(tenant.id, writes=True) as unit:
-            user = (await Users(unit).add(f"member@{tenant.id}.example", "A", "B")).id
+            user = (await UserRows(unit).add(f"member@{tenant.id}.example", "A", "B")).id
             for joined in range(len(spots) + 1):
                 if joined:
                     await ContractMembers(unit).add(spots[joined - 1].contract, user, ["member"])

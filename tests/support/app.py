@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from keyrack import clock, ids
 from keyrack.api.core.asgi import App
-from keyrack.api.core.middleware import Front
+from keyrack.api.core.middleware import Middleware
 from keyrack.api.core.slow_bodies import SlowBodies
 from keyrack.clock import Clock
 from keyrack.crypto.kek import local
@@ -26,12 +26,12 @@ from keyrack.service.operator.installation import FirstAccounts
 from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.settings import Settings, load
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.store import Store
-from keyrack.store.teams import Teams
-from keyrack.store.tenants import Tenants
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.teams import TeamRows
+from keyrack.store.tenants import TenantRows
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from keyrack.wiring.services import Services, build_services
 from keyrack.wiring.storage import open_store
 from support.quick import migrate, served_in_process
@@ -111,11 +111,11 @@ class World:
     tenants: dict[str, TenantInTest] = field(default_factory=dict)
 
     @property
-    def front(self) -> Front:
+    def front(self) -> Middleware:
         """What every request passes first, behind the watch over slow bodies."""
         assert isinstance(self.app, SlowBodies)
         front = self.app._app
-        assert isinstance(front, Front)
+        assert isinstance(front, Middleware)
         return front
 
     @property
@@ -127,11 +127,11 @@ class World:
 
     async def add_tenant(self, name: str) -> TenantInTest:
         async with self.store.installation(writes=True) as unit:
-            tenant = await Tenants(unit).add(name, f"{name.lower()}.example", first_attributes(), DEFAULT_ROLES)
+            tenant = await TenantRows(unit).add(name, f"{name.lower()}.example", first_attributes(), DEFAULT_ROLES)
         async with self.store.unit(tenant.id, writes=True) as unit:
-            contract_id = await Contracts(unit).add(f"{name} contract", [], {}, None)
-            workspace = await Workspaces(unit).add(contract_id, f"{name} workspace", WorkspaceType.full, {})
-            team_id = await Teams(unit).add(contract_id, name.lower())
+            contract_id = await ContractRows(unit).add(f"{name} contract", [], {}, None)
+            workspace = await WorkspaceRows(unit).add(contract_id, f"{name} workspace", WorkspaceType.full, {})
+            team_id = await TeamRows(unit).add(contract_id, name.lower())
         made = TenantInTest(
             tenant.id,
             contract_id,
@@ -150,14 +150,14 @@ class World:
             await in_workspace.add(workspace.id, made.admin.id, ["owner"])
             await in_workspace.add(workspace.id, made.integrator.id, ["integrator"])
             await in_workspace.add(workspace.id, made.guest.id, ["guest"])
-            await Teams(unit).add_member(team_id, made.admin.id)
+            await TeamRows(unit).add_member(team_id, made.admin.id)
         self.tenants[name] = made
         return made
 
     async def add_user(self, tenant_id: str, email: str, tenant_roles: tuple[str, ...] | list[str] = ()) -> Caller:
         key = new_api_key()
         async with self.store.unit(tenant_id, writes=True) as unit:
-            user = await Users(unit).add(email, "First", "Last", tenant_roles=tenant_roles)
+            user = await UserRows(unit).add(email, "First", "Last", tenant_roles=tenant_roles)
             await ApiKeys(unit).add(PrincipalKind.user, user.id, "test", key_hash(key), None)
         return Caller(self.http, email, key.reveal(), user.id)
 
@@ -172,23 +172,23 @@ class World:
         self, owner: TenantInTest, name: str, descriptor: dict[str, Any] | None = None, access: str = "team"
     ) -> str:
         """Put a component with one build into the store; access is set directly, as support would."""
-        from keyrack.model.components import Access  # noqa: PLC0415 - the enum's name would hide the service's
-        from keyrack.store.components import Components, ComponentVersions  # noqa: PLC0415 - only used here
+        from keyrack.model.components import ComponentAccess  # noqa: PLC0415 - the enum's name would hide the service's
+        from keyrack.store.components import ComponentRows, ComponentVersions  # noqa: PLC0415 - only used here
 
         async with self.store.unit(owner.id, writes=True) as unit:
-            component_id = await Components(unit).add(owner.contract_id, owner.team_id, name, {})
-            await Components(unit).set_access(component_id, Access(access))
+            component_id = await ComponentRows(unit).add(owner.contract_id, owner.team_id, name, {})
+            await ComponentRows(unit).set_access(component_id, ComponentAccess(access))
             if descriptor is not None:
                 await ComponentVersions(unit).add(component_id, ids.new_revision(), descriptor)
         return component_id
 
     async def set_access(self, owner: TenantInTest, component_id: str, access: str) -> None:
         """Change a component's access in the store, as support would; this way it can also go down."""
-        from keyrack.model.components import Access  # noqa: PLC0415 - the enum's name would hide the service's
-        from keyrack.store.components import Components  # noqa: PLC0415 - only used here
+        from keyrack.model.components import ComponentAccess  # noqa: PLC0415 - the enum's name would hide the service's
+        from keyrack.store.components import ComponentRows  # noqa: PLC0415 - only used here
 
         async with self.store.unit(owner.id, writes=True) as unit:
-            await Components(unit).set_access(component_id, Access(access))
+            await ComponentRows(unit).set_access(component_id, ComponentAccess(access))
 
 
 def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
@@ -282,7 +282,7 @@ async def _made(settings: Settings, now: Clock, template: _Template | None) -> A
         try:
             yield made
         finally:
-            await services.refresh_room.close()  # what still runs must not find its database closed
+            await services.refreshing.close()  # what still runs must not find its database closed
             await services.close()
             await store.close()
 

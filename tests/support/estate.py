@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import update
 
 from keyrack.model.tenancy import WorkspaceType
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.schema import tenants
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import Caller, TenantInTest, World
 
 
@@ -24,8 +24,8 @@ async def add_contract(world: World, tenant: TenantInTest, name: str, *, workspa
     """Give a tenant another contract with a workspace and a member."""
     member = await world.add_user(tenant.id, f"{name}@members.example")
     async with world.store.unit(tenant.id, writes=True) as unit:
-        contract_id = await Contracts(unit).add(name, [], {}, None)
-        workspace = await Workspaces(unit).add(contract_id, name, WorkspaceType(workspace_type), {})
+        contract_id = await ContractRows(unit).add(name, [], {}, None)
+        workspace = await WorkspaceRows(unit).add(contract_id, name, WorkspaceType(workspace_type), {})
         await ContractMembers(unit).add(contract_id, member.id, ["admin"])
         await WorkspaceMembers(unit).add(workspace.id, member.id, ["integrator"])
     return Place(contract_id, workspace.id, member)
@@ -34,7 +34,7 @@ async def add_contract(world: World, tenant: TenantInTest, name: str, *, workspa
 async def add_workspace(world: World, tenant: TenantInTest, workspace_type: str) -> str:
     """Give a tenant's contract another workspace with the tenant's integrator in it."""
     async with world.store.unit(tenant.id, writes=True) as unit:
-        workspace = await Workspaces(unit).add(tenant.contract_id, workspace_type, WorkspaceType(workspace_type), {})
+        workspace = await WorkspaceRows(unit).add(tenant.contract_id, workspace_type, WorkspaceType(workspace_type), {})
         await WorkspaceMembers(unit).add(workspace.id, tenant.integrator.id, ["integrator"])
     return workspace.id
 

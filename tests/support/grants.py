@@ -14,7 +14,7 @@ from keyrack.simulator.behaviour import Overrides
 from keyrack.simulator.config import DEFAULT_CLIENT
 from keyrack.simulator.issue import issue_access, issue_refresh
 from keyrack.simulator.testing import RunningSimulator
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.leases import Leases
@@ -64,8 +64,8 @@ async def add_auth_client(store: Store, tenant_id: str, token_endpoint: str, **c
         credentials=client_credentials(token_endpoint, **credentials),
     )
     async with store.unit(tenant_id, writes=True) as unit:
-        await AuthClients(unit).add(client, origin_of(token_endpoint))
-        found = await AuthClients(unit).find(client.id)
+        await AuthClientRows(unit).add(client, origin_of(token_endpoint))
+        found = await AuthClientRows(unit).find(client.id)
     assert found is not None
     return found
 

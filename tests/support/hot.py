@@ -53,11 +53,11 @@ class Pair:
 
     @asynccontextmanager
     async def framework_only(self) -> AsyncIterator[None]:
-        await self.world.services.hot_reads.close()
+        await self.world.services.fast_reads.close()
         try:
             yield
         finally:
-            self.world.services.hot_reads.open()
+            self.world.services.fast_reads.open()
 
 
 @contextmanager
@@ -100,10 +100,10 @@ async def hot(world: World) -> AsyncIterator[Pair]:
     services = world.services
     try:
         with counting(pair), unhurried():
-            await services.refresh_room.listener.start()
-            await heard(services.refresh_room.listener, world)
-            services.hot_reads.open()
+            await services.refreshing.listener.start()
+            await heard(services.refreshing.listener, world)
+            services.fast_reads.open()
             yield pair
     finally:
-        await services.hot_reads.close()
-        await services.refresh_room.listener.close()
+        await services.fast_reads.close()
+        await services.refreshing.listener.close()

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import auth_secrets
 from support.app import Caller, TenantInTest, World, relationship
@@ -46,7 +46,7 @@ async def add_client(
     )
     unit = world.store.installation(writes=True) if owner is None else world.store.unit(owner.id, writes=True)
     async with unit as open_unit:
-        await AuthClients(open_unit).add(client, None)
+        await AuthClientRows(open_unit).add(client, None)
     return client.id
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from keyrack.errors import KeyrackError, RelatedNotFound
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import metadata
-from keyrack.store.secret_reader import Point, secret_points
+from keyrack.store.secret_reader import SecretLocation, secret_reader
 from support.tenancy.arguments import Arguments, gather, spelled
 from support.tenancy.stage import Stage
 from support.tenancy.store_methods import Method, methods, takes_a_unit
@@ -64,14 +64,14 @@ ACROSS: dict[str, str] = {
     "Dump.under": "an export",
     "Installation.create": "the installation's own row",
     "Installation.opens": "the installation's own row",
-    "Retention.forget_attempts": "deletes what is old",
-    "Retention.forget_consents": "deletes what is old",
-    "Retention.forget_deliveries": "deletes what is old, whosever it is",
-    "Retention.forget_events": "deletes what is old",
-    "Retention.forget_revocations": "deletes what is old",
+    "ExpiredRows.forget_attempts": "deletes what is old",
+    "ExpiredRows.forget_consents": "deletes what is old",
+    "ExpiredRows.forget_deliveries": "deletes what is old, whosever it is",
+    "ExpiredRows.forget_events": "deletes what is old",
+    "ExpiredRows.forget_revocations": "deletes what is old",
     "ServiceAccounts.add": "belong to no tenant",
     "ServiceAccounts.list": "belong to no tenant",
-    "Tenants.add": "makes one",
+    "TenantRows.add": "makes one",
     "attempts.open_attempts": "work of all tenants for the worker, handed out by tenant",
     "claims.any_due": "whether there is work",
     "last_use.move_forward": "times of secrets that are named with their tenants",
@@ -79,7 +79,7 @@ ACROSS: dict[str, str] = {
     "leases.claim_due": "work of all tenants for the worker: ids",
     "leases.lease_clock": "the database's time",
     "leases.lease_holders": "names of processes",
-    "queue_stats.waiting": "numbers, for the metrics",
+    "queue_stats.queue_stats": "numbers, for the metrics",
 }
 """Methods in a unit that are not limited to its tenant, and what keeps tenants apart all the same."""
 
@@ -88,14 +88,14 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "Coalescer": "answers each with what was read for its own key; keys have the tenant",
     "LeaseTime": "the database's time",
     "Listener": "wakes up; messages are ids",
-    "PostgresPoints": "below: the point has the tenant",
-    "SecretPoints": "below: the point has the tenant",
+    "PostgresSecretReader": "below: the point has the tenant",
+    "SecretReader": "below: the point has the tenant",
     "Spool": "sealed answers, by attempt",
-    "SqlitePoints": "below: the point has the tenant",
+    "SqliteSecretReader": "below: the point has the tenant",
     "Store": "hands out units",
     "TenantTable": "what the others are made of: `mine` is in every statement",
     "Unit": "is bound; values are sealed for its tenant",
-    "Vault": "the tenant is part of every place: tests/unit/crypto",
+    "Keyring": "the tenant is part of every place: tests/unit/crypto",
     "Waiter": "waits",
     "Wakeups": "wakes up by a secret's id",
     "access_changes": "names",
@@ -128,19 +128,19 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "Contracts.add", "Deliveries.fan_out", "OAuthClients.add", "Outbox.add", "Outbox.record",
-    "Revocations.add", "RolePolicy.replace", "Users.add",
+    "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "OAuthClientRows.add", "Outbox.add", "Outbox.record",
+    "Revocations.add", "RolePolicy.replace", "UserRows.add",
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {
     "Attempts.answered", "Attempts.find", "Attempts.landed", "Attempts.open_of", "Attempts.settle",
-    "AuthClients.lock_all", "ClientHealth.clear", "ClientHealth.recovered", "ClientHealth.revive",
-    "ComponentList.not_whitelisted", "Components.hold", "Components.lock_all_of", "Consents.bind",
-    "Consents.by_link", "Consents.complete", "Consents.fail", "ContractInvites.list", "Credentials.hold",
+    "AuthClientRows.lock_all", "AuthClientHealth.clear", "AuthClientHealth.recovered", "AuthClientHealth.revive",
+    "ComponentList.not_whitelisted", "ComponentRows.hold", "ComponentRows.lock_all_of", "ConsentRows.bind",
+    "ConsentRows.by_link", "ConsentRows.complete", "ConsentRows.fail", "ContractInvites.list", "CredentialRows.hold",
     "Deliveries.replay_one", "Deliveries.replay_since", "Deliveries.settle", "FlowReferences.keep", "Leases.holder",
-    "Leases.release", "OAuthClients.hold", "Revocations.finish", "Revocations.outlive_tenant", "Revocations.postpone",
-    "Usages.flows_of_contract",
-    "Users.tenant_roles",
+    "Leases.release", "OAuthClientRows.hold", "Revocations.finish", "Revocations.outlive_tenant",
+    "Revocations.postpone", "Usages.flows_of_contract",
+    "UserRows.tenant_roles",
 }
 """Find nothing to do in the tenant itself either: what they are about is made by a refresh or a callback under way."""
 # fmt: on
@@ -227,11 +227,11 @@ async def test_another_tenants_rows_are_neither_read_nor_changed(
 
 
 async def test_a_secret_is_read_at_its_own_tenant_only(stage: Stage) -> None:
-    ids, points = stage.mine.ids, secret_points(stage.world.settings, stage.world.store.vault)
+    ids, points = stage.mine.ids, secret_reader(stage.world.settings, stage.world.store.keyring)
     points.open()
     try:
         for tenant_id, is_there in ((stage.other.tenant.id, False), (stage.mine.tenant.id, True)):
-            found = await points.find(Point(tenant_id, ids["workspace_id"], ids["secret_id"]))
+            found = await points.find(SecretLocation(tenant_id, ids["workspace_id"], ids["secret_id"]))
             assert (found is not None) == is_there
     finally:
         await points.close()

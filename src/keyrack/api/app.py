@@ -25,7 +25,7 @@ from keyrack.model.identity import Principal
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class Handlers:
     """What the application is made of.
 
     Attributes:
@@ -37,7 +37,7 @@ class Rooms:
     services: Mapping[str, Any]
 
 
-def create(rooms: Rooms, running: AbstractAsyncContextManager[None]) -> Litestar:
+def create(rooms: Handlers, running: AbstractAsyncContextManager[None]) -> Litestar:
     """Build the application.
 
     Args:

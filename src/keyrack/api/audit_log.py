@@ -51,7 +51,7 @@ class AuditEventResource(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AuditFilter:
     """Which events are asked for."""
 
     equal: Mapping[str, str]
@@ -70,7 +70,7 @@ def wanted_events(  # noqa: PLR0913, PLR0917 - one parameter for each query para
     target_filter: Annotated[str | None, QueryParameter(name="filter[target]")] = None,
     since_filter: Annotated[str | None, QueryParameter(name="filter[from]")] = None,
     until_filter: Annotated[str | None, QueryParameter(name="filter[to]")] = None,
-) -> Wanted:
+) -> AuditFilter:
     """Read the filters of 0.16; each may also be spelled as other lists spell theirs: `filter[actor]` is `actor`.
 
     Raises:
@@ -85,7 +85,7 @@ def wanted_events(  # noqa: PLR0913, PLR0917 - one parameter for each query para
     }
     found = {name: _either(name, *spellings) for name, spellings in given.items()}
     since_name, until_name = (name if given[name][0] else f"filter[{name}]" for name in ("from", "to"))
-    return Wanted(
+    return AuditFilter(
         {column: value for name, column in _COLUMNS.items() if (value := found[name])},
         asked_time(found["from"], since_name),
         asked_time(found["to"], until_name),
@@ -109,7 +109,7 @@ async def audit_events(
     who: Who,
     audit_trail: NamedDependency[AuditTrail],
     page: WantedPage,
-    wanted: NamedDependency[Wanted],
+    wanted: NamedDependency[AuditFilter],
 ) -> Many[AuditEventResource]:
     """List a tenant's audit events, oldest first; filters `actor`, `action`, `target`, `from`, `to`."""
     paged = page.or_default(_PER_PAGE)

@@ -20,9 +20,9 @@ from keyrack.api.core.jsonapi import Linkage, Many, NewResource, PageMeta, SelfL
 from keyrack.api.core.lists import Deferred, one_by_one
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model.components import Access, Component
+from keyrack.model.components import Component, ComponentAccess
 from keyrack.model.identity import Principal
-from keyrack.service.components.components import ChangedComponent, ComponentUseCases, NewComponent
+from keyrack.service.components.components import ChangedComponent, Components, NewComponent
 from keyrack.validation.fields import ComponentName
 
 
@@ -101,7 +101,7 @@ class ComponentController(Controller):
     async def list_all(
         self,
         who: Who,
-        components: NamedDependency[ComponentUseCases],
+        components: NamedDependency[Components],
         page: WantedPage,
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
         access: Annotated[str | None, QueryParameter(name="filter[access]")] = None,
@@ -123,7 +123,7 @@ class ComponentController(Controller):
     async def list_tenant(
         self,
         who: Who,
-        components: NamedDependency[ComponentUseCases],
+        components: NamedDependency[Components],
         page: WantedPage,
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
     ) -> Many[ComponentResource]:
@@ -133,7 +133,7 @@ class ComponentController(Controller):
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
-        self, data: Body[CreateComponentBody], who: Who, components: NamedDependency[ComponentUseCases]
+        self, data: Body[CreateComponentBody], who: Who, components: NamedDependency[Components]
     ) -> Single[ComponentResource]:
         """Create a component."""
         team = data.then(lambda body: body.data.relationships.team.data.id)
@@ -141,7 +141,7 @@ class ComponentController(Controller):
 
     @get("/{component_id:str}", responses=Refusals.of(404))
     async def retrieve(
-        self, component_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]
+        self, component_id: PATH_ID, who: Who, components: NamedDependency[Components]
     ) -> Single[ComponentResource]:
         """Return one component."""
         return _one(await components.get(who, component_id))
@@ -152,20 +152,20 @@ class ComponentController(Controller):
         component_id: PATH_ID,
         data: Body[ChangeComponentBody],
         who: Who,
-        components: NamedDependency[ComponentUseCases],
+        components: NamedDependency[Components],
     ) -> Single[ComponentResource]:
         """Raise a component's access, or replace its whitelist."""
 
         def changed(body: ChangeComponentBody) -> ChangedComponent:
             require_id(body.data.id, component_id)
             given = body.data.attributes
-            access = None if given.access is UNSET else Access(given.access)
+            access = None if given.access is UNSET else ComponentAccess(given.access)
             return ChangedComponent(access, or_none(given.whitelisted_contract_ids))
 
         return _one(await components.change(who, component_id, data.then(changed)), whitelist=True)
 
     @delete("/{component_id:str}", responses=Refusals.of(403, 404, 409))
-    async def remove(self, component_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]) -> None:
+    async def remove(self, component_id: PATH_ID, who: Who, components: NamedDependency[Components]) -> None:
         """Delete a component that no flow uses."""
         await components.delete(who, component_id)
 
@@ -178,7 +178,7 @@ class WorkspaceComponentController(Controller):
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
-        self, workspace_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases], page: WantedPage
+        self, workspace_id: PATH_ID, who: Who, components: NamedDependency[Components], page: WantedPage
     ) -> Many[ComponentResource]:
         """List what a workspace has."""
         found, total = await components.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
@@ -186,14 +186,14 @@ class WorkspaceComponentController(Controller):
 
     @get("/{component_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
-        self, workspace_id: PATH_ID, component_id: PATH_ID, who: Who, components: NamedDependency[ComponentUseCases]
+        self, workspace_id: PATH_ID, component_id: PATH_ID, who: Who, components: NamedDependency[Components]
     ) -> Single[ComponentResource]:
         """Return a component that a workspace has."""
         return _one(await components.in_workspace(who, workspace_id, component_id), whitelist=True)
 
 
 async def _list(
-    components: ComponentUseCases,
+    components: Components,
     who: Principal,
     found: Sequence[Component],
     meta: PageMeta,

@@ -17,7 +17,7 @@ from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
-from keyrack.service.consents.values import ConsentExpired, OtherBrowser, Outcome, UnknownState
+from keyrack.service.consents.values import ConsentExpired, ConsentOutcome, OtherBrowser, UnknownState
 
 _OURS = frozenset({"state", "code", "iss", "error", "oauth_token", "oauth_verifier"})
 """Parameters that decide what is done; the others are only shown."""
@@ -95,7 +95,7 @@ async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: Con
     return _ended(outcome, reference)
 
 
-def _ended(outcome: Outcome, reference: str | None) -> Response[Any]:
+def _ended(outcome: ConsentOutcome, reference: str | None) -> Response[Any]:
     headers = cookie_header(outcome.cookie)
     if outcome.under_way:
         return problem_page(202, _STILL_CONNECTING, {"refresh": str(_LOOK_AGAIN)})

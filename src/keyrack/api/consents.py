@@ -14,7 +14,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.consents import Consent, ConsentStatus
-from keyrack.service.consents.start import Consents
+from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import NewConsent
 
 _STATUS = Literal["pending", "completed", "failed"]
@@ -122,14 +122,14 @@ class ConsentController(Controller):
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def start(
-        self, workspace_id: PATH_ID, data: Body[StartConsentBody], who: Who, consents: NamedDependency[Consents]
+        self, workspace_id: PATH_ID, data: Body[StartConsentBody], who: Who, consents: NamedDependency[ConsentStart]
     ) -> Single[ConsentResource]:
         """Start a consent; send the user's browser to `authorization_url` (20.2)."""
         return Single(_resource(await consents.start(who, workspace_id, data.then(_command))))
 
     @get("/{consent_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
-        self, workspace_id: PATH_ID, consent_id: PATH_ID, who: Who, consents: NamedDependency[Consents]
+        self, workspace_id: PATH_ID, consent_id: PATH_ID, who: Who, consents: NamedDependency[ConsentStart]
     ) -> Single[ConsentResource]:
         """Return a consent to the user who started it (20.2)."""
         return Single(_resource(await consents.get(who, workspace_id, consent_id)))

@@ -17,7 +17,7 @@ from keyrack.api.secret_documents import secret_resource
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotAcceptable
 from keyrack.model.identity import Principal
-from keyrack.service.secrets.fast_read import HotReads
+from keyrack.service.secrets.fast_read import FastReads
 
 _PATH = re.compile(r"/v2/workspaces/([0-9a-f]{24})/secrets/([0-9a-f]{24})")
 PATH_TEMPLATE = "/v2/workspaces/{workspace_id}/secrets/{secret_id}"
@@ -26,10 +26,10 @@ _WITH_A_BODY = (b"content-length", b"transfer-encoding")
 _encode = msgspec.json.Encoder().encode
 
 
-class HotSecret:
+class FastRead:
     """Answers what is plain."""
 
-    def __init__(self, reads: HotReads) -> None:
+    def __init__(self, reads: FastReads) -> None:
         self._reads = reads
 
     def asked(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, str] | None:

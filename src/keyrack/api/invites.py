@@ -14,7 +14,7 @@ from keyrack.api.core.jsonapi import Identifier, Many, NewResource, Relationship
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.members import ContractMemberResource, contract_member
 from keyrack.model.tenancy import Invite
-from keyrack.service.tenancy.invite_acceptance import Arrivals
+from keyrack.service.tenancy.invite_acceptance import InviteAcceptance
 from keyrack.service.tenancy.invites import ChangedInvite, Invites, NewInvite
 from keyrack.validation.fields import Email
 
@@ -155,19 +155,19 @@ class OwnInviteController(Controller):
 
     @get(responses=Refusals.of(400, 403))
     async def list_all(
-        self, who: Who, arrivals: NamedDependency[Arrivals], page: WantedPage
+        self, who: Who, invite_acceptance: NamedDependency[InviteAcceptance], page: WantedPage
     ) -> Many[OwnInviteResource]:
         """List the invites of the caller's email (extension)."""
-        found = await arrivals.mine(who)
+        found = await invite_acceptance.mine(who)
         return Many([_own(invite) for invite in page.cut(found)], page.meta(len(found)))
 
     @post("/{invite_id:str}/accept", status_code=200, responses=Refusals.of(400, 403, 404, 409))
     async def accept(
-        self, request: JsonRequest, invite_id: PATH_ID, who: Who, arrivals: NamedDependency[Arrivals]
+        self, request: JsonRequest, invite_id: PATH_ID, who: Who, invite_acceptance: NamedDependency[InviteAcceptance]
     ) -> Single[ContractMemberResource]:
         """Accept an invite: become a member of its contract, and of the workspace if it names one (extension)."""
         await request.action()
-        return Single(contract_member(await arrivals.accept(who, invite_id)))
+        return Single(contract_member(await invite_acceptance.accept(who, invite_id)))
 
 
 def invite_linkage(invites: Sequence[Invite], contract_id: str) -> InvitesRelation:

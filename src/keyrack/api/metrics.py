@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from keyrack.api.core.middleware import PRINCIPAL
 from keyrack.metrics import CONTENT_TYPE
 from keyrack.model.identity import Principal
-from keyrack.service.operator.metrics import Monitoring
+from keyrack.service.operator.metrics import MetricsReader
 
 
 def _take_as_it_is(request: Request[Any, Any, Any]) -> None:
@@ -17,7 +17,7 @@ def _take_as_it_is(request: Request[Any, Any, Any]) -> None:
 
 
 @get("/metrics", include_in_schema=False, before_request=_take_as_it_is)
-async def metrics(request: Request[Any, Any, Any], monitoring: NamedDependency[Monitoring]) -> Response[bytes]:
+async def metrics(request: Request[Any, Any, Any], metrics_reader: NamedDependency[MetricsReader]) -> Response[bytes]:
     """Return the metrics of all processes of this server."""
     who: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment] # put there by Front
-    return Response(await monitoring.read(who), media_type=CONTENT_TYPE)
+    return Response(await metrics_reader.read(who), media_type=CONTENT_TYPE)

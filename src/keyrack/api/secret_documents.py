@@ -11,10 +11,10 @@ from keyrack.api.core.jsonapi import Linkage, NewResource, Relationship, SelfLin
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.service.secrets.changes import ChangedSecret, NewSecret, Verdict
+from keyrack.service.secrets.changes import ChangedSecret, NewSecret, StateChange
 from keyrack.service.secrets.oauth2_credentials import shown
 from keyrack.service.secrets.secrets import SecretView
-from keyrack.service.secrets.status import Told
+from keyrack.service.secrets.status import SecretStatus
 
 State = Literal["ready", "error"]
 Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
@@ -164,7 +164,7 @@ def changed_secret(body: ChangeSecretBody, stored: AuthSecret) -> ChangedSecret:
     if others:
         raise ValidationFailed(*[Problem("the auth client of a secret cannot be changed", at) for at in others])
     given = body.data.attributes
-    verdict = Verdict(
+    verdict = StateChange(
         None if given.state is UNSET else SecretState(given.state),
         or_none(given.error) or None,
         error_given=given.error is not UNSET,
@@ -179,7 +179,7 @@ def secret_resource(view: SecretView) -> SecretResource:
     return SecretResource(
         secret.id,
         link_self(f"/v2/workspaces/{secret.workspace_id}/secrets/{secret.id}"),
-        _attributes(secret, view.told, visible=view.credentials_visible),
+        _attributes(secret, view.status, visible=view.credentials_visible),
         SecretRelationships(
             workspace=related("workspace", "/v2/workspaces", secret.workspace_id),
             user=related("user", "/v2/users", secret.user_id),
@@ -198,7 +198,7 @@ def _clients(given: SecretRelationshipsInput) -> dict[str, str]:
     }
 
 
-def _attributes(secret: AuthSecret, said: Told, *, visible: bool) -> SecretAttributes:
+def _attributes(secret: AuthSecret, said: SecretStatus, *, visible: bool) -> SecretAttributes:
     failure: LastError | UnsetType = UNSET
     if secret.failure is not None and secret.failed_at is not None:
         failure = LastError(secret.failure.kind, secret.failure.text, iso(secret.failed_at), secret.failure_count)

@@ -17,7 +17,7 @@ from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.identity import ApiKey, User
-from keyrack.service.identity.users import NewUser, People
+from keyrack.service.identity.users import NewUser, Users
 from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.validation.fields import Email
 
@@ -127,7 +127,7 @@ class UserController(Controller):
     async def list_all(
         self,
         who: Who,
-        people: NamedDependency[People],
+        users: NamedDependency[Users],
         page: WantedPage,
         email: Annotated[str | None, QueryParameter(name="email")] = None,
         iss: Annotated[str | None, QueryParameter(name="iss")] = None,
@@ -139,44 +139,42 @@ class UserController(Controller):
         if (iss or sub) and (email or subject is None):
             detail = "iss and sub go together, and not with email"
             raise ValidationFailed(Problem(detail, parameter="iss" if iss else "sub"))
-        found, total = await people.list(who, email or None, subject, limit=paged.limit, offset=paged.offset)
+        found, total = await users.list(who, email or None, subject, limit=paged.limit, offset=paged.offset)
         return Many([_user(user) for user in found], paged.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 409, body=True))
-    async def create(
-        self, data: Body[CreateUserBody], who: Who, people: NamedDependency[People]
-    ) -> Single[UserResource]:
+    async def create(self, data: Body[CreateUserBody], who: Who, users: NamedDependency[Users]) -> Single[UserResource]:
         """Create a user."""
-        return Single(_user(await people.create(who, data.then(_new_user))))
+        return Single(_user(await users.create(who, data.then(_new_user))))
 
     @get("/me", responses=Refusals.of(403))
-    async def me(self, who: Who, people: NamedDependency[People]) -> Single[UserResource]:
+    async def me(self, who: Who, users: NamedDependency[Users]) -> Single[UserResource]:
         """Return the calling user."""
-        return Single(_user(await people.me(who)))
+        return Single(_user(await users.me(who)))
 
     @get("/me/api-keys", responses=Refusals.of(400, 403))
-    async def api_keys(self, who: Who, people: NamedDependency[People], page: WantedPage) -> Many[ApiKeyResource]:
+    async def api_keys(self, who: Who, users: NamedDependency[Users], page: WantedPage) -> Many[ApiKeyResource]:
         """List the caller's API keys, without the keys themselves."""
-        found = await people.api_keys(who)
+        found = await users.api_keys(who)
         return Many([_api_key(key) for key in page.cut(found)], page.meta(len(found)))
 
     @post("/me/api-keys", status_code=201, responses=Refusals.of(400, 403, body=True))
     async def create_api_key(
-        self, data: Body[CreateApiKeyBody], who: Who, people: NamedDependency[People]
+        self, data: Body[CreateApiKeyBody], who: Who, users: NamedDependency[Users]
     ) -> Single[ApiKeyResource]:
         """Create an API key; it is shown this once."""
-        key, clear = await people.create_api_key(who, data.then(_new_api_key))
+        key, clear = await users.create_api_key(who, data.then(_new_api_key))
         return Single(_api_key(key, clear))
 
     @delete("/me/api-keys/{key_id:str}", responses=Refusals.of(403, 404))
-    async def revoke_api_key(self, key_id: PATH_ID, who: Who, people: NamedDependency[People]) -> None:
+    async def revoke_api_key(self, key_id: PATH_ID, who: Who, users: NamedDependency[Users]) -> None:
         """Revoke one of the caller's API keys."""
-        await people.revoke_api_key(who, key_id)
+        await users.revoke_api_key(who, key_id)
 
     @get("/{user_id:str}", responses=Refusals.of(404))
-    async def retrieve(self, user_id: PATH_ID, who: Who, people: NamedDependency[People]) -> Single[UserResource]:
+    async def retrieve(self, user_id: PATH_ID, who: Who, users: NamedDependency[Users]) -> Single[UserResource]:
         """Return one user."""
-        return Single(_user(await people.get(who, user_id)))
+        return Single(_user(await users.get(who, user_id)))
 
     @delete("/{user_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(self, user_id: PATH_ID, who: Who, user_deletion: NamedDependency[UserDeletion]) -> None:

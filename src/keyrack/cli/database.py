@@ -62,7 +62,7 @@ async def _bootstrap(
     settings: "Settings", email: str, tenant_name: str, app_domain: str, team_name: str
 ) -> "FirstAccounts":
     from keyrack.crypto.kek import local
-    from keyrack.service.operator.installation import Installations
+    from keyrack.service.operator.installation import InstallationSetup
     from keyrack.store.core.private_files import require_private_home
     from keyrack.wiring.storage import open_store
 
@@ -75,7 +75,7 @@ async def _bootstrap(
         local.generate(settings.effective_key_file)
     store = open_store(settings)
     try:
-        return await Installations(store, now).bootstrap(email, tenant_name, app_domain, team_name)
+        return await InstallationSetup(store, now).bootstrap(email, tenant_name, app_domain, team_name)
     finally:
         await store.close()
 

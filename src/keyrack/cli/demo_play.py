@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from keyrack.cli.demo_servers import CLIENTS, Scene, set_up
-from keyrack.cli.demo_stage import Role, Stage, Unexpected
+from keyrack.cli.demo_stage import Actor, Stage, Unexpected
 from keyrack.cli.demo_story import Cast, Story
 
 
@@ -55,18 +55,18 @@ async def _play(scene: Scene, console: Console, *, person: bool) -> Story:
     account, admin = first["service_account"], first["admin"]
     async with aiohttp.ClientSession() as http:
         cast = Cast(
-            support=Role("support", account["username"], account["api_key"]),
-            acme=Role("Acme admin", admin["email"], admin["api_key"]),
+            support=Actor("support", account["username"], account["api_key"]),
+            acme=Actor("Acme admin", admin["email"], admin["api_key"]),
             acme_ids={name: first[name] for name in ("tenant_id", "contract_id", "workspace_id", "team_id")},
             provider=scene.provider,
             clients=CLIENTS,
         )
         stage = Stage(scene.base, http, console)
 
-        async def make_user(title: str, *words: str) -> tuple[Role, str]:
+        async def make_user(title: str, *words: str) -> tuple[Actor, str]:
             made: dict[str, Any] = await asyncio.to_thread(scene.command, "users", "create", *words, "--json")
             stage.command(("keyrack", "users", "create", *words, "--json"), made)
-            return Role(title, made["email"], made["api_key"]), made["user_id"]
+            return Actor(title, made["email"], made["api_key"]), made["user_id"]
 
         console.print(f"  Keyrack ($KEYRACK below) at {scene.base}, an authorization server at {scene.provider}")
         console.print("  $SUPPORT, $ACME_ADMIN and the like stand for somebody's user name and API key, name:key")

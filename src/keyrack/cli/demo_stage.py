@@ -26,7 +26,7 @@ _REDIRECTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class Actor:
     """Somebody in the story, with a user name and an API key."""
 
     title: str
@@ -67,7 +67,9 @@ class Stage:
         self._prompt("operator", " \\\n    ".join([first, *rest]))
         self._show(made)
 
-    async def call(self, who: Role, method: str, path: str, body: Any = None, *, expect: int, show: bool = True) -> Any:
+    async def call(
+        self, who: Actor, method: str, path: str, body: Any = None, *, expect: int, show: bool = True
+    ) -> Any:
         """Make one API call, show it, and return the parsed answer (None for an empty one).
 
         Args:
@@ -95,7 +97,7 @@ class Stage:
             raise Unexpected(f"{method} {path} answered {status}, not {expect}")
         return document
 
-    async def look(self, who: Role, path: str) -> Any:
+    async def look(self, who: Actor, path: str) -> Any:
         """Read something without showing it, to wait for it."""
         return (await self._send(who, "GET", path, None))[1]
 
@@ -139,7 +141,7 @@ class Stage:
         # not as markup: a backslash at the end would be doubled
         self._console.print(Text.assemble("  ", (who, "green"), (" $ ", "dim"), line))
 
-    async def _send(self, who: Role, method: str, path: str, body: Any) -> tuple[int, Any]:
+    async def _send(self, who: Actor, method: str, path: str, body: Any) -> tuple[int, Any]:
         auth = aiohttp.BasicAuth(who.name, who.api_key, encoding="utf-8")
         async with self._http.request(method, self._base + path, json=body, auth=auth, timeout=_TIMEOUT) as answer:
             text = await answer.text()

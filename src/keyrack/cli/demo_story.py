@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from keyrack.cli.demo_descriptor import descriptor
-from keyrack.cli.demo_stage import Role, Stage, Unexpected
+from keyrack.cli.demo_stage import Actor, Stage, Unexpected
 
 _POLL_SECONDS = 0.5
 
@@ -14,7 +14,7 @@ _POLL_SECONDS = 0.5
 class MakeUser(Protocol):
     """Creates a user on the command line with the given words; returns the role and the user's id."""
 
-    def __call__(self, title: str, *words: str) -> Awaitable[tuple[Role, str]]:
+    def __call__(self, title: str, *words: str) -> Awaitable[tuple[Actor, str]]:
         """Create one."""
         ...
 
@@ -31,8 +31,8 @@ class Cast:
         clients: client id and secret at the provider, by tenant.
     """
 
-    support: Role
-    acme: Role
+    support: Actor
+    acme: Actor
     acme_ids: dict[str, str]
     provider: str
     clients: dict[str, tuple[str, str]]
@@ -48,7 +48,7 @@ class Story:
         self.admin = self.integrator = cast.acme
 
     @property
-    def roles(self) -> tuple[Role, ...]:
+    def roles(self) -> tuple[Actor, ...]:
         """Everybody who can log in at the end."""
         return (self.cast.support, self.cast.acme, self.admin, self.integrator)
 

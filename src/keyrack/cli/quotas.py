@@ -13,14 +13,14 @@ def quotas(
     as_json: Json = False,
 ) -> None:
     """Show what tenants have stored of what is limited, and the limits."""
-    from keyrack.service.authz.quotas import Usage, usage
+    from keyrack.service.authz.quotas import QuotaUse, usage
     from keyrack.settings import load
     from keyrack.wiring.configuration import quota_limits
 
     limits = quota_limits(load())
     found = with_store(lambda store: usage(store, limits, tenant))
 
-    def row(of: Usage) -> dict[str, object]:
+    def row(of: QuotaUse) -> dict[str, object]:
         who: dict[str, object] = {"tenant_id": of.tenant_id, "name": of.tenant_name}
         if as_json:
             return who | {quota.value: {"used": used, "limit": of.limits[quota]} for quota, used in of.used.items()}

@@ -95,7 +95,7 @@ def _with_secrets(use: "Callable[[SecretOperations], Awaitable[T]]") -> T:
         store = open_store(settings)
         made = build_services(store, settings)
         async with running(store, made, settings, works=False):
-            return await use(SecretOperations(store, made.refresh_room.fresh))
+            return await use(SecretOperations(store, made.refreshing.fresh))
 
     return asyncio.run(run())
 
@@ -110,9 +110,9 @@ def _row(view: "OperatorView") -> dict[str, Any]:
         "auth_client_id": secret.auth_client_id,
         "name": secret.name,
         "type": secret.type,
-        "state": view.told.state.value,
-        "error_code": None if view.told.error_code is None else view.told.error_code.value,
-        "error": view.told.error,
+        "state": view.status.state.value,
+        "error_code": None if view.status.error_code is None else view.status.error_code.value,
+        "error": view.status.error,
         "expires_at": _iso(secret.expires_at),
         "last_refreshed_at": _iso(secret.refreshed_at),
         "next_refresh_at": _iso(secret.due_at if secret.refreshable else None),

@@ -44,10 +44,10 @@ def serve(
 def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -> None:
     import uvicorn
 
-    from keyrack.api.core.connections import Connections, Limits
+    from keyrack.api.core.connections import ConnectionLimits, Connections
     from keyrack.api.core.http_protocol import served_by
 
-    limits = Limits(
+    limits = ConnectionLimits(
         connections=most_connections(settings.max_connections),
         per_address=settings.max_connections_per_address,
         header_seconds=settings.header_timeout,
@@ -186,8 +186,8 @@ def settings(*, as_json: Json = False) -> None:
         if spec.name in found.origins
     ]
     show_list(rows, as_json=as_json)
-    if found.strangers:
-        complain(f"keyrack: no settings of ours, ignored: {', '.join(found.strangers)}")
+    if found.unknown_variables:
+        complain(f"keyrack: no settings of ours, ignored: {', '.join(found.unknown_variables)}")
 
 
 def _shown(value: Any) -> str | int | float | bool | None:
@@ -204,14 +204,14 @@ def _ready() -> Settings:
 
     settings = load()
     logs.configure(settings)
-    if settings.strangers:
-        complain(f"keyrack: no settings of ours, ignored: {', '.join(settings.strangers)}")
+    if settings.unknown_variables:
+        complain(f"keyrack: no settings of ours, ignored: {', '.join(settings.unknown_variables)}")
     asyncio.run(_check(settings))
     return settings
 
 
 async def _check(settings: Settings) -> None:
-    from keyrack.service.operator.installation import Installations
+    from keyrack.service.operator.installation import InstallationSetup
     from keyrack.store import migrations
     from keyrack.store.core import engine
     from keyrack.wiring.storage import open_store
@@ -223,6 +223,6 @@ async def _check(settings: Settings) -> None:
         await database.dispose()
     store = open_store(settings)
     try:
-        await Installations(store, now).verify_key()
+        await InstallationSetup(store, now).verify_key()
     finally:
         await store.close()

@@ -113,7 +113,7 @@ async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bo
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.service.importers.platform.exporting import Exporter
-    from keyrack.service.operator.installation import Installations
+    from keyrack.service.operator.installation import InstallationSetup
     from keyrack.wiring.storage import open_store
 
     parts = bytearray()
@@ -124,7 +124,7 @@ async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bo
     await _require_schema(settings)
     store = open_store(settings)
     try:
-        await Installations(store, now).verify_key()
+        await InstallationSetup(store, now).verify_key()
         with Steps() as steps:
             counts = await Exporter(store).run(write, tenants, steps, secrets=secrets)
         return bytes(parts), dict(counts)
@@ -138,14 +138,14 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
     from keyrack.errors import ValidationFailed
     from keyrack.service.clients.auth_client_credentials import CredentialRules
     from keyrack.service.importers.platform.importing import Imported, Importer
-    from keyrack.service.operator.installation import Installations
+    from keyrack.service.operator.installation import InstallationSetup
     from keyrack.wiring.services import choices
     from keyrack.wiring.storage import open_store
 
     await _require_schema(settings)
     store = open_store(settings)
     try:
-        await Installations(store, now).verify_key()
+        await InstallationSetup(store, now).verify_key()
         rules = CredentialRules(settings.allow_insecure_providers)
         with Steps() as steps:
             return await Importer(store, rules, choices(settings).schedule).run(content, steps)

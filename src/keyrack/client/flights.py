@@ -28,14 +28,14 @@ class ThreadFlight(Generic[T]):
         try:
             value = work()
         except BaseException as error:
-            self._land()
+            self._revalidate()
             mine.set_exception(error)
             raise
-        self._land()
+        self._revalidate()
         mine.set_result(value)
         return value
 
-    def _land(self) -> None:
+    def _revalidate(self) -> None:
         with self._lock:
             self._running = None
 

@@ -32,13 +32,13 @@ def require_recipients(recipients: Sequence[str]) -> None:
     _recipients(recipients)
 
 
-def open_sealed(content: bytes, identities: str) -> bytes:
+def open_sealed(content: bytes, authentication: str) -> bytes:
     """Decrypt a file with one of the identities that `age-keygen` wrote.
 
     Raises:
         ConfigurationError: there is no identity, or the file is for others or damaged.
     """
-    lines = [line.strip() for line in identities.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line.strip() for line in authentication.splitlines() if line.strip() and not line.startswith("#")]
     try:
         keys = [x25519.Identity.from_str(line) for line in lines]
     except IdentityError:

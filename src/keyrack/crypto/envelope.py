@@ -19,12 +19,12 @@ _VERSION = b"\x01"
 _HEADER_BYTES = len(_VERSION) + _ID_BYTES + _NONCE_BYTES
 
 
-class Unsealable(KeyrackError):
+class DecryptionFailed(KeyrackError):
     """A sealed value cannot be opened: wrong key, wrong place, or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EncryptionContext:
     """Where a sealed value lives. `tenant` is empty for what belongs to the whole installation."""
 
     tenant: str
@@ -52,25 +52,25 @@ class DataKey:
     tenant: str
     material: bytes = field(repr=False)
 
-    def seal(self, place: Place, clear: bytes) -> bytes:
+    def seal(self, place: EncryptionContext, clear: bytes) -> bytes:
         """Encrypt `clear` for `place`: version, key id, nonce, ciphertext and tag."""
         nonce = os.urandom(_NONCE_BYTES)
         header = _VERSION + bytes.fromhex(self.id) + nonce
         return header + AESGCM(self.material).encrypt(nonce, clear, place.associated_data())
 
-    def open(self, place: Place, sealed: bytes) -> bytes:
+    def open(self, place: EncryptionContext, sealed: bytes) -> bytes:
         """Decrypt what `seal` made for the same place.
 
         Raises:
             Unsealable: another key, another place, or damaged bytes.
         """
         if key_id_of(sealed) != self.id:
-            raise Unsealable
+            raise DecryptionFailed
         nonce, body = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         try:
             return AESGCM(self.material).decrypt(nonce, body, place.associated_data())
         except InvalidTag:
-            raise Unsealable from None
+            raise DecryptionFailed from None
 
 
 def key_id_of(sealed: bytes) -> str:
@@ -80,5 +80,5 @@ def key_id_of(sealed: bytes) -> str:
         Unsealable: it is not an envelope.
     """
     if len(sealed) < _HEADER_BYTES or sealed[:1] != _VERSION:
-        raise Unsealable
+        raise DecryptionFailed
     return sealed[1 : 1 + _ID_BYTES].hex()

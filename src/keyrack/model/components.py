@@ -7,7 +7,7 @@ from enum import StrEnum
 from keyrack.model import Json
 
 
-class Access(StrEnum):
+class ComponentAccess(StrEnum):
     """Who can use a component in flows (contract section 5), from narrow to wide."""
 
     team = "team"
@@ -17,7 +17,7 @@ class Access(StrEnum):
     @property
     def width(self) -> int:
         """A number that grows with reach; access may only be raised through the API."""
-        return list(Access).index(self)
+        return list(ComponentAccess).index(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Component:
     team_id: str
     team_name: str
     name: str
-    access: Access
+    access: ComponentAccess
     whitelisted_contract_ids: tuple[str, ...]
     attributes: Json
     latest: Version | None

@@ -30,7 +30,7 @@ class NotUnderstood(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Members:
+class AnswerMembers:
     """What was read of a body.
 
     Attributes:
@@ -42,7 +42,7 @@ class Members:
     cut: bool = False
 
 
-def parse_answer(response: RawResponse) -> Members:
+def parse_answer(response: RawResponse) -> AnswerMembers:
     """Return the members of an answer, its content coding and character set undone.
 
     JSON is tried first whatever the media type says, then `application/x-www-form-urlencoded` (contract section
@@ -57,7 +57,7 @@ def parse_answer(response: RawResponse) -> Members:
         NotUnderstood: for anything else, such as a page of HTML or an array.
     """
     tries = [response.body, response.body + response.surplus] if response.surplus else [response.body]
-    best: Members | None = None
+    best: AnswerMembers | None = None
     for body in tries:
         text, unfinished = text_of(body, response.headers)
         try:
@@ -72,7 +72,7 @@ def parse_answer(response: RawResponse) -> Members:
     return best
 
 
-def _parse(text: str, *, cut: bool) -> Members:
+def _parse(text: str, *, cut: bool) -> AnswerMembers:
     if not text.startswith("{"):
         return _parse_form(text, cut=cut)
     if text.count(",") + text.count("[") + text.count("{") > _MAX_VALUES:
@@ -81,10 +81,10 @@ def _parse(text: str, *, cut: bool) -> Members:
         parsed, _ = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         return _parse_beginning(text)
-    return Members(_storable_members(parsed))
+    return AnswerMembers(_storable_members(parsed))
 
 
-def _parse_beginning(text: str) -> Members:
+def _parse_beginning(text: str) -> AnswerMembers:
     """Read an object member by member, as far as they are whole; what is nested too deep for Python becomes None."""
     members: dict[str, Any] = {}
     at, cut, skipped = 1, True, 0
@@ -112,7 +112,7 @@ def _parse_beginning(text: str) -> Members:
         pass
     if not members:
         raise NotUnderstood
-    return Members(_storable_members(members), cut)
+    return AnswerMembers(_storable_members(members), cut)
 
 
 def _after_space(text: str, at: int) -> int:
@@ -137,7 +137,7 @@ def _skip(text: str, at: int, skipped: int) -> tuple[int, int]:
     raise NotUnderstood
 
 
-def _parse_form(text: str, *, cut: bool) -> Members:
+def _parse_form(text: str, *, cut: bool) -> AnswerMembers:
     # Markup and broken JSON also contain `=` and `&`; only what looks like a form is read as one.
     if "=" not in text or text[0] in '<{["':
         raise NotUnderstood
@@ -145,7 +145,7 @@ def _parse_form(text: str, *, cut: bool) -> Members:
     cut = cut or len(text) > _MAX_SMALL_TEXT or len(fields) > _MAX_FIELDS
     if cut:
         fields.pop()
-    return Members(dict(parse_qsl("&".join(fields), keep_blank_values=True, errors="replace")), cut)
+    return AnswerMembers(dict(parse_qsl("&".join(fields), keep_blank_values=True, errors="replace")), cut)
 
 
 def _finite(digits: str) -> float | None:

@@ -36,7 +36,7 @@ _REFUSED = "The authorization server did not grant access."
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class OAuth1Credentials:
     """A token and its shared secret: temporary credentials (RFC 5849 section 1.1)."""
 
     token: Secret
@@ -60,7 +60,7 @@ def build_temporary_request(
     return _signed(profile, profile.temporary_credentials_endpoint or "", at, nonce, callback_uri=callback)
 
 
-def process_temporary_response(response: RawResponse, sent: Iterable[Secret] = ()) -> Credentials:
+def process_temporary_response(response: RawResponse, sent: Iterable[Secret] = ()) -> OAuth1Credentials:
     """Interpret the answer to a request for temporary credentials (RFC 5849 section 2.1).
 
     A server that does not say `oauth_callback_confirmed` is borne with, since no authorization is taken without a
@@ -73,7 +73,7 @@ def process_temporary_response(response: RawResponse, sent: Iterable[Secret] = (
     members = _members(response, sent, "temporary credentials")
     if str(members.get("oauth_callback_confirmed", "true")).lower() != "true":
         raise ProviderError("The authorization server did not accept the callback address.")
-    return Credentials(Secret(members[_TOKEN]), Secret(members[_SECRET]))
+    return OAuth1Credentials(Secret(members[_TOKEN]), Secret(members[_SECRET]))
 
 
 def build_authorization_url(endpoint: str, token: Secret, extra: Mapping[str, str] | None = None) -> str:
@@ -131,7 +131,7 @@ def process_callback(params: Mapping[str, str]) -> Secret:
 
 
 def build_token_request(
-    profile: ClientProfile, temporary: Credentials, verifier: Secret, *, at: datetime, nonce: str | None = None
+    profile: ClientProfile, temporary: OAuth1Credentials, verifier: Secret, *, at: datetime, nonce: str | None = None
 ) -> FormRequest:
     """Return the request that exchanges temporary for token credentials (RFC 5849 section 2.3).
 

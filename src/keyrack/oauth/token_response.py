@@ -8,7 +8,7 @@ from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderUnavailable
-from keyrack.oauth.body import Members, NotUnderstood, parse_answer
+from keyrack.oauth.body import AnswerMembers, NotUnderstood, parse_answer
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
@@ -140,12 +140,12 @@ def process_token_response(
     )
 
 
-def members_of(response: RawResponse) -> Members:
+def members_of(response: RawResponse) -> AnswerMembers:
     """Return the members of an answer, none if they cannot be understood."""
     try:
         return parse_answer(response)
     except NotUnderstood:
-        return Members({})
+        return AnswerMembers({})
 
 
 def may_be_success(response: RawResponse) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from keyrack.crypto.envelope import Place
+from keyrack.crypto.envelope import EncryptionContext
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import attempts
@@ -21,14 +21,14 @@ from keyrack.store.schema import attempts
 _MANY = 500
 
 
-class Kind(StrEnum):
+class AttemptKind(StrEnum):
     """What a request was for."""
 
     refresh = "refresh"
     code = "code"
 
 
-class Fate(StrEnum):
+class AttemptResult(StrEnum):
     """What became of an attempt that is over and did not bring tokens."""
 
     unsent = "unsent"
@@ -57,7 +57,7 @@ class Attempt:
 
     id: str
     tenant_id: str
-    kind: Kind
+    kind: AttemptKind
     subject_id: str
     fence: int
     generation: int
@@ -106,7 +106,7 @@ class Attempts(TenantTable):
         """Forget an open attempt whose tokens are stored; False if it is open no more."""
         return await self.run(self.delete().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None))) == 1
 
-    async def settle(self, attempt_id: str, fate: Fate) -> bool:
+    async def settle(self, attempt_id: str, fate: AttemptResult) -> bool:
         """Note what became of an open attempt, and forget its answer; False if it is open no more."""
         values = {"outcome": fate.value, "settled_at": self.unit.clock(), "sealed_answer": None}
         still_open = self.update().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None))
@@ -121,9 +121,9 @@ async def open_attempts(unit: Unit) -> Sequence[Attempt]:
     return [_attempt(row) for row in (await unit.connection.execute(query)).all()]
 
 
-def answer_place(tenant_id: str, attempt_id: str) -> Place:
+def answer_place(tenant_id: str, attempt_id: str) -> EncryptionContext:
     """Return the place for which the answer of an attempt is sealed."""
-    return Place(tenant_id, attempts.name, attempt_id, "sealed_answer")
+    return EncryptionContext(tenant_id, attempts.name, attempt_id, "sealed_answer")
 
 
 def _attempt(row: "Row[Any]") -> Attempt:
@@ -131,7 +131,7 @@ def _attempt(row: "Row[Any]") -> Attempt:
     return Attempt(
         row.id,
         row.tenant_id,
-        Kind(row.kind),
+        AttemptKind(row.kind),
         row.subject_id,
         row.fence,
         row.generation,

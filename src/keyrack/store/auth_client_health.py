@@ -24,7 +24,7 @@ ever worked."""
 _WELL = {"rejected_at": None, "rejection": None, "probe_at": None}
 
 
-class Verdict(StrEnum):
+class RejectionResult(StrEnum):
     """What became of a rejection."""
 
     paused = "paused"
@@ -37,12 +37,12 @@ class Verdict(StrEnum):
     """It may be the fault of the one grant; the client is left as it is."""
 
 
-class ClientHealth(TenantTable):
+class AuthClientHealth(TenantTable):
     """Verdicts on clients of the unit's owner: a tenant, or the installation for global clients."""
 
     table = auth_clients
 
-    async def reject(self, client: AuthClient, rejection: Json, probe_at: datetime) -> Verdict:
+    async def reject(self, client: AuthClient, rejection: Json, probe_at: datetime) -> RejectionResult:
         """Note that the provider rejects a client, and pause its secrets.
 
         Locks the client and then its secrets, so no transaction that has locked one of these may call it.
@@ -61,14 +61,14 @@ class ClientHealth(TenantTable):
         )
         if not fresh:
             known = await self.run(self.update().where(*same).values(rejection=rejection, probe_at=probe_at))
-            return Verdict.known if known else Verdict.changed
+            return RejectionResult.known if known else RejectionResult.changed
         s = auth_secrets.c
         await self.run(
             update(auth_secrets)
             .where(s.auth_client_id == client.id, s.due_at.is_not(None), s.refreshable)
             .values(due_at=None)
         )
-        return Verdict.paused
+        return RejectionResult.paused
 
     async def suspect(self, client: AuthClient, rejection: Json, secret: AuthSecret) -> bool:
         """Note that a client was refused where the grant alone may be at fault.

@@ -19,7 +19,7 @@ _FEW = 1000
 """Clients that a statement names one by one: there is a limit to what a statement may name."""
 
 
-class AuthClients(TenantTable):
+class AuthClientRows(TenantTable):
     """The auth clients of the unit's tenant; global ones in the unit of the installation."""
 
     table = auth_clients
@@ -103,7 +103,7 @@ class AuthClients(TenantTable):
             links |= await AuthClientComponents(self.unit.of(owner)).of(few)
 
         async def read(row: "Row[Any]") -> AuthClient:
-            return await AuthClients(self.unit.of(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
+            return await AuthClientRows(self.unit.of(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
 
         return await readable(rows, read, partial(_damaged, linked=links)), total
 
@@ -192,16 +192,16 @@ async def find_usable(unit: Unit, auth_client_id: str) -> AuthClient | None:
 
     Global clients belong to the installation and are meant for all tenants; who may see their keys is another matter.
     """
-    own = await AuthClients(unit).find(auth_client_id)
-    return own or await AuthClients(unit.of(INSTALLATION)).find(auth_client_id)
+    own = await AuthClientRows(unit).find(auth_client_id)
+    return own or await AuthClientRows(unit.of(INSTALLATION)).find(auth_client_id)
 
 
 async def find_usable_among(unit: Unit, auth_client_ids: Iterable[str]) -> Mapping[str, AuthClient]:
     """Return those of the given clients that the unit's tenant may be using, by id; see `find_usable`."""
     wanted = sorted(set(auth_client_ids))
-    own = await AuthClients(unit).find_many(wanted)
+    own = await AuthClientRows(unit).find_many(wanted)
     others = [client_id for client_id in wanted if client_id not in own]
-    return {**own, **(await AuthClients(unit.of(INSTALLATION)).find_many(others) if others else {})}
+    return {**own, **(await AuthClientRows(unit.of(INSTALLATION)).find_many(others) if others else {})}
 
 
 def _usable_at(place: Location) -> list[ColumnElement[bool]]:

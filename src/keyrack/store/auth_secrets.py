@@ -95,10 +95,10 @@ class AuthSecrets(TenantTable):
         rows = await self.all(self.select(s.auth_client_id).where(s.workspace_id.in_(workspace_ids)).distinct())
         return sorted(row.auth_client_id for row in rows)
 
-    async def hand_over(self, workspace_id: str, user_id: str, heir: str) -> None:
+    async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's secrets in a workspace to another user (contract section 10)."""
         own = (auth_secrets.c.workspace_id == workspace_id, auth_secrets.c.user_id == user_id)
-        await self.run(self.update().where(*own).values(user_id=heir))
+        await self.run(self.update().where(*own).values(user_id=successor))
 
     async def attached_to(
         self, auth_client_id: str, workspace_ids: Collection[str] | None, *, limit: int

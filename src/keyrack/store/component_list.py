@@ -15,7 +15,7 @@ from keyrack.store.component_visibility import (
     whitelisted,
     workspace_has_ungated,
 )
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, contract_members, flow_references, flows
 
@@ -41,8 +41,8 @@ class ComponentList(TenantTable):
     async def page(
         self, wanted: ComponentFilter, *, leave_out: bool = False, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[Component], int]:
-        """List components by id; return a page and the total. Large descriptors may be left out; see `Components`."""
-        return await Components(self.unit).matching(
+        """List components by id; return a page and the total. Large descriptors may be left out: `ComponentRows`."""
+        return await ComponentRows(self.unit).matching(
             self._parts(wanted), leave_out=leave_out, limit=limit, offset=offset
         )
 
@@ -55,7 +55,7 @@ class ComponentList(TenantTable):
     async def not_whitelisted(self, view: Viewpoint, component_ids: Sequence[str]) -> Sequence[Component]:
         """Return by id those of some components that the tenant sees, but that its whitelist keeps from a workspace."""
         chosen = and_(tenant_sees(self.unit.tenant_id), components.c.id.in_(component_ids), ~whitelisted(view))
-        found, _ = await Components(self.unit).matching([chosen], limit=None, offset=0)
+        found, _ = await ComponentRows(self.unit).matching([chosen], limit=None, offset=0)
         return found
 
     async def had_by_member(self, user_id: str, component_id: str) -> bool:

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, not_, or_, select, true
 
-from keyrack.model.components import Access
+from keyrack.model.components import ComponentAccess
 from keyrack.store.schema import component_whitelists, components, contracts, oauth_clients
 
-_GLOBAL, _TENANT = components.c.access == Access.everyone.value, components.c.access == Access.tenant.value
+_GLOBAL, _TENANT = (
+    components.c.access == ComponentAccess.everyone.value,
+    components.c.access == ComponentAccess.tenant.value,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequence[Column
     """
     c = components.c
     if isinstance(place, str):
-        narrow = [access for access in Access if access is not Access.everyone]
+        narrow = [access for access in ComponentAccess if access is not ComponentAccess.everyone]
         return [*(and_(c.tenant_id == place, c.access == access.value) for access in narrow), _GLOBAL]
     # The tenant is asked of the contract: it need not be in the index, and a narrow one is read rather than the table.
     of_tenants = select(contracts.c.id).where(

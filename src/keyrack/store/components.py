@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, delete, lit
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.model.components import Access, Component, Version, uses_oauth_client
+from keyrack.model.components import Component, ComponentAccess, Version, uses_oauth_client
 from keyrack.store.component_visibility import tenant_sees
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of
@@ -26,7 +26,7 @@ _FEW = 1000
 """Components that a statement names one by one; a whole list is not: there is a limit to what a statement may name."""
 
 
-class Components(TenantTable):
+class ComponentRows(TenantTable):
     """Component repositories a tenant owns or sees."""
 
     table = components
@@ -120,13 +120,14 @@ class Components(TenantTable):
         await self.insert(
             {
                 "id": component_id, "contract_id": contract_id, "team_id": team_id, "name": name,
-                "access": Access.team.value, "attributes": attributes, "latest_revision": None, "latest_number": 0,
+                "access": ComponentAccess.team.value, "attributes": attributes,
+                "latest_revision": None, "latest_number": 0,
                 "uses_oauth_client": False,
             }
         )  # fmt: skip
         return component_id
 
-    async def set_access(self, component_id: str, access: Access) -> None:
+    async def set_access(self, component_id: str, access: ComponentAccess) -> None:
         """Change who can use a component of this tenant."""
         await self.run(self.update().where(components.c.id == component_id).values(access=access.value))
 
@@ -251,7 +252,7 @@ class ComponentVersions(TenantTable):
     def _seen(self, *columns: ColumnElement[Any]) -> "Select[Any]":
         joined = component_versions.c.component_id == components.c.id
         query = select(*(columns or component_versions.c)).join_from(component_versions, components, joined)
-        return query.where(Components(self.unit).seen)
+        return query.where(ComponentRows(self.unit).seen)
 
 
 class ComponentEnvironment(TenantTable):
@@ -280,7 +281,7 @@ def _component(row: "Row[Any]", whitelist: tuple[str, ...]) -> Component:
     if row.latest_revision is not None:
         latest = Version(row.latest_revision, row.id, row.number, row.created_at, row.descriptor or {}, row.left_out)
     return Component(
-        row.id, row.tenant_id, row.contract_id, row.team_id, row.team_name, row.name, Access(row.access),
+        row.id, row.tenant_id, row.contract_id, row.team_id, row.team_name, row.name, ComponentAccess(row.access),
         whitelist, row.attributes, latest, row.uses_oauth_client,
     )  # fmt: skip
 

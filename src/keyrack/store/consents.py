@@ -13,7 +13,7 @@ from keyrack.store.core.unit import TenantTable, is_unique_clash
 from keyrack.store.schema import consents
 
 
-class Consents(TenantTable):
+class ConsentRows(TenantTable):
     """The consents of the unit's tenant."""
 
     table = consents

@@ -20,7 +20,7 @@ _HAS_CUSTOM_DATA = contracts.c.custom_data.is_not(None).label("has_custom_data")
 _SIZE = func.coalesce(size_at_most(contracts.c.custom_data), 0).label("left_out")
 
 
-class Contracts(TenantTable):
+class ContractRows(TenantTable):
     """The contracts of the unit's tenant."""
 
     table = contracts
@@ -55,14 +55,14 @@ class Contracts(TenantTable):
         rows = await self.all(query.where(c.id.in_(contract_ids), c.custom_data.is_not(None)))
         return {row.id: row.text.encode() for row in rows}
 
-    async def hold(self, contract_id: str, *, alone: bool) -> str | None:
-        """Keep a contract until the transaction ends: from being deleted and suspended, or, alone, from all use.
+    async def hold(self, contract_id: str, *, exclusive: bool) -> str | None:
+        """Keep a contract until the transaction ends: from being deleted and suspended, or, `exclusive`, from all use.
 
         Returns:
             Its status; None if there is none.
         """
         query = self.select(contracts.c.status).where(contracts.c.id == contract_id)
-        status: str | None = await self.value(deleting(query) if alone else referring(query, contracts))
+        status: str | None = await self.value(deleting(query) if exclusive else referring(query, contracts))
         return status
 
     async def change(self, contract_id: str, **values: Any) -> None:

@@ -15,7 +15,7 @@ from keyrack.store.core.unit import TenantTable, referring
 from keyrack.store.schema import credentials
 
 
-class Credentials(TenantTable):
+class CredentialRows(TenantTable):
     """The credentials of the unit's tenant."""
 
     table = credentials
@@ -86,10 +86,10 @@ class Credentials(TenantTable):
         changed = {"name": credential.name, "sealed_keys": sealed, "updated_at": self.unit.clock()}
         await self.run(self.update().where(credentials.c.id == credential.id).values(changed))
 
-    async def hand_over(self, workspace_id: str, user_id: str, heir: str) -> None:
+    async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's credentials in a workspace to another user (contract section 10)."""
         own = (credentials.c.workspace_id == workspace_id, credentials.c.user_id == user_id)
-        await self.run(self.update().where(*own).values(user_id=heir))
+        await self.run(self.update().where(*own).values(user_id=successor))
 
     async def remove(self, credential_id: str) -> bool:
         """Delete one; False if there was none."""

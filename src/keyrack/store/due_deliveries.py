@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, or_, select, tuple_, update
 
-from keyrack.crypto.envelope import Unsealable
+from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
@@ -136,5 +136,5 @@ class DueDeliveries:
     async def _open(self, row: "Row[Any]") -> Webhook | None:
         try:
             return await read_webhook(self._unit.of(row.tenant_id), row)
-        except (Unsealable, WrongKey):
+        except (DecryptionFailed, WrongKey):
             return None

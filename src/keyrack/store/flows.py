@@ -24,7 +24,7 @@ from keyrack.store.schema import (
 )
 
 
-class Flows(TenantTable):
+class FlowRows(TenantTable):
     """The flows of the unit's tenant."""
 
     table = flows
@@ -94,10 +94,10 @@ class Flows(TenantTable):
         """Store or drop a flow's draft."""
         await self._set(flow_id, draft=draft)
 
-    async def hand_over(self, workspace_id: str, user_id: str, heir: str) -> None:
+    async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's flows in a workspace to another user (contract section 10)."""
         own = (flows.c.workspace_id == workspace_id, flows.c.user_id == user_id)
-        await self.run(self.update().where(*own).values(user_id=heir))
+        await self.run(self.update().where(*own).values(user_id=successor))
 
     async def remove(self, flow_id: str) -> bool:
         """Delete a flow with draft, versions and references."""

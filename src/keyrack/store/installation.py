@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from keyrack.crypto.envelope import Unsealable
+from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import installation
@@ -23,7 +23,7 @@ class Installation:
         Raises:
             AlreadyExists: another process was first.
         """
-        await self._unit.vault.create_key(self._unit.connection, self._unit.tenant_id)
+        await self._unit.keyring.create_key(self._unit.connection, self._unit.tenant_id)
         sealed = await self._unit.seal(installation, _ROW, "sealed_check", _KNOWN)
         row = {"id": int(_ROW), "sealed_check": sealed, "created_at": self._unit.clock()}
         await insert_row(self._unit.connection, installation, row)
@@ -33,5 +33,5 @@ class Installation:
         sealed = (await self._unit.connection.execute(select(installation.c.sealed_check))).scalar_one()
         try:
             return bool(await self._unit.open(installation, _ROW, "sealed_check", sealed) == _KNOWN)
-        except (WrongKey, Unsealable):
+        except (WrongKey, DecryptionFailed):
             return False

@@ -15,7 +15,7 @@ from keyrack.store.core.unit import TenantTable, is_unique_clash, referring
 from keyrack.store.schema import oauth_clients
 
 
-class OAuthClients(TenantTable):
+class OAuthClientRows(TenantTable):
     """A tenant's OAuth clients."""
 
     table = oauth_clients

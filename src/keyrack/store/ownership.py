@@ -10,7 +10,7 @@ from keyrack.store.core.unit import TenantTable
 from keyrack.store.directory import Location
 
 
-class Belongings(TenantTable):
+class Ownership(TenantTable):
     """What belongs to a user of the unit's tenant, workspace by workspace."""
 
     table = t.workspaces
@@ -32,7 +32,7 @@ class Belongings(TenantTable):
         query = self.select(w.tenant_id, w.contract_id, w.id).where(w.id.in_(union(*owned).subquery().select()))
         return [Location(*row) for row in await self.all(query.order_by(w.contract_id, w.id))]
 
-    async def pass_on(self, workspace_id: str, user_id: str, heir: str) -> None:
+    async def pass_on(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's flows, their versions, credentials and secrets in a workspace to another user.
 
         Versions must name a user who exists; who really made one is in the audit log.
@@ -40,8 +40,8 @@ class Belongings(TenantTable):
         mine = self.unit.tenant_id
         for table in (t.flows, t.credentials, t.auth_secrets):
             own = (table.c.tenant_id == mine, table.c.workspace_id == workspace_id, table.c.user_id == user_id)
-            await self.run(table.update().where(*own).values(user_id=heir))
+            await self.run(table.update().where(*own).values(user_id=successor))
         here = select(t.flows.c.id).where(t.flows.c.tenant_id == mine, t.flows.c.workspace_id == workspace_id)
         v = t.flow_versions.c
         own = (v.tenant_id == mine, v.user_id == user_id, v.flow_id.in_(here))
-        await self.run(t.flow_versions.update().where(*own).values(user_id=heir))
+        await self.run(t.flow_versions.update().where(*own).values(user_id=successor))

@@ -16,7 +16,7 @@ MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class QueueStats:
     """Work that waits.
 
     Attributes:
@@ -30,7 +30,7 @@ class Load:
     open_attempts: int
 
 
-async def waiting(unit: Unit) -> Load:
+async def queue_stats(unit: Unit) -> QueueStats:
     """Return what waits; made from the unit of the installation."""
     s, a, now = auth_secrets.c, attempts.c, unit.clock()
     due = select(s.due_at).where(s.due_at.is_not(None), s.due_at <= now).order_by(s.due_at).limit(MOST).subquery()
@@ -38,4 +38,4 @@ async def waiting(unit: Unit) -> Load:
     found = (await unit.connection.execute(select(func.count(), func.min(due.c.due_at)).select_from(due))).one()
     unsettled = (await unit.connection.execute(select(func.count()).select_from(left))).scalar_one()
     age = 0.0 if found[1] is None else (epoch_ms(now) - epoch_ms(found[1])) / 1000
-    return Load(found[0], max(0.0, age), unsettled)
+    return QueueStats(found[0], max(0.0, age), unsettled)

@@ -11,7 +11,7 @@ from keyrack.store.schema import attempts, consents, deliveries, events, revocat
 BATCH = 1000
 
 
-class Retention:
+class ExpiredRows:
     """Looks across tenants, at times alone; made from the unit of the installation."""
 
     def __init__(self, unit: Unit) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from keyrack.crypto.envelope import Unsealable
+from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
@@ -107,12 +107,12 @@ class Revocations(TenantTable):
         The tenant's data key goes with it, so the orders are sealed anew, with the installation's. Who is revoking one
         of them at this moment can no longer settle it: it is due again when that claim ends.
         """
-        r, heir = revocations.c, self.unit.of(INSTALLATION)
+        r, successor = revocations.c, self.unit.of(INSTALLATION)
         pending = self.select(r.id, r.sealed_order).where(r.due_at.is_not(None)).order_by(r.id).limit(_AT_ONCE)
         while rows := await self.all(pending.with_for_update()):
             for row in rows:
                 order = await _opened(self.unit, row.id, row.sealed_order)
-                sealed = None if order is None else await heir.seal(revocations, row.id, "sealed_order", order)
+                sealed = None if order is None else await successor.seal(revocations, row.id, "sealed_order", order)
                 moved = self.update().where(r.id == row.id).values(tenant_id=INSTALLATION, sealed_order=sealed)
                 await self.run(moved)
         await self.run(self.delete())
@@ -172,6 +172,6 @@ async def _opened(unit: Unit, job_id: str, sealed: bytes | None) -> Json | None:
         return None
     try:
         order: Json = await unit.open(revocations, job_id, "sealed_order", sealed)
-    except (Unsealable, WrongKey):
+    except (DecryptionFailed, WrongKey):
         return None
     return order

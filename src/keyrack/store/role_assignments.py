@@ -11,7 +11,7 @@ from keyrack.store.directory import Location
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class AssignedRoles:
     """Names of the roles a user holds, level by level; None where the user is no member."""
 
     tenant: tuple[str, ...]
@@ -20,19 +20,19 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldRoles:
     """Names of the roles a user holds at one place."""
 
     place: Location
     roles: tuple[str, ...]
 
 
-class Standing(TenantTable):
+class RoleAssignments(TenantTable):
     """Reads a user's roles and the tenant's role policy."""
 
     table = t.roles
 
-    async def roles_of(self, user_id: str, place: Location) -> Roles | None:
+    async def roles_of(self, user_id: str, place: Location) -> AssignedRoles | None:
         """Return the roles a user holds at a place and above; None if the user is not of this tenant."""
         u, c, w = t.users.c, t.contract_members.c, t.workspace_members.c
         query = (
@@ -46,9 +46,9 @@ class Standing(TenantTable):
         if row is None:
             return None
         held = [None if names is None else tuple(names) for names in (row.contract_roles, row.workspace_roles)]
-        return Roles(tuple(row.tenant_roles), *held)
+        return AssignedRoles(tuple(row.tenant_roles), *held)
 
-    async def everywhere(self, user_id: str) -> Sequence[Held]:
+    async def everywhere(self, user_id: str) -> Sequence[HeldRoles]:
         """Return the roles a user holds, place by place: in the tenant, its contracts and workspaces."""
         u, c, m, w = t.users.c, t.contract_members.c, t.workspace_members.c, t.workspaces.c
         mine = self.unit.tenant_id
@@ -60,9 +60,12 @@ class Standing(TenantTable):
             .where(m.user_id == user_id, m.tenant_id == mine)
         )
         return [
-            *(Held(Location(mine), tuple(row.roles)) for row in await self.all(of_tenant)),
-            *(Held(Location(mine, row.contract_id), tuple(row.roles)) for row in await self.all(of_contracts)),
-            *(Held(Location(mine, row.contract_id, row.id), tuple(row.roles)) for row in await self.all(of_workspaces)),
+            *(HeldRoles(Location(mine), tuple(row.roles)) for row in await self.all(of_tenant)),
+            *(HeldRoles(Location(mine, row.contract_id), tuple(row.roles)) for row in await self.all(of_contracts)),
+            *(
+                HeldRoles(Location(mine, row.contract_id, row.id), tuple(row.roles))
+                for row in await self.all(of_workspaces)
+            ),
         ]
 
     async def policy(self) -> Mapping[tuple[str, str], frozenset[str]]:

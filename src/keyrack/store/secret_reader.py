@@ -20,20 +20,20 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from keyrack.crypto.envelope import Place
+from keyrack.crypto.envelope import EncryptionContext
 from keyrack.model.secrets import AuthSecret
 from keyrack.settings import Settings
 from keyrack.store.auth_secrets import SEALED, secret_of
 from keyrack.store.core import dsn, engine
 from keyrack.store.core.coalesce import Coalescer, ReadFailed
-from keyrack.store.core.keyring import Vault
+from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.statements import compiled
 from keyrack.store.schema import auth_secrets
 
 _REST_SECONDS = 1.0
 
 
-class Point(NamedTuple):
+class SecretLocation(NamedTuple):
     """Where a secret is."""
 
     tenant_id: str
@@ -41,10 +41,10 @@ class Point(NamedTuple):
     secret_id: str
 
 
-class SecretPoints(Protocol):
+class SecretReader(Protocol):
     """Reads secrets by their place."""
 
-    async def find(self, point: Point) -> AuthSecret | None:
+    async def find(self, point: SecretLocation) -> AuthSecret | None:
         """Return a secret, or None: it is not there, or cannot be read this way now."""
 
     def version(self) -> int | None:
@@ -57,7 +57,7 @@ class SecretPoints(Protocol):
         """Let go of all connections."""
 
 
-def secret_points(settings: Settings, vault: Vault) -> SecretPoints:
+def secret_reader(settings: Settings, keyring: Keyring) -> SecretReader:
     """Return the fastest way to read secrets from the database in force.
 
     Raises:
@@ -65,13 +65,13 @@ def secret_points(settings: Settings, vault: Vault) -> SecretPoints:
     """
     target = dsn.parse(settings.effective_database_url)
     if isinstance(target, dsn.SqliteTarget):
-        return SqlitePoints(target.path, vault)
+        return SqliteSecretReader(target.path, keyring)
     connect = engine.listener(settings)
     assert connect is not None  # noqa: S101 - every database but SQLite can be connected to
-    return PostgresPoints(connect, vault)
+    return PostgresSecretReader(connect, keyring)
 
 
-class PostgresPoints:
+class PostgresSecretReader:
     """Coalesced reads on raw connections of their own, at most two a process."""
 
     _ASKED = (
@@ -94,14 +94,14 @@ class PostgresPoints:
     )
 
     def __init__(
-        self, connect: engine.ListenerFactory, vault: Vault, timer: Callable[[], float] = time.monotonic
+        self, connect: engine.ListenerFactory, keyring: Keyring, timer: Callable[[], float] = time.monotonic
     ) -> None:
         self._connect = connect
-        self._vault = vault
+        self._keyring = keyring
         self._timer = timer
         self._idle: list[tuple[Any, Any]] = []
         self._rests_until = float("-inf")
-        self._reads: Coalescer[Point, Any] | None = None
+        self._reads: Coalescer[SecretLocation, Any] | None = None
 
     def open(self) -> None:
         """Begin; connects when needed."""
@@ -121,7 +121,7 @@ class PostgresPoints:
         """Return None: PostgreSQL tells in another way."""
         return None
 
-    async def find(self, point: Point) -> AuthSecret | None:
+    async def find(self, point: SecretLocation) -> AuthSecret | None:
         """Return a secret, or None: it is not there, or cannot be read this way now."""
         if self._reads is None or self._timer() < self._rests_until:
             return None
@@ -129,9 +129,9 @@ class PostgresPoints:
             row = await self._reads.get(point)
         except ReadFailed:
             return None
-        return None if row is None else _opened(self._vault, point, self._QUERY.read(row))
+        return None if row is None else _opened(self._keyring, point, self._QUERY.read(row))
 
-    async def _fetch(self, points: Sequence[Point]) -> Mapping[Point, Any]:
+    async def _fetch(self, points: Sequence[SecretLocation]) -> Mapping[SecretLocation, Any]:
         try:
             connection, statement = self._idle.pop() if self._idle else await self._connected()
         except BaseException:
@@ -143,7 +143,7 @@ class PostgresPoints:
             connection.terminate()  # whatever was under way on it must not meet the next question
             raise
         self._idle.append((connection, statement))
-        return {Point(row["tenant_id"], row["workspace_id"], row["id"]): row for row in rows}
+        return {SecretLocation(row["tenant_id"], row["workspace_id"], row["id"]): row for row in rows}
 
     async def _connected(self) -> tuple[Any, Any]:
         connection = await self._connect()
@@ -154,7 +154,7 @@ class PostgresPoints:
             raise
 
 
-class SqlitePoints:
+class SqliteSecretReader:
     """Point reads on the event loop, over a connection that can only read."""
 
     _QUERY = compiled(
@@ -166,9 +166,9 @@ class SqlitePoints:
         sqlite.dialect(paramstyle="qmark"),
     )
 
-    def __init__(self, path: Path, vault: Vault) -> None:
+    def __init__(self, path: Path, keyring: Keyring) -> None:
         self._path = path
-        self._vault = vault
+        self._keyring = keyring
         self._is_open = False
         self._connection: sqlite3.Connection | None = None
 
@@ -186,10 +186,10 @@ class SqlitePoints:
         rows = self._asked("PRAGMA data_version", ())
         return rows[0][0] if rows else None
 
-    async def find(self, point: Point) -> AuthSecret | None:
+    async def find(self, point: SecretLocation) -> AuthSecret | None:
         """Return a secret, or None: it is not there, or cannot be read this way now."""
         rows = self._asked(self._QUERY.text, point)
-        return _opened(self._vault, point, self._QUERY.read(rows[0])) if rows else None
+        return _opened(self._keyring, point, self._QUERY.read(rows[0])) if rows else None
 
     def _asked(self, text: str, values: Sequence[str]) -> list[Any]:
         if not self._is_open:
@@ -210,10 +210,10 @@ class SqlitePoints:
             self._connection = None
 
 
-def _opened(vault: Vault, point: Point, row: Any) -> AuthSecret | None:
-    place = Place(point.tenant_id, auth_secrets.name, point.secret_id, SEALED)
+def _opened(keyring: Keyring, point: SecretLocation, row: Any) -> AuthSecret | None:
+    place = EncryptionContext(point.tenant_id, auth_secrets.name, point.secret_id, SEALED)
     try:
-        clear = vault.open_now(place, row.sealed_credentials)
+        clear = keyring.open_now(place, row.sealed_credentials)
     except KeyError:  # the usual way gets the tenant's data key, and next time it is there
         return None
     return secret_of(row, json.loads(clear))

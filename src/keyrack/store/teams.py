@@ -12,7 +12,7 @@ from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, team_members, teams
 
 
-class Teams(TenantTable):
+class TeamRows(TenantTable):
     """The teams of the unit's tenant."""
 
     table = teams

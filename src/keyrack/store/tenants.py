@@ -21,7 +21,7 @@ from keyrack.store.revocations import Revocations
 from keyrack.store.schema import auth_clients, roles, tenants
 
 
-class Tenants:
+class TenantRows:
     """The tenants of the installation. A tenant-bound unit sees only its own."""
 
     def __init__(self, unit: Unit) -> None:
@@ -40,7 +40,7 @@ class Tenants:
             await insert_row(connection, tenants, values)
         except AlreadyExists:
             raise await self._taken(tenant) from None
-        await self._unit.vault.create_key(connection, tenant.id)
+        await self._unit.keyring.create_key(connection, tenant.id)
         for position, role in enumerate(policy):
             await insert_row(connection, roles, {"tenant_id": tenant.id, **_role_columns(role, position)})
         return tenant
@@ -84,20 +84,20 @@ class Tenants:
             if each.id in texts
         }
 
-    async def hold(self, *, alone: bool = False) -> bool:
+    async def hold(self, *, exclusive: bool = False) -> bool:
         """Keep the unit's tenant, its values and its roles as they are until the transaction ends.
 
         Every change in a tenant begins so (`keyrack.service.authz.access`): whoever changes or deletes the tenant
         itself or its roles waits for it, and so what a change builds on is there when it ends.
 
         Args:
-            alone: wait for all who hold it, and keep others out: for what is about the tenant itself.
+            exclusive: wait for all who hold it, and keep others out: for what is about the tenant itself.
 
         Returns:
             Whether the tenant is there.
         """
         query = select(tenants.c.id).where(tenants.c.id == self._unit.tenant_id)
-        query = deleting(query) if alone else referring(query, tenants)
+        query = deleting(query) if exclusive else referring(query, tenants)
         return (await self._unit.connection.execute(query)).one_or_none() is not None
 
     async def change(self, tenant: Tenant) -> None:
@@ -124,7 +124,7 @@ class Tenants:
         await Revocations(self._unit.of(tenant_id)).outlive_tenant()
         await connection.execute(delete(auth_clients).where(auth_clients.c.tenant_id == tenant_id))  # no foreign key
         await connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
-        await self._unit.vault.destroy_keys(connection, tenant_id)
+        await self._unit.keyring.destroy_keys(connection, tenant_id)
 
     def _is_mine(self, tenant_id: str) -> bool:
         return self._unit.tenant_id in (INSTALLATION, tenant_id)

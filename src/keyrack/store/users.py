@@ -28,7 +28,7 @@ def require_email(email: str) -> None:
         raise ValidationFailed(Problem(fault, "/data/attributes/email"))
 
 
-class Users(TenantTable):
+class UserRows(TenantTable):
     """People whose home is the unit's tenant."""
 
     table = users

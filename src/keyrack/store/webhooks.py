@@ -13,7 +13,7 @@ from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import webhooks
 
 
-class Webhooks(TenantTable):
+class WebhookRows(TenantTable):
     """The webhooks of the unit's tenant."""
 
     table = webhooks

@@ -15,7 +15,7 @@ from keyrack.store.schema import users, workspace_members, workspaces
 from keyrack.store.users import read_user
 
 
-class Workspaces(TenantTable):
+class WorkspaceRows(TenantTable):
     """The workspaces of the unit's tenant."""
 
     table = workspaces
@@ -33,10 +33,10 @@ class Workspaces(TenantTable):
         row = await self.first(self.select().where(workspaces.c.id == workspace_id))
         return None if row is None else _workspace(row)
 
-    async def hold(self, workspace_id: str, *, alone: bool) -> bool:
-        """Keep a workspace until the transaction ends: from being deleted, or, alone, from all use; False if gone."""
+    async def hold(self, workspace_id: str, *, exclusive: bool) -> bool:
+        """Keep a workspace until the transaction ends: from deletion, or, `exclusive`, from all use; False if gone."""
         query = self.select(workspaces.c.id).where(workspaces.c.id == workspace_id)
-        return await self.value(deleting(query) if alone else referring(query, workspaces)) is not None
+        return await self.value(deleting(query) if exclusive else referring(query, workspaces)) is not None
 
     async def change(self, workspace: Workspace) -> None:
         """Store a workspace's name and type."""

@@ -6,10 +6,10 @@ from typing import cast
 from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.core.asgi import App
-from keyrack.api.core.middleware import Front
+from keyrack.api.core.middleware import Middleware
 from keyrack.api.core.rate_limits import Rates, Throttle
 from keyrack.api.core.slow_bodies import SlowBodies
-from keyrack.api.fast_read import HotSecret
+from keyrack.api.fast_read import FastRead
 from keyrack.api.routes import HANDLERS, WATCHING
 from keyrack.clock import Clock
 from keyrack.settings import Settings
@@ -32,13 +32,13 @@ def rates(settings: Settings) -> Rates:
 def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False, api: bool = True) -> App:
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
-    rooms = api_app.Rooms(HANDLERS if api else WATCHING, names)
-    front = Front(
+    rooms = api_app.Handlers(HANDLERS if api else WATCHING, names)
+    front = Middleware(
         cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
-        made.identities,
+        made.authentication,
         Throttle(rates(settings)),
         settings.trusted_proxies,
-        HotSecret(made.hot_reads) if api else None,
+        FastRead(made.fast_reads) if api else None,
         metrics_open=settings.metrics_open,
     )
     return SlowBodies(front, settings.body_timeout)

@@ -13,44 +13,44 @@ from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.oauth_clients import OAuthClients
-from keyrack.service.components.access import ComponentAccess
+from keyrack.service.components.access import ComponentVisibility
 from keyrack.service.components.builds import ComponentBuilds
-from keyrack.service.components.components import ComponentUseCases
+from keyrack.service.components.components import Components
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.consents.callbacks import ConsentCallbacks
-from keyrack.service.consents.credential_handler import CredentialTarget
+from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
-from keyrack.service.consents.oauth1_start import TemporaryRequests
+from keyrack.service.consents.oauth1_start import OAuth1Start
 from keyrack.service.consents.plan import ConsentPlanner
-from keyrack.service.consents.secret_handler import SecretTarget
-from keyrack.service.consents.server_metadata import Issuers
-from keyrack.service.consents.start import Consents
-from keyrack.service.consents.values import Targets
+from keyrack.service.consents.secret_handler import SecretHandler
+from keyrack.service.consents.server_metadata import ServerMetadata
+from keyrack.service.consents.start import ConsentStart
+from keyrack.service.consents.values import ConsentHandlers
 from keyrack.service.credentials.credentials import Credentials
 from keyrack.service.flows.flows import Flows
-from keyrack.service.identity.authentication import Identities
+from keyrack.service.identity.authentication import Authentication
 from keyrack.service.identity.last_use import KeyUse, LastUse
-from keyrack.service.identity.principal_cache import KnownCallers
+from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.identity.task_keys import TaskKeys
-from keyrack.service.identity.users import People
-from keyrack.service.jobs.retention import Reaper
+from keyrack.service.identity.users import Users
+from keyrack.service.jobs.retention import Retention
 from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
-from keyrack.service.operator.installation import Installations
-from keyrack.service.operator.metrics import Monitoring
+from keyrack.service.operator.installation import InstallationSetup
+from keyrack.service.operator.metrics import MetricsReader
 from keyrack.service.secrets import revocation
-from keyrack.service.secrets.fast_read import HotReads
+from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
-from keyrack.service.secrets.refresh.composition import Choices, RefreshRoom
+from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
 from keyrack.service.secrets.refresh.leased_refresh import Timing
-from keyrack.service.secrets.refresh.provider_limiter import Limits
+from keyrack.service.secrets.refresh.provider_limiter import ProviderLimits
 from keyrack.service.secrets.refresh.revival import revive_secrets
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.service.tenancy.contracts import Contracts
-from keyrack.service.tenancy.invite_acceptance import Arrivals
+from keyrack.service.tenancy.invite_acceptance import InviteAcceptance
 from keyrack.service.tenancy.invites import Invites
 from keyrack.service.tenancy.members import Members
 from keyrack.service.tenancy.roles import Roles
@@ -61,36 +61,36 @@ from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.settings import Settings, name_servers
 from keyrack.store.access_changes import AccessChanges
-from keyrack.store.attempts import Kind
+from keyrack.store.attempts import AttemptKind
 from keyrack.store.core import engine
 from keyrack.store.core.listening import Listener
 from keyrack.store.core.store import Store
-from keyrack.store.secret_reader import secret_points
+from keyrack.store.secret_reader import secret_reader
 from keyrack.store.spool import Spool
 from keyrack.wiring.configuration import quota_limits, schedule
 
 _CONSENTS_AT_ONCE = 10
-"""Connections to one provider beside those of refreshes, so that people need not wait for the background."""
+"""Connections to one provider beside those of refreshes, so that users need not wait for the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """All use cases; the members' names are those under which HTTP handlers ask for them."""
 
-    identities: Identities
-    installations: Installations
+    authentication: Authentication
+    installations: InstallationSetup
     oauth_clients: OAuthClients
     auth_clients: AuthClients
-    consents: Consents
+    consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
-    issuers: Issuers
+    issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
-    hot_reads: HotReads
+    fast_reads: FastReads
     flows: Flows
     task_keys: TaskKeys
-    components: ComponentUseCases
+    components: Components
     builds: ComponentBuilds
     environments: ComponentEnvironments
     runtime: RuntimeEnvironments
@@ -101,24 +101,24 @@ class Services:
     teams: Teams
     members: Members
     invites: Invites
-    arrivals: Arrivals
-    people: People
+    invite_acceptance: InviteAcceptance
+    users: Users
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
     audit_trail: AuditTrail
-    refresh_room: RefreshRoom
+    refreshing: RefreshParts
     last_use: LastUse
     key_use: KeyUse
-    monitoring: Monitoring
+    metrics_reader: MetricsReader
     webhooks: Webhooks
     provider: ProviderClient
     deliverer: Deliverer
     revoker: Revoker
-    reaper: Reaper
+    retention: Retention
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
-        self.people.close()
+        self.users.close()
         await self.deliverer.close()
         await self.revoker.close()
         await self.issuers.close()
@@ -128,7 +128,7 @@ class Services:
 def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
     access = Access(store, Quotas(quota_limits(settings)))
-    component_access, people = ComponentAccess(access), People(access)
+    component_access, users = ComponentVisibility(access), Users(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(
         allow_insecure=insecure,
@@ -140,26 +140,28 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     )
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
-    refreshing = composition.build(store, provider, spool, listener, choices(settings), revocation.enqueue_orphan, now)
-    key_use = KeyUse(store, now)
-    identities = Identities(store, now, key_use)
-    points = secret_points(settings, store.vault)
-    callers = KnownCallers(identities, access, AccessChanges(listener, points.version), now)
-    targets = Targets(
-        credentials=CredentialTarget(ConsentPlanner(allow_insecure=insecure)),
-        secrets=SecretTarget(refreshing.choices.schedule, allow_insecure=insecure),
+    refreshing = composition.build_refreshing(
+        store, provider, spool, listener, choices(settings), revocation.enqueue_orphan, now
     )
-    issuers = Issuers(provider)
+    key_use = KeyUse(store, now)
+    authentication = Authentication(store, now, key_use)
+    points = secret_reader(settings, store.keyring)
+    callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
+    targets = ConsentHandlers(
+        credentials=CredentialHandler(ConsentPlanner(allow_insecure=insecure)),
+        secrets=SecretHandler(refreshing.choices.schedule, allow_insecure=insecure),
+    )
+    issuers = ServerMetadata(provider)
     callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
-    refreshing.recovery.add(Kind.code, callbacks.recover)
+    refreshing.recovery.add(AttemptKind.code, callbacks.recover)
     return Services(
-        identities=identities,
-        installations=Installations(store, now),
+        authentication=authentication,
+        installations=InstallationSetup(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
-        consents=Consents(
+        consents=ConsentStart(
             access,
-            TemporaryRequests(store, provider, now),
+            OAuth1Start(store, provider, now),
             targets,
             issuers,
             public_url=settings.public_url,
@@ -171,10 +173,10 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
-        hot_reads=HotReads(callers, points, refreshing.choices.schedule, last_use, now),
+        fast_reads=FastReads(callers, points, refreshing.choices.schedule, last_use, now),
         flows=Flows(access),
         task_keys=TaskKeys(access),
-        components=ComponentUseCases(access, component_access),
+        components=Components(access, component_access),
         builds=ComponentBuilds(component_access),
         environments=ComponentEnvironments(component_access),
         runtime=RuntimeEnvironments(access),
@@ -185,28 +187,30 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         teams=Teams(access),
         members=Members(access),
         invites=Invites(access),
-        arrivals=Arrivals(access),
-        people=people,
+        invite_acceptance=InviteAcceptance(access),
+        users=users,
         place_deletion=PlaceDeletion(access),
-        user_deletion=UserDeletion(access, people),
+        user_deletion=UserDeletion(access, users),
         audit_trail=AuditTrail(access),
-        refresh_room=refreshing,
+        refreshing=refreshing,
         last_use=last_use,
         key_use=key_use,
-        monitoring=Monitoring(store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open),
+        metrics_reader=MetricsReader(
+            store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open
+        ),
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
-        reaper=Reaper(store, settings.event_retention_days),
+        retention=Retention(store, settings.event_retention_days),
     )
 
 
-def choices(settings: Settings) -> Choices:
+def choices(settings: Settings) -> RefreshSettings:
     """Return what the settings say about refreshing."""
-    return Choices(
+    return RefreshSettings(
         schedule=schedule(settings),
-        limits=Limits(
+        limits=ProviderLimits(
             concurrency=settings.provider_concurrency,
             failures=settings.breaker_failures,
             pause=settings.breaker_pause,

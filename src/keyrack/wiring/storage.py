@@ -5,7 +5,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.kek import local
 from keyrack.settings import Settings
 from keyrack.store.core import engine
-from keyrack.store.core.keyring import Vault
+from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.private_files import require_private_home
 from keyrack.store.core.store import Store
 
@@ -17,4 +17,4 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
         ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
     """
     require_private_home(settings.home)
-    return Store(engine.create(settings), Vault(local.load(settings), now), now)
+    return Store(engine.create(settings), Keyring(local.load(settings), now), now)

@@ -7,7 +7,7 @@ from keyrack.settings import Settings
 from keyrack.store.core.store import Store
 from keyrack.wiring.services import Services
 from keyrack.worker.refreshing import RefreshWorker
-from keyrack.worker.worker import Chore, Worker
+from keyrack.worker.worker import PeriodicTask, Worker
 
 _REAPING_SECONDS = 3600.0
 
@@ -15,11 +15,11 @@ _REAPING_SECONDS = 3600.0
 def build_worker(made: Services, settings: Settings) -> Worker:
     """Build the background worker on use cases."""
     chores = [
-        Chore("webhooks", made.deliverer.tick, settings.worker_interval),
-        Chore("revocations", made.revoker.tick, settings.worker_interval),
-        Chore("reaper", made.reaper.reap, _REAPING_SECONDS),
+        PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
+        PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
+        PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
     ]
-    refreshing = RefreshWorker(made.refresh_room.refresher, settings.worker_concurrency)
+    refreshing = RefreshWorker(made.refreshing.refresher, settings.worker_concurrency)
     return Worker(refreshing, chores, settings.worker_interval)
 
 
@@ -34,11 +34,11 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
         works: whether to run the background worker too.
     """
     background = build_worker(made, settings) if works else None
-    await made.refresh_room.start()
+    await made.refreshing.start()
     await made.last_use.start()
     await made.key_use.start()
-    await made.monitoring.start()
-    made.hot_reads.open()
+    await made.metrics_reader.start()
+    made.fast_reads.open()
     if background is not None:
         await background.start()
     try:
@@ -46,10 +46,10 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
     finally:
         if background is not None:
             await background.stop(settings.drain_timeout)
-        await made.hot_reads.close()
-        await made.refresh_room.close()
+        await made.fast_reads.close()
+        await made.refreshing.close()
         await made.last_use.close()
         await made.key_use.close()
-        await made.monitoring.close()
+        await made.metrics_reader.close()
         await made.close()
         await store.close()

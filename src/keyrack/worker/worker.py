@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class PeriodicTask:
     """Something to do again and again.
 
     Attributes:
@@ -37,7 +37,7 @@ class Worker:
         interval: seconds between looks for due secrets.
     """
 
-    def __init__(self, refreshing: RefreshWorker, chores: Sequence[Chore], interval: float) -> None:
+    def __init__(self, refreshing: RefreshWorker, chores: Sequence[PeriodicTask], interval: float) -> None:
         self._refreshing = refreshing
         self._chores = chores
         self._interval = interval
@@ -63,7 +63,7 @@ async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _repeat(chore: Chore) -> None:
+async def _repeat(chore: PeriodicTask) -> None:
     while True:
         done = 0
         try:

@@ -14,40 +14,40 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
-from keyrack.store.attempts import Attempt, Kind
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.attempts import Attempt, AttemptKind
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
-from keyrack.store.components import Components
-from keyrack.store.consents import Consents
+from keyrack.store.components import ComponentRows
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import Unit
-from keyrack.store.credentials import Credentials
+from keyrack.store.credentials import CredentialRows
 from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter
-from keyrack.store.flows import Flows, FlowVersions
+from keyrack.store.flows import FlowRows, FlowVersions
 from keyrack.store.invites import ContractInvites
 from keyrack.store.leases import Due, Lease
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
 from keyrack.store.secret_list import SecretFilter
-from keyrack.store.tenants import Tenants
-from keyrack.store.webhooks import Webhooks
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.tenants import TenantRows
+from keyrack.store.webhooks import WebhookRows
+from keyrack.store.workspaces import WorkspaceRows
 from support.tenancy.estate import Estate
 from support.tenancy.store_methods import Method
 
 ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.page": {"equal": {}},
-    "Contracts.change": {"values": {"name": "New"}},
-    "Flows.add": {"kind": "ordinary", "name": "New"},
+    "ContractRows.change": {"values": {"name": "New"}},
+    "FlowRows.add": {"kind": "ordinary", "name": "New"},
     "FlowReferences.replace": {"place": "graph"},
     "FlowCredentials.replace": {"credential_ids": []},
     "FlowSecrets.replace": {"secret_ids": []},
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
-    "Users.add": {"email": "somebody@new.example"},
+    "UserRows.add": {"email": "somebody@new.example"},
     "ContractInvites.add": {"email": "somebody@new.example"},
 }
 """Where a parameter's name means something else than elsewhere, or a row must not clash with one that is there."""
@@ -58,12 +58,12 @@ PASSING_ON = {"hand_over", "pass_on"}
 async def gather(unit: Unit, estate: Estate) -> "Arguments":
     """Gather what a tenant has, from a unit bound to it."""
     ids, who = dict(estate.ids), estate.tenant.integrator
-    ids |= {"heir": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
+    ids |= {"successor": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
     ids |= {"subject_id": ids["secret_id"], "job_id": new_id(), "attempt_id": new_id(), "claim": new_id()}
     ids |= {"email": estate.tenant.stranger.name, "name": f"{ids['team_name']}-connected"}
     ids["state_hash"] = state_hash(estate.canaries["state of a consent"].partition("&")[0])
     invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
-    workspace, tenant = await Workspaces(unit).find(ids["workspace_id"]), await Tenants(unit).find(unit.tenant_id)
+    workspace, tenant = await WorkspaceRows(unit).find(ids["workspace_id"]), await TenantRows(unit).find(unit.tenant_id)
     secret = await AuthSecrets(unit).find(ids["secret_id"])
     assert secret is not None
     assert invite is not None
@@ -73,15 +73,15 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
     (first, *_), _ = await FlowVersions(unit).page(ids["flow_id"], limit=1, offset=0)
     found: list[Any] = [
         secret,
-        await Flows(unit).find(ids["flow_id"]),
+        await FlowRows(unit).find(ids["flow_id"]),
         first,
-        await Components(unit).find(ids["component_id"]),
-        await AuthClients(unit).find(ids["auth_client_id"]),
-        await OAuthClients(unit).find(ids["oauth_client_id"]),
-        await Credentials(unit).find(ids["credential_id"]),
-        await Consents(unit).find(ids["consent_id"]),
+        await ComponentRows(unit).find(ids["component_id"]),
+        await AuthClientRows(unit).find(ids["auth_client_id"]),
+        await OAuthClientRows(unit).find(ids["oauth_client_id"]),
+        await CredentialRows(unit).find(ids["credential_id"]),
+        await ConsentRows(unit).find(ids["consent_id"]),
         replace(invite, roles=("admin",)),
-        await Webhooks(unit).find(ids["webhook_id"]),
+        await WebhookRows(unit).find(ids["webhook_id"]),
         replace(workspace, name="New"),
         replace(tenant, name="New"),
         WorkspaceInvite(ids["workspace_id"], ("guest",)),
@@ -93,7 +93,7 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
         Subject(secret.id, ids["workspace_id"], ids["auth_client_id"]),
         Lease(of, secret.id, 0, secret),
         Due(of, secret.id, 0),
-        Attempt(ids["attempt_id"], of, Kind.refresh, secret.id, 0, 0, "node", clock.now()),
+        Attempt(ids["attempt_id"], of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),
         Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
         Secret("new"),
         clock.now(),
@@ -130,7 +130,7 @@ class Arguments:
                 made[name] = ODD[method.name][name]
             elif name == "user_id" and method.name.rpartition(".")[2] in PASSING_ON:
                 made[name] = self._ids["member"]
-            elif name == "user_id" and method.name.startswith("Teams."):
+            elif name == "user_id" and method.name.startswith("TeamRows."):
                 made[name] = self._ids["developer_id"]
             elif bare and type(None) in get_args(kind):
                 made[name] = None

@@ -7,8 +7,8 @@ from sqlalchemy import update
 
 from keyrack import clock
 from keyrack.store.schema import api_keys
-from keyrack.store.teams import Teams
-from keyrack.store.users import Users
+from keyrack.store.teams import TeamRows
+from keyrack.store.users import UserRows
 from support.app import Caller, World
 from support.estate import Place, add_contract
 from support.flows import flow_body
@@ -55,7 +55,7 @@ async def build_callers(world: World, mine: Estate, other: Estate) -> dict[str, 
 async def _step_in(world: World, place: Place, estate: Estate) -> Caller:
     name = f"{estate.ids['team_name']}-near"
     async with world.store.unit(estate.tenant.id, writes=True) as unit:
-        team_id = await Teams(unit).add(place.contract_id, name)
+        team_id = await TeamRows(unit).add(place.contract_id, name)
     owner = replace(estate.tenant, contract_id=place.contract_id, team_id=team_id)
     await world.add_component(owner, "own", PLAIN)
     flow = flow_body(place.workspace_id, f"{name}/own:due")
@@ -77,7 +77,7 @@ async def build_locked_out(world: World, estate: Estate) -> dict[str, Caller]:
     (key,) = (await leaving.get("/v2/users/me/api-keys")).json()["data"]
     assert (await leaving.delete(f"/v2/users/me/api-keys/{key['id']}")).status_code == 204
     async with world.store.unit(tenant.id, writes=True) as unit:
-        await Users(unit).remove(people["deleted user"].id)
+        await UserRows(unit).remove(people["deleted user"].id)
     good = tenant.admin
     people["wrong key"] = Caller(world.http, good.name, "A" * 43)
     people["another's key"] = Caller(world.http, good.name, tenant.integrator.api_key)

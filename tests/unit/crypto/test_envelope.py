@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from keyrack.crypto.envelope import DataKey, Place, Unsealable, key_id_of
+from keyrack.crypto.envelope import DataKey, DecryptionFailed, EncryptionContext, key_id_of
 
 KEY = DataKey("0123456789abcdef01234567", "tenant", b"k" * 32)
-PLACE = Place("tenant", "oauth_clients", "row", "secret")
+PLACE = EncryptionContext("tenant", "oauth_clients", "row", "secret")
 CLEAR = b'"canary-4711"'
 
 
@@ -25,27 +25,27 @@ def test_nothing_is_sealed_twice_alike() -> None:
 @pytest.mark.parametrize("part", ["tenant", "table", "row", "column"])
 def test_another_place_does_not_open(part: str) -> None:
     sealed = KEY.seal(PLACE, CLEAR)
-    with pytest.raises(Unsealable):
+    with pytest.raises(DecryptionFailed):
         KEY.open(replace(PLACE, **{part: "another"}), sealed)
 
 
 def test_no_two_places_have_the_same_associated_data() -> None:
     places = [
-        Place("a", "b", "c", "d"),
-        Place("ab", "", "c", "d"),
-        Place("", "ab", "c", "d"),
-        Place("a", "bc", "", "d"),
-        Place("a", "b", "cd", ""),
-        Place("a", "b", "", "cd"),
-        Place("a\0", "b", "c", "d"),
-        Place("a", "\0b", "c", "d"),
+        EncryptionContext("a", "b", "c", "d"),
+        EncryptionContext("ab", "", "c", "d"),
+        EncryptionContext("", "ab", "c", "d"),
+        EncryptionContext("a", "bc", "", "d"),
+        EncryptionContext("a", "b", "cd", ""),
+        EncryptionContext("a", "b", "", "cd"),
+        EncryptionContext("a\0", "b", "c", "d"),
+        EncryptionContext("a", "\0b", "c", "d"),
     ]
     assert len({place.associated_data() for place in places}) == len(places)
 
 
 @pytest.mark.parametrize("other", [replace(KEY, material=b"x" * 32), replace(KEY, id="f" * 24)])
 def test_another_key_does_not_open(other: DataKey) -> None:
-    with pytest.raises(Unsealable):
+    with pytest.raises(DecryptionFailed):
         other.open(PLACE, KEY.seal(PLACE, CLEAR))
 
 
@@ -54,14 +54,14 @@ def test_no_changed_bit_goes_unnoticed() -> None:
     for index in range(len(sealed)):
         damaged = bytearray(sealed)
         damaged[index] ^= 1
-        with pytest.raises(Unsealable):
+        with pytest.raises(DecryptionFailed):
             KEY.open(PLACE, bytes(damaged))
 
 
 def test_no_shortened_or_extended_value_opens() -> None:
     sealed = KEY.seal(PLACE, CLEAR)
     for wrong in [*(sealed[:length] for length in range(len(sealed))), sealed + b"\0"]:
-        with pytest.raises(Unsealable):
+        with pytest.raises(DecryptionFailed):
             KEY.open(PLACE, wrong)
 
 

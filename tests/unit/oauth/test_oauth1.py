@@ -130,7 +130,7 @@ def test_token_credentials_are_asked_for_with_the_right_signature(url: str) -> N
     odd = "s e&c=r%et/+~é"
     request = oauth1.build_token_request(
         profile(token_endpoint=url, client_secret=odd),
-        oauth1.Credentials(Secret("hh5s93j4hdidpola"), Secret(odd)),
+        oauth1.OAuth1Credentials(Secret("hh5s93j4hdidpola"), Secret(odd)),
         Secret("hfdp/7dh=39dks"),
         at=AT,
     )

@@ -10,17 +10,17 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack import clock
-from keyrack.crypto.envelope import Place, Unsealable, key_id_of
+from keyrack.crypto.envelope import DecryptionFailed, EncryptionContext, key_id_of
 from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import WrongKey
 from keyrack.store import migrations
 from keyrack.store.core import engine
-from keyrack.store.core.keyring import INSTALLATION, Vault
+from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.schema import data_keys
 from support.app import settings_for
 
 KEY, OTHER = os.urandom(32), os.urandom(32)
-PLACE = Place("a" * 24, "oauth_clients", "row", "secret")
+PLACE = EncryptionContext("a" * 24, "oauth_clients", "row", "secret")
 CLEAR = b"canary"
 
 
@@ -30,13 +30,13 @@ async def connection(tmp_path: Path, database_url: str | None) -> AsyncIterator[
     await migrations.upgrade(database)
     async with database.connect() as opened, opened.begin():
         for tenant in ("a" * 24, "b" * 24, INSTALLATION):
-            await Vault(LocalKeys([KEY]), clock.now).create_key(opened, tenant)
+            await Keyring(LocalKeys([KEY]), clock.now).create_key(opened, tenant)
         yield opened
     await database.dispose()
 
 
-def fresh(*keys: bytes) -> Vault:
-    return Vault(LocalKeys(keys or [KEY]), clock.now)
+def fresh(*keys: bytes) -> Keyring:
+    return Keyring(LocalKeys(keys or [KEY]), clock.now)
 
 
 async def test_another_process_opens_what_was_sealed(connection: AsyncConnection) -> None:
@@ -46,18 +46,18 @@ async def test_another_process_opens_what_was_sealed(connection: AsyncConnection
 
 @pytest.mark.parametrize("part", ["table", "row", "column"])
 async def test_a_value_moved_within_its_tenant_does_not_open(connection: AsyncConnection, part: str) -> None:
-    vault = fresh()
-    sealed = await vault.seal(connection, PLACE, CLEAR)
-    for opener in (vault, fresh()):
-        with pytest.raises(Unsealable):
+    keyring = fresh()
+    sealed = await keyring.seal(connection, PLACE, CLEAR)
+    for opener in (keyring, fresh()):
+        with pytest.raises(DecryptionFailed):
             await opener.open(connection, replace(PLACE, **{part: "another"}), sealed)
 
 
 @pytest.mark.parametrize("tenant", ["b" * 24, INSTALLATION, "c" * 24])
 async def test_a_value_moved_to_another_tenant_does_not_open(connection: AsyncConnection, tenant: str) -> None:
-    vault = fresh()
-    sealed = await vault.seal(connection, PLACE, CLEAR)
-    for opener in (vault, fresh()):  # with the key in memory and without
+    keyring = fresh()
+    sealed = await keyring.seal(connection, PLACE, CLEAR)
+    for opener in (keyring, fresh()):  # with the key in memory and without
         with pytest.raises(WrongKey):
             await opener.open(connection, replace(PLACE, tenant=tenant), sealed)
 
@@ -90,9 +90,9 @@ async def test_the_newest_data_key_seals_and_the_older_still_opens(connection: A
 
 
 async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(connection: AsyncConnection) -> None:
-    vault = fresh()
-    sealed = await vault.seal(connection, PLACE, CLEAR)
-    material = next(iter(vault._by_id.values())).material
+    keyring = fresh()
+    sealed = await keyring.seal(connection, PLACE, CLEAR)
+    material = next(iter(keyring._by_id.values())).material
     stored = (await connection.execute(select(data_keys.c.wrapped))).scalars().all()
     assert len(stored) == 3
     assert all(material not in wrapped for wrapped in stored)
@@ -103,5 +103,5 @@ async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(co
 
 @pytest.mark.parametrize("damaged", [b"", b"\x01", b"\x02" + b"0" * 60, b"\xa7" * 24, b"\x01" + b"\0" * 60])
 async def test_what_is_no_envelope_is_refused(connection: AsyncConnection, damaged: bytes) -> None:
-    with pytest.raises((Unsealable, WrongKey)):
+    with pytest.raises((DecryptionFailed, WrongKey)):
         await fresh().open(connection, PLACE, damaged)

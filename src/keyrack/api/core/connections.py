@@ -26,7 +26,7 @@ _LOG_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What connections may take.
 
     Attributes:
@@ -64,7 +64,7 @@ class Connection(Protocol):
 class Connections:
     """The connections of one process."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.limits = limits
         self._proxies = [ip_network(text.strip()) for text in limits.proxies.split(",") if text.strip()]
         self._all: dict[Connection, str | None] = {}

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from keyrack import errors as e
 from keyrack.api.core.jsonapi import UNREADABLE, Error, ErrorDocument, ErrorSource
-from keyrack.crypto.envelope import Unsealable
+from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.faults import log_fault
 
 STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
@@ -36,7 +36,7 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.OAuthClientMissing: (409, "oauth_client_missing"),
     e.QuotaExceeded: (409, "quota_exceeded"),
     e.TokenNotValid: (409, "token_not_valid"),
-    Unsealable: (409, "unreadable"),
+    DecryptionFailed: (409, "unreadable"),
     e.WrongKey: (409, "unreadable"),
     e.RequestTimeout: (408, "request_timeout"),
     e.PayloadTooLarge: (413, "payload_too_large"),

@@ -14,7 +14,7 @@ from keyrack.api.core.asgi import App, Message, Receive, Scope, Send
 from keyrack.api.core.errors import document
 from keyrack.api.core.pages import is_for_a_person, refusal_page
 from keyrack.api.core.rate_limits import Throttle
-from keyrack.api.fast_read import PATH_TEMPLATE, HotSecret
+from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
 from keyrack.fair_share import asked_by, asking_for
@@ -22,7 +22,7 @@ from keyrack.faults import log_fault
 from keyrack.ids import new_id
 from keyrack.metrics import NO_ROUTE, OTHER
 from keyrack.model.identity import Principal
-from keyrack.service.identity.authentication import Identities
+from keyrack.service.identity.authentication import Authentication
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ _NO_ROUTE_HAS = "TRACE"
 _PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
 
 
-class Front:
+class Middleware:
     """The outermost ASGI application.
 
     Order as in contract section 3: 401 first, then the framework's 404 and 405, then 406. HEAD is answered as GET is,
@@ -52,7 +52,7 @@ class Front:
 
     Args:
         app: the framework's application.
-        identities: checks who is calling.
+        authentication: checks who is calling.
         throttle: counts requests.
         trusted_proxies: the setting of this name.
         hot: answers what it can before the framework is asked; None where there is no API.
@@ -61,15 +61,15 @@ class Front:
     def __init__(
         self,
         app: App,
-        identities: Identities,
+        authentication: Authentication,
         throttle: Throttle,
         trusted_proxies: str,
-        hot: HotSecret | None,
+        hot: FastRead | None,
         *,
         metrics_open: bool = False,
     ) -> None:
         self._app = app
-        self._identities = identities
+        self._authentication = authentication
         self._throttle = throttle
         self._metrics_open = metrics_open
         self._hot = hot
@@ -145,7 +145,7 @@ class Front:
     async def _authenticate(self, headers: dict[bytes, bytes], address: str | None, request_id: str) -> Principal:
         name, api_key = _basic(headers.get(b"authorization"))
         try:
-            return await self._identities.authenticate(name, api_key, address, request_id)
+            return await self._authentication.authenticate(name, api_key, address, request_id)
         except Unauthorized:
             self._throttle.wrong_key(name, address)
             raise
@@ -180,19 +180,19 @@ def _counted(method: str) -> str:
 
 
 def caller_address(scope: Any) -> str | None:
-    """Return the address a request came from, as `Front` found it."""
+    """Return the address a request came from, as `Middleware` found it."""
     address: str | None = scope.get(ADDRESS)
     return address
 
 
 def arrived(scope: Any) -> float | None:
-    """Return when a request came in, a reading of `time.monotonic`, as `Front` noted it first of all."""
+    """Return when a request came in, a reading of `time.monotonic`, as `Middleware` noted it first of all."""
     moment: float | None = scope.get(ARRIVED)
     return moment
 
 
 def request_id_of(scope: Any) -> str | None:
-    """Return a request's id, as `Front` found or made it."""
+    """Return a request's id, as `Middleware` found or made it."""
     request_id: str | None = scope.get(REQUEST_ID)
     return request_id
 

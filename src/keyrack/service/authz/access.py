@@ -13,12 +13,12 @@ from keyrack.model.identity import Principal
 from keyrack.service.authz import suspension
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.authz.scope import Scope, scope_of
-from keyrack.service.authz.task_users import Door, is_task_user
+from keyrack.service.authz.task_users import TaskUserAccess, is_task_user
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 
 __all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
 
@@ -43,7 +43,7 @@ class Access:
 
     @asynccontextmanager
     async def installation(
-        self, who: Principal, action: str | None = None, door: Door | None = None
+        self, who: Principal, action: str | None = None, door: TaskUserAccess | None = None
     ) -> AsyncIterator[Scope]:
         """Enter the installation itself, above all tenants; only service accounts hold permissions here.
 
@@ -59,7 +59,7 @@ class Access:
 
     @asynccontextmanager
     async def tenant(
-        self, who: Principal, tenant_id: str, action: str | None = None, *, alone: bool = False
+        self, who: Principal, tenant_id: str, action: str | None = None, *, exclusive: bool = False
     ) -> AsyncIterator[Scope]:
         """Enter a tenant named in the path.
 
@@ -67,13 +67,13 @@ class Access:
             who: the caller.
             tenant_id: the tenant.
             action: what is going to be done, as the audit log calls it; None for reading, which is not audited.
-            alone: the operation is about the tenant itself or its roles: nothing else is written in it meanwhile.
+            exclusive: the operation is about the tenant itself or its roles: nothing else is written in it meanwhile.
 
         Raises:
             NotFound: there is no such tenant.
             Forbidden: it is not the caller's tenant.
         """
-        async with self._enter(who, await self.locate("tenant", tenant_id), action, alone=alone) as scope:
+        async with self._enter(who, await self.locate("tenant", tenant_id), action, exclusive=exclusive) as scope:
             _require_open(scope)
             yield scope
 
@@ -83,9 +83,9 @@ class Access:
         who: Principal,
         contract_id: str,
         action: str | None = None,
-        door: Door | None = None,
+        door: TaskUserAccess | None = None,
         *,
-        alone: bool = False,
+        exclusive: bool = False,
     ) -> AsyncIterator[Scope]:
         """Enter a contract named in the path or query; as `tenant`.
 
@@ -94,10 +94,10 @@ class Access:
             contract_id: the contract.
             action: as in `tenant`.
             door: given if the operation is open to task users.
-            alone: the operation is about the contract itself: nothing else is written in it meanwhile.
+            exclusive: the operation is about the contract itself: nothing else is written in it meanwhile.
         """
         place = await self.locate("contract", contract_id)
-        async with self._enter(who, place, action, door, alone=alone) as scope:
+        async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
             _require_open(scope)
             yield scope
 
@@ -107,24 +107,24 @@ class Access:
         who: Principal,
         workspace_id: str,
         action: str | None = None,
-        door: Door | None = None,
+        door: TaskUserAccess | None = None,
         *,
-        alone: bool = False,
+        exclusive: bool = False,
     ) -> AsyncIterator[Scope]:
         """Enter a workspace named in the path or query; as `contract`."""
         place = await self.locate("workspace", workspace_id)
-        async with self._enter(who, place, action, door, alone=alone) as scope:
+        async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
             _require_open(scope)
             yield scope
 
     @asynccontextmanager
-    async def leaf(
+    async def by_resource(
         self,
         who: Principal,
         kind: str,
         leaf_id: str,
         action: str | None = None,
-        door: Door | None = None,
+        door: TaskUserAccess | None = None,
         key: str | None = None,
     ) -> AsyncIterator[Scope]:
         """Enter the workspace of a `flow` or `credential` addressed without a parent (contract section 3).
@@ -160,9 +160,9 @@ class Access:
         who: Principal,
         place: Location,
         action: str | None = None,
-        door: Door | None = None,
+        door: TaskUserAccess | None = None,
         *,
-        before: str | None = None,
+        precheck: str | None = None,
     ) -> AsyncIterator[Scope]:
         """Enter a place that has been located already; a task user comes as a stranger unless there is a door.
 
@@ -171,12 +171,12 @@ class Access:
             place: where to enter.
             action: as in `tenant`.
             door: given if the operation is open to task users.
-            before: of a reading operation: the action it prepares, so that what would be refused then is refused now.
+            precheck: of a reading operation: the action it prepares, so that what would be refused then is refused now.
 
         Raises:
             Forbidden: it is in another tenant than the caller's.
         """
-        async with self._enter(who, place, action, door, before=before) as scope:
+        async with self._enter(who, place, action, door, precheck=precheck) as scope:
             yield scope
 
     def reading_on(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
@@ -217,18 +217,18 @@ class Access:
         who: Principal,
         place: Location,
         action: str | None,
-        door: Door | None = None,
+        door: TaskUserAccess | None = None,
         *,
-        alone: bool = False,
-        before: str | None = None,
+        exclusive: bool = False,
+        precheck: str | None = None,
     ) -> AsyncIterator[Scope]:
         async with self._audited(who, action, place):
             if who.tenant_id is not None and who.tenant_id != place.tenant_id:
                 raise Forbidden
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
                 if action is not None:
-                    await _hold_tenant(unit, place, alone=alone)
-                closed = await _is_closed(unit, place, action, before, alone=alone)
+                    await _hold_tenant(unit, place, exclusive=exclusive)
+                closed = await _is_closed(unit, place, action, precheck, exclusive=exclusive)
                 scope = await scope_of(unit, who, place, door)
                 scope.closed = closed
                 yield scope
@@ -269,27 +269,27 @@ def home(who: Principal) -> str:
     return who.tenant_id
 
 
-async def _hold_tenant(unit: Unit, place: Location, *, alone: bool) -> None:
+async def _hold_tenant(unit: Unit, place: Location, *, exclusive: bool) -> None:
     """Keep a place's tenant and its roles as they are until the transaction ends; before all else, as everybody does.
 
     Raises:
         NotFound: the tenant is gone since it was located.
     """
     of_tenant = place.contract_id is None
-    if place.tenant_id and not await Tenants(unit).hold(alone=alone and of_tenant):
+    if place.tenant_id and not await TenantRows(unit).hold(exclusive=exclusive and of_tenant):
         raise NotFound("there is no such tenant")
 
 
-async def _is_closed(unit: Unit, place: Location, action: str | None, before: str | None, *, alone: bool) -> bool:
+async def _is_closed(unit: Unit, place: Location, action: str | None, precheck: str | None, *, exclusive: bool) -> bool:
     """Tell whether an operation is refused because the contract is suspended; a writing one also holds the place.
 
     Raises:
         NotFound: the place is gone since it was located.
     """
     if action is not None:
-        status = await suspension.hold(unit, place, alone=alone)
+        status = await suspension.hold(unit, place, exclusive=exclusive)
         return status == suspension.SUSPENDED and action not in suspension.OPEN
-    return before is not None and before not in suspension.OPEN and await suspension.is_suspended(unit, place)
+    return precheck is not None and precheck not in suspension.OPEN and await suspension.is_suspended(unit, place)
 
 
 def _named(place: Location) -> tuple[str, str | None]:

@@ -10,7 +10,7 @@ from keyrack.errors import NotFound, QuotaExceeded, RateLimited
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.quota_usage import Quota, QuotaUsage
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 
 COUNTED: Mapping[Quota, str] = {
     Quota.pending_consents: "consents of the tenant that are pending and have not expired",
@@ -60,7 +60,7 @@ _REST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class QuotaUse:
     """How much a tenant has stored of what is limited.
 
     Attributes:
@@ -154,7 +154,7 @@ class Quotas:
         }
 
 
-async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None) -> Sequence[Usage]:
+async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None) -> Sequence[QuotaUse]:
     """Return what tenants have stored of what is limited.
 
     Args:
@@ -166,12 +166,12 @@ async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None
         NotFound: there is no such tenant.
     """
     async with store.installation() as unit:
-        wanted = [each for each in await Tenants(unit).list() if tenant_id in (None, each.id)]
+        wanted = [each for each in await TenantRows(unit).list() if tenant_id in (None, each.id)]
     if tenant_id is not None and not wanted:
         raise NotFound("there is no such tenant")
     found = []
     for tenant in wanted:
         async with store.unit(tenant.id) as unit:
             used = {quota: await QuotaUsage(unit).used(quota) for quota in Quota}
-        found.append(Usage(tenant.id, tenant.name, used, limits))
+        found.append(QuotaUse(tenant.id, tenant.name, used, limits))
     return found

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from keyrack.errors import ContractSuspended, Forbidden
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.permissions import TENANT_ADMIN
-from keyrack.service.authz.task_users import PERMISSIONS, Door, is_task_user
+from keyrack.service.authz.task_users import PERMISSIONS, TaskUserAccess, is_task_user
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.role_assignments import Standing
+from keyrack.store.role_assignments import RoleAssignments
 
 
 @dataclass(slots=True)
@@ -90,12 +90,12 @@ class Scope:
         if self.closed:
             raise ContractSuspended
 
-    def touched(self, target_type: str, target_id: str | None) -> None:
+    def audit_target(self, target_type: str, target_id: str | None) -> None:
         """Name what the operation acts on, for the audit log."""
         self.targets.append((target_type, target_id))
 
 
-async def scope_of(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
+async def scope_of(unit: Unit, who: Principal, place: Location, door: TaskUserAccess | None) -> Scope:
     """Find out what a caller may do at a place.
 
     Args:
@@ -111,7 +111,7 @@ async def scope_of(unit: Unit, who: Principal, place: Location, door: Door | Non
         return _task_scope(unit, who, place, door)
     if who.kind in (PrincipalKind.service_account, PrincipalKind.system):
         return _service_scope(unit, who, place)
-    standing = Standing(unit)
+    standing = RoleAssignments(unit)
     roles = await standing.roles_of(who.id, place)
     if roles is None:
         raise Forbidden
@@ -147,7 +147,7 @@ async def contracts_granting(scope: Scope, permission: str) -> frozenset[str]:
         scope: at the caller's tenant.
         permission: of the class `contracts`.
     """
-    standing = Standing(scope.unit)
+    standing = RoleAssignments(scope.unit)
     if scope.allows(permission):
         return await standing.contracts_of(scope.who.id)
     policy = await standing.policy()
@@ -160,7 +160,7 @@ async def contracts_granting(scope: Scope, permission: str) -> frozenset[str]:
     )
 
 
-def _task_scope(unit: Unit, who: Principal, place: Location, door: Door | None) -> Scope:
+def _task_scope(unit: Unit, who: Principal, place: Location, door: TaskUserAccess | None) -> Scope:
     """A task user reaches its workspace, and the contract around it, as far as the operation is open to it."""
     mine = place.workspace_id is not None and place.workspace_id == who.workspace_id
     around = place.workspace_id is None and place.contract_id is not None and place.contract_id == who.contract_id

@@ -4,10 +4,10 @@
 """
 
 from keyrack.errors import NotFound
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.workspaces import WorkspaceRows
 
 ACTIVE, SUSPENDED = "active", "suspended"
 
@@ -23,16 +23,16 @@ OPEN = frozenset(
 """The actions, as the audit log calls them, that go on in a suspended contract."""
 
 
-async def hold(unit: Unit, place: Location, *, alone: bool = False) -> str | None:
+async def hold(unit: Unit, place: Location, *, exclusive: bool = False) -> str | None:
     """Keep a place's contract and workspace as they are until the transaction ends; return the contract's status.
 
-    Whoever writes in them holds them, so who suspends or deletes one (`alone`) waits for those that write, and those
-    that come later wait for it and find out. On SQLite a unit that writes has the whole database to itself.
+    Whoever writes in them holds them, so who suspends or deletes one (`exclusive`) waits for those that write, and
+    those that come later wait for it and find out. On SQLite a unit that writes has the whole database to itself.
 
     Args:
         unit: a writing one of the place's tenant.
         place: where it writes.
-        alone: for changing or deleting the contract or workspace itself.
+        exclusive: for changing or deleting the contract or workspace itself.
 
     Returns:
         None where the place is in no contract.
@@ -43,15 +43,15 @@ async def hold(unit: Unit, place: Location, *, alone: bool = False) -> str | Non
     if place.contract_id is None:
         return None
     in_workspace = place.workspace_id is not None
-    status = await Contracts(unit).hold(place.contract_id, alone=alone and not in_workspace)
+    status = await ContractRows(unit).hold(place.contract_id, exclusive=exclusive and not in_workspace)
     if status is None:
         raise NotFound("there is no such contract")
-    if place.workspace_id is not None and not await Workspaces(unit).hold(place.workspace_id, alone=alone):
+    if place.workspace_id is not None and not await WorkspaceRows(unit).hold(place.workspace_id, exclusive=exclusive):
         raise NotFound("there is no such workspace")
     return status
 
 
 async def is_suspended(unit: Unit, place: Location) -> bool:
     """Tell whether a place is in a contract that is suspended at this moment."""
-    contract = await Contracts(unit).find(place.contract_id or "")
+    contract = await ContractRows(unit).find(place.contract_id or "")
     return contract is not None and contract.status == SUSPENDED

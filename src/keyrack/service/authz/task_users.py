@@ -23,7 +23,7 @@ PERMISSIONS = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class TaskUserAccess:
     """An operation that is open to task users.
 
     Attributes:
@@ -35,14 +35,14 @@ class Door:
 
 _KEYS = frozenset({"workspaces.credential.edit"})
 
-READ_WORKSPACE = Door()  # section 10: its own
-READ_CONTRACT = Door()  # section 10: that of its workspace
-READ_FLOWS = Door()  # section 17: those of its workspace
-READ_COMPONENTS = Door()  # section 13: those that flows of its workspace name
-READ_AUTH_CLIENTS = Door()  # 14.1: the global ones, which a list without a scope is about
-READ_CREDENTIALS = Door(_KEYS)  # section 16: those of its workspace, with keys
-READ_STEP = Door(_KEYS)  # 18.3
-HAND_BACK_KEYS = Door(_KEYS)  # 18.3
+READ_WORKSPACE = TaskUserAccess()  # section 10: its own
+READ_CONTRACT = TaskUserAccess()  # section 10: that of its workspace
+READ_FLOWS = TaskUserAccess()  # section 17: those of its workspace
+READ_COMPONENTS = TaskUserAccess()  # section 13: those that flows of its workspace name
+READ_AUTH_CLIENTS = TaskUserAccess()  # 14.1: the global ones, which a list without a scope is about
+READ_CREDENTIALS = TaskUserAccess(_KEYS)  # section 16: those of its workspace, with keys
+READ_STEP = TaskUserAccess(_KEYS)  # 18.3
+HAND_BACK_KEYS = TaskUserAccess(_KEYS)  # 18.3
 
 
 def is_task_user(who: Principal) -> bool:

@@ -13,7 +13,7 @@ from keyrack.service.authz.task_users import PERMISSIONS, is_task_user, own_plac
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.role_assignments import Standing
+from keyrack.store.role_assignments import RoleAssignments
 
 GLOBAL = Location(INSTALLATION)
 """The scope of global clients, which encloses all others."""
@@ -23,7 +23,7 @@ _ANY_SCOPE = "global"
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ScopedPermissions:
     """Permissions, and the place where the role (or the service account) that has them is held."""
 
     place: Location
@@ -31,7 +31,7 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AuthClientPermissions:
     """What a caller may do to auth clients, anywhere in the installation.
 
     Attributes:
@@ -39,7 +39,7 @@ class Reach:
         sees_keys: false for those who never see the credentials of a client (task users, contract 14.1).
     """
 
-    grants: Sequence[Grant]
+    grants: Sequence[ScopedPermissions]
     sees_keys: bool = True
 
     def allows(self, action: str, place: Location) -> bool:
@@ -61,7 +61,7 @@ class Reach:
         return any(self._knows(grant, place) for grant in self.grants)
 
     @staticmethod
-    def _knows(grant: Grant, place: Location) -> bool:
+    def _knows(grant: ScopedPermissions, place: Location) -> bool:
         if _encloses(grant.place, place):
             inner = place
         elif _encloses(place, grant.place):
@@ -72,24 +72,24 @@ class Reach:
         return not grant.permissions.isdisjoint(f"{family}.auth_clients.get" for family in families)
 
 
-async def reach_of(scope: Scope) -> Reach:
+async def auth_client_permissions(scope: Scope) -> AuthClientPermissions:
     """Find out what the caller may do to auth clients, from within any operation."""
     who = scope.who
     if is_task_user(who):
-        return Reach([Grant(own_place(who), PERMISSIONS)], sees_keys=False)
+        return AuthClientPermissions([ScopedPermissions(own_place(who), PERMISSIONS)], sees_keys=False)
     if who.tenant_id is None:
-        return Reach([Grant(GLOBAL, who.permissions)])
-    return Reach(await _grants(scope.unit.of(who.tenant_id), who))
+        return AuthClientPermissions([ScopedPermissions(GLOBAL, who.permissions)])
+    return AuthClientPermissions(await _grants(scope.unit.of(who.tenant_id), who))
 
 
-async def _grants(home: Unit, who: Principal) -> Sequence[Grant]:
-    standing = Standing(home)
+async def _grants(home: Unit, who: Principal) -> Sequence[ScopedPermissions]:
+    standing = RoleAssignments(home)
     policy = await standing.policy()
     grants = []
     for held in await standing.everywhere(who.id):
         level = _LEVELS[_depth(held.place)]
         names = (name for role in held.roles for name in policy.get((level, role), ()))
-        grants.append(Grant(held.place, frozenset(names)))
+        grants.append(ScopedPermissions(held.place, frozenset(names)))
     return grants
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from keyrack.errors import RelatedNotFound
 from keyrack.model.clients import AuthClient
 from keyrack.service.authz.access import Scope
-from keyrack.store.auth_clients import AuthClients
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.directory import Location
 
@@ -51,7 +51,7 @@ async def available_clients(
     Returns:
         A page and the total.
     """
-    return await AuthClients(scope.unit).available(scope.place, component_id, limit=limit, offset=offset)
+    return await AuthClientRows(scope.unit).available(scope.place, component_id, limit=limit, offset=offset)
 
 
 def place_of(client: AuthClient, around: Location) -> Location:
@@ -63,10 +63,10 @@ def place_of(client: AuthClient, around: Location) -> Location:
     return Location(client.tenant_id, client.contract_id)
 
 
-def _owners(scope: Scope) -> Sequence[AuthClients]:
+def _owners(scope: Scope) -> Sequence[AuthClientRows]:
     """The place's tenant, and the installation, whose global clients are meant for all tenants."""
-    shared = AuthClients(scope.unit.of(INSTALLATION))
-    return [shared] if scope.unit.tenant_id == INSTALLATION else [AuthClients(scope.unit), shared]
+    shared = AuthClientRows(scope.unit.of(INSTALLATION))
+    return [shared] if scope.unit.tenant_id == INSTALLATION else [AuthClientRows(scope.unit), shared]
 
 
 def _is_usable_at(place: Location, client: AuthClient) -> bool:

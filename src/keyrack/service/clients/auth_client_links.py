@@ -6,8 +6,8 @@ from keyrack.errors import NotFound, RelatedNotFound
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.visibility import contract_view, workspace_view
 from keyrack.store.component_list import ComponentList
-from keyrack.store.components import Components
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.components import ComponentRows
+from keyrack.store.workspaces import WorkspaceRows
 
 COMPONENTS_POINTER = "/data/relationships/components/data"
 
@@ -21,7 +21,7 @@ async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
     Raises:
         RelatedNotFound: one does not exist or cannot be seen there.
     """
-    await Components(scope.unit).hold([], component_ids)
+    await ComponentRows(scope.unit).hold([], component_ids)
     found = await _visible(scope, component_ids)
     for index, component_id in enumerate(component_ids):
         if component_id not in found:
@@ -33,10 +33,10 @@ async def _visible(scope: Scope, component_ids: Sequence[str]) -> Collection[str
     """Return which components can be seen at the place; at a tenant that is what the tenant sees."""
     place = scope.place
     if place.contract_id is None:
-        return await Components(scope.unit).seen_among(component_ids)
+        return await ComponentRows(scope.unit).seen_among(component_ids)
     view = contract_view(scope.unit, place.contract_id)
     if place.workspace_id is not None:
-        workspace = await Workspaces(scope.unit).find(place.workspace_id)
+        workspace = await WorkspaceRows(scope.unit).find(place.workspace_id)
         if workspace is None:
             raise NotFound
         view = await workspace_view(scope.unit, workspace)

@@ -15,9 +15,9 @@ from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.references import named_in_body
-from keyrack.service.authz.task_users import READ_AUTH_CLIENTS, Door, is_task_user, own_place
+from keyrack.service.authz.task_users import READ_AUTH_CLIENTS, TaskUserAccess, is_task_user, own_place
 from keyrack.service.clients import auth_client_credentials as credentials_of
-from keyrack.service.clients.auth_client_authorization import GLOBAL, Reach, reach_of
+from keyrack.service.clients.auth_client_authorization import GLOBAL, AuthClientPermissions, auth_client_permissions
 from keyrack.service.clients.auth_client_availability import available_clients, find_available, place_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_links import require_visible
@@ -28,7 +28,7 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
-from keyrack.store.auth_clients import AuthClients as Rows
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
@@ -76,7 +76,7 @@ class AuthClients:
             Forbidden: the caller holds no get permission there; for global clients: none anywhere.
         """
         async with self._at(who, asked, door=READ_AUTH_CLIENTS) as scope:
-            reach = await reach_of(scope)
+            reach = await auth_client_permissions(scope)
             _require_get(reach, scope)
             found, total = await available_clients(scope, component_id, limit=limit, offset=offset)
             return [_view(reach, scope.place, each) for each in found], total
@@ -92,12 +92,12 @@ class AuthClients:
             asked = NamedScope(ScopeKind.workspace, str(own_place(who).workspace_id))
         if asked is not None:
             async with self._at(who, asked) as scope:
-                reach = await reach_of(scope)
+                reach = await auth_client_permissions(scope)
                 _require_get(reach, scope)
                 return _view(reach, scope.place, await _find(scope, auth_client_id))
         place = await self._locate(who, auth_client_id)
         async with self._in(who, place) as scope:
-            reach = await reach_of(scope)
+            reach = await auth_client_permissions(scope)
             if not (reach.knows(place) if place == GLOBAL else reach.allows("get", place)):
                 raise _unknown()
             return _view(reach, place, await _find(scope, auth_client_id))
@@ -127,15 +127,17 @@ class AuthClients:
         named = asked() if within is None else await self._within(who, within, asked)
         with named_in_body("scope" if named is None else named.kind.value):
             async with self._at(who, named, "auth-client.create") as scope:
-                reach = await reach_of(scope)
+                reach = await auth_client_permissions(scope)
                 _require(reach, "create", scope.place)
                 scope.require_open()
                 wanted = new()
                 client = self._made(scope.place, wanted)
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
-                await Rows(scope.unit).add(client, credentials_of.refresh_origin(client.type, client.credentials))
-                scope.touched(TARGET, client.id)
+                await AuthClientRows(scope.unit).add(
+                    client, credentials_of.refresh_origin(client.type, client.credentials)
+                )
+                scope.audit_target(TARGET, client.id)
                 return _view(reach, scope.place, client)
 
     async def change(
@@ -162,7 +164,7 @@ class AuthClients:
             RelatedNotFound: a component cannot be seen at the client's scope.
         """
         async with self._own(who, auth_client_id, "edit", within) as (scope, reach):
-            await Rows(scope.unit).lock_to_change(auth_client_id)
+            await AuthClientRows(scope.unit).lock_to_change(auth_client_id)
             stored = await _find(scope, auth_client_id)
             wanted = new()
             _require_same(stored, wanted)
@@ -174,10 +176,10 @@ class AuthClients:
                 client = replace(client, component_ids=_distinct(wanted.component_ids))
             origin = credentials_of.refresh_origin(client.type, client.credentials)
             forgive = wanted.credentials is not None
-            await Rows(scope.unit).replace(client, origin, forgive=forgive)
+            await AuthClientRows(scope.unit).replace(client, origin, forgive=forgive)
             if forgive:
                 await self._on_changed(scope.unit, client)
-            scope.touched(TARGET, client.id)
+            scope.audit_target(TARGET, client.id)
             return _view(reach, scope.place, client)
 
     async def delete(self, who: Principal, auth_client_id: str, within: NamedScope | None = None) -> None:
@@ -190,11 +192,11 @@ class AuthClients:
                 tenant for a tenant admin), `meta.secrets` counts all.
         """
         async with self._own(who, auth_client_id, "delete", within) as (scope, _):
-            await Rows(scope.unit).lock_to_delete(auth_client_id)
+            await AuthClientRows(scope.unit).lock_to_delete(auth_client_id)
             await _find(scope, auth_client_id)
             await _require_unused(scope, auth_client_id)
-            await Rows(scope.unit).remove(auth_client_id)
-            scope.touched(TARGET, auth_client_id)
+            await AuthClientRows(scope.unit).remove(auth_client_id)
+            scope.audit_target(TARGET, auth_client_id)
 
     async def _within(self, who: Principal, within: NamedScope, asked: Callable[[], NamedScope | None]) -> NamedScope:
         """Return the scope of a path, which must exist before the body is looked at (contract section 3)."""
@@ -221,18 +223,18 @@ class AuthClients:
     @asynccontextmanager
     async def _own(
         self, who: Principal, auth_client_id: str, action: str, within: NamedScope | None
-    ) -> AsyncIterator[tuple[Scope, Reach]]:
+    ) -> AsyncIterator[tuple[Scope, AuthClientPermissions]]:
         """Enter a client's own scope to do something to it; what the caller cannot see is not there (section 3)."""
         if within is not None:
             async with self._at(who, within) as scope:
-                allowed = (await reach_of(scope)).allows(action, scope.place)
+                allowed = (await auth_client_permissions(scope)).allows(action, scope.place)
                 if allowed:
                     await _find(scope, auth_client_id)
             if not allowed:  # whether the client exists or not (section 3: permission before target)
                 await self._refuse(who, within, action)
         place = await self._locate(who, auth_client_id)
         async with self._in(who, place, f"auth-client.{action}") as scope:
-            reach = await reach_of(scope)
+            reach = await auth_client_permissions(scope)
             if not reach.knows(place) and not reach.allows(action, place):
                 raise _unknown()
             _require(reach, action, place)
@@ -246,7 +248,7 @@ class AuthClients:
             Forbidden: always.
         """
         async with self._at(who, within, f"auth-client.{action}") as scope:
-            _require(await reach_of(scope), action, scope.place)
+            _require(await auth_client_permissions(scope), action, scope.place)
 
     async def _locate(self, who: Principal, auth_client_id: str) -> Location:
         try:
@@ -258,7 +260,7 @@ class AuthClients:
         return place
 
     def _at(
-        self, who: Principal, named: NamedScope | None, action: str | None = None, door: Door | None = None
+        self, who: Principal, named: NamedScope | None, action: str | None = None, door: TaskUserAccess | None = None
     ) -> AbstractAsyncContextManager[Scope]:
         if named is None:
             return self._access.installation(who, action, door)
@@ -275,7 +277,7 @@ class AuthClients:
         return self._access.at(who, place, action)
 
 
-def _require_get(reach: Reach, scope: Scope) -> None:
+def _require_get(reach: AuthClientPermissions, scope: Scope) -> None:
     """A get permission at the scope; for global clients any, anywhere (14.1)."""
     if scope.place == GLOBAL:
         scope.require_that(reach.knows(GLOBAL), "this needs a permission to get auth clients")
@@ -283,12 +285,12 @@ def _require_get(reach: Reach, scope: Scope) -> None:
         _require(reach, "get", scope.place)
 
 
-def _require(reach: Reach, action: str, place: Location) -> None:
+def _require(reach: AuthClientPermissions, action: str, place: Location) -> None:
     if not reach.allows(action, place):
         raise Forbidden(f"this needs the permission global.auth_clients.{action}, held at the auth client's scope")
 
 
-def _view(reach: Reach, around: Location, client: AuthClient) -> AuthClientView:
+def _view(reach: AuthClientPermissions, around: Location, client: AuthClient) -> AuthClientView:
     visible = reach.shows_keys(place_of(client, around))
     return AuthClientView(client, credentials_of.shown(client) if visible else None)
 

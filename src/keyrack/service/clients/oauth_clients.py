@@ -12,8 +12,8 @@ from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
-from keyrack.store.components import Components
-from keyrack.store.oauth_clients import OAuthClients as Rows
+from keyrack.store.components import ComponentRows
+from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.usage import Usages
 
 _POINTER = "/data/relationships/component/data/id"
@@ -65,12 +65,12 @@ class OAuthClients:
             await refuse_taken(scope, "oauth-client", wanted.given_id)
             await _require_visible(scope, wanted.component_id)
             try:
-                client = await Rows(scope.unit).add(
+                client = await OAuthClientRows(scope.unit).add(
                     wanted.component_id, wanted.client_id, wanted.client_secret, wanted.client_auth
                 )
             except AlreadyExists:
                 raise _second_client() from None
-            scope.touched("oauth-client", client.id)
+            scope.audit_target("oauth-client", client.id)
             return OAuthClientView(client, component_visible=True)
 
     async def list(
@@ -83,8 +83,8 @@ class OAuthClients:
         """
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.oauth_clients.get")
-            clients, total = await Rows(scope.unit).page(component_id, limit=limit, offset=offset)
-            seen = await Components(scope.unit).seen_among([client.component_id for client in clients])
+            clients, total = await OAuthClientRows(scope.unit).page(component_id, limit=limit, offset=offset)
+            seen = await ComponentRows(scope.unit).seen_among([client.component_id for client in clients])
             return [OAuthClientView(client, client.component_id in seen) for client in clients], total
 
     async def get(self, who: Principal, tenant_id: str, oauth_client_id: str) -> OAuthClientView:
@@ -110,7 +110,7 @@ class OAuthClients:
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.edit") as scope:
             scope.require("tenants.oauth_clients.edit")
-            rows = Rows(scope.unit)
+            rows = OAuthClientRows(scope.unit)
             await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
             client = await _find(scope, oauth_client_id)
             wanted = new()
@@ -129,7 +129,7 @@ class OAuthClients:
                 client_auth=client_auth,
             )
             await rows.replace(changed)
-            scope.touched("oauth-client", client.id)
+            scope.audit_target("oauth-client", client.id)
             return OAuthClientView(changed, component_visible=True)
 
     async def delete(self, who: Principal, tenant_id: str, oauth_client_id: str) -> None:
@@ -142,11 +142,11 @@ class OAuthClients:
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.delete") as scope:
             scope.require("tenants.oauth_clients.delete")
-            await Rows(scope.unit).lock_to_delete(oauth_client_id)
+            await OAuthClientRows(scope.unit).lock_to_delete(oauth_client_id)
             client = await _find(scope, oauth_client_id)
             await require_client_unused(scope, client.component_id)
-            await Rows(scope.unit).remove(client.id)
-            scope.touched("oauth-client", client.id)
+            await OAuthClientRows(scope.unit).remove(client.id)
+            scope.audit_target("oauth-client", client.id)
 
     async def usage(self, who: Principal, tenant_id: str, oauth_client_id: str) -> Usage:
         """Return what would be hit by changing or deleting a client (0.15).
@@ -185,20 +185,20 @@ def _require_fit(wanted: NewOAuthClient, client_auth: str | None) -> None:
 
 
 async def _find(scope: Scope, oauth_client_id: str) -> OAuthClient:
-    client = await Rows(scope.unit).find(oauth_client_id)
+    client = await OAuthClientRows(scope.unit).find(oauth_client_id)
     if client is None:
         raise NotFound("there is no such OAuth client in this tenant")
     return client
 
 
 async def _view(scope: Scope, client: OAuthClient) -> OAuthClientView:
-    seen = await Components(scope.unit).seen_among([client.component_id])
+    seen = await ComponentRows(scope.unit).seen_among([client.component_id])
     return OAuthClientView(client, client.component_id in seen)
 
 
 async def _require_visible(scope: Scope, component_id: str) -> None:
     """Visible in the tenant, without the gate: otherwise nobody could create the first client (contract section 5)."""
-    if not await Components(scope.unit).seen_among([component_id]):
+    if not await ComponentRows(scope.unit).seen_among([component_id]):
         raise RelatedNotFound("there is no such component in this tenant", pointer=_POINTER)
 
 

@@ -8,12 +8,12 @@ from keyrack.errors import Forbidden, NotFound
 from keyrack.model.components import Component
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.task_users import Door, is_task_user, own_place
+from keyrack.service.authz.task_users import TaskUserAccess, is_task_user, own_place
 from keyrack.service.components.visibility import seen_in_workspace
 from keyrack.store.component_list import ComponentList
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.directory import Location
-from keyrack.store.teams import Teams
+from keyrack.store.teams import TeamRows
 
 EDIT = "contracts.repository.edit"
 _SEES_UNGATED = ("tenants.component.list_all", "tenants.oauth_clients.create")
@@ -22,7 +22,7 @@ Developer = Literal["editor in the team", "editor", "editor or in the team"]
 """Who may do something to a component, beside what the tenant admin may: section 13.2 and 13.4 differ by route."""
 
 
-class ComponentAccess:
+class ComponentVisibility:
     """The way to a component addressed without a parent."""
 
     def __init__(self, access: Access) -> None:
@@ -30,7 +30,7 @@ class ComponentAccess:
 
     @asynccontextmanager
     async def seen(
-        self, who: Principal, component_id: str, action: str | None = None, door: Door | None = None
+        self, who: Principal, component_id: str, action: str | None = None, door: TaskUserAccess | None = None
     ) -> AsyncIterator[tuple[Scope, Component]]:
         """Enter the place a caller looks from.
 
@@ -42,7 +42,7 @@ class ComponentAccess:
         """
         found = await self._access.find("component", component_id)
         async with self._access.at(who, _viewpoint(who, found), action, door) as scope:
-            component = await Components(scope.unit).find(component_id)
+            component = await ComponentRows(scope.unit).find(component_id)
             if component is None or not await _visible(scope, component):
                 raise NotFound("there is no such component")
             if is_task_user(who) and door is None:
@@ -90,14 +90,14 @@ async def own_component(scope: Scope, component_id: str) -> Component:
     Raises:
         NotFound: the scope's tenant sees none of that id.
     """
-    component = await Components(scope.unit).find(component_id)
+    component = await ComponentRows(scope.unit).find(component_id)
     if component is None:
         raise NotFound("there is no such component")
     return component
 
 
 async def _require_developer(scope: Scope, component: Component, need: Developer) -> None:
-    in_team = await Teams(scope.unit).is_member(component.team_id, scope.who.id)
+    in_team = await TeamRows(scope.unit).is_member(component.team_id, scope.who.id)
     editor, is_service = scope.allows(EDIT), scope.who.tenant_id is None
     if not (editor or in_team or scope.is_tenant_admin) and not await _visible(scope, component):
         raise NotFound("there is no such component")

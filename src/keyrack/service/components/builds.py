@@ -11,8 +11,8 @@ from keyrack.model.components import Component, Version
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
-from keyrack.service.components.access import ComponentAccess, own_component
-from keyrack.store.components import Components, ComponentVersions
+from keyrack.service.components.access import ComponentVisibility, own_component
+from keyrack.store.components import ComponentRows, ComponentVersions
 
 _LATEST = "latest"
 
@@ -28,7 +28,7 @@ class NewBuild:
 class ComponentBuilds:
     """Use cases of a component's builds; the wire calls them versions."""
 
-    def __init__(self, components: ComponentAccess) -> None:
+    def __init__(self, components: ComponentVisibility) -> None:
         self._components = components
 
     async def list(self, who: Principal, component_id: str) -> Sequence[Version]:
@@ -67,7 +67,7 @@ class ComponentBuilds:
             except AlreadyExists:
                 pointer = "/data/attributes/revision"
                 raise AlreadyExists("the component has this revision", pointer=pointer) from None
-            scope.touched("version", revision)
+            scope.audit_target("version", revision)
             return version
 
     async def delete(self, who: Principal, component_id: str, revision: str) -> None:
@@ -80,11 +80,11 @@ class ComponentBuilds:
         """
         entered = self._components.owned(who, component_id, "component-version.delete", "editor in the team")
         async with entered as (scope, _):
-            await Components(scope.unit).lock_to_delete(component_id)  # flows hold the component, not each build
+            await ComponentRows(scope.unit).lock_to_delete(component_id)  # flows hold the component, not each build
             version = await _find(scope, await own_component(scope, component_id), revision)
             await require_component_unused(scope, component_id, version.revision, "the version")
             await ComponentVersions(scope.unit).remove(component_id, version.revision)
-            scope.touched("version", version.revision)
+            scope.audit_target("version", version.revision)
 
 
 async def _find(scope: Scope, component: Component, revision: str) -> Version:

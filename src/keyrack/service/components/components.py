@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model.components import Access as Reach
-from keyrack.model.components import Component
+from keyrack.model.components import Component, ComponentAccess
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
@@ -14,11 +13,11 @@ from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body
 from keyrack.service.authz.task_users import READ_COMPONENTS
 from keyrack.service.authz.usage_guard import require_component_unused
-from keyrack.service.components.access import EDIT, ComponentAccess, own_component
+from keyrack.service.components.access import EDIT, ComponentVisibility, own_component
 from keyrack.service.components.visibility import contract_view, seen_in_workspace
 from keyrack.store.component_list import ComponentFilter, ComponentList
-from keyrack.store.components import Components as Rows
-from keyrack.store.contracts import Contracts
+from keyrack.store.components import ComponentRows
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches
 
 
@@ -37,14 +36,14 @@ class NewComponent:
 class ChangedComponent:
     """What a caller sends to change one; None keeps what is stored."""
 
-    access: Reach | None
+    access: ComponentAccess | None
     whitelisted_contract_ids: Sequence[str] | None
 
 
-class ComponentUseCases:
+class Components:
     """Use cases of contract section 13 but for builds and environment variables."""
 
-    def __init__(self, access: Access, components: ComponentAccess) -> None:
+    def __init__(self, access: Access, components: ComponentVisibility) -> None:
         self._access = access
         self._components = components
 
@@ -73,7 +72,7 @@ class ComponentUseCases:
 
         async def read(some: Sequence[Component]) -> Mapping[str, Component]:
             async with self._access.reading_on(who.tenant_id or some[0].tenant_id) as unit:
-                return await Rows(unit).whole(some)
+                return await ComponentRows(unit).whole(some)
 
         return in_batches(found, lambda each: each.left_out, lambda each: each.id, read, lambda each: each.tenant_id)
 
@@ -141,13 +140,13 @@ class ComponentUseCases:
             if wanted.contract_id not in (None, place.contract_id):
                 raise ValidationFailed(Problem("is not the team's contract", "/data/relationships/contract/data/id"))
             try:
-                component_id = await Rows(scope.unit).add(
+                component_id = await ComponentRows(scope.unit).add(
                     str(place.contract_id), wanted.team_id, wanted.name, dict(wanted.attributes)
                 )
             except AlreadyExists:
                 pointer = "/data/attributes/name"
                 raise AlreadyExists("the team has a component of this name", pointer=pointer) from None
-            scope.touched("component", component_id)
+            scope.audit_target("component", component_id)
             return await own_component(scope, component_id)
 
     async def change(self, who: Principal, component_id: str, new: Callable[[], ChangedComponent]) -> Component:
@@ -162,7 +161,7 @@ class ComponentUseCases:
             support = who.tenant_id is None and scope.allows("contracts.devTeam.edit_access")
             scope.require_that(scope.is_tenant_admin or support, "only a tenant admin can change a component")
             wanted = new()
-            rows = Rows(scope.unit)
+            rows = ComponentRows(scope.unit)
             if wanted.access is not None and wanted.access is not component.access:
                 _require_raised(scope, component, wanted.access, support=support)
                 await rows.set_access(component_id, wanted.access)
@@ -170,7 +169,7 @@ class ComponentUseCases:
                 await rows.set_whitelist(
                     component_id, await _own_contracts(scope, component_id, wanted.whitelisted_contract_ids)
                 )
-            scope.touched("component", component_id)
+            scope.audit_target("component", component_id)
             return await own_component(scope, component_id)
 
     async def delete(self, who: Principal, component_id: str) -> None:
@@ -182,19 +181,19 @@ class ComponentUseCases:
             InUse: a flow names it in graph, draft or versions.
         """
         async with self._components.owned(who, component_id, "component.delete", "editor in the team") as (scope, _):
-            await Rows(scope.unit).lock_to_delete(component_id)
+            await ComponentRows(scope.unit).lock_to_delete(component_id)
             await require_component_unused(scope, component_id, None, "the component")
-            if not await Rows(scope.unit).remove(component_id):
+            if not await ComponentRows(scope.unit).remove(component_id):
                 raise NotFound("there is no such component")
-            scope.touched("component", component_id)
+            scope.audit_target("component", component_id)
 
 
-def _require_raised(scope: Scope, component: Component, wanted: Reach, *, support: bool) -> None:
+def _require_raised(scope: Scope, component: Component, wanted: ComponentAccess, *, support: bool) -> None:
     if component.tenant_id != scope.unit.tenant_id:
         raise Forbidden("only the component's owner can change its access")
     if wanted.width < component.access.width:
         raise ValidationFailed(Problem("access can only be raised", "/data/attributes/access"))
-    if wanted is Reach.everyone and not support:
+    if wanted is ComponentAccess.everyone and not support:
         raise Forbidden("only support can make a component global")
 
 
@@ -204,9 +203,9 @@ async def _own_contracts(scope: Scope, component_id: str, contract_ids: Sequence
     Raises:
         RelatedNotFound: one is not there, or of another tenant.
     """
-    await Rows(scope.unit).hold([], [component_id])
-    contracts = Contracts(scope.unit)
-    there = {each for each in sorted(set(contract_ids)) if await contracts.hold(each, alone=False) is not None}
+    await ComponentRows(scope.unit).hold([], [component_id])
+    contracts = ContractRows(scope.unit)
+    there = {each for each in sorted(set(contract_ids)) if await contracts.hold(each, exclusive=False) is not None}
     for index, contract_id in enumerate(contract_ids):
         if contract_id not in there:
             pointer = f"/data/attributes/whitelisted_contract_ids/{index}"

@@ -6,7 +6,7 @@ What other tenants' executions find of them is decided in `keyrack.service.compo
 from collections.abc import Callable, Mapping
 
 from keyrack.model.identity import Principal
-from keyrack.service.components.access import ComponentAccess, Developer
+from keyrack.service.components.access import ComponentVisibility, Developer
 from keyrack.store.components import ComponentEnvironment
 
 _WHO: Developer = "editor or in the team"
@@ -15,7 +15,7 @@ _WHO: Developer = "editor or in the team"
 class ComponentEnvironments:
     """Use cases of contract section 13.4."""
 
-    def __init__(self, components: ComponentAccess) -> None:
+    def __init__(self, components: ComponentVisibility) -> None:
         self._components = components
 
     async def get(self, who: Principal, component_id: str) -> Mapping[str, str]:
@@ -26,7 +26,7 @@ class ComponentEnvironments:
             Forbidden: the caller is not of the owning team, contract or tenant administration.
         """
         async with self._components.owned(who, component_id, "component-env.read", _WHO) as (scope, _):
-            scope.touched("component", component_id)
+            scope.audit_target("component", component_id)
             return await ComponentEnvironment(scope.unit).read(component_id)
 
     async def replace(
@@ -36,5 +36,5 @@ class ComponentEnvironments:
         async with self._components.owned(who, component_id, "component-env.replace", _WHO) as (scope, _):
             variables = new()
             await ComponentEnvironment(scope.unit).replace(component_id, variables)
-            scope.touched("component", component_id)
+            scope.audit_target("component", component_id)
             return variables

@@ -7,7 +7,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.service.components.shared_environment import visible_environment
 from keyrack.service.components.visibility import workspace_component
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.oauth_clients import OAuthClientRows
 
 _PERMISSION = "global.runtime_env.get"
 
@@ -36,12 +36,12 @@ class RuntimeEnvironments:
                 component = await workspace_component(scope, component_id)
             except RelatedNotFound:
                 raise NotFound("the workspace has no such component") from None
-            scope.touched("component", component_id)
+            scope.audit_target("component", component_id)
             if component.latest is None:
                 return dict(await visible_environment(scope.unit, component, None))
             descriptor = parse.parse(component.latest.descriptor)
             variables = dict(await visible_environment(scope.unit, component, descriptor))
-            clients = OAuthClients(scope.unit)
+            clients = OAuthClientRows(scope.unit)
             client = await clients.for_component(component_id) if descriptor.use_oauth_client else None
             if client is not None:
                 keys = ClientKeys(client.client_id, client.client_secret)

@@ -9,10 +9,10 @@ from keyrack.service.authz.access import Scope
 from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.core.unit import Unit
-from keyrack.store.tenants import Tenants
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.tenants import TenantRows
+from keyrack.store.workspaces import WorkspaceRows
 
 COMPONENT_POINTER = "/data/relationships/component/data/id"
 
@@ -28,7 +28,7 @@ async def workspace_view(unit: Unit, workspace: Workspace) -> Viewpoint:
     Raises:
         NotFound: the tenant is gone.
     """
-    tenant = await Tenants(unit).find(unit.tenant_id)
+    tenant = await TenantRows(unit).find(unit.tenant_id)
     if tenant is None:
         raise NotFound
     return Viewpoint(unit.tenant_id, workspace.contract_id, tenant.whitelists_in(workspace))
@@ -48,7 +48,7 @@ async def seen_in_workspace(
     Raises:
         NotFound: the workspace is gone.
     """
-    workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
+    workspace = await WorkspaceRows(scope.unit).find(scope.place.workspace_id or "")
     if workspace is None:
         raise NotFound
     wanted = ComponentFilter(
@@ -66,8 +66,8 @@ async def workspace_component(scope: Scope, component_id: str) -> Component:
         RelatedNotFound: the workspace does not have it, with or without an OAuth client.
         OAuthClientMissing: only the gate is closed: the tenant has no OAuth client for it yet (contract 0.4).
     """
-    component = await Components(scope.unit).find(component_id)
-    workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
+    component = await ComponentRows(scope.unit).find(component_id)
+    workspace = await WorkspaceRows(scope.unit).find(scope.place.workspace_id or "")
     if component is None or workspace is None:
         raise RelatedNotFound("there is no such component", pointer=COMPONENT_POINTER)
     view = await workspace_view(scope.unit, workspace)

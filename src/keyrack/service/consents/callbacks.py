@@ -40,25 +40,25 @@ from keyrack.service.consents.protocols import (
 )
 from keyrack.service.consents.return_url import with_result
 from keyrack.service.consents.second_delivery import SecondDeliveries
-from keyrack.service.consents.server_metadata import Issuers
+from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import (
     TARGET,
+    ConsentDestination,
     ConsentExpired,
-    Landing,
+    ConsentHandler,
+    ConsentHandlers,
+    ConsentOutcome,
     OtherBrowser,
-    Outcome,
-    Target,
-    Targets,
     UnknownState,
 )
 from keyrack.service.secrets.refresh.journal import Journal, nothing_to_check
 from keyrack.service.secrets.refresh.outcome import is_ambiguous
-from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
-from keyrack.store.consents import Consents as Rows
+from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Location
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 
 _COMPLETE = "consent.complete"
 _INTERRUPTED = "Connecting was interrupted before the provider's answer reached us. Start again."
@@ -83,8 +83,8 @@ class ConsentCallbacks:
         access: Access,
         journal: Journal,
         long_lived: LongLivedTokens,
-        targets: Targets,
-        issuers: Issuers,
+        targets: ConsentHandlers,
+        issuers: ServerMetadata,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -109,7 +109,7 @@ class ConsentCallbacks:
         cookies: Mapping[str, str],
         address: str | None,
         request_id: str | None,
-    ) -> Outcome:
+    ) -> ConsentOutcome:
         """Take a callback: consume the state, exchange the code, store what comes of it (contract 20.3, 20.4, 21).
 
         What was delivered before is told again and nothing is done again: to the same browser, or within a minute
@@ -142,7 +142,7 @@ class ConsentCallbacks:
             iss_required = await self._iss_required(consent, params)
             cookie = known or new_cookie(secure=secure)
             async with self._store.unit(place.tenant_id, writes=True) as unit:
-                taken = await Rows(unit).consume(hashed, self._clock(), cookie.hash_for(consent.id))
+                taken = await ConsentRows(unit).consume(hashed, self._clock(), cookie.hash_for(consent.id))
             if taken is not None:
                 who = await self._person(taken, address, request_id)
                 ended = await self._finish_first(taken, place, who, params, iss_required=iss_required)
@@ -151,7 +151,7 @@ class ConsentCallbacks:
 
     async def _finish_first(
         self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str], *, iss_required: bool
-    ) -> Outcome:
+    ) -> ConsentOutcome:
         return_url: str | None = consent.memory["return_url"]
         self._finishing.add(consent.id)
         try:
@@ -161,10 +161,10 @@ class ConsentCallbacks:
         except KeyrackError as error:
             said = _said(error)
             await self._fail(consent, place, who, error)
-            return Outcome(_reason(error), said, return_url)
+            return ConsentOutcome(_reason(error), said, return_url)
         finally:
             self._finishing.discard(consent.id)
-        return Outcome(None, return_url=with_result(return_url, self._target(consent).parameter, result_id))
+        return ConsentOutcome(None, return_url=with_result(return_url, self._target(consent).parameter, result_id))
 
     async def _iss_required(self, consent: Consent, params: Mapping[str, str]) -> bool:
         """Tell whether a callback without `iss` cannot be from the issuer that is expected (RFC 9207 section 2.4)."""
@@ -187,16 +187,16 @@ class ConsentCallbacks:
         if attempt.subject_id in self._finishing:
             return False
         async with self._store.unit(attempt.tenant_id) as unit:
-            consent = await Rows(unit).find(attempt.subject_id)
+            consent = await ConsentRows(unit).find(attempt.subject_id)
             kept = await Attempts(unit).find(attempt.id)
             answer = None if kept is None else await self._journal.read(unit, kept)
         if kept is None:
             return True
         if consent is None:
-            await self._close(attempt, Fate.superseded)
+            await self._close(attempt, AttemptResult.superseded)
             return True
         if consent.status is not ConsentStatus.exchanging:
-            await self._discard(consent, kept, answer, None, Fate.superseded)
+            await self._discard(consent, kept, answer, None, AttemptResult.superseded)
             return True
         async with self._store.installation() as unit:
             place = await Directory(unit).workspace(consent.workspace_id)
@@ -205,7 +205,7 @@ class ConsentCallbacks:
         who = await self._person(consent, None, None)
         try:
             if answer is None:
-                await self._close(attempt, Fate.ambiguous)
+                await self._close(attempt, AttemptResult.ambiguous)
                 raise ProviderUnavailable(_INTERRUPTED)
             await self._complete(consent, place, who, kept, answer)
         except DatabaseUnavailable:
@@ -220,7 +220,7 @@ class ConsentCallbacks:
         if place is None:
             raise UnknownState
         async with self._store.unit(place.tenant_id) as unit:
-            consent = await Rows(unit).by_state(hashed)
+            consent = await ConsentRows(unit).by_state(hashed)
         if consent is None:
             raise UnknownState
         return consent, place
@@ -245,16 +245,16 @@ class ConsentCallbacks:
         granted = protocol.granted(consent, params, iss_required=iss_required)
         # Membership, visibility and client may have changed since the start (contract 0.17), or the contract been
         # suspended: told before the code is used up.
-        async with self._access.at(who, place, before=_COMPLETE) as scope:
-            landing = await self._land(scope, consent)
-        request = protocol.request(consent, landing.profile, granted)
-        attempt = Attempt(new_id(), consent.tenant_id, Kind.code, consent.id, 0, 0, node_id(), self._clock())
+        async with self._access.at(who, place, precheck=_COMPLETE) as scope:
+            destination = await self._revalidate(scope, consent)
+        request = protocol.request(consent, destination.profile, granted)
+        attempt = Attempt(new_id(), consent.tenant_id, AttemptKind.code, consent.id, 0, 0, node_id(), self._clock())
         try:
             answer = await self._journal.exchange(attempt, request, nothing_to_check)
         except ProviderUnavailable as error:
-            await self._close(attempt, Fate.ambiguous if is_ambiguous(error) else Fate.unsent)
+            await self._close(attempt, AttemptResult.ambiguous if is_ambiguous(error) else AttemptResult.unsent)
             raise
-        return await self._complete(consent, place, who, attempt, answer, landing, granted)
+        return await self._complete(consent, place, who, attempt, answer, destination, granted)
 
     async def _complete(
         self,
@@ -263,7 +263,7 @@ class ConsentCallbacks:
         who: Principal,
         attempt: Attempt,
         answer: RawResponse,
-        asked_for: Landing | None = None,
+        asked_for: ConsentDestination | None = None,
         granted: Secret | None = None,
     ) -> str:
         """Interpret the provider's answer and store what comes of it, once in the whole installation.
@@ -277,19 +277,19 @@ class ConsentCallbacks:
             at = self._clock() if long_lived else answered_at
             # Judged again: the provider took its time.
             async with self._access.at(who, place, _COMPLETE) as scope:
-                await Rows(scope.unit).hold(consent.id)
-                landing = await self._land(scope, consent)
-                tokens = long_lived or self._protocol(consent).tokens(consent, landing.profile, answer, granted)
+                await ConsentRows(scope.unit).hold(consent.id)
+                destination = await self._revalidate(scope, consent)
+                tokens = long_lived or self._protocol(consent).tokens(consent, destination.profile, answer, granted)
                 _require_bearer(tokens)
-                result_id = await landing.store(scope, tokens, at)
-                await Rows(scope.unit).complete(consent.id, result_id, _still_needed(consent))
+                result_id = await destination.store(scope, tokens, at)
+                await ConsentRows(scope.unit).complete(consent.id, result_id, _still_needed(consent))
                 if not await Attempts(scope.unit).landed(attempt.id):
                     raise StateConflict("this connection was finished elsewhere")
-                scope.touched(self._target(consent).resource, result_id)
+                scope.audit_target(self._target(consent).resource, result_id)
         except DatabaseUnavailable:
             raise
         except KeyrackError:
-            await self._discard(consent, attempt, answer, asked_for, Fate.refused, long_lived)
+            await self._discard(consent, attempt, answer, asked_for, AttemptResult.refused, long_lived)
             raise
         return result_id
 
@@ -298,13 +298,13 @@ class ConsentCallbacks:
         consent: Consent,
         attempt: Attempt,
         answer: RawResponse | None,
-        asked_for: Landing | None,
-        fate: Fate,
+        asked_for: ConsentDestination | None,
+        fate: AttemptResult,
         tokens: TokenResponse | None = None,
     ) -> None:
         """Close an exchange whose tokens, if any came, are stored nowhere, and see to them; once, whoever tries."""
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
-            there = await Tenants(unit).hold()
+            there = await TenantRows(unit).hold()
             closed = await Attempts(unit).settle(attempt.id, fate)
             if answer is None or (there and not closed):  # with the tenant its attempts are gone, which says nothing
                 return
@@ -333,37 +333,37 @@ class ConsentCallbacks:
         """
         if not consent.memory.get("long_lived") and consent.memory.get("nonce") is None:
             return None
-        async with self._access.at(who, place, before=_COMPLETE) as scope:
-            profile = (await self._land(scope, consent)).profile
+        async with self._access.at(who, place, precheck=_COMPLETE) as scope:
+            profile = (await self._revalidate(scope, consent)).profile
         short = self._protocol(consent).tokens(consent, profile, answer, granted)
         await self._id_tokens.check(consent, profile, short, answered_at)
         if not consent.memory.get("long_lived"):
             return None
         return await self._long_lived.exchange(profile, short, tenant_id=consent.tenant_id)
 
-    async def _land(self, scope: Scope, consent: Consent) -> Landing:
+    async def _revalidate(self, scope: Scope, consent: Consent) -> ConsentDestination:
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")
         target = self._target(consent)
         again = consent.credential_id is not None or consent.auth_secret_id is not None
         scope.require(target.permissions[1 if again else 0])
-        return await target.land(scope, consent)
+        return await target.revalidate(scope, consent)
 
     async def _fail(self, consent: Consent, place: Location, who: Principal, error: KeyrackError) -> None:
         reason, said = _reason(error), _said(error)
         async with self._store.unit(place.tenant_id, writes=True) as unit:
-            if await Tenants(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
+            if await TenantRows(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
                 told = f"{reason} ({': '.join(said.values())})" if said else reason
-                await Rows(unit).fail(consent.id, told, _still_needed(consent))
+                await ConsentRows(unit).fail(consent.id, told, _still_needed(consent))
         await self._access.record(who, place, _COMPLETE, (TARGET, consent.id))
 
-    async def _close(self, attempt: Attempt, fate: Fate) -> None:
+    async def _close(self, attempt: Attempt, fate: AttemptResult) -> None:
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
             await Attempts(unit).settle(attempt.id, fate)
 
     def _protocol(self, consent: Consent) -> ConsentProtocol:
         return self._protocols[consent.memory.get("protocol", OAUTH2)]  # not said by what was started before 1.0a was
 
-    def _target(self, consent: Consent) -> Target:
+    def _target(self, consent: Consent) -> ConsentHandler:
         return self._targets.of(consent.auth_client_id)
 
 

@@ -14,16 +14,16 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.visibility import workspace_component
 from keyrack.service.consents.plan import ConsentPlanner, profile_of
-from keyrack.service.consents.values import Landing, NewConsent, Planned
+from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
 from keyrack.service.credentials.token_merge import merge_token_credentials, merge_tokens
 from keyrack.store.core.unit import Unit
-from keyrack.store.credentials import Credentials
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.oauth_clients import OAuthClientRows
 
 _PERMISSION = "workspaces.credential.edit"
 
 
-class CredentialTarget:
+class CredentialHandler:
     """Plans and stores consents for components with an OAuth field."""
 
     permissions = (_PERMISSION, _PERMISSION)
@@ -33,7 +33,7 @@ class CredentialTarget:
     def __init__(self, planner: ConsentPlanner) -> None:
         self._planner = planner
 
-    async def plan(self, scope: Scope, wanted: NewConsent) -> Planned:
+    async def plan(self, scope: Scope, wanted: NewConsent) -> PlannedConsent:
         """Fill in the component's descriptor.
 
         Raises:
@@ -44,9 +44,9 @@ class CredentialTarget:
         component = await workspace_component(scope, wanted.component_id or "")
         stored = await _stored_fields(scope, wanted)
         plan, fields, _ = await self._planner.plan(scope, component, stored | dict(wanted.fields))
-        return Planned(profile_of(plan), plan.scope, plan.extra, component.name, dict(fields))
+        return PlannedConsent(profile_of(plan), plan.scope, plan.extra, component.name, dict(fields))
 
-    async def land(self, scope: Scope, consent: Consent) -> "CredentialLanding":
+    async def revalidate(self, scope: Scope, consent: Consent) -> "CredentialDestination":
         """Judge once more what was judged at the start.
 
         Raises:
@@ -57,16 +57,20 @@ class CredentialTarget:
         plan, _, client = await self._planner.plan(scope, component, consent.memory["fields"])
         if (plan.client_id, plan.token_endpoint) != (consent.memory["client_id"], consent.memory["token_endpoint"]):
             raise StateConflict("the OAuth client was changed while you were connecting; start again")
-        return CredentialLanding(consent, plan, client)
+        return CredentialDestination(consent, plan, client)
 
     async def discard(
-        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+        self,
+        unit: Unit,
+        consent: Consent,
+        destination: ConsentDestination | None,
+        read: Callable[[ClientProfile], TokenResponse],
     ) -> None:
         """Leave them to their expiry: no descriptor says where tokens are revoked (contract section 19)."""
 
 
 @dataclass(frozen=True, slots=True)
-class CredentialLanding:
+class CredentialDestination:
     """A credential to be made or connected again."""
 
     consent: Consent
@@ -87,8 +91,8 @@ class CredentialLanding:
         """
         del at
         if self.client is not None:
-            await OAuthClients(scope.unit).touch(self.client.id)
-        rows, consent, path = Credentials(scope.unit), self.consent, self.plan.token_path
+            await OAuthClientRows(scope.unit).touch(self.client.id)
+        rows, consent, path = CredentialRows(scope.unit), self.consent, self.plan.token_path
         fields: dict[str, Any] = consent.memory["fields"]
         merge = merge_tokens if self.plan.temporary_credentials_endpoint is None else merge_token_credentials
         if consent.credential_id is None:
@@ -111,7 +115,7 @@ async def _stored_fields(scope: Scope, wanted: NewConsent) -> dict[str, Any]:
     """Return the stored values of the credential that is connected again."""
     if wanted.credential_id is None:
         return {}
-    credential = await Credentials(scope.unit).find(wanted.credential_id)
+    credential = await CredentialRows(scope.unit).find(wanted.credential_id)
     here = credential is not None and credential.workspace_id == scope.place.workspace_id
     if credential is None or not here or credential.component_id != wanted.component_id:
         raise RelatedNotFound("there is no such credential", pointer="/data/relationships/credential/data/id")

@@ -6,13 +6,13 @@ from keyrack.model.consents import Consent
 from keyrack.oauth.id_token import UnknownKeyError, check_id_token
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
-from keyrack.service.consents.server_metadata import Issuers
+from keyrack.service.consents.server_metadata import ServerMetadata
 
 
 class IdTokens:
     """Compares ID tokens with what was asked for."""
 
-    def __init__(self, issuers: Issuers) -> None:
+    def __init__(self, issuers: ServerMetadata) -> None:
         self._issuers = issuers
 
     async def check(self, consent: Consent, profile: ClientProfile, tokens: TokenResponse, at: datetime) -> None:

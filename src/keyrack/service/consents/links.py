@@ -19,14 +19,14 @@ from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import Scope
 from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure, new_cookie
-from keyrack.service.consents.values import NewConsent, Planned
-from keyrack.store.components import Components
-from keyrack.store.consents import Consents as Rows
+from keyrack.service.consents.values import NewConsent, PlannedConsent
+from keyrack.store.components import ComponentRows
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
-from keyrack.store.tenants import Tenants
-from keyrack.store.users import Users
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.tenants import TenantRows
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceRows
 
 PATH = "/consent"
 """Where the links lead; the secret part of one is in its query, which no log has (contract 0.18)."""
@@ -113,7 +113,7 @@ class ConsentLinks:
         if cookie is None or not cookie.made_form(consent.id, form_token):
             raise FormNotOurs
         async with self._store.unit(consent.tenant_id, writes=True) as unit:
-            if not await Rows(unit).bind(consent.id, cookie.hash_for(consent.id), self._clock()):
+            if not await ConsentRows(unit).bind(consent.id, cookie.hash_for(consent.id), self._clock()):
                 raise UnknownLink
         address: str = consent.memory["authorization_url"]
         return address, cookie
@@ -125,7 +125,7 @@ class ConsentLinks:
         if place is None:
             raise UnknownLink
         async with self._store.unit(place.tenant_id) as unit:
-            consent = await Rows(unit).by_link(hashed)
+            consent = await ConsentRows(unit).by_link(hashed)
         waiting = consent is not None and consent.status is ConsentStatus.pending
         if consent is None or not waiting or consent.expires_at <= self._clock():
             raise UnknownLink
@@ -145,15 +145,15 @@ def _title(component: Component) -> str:
     return title if isinstance(title, str) and title.strip() else component.name
 
 
-async def introduction(scope: Scope, wanted: NewConsent, planned: Planned, base: str, link: str | None) -> Json:
+async def introduction(scope: Scope, wanted: NewConsent, planned: PlannedConsent, base: str, link: str | None) -> Json:
     """Return what a bound consent remembers of who started it, and its link; nothing for any other consent."""
     if link is None:
         return {}
     unit, component_id = scope.unit, wanted.component_id
-    user = await Users(unit).find(scope.who.id)
-    tenant = await Tenants(unit).find(unit.tenant_id)
-    workspace = await Workspaces(unit).find(scope.place.workspace_id or "")
-    component = None if component_id is None else await Components(unit).find(component_id)
+    user = await UserRows(unit).find(scope.who.id)
+    tenant = await TenantRows(unit).find(unit.tenant_id)
+    workspace = await WorkspaceRows(unit).find(scope.place.workspace_id or "")
+    component = None if component_id is None else await ComponentRows(unit).find(component_id)
     person = f"{user.first_name} {user.last_name} ({user.email})" if user else scope.who.name
     told = {
         "starter": printable(person, _MAX_NAME),

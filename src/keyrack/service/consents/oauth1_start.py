@@ -9,11 +9,11 @@ from keyrack.oauth import oauth1
 from keyrack.oauth.profile import ClientProfile
 from keyrack.provider.client import ProviderClient
 from keyrack.service.secrets.refresh.sending import send
-from keyrack.store.consents import Consents as Rows
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.store import Store
 
 
-class TemporaryRequests:
+class OAuth1Start:
     """Asks for temporary credentials.
 
     A lost answer loses nothing: nobody has authorized anything yet, so the request is not in the journal.
@@ -41,7 +41,7 @@ class TemporaryRequests:
             return await self._ask(consent, profile)
         except KeyrackError as error:
             async with self._store.unit(consent.tenant_id, writes=True) as unit:
-                await Rows(unit).abandon(consent.id, error.problem.detail)
+                await ConsentRows(unit).abandon(consent.id, error.problem.detail)
             raise
 
     async def _ask(self, consent: Consent, profile: ClientProfile) -> Consent:
@@ -58,7 +58,7 @@ class TemporaryRequests:
         }
         try:
             async with self._store.unit(consent.tenant_id, writes=True) as unit:
-                await Rows(unit).await_callback(consent.id, oauth1.token_hash(temporary.token.reveal()), memory)
+                await ConsentRows(unit).await_callback(consent.id, oauth1.token_hash(temporary.token.reveal()), memory)
         except AlreadyExists:
             # The callback names nothing but the token, so it must be told whose it is.
             raise ProviderError("The authorization server gave a token that it had given before.") from None

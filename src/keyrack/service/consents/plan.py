@@ -16,7 +16,7 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.provider.guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.shared_environment import visible_environment
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.oauth_clients import OAuthClientRows
 
 FIELDS_POINTER = "/data/attributes/fields"
 _COMPONENT_POINTER = "/data/relationships/component/data/id"
@@ -45,7 +45,7 @@ class ConsentPlanner:
         fields = clean_fields(descriptor, values, FIELDS_POINTER)
         client = None
         if descriptor.use_oauth_client and not descriptor.uses_http_auth:
-            client = await OAuthClients(scope.unit).for_component(component.id)
+            client = await OAuthClientRows(scope.unit).for_component(component.id)
         _require_own_keys(scope, component, descriptor, client)
         keys = None if client is None else ClientKeys(client.client_id, client.client_secret, client.client_auth)
         env = await visible_environment(scope.unit, component, descriptor)

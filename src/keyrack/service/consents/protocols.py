@@ -14,7 +14,7 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.state import state_hash
 from keyrack.oauth.token_response import TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest, RawResponse
-from keyrack.service.consents.values import NewConsent, Planned
+from keyrack.service.consents.values import NewConsent, PlannedConsent
 
 OAUTH2, OAUTH1 = "oauth2", "oauth1"
 """Names of the protocols, in the callback's path and in a consent's memory."""
@@ -124,7 +124,7 @@ class TemporaryCredentials:
         return oauth1.process_token_response(answer, sent=sent)
 
 
-def remembered(planned: Planned, wanted: NewConsent, base: str, state: str) -> Json:
+def remembered(planned: PlannedConsent, wanted: NewConsent, base: str, state: str) -> Json:
     """Return what the callback needs, and the address to go to as far as it is known yet."""
     profile, verifier = planned.profile, pkce.new_verifier()
     protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
@@ -160,9 +160,9 @@ def remembered(planned: Planned, wanted: NewConsent, base: str, state: str) -> J
     return {**memory, "authorization_url": url}
 
 
-def _temporary(consent: Consent) -> oauth1.Credentials:
+def _temporary(consent: Consent) -> oauth1.OAuth1Credentials:
     token, secret = consent.memory["temporary"]
-    return oauth1.Credentials(Secret(token), Secret(secret))
+    return oauth1.OAuth1Credentials(Secret(token), Secret(secret))
 
 
 def _known(*secrets: Secret | None) -> list[Secret]:

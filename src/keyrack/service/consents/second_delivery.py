@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from keyrack.clock import Clock
 from keyrack.model.consents import ConsentStatus
 from keyrack.service.consents.return_url import with_result
-from keyrack.service.consents.values import Outcome, Targets, UnknownState
-from keyrack.store.consents import Consents as Rows
+from keyrack.service.consents.values import ConsentHandlers, ConsentOutcome, UnknownState
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Location
 
@@ -29,13 +29,13 @@ class SecondDeliveries:
         patience: seconds that one waits for the first.
     """
 
-    def __init__(self, store: Store, targets: Targets, clock: Clock, *, patience: float = 15.0) -> None:
+    def __init__(self, store: Store, targets: ConsentHandlers, clock: Clock, *, patience: float = 15.0) -> None:
         self._store = store
         self._targets = targets
         self._clock = clock
         self.patience = patience
 
-    async def answer(self, consent_id: str, place: Location, mine: str | None, arrived: datetime) -> Outcome:
+    async def answer(self, consent_id: str, place: Location, mine: str | None, arrived: datetime) -> ConsentOutcome:
         """Say what the first delivery came to, waiting for it if it is not done.
 
         Args:
@@ -50,13 +50,13 @@ class SecondDeliveries:
         waited, looks = 0.0, 0
         while True:
             async with self._store.unit(place.tenant_id) as unit:
-                consent = await Rows(unit).find(consent_id)
+                consent = await ConsentRows(unit).find(consent_id)
             if consent is None:
                 raise UnknownState
             if consent.status is not ConsentStatus.exchanging or consent.expires_at <= self._clock():
                 break
             if waited >= self.patience:
-                return Outcome(None, under_way=True)
+                return ConsentOutcome(None, under_way=True)
             pause = _LOOKS[min(looks, len(_LOOKS) - 1)]
             await asyncio.sleep(pause)
             waited, looks = waited + pause, looks + 1
@@ -65,8 +65,8 @@ class SecondDeliveries:
             raise UnknownState
         return_url: str | None = consent.memory.get("return_url")
         if consent.result_id is None:
-            return Outcome(consent.error or "The account was not connected.", return_url=return_url)
-        return Outcome(
+            return ConsentOutcome(consent.error or "The account was not connected.", return_url=return_url)
+        return ConsentOutcome(
             None,
             return_url=with_result(return_url, self._targets.of(consent.auth_client_id).parameter, consent.result_id),
         )

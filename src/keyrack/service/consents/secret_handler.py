@@ -34,8 +34,8 @@ from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER
 from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
 from keyrack.service.consents.issuer import with_issuer
-from keyrack.service.consents.values import Landing, NewConsent, Planned
-from keyrack.service.secrets.changes import Owner, bare, created_facts
+from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
+from keyrack.service.secrets.changes import SecretOwner, bare, created_facts
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import merged, replaces_refresh_token, with_granted, with_tokens
 from keyrack.service.secrets.revocation import enqueue_orphan
@@ -52,7 +52,7 @@ _NO_EXCHANGE = (
 _SECRET_POINTER = "/data/relationships/auth_secret/data/id"  # noqa: S105 - a JSON pointer
 
 
-class SecretTarget:
+class SecretHandler:
     """Plans and stores consents with auth clients.
 
     Args:
@@ -68,7 +68,7 @@ class SecretTarget:
         self._schedule = schedule
         self._allow_insecure = allow_insecure
 
-    async def plan(self, scope: Scope, wanted: NewConsent) -> Planned:
+    async def plan(self, scope: Scope, wanted: NewConsent) -> PlannedConsent:
         """Judge auth client, component and field values.
 
         Raises:
@@ -98,9 +98,9 @@ class SecretTarget:
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)
         name = stored.name if stored else client.name
-        return Planned(profile, scopes, extra, name, fields, {"auth_method": method, "long_lived": bool(also)})
+        return PlannedConsent(profile, scopes, extra, name, fields, {"auth_method": method, "long_lived": bool(also)})
 
-    async def land(self, scope: Scope, consent: Consent) -> "SecretLanding":
+    async def revalidate(self, scope: Scope, consent: Consent) -> "SecretDestination":
         """Judge once more what was judged at the start, and keep the client from being deleted.
 
         Raises:
@@ -117,17 +117,21 @@ class SecretTarget:
             consent.memory["token_endpoint"],
         ):
             raise StateConflict("the auth client was changed while you were connecting; start again")
-        return SecretLanding(consent, client, profile, self._schedule)
+        return SecretDestination(consent, client, profile, self._schedule)
 
     async def discard(
-        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+        self,
+        unit: Unit,
+        consent: Consent,
+        destination: ConsentDestination | None,
+        read: Callable[[ClientProfile], TokenResponse],
     ) -> None:
         """Have them revoked at the provider, under the consent's id.
 
         Not where the secret that was connected again is still there: to the provider both may be one grant, and what
         works must not die with what came to nothing.
         """
-        used = landing.client if isinstance(landing, SecretLanding) else None
+        used = destination.client if isinstance(destination, SecretDestination) else None
         client = used or await find_usable(unit, consent.auth_client_id or "")
         again = consent.auth_secret_id
         if client is None or (again is not None and await AuthSecrets(unit).find(again) is not None):
@@ -137,13 +141,13 @@ class SecretTarget:
             tokens = read(client_profile(client, method))
         except (ProviderError, ProviderUnavailable):
             return
-        owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
+        owner = SecretOwner(consent.tenant_id, consent.workspace_id, consent.user_id)
         empty = bare(owner, client, client.name, method, unit.clock())
         await enqueue_orphan(unit, replace(empty, id=consent.id, credentials=merged({}, tokens)), client)
 
 
 @dataclass(frozen=True, slots=True)
-class SecretLanding:
+class SecretDestination:
     """A secret to be made or connected again."""
 
     consent: Consent
@@ -159,7 +163,7 @@ class SecretLanding:
         """
         consent, rows = self.consent, AuthSecrets(scope.unit)
         if consent.auth_secret_id is None:
-            owner = Owner(consent.tenant_id, consent.workspace_id, consent.user_id)
+            owner = SecretOwner(consent.tenant_id, consent.workspace_id, consent.user_id)
             empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
             secret = self._granted(empty, tokens, at)
             await rows.add(secret)

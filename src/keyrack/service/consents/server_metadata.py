@@ -48,7 +48,7 @@ class _Known:
     until: float
 
 
-class Issuers:
+class ServerMetadata:
     """Asks issuers about themselves, each once at a time.
 
     Args:

@@ -13,16 +13,16 @@ from keyrack.model.tenancy import Tenant
 from keyrack.oauth.state import new_state, state_hash
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.consents.links import introduction, link_hash
-from keyrack.service.consents.oauth1_start import TemporaryRequests
+from keyrack.service.consents.oauth1_start import OAuth1Start
 from keyrack.service.consents.protocols import OAUTH2, remembered
 from keyrack.service.consents.return_url import checked_return_url
-from keyrack.service.consents.server_metadata import Issuers
-from keyrack.service.consents.values import TARGET, NewConsent, Targets
-from keyrack.store.consents import Consents as Rows
-from keyrack.store.tenants import Tenants
+from keyrack.service.consents.server_metadata import ServerMetadata
+from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent
+from keyrack.store.consents import ConsentRows
+from keyrack.store.tenants import TenantRows
 
 
-class Consents:
+class ConsentStart:
     """Use cases of contract section 20.
 
     Args:
@@ -38,9 +38,9 @@ class Consents:
     def __init__(
         self,
         access: Access,
-        temporary: TemporaryRequests,
-        targets: Targets,
-        issuers: Issuers,
+        temporary: OAuth1Start,
+        targets: ConsentHandlers,
+        issuers: ServerMetadata,
         *,
         public_url: str | None,
         lifetime: timedelta,
@@ -96,8 +96,8 @@ class Consents:
                 bound=wanted.bound,
             )
             # Of OAuth 1.0a nobody knows the state: its callback is found by the token that is asked for now.
-            await Rows(scope.unit).add(consent, state_hash(state), link and link_hash(link))
-            scope.touched(TARGET, consent.id)
+            await ConsentRows(scope.unit).add(consent, state_hash(state), link and link_hash(link))
+            scope.audit_target(TARGET, consent.id)
         if consent.memory["protocol"] == OAUTH2:
             if consent.memory["issuer"] is not None:
                 self._issuers.prepare(consent.memory["issuer"], tenant_id=consent.tenant_id)
@@ -116,7 +116,7 @@ class Consents:
         """
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(*self._targets.permissions)
-            consent = await Rows(scope.unit).find(consent_id)
+            consent = await ConsentRows(scope.unit).find(consent_id)
             if consent is None or consent.workspace_id != workspace_id or consent.user_id != who.id:
                 raise NotFound("there is no such consent of yours")
             if consent.status is ConsentStatus.exchanging:
@@ -129,7 +129,7 @@ class Consents:
         """Return the base of callback addresses (contract 0.7)."""
         if self._public_url is not None:
             return self._public_url
-        tenant: Tenant | None = await Tenants(scope.unit).find(scope.unit.tenant_id)
+        tenant: Tenant | None = await TenantRows(scope.unit).find(scope.unit.tenant_id)
         if tenant is None:
             raise NotFound
         return f"https://{tenant.app_domain}"

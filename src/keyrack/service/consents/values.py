@@ -60,7 +60,7 @@ class NewConsent:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedConsent:
     """What the authorization request is made of.
 
     Attributes:
@@ -80,7 +80,7 @@ class Planned:
     memory: Json = field(default_factory=dict)
 
 
-class Landing(Protocol):
+class ConsentDestination(Protocol):
     """Where a consent's tokens go, judged anew."""
 
     @property
@@ -91,7 +91,7 @@ class Landing(Protocol):
         """Store the tokens, which were issued `at`, and return the id of the credential or secret."""
 
 
-class Target(Protocol):
+class ConsentHandler(Protocol):
     """One generation of what a consent makes."""
 
     permissions: tuple[str, str]
@@ -101,44 +101,48 @@ class Target(Protocol):
     parameter: str
     """Under which name its id is given to the return URL."""
 
-    async def plan(self, scope: Scope, wanted: NewConsent) -> Planned:
+    async def plan(self, scope: Scope, wanted: NewConsent) -> PlannedConsent:
         """Judge what a consent needs, at its start."""
 
-    async def land(self, scope: Scope, consent: Consent) -> Landing:
+    async def revalidate(self, scope: Scope, consent: Consent) -> ConsentDestination:
         """Judge it again: it may have changed since the start (contract 0.17)."""
 
     async def discard(
-        self, unit: Unit, consent: Consent, landing: Landing | None, read: Callable[[ClientProfile], TokenResponse]
+        self,
+        unit: Unit,
+        consent: Consent,
+        destination: ConsentDestination | None,
+        read: Callable[[ClientProfile], TokenResponse],
     ) -> None:
         """See to tokens that came, but are stored nowhere.
 
         Args:
             unit: of the tenant, which may be gone.
             consent: what they came for.
-            landing: where they were meant to go when they were asked for, if that is still known.
+            destination: where they were meant to go when they were asked for, if that is still known.
             read: returns them; raises `ProviderError` or `ProviderUnavailable` if there are none after all.
         """
 
 
 @dataclass(frozen=True, slots=True)
-class Targets:
+class ConsentHandlers:
     """Both generations."""
 
-    credentials: Target
-    secrets: Target
+    credentials: ConsentHandler
+    secrets: ConsentHandler
 
     @property
     def permissions(self) -> tuple[str, ...]:
         """Those of both: with any of them somebody may connect something."""
         return (*self.credentials.permissions, *self.secrets.permissions)
 
-    def of(self, auth_client_id: str | None) -> Target:
+    def of(self, auth_client_id: str | None) -> ConsentHandler:
         """Return what a consent makes: a secret if it names an auth client, else a credential."""
         return self.credentials if auth_client_id is None else self.secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ConsentOutcome:
     """How a callback ended.
 
     Attributes:

@@ -20,9 +20,9 @@ from keyrack.service.authz.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
 from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
 from keyrack.service.credentials.token_merge import under_their_field
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
-from keyrack.store.credentials import Credentials as Rows
+from keyrack.store.credentials import CredentialRows
 from keyrack.store.usage import Usages
 
 EDIT = "workspaces.credential.edit"
@@ -76,7 +76,7 @@ class Credentials:
         async with self._access.workspace(who, workspace_id, door=READ_CREDENTIALS) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             shown = scope.allows(EDIT)
-            found, total = await Rows(scope.unit).page(
+            found, total = await CredentialRows(scope.unit).page(
                 workspace_id, component_id, with_keys=shown, limit=limit, offset=offset
             )
             return [CredentialView(credential, shown) for credential in found], total
@@ -86,7 +86,7 @@ class Credentials:
 
         async def read(some: Sequence[CredentialView]) -> Mapping[str, CredentialView]:
             async with self._access.reading_on(some[0].credential.tenant_id) as unit:
-                whole = await Rows(unit).whole([view.credential for view in some])
+                whole = await CredentialRows(unit).whole([view.credential for view in some])
             return {name: CredentialView(credential, keys_visible=True) for name, credential in whole.items()}
 
         return in_batches(found, lambda view: view.left_out, lambda view: view.credential.id, read)
@@ -97,7 +97,7 @@ class Credentials:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
         """
-        async with self._access.leaf(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
+        async with self._access.by_resource(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
             return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
 
     async def create(
@@ -122,8 +122,8 @@ class Credentials:
                 component = await _component(scope, wanted.component_id)
                 keys = _checked_keys(component, wanted.keys, {})
                 name = wanted.name or f"{component.name} credential"
-                made = await Rows(scope.unit).add(wanted.workspace_id, component.id, who.id, name, keys)
-                scope.touched("credential", made.id)
+                made = await CredentialRows(scope.unit).add(wanted.workspace_id, component.id, who.id, name, keys)
+                scope.audit_target("credential", made.id)
                 return CredentialView(made, keys_visible=True)
 
     async def change(self, who: Principal, credential_id: str, new: Callable[[], ChangedCredential]) -> CredentialView:
@@ -133,17 +133,17 @@ class Credentials:
             NotFound: there is none, or the caller is no member of its workspace.
             ValidationFailed: the body or a field value is wrong, or an OAuth value has no refresh token at all.
         """
-        async with self._access.leaf(who, "credential", credential_id, "credential.edit") as scope:
+        async with self._access.by_resource(who, "credential", credential_id, "credential.edit") as scope:
             scope.require(EDIT)
-            await Rows(scope.unit).lock_to_change(credential_id)
+            await CredentialRows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
             wanted = new()
             changed = replace(stored, name=wanted.name or stored.name)
             if wanted.keys is not None:
-                component = await Components(scope.unit).find(stored.component_id)
+                component = await ComponentRows(scope.unit).find(stored.component_id)
                 changed = replace(changed, keys=_checked_keys(component, wanted.keys, stored.keys))
-            await Rows(scope.unit).replace(changed)
-            scope.touched("credential", credential_id)
+            await CredentialRows(scope.unit).replace(changed)
+            scope.audit_target("credential", credential_id)
             return CredentialView(changed, keys_visible=True)
 
     async def delete(self, who: Principal, credential_id: str) -> None:
@@ -153,15 +153,15 @@ class Credentials:
             NotFound: there is none, or the caller is no member of its workspace.
             InUse: an active flow uses it.
         """
-        async with self._access.leaf(who, "credential", credential_id, "credential.delete") as scope:
+        async with self._access.by_resource(who, "credential", credential_id, "credential.delete") as scope:
             scope.require(EDIT)
-            await Rows(scope.unit).lock_to_delete(credential_id)
+            await CredentialRows(scope.unit).lock_to_delete(credential_id)
             await _find(scope, credential_id)
             flows = await Usages(scope.unit).active_flows_with_credential(credential_id)
             if flows:
                 raise in_use("the credential", len(flows), await nameable(scope, flows))
-            await Rows(scope.unit).remove(credential_id)
-            scope.touched("credential", credential_id)
+            await CredentialRows(scope.unit).remove(credential_id)
+            scope.audit_target("credential", credential_id)
 
     async def update_keys(self, who: Principal, credential_id: str, given: Callable[[], Mapping[str, Any]]) -> None:
         """Merge what a component hands back through `updateKeys` (contract 18.3).
@@ -171,22 +171,22 @@ class Credentials:
         is the value of the OAuth field.
         """
         action = "credential.update-keys"
-        async with self._access.leaf(who, "credential", credential_id, action, HAND_BACK_KEYS) as scope:
+        async with self._access.by_resource(who, "credential", credential_id, action, HAND_BACK_KEYS) as scope:
             scope.require(EDIT)
-            await Rows(scope.unit).lock_to_change(credential_id)
+            await CredentialRows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
             keys = dict(stored.keys)
-            component = await Components(scope.unit).find(stored.component_id)
+            component = await ComponentRows(scope.unit).find(stored.component_id)
             path = _token_path(component)
             handed_back = given() if path is None else under_their_field(keys, path, given())
             for name, value in handed_back.items():
                 keys[name] = _kept(value, keys.get(name))
-            await Rows(scope.unit).replace(replace(stored, keys=keys))
-            scope.touched("credential", credential_id)
+            await CredentialRows(scope.unit).replace(replace(stored, keys=keys))
+            scope.audit_target("credential", credential_id)
 
 
 async def _find(scope: Scope, credential_id: str) -> Credential:
-    credential = await Rows(scope.unit).find(credential_id)
+    credential = await CredentialRows(scope.unit).find(credential_id)
     if credential is None:
         raise NotFound
     return credential

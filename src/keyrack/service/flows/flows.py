@@ -17,9 +17,8 @@ from keyrack.service.flows.graph_references import ResolvedGraph, require_starta
 from keyrack.service.flows.step_configuration import STEP, step_configuration
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.flow_list import FlowFilter, FlowList
-from keyrack.store.flows import FlowCredentials, FlowReferences, FlowSecrets, FlowVersions
-from keyrack.store.flows import Flows as Rows
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.flows import FlowCredentials, FlowReferences, FlowRows, FlowSecrets, FlowVersions
+from keyrack.store.workspaces import WorkspaceRows
 
 _EDIT, _TOGGLE = "workspaces.flow.edit", "workspaces.flow.toggleStatus"
 _MEMBERS_ONLY = "only members of the workspace can see its flows"
@@ -75,7 +74,7 @@ class Flows:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
         """
-        async with self._access.leaf(who, "flow", flow_id, door=READ_FLOWS) as scope:
+        async with self._access.by_resource(who, "flow", flow_id, door=READ_FLOWS) as scope:
             return await _find(scope, flow_id)
 
     async def create(self, who: Principal, workspace_id: Callable[[], str], new: Callable[[], NewFlow]) -> Flow:
@@ -95,7 +94,7 @@ class Flows:
                 wanted = new()
                 await refuse_taken(scope, "flow", wanted.given_id)
                 resolved = await resolve_graph(scope, await _workspace(scope), wanted.graph)
-                flow = await Rows(scope.unit).add(
+                flow = await FlowRows(scope.unit).add(
                     str(scope.place.workspace_id),
                     who.id,
                     wanted.name,
@@ -104,7 +103,7 @@ class Flows:
                     dict(wanted.attributes),
                 )
                 await _index(scope, flow.id, resolved)
-                scope.touched("flow", flow.id)
+                scope.audit_target("flow", flow.id)
                 return flow
 
     async def change(self, who: Principal, flow_id: str, new: Callable[[], ChangedFlow]) -> Flow:
@@ -114,10 +113,10 @@ class Flows:
             NotFound: there is none, or the caller is no member of its workspace.
             ValidationFailed: the body or the graph is wrong.
         """
-        async with self._access.leaf(who, "flow", flow_id, "flow.edit") as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "flow.edit") as scope:
             scope.require(_EDIT)
             _require_person(who)
-            await Rows(scope.unit).lock_to_change(flow_id)
+            await FlowRows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             wanted = new()
             if wanted.graph is not None:
@@ -130,8 +129,8 @@ class Flows:
                 type=wanted.type or flow.type,
                 attributes={**flow.attributes, **wanted.attributes},
             )
-            changed = await Rows(scope.unit).change(flow, who.id)
-            scope.touched("flow", flow_id)
+            changed = await FlowRows(scope.unit).change(flow, who.id)
+            scope.audit_target("flow", flow_id)
             return changed
 
     async def start(self, who: Principal, flow_id: str) -> Flow:
@@ -142,15 +141,15 @@ class Flows:
             OAuthClientMissing: a component needs an OAuth client that the tenant lacks.
             StateConflict: an auth secret that a step names was deleted.
         """
-        async with self._access.leaf(who, "flow", flow_id, "flow.start") as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "flow.start") as scope:
             scope.require(_TOGGLE)
-            await Rows(scope.unit).lock_to_change(flow_id)
+            await FlowRows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
-            scope.touched("flow", flow_id)
+            scope.audit_target("flow", flow_id)
             if flow.status is FlowStatus.active:
                 return flow
             await require_startable(scope, flow.graph)
-            return await Rows(scope.unit).set_status(flow_id, FlowStatus.active)
+            return await FlowRows(scope.unit).set_status(flow_id, FlowStatus.active)
 
     async def stop(self, who: Principal, flow_id: str) -> None:
         """Stop a flow; one that is inactive already stays as it is.
@@ -158,13 +157,13 @@ class Flows:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
         """
-        async with self._access.leaf(who, "flow", flow_id, "flow.stop") as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "flow.stop") as scope:
             scope.require(_TOGGLE)
-            await Rows(scope.unit).lock_to_change(flow_id)
+            await FlowRows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             if flow.status is not FlowStatus.inactive:
-                await Rows(scope.unit).set_status(flow_id, FlowStatus.inactive)
-            scope.touched("flow", flow_id)
+                await FlowRows(scope.unit).set_status(flow_id, FlowStatus.inactive)
+            scope.audit_target("flow", flow_id)
 
     async def delete(self, who: Principal, flow_id: str) -> None:
         """Delete a flow, active or not, with draft and versions.
@@ -172,11 +171,11 @@ class Flows:
         Raises:
             NotFound: there is none, or the caller is no member of its workspace.
         """
-        async with self._access.leaf(who, "flow", flow_id, "flow.delete") as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "flow.delete") as scope:
             scope.require(_EDIT)
-            if not await Rows(scope.unit).remove(flow_id):
+            if not await FlowRows(scope.unit).remove(flow_id):
                 raise NotFound
-            scope.touched("flow", flow_id)
+            scope.audit_target("flow", flow_id)
 
     async def draft(self, who: Principal, flow_id: str) -> Flow:
         """Return a flow that has a draft.
@@ -184,7 +183,7 @@ class Flows:
         Raises:
             NotFound: there is no such flow, or it has no draft.
         """
-        async with self._access.leaf(who, "flow", flow_id) as scope:
+        async with self._access.by_resource(who, "flow", flow_id) as scope:
             scope.require(_EDIT)
             flow = await _find(scope, flow_id)
             if flow.draft is None:
@@ -193,14 +192,14 @@ class Flows:
 
     async def put_draft(self, who: Principal, flow_id: str, new: Callable[[], Mapping[str, Any]]) -> Flow:
         """Store a draft; its graph need not be complete, but counts as use of the components it names."""
-        async with self._access.leaf(who, "flow", flow_id, "flow.draft") as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "flow.draft") as scope:
             scope.require(_EDIT)
-            await Rows(scope.unit).lock_to_change(flow_id)
+            await FlowRows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
             resolved = await resolve_draft(scope, await _workspace(scope), new())
-            await Rows(scope.unit).set_draft(flow_id, resolved.graph)
+            await FlowRows(scope.unit).set_draft(flow_id, resolved.graph)
             await FlowReferences(scope.unit).replace(flow_id, "draft", resolved.used)
-            scope.touched("flow", flow_id)
+            scope.audit_target("flow", flow_id)
             return replace(flow, draft=resolved.graph)
 
     async def delete_draft(self, who: Principal, flow_id: str) -> None:
@@ -209,20 +208,20 @@ class Flows:
         Raises:
             NotFound: there is no such flow, or it has no draft.
         """
-        async with self._access.leaf(who, "flow", flow_id, "flow.draft-delete") as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "flow.draft-delete") as scope:
             scope.require(_EDIT)
-            await Rows(scope.unit).lock_to_change(flow_id)
+            await FlowRows(scope.unit).lock_to_change(flow_id)
             if (await _find(scope, flow_id)).draft is None:
                 raise NotFound("the flow has no draft")
-            await Rows(scope.unit).set_draft(flow_id, None)
+            await FlowRows(scope.unit).set_draft(flow_id, None)
             await FlowReferences(scope.unit).replace(flow_id, "draft", ())
-            scope.touched("flow", flow_id)
+            scope.audit_target("flow", flow_id)
 
     async def versions(
         self, who: Principal, flow_id: str, *, limit: int | None, offset: int
     ) -> tuple[Sequence[FlowVersion], int]:
         """List a flow's versions, oldest first; return a page and the total."""
-        async with self._access.leaf(who, "flow", flow_id) as scope:
+        async with self._access.by_resource(who, "flow", flow_id) as scope:
             await _find(scope, flow_id)
             return await FlowVersions(scope.unit).page(flow_id, limit=limit, offset=offset)
 
@@ -241,7 +240,7 @@ class Flows:
         Raises:
             NotFound: there is no such flow or version.
         """
-        async with self._access.leaf(who, "flow", flow_id) as scope:
+        async with self._access.by_resource(who, "flow", flow_id) as scope:
             found = await FlowVersions(scope.unit).find(flow_id, version)
             if found is None:
                 raise NotFound("the flow has no such version")
@@ -254,7 +253,7 @@ class Flows:
             NotFound: there is no such flow or step.
             Forbidden: the caller may not see what the step uses: credentials, or a secret's tokens.
         """
-        async with self._access.leaf(who, "flow", flow_id, door=READ_STEP) as scope:
+        async with self._access.by_resource(who, "flow", flow_id, door=READ_STEP) as scope:
             scope.require(STEP, GET_SECRET_CREDENTIALS)
             flow = await _find(scope, flow_id)
             node = next((node for node in flow.graph["nodes"] if node["id"] == step_id), None)
@@ -275,14 +274,14 @@ def _require_person(who: Principal) -> None:
 
 
 async def _find(scope: Scope, flow_id: str) -> Flow:
-    flow = await Rows(scope.unit).find(flow_id)
+    flow = await FlowRows(scope.unit).find(flow_id)
     if flow is None:
         raise NotFound
     return flow
 
 
 async def _workspace(scope: Scope) -> Workspace:
-    workspace = await Workspaces(scope.unit).find(scope.place.workspace_id or "")
+    workspace = await WorkspaceRows(scope.unit).find(scope.place.workspace_id or "")
     if workspace is None:
         raise NotFound
     return workspace

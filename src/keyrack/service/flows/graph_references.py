@@ -14,9 +14,9 @@ from keyrack.service.flows.graph import Node, emitted, parse_graph
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.component_list import ComponentList
-from keyrack.store.components import Components, ComponentVersions
-from keyrack.store.credentials import Credentials
-from keyrack.store.oauth_clients import OAuthClients
+from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.oauth_clients import OAuthClientRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class _Stored:
         return await _build(self.scope, component, revision)
 
     async def has_credential(self, credential_id: str, component: Component) -> bool:
-        credential = await Credentials(self.scope.unit).find(credential_id)
+        credential = await CredentialRows(self.scope.unit).find(credential_id)
         here = credential is not None and credential.workspace_id == self.workspace.id
         return credential is not None and here and credential.component_id == component.id
 
@@ -203,12 +203,12 @@ async def require_startable(scope: Scope, graph: Mapping[str, Any]) -> None:
         StateConflict: an auth secret that a step names was deleted while the flow was inactive (contract 15.2).
     """
     component_ids = sorted({node["component_id"] for node in graph["nodes"]})
-    await Components(scope.unit).hold([], component_ids)
-    await OAuthClients(scope.unit).hold(component_ids)
-    await Credentials(scope.unit).hold(_credential_ids(graph["nodes"]))
+    await ComponentRows(scope.unit).hold([], component_ids)
+    await OAuthClientRows(scope.unit).hold(component_ids)
+    await CredentialRows(scope.unit).hold(_credential_ids(graph["nodes"]))
     secrets = await AuthSecrets(scope.unit).hold(_secret_ids(graph["nodes"]))
-    served = await OAuthClients(scope.unit).served_among(component_ids)
-    for component in await Components(scope.unit).list(component_ids):
+    served = await OAuthClientRows(scope.unit).served_among(component_ids)
+    for component in await ComponentRows(scope.unit).list(component_ids):
         own_variables = component.tenant_id == scope.unit.tenant_id  # legacy set-ups of the owner (contract 8.6)
         if component.uses_oauth_client and component.id not in served and not own_variables:
             raise OAuthClientMissing(f"the tenant has no OAuth client for the component {component.name!r}")
@@ -222,13 +222,13 @@ async def _hold(scope: Scope, nodes: Sequence[Node], ids: Sequence[str] = ()) ->
 
     Whoever deletes one of them locks it first: so either we find it gone, or its deletion finds this flow.
     """
-    components = Components(scope.unit)
+    components = ComponentRows(scope.unit)
     names = sorted({(node.team, node.component) for node in nodes})
     await components.hold(names, ids)
     found = {name: await components.find_by_name(*name) for name in names}
     seen = {name: component for name, component in found.items() if component is not None}
-    await OAuthClients(scope.unit).hold(sorted({component.id for component in seen.values()} | set(ids)))
-    await Credentials(scope.unit).hold(_credential_ids(node.raw for node in nodes))
+    await OAuthClientRows(scope.unit).hold(sorted({component.id for component in seen.values()} | set(ids)))
+    await CredentialRows(scope.unit).hold(_credential_ids(node.raw for node in nodes))
     await AuthSecrets(scope.unit).hold(_secret_ids(node.raw for node in nodes))
     return seen
 

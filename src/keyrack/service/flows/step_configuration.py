@@ -8,7 +8,7 @@ from keyrack.service.authz.access import Scope
 from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
 from keyrack.service.secrets.oauth2_credentials import shown
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.credentials import Credentials
+from keyrack.store.credentials import CredentialRows
 
 STEP = "workspaces.credential.edit"
 
@@ -26,7 +26,7 @@ async def step_configuration(scope: Scope, node: Mapping[str, Any]) -> Json:
     secret_id, credential_id = node.get("secret_id"), node.get("credentials_id")
     scope.require(GET_SECRET_CREDENTIALS if secret_id else STEP)
     if credential_id:
-        credential = await Credentials(scope.unit).find(credential_id)
+        credential = await CredentialRows(scope.unit).find(credential_id)
         config |= {} if credential is None else credential.keys
         config["_account"] = credential_id
     if secret_id:

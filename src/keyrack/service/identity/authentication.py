@@ -26,7 +26,7 @@ def key_hash(api_key: Secret) -> str:
     return hashlib.sha256(api_key.reveal().encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class Identities:
+class Authentication:
     """Checks user names and API keys."""
 
     def __init__(self, store: Store, clock: Clock, key_use: KeyUse) -> None:

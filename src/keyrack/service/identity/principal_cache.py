@@ -16,7 +16,7 @@ from keyrack.errors import Forbidden, NotFound, Unauthorized
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
-from keyrack.service.identity.authentication import Identities, key_hash
+from keyrack.service.identity.authentication import Authentication, key_hash
 from keyrack.store.access_changes import AccessChanges, Mark, key_subject
 from keyrack.store.directory import Identity
 
@@ -35,11 +35,11 @@ class _Owner:
     subjects: tuple[str, ...]
 
 
-class KnownCallers:
+class PrincipalCache:
     """Remembers callers."""
 
-    def __init__(self, identities: Identities, access: Access, changes: AccessChanges, clock: Clock) -> None:
-        self._identities = identities
+    def __init__(self, authentication: Authentication, access: Access, changes: AccessChanges, clock: Clock) -> None:
+        self._authentication = authentication
         self._access = access
         self._changes = changes
         self._clock = clock
@@ -57,7 +57,7 @@ class KnownCallers:
             The principal; None: who it is cannot be said here and must be asked for.
 
         Raises:
-            Unauthorized: as `Identities.authenticate`.
+            Unauthorized: as `Authentication.authenticate`.
             DatabaseUnavailable: it had to be asked, and is gone.
         """
         hashed = key_hash(api_key)
@@ -69,8 +69,8 @@ class KnownCallers:
         expires_at = owner.identity.key_expires_at
         if expires_at is not None and expires_at <= self._clock():
             raise Unauthorized
-        self._identities.require_name(owner.identity, name)
-        self._identities.used(owner.identity, hashed)
+        self._authentication.require_name(owner.identity, name)
+        self._authentication.used(owner.identity, hashed)
         return owner.principal
 
     async def tenant_to_read(self, who: Principal, workspace_id: str) -> str | None:
@@ -87,11 +87,11 @@ class KnownCallers:
         return self._tenants.get(known) or await self._tenants.learn(known, lambda: self._tenant(who, workspace_id))
 
     async def _owner(self, hashed: str) -> tuple[_Owner, tuple[str, ...]]:
-        identity = await self._identities.owner(hashed)
+        identity = await self._authentication.owner(hashed)
         if identity is None:
             raise Unauthorized
         subjects = (key_subject(hashed), identity.tenant_id) if identity.tenant_id else (key_subject(hashed),)
-        return _Owner(identity, self._identities.principal(identity), subjects), subjects
+        return _Owner(identity, self._authentication.principal(identity), subjects), subjects
 
     async def _tenant(self, who: Principal, workspace_id: str) -> tuple[str, tuple[str, ...]] | None:
         try:

@@ -10,7 +10,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.directory import task_user_name
-from keyrack.store.flows import Flows
+from keyrack.store.flows import FlowRows
 
 _CREATE = "global.task_keys.create"
 
@@ -41,20 +41,20 @@ class TaskKeys:
             ContractSuspended: the flow's contract is suspended.
             StateConflict: the flow is not active.
         """
-        async with self._access.leaf(who, "flow", flow_id, "task-key.create", key=_CREATE) as scope:
+        async with self._access.by_resource(who, "flow", flow_id, "task-key.create", key=_CREATE) as scope:
             is_service = who.kind is PrincipalKind.service_account
             scope.require_that(is_service, "only a service account can make keys for steps")
             scope.require(_CREATE)
-            await Flows(scope.unit).lock_to_change(flow_id)  # a flow that stops meanwhile takes this key with it
+            await FlowRows(scope.unit).lock_to_change(flow_id)  # a flow that stops meanwhile takes this key with it
             await _require_running(scope, flow_id)
             api_key = new_api_key()
             await ApiKeys(scope.unit).add(PrincipalKind.task_user, flow_id, "step", key_hash(api_key), None)
-            scope.touched("flow", flow_id)
+            scope.audit_target("flow", flow_id)
             return TaskKey(task_user_name(flow_id), api_key)
 
 
 async def _require_running(scope: Scope, flow_id: str) -> None:
-    flow = await Flows(scope.unit).find(flow_id)
+    flow = await FlowRows(scope.unit).find(flow_id)
     if flow is None:
         raise NotFound
     if flow.status is not FlowStatus.active:

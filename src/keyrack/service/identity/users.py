@@ -13,8 +13,8 @@ from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys
-from keyrack.store.role_assignments import Standing
-from keyrack.store.users import Users, require_email
+from keyrack.store.role_assignments import RoleAssignments
+from keyrack.store.users import UserRows, require_email
 
 _CREATE = "tenants.user.create"
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
@@ -33,7 +33,7 @@ class NewUser:
     given_id: str | None = None
 
 
-class People:
+class Users:
     """Use cases of contract section 11."""
 
     def __init__(self, access: Access) -> None:
@@ -63,9 +63,9 @@ class People:
         async with self._access.at(who, place) as scope:
             seen = user_id == who.id or scope.allows("tenants.user.get")
             if not seen:
-                standing = Standing(scope.unit)
+                standing = RoleAssignments(scope.unit)
                 seen = bool(await standing.contracts_of(who.id) & await standing.contracts_of(user_id))
-            user = await Users(scope.unit).find(user_id) if seen else None
+            user = await UserRows(scope.unit).find(user_id) if seen else None
             if user is None:
                 raise NotFound("there is no such user")
             return user
@@ -93,7 +93,7 @@ class People:
             scope.require("tenants.user.list_all")
             if subject is not None:
                 return [], 0
-            return await Users(scope.unit).page(email=email, limit=limit, offset=offset)
+            return await UserRows(scope.unit).page(email=email, limit=limit, offset=offset)
 
     async def create(self, who: Principal, new: Callable[[], NewUser]) -> User:
         """Create a user in the caller's tenant, a member wherever the email is invited (section 9).
@@ -112,11 +112,11 @@ class People:
                 raise Forbidden("you could not create users a moment ago; try again")
             wanted, hashed = prepared
             await refuse_taken(scope, "user", wanted.given_id)
-            user = await Users(scope.unit).add(
+            user = await UserRows(scope.unit).add(
                 wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
             )
             await welcome(scope.unit, who, user)
-            scope.touched("user", user.id)
+            scope.audit_target("user", user.id)
             return user
 
     async def _prepared(self, who: Principal, new: Callable[[], NewUser]) -> tuple[NewUser, str] | None:
@@ -158,7 +158,7 @@ class People:
                 raise ValidationFailed(Problem(detail, "/data/attributes/expires_at"))
             key = new_api_key()
             stored = await ApiKeys(scope.unit).add(PrincipalKind.user, who.id, title, key_hash(key), expires_at)
-            scope.touched("api-key", stored.id)
+            scope.audit_target("api-key", stored.id)
             return stored, key
 
     async def revoke_api_key(self, who: Principal, key_id: str) -> None:
@@ -172,7 +172,7 @@ class People:
         async with self._access.tenant(who, home(who), "api-key.revoke") as scope:
             if not await ApiKeys(scope.unit).remove(PrincipalKind.user, who.id, key_id):
                 raise NotFound("you have no such API key")
-            scope.touched("api-key", key_id)
+            scope.audit_target("api-key", key_id)
 
 
 def _require_person(who: Principal) -> None:

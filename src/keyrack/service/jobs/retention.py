@@ -4,21 +4,21 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from keyrack.store.core.store import Store
-from keyrack.store.retention import BATCH, Retention
+from keyrack.store.retention import BATCH, ExpiredRows
 
-_Forget = Callable[[Retention, datetime], Awaitable[int]]
+_Forget = Callable[[ExpiredRows, datetime], Awaitable[int]]
 
 # Deliveries first: an event stays as long as one of its deliveries does.
 _WHAT: tuple[_Forget, ...] = (
-    Retention.forget_deliveries,
-    Retention.forget_revocations,
-    Retention.forget_events,
-    Retention.forget_attempts,
-    Retention.forget_consents,
+    ExpiredRows.forget_deliveries,
+    ExpiredRows.forget_revocations,
+    ExpiredRows.forget_events,
+    ExpiredRows.forget_attempts,
+    ExpiredRows.forget_consents,
 )
 
 
-class Reaper:
+class Retention:
     """Removes after a time what is over.
 
     Args:
@@ -42,6 +42,6 @@ class Reaper:
         total, removed = 0, BATCH
         while removed >= BATCH:
             async with self._store.installation(writes=True) as unit:
-                removed = await forget(Retention(unit), self._store.clock() - self._kept)
+                removed = await forget(ExpiredRows(unit), self._store.clock() - self._kept)
             total += removed
         return total

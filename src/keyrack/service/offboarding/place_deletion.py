@@ -13,13 +13,13 @@ from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.usage_guard import require_contract_unused
 from keyrack.service.secrets.revocation import enqueue
-from keyrack.store.auth_clients import AuthClients, find_usable_among
+from keyrack.store.auth_clients import AuthClientRows, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.components import Components
-from keyrack.store.contracts import Contracts
+from keyrack.store.components import ComponentRows
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.workspaces import WorkspaceRows
 
 _AT_ONCE = 200
 """Secrets that are held in clear at a time."""
@@ -38,12 +38,12 @@ class PlaceDeletion:
             NotFound: there is no such contract.
             InUse: a flow of another contract names a component of this one.
         """
-        async with self._access.contract(who, contract_id, "contract.delete", alone=True) as scope:
+        async with self._access.contract(who, contract_id, "contract.delete", exclusive=True) as scope:
             scope.require("contracts.contract.delete")
             workspace_ids = await remove_unused(scope, contract_id)
-            scope.touched("contract", contract_id)
+            scope.audit_target("contract", contract_id)
             for workspace_id in workspace_ids:
-                scope.touched("workspace", workspace_id)
+                scope.audit_target("workspace", workspace_id)
 
     async def delete_workspace(self, who: Principal, workspace_id: str) -> None:
         """Delete a workspace with all that is in it (section 22).
@@ -51,10 +51,10 @@ class PlaceDeletion:
         Raises:
             NotFound: there is no such workspace.
         """
-        async with self._access.workspace(who, workspace_id, "workspace.delete", alone=True) as scope:
+        async with self._access.workspace(who, workspace_id, "workspace.delete", exclusive=True) as scope:
             scope.require("contracts.workspace.delete", "workspaces.workspace.edit")
             await remove_workspace(scope.unit, workspace_id)
-            scope.touched("workspace", workspace_id)
+            scope.audit_target("workspace", workspace_id)
 
 
 async def remove_unused(scope: Scope, contract_id: str) -> Sequence[str]:
@@ -63,7 +63,7 @@ async def remove_unused(scope: Scope, contract_id: str) -> Sequence[str]:
     Raises:
         InUse: a flow of another contract names a component of this one.
     """
-    await Components(scope.unit).lock_all_of(contract_id)
+    await ComponentRows(scope.unit).lock_all_of(contract_id)
     await require_contract_unused(scope, contract_id)
     return await remove_contract(scope.unit, contract_id)
 
@@ -72,23 +72,23 @@ async def remove_workspace(unit: Unit, workspace_id: str) -> None:
     """Delete a workspace that the unit holds alone, with all that is in it.
 
     Args:
-        unit: of its tenant; the place was entered with `alone`.
+        unit: of its tenant; the place was entered with `exclusive`.
         workspace_id: the workspace.
     """
     await _remove_secrets(unit, [workspace_id])
-    await Workspaces(unit).remove(workspace_id)
+    await WorkspaceRows(unit).remove(workspace_id)
 
 
 async def remove_contract(unit: Unit, contract_id: str) -> Sequence[str]:
     """Delete a contract that the unit holds alone, with all that is in it; return the ids of its workspaces.
 
     Args:
-        unit: of its tenant; the place was entered with `alone`.
+        unit: of its tenant; the place was entered with `exclusive`.
         contract_id: the contract, of whose components nobody else makes use.
     """
-    workspace_ids = await Workspaces(unit).of_contract(contract_id)
+    workspace_ids = await WorkspaceRows(unit).of_contract(contract_id)
     await _remove_secrets(unit, workspace_ids)
-    await Contracts(unit).remove(contract_id)
+    await ContractRows(unit).remove(contract_id)
     return workspace_ids
 
 
@@ -96,8 +96,8 @@ async def _remove_secrets(unit: Unit, workspace_ids: Sequence[str]) -> None:
     secrets = AuthSecrets(unit)
     client_ids = await secrets.clients_in(workspace_ids)
     # Clients before secrets, as everybody who locks both (`keyrack.store.auth_client_health`).
-    await AuthClients(unit).lock_all(client_ids)
-    await AuthClients(unit.of(INSTALLATION)).lock_all(client_ids)
+    await AuthClientRows(unit).lock_all(client_ids)
+    await AuthClientRows(unit.of(INSTALLATION)).lock_all(client_ids)
     clients = await find_usable_among(unit, client_ids)
     for workspace_id in workspace_ids:
         while some := await secrets.lock_some_of(workspace_id, _AT_ONCE):

@@ -7,20 +7,20 @@ from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Member
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import OWNER
-from keyrack.service.identity.users import People
+from keyrack.service.identity.users import Users
 from keyrack.service.offboarding.place_deletion import remove_unused, remove_workspace
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.directory import Location
-from keyrack.store.ownership import Belongings
-from keyrack.store.role_assignments import Standing
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.ownership import Ownership
+from keyrack.store.role_assignments import RoleAssignments
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
 
 class UserDeletion:
     """For those who delete users."""
 
-    def __init__(self, access: Access, people: People) -> None:
+    def __init__(self, access: Access, people: Users) -> None:
         self._access = access
         self._people = people
 
@@ -47,11 +47,11 @@ class UserDeletion:
             contract_ids = await _alone_with(scope, user_id)
             for contract_id in await _only_theirs(scope, contract_ids, user_id):
                 for workspace_id in await remove_unused(scope, contract_id):
-                    scope.touched("workspace", workspace_id)
-                scope.touched("contract", contract_id)
+                    scope.audit_target("workspace", workspace_id)
+                scope.audit_target("contract", contract_id)
             await _leave_workspaces(scope, contract_ids, user_id)
-            await Users(scope.unit).remove(user_id)
-            scope.touched("user", user_id)
+            await UserRows(scope.unit).remove(user_id)
+            scope.audit_target("user", user_id)
 
 
 async def _alone_with(scope: Scope, user_id: str) -> Sequence[str]:
@@ -65,11 +65,11 @@ async def _alone_with(scope: Scope, user_id: str) -> Sequence[str]:
         Forbidden: the caller is gone, deleted by the user at this moment.
         StateConflict: the user joined a contract at this moment.
     """
-    standing, users = Standing(scope.unit), Users(scope.unit)
+    standing, users = RoleAssignments(scope.unit), UserRows(scope.unit)
     contract_ids = sorted(await standing.contracts_of(user_id))
-    elsewhere = {place.contract_id or "" for place in await Belongings(scope.unit).places(user_id)}
+    elsewhere = {place.contract_id or "" for place in await Ownership(scope.unit).places(user_id)}
     for contract_id in sorted({*contract_ids, *elsewhere}):
-        await Contracts(scope.unit).hold(contract_id, alone=contract_id in contract_ids)
+        await ContractRows(scope.unit).hold(contract_id, exclusive=contract_id in contract_ids)
     caller = scope.who.id if scope.who.tenant_id is not None else None
     for each in sorted({user_id, caller or user_id}):
         await (users.lock_to_delete(each) if each == user_id else users.lock_to_change(each))
@@ -113,23 +113,23 @@ async def _leave_workspaces(scope: Scope, contract_ids: Collection[str], user_id
     Raises:
         StateConflict: nobody could take over.
     """
-    heirs: dict[str, str] = {}  # for after all deletions, which lock auth clients before secrets, as everybody does
-    for place in await Belongings(scope.unit).places(user_id):
+    successors: dict[str, str] = {}  # after all deletions: auth clients are locked before secrets
+    for place in await Ownership(scope.unit).places(user_id):
         workspace_id = place.workspace_id or ""
-        alone = place.contract_id in contract_ids
-        if not await Workspaces(scope.unit).hold(workspace_id, alone=alone):
+        exclusive = place.contract_id in contract_ids
+        if not await WorkspaceRows(scope.unit).hold(workspace_id, exclusive=exclusive):
             continue
         members = await WorkspaceMembers(scope.unit).list(workspace_id)
-        if alone and [member.user.id for member in members] == [user_id]:
+        if exclusive and [member.user.id for member in members] == [user_id]:
             await remove_workspace(scope.unit, workspace_id)
-            scope.touched("workspace", workspace_id)
+            scope.audit_target("workspace", workspace_id)
         else:
-            heirs[workspace_id] = await _heir(scope, place, members, user_id)
-    for workspace_id, heir in heirs.items():
-        await Belongings(scope.unit).pass_on(workspace_id, user_id, heir)
+            successors[workspace_id] = await _successor(scope, place, members, user_id)
+    for workspace_id, successor in successors.items():
+        await Ownership(scope.unit).pass_on(workspace_id, user_id, successor)
 
 
-async def _heir(scope: Scope, place: Location, members: Sequence[Member], user_id: str) -> str:
+async def _successor(scope: Scope, place: Location, members: Sequence[Member], user_id: str) -> str:
     for candidates in (members, await ContractMembers(scope.unit).list(place.contract_id or "")):
         others = [member for member in candidates if member.user.id != user_id]
         if others:

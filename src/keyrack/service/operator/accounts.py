@@ -17,13 +17,13 @@ from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
-from keyrack.store.users import Users, require_email
+from keyrack.store.users import UserRows, require_email
 
 _ALLOWED = "allowed"
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class KeyOwner:
     """Who an API key belongs to."""
 
     kind: PrincipalKind
@@ -50,7 +50,7 @@ class Accounts:
         key = new_api_key()
         async with self._store.unit(tenant_id, writes=True) as unit:
             roles = [TENANT_ADMIN] if tenant_admin else []
-            user = await Users(unit).add(email, email.partition("@")[0], "", tenant_roles=roles)
+            user = await UserRows(unit).add(email, email.partition("@")[0], "", tenant_roles=roles)
             await ApiKeys(unit).add(PrincipalKind.user, user.id, "command line", key_hash(key), None)
             await welcome(unit, OPERATOR, user)
             await AuditLog(unit).append(OPERATOR, "user.create", ("user", user.id), _ALLOWED)
@@ -64,7 +64,7 @@ class Accounts:
         """
         await self._require_tenant(tenant_id)
         async with self._store.unit(tenant_id) as unit:
-            found, _ = await Users(unit).page()
+            found, _ = await UserRows(unit).page()
             return found
 
     async def create_key(self, name: str, title: str, expires_at: datetime | None) -> tuple[ApiKey, Secret]:
@@ -140,13 +140,13 @@ class Accounts:
                 raise NotFound("there is no such tenant")
 
 
-async def _owner(unit: Unit, name: str) -> Owner:
+async def _owner(unit: Unit, name: str) -> KeyOwner:
     found = await ApiKeys(unit).owner(name)
     if found is None:
         raise NotFound(f"there is no user or service account {name}")
-    return Owner(*found)
+    return KeyOwner(*found)
 
 
-async def _log(unit: Unit, owner: Owner, action: str, key_id: str) -> None:
-    inside = Unit(unit.connection, owner.tenant_id, unit.vault, unit.clock)
+async def _log(unit: Unit, owner: KeyOwner, action: str, key_id: str) -> None:
+    inside = Unit(unit.connection, owner.tenant_id, unit.keyring, unit.clock)
     await AuditLog(inside).append(OPERATOR, action, ("api-key", key_id), _ALLOWED)

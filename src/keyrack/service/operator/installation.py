@@ -12,15 +12,15 @@ from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
 from keyrack.store.installation import Installation
-from keyrack.store.teams import Teams
-from keyrack.store.tenants import Tenants
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.teams import TeamRows
+from keyrack.store.tenants import TenantRows
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
 OPERATOR = Principal(PrincipalKind.system, "", "command line")
 """Who acts when somebody works on the machine itself."""
@@ -43,7 +43,7 @@ class FirstAccounts:
     service_key: Secret
 
 
-class Installations:
+class InstallationSetup:
     """Sets an empty database up, and recognises one that was set up with other keys."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -63,19 +63,19 @@ class Installations:
                 await Installation(unit).create()
             except AlreadyExists:
                 raise StateConflict(_SET_UP) from None
-            tenant = await Tenants(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
-            inside = Unit(unit.connection, tenant.id, unit.vault, unit.clock)
+            tenant = await TenantRows(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
+            inside = Unit(unit.connection, tenant.id, unit.keyring, unit.clock)
             first = await self._first_accounts(unit, inside, email, team_name)
             await AuditLog(inside).append(OPERATOR, "installation.bootstrap", ("tenant", tenant.id), "allowed")
             return first
 
     async def _first_accounts(self, unit: Unit, inside: Unit, email: str, team_name: str) -> FirstAccounts:
-        user = await Users(inside).add(email, "Tenant", "Admin", tenant_roles=[TENANT_ADMIN])
-        contract_id = await Contracts(inside).add("Main", [], {}, None)
+        user = await UserRows(inside).add(email, "Tenant", "Admin", tenant_roles=[TENANT_ADMIN])
+        contract_id = await ContractRows(inside).add("Main", [], {}, None)
         await ContractMembers(inside).add(contract_id, user.id, [OWNER, "admin"])
-        workspace = await Workspaces(inside).add(contract_id, "Main", WorkspaceType.full, {})
+        workspace = await WorkspaceRows(inside).add(contract_id, "Main", WorkspaceType.full, {})
         await WorkspaceMembers(inside).add(workspace.id, user.id, [OWNER])
-        teams = Teams(inside)
+        teams = TeamRows(inside)
         team_id = await teams.add(contract_id, team_name)
         await teams.add_member(team_id, user.id)
         account = await ServiceAccounts(unit).add("keyrack-service", ALL)

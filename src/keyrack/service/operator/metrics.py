@@ -12,7 +12,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter
 from keyrack.store.core.store import Store
-from keyrack.store.queue_stats import waiting
+from keyrack.store.queue_stats import queue_stats
 from keyrack.store.spool import Spool
 
 PERMISSION = "global.metrics.get"
@@ -21,7 +21,7 @@ _REPORT_SECONDS = 2.0
 _LEVELS = {Circuit.closed: 0, Circuit.half_open: 1, Circuit.open: 2}
 
 
-class Monitoring:
+class MetricsReader:
     """Tells what there is to watch.
 
     Args:
@@ -82,7 +82,7 @@ class Monitoring:
         facts: dict[str, float] = {"keyrack_answers_spooled": self._spool.count()}
         try:
             async with self._store.installation() as unit:
-                load = await waiting(unit)
+                load = await queue_stats(unit)
         except DatabaseUnavailable:
             return facts | {"keyrack_database_up": 0}
         return facts | {

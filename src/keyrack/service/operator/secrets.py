@@ -8,14 +8,14 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
-from keyrack.service.secrets.status import Told, told
+from keyrack.service.secrets.status import SecretStatus, current_status
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
 from keyrack.store.secret_list import SecretFilter, SecretList
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 
 _TARGET = "auth-secret"
 
@@ -25,7 +25,7 @@ class OperatorView:
     """A secret, with what is true of it at this moment."""
 
     secret: AuthSecret
-    told: Told
+    status: SecretStatus
 
 
 class SecretOperations:
@@ -60,7 +60,7 @@ class SecretOperations:
                 page, _ = await SecretList(unit).page(workspace_id, wanted, limit=limit - len(found), offset=0)
                 clients = await find_usable_among(unit, [secret.auth_client_id for secret in page])
                 now = unit.clock()
-            found += [OperatorView(each, told(each, clients.get(each.auth_client_id), now)) for each in page]
+            found += [OperatorView(each, current_status(each, clients.get(each.auth_client_id), now)) for each in page]
             if len(found) >= limit:
                 break
         return found
@@ -96,7 +96,9 @@ class SecretOperations:
                 raise _unknown()
             if action is not None:
                 await AuditLog(unit).append(OPERATOR, action, (_TARGET, secret_id), ALLOWED)
-            return OperatorView(secret, told(secret, await find_usable(unit, secret.auth_client_id), unit.clock()))
+            return OperatorView(
+                secret, current_status(secret, await find_usable(unit, secret.auth_client_id), unit.clock())
+            )
 
     async def _tenant_of(self, secret_id: str) -> str:
         async with self._store.installation() as unit:
@@ -113,7 +115,7 @@ class SecretOperations:
                     raise NotFound("there is no such workspace")
                 return [place.tenant_id]
             if tenant_id is None:
-                return [tenant.id for tenant in await Tenants(unit).list()]
+                return [tenant.id for tenant in await TenantRows(unit).list()]
             if await Directory(unit).tenant(tenant_id) is None:
                 raise NotFound("there is no such tenant")
             return [tenant_id]

@@ -29,7 +29,7 @@ class NewSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class StateChange:
     """What a caller says of a secret's state; None says nothing, `error_given` tells null from missing."""
 
     state: SecretState | None = None
@@ -43,11 +43,11 @@ class ChangedSecret:
 
     name: str | None = None
     credentials: Mapping[str, Any] | None = field(default=None, repr=False)
-    verdict: Verdict = Verdict()
+    verdict: StateChange = StateChange()
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class SecretOwner:
     """Whose a secret is."""
 
     tenant_id: str
@@ -55,7 +55,7 @@ class Owner:
     user_id: str
 
 
-def bare(owner: Owner, client: AuthClient, name: str, auth_method: str | None, now: datetime) -> AuthSecret:
+def bare(owner: SecretOwner, client: AuthClient, name: str, auth_method: str | None, now: datetime) -> AuthSecret:
     """Return a new secret without credentials.
 
     Args:
@@ -125,7 +125,7 @@ def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sche
         secret = with_tokens(empty, client, check_new(new.credentials), schedule, now)
     else:
         secret = _with_free(empty, new.credentials)
-    return _judged(secret, Verdict(new.state, new.error, error_given=True), schedule, now)
+    return _judged(secret, StateChange(new.state, new.error, error_given=True), schedule, now)
 
 
 def changed(
@@ -218,7 +218,7 @@ def _is_other_grant(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool
     return after.get(name) is not None and after.get(name) != before.get(name)
 
 
-def _judged(secret: AuthSecret, verdict: Verdict, schedule: Schedule, now: datetime) -> AuthSecret:
+def _judged(secret: AuthSecret, verdict: StateChange, schedule: Schedule, now: datetime) -> AuthSecret:
     """Apply what a caller says of the state; an error text is kept with the state `error` only."""
     if verdict.state is SecretState.ready:
         return replace(well(secret), due_at=_due(secret, schedule, now))

@@ -8,19 +8,19 @@ from keyrack.clock import Clock
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.service.identity.last_use import LastUse
-from keyrack.service.identity.principal_cache import KnownCallers
+from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.secrets import SecretView
-from keyrack.service.secrets.status import told
-from keyrack.store.secret_reader import Point, SecretPoints
+from keyrack.service.secrets.status import current_status
+from keyrack.store.secret_reader import SecretLocation, SecretReader
 
 
-class HotReads:
+class FastReads:
     """Reads fresh secrets between `open` and `close`, and nothing at other times."""
 
     def __init__(
-        self, callers: KnownCallers, points: SecretPoints, schedule: Schedule, last_use: LastUse, clock: Clock
+        self, callers: PrincipalCache, points: SecretReader, schedule: Schedule, last_use: LastUse, clock: Clock
     ) -> None:
         self.callers = callers
         self._points = points
@@ -43,18 +43,18 @@ class HotReads:
         """Return a fresh secret, or None: `Secrets.get` must be asked, also for the reason.
 
         Args:
-            who: the caller, as `KnownCallers.principal` returned it.
+            who: the caller, as `PrincipalCache.principal` returned it.
             workspace_id: where the secret is.
             secret_id: the secret.
         """
         tenant_id = await self.callers.tenant_to_read(who, workspace_id)
         if tenant_id is None:
             return None
-        secret = await self._points.find(Point(tenant_id, workspace_id, secret_id))
+        secret = await self._points.find(SecretLocation(tenant_id, workspace_id, secret_id))
         now = self._clock()
         if secret is None or not needs_nothing(secret, self._schedule, now):
             return None
-        said = told(secret, None, now)
+        said = current_status(secret, None, now)
         # that a token expired which nothing can renew is the whole truth, whatever the client's standing
         if said.state is not SecretState.ready and said.error_code is not ErrorCode.token_expired:
             return None

@@ -7,7 +7,7 @@ from keyrack.clock import iso
 from keyrack.errors import TokenNotValid
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, SecretState
-from keyrack.service.secrets.status import Told
+from keyrack.service.secrets.status import SecretStatus
 
 
 class Freshness(Protocol):
@@ -35,7 +35,7 @@ class Freshness(Protocol):
         """
 
 
-def require_validity(secret: AuthSecret, said: Told, min_validity: int, now: datetime) -> None:
+def require_validity(secret: AuthSecret, said: SecretStatus, min_validity: int, now: datetime) -> None:
     """Insist that a secret's token is good for some time; one without a time of expiry always is.
 
     Args:

@@ -35,7 +35,7 @@ from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
 from keyrack.store.revocations import ClaimedRevocation, DueRevocations, Revocations, Subject
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 
 WORKER = Principal(PrincipalKind.system, "", "revocation")
 
@@ -46,7 +46,7 @@ _AT_ONCE = 16
 _SETTLING = timedelta(seconds=60)
 
 
-class Outcome(StrEnum):
+class RevocationOutcome(StrEnum):
     """What became of a token, or of all of a secret; `outcome` of the event `secret.revoked`.
 
     All are `revoked` only if each is.
@@ -71,7 +71,7 @@ async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
     subject = Subject(secret.id, secret.workspace_id, secret.auth_client_id)
     order = _order(secret, client)
     if order is None:
-        await _report(unit, subject, Outcome.not_supported, {})
+        await _report(unit, subject, RevocationOutcome.not_supported, {})
     else:
         await Revocations(unit).add(subject, order)
 
@@ -84,14 +84,14 @@ async def enqueue_orphan(unit: Unit, secret: AuthSecret, client: AuthClient) -> 
         secret: what the tokens would have been in; none of that id is stored.
         client: its auth client.
     """
-    await enqueue(unit if await Tenants(unit).hold() else unit.of(INSTALLATION), secret, client)
+    await enqueue(unit if await TenantRows(unit).hold() else unit.of(INSTALLATION), secret, client)
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
     """What came of one attempt at one token: an outcome, or None to try again."""
 
-    outcome: Outcome | None
+    outcome: RevocationOutcome | None
     facts: Json
     retry_after: int | None = None
 
@@ -149,7 +149,7 @@ class Revoker:
             return await DueRevocations(unit).any()
 
     async def _revoke(self, job: ClaimedRevocation) -> None:
-        results: _Results = {TokenTypeHint.REFRESH_TOKEN: _Result(Outcome.failed, {"reason": "unreadable"})}
+        results: _Results = {TokenTypeHint.REFRESH_TOKEN: _Result(RevocationOutcome.failed, {"reason": "unreadable"})}
         if job.order is not None:
             results = {hint: await self._try(job, hint, token) for hint, token in _tokens(job.order).items()}
         due_at = None
@@ -163,7 +163,7 @@ class Revoker:
         order: Json = job.order or {}
         ended = order.get(_ENDED, {}).get(hint.value)
         if ended is not None:
-            return _Result(Outcome(ended["outcome"]), ended["facts"])
+            return _Result(RevocationOutcome(ended["outcome"]), ended["facts"])
         client_secret = Secret(order["client_secret"])
         request = build_revocation_request(
             order["endpoint"],
@@ -178,18 +178,18 @@ class Revoker:
             answer = await self._client.send(request, tenant_id=job.tenant_id)
             process_revocation_response(answer, known)
         except ValidationFailed:
-            return _Result(Outcome.failed, {"reason": "forbidden_uri"})
+            return _Result(RevocationOutcome.failed, {"reason": "forbidden_uri"})
         except ProviderUnavailable as error:
             said = dict(error.meta or {})
             return _Result(None, _told(said), said.get("retry_after"))
         except ProviderError as error:
-            return _Result(Outcome.failed, _told(error.meta or {}))
-        return _Result(Outcome.revoked, {})
+            return _Result(RevocationOutcome.failed, _told(error.meta or {}))
+        return _Result(RevocationOutcome.revoked, {})
 
     async def _settle(self, job: ClaimedRevocation, results: _Results, due_at: datetime | None) -> None:
         async with self._store.unit(job.tenant_id, writes=True) as unit:
             # The tenant before its rows, as everybody who deletes it; if it has gone, the installation has the job.
-            if job.tenant_id != INSTALLATION and not await Tenants(unit).hold():
+            if job.tenant_id != INSTALLATION and not await TenantRows(unit).hold():
                 return
             if due_at is not None:
                 await Revocations(unit).postpone(job.id, job.claim, due_at, _with_ended(job.order, results))
@@ -240,11 +240,11 @@ def _with_ended(order: Json | None, results: _Results) -> Json | None:
     return {**order, _ENDED: ended}
 
 
-def _as_one(results: _Results) -> tuple[Outcome, Json]:
+def _as_one(results: _Results) -> tuple[RevocationOutcome, Json]:
     """Tell what became of all tokens: the worst, with its reason; and of each, where that is not the same."""
-    outcomes = {hint.value: (result.outcome or Outcome.failed) for hint, result in results.items()}
-    facts = next((result.facts for result in results.values() if result.outcome is not Outcome.revoked), {})
-    worst = Outcome.failed if Outcome.failed in outcomes.values() else Outcome.revoked
+    outcomes = {hint.value: (result.outcome or RevocationOutcome.failed) for hint, result in results.items()}
+    facts = next((result.facts for result in results.values() if result.outcome is not RevocationOutcome.revoked), {})
+    worst = RevocationOutcome.failed if RevocationOutcome.failed in outcomes.values() else RevocationOutcome.revoked
     if len(set(outcomes.values())) == 1:
         return worst, facts
     return worst, {**facts, "tokens": {name: outcome.value for name, outcome in outcomes.items()}}
@@ -255,7 +255,7 @@ def _told(meta: Any) -> Json:
     return {name: meta[name] for name in ("reason", "status", "error") if name in meta}
 
 
-async def _report(unit: Unit, subject: Subject, outcome: Outcome, facts: Json) -> None:
+async def _report(unit: Unit, subject: Subject, outcome: RevocationOutcome, facts: Json) -> None:
     """Tell the tenant, if there is one, and write it down: `failed` if the token may still work, else `allowed`."""
     told = {
         "secret_id": subject.secret_id,
@@ -265,5 +265,5 @@ async def _report(unit: Unit, subject: Subject, outcome: Outcome, facts: Json) -
     }
     if unit.tenant_id != INSTALLATION:
         await Outbox(unit).add(EventType.secret_revoked, told | facts)
-    done = ALLOWED if outcome is Outcome.revoked else FAILED
+    done = ALLOWED if outcome is RevocationOutcome.revoked else FAILED
     await AuditLog(unit).append(WORKER, "secret.revoke", ("auth-secret", subject.secret_id), done)

@@ -17,15 +17,15 @@ from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_profile import declared_method
 from keyrack.service.identity.last_use import LastUse
-from keyrack.service.secrets.changes import ChangedSecret, NewSecret, Owner, bare, changed, created_facts, filled
+from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, changed, created_facts, filled
 from keyrack.service.secrets.freshness import Freshness, require_validity
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import replaces_refresh_token
 from keyrack.service.secrets.revocation import enqueue
-from keyrack.service.secrets.status import Told, told
+from keyrack.service.secrets.status import SecretStatus, current_status
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.components import Components
+from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
@@ -43,7 +43,7 @@ class SecretView:
     """A secret as the caller may see it, with what is true of it at this moment."""
 
     secret: AuthSecret
-    told: Told
+    status: SecretStatus
     credentials_visible: bool
 
     @property
@@ -96,7 +96,9 @@ class Secrets:
                 whole = await SecretList(unit).whole([view.secret for view in some])
                 clients = await find_usable_among(unit, [secret.auth_client_id for secret in whole])
             now = self._clock()
-            views = [SecretView(each, told(each, clients.get(each.auth_client_id), now), True) for each in whole]
+            views = [
+                SecretView(each, current_status(each, clients.get(each.auth_client_id), now), True) for each in whole
+            ]
             return {view.secret.id: view for view in views}
 
         return in_batches(found, lambda view: view.left_out, lambda view: view.secret.id, read)
@@ -122,7 +124,7 @@ class Secrets:
         secret = await self._freshness.before_read(who, stored, min_validity)
         view = self._view(scope, secret, await self._client(secret))
         if min_validity is not None:
-            require_validity(secret, view.told, min_validity, self._clock())
+            require_validity(secret, view.status, min_validity, self._clock())
         if view.credentials_visible:
             self._last_use.note(secret.tenant_id, secret.id)
         return view
@@ -145,11 +147,11 @@ class Secrets:
             client = await available_client(scope, wanted.auth_client_id, held=True, pointer=named)
             now = self._clock()
             method = await _auth_method(scope.unit, client)
-            owner = Owner(scope.unit.tenant_id, workspace_id, who.id)
+            owner = SecretOwner(scope.unit.tenant_id, workspace_id, who.id)
             secret = filled(bare(owner, client, wanted.name, method, now), client, wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
-            scope.touched("auth-secret", secret.id)
+            scope.audit_target("auth-secret", secret.id)
             return self._view(scope, secret, client)
 
     async def change(
@@ -177,7 +179,7 @@ class Secrets:
             secret = changed(stored, client, wanted, self._schedule, self._clock())
             replaced = replaces_refresh_token(stored, secret.credentials) and is_oauth2(secret.type)
             await AuthSecrets(scope.unit).replace(secret, refresh_token_replaced=replaced)
-            scope.touched("auth-secret", secret.id)
+            scope.audit_target("auth-secret", secret.id)
             return self._view(scope, secret, client)
 
     async def delete(self, who: Principal, workspace_id: str, secret_id: str) -> None:
@@ -199,7 +201,7 @@ class Secrets:
             if client is not None and is_oauth2(secret.type):
                 await enqueue(scope.unit, secret, client)
             await AuthSecrets(scope.unit).remove(secret_id)
-            scope.touched("auth-secret", secret_id)
+            scope.audit_target("auth-secret", secret_id)
 
     async def refresh(
         self, who: Principal, workspace_id: str, secret_id: str, arrived: float | None = None
@@ -222,7 +224,7 @@ class Secrets:
         async with self._access.workspace(who, workspace_id, "secret.refresh") as scope:
             scope.require(_REFRESH)
             stored = await _find(scope, secret_id)
-            scope.touched("auth-secret", secret_id)
+            scope.audit_target("auth-secret", secret_id)
         secret = await self._freshness.refresh(stored, arrived)
         view = self._view(scope, secret, await self._client(secret))
         if view.credentials_visible:
@@ -234,7 +236,7 @@ class Secrets:
             return await find_usable(unit, secret.auth_client_id)
 
     def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:
-        return SecretView(secret, told(secret, client, self._clock()), scope.allows(GET_SECRET_CREDENTIALS))
+        return SecretView(secret, current_status(secret, client, self._clock()), scope.allows(GET_SECRET_CREDENTIALS))
 
 
 async def _find(scope: Scope, secret_id: str, *, locked: bool = False) -> AuthSecret:
@@ -248,7 +250,7 @@ async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
     """Return how the client authenticates if only a linked component declares it (contract 20.3); else None."""
     if client.credentials.get("client_auth") is not None:
         return None
-    for component in await Components(unit).list(ids=client.component_ids):
+    for component in await ComponentRows(unit).list(ids=client.component_ids):
         oauth2 = None if component.latest is None else parse.parse(component.latest.descriptor).oauth2
         if (method := declared_method(client, oauth2)) is not None:
             return method

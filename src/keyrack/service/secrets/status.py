@@ -26,7 +26,7 @@ _TRIED_AGAIN, _GIVEN_UP = " It is tried again.", " It is not tried again by itse
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SecretStatus:
     """State, readable error, its cause and since when."""
 
     state: SecretState
@@ -35,7 +35,7 @@ class Told:
     error_at: datetime | None = None
 
 
-def told(secret: AuthSecret, client: AuthClient | None, now: datetime) -> Told:
+def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime) -> SecretStatus:
     """Return what is true of a secret now.
 
     What is stored is the last definite word: a first cause stays until a refresh, PATCH or consent succeeds. A secret
@@ -48,21 +48,21 @@ def told(secret: AuthSecret, client: AuthClient | None, now: datetime) -> Told:
         now: the current time.
     """
     if secret.state is SecretState.error:
-        return Told(SecretState.error, secret.error, secret.error_code, secret.error_at)
+        return SecretStatus(SecretState.error, secret.error, secret.error_code, secret.error_at)
     unknown = not secret.refreshable and secret.lifetime_guessed
     if unknown or secret.expires_at is None or now < secret.expires_at:
-        return Told(SecretState.ready)
+        return SecretStatus(SecretState.ready)
     if not secret.refreshable:
-        return Told(SecretState.error, _EXPIRED, ErrorCode.token_expired, secret.expires_at)
+        return SecretStatus(SecretState.error, _EXPIRED, ErrorCode.token_expired, secret.expires_at)
     if client is not None and client.rejected_at is not None:
         since = max(client.rejected_at, secret.expires_at)
-        return Told(SecretState.error, _CLIENT_REJECTED, ErrorCode.client_rejected, since)
+        return SecretStatus(SecretState.error, _CLIENT_REJECTED, ErrorCode.client_rejected, since)
     if secret.failure is not None and secret.failed_at is not None:
         since = max(secret.failed_at, secret.expires_at)
         code, text = _cause(secret.failure)
         later = _GIVEN_UP if secret.due_at is None else _TRIED_AGAIN
-        return Told(SecretState.error, text + later, code, since)
-    return Told(SecretState.ready)
+        return SecretStatus(SecretState.error, text + later, code, since)
+    return SecretStatus(SecretState.ready)
 
 
 def _cause(failure: Failure) -> tuple[ErrorCode, str]:

@@ -15,12 +15,11 @@ from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.authz.suspension import ACTIVE, SUSPENDED
 from keyrack.service.authz.task_users import READ_CONTRACT
 from keyrack.service.tenancy.available_roles import Pairs, is_available, known_roles, require_not_held
-from keyrack.store.contracts import ContractMembers
-from keyrack.store.contracts import Contracts as Rows
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.directory import Directory
-from keyrack.store.flows import Flows
-from keyrack.store.tenants import RolePolicy, Tenants
+from keyrack.store.flows import FlowRows
+from keyrack.store.tenants import RolePolicy, TenantRows
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
 _EDITS = {
@@ -96,10 +95,10 @@ class Contracts:
             pairs = await known_roles(scope, wanted.available_roles)
             _require_small(wanted.custom_data)
             await refuse_taken(scope, "contract", wanted.given_id)
-            tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
+            tenant = await TenantRows(scope.unit).find(scope.unit.tenant_id)
             inherited = {name: tenant.attributes[name] for name in _INHERITED if tenant and name in tenant.attributes}
-            contract_id = await Rows(scope.unit).add(wanted.name, pairs, inherited, wanted.custom_data)
-            scope.touched("contract", contract_id)
+            contract_id = await ContractRows(scope.unit).add(wanted.name, pairs, inherited, wanted.custom_data)
+            scope.audit_target("contract", contract_id)
             return replace(await _view(scope, contract_id), members=None)
 
     async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ContractView], int]:
@@ -120,7 +119,7 @@ class Contracts:
         async with self._access.tenant(who, who.tenant_id) as scope:
             everything = scope.is_tenant_admin or scope.allows("contracts.contract.listAll")
             member = None if everything else who.id
-            found, total = await Rows(scope.unit).page(member=member, limit=limit, offset=offset)
+            found, total = await ContractRows(scope.unit).page(member=member, limit=limit, offset=offset)
             members = await ContractMembers(scope.unit).ids([contract.id for contract in found])
             all_shown, shown = scope.allows(_SEES_CUSTOM_DATA), await contracts_granting(scope, _SEES_CUSTOM_DATA)
             return [
@@ -135,7 +134,7 @@ class Contracts:
 
         async def read(some: Sequence[ContractView]) -> Mapping[str, ContractView]:
             async with self._access.reading_on(some[0].contract.tenant_id) as unit:
-                texts = await Rows(unit).custom_data([view.contract.id for view in some])
+                texts = await ContractRows(unit).custom_data([view.contract.id for view in some])
             return {view.contract.id: replace(view, custom_data=texts.get(view.contract.id)) for view in some}
 
         return in_batches(
@@ -177,7 +176,7 @@ class Contracts:
             ValidationFailed: the body is wrong, or an available role does not exist.
             InUse: members hold a role that would not be available any more.
         """
-        async with self._access.contract(who, contract_id, "contract.edit", alone=True) as scope:
+        async with self._access.contract(who, contract_id, "contract.edit", exclusive=True) as scope:
             scope.require_edits(_EDITS, named)
             wanted = new()
             values: dict[str, Any] = {}
@@ -191,8 +190,8 @@ class Contracts:
                 _require_small(wanted.custom_data)
                 values["custom_data"] = wanted.custom_data
             if values:
-                await Rows(scope.unit).change(contract_id, **values)
-            scope.touched("contract", contract_id)
+                await ContractRows(scope.unit).change(contract_id, **values)
+            scope.audit_target("contract", contract_id)
             return replace(await _view(scope, contract_id), members=None)
 
     async def suspend(self, who: Principal, contract_id: str) -> None:
@@ -203,11 +202,11 @@ class Contracts:
         Raises:
             NotFound: there is no such contract.
         """
-        async with self._access.contract(who, contract_id, "contract.suspend", alone=True) as scope:
+        async with self._access.contract(who, contract_id, "contract.suspend", exclusive=True) as scope:
             scope.require("contracts.contract.suspend")
-            await Flows(scope.unit).stop_all(contract_id)
-            await Rows(scope.unit).change(contract_id, status=SUSPENDED)
-            scope.touched("contract", contract_id)
+            await FlowRows(scope.unit).stop_all(contract_id)
+            await ContractRows(scope.unit).change(contract_id, status=SUSPENDED)
+            scope.audit_target("contract", contract_id)
 
     async def unsuspend(self, who: Principal, contract_id: str) -> None:
         """Open a suspended contract; its flows stay stopped.
@@ -215,10 +214,10 @@ class Contracts:
         Raises:
             NotFound: there is no such contract.
         """
-        async with self._access.contract(who, contract_id, "contract.unsuspend", alone=True) as scope:
+        async with self._access.contract(who, contract_id, "contract.unsuspend", exclusive=True) as scope:
             scope.require("contracts.contract.unsuspend")
-            await Rows(scope.unit).change(contract_id, status=ACTIVE)
-            scope.touched("contract", contract_id)
+            await ContractRows(scope.unit).change(contract_id, status=ACTIVE)
+            scope.audit_target("contract", contract_id)
 
     async def roles(self, who: Principal, contract_id: str) -> Sequence[Role]:
         """Return the roles that can be given in a contract and its workspaces, to its members (6.4)."""
@@ -231,7 +230,7 @@ class Contracts:
 
 
 async def _there(scope: Scope, contract_id: str, *, sized: bool = False) -> Contract:
-    contract = await Rows(scope.unit).find(contract_id, sized=sized)
+    contract = await ContractRows(scope.unit).find(contract_id, sized=sized)
     if contract is None:
         raise NotFound
     return contract
@@ -242,7 +241,7 @@ async def _view(scope: Scope, contract_id: str, *, with_custom_data: bool = True
     members = await ContractMembers(scope.unit).list(contract_id)
     shows, custom_data = scope.allows(_SEES_CUSTOM_DATA), None
     if shows and with_custom_data and contract.has_custom_data:
-        custom_data = (await Rows(scope.unit).custom_data([contract_id])).get(contract_id)
+        custom_data = (await ContractRows(scope.unit).custom_data([contract_id])).get(contract_id)
     return ContractView(contract, [member.user.id for member in members], shows, members, custom_data)
 
 

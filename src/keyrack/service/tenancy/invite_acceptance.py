@@ -15,18 +15,18 @@ from keyrack.service.authz.permissions import OWNER
 from keyrack.service.authz.suspension import SUSPENDED
 from keyrack.service.tenancy.available_roles import is_available
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
 from keyrack.store.invites import ContractInvites
 from keyrack.store.tenants import RolePolicy
-from keyrack.store.users import Users
-from keyrack.store.workspaces import WorkspaceMembers, Workspaces
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
 _ACCEPT = "contract-invite.accept"
 
 
-class Arrivals:
+class InviteAcceptance:
     """Invites as those who are invited see them."""
 
     def __init__(self, access: Access) -> None:
@@ -40,7 +40,7 @@ class Arrivals:
         """
         _require_person(who)
         async with self._access.tenant(who, home(who)) as scope:
-            user = await Users(scope.unit).find(who.id)
+            user = await UserRows(scope.unit).find(who.id)
             return [] if user is None else await ContractInvites(scope.unit).of_email(user.email)
 
     async def accept(self, who: Principal, invite_id: str) -> Member:
@@ -58,11 +58,11 @@ class Arrivals:
         place = Location(found.tenant_id, found.contract_id)
         async with self._access.at(who, place, _ACCEPT) as scope:
             scope.require_open()
-            user = await Users(scope.unit).find(who.id)
+            user = await UserRows(scope.unit).find(who.id)
             roles = None if user is None else await _join(scope.unit, found, user)
             if user is None or roles is None:
                 raise NotFound("you have no such invite")
-            scope.touched("contract-member", who.id)
+            scope.audit_target("contract-member", who.id)
             return Member(user, roles)
 
 
@@ -86,13 +86,13 @@ async def _join(unit: Unit, found: Invite, user: User) -> tuple[str, ...] | None
     """Turn an invite into membership and return the roles in the contract; None if it is gone.
 
     Raises:
-        StateConflict: see `Arrivals.accept`; nothing was changed.
+        StateConflict: see `InviteAcceptance.accept`; nothing was changed.
     """
-    status = await Contracts(unit).hold(found.contract_id, alone=False)
+    status = await ContractRows(unit).hold(found.contract_id, exclusive=False)
     if found.workspace is not None:
-        await Workspaces(unit).hold(found.workspace.id, alone=False)
+        await WorkspaceRows(unit).hold(found.workspace.id, exclusive=False)
     invite = await ContractInvites(unit).find(found.contract_id, found.id, locked=True)
-    contract = await Contracts(unit).find(found.contract_id)
+    contract = await ContractRows(unit).find(found.contract_id)
     if status is None or invite is None or contract is None:
         return None
     if invite != found:

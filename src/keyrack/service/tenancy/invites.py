@@ -12,8 +12,8 @@ from keyrack.service.authz.scope import scope_of
 from keyrack.service.tenancy.members import EDIT_WORKSPACE_MEMBERS, require_editor, wrong_roles
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.invites import ContractInvites
-from keyrack.store.users import Users
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceRows
 
 _ROLES, _WORKSPACE = "/data/attributes/roles", "/data/attributes/workspace_id"
 _WORKSPACE_ROLES = "/data/attributes/workspace_roles"
@@ -80,7 +80,7 @@ class Invites:
             except AlreadyExists:
                 detail = "this email is invited already"
                 raise AlreadyExists(detail, pointer="/data/attributes/email") from None
-            scope.touched("contract-invite", invite.id)
+            scope.audit_target("contract-invite", invite.id)
             return invite
 
     async def change(
@@ -98,7 +98,9 @@ class Invites:
             wanted = new()
             named = {wanted.workspace_id, None if first.workspace is None else first.workspace.id} - {None}
             for each in sorted(str(workspace_id) for workspace_id in named):
-                await Workspaces(scope.unit).hold(each, alone=False)  # before the invite, as everybody who locks both
+                await WorkspaceRows(scope.unit).hold(
+                    each, exclusive=False
+                )  # before the invite, as everybody who locks both
             invite = await _there(scope, contract_id, invite_id, locked=True)
             roles = wanted.roles if "roles" in wanted.named else invite.roles
             workspace_id = None if invite.workspace is None else invite.workspace.id
@@ -112,7 +114,7 @@ class Invites:
             workspace = await _offer(scope, roles, workspace_id, workspace_roles, judged=wanted.named)
             changed = replace(invite, roles=roles, workspace=workspace)
             await ContractInvites(scope.unit).change(changed)
-            scope.touched("contract-invite", invite_id)
+            scope.audit_target("contract-invite", invite_id)
             return changed
 
     async def delete(self, who: Principal, contract_id: str, invite_id: str) -> None:
@@ -126,7 +128,7 @@ class Invites:
             await _there(scope, contract_id, invite_id)
             if not await ContractInvites(scope.unit).remove(invite_id):
                 raise NotFound("there is no such invite")
-            scope.touched("contract-invite", invite_id)
+            scope.audit_target("contract-invite", invite_id)
 
 
 async def _there(scope: Scope, contract_id: str, invite_id: str, *, locked: bool = False) -> Invite:
@@ -169,8 +171,8 @@ async def _offer(
         raise ValidationFailed(*wrong)
     if workspace_id is None or workspace_roles is None:
         return None
-    rows = Workspaces(scope.unit)
-    held = await rows.hold(workspace_id, alone=False)
+    rows = WorkspaceRows(scope.unit)
+    held = await rows.hold(workspace_id, exclusive=False)
     workspace = await rows.find(workspace_id) if held else None
     if workspace is None or workspace.contract_id != scope.place.contract_id:
         raise RelatedNotFound("the contract has no such workspace", pointer=_WORKSPACE)
@@ -186,7 +188,7 @@ async def _require_no_member(scope: Scope, email: str) -> None:
     Raises:
         AlreadyExists: it is.
     """
-    users = Users(scope.unit)
+    users = UserRows(scope.unit)
     found, _ = await users.page(email=email)
     for user in found:
         await users.lock_to_delete(user.id)  # who adds a member refers to the user, so waits for this, or is seen

@@ -10,13 +10,13 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import OWNER
 from keyrack.service.tenancy.available_roles import is_available
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.contracts import ContractMembers, Contracts
-from keyrack.store.credentials import Credentials
-from keyrack.store.flows import Flows
+from keyrack.store.contracts import ContractMembers, ContractRows
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.flows import FlowRows
 from keyrack.store.invites import ContractInvites
-from keyrack.store.teams import Teams
+from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import RolePolicy
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
 
 _ALREADY = "the user is a member already"
@@ -68,7 +68,7 @@ class Members:
             )
             wanted = new()
             await _require_roles(scope, "contracts", wanted.roles)
-            user = await Users(scope.unit).find(wanted.user_id)
+            user = await UserRows(scope.unit).find(wanted.user_id)
             if user is None:
                 raise RelatedNotFound("the tenant has no such user", pointer="/data/id")
             members = ContractMembers(scope.unit)
@@ -79,7 +79,7 @@ class Members:
             except AlreadyExists:
                 raise AlreadyExists(_ALREADY, pointer="/data/id") from None
             await ContractInvites(scope.unit).remove_of(contract_id, user.email)  # nothing is left to be accepted
-            scope.touched("contract-member", user.id)
+            scope.audit_target("contract-member", user.id)
             return Member(user, wanted.roles)
 
     async def join_workspace(self, who: Principal, workspace_id: str, new: Callable[[], NewMember]) -> Member:
@@ -95,14 +95,14 @@ class Members:
             wanted = new()
             await _require_roles(scope, "workspaces", wanted.roles)
             contract_id = scope.place.contract_id or ""
-            user = await Users(scope.unit).find(wanted.user_id)
+            user = await UserRows(scope.unit).find(wanted.user_id)
             if user is None or not await ContractMembers(scope.unit).keep(contract_id, user.id):
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
             try:
                 await WorkspaceMembers(scope.unit).add(workspace_id, user.id, wanted.roles)
             except AlreadyExists:
                 raise AlreadyExists(_ALREADY, pointer="/data/id") from None
-            scope.touched("member", user.id)
+            scope.audit_target("member", user.id)
             return Member(user, wanted.roles)
 
     async def change_in_contract(
@@ -125,7 +125,7 @@ class Members:
             if OWNER not in wanted and _is_last_owner(held, user_id):
                 raise StateConflict(_LAST_OWNER, pointer="/data/attributes/roles")
             await members.change(contract_id, user_id, wanted)
-            scope.touched("contract-member", user_id)
+            scope.audit_target("contract-member", user_id)
             return Member(await _user(scope, user_id), wanted)
 
     async def leave_contract(self, who: Principal, contract_id: str, user_id: str) -> None:
@@ -144,9 +144,9 @@ class Members:
                 raise StateConflict(_LAST_OWNER)
             for workspace_id in await WorkspaceMembers(scope.unit).joined(contract_id, user_id):
                 await _leave_workspace(scope, workspace_id, user_id)
-            await Teams(scope.unit).leave(contract_id, user_id)
+            await TeamRows(scope.unit).leave(contract_id, user_id)
             await members.remove(contract_id, user_id)
-            scope.touched("contract-member", user_id)
+            scope.audit_target("contract-member", user_id)
 
     async def change_in_workspace(
         self, who: Principal, workspace_id: str, user_id: str, roles: Callable[[], tuple[str, ...]]
@@ -165,7 +165,7 @@ class Members:
             wanted = roles()
             await _require_roles(scope, "workspaces", wanted)
             await members.change(workspace_id, user_id, wanted)
-            scope.touched("member", user_id)
+            scope.audit_target("member", user_id)
             return Member(await _user(scope, user_id), wanted)
 
     async def leave_workspace(self, who: Principal, workspace_id: str, user_id: str) -> None:
@@ -182,7 +182,7 @@ class Members:
             if not await WorkspaceMembers(scope.unit).hold(workspace_id, user_id):
                 raise NotFound(_NO_MEMBER)
             await _leave_workspace(scope, workspace_id, user_id)
-            scope.touched("member", user_id)
+            scope.audit_target("member", user_id)
 
 
 def require_editor(scope: Scope) -> None:
@@ -198,15 +198,15 @@ def require_editor(scope: Scope) -> None:
 
 async def _leave_workspace(scope: Scope, workspace_id: str, user_id: str) -> None:
     members = WorkspaceMembers(scope.unit)
-    heir: str | None = scope.who.id
-    if scope.who.tenant_id is None or heir == user_id:
+    successor: str | None = scope.who.id
+    if scope.who.tenant_id is None or successor == user_id:
         others = [member for member in await members.list(workspace_id) if member.user.id != user_id]
         others.sort(key=lambda member: OWNER not in member.roles)
-        heir = others[0].user.id if others else None
-    if heir is not None:
-        await Flows(scope.unit).hand_over(workspace_id, user_id, heir)
-        await Credentials(scope.unit).hand_over(workspace_id, user_id, heir)
-        await AuthSecrets(scope.unit).hand_over(workspace_id, user_id, heir)
+        successor = others[0].user.id if others else None
+    if successor is not None:
+        await FlowRows(scope.unit).hand_over(workspace_id, user_id, successor)
+        await CredentialRows(scope.unit).hand_over(workspace_id, user_id, successor)
+        await AuthSecrets(scope.unit).hand_over(workspace_id, user_id, successor)
     await members.remove(workspace_id, user_id)
 
 
@@ -220,7 +220,7 @@ def _is_last_owner(held: Mapping[str, Sequence[str]], user_id: str) -> bool:
 
 
 async def _user(scope: Scope, user_id: str) -> User:
-    user = await Users(scope.unit).find(user_id)
+    user = await UserRows(scope.unit).find(user_id)
     if user is None:
         raise NotFound(_NO_MEMBER)
     return user
@@ -238,7 +238,7 @@ async def wrong_roles(scope: Scope, level: str, roles: Sequence[str], pointer: s
     Raises:
         NotFound: the contract is gone.
     """
-    contract = await Contracts(scope.unit).find(scope.place.contract_id or "")
+    contract = await ContractRows(scope.unit).find(scope.place.contract_id or "")
     if contract is None:
         raise NotFound
     policy = await RolePolicy(scope.unit).list()

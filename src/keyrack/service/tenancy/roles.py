@@ -11,7 +11,7 @@ from keyrack.service.authz.permissions import DEFAULT_ROLES, LISTED, OWNER, TENA
 from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.role_uses import RoleUse, RoleUses
 from keyrack.store.tenants import RolePolicy
-from keyrack.store.users import Users
+from keyrack.store.users import UserRows
 
 _BASE = "/data/attributes/roles"
 _NAMED = 100
@@ -70,7 +70,7 @@ class Roles:
             ValidationFailed: a role comes twice, or a permission does not exist.
             InUse: a role that is missing is assigned, or is one of a contract's available roles.
         """
-        async with self._access.tenant(who, tenant_id, "role-policy.change", alone=True) as scope:
+        async with self._access.tenant(who, tenant_id, "role-policy.change", exclusive=True) as scope:
             scope.require("tenants.tenant.edit_roles")
             rows = RolePolicy(scope.unit)
             before = await rows.list()
@@ -79,7 +79,7 @@ class Roles:
                 scope, {(role.scope, role.role) for role in before} - {(r.scope, r.role) for r in after}
             )
             await rows.replace(after)
-            scope.touched("role-policy", tenant_id)
+            scope.audit_target("role-policy", tenant_id)
             return _shown(after)
 
     async def give(
@@ -93,7 +93,7 @@ class Roles:
         """
         async with self._access.tenant(who, tenant_id, "tenant-member.change") as scope:
             scope.require("tenants.membership.edit")
-            users = Users(scope.unit)
+            users = UserRows(scope.unit)
             if await users.find(user_id) is None:
                 raise NotFound("the tenant has no such user")
             roles = wanted()
@@ -106,7 +106,7 @@ class Roles:
             if wrong:
                 raise ValidationFailed(*wrong)
             await users.set_tenant_roles(user_id, roles)
-            scope.touched("tenant-member", user_id)
+            scope.audit_target("tenant-member", user_id)
             return roles
 
 

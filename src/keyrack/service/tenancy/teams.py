@@ -14,7 +14,7 @@ from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body
 from keyrack.store.contracts import ContractMembers
-from keyrack.store.teams import Teams as Rows
+from keyrack.store.teams import TeamRows
 
 _EDIT = "contracts.devTeam.edit"
 _UNKNOWN = "there is no such team"
@@ -61,7 +61,7 @@ class Teams:
             async with self._access.contract(who, wanted.contract_id, "team.create") as scope:
                 scope.require(_EDIT)
                 await refuse_taken(scope, "team", wanted.given_id)
-                rows = Rows(scope.unit)
+                rows = TeamRows(scope.unit)
                 try:
                     team_id = await rows.add(wanted.contract_id, wanted.name or f"team-{new_id()}")
                 except AlreadyExists:
@@ -69,7 +69,7 @@ class Teams:
                     raise AlreadyExists("there is a team of this name", pointer=pointer) from None
                 if who.tenant_id is not None and await ContractMembers(scope.unit).keep(wanted.contract_id, who.id):
                     await rows.add_member(team_id, who.id)
-                scope.touched("team", team_id)
+                scope.audit_target("team", team_id)
                 return await _there(scope, team_id)
 
     async def list(self, who: Principal, contract_id: str) -> Sequence[Team]:
@@ -77,7 +77,7 @@ class Teams:
         async with self._access.contract(who, contract_id) as scope:
             known = scope.in_contract or scope.allows(GET_TEAMS)
             scope.require_that(known, "only members of the contract can see its teams")
-            return await Rows(scope.unit).list(contract_id)
+            return await TeamRows(scope.unit).list(contract_id)
 
     async def get(self, who: Principal, team_id: str) -> Team:
         """Return a team.
@@ -100,7 +100,7 @@ class Teams:
         async with self._edited(who, team_id, "team.change") as scope:
             wanted = new()
             if wanted.names_registry:
-                await Rows(scope.unit).set_docker_registry(team_id, wanted.docker_registry)
+                await TeamRows(scope.unit).set_docker_registry(team_id, wanted.docker_registry)
             return await _there(scope, team_id)
 
     async def delete(self, who: Principal, team_id: str) -> None:
@@ -111,7 +111,7 @@ class Teams:
             InUse: it owns a component.
         """
         async with self._edited(who, team_id, "team.delete") as scope:
-            rows = Rows(scope.unit)
+            rows = TeamRows(scope.unit)
             await rows.lock_to_delete(team_id)  # a component that is being created is seen, or finds no team
             owned = (await _there(scope, team_id)).component_ids
             if owned:
@@ -129,7 +129,7 @@ class Teams:
             wanted = user_id()
             if not await ContractMembers(scope.unit).keep(scope.place.contract_id or "", wanted):
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
-            rows = Rows(scope.unit)
+            rows = TeamRows(scope.unit)
             if not await rows.is_member(team_id, wanted):
                 with suppress(AlreadyExists):  # somebody else added the user at this moment
                     await rows.add_member(team_id, wanted)
@@ -142,7 +142,7 @@ class Teams:
             NotFound: there is no team the caller can see.
         """
         async with self._edited(who, team_id, "team-member.remove") as scope:
-            await Rows(scope.unit).remove_member(team_id, user_id())
+            await TeamRows(scope.unit).remove_member(team_id, user_id())
 
     @asynccontextmanager
     async def _edited(self, who: Principal, team_id: str, action: str) -> AsyncIterator[Scope]:
@@ -155,12 +155,12 @@ class Teams:
         await self.get(who, team_id)
         async with self._access.at(who, await self._access.locate("team", team_id), action) as scope:
             scope.require(_EDIT)
-            scope.touched("team", team_id)
+            scope.audit_target("team", team_id)
             yield scope
 
 
 async def _there(scope: Scope, team_id: str) -> Team:
-    team = await Rows(scope.unit).find(team_id)
+    team = await TeamRows(scope.unit).find(team_id)
     if team is None:
         raise NotFound(_UNKNOWN)
     return team

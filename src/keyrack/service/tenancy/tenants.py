@@ -12,10 +12,10 @@ from keyrack.service.authz.access import ALLOWED, Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.contracts import Contracts
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import in_batches
-from keyrack.store.tenants import Tenants as Rows
+from keyrack.store.tenants import TenantRows
 
 _LARGEST = 1 << 20
 """Bytes of a tenant's attributes as JSON: what fits into one request, however many they came in."""
@@ -69,8 +69,8 @@ class Tenants:
             wanted = new()
             await refuse_taken(scope, "tenant", wanted.given_id)
             attributes = changed_attributes(first_attributes(), wanted.attributes)
-            tenant = await Rows(scope.unit).add(wanted.name, wanted.app_domain, attributes, DEFAULT_ROLES)
-            scope.touched("tenant", tenant.id)
+            tenant = await TenantRows(scope.unit).add(wanted.name, wanted.app_domain, attributes, DEFAULT_ROLES)
+            scope.audit_target("tenant", tenant.id)
             return tenant
 
     async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[Tenant], int]:
@@ -78,7 +78,7 @@ class Tenants:
         if who.tenant_id is None:
             async with self._access.installation(who) as scope:
                 scope.require("tenants.tenant.get")
-                return await Rows(scope.unit).page(limit=limit, offset=offset)
+                return await TenantRows(scope.unit).page(limit=limit, offset=offset)
         return [await self.get(who, who.tenant_id)][offset:], 1
 
     def whole(self, found: Sequence[Tenant]) -> AsyncIterator[Tenant]:
@@ -86,7 +86,7 @@ class Tenants:
 
         async def read(some: Sequence[Tenant]) -> Mapping[str, Tenant]:
             async with self._access.reading_on(INSTALLATION) as unit:
-                return await Rows(unit).whole(some)
+                return await TenantRows(unit).whole(some)
 
         return in_batches(found, lambda tenant: tenant.left_out, lambda tenant: tenant.id, read)
 
@@ -103,7 +103,7 @@ class Tenants:
             AlreadyExists: another tenant has the domain, or is the default.
             ValidationFailed: the body is wrong, or the attributes became too large.
         """
-        async with self._access.tenant(who, tenant_id, "tenant.change", alone=True) as scope:
+        async with self._access.tenant(who, tenant_id, "tenant.change", exclusive=True) as scope:
             scope.require("tenants.tenant.edit")
             tenant = await _there(scope, tenant_id)
             changes = wanted()
@@ -116,8 +116,8 @@ class Tenants:
                 app_domain=tenant.app_domain if changes.app_domain is None else changes.app_domain.lower(),
                 attributes=attributes,
             )
-            await Rows(scope.unit).change(changed)
-            scope.touched("tenant", tenant_id)
+            await TenantRows(scope.unit).change(changed)
+            scope.audit_target("tenant", tenant_id)
             return changed
 
     async def remove(self, who: Principal, tenant_id: str) -> None:
@@ -128,11 +128,11 @@ class Tenants:
         Raises:
             InUse: it contains a contract.
         """
-        async with self._access.tenant(who, tenant_id, "tenant.delete", alone=True) as scope:
+        async with self._access.tenant(who, tenant_id, "tenant.delete", exclusive=True) as scope:
             scope.require("tenants.tenant.delete")
             await _require_no_contracts(scope)
-            await Rows(scope.unit).remove(tenant_id)
-            scope.touched("tenant", tenant_id)
+            await TenantRows(scope.unit).remove(tenant_id)
+            scope.audit_target("tenant", tenant_id)
             # the tenant's own log can be read on the command line only from now on
             await AuditLog(scope.unit.of("")).append(who, "tenant.delete", ("tenant", tenant_id), ALLOWED)
 
@@ -166,14 +166,14 @@ def _merged(before: Json, given: Json, defaults: Json) -> Json:
 
 
 async def _there(scope: Scope, tenant_id: str) -> Tenant:
-    tenant = await Rows(scope.unit).find(tenant_id)
+    tenant = await TenantRows(scope.unit).find(tenant_id)
     if tenant is None:
         raise NotFound
     return tenant
 
 
 async def _require_no_contracts(scope: Scope) -> None:
-    contracts, total = await Contracts(scope.unit).page(member=None, limit=_NAMED)
+    contracts, total = await ContractRows(scope.unit).page(member=None, limit=_NAMED)
     if not total:
         return
     sees_them = scope.who.tenant_id is None or scope.is_tenant_admin or scope.allows("contracts.contract.listAll")

@@ -16,13 +16,12 @@ from keyrack.service.authz.task_users import READ_WORKSPACE
 from keyrack.service.authz.usage_guard import nameable
 from keyrack.service.components.visibility import workspace_view
 from keyrack.store.component_list import ComponentList
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.directory import Directory
 from keyrack.store.flows import FlowReferences
-from keyrack.store.tenants import Tenants
+from keyrack.store.tenants import TenantRows
 from keyrack.store.usage import Usages
-from keyrack.store.workspaces import WorkspaceMembers
-from keyrack.store.workspaces import Workspaces as Rows
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
 _LIST_ALL = "contracts.workspace.listAll"
 _INHERITED = ("flow_stats_enabled_default",)
@@ -79,14 +78,14 @@ class Workspaces:
                 in_contract = await ContractMembers(scope.unit).keep(wanted.contract_id, who.id)
                 scope.require_that(in_contract, "only members of the contract can own a workspace")
                 await refuse_taken(scope, "workspace", wanted.given_id)
-                tenant = await Tenants(scope.unit).find(scope.unit.tenant_id)
+                tenant = await TenantRows(scope.unit).find(scope.unit.tenant_id)
                 kind = WorkspaceType((tenant.attributes if tenant else {}).get("default_workspace_type", "full"))
-                contract = await Contracts(scope.unit).find(wanted.contract_id)
+                contract = await ContractRows(scope.unit).find(wanted.contract_id)
                 around = contract.attributes if contract else {}
                 inherited = {name: around[name] for name in _INHERITED if name in around}
-                workspace = await Rows(scope.unit).add(wanted.contract_id, wanted.name, kind, inherited)
+                workspace = await WorkspaceRows(scope.unit).add(wanted.contract_id, wanted.name, kind, inherited)
                 await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
-                scope.touched("workspace", workspace.id)
+                scope.audit_target("workspace", workspace.id)
                 return WorkspaceView(workspace, [who.id])
 
     async def list(
@@ -118,7 +117,7 @@ class Workspaces:
             return views, total
         async with self._access.tenant(who, who.tenant_id) as scope:
             whole = sorted(await contracts_granting(scope, _LIST_ALL))
-            found, total = await Rows(scope.unit).page(
+            found, total = await WorkspaceRows(scope.unit).page(
                 contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
             )
             return await _views(scope, found), total
@@ -154,15 +153,15 @@ class Workspaces:
             ValidationFailed: the body is wrong.
             InUse: it would be `full`, and a flow names a component that is not whitelisted.
         """
-        async with self._access.workspace(who, workspace_id, "workspace.edit", alone=True) as scope:
+        async with self._access.workspace(who, workspace_id, "workspace.edit", exclusive=True) as scope:
             scope.require_edits(_EDITS, named)
             wanted = new()
             stored = await _there(scope, workspace_id)
             workspace = replace(stored, name=wanted.name or stored.name, type=wanted.type or stored.type)
             if workspace.type is not stored.type:
                 await _require_whitelisted(scope, workspace)
-            await Rows(scope.unit).change(workspace)
-            scope.touched("workspace", workspace_id)
+            await WorkspaceRows(scope.unit).change(workspace)
+            scope.audit_target("workspace", workspace_id)
             (view,) = await _views(scope, [workspace])
             return view
 
@@ -173,7 +172,7 @@ class Workspaces:
             sees_all = scope.is_tenant_admin or scope.allows(*_EVERYWHERE)
             scope.require_that(sees_all or scope.in_contract, "only members of the contract can list its workspaces")
             member = None if sees_all else who.id
-            found, total = await Rows(scope.unit).page(
+            found, total = await WorkspaceRows(scope.unit).page(
                 contract_id=contract_id, member=member, limit=limit, offset=offset
             )
             return await _views(scope, found), total
@@ -185,7 +184,7 @@ async def _views(scope: Scope, found: Sequence[Workspace]) -> Sequence[Workspace
 
 
 async def _there(scope: Scope, workspace_id: str) -> Workspace:
-    workspace = await Rows(scope.unit).find(workspace_id)
+    workspace = await WorkspaceRows(scope.unit).find(workspace_id)
     if workspace is None:
         raise NotFound
     return workspace

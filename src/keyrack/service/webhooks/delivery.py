@@ -27,7 +27,7 @@ from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.deliveries import DISABLED, Deliveries
 from keyrack.store.due_deliveries import ClaimedDelivery, DueDeliveries
-from keyrack.store.webhooks import Webhooks
+from keyrack.store.webhooks import WebhookRows
 
 log = structlog.get_logger()
 
@@ -177,7 +177,7 @@ class Deliverer:
         async with self._store.unit(delivery.tenant_id, writes=True) as unit:
             rows = Deliveries(unit)
             await _store(rows, delivery, attempt, None)
-            if await Webhooks(unit).disable(delivery.webhook_id, GONE):
+            if await WebhookRows(unit).disable(delivery.webhook_id, GONE):
                 await rows.end_pending(delivery.webhook_id)
                 await AuditLog(unit).append(WORKER, "webhook.disable", ("webhook", delivery.webhook_id), ALLOWED)
 

@@ -13,7 +13,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.webhooks.signing import new_key
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
-from keyrack.store.webhooks import Webhooks as Rows
+from keyrack.store.webhooks import WebhookRows
 
 MOST_WEBHOOKS = 50
 """A tenant's; every event costs one delivery for each."""
@@ -74,7 +74,7 @@ class Webhooks:
             scope.require(_CREATE)
             wanted = new()
             self._check_url(wanted.url)
-            rows = Rows(scope.unit)
+            rows = WebhookRows(scope.unit)
             if await rows.count() >= MOST_WEBHOOKS:
                 raise StateConflict(f"a tenant can have {MOST_WEBHOOKS} webhooks")
             now = scope.unit.clock()
@@ -91,14 +91,14 @@ class Webhooks:
                 updated_at=now,
             )
             await rows.add(webhook)
-            scope.touched("webhook", webhook.id)
+            scope.audit_target("webhook", webhook.id)
             return webhook
 
     async def list(self, who: Principal, tenant_id: str) -> Sequence[Webhook]:
         """List the tenant's webhooks."""
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require(_GET)
-            return await Rows(scope.unit).list()
+            return await WebhookRows(scope.unit).list()
 
     async def get(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
         """Return one webhook.
@@ -136,10 +136,10 @@ class Webhooks:
                 disabled_reason=None if enabled else webhook.disabled_reason,
                 updated_at=scope.unit.clock(),
             )
-            await Rows(scope.unit).replace(changed)
+            await WebhookRows(scope.unit).replace(changed)
             if webhook.enabled and not enabled:
                 await Deliveries(scope.unit).end_pending(webhook.id)
-            scope.touched("webhook", webhook.id)
+            scope.audit_target("webhook", webhook.id)
             return changed
 
     async def delete(self, who: Principal, tenant_id: str, webhook_id: str) -> None:
@@ -150,9 +150,9 @@ class Webhooks:
         """
         async with self._access.tenant(who, tenant_id, "webhook.delete") as scope:
             scope.require(_DELETE)
-            if not await Rows(scope.unit).remove(webhook_id):
+            if not await WebhookRows(scope.unit).remove(webhook_id):
                 raise _no_webhook()
-            scope.touched("webhook", webhook_id)
+            scope.audit_target("webhook", webhook_id)
 
     async def rotate_secret(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
         """Give a webhook a new secret; the one before signs beside it for 24 hours.
@@ -168,8 +168,8 @@ class Webhooks:
             valid = [key for key in older if key.until is None or key.until > now]
             keys = (SigningKey(new_key()), *valid)[:_MOST_KEYS]
             rotated = replace(webhook, keys=keys, updated_at=now)
-            await Rows(scope.unit).replace(rotated)
-            scope.touched("webhook", webhook.id)
+            await WebhookRows(scope.unit).replace(rotated)
+            scope.audit_target("webhook", webhook.id)
             return rotated
 
     async def send_test(self, who: Principal, tenant_id: str, webhook_id: str) -> str:
@@ -184,7 +184,7 @@ class Webhooks:
             webhook = await _find_enabled(scope, webhook_id)
             event_id = await Outbox(scope.unit).record(EventType.webhook_test, {"webhook_id": webhook.id})
             await Deliveries(scope.unit).add(webhook.id, event_id)
-            scope.touched("webhook", webhook.id)
+            scope.audit_target("webhook", webhook.id)
             return event_id
 
     async def replay(self, who: Principal, tenant_id: str, webhook_id: str, period: Callable[[], Period]) -> int:
@@ -203,7 +203,7 @@ class Webhooks:
             webhook = await _find(scope, webhook_id, locked=True)
             wanted = period()
             _require_enabled(webhook)
-            scope.touched("webhook", webhook.id)
+            scope.audit_target("webhook", webhook.id)
             kinds = wanted_types(webhook.event_types)
             return await Deliveries(scope.unit).replay_since(webhook.id, kinds, wanted.since, wanted.until)
 
@@ -246,8 +246,8 @@ class Webhooks:
             event = await Outbox(scope.unit).find(event_id)
             if event is None:
                 raise NotFound("there is no such event in this tenant")
-            scope.touched("event", event.id)
-            wanting = [hook for hook in await Rows(scope.unit).list() if hook.enabled and hook.wants(event.type)]
+            scope.audit_target("event", event.id)
+            wanting = [hook for hook in await WebhookRows(scope.unit).list() if hook.enabled and hook.wants(event.type)]
             return sum([await Deliveries(scope.unit).replay_one(hook.id, event.id) for hook in wanting])
 
     def _check_url(self, url: str) -> None:
@@ -255,7 +255,7 @@ class Webhooks:
 
 
 async def _find(scope: Scope, webhook_id: str, *, locked: bool = False) -> Webhook:
-    webhook = await Rows(scope.unit).find(webhook_id, locked=locked)
+    webhook = await WebhookRows(scope.unit).find(webhook_id, locked=locked)
     if webhook is None:
         raise _no_webhook()
     return webhook

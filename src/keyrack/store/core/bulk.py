@@ -19,7 +19,7 @@ ORDER = {table: position for position, table in enumerate(metadata.sorted_tables
 """Tables in an order in which each comes after those it refers to."""
 
 
-class Fate(StrEnum):
+class RowResult(StrEnum):
     """What became of a row."""
 
     created = "created"
@@ -27,12 +27,12 @@ class Fate(StrEnum):
     unchanged = "unchanged"
 
 
-Refine = Callable[["Row[Any]", "Wanted"], "Wanted"]
+Refine = Callable[["Row[Any]", "RowToWrite"], "RowToWrite"]
 """Takes a stored row and what is wanted of it; returns what is to be compared and stored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RowToWrite:
     """A row as it is to be.
 
     Attributes:
@@ -116,7 +116,7 @@ class Bulk:
         """Return one column of a whole small table by another."""
         return {row[0]: row[1] for row in (await self._connection.execute(select(key, value))).all()}
 
-    async def put(self, table: Table, wanted: Sequence[Wanted]) -> Sequence[Fate]:
+    async def put(self, table: Table, wanted: Sequence[RowToWrite]) -> Sequence[RowResult]:
         """Insert what is not there, change what is different; return the fate of each, in order.
 
         Raises:
@@ -132,7 +132,7 @@ class Bulk:
             row = stored.get(tuple(each.key.values()))
             if row is None:
                 fresh.append(await self._new(each))
-                fates.append(Fate.created)
+                fates.append(RowResult.created)
             else:
                 fates.append(await self._change(each if each.refine is None else each.refine(row, each), row))
         for columns in {tuple(sorted(values)) for values in fresh}:
@@ -152,17 +152,17 @@ class Bulk:
             )
         return bool(gone)
 
-    async def _stored(self, first: ColumnElement[Any], wanted: Sequence[Wanted]) -> Sequence["Row[Any]"]:
+    async def _stored(self, first: ColumnElement[Any], wanted: Sequence[RowToWrite]) -> Sequence["Row[Any]"]:
         judged = any(each.refine is not None for each in wanted)
         return await self.rows(first, sorted({each.id for each in wanted}), locked=judged)
 
-    async def _new(self, wanted: Wanted) -> dict[str, Any]:
+    async def _new(self, wanted: RowToWrite) -> dict[str, Any]:
         unit = self._unit.of(wanted.tenant_id)
         sealed = {name: await unit.seal(wanted.table, wanted.id, name, clear) for name, clear in wanted.sealed.items()}
         owner = {"tenant_id": wanted.tenant_id} if "tenant_id" in wanted.table.c else {}
         return {**wanted.first, **wanted.given, **wanted.key, **sealed, **owner}
 
-    async def _change(self, wanted: Wanted, row: "Row[Any]") -> Fate:
+    async def _change(self, wanted: RowToWrite, row: "Row[Any]") -> RowResult:
         unit, stored = self._unit.of(wanted.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
         changes = {name: value for name, value in wanted.given.items() if stored[name] != value}
         there = {name: await unit.open(wanted.table, wanted.id, name, stored[name]) for name in wanted.sealed}
@@ -171,9 +171,9 @@ class Bulk:
                 changes[name] = await unit.seal(wanted.table, wanted.id, name, clear)
                 changes = {**wanted.resealed(there), **changes}
         if not changes:
-            return Fate.unchanged
+            return RowResult.unchanged
         mine = [wanted.table.c[name] == value for name, value in wanted.key.items()]
         if "tenant_id" in wanted.table.c:
             mine.append(wanted.table.c.tenant_id == wanted.tenant_id)
         await self._connection.execute(update(wanted.table).where(*mine).values(**wanted.touched, **changes))
-        return Fate.updated
+        return RowResult.updated

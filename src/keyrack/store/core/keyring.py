@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.clock import Clock
-from keyrack.crypto.envelope import KEY_BYTES, DataKey, Place, key_id_of
+from keyrack.crypto.envelope import KEY_BYTES, DataKey, EncryptionContext, key_id_of
 from keyrack.crypto.kek import KeyEncryptionKey
 from keyrack.errors import WrongKey
 from keyrack.ids import new_id
@@ -16,7 +16,7 @@ INSTALLATION = ""
 """Owner of what belongs to no tenant."""
 
 
-class Vault:
+class Keyring:
     """Seals and opens values with the data key of their owner. Unwrapped keys stay in memory while the process runs."""
 
     def __init__(self, kek: KeyEncryptionKey, clock: Clock) -> None:
@@ -45,7 +45,7 @@ class Vault:
         self._newest.pop(tenant, None)
         self._by_id = {key_id: key for key_id, key in self._by_id.items() if key.tenant != tenant}
 
-    async def seal(self, connection: AsyncConnection, place: Place, clear: bytes) -> bytes:
+    async def seal(self, connection: AsyncConnection, place: EncryptionContext, clear: bytes) -> bytes:
         """Encrypt a value for its place with its tenant's newest data key.
 
         Raises:
@@ -63,7 +63,7 @@ class Vault:
         if tenant not in self._newest:
             self._newest[tenant] = await self._load(connection, tenant, None)
 
-    def seal_now(self, place: Place, clear: bytes) -> bytes:
+    def seal_now(self, place: EncryptionContext, clear: bytes) -> bytes:
         """Encrypt a value without asking the database, which may be gone; `prepare` came before.
 
         Raises:
@@ -71,7 +71,7 @@ class Vault:
         """
         return self._newest[place.tenant].seal(place, clear)
 
-    async def open(self, connection: AsyncConnection, place: Place, sealed: bytes) -> bytes:
+    async def open(self, connection: AsyncConnection, place: EncryptionContext, sealed: bytes) -> bytes:
         """Decrypt a value found at its place.
 
         Raises:
@@ -83,7 +83,7 @@ class Vault:
             await self._load(connection, place.tenant, key_id)
         return self.open_now(place, sealed)
 
-    def open_now(self, place: Place, sealed: bytes) -> bytes:
+    def open_now(self, place: EncryptionContext, sealed: bytes) -> bytes:
         """Decrypt a value without asking the database.
 
         Raises:
@@ -110,4 +110,4 @@ class Vault:
 
 
 def _context(key_id: str, tenant: str) -> bytes:
-    return Place(tenant, "data_keys", key_id, "wrapped").associated_data()
+    return EncryptionContext(tenant, "data_keys", key_id, "wrapped").associated_data()

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
 
 from keyrack import metrics
-from keyrack.crypto.envelope import Unsealable
+from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.store.core.unit import TenantTable
 from keyrack.turns import Turns
@@ -41,7 +41,7 @@ async def readable(
     """
 
     async def tolerant(row: "Row[Any]") -> T:
-        with suppress(Unsealable, WrongKey, ValueError):  # ValueError: what was opened is no JSON
+        with suppress(DecryptionFailed, WrongKey, ValueError):  # ValueError: what was opened is no JSON
             return await read(row)
         log.error("a stored value cannot be decrypted; it is left out of a list", row=row.id)
         metrics.unreadable_value()

@@ -15,7 +15,7 @@ from keyrack.fair_share import FairSlots, asking_for
 from keyrack.store.core.database_errors import outages_named
 from keyrack.store.core.deleted_meanwhile import vanished_named
 from keyrack.store.core.engine import WRITES
-from keyrack.store.core.keyring import INSTALLATION, Vault
+from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.unit import Unit
 
 _inside: ContextVar["asyncio.Task[Any] | None"] = ContextVar("inside", default=None)
@@ -29,9 +29,9 @@ class Store:
     need them (`keyrack.fair_share`): `asking_for`, or else the tenant of the unit.
     """
 
-    def __init__(self, engine: AsyncEngine, vault: Vault, clock: Clock) -> None:
+    def __init__(self, engine: AsyncEngine, keyring: Keyring, clock: Clock) -> None:
         self._engine = engine
-        self._vault = vault
+        self._keyring = keyring
         self._clock = clock
         pool = engine.pool
         self._places = FairSlots(pool.size()) if isinstance(pool, QueuePool) else None
@@ -40,9 +40,9 @@ class Store:
         self._writer = FairSlots(1) if engine.dialect.name == "sqlite" else None
 
     @property
-    def vault(self) -> Vault:
+    def keyring(self) -> Keyring:
         """What seals and opens values."""
-        return self._vault
+        return self._keyring
 
     @property
     def clock(self) -> Clock:
@@ -62,7 +62,7 @@ class Store:
             RelatedNotFound: something that a new row belongs to was deleted at this moment.
         """
         async with self._connection(tenant_id, writes=writes) as connection:
-            yield Unit(connection, tenant_id, self._vault, self._clock)
+            yield Unit(connection, tenant_id, self._keyring, self._clock)
 
     @asynccontextmanager
     async def installation(self, *, writes: bool = False) -> AsyncIterator[Unit]:
@@ -72,7 +72,7 @@ class Store:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
         async with self._connection(INSTALLATION, writes=writes) as connection:
-            yield Unit(connection, INSTALLATION, self._vault, self._clock)
+            yield Unit(connection, INSTALLATION, self._keyring, self._clock)
 
     def connections(self) -> tuple[int, int]:
         """Return how many connections of the pool are in use, and how many there may be."""

@@ -30,10 +30,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.clock import Clock
-from keyrack.crypto.envelope import Place
+from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.store.core.deleted_meanwhile import GONE
-from keyrack.store.core.keyring import Vault
+from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.parents import own_parents
 from keyrack.turns import Turns
 
@@ -49,23 +49,23 @@ class Unit:
     Attributes:
         connection: the database connection of the transaction.
         tenant_id: the tenant; empty in the unit of the installation itself.
-        vault: seals and opens values.
+        keyring: seals and opens values.
         clock: the time.
     """
 
     connection: AsyncConnection
     tenant_id: str
-    vault: Vault
+    keyring: Keyring
     clock: Clock
 
     def of(self, tenant_id: str) -> "Unit":
         """Return this transaction bound to another owner: only for what is meant to cross tenants, and said there."""
-        return Unit(self.connection, tenant_id, self.vault, self.clock)
+        return Unit(self.connection, tenant_id, self.keyring, self.clock)
 
     async def seal(self, table: Table, row: str, column: str, clear: object) -> bytes:
         """Encrypt a JSON value for one place of this tenant."""
-        place = Place(self.tenant_id, table.name, row, column)
-        return await self.vault.seal(self.connection, place, json.dumps(clear, separators=(",", ":")).encode())
+        place = EncryptionContext(self.tenant_id, table.name, row, column)
+        return await self.keyring.seal(self.connection, place, json.dumps(clear, separators=(",", ":")).encode())
 
     async def open(self, table: Table, row: str, column: str, sealed: bytes) -> Any:
         """Decrypt what `seal` made for the same place.
@@ -74,8 +74,8 @@ class Unit:
             Unsealable: it was sealed for another place or is damaged.
             WrongKey: it was sealed under another tenant's key.
         """
-        place = Place(self.tenant_id, table.name, row, column)
-        clear = await self.vault.open(self.connection, place, sealed)
+        place = EncryptionContext(self.tenant_id, table.name, row, column)
+        clear = await self.keyring.open(self.connection, place, sealed)
         return json.loads(clear) if len(clear) <= _PARSED_AT_ONCE else await asyncio.to_thread(json.loads, clear)
 
 

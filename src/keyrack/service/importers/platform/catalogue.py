@@ -20,9 +20,9 @@ from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.links import Link
 from keyrack.service.importers.platform.named import tenant_of
-from keyrack.service.importers.platform.place_records import Build, ComponentRecord
+from keyrack.service.importers.platform.place_records import BuildRecord, ComponentRecord
 from keyrack.service.importers.platform.visibility import tenant_sees
-from keyrack.store.core.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, RowToWrite
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, oauth_clients
 from keyrack.validation.fields import wrong_variable
 
@@ -69,7 +69,7 @@ class ComponentKind:
         if found is None:
             raise RuntimeError("a component that was checked is not known")
         latest = found.latest
-        main = Wanted(
+        main = RowToWrite(
             components,
             found.tenant_id,
             {"id": record.id},
@@ -86,14 +86,14 @@ class ComponentKind:
         others = [_build_row(known, found, build) for build in record.meta.versions]
         if record.meta.env is not UNSET:
             sealed = {"sealed_vars": record.meta.env}
-            others.append(Wanted(component_env, found.tenant_id, {"component_id": record.id}, sealed=sealed))
+            others.append(RowToWrite(component_env, found.tenant_id, {"component_id": record.id}, sealed=sealed))
         exact = []
         if record.attributes.whitelisted_contract_ids is not UNSET:
             ids = list(dict.fromkeys(record.attributes.whitelisted_contract_ids))
             for contract_id in ids:
                 contract = await known.contract(contract_id)
                 key = {"component_id": record.id, "contract_id": contract_id}
-                others.append(Wanted(component_whitelists, contract.tenant_id if contract else "", key))
+                others.append(RowToWrite(component_whitelists, contract.tenant_id if contract else "", key))
             exact = [
                 Complete(
                     component_whitelists,
@@ -169,7 +169,7 @@ def _check_variables(known: Known, record: ComponentRecord, at: str) -> None:
     known.report.problems += [problem for name in names if (problem := wrong_variable(name, f"{at}/meta/env"))]
 
 
-def _made(known: Known, build: Build) -> datetime:
+def _made(known: Known, build: BuildRecord) -> datetime:
     if build.attributes.date is UNSET:
         return known.unit.clock()
     return _EPOCH + timedelta(milliseconds=build.attributes.date)
@@ -202,11 +202,11 @@ def _component(record: ComponentRecord, team: Team, before: Component | None) ->
     )
 
 
-def _build_row(known: Known, component: Component, build: Build) -> Wanted:
+def _build_row(known: Known, component: Component, build: BuildRecord) -> RowToWrite:
     number = build.attributes.version_number
     first = {"number": number, "descriptor": build.descriptor, "created_at": _made(known, build)}
     key = {"component_id": component.id, "revision": build.id}
-    return Wanted(component_versions, component.tenant_id, key, first=first)
+    return RowToWrite(component_versions, component.tenant_id, key, first=first)
 
 
 def _unfit(record: OAuthClientRecord, stored: "Row[Any] | None") -> dict[str, str]:
@@ -256,7 +256,7 @@ class OAuthClientKind:
         """Return an OAuth client's rows."""
         about, meta = record.attributes, record.meta
         created = or_now(known, meta.created_at)
-        main = Wanted(
+        main = RowToWrite(
             oauth_clients,
             known.told["oauth_clients", record.id],
             {"id": record.id},

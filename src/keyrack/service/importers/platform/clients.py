@@ -8,7 +8,7 @@ from sqlalchemy import Row, Table
 
 from keyrack.errors import ValidationFailed
 from keyrack.model.clients import AuthClient
-from keyrack.model.components import Access, Component
+from keyrack.model.components import Component, ComponentAccess
 from keyrack.service.clients import auth_client_credentials as credentials_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.platform.grant_records import AuthClientRecord
@@ -16,7 +16,7 @@ from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now
 from keyrack.service.importers.platform.known import Known, without_keys
 from keyrack.service.importers.platform.links import Link
 from keyrack.service.importers.platform.visibility import tenant_sees
-from keyrack.store.core.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, RowToWrite
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 
@@ -78,7 +78,7 @@ class AuthClientKind:
         credentials = self._credentials(known, record, "")
         origin = UNSET if credentials is None else credentials_of.refresh_origin(client.type, credentials)
         health = given(**{name: getattr(meta, name) for name in _HEALTH})
-        main = Wanted(
+        main = RowToWrite(
             auth_clients,
             client.tenant_id,
             {"id": record.id},
@@ -96,7 +96,7 @@ class AuthClientKind:
             {"updated_at": or_now(known, meta.updated_at)},
         )
         others = [
-            Wanted(
+            RowToWrite(
                 auth_client_components,
                 client.tenant_id,
                 {"auth_client_id": record.id, "component_id": component_id},
@@ -143,5 +143,5 @@ async def _place(known: Known, record: AuthClientRecord, at: str) -> Location | 
 
 def _sees(client: AuthClient, component: Component) -> bool:
     if not client.tenant_id:
-        return component.access is Access.everyone
+        return component.access is ComponentAccess.everyone
     return tenant_sees(client.tenant_id, component)

@@ -23,8 +23,8 @@ from keyrack.service.importers.platform.grant_records import FlowRecord
 from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_place
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_owner, in_workspace, workspace_of
-from keyrack.service.importers.platform.visibility import Viewpoint, gate, tenant_sees, workspace_has_ungated
-from keyrack.store.core.bulk import Complete, Wanted
+from keyrack.service.importers.platform.visibility import FileViewpoint, gate, tenant_sees, workspace_has_ungated
+from keyrack.store.core.bulk import Complete, RowToWrite
 from keyrack.store.schema import flow_credentials, flow_references, flow_secrets, flow_versions, flows
 
 _OPTIONAL = ("description", "cron", "default_mapper_type", "nodes_config", "stats_enabled")
@@ -37,7 +37,7 @@ class _Around:
 
     known: Known
     workspace: Workspace
-    view: Viewpoint
+    view: FileViewpoint
 
     async def component(self, team: str, name: str) -> Component | None:
         found = await self.known.component_named(self.workspace.tenant_id, team, name)
@@ -123,7 +123,7 @@ class FlowKind:
         optional = given(**{name: getattr(about, name) for name in _OPTIONAL})
         latest = _latest(record)
         times = {name: getattr(about, name) for name in _FIRST_TIMES}
-        main = Wanted(
+        main = RowToWrite(
             flows,
             tenant_id,
             {"id": record.id},
@@ -185,7 +185,7 @@ def _latest(record: FlowRecord) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
-async def _versions(known: Known, record: FlowRecord, tenant_id: str, latest: str, judged: Judged) -> list[Wanted]:
+async def _versions(known: Known, record: FlowRecord, tenant_id: str, latest: str, judged: Judged) -> list[RowToWrite]:
     """Return the rows of a flow's versions; the latest is there even if the file does not list it."""
     v = flow_versions.c
     query = select(func.max(v.number)).where(v.flow_id == record.id)
@@ -202,13 +202,13 @@ async def _versions(known: Known, record: FlowRecord, tenant_id: str, latest: st
     for revision, graph, user_id, created_at in made:
         number += revision not in stored
         first = {"number": number, "graph": graph, "user_id": user_id, "created_at": or_now(known, created_at)}
-        rows.append(Wanted(flow_versions, tenant_id, {"flow_id": record.id, "hash": revision}, first=first))
+        rows.append(RowToWrite(flow_versions, tenant_id, {"flow_id": record.id, "hash": revision}, first=first))
     return rows
 
 
 async def _index(
     known: Known, record: FlowRecord, workspace: Workspace, judged: Judged
-) -> tuple[list[Wanted], list[Complete]]:
+) -> tuple[list[RowToWrite], list[Complete]]:
     """Return the index of what a flow names, made anew: graph, draft and versions (contract 0.1)."""
     tenant_id, flow_id, around = workspace.tenant_id, record.id, await _around(known, workspace)
     named: list[tuple[str, str, str]] = [("graph", *pair) for pair in judged.resolved.used]
@@ -220,7 +220,7 @@ async def _index(
         named += [(place, *pair) for pair in await _used(around, graph)]
     names = ("flow_id", "place", "component_id", "revision")
     rows = [
-        Wanted(flow_references, tenant_id, dict(zip(names, (flow_id, *entry), strict=True)))
+        RowToWrite(flow_references, tenant_id, dict(zip(names, (flow_id, *entry), strict=True)))
         for entry in dict.fromkeys(named)
     ]
     rows += _links(flow_credentials, "credential_id", flow_id, tenant_id, judged.resolved.credential_ids)
@@ -259,5 +259,5 @@ def _ids(named: Iterable[tuple[str, str, str]], place: str) -> frozenset[str]:
     return frozenset(component_id for where, component_id, _ in named if where == place)
 
 
-def _links(table: Table, column: str, flow_id: str, tenant_id: str, ids: Iterable[str]) -> list[Wanted]:
-    return [Wanted(table, tenant_id, {"flow_id": flow_id, column: each}) for each in dict.fromkeys(ids)]
+def _links(table: Table, column: str, flow_id: str, tenant_id: str, ids: Iterable[str]) -> list[RowToWrite]:
+    return [RowToWrite(table, tenant_id, {"flow_id": flow_id, column: each}) for each in dict.fromkeys(ids)]

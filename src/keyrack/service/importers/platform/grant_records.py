@@ -14,7 +14,7 @@ from keyrack.validation.fields import FlowType, Id, Label, Revision, Text
 Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
 
 
-class OAuthClientAttributes(Struct, frozen=True):
+class OAuthClientRecordAttributes(Struct, frozen=True):
     """A client's id and secret, and how it authenticates; without them those that are stored stay.
 
     Only a public client's secret is empty.
@@ -25,7 +25,7 @@ class OAuthClientAttributes(Struct, frozen=True):
     client_auth: Literal["post", "basic", "basic_raw", "none"] | UnsetType | None = UNSET
 
 
-class OAuthClientRelationships(InTenant, frozen=True, kw_only=True):
+class OAuthClientRecordRelationships(InTenant, frozen=True, kw_only=True):
     """A client's component and tenant."""
 
     component: Link
@@ -35,12 +35,12 @@ class OAuthClientRecord(Struct, frozen=True, kw_only=True):
     """An OAuth client."""
 
     id: Id
-    attributes: OAuthClientAttributes = OAuthClientAttributes()
-    relationships: OAuthClientRelationships
+    attributes: OAuthClientRecordAttributes = OAuthClientRecordAttributes()
+    relationships: OAuthClientRecordRelationships
     meta: Stamps = Stamps()
 
 
-class AuthClientAttributes(Struct, frozen=True):
+class AuthClientRecordAttributes(Struct, frozen=True):
     """An auth client; without credentials those that are stored stay."""
 
     name: Label
@@ -48,7 +48,7 @@ class AuthClientAttributes(Struct, frozen=True):
     credentials: Json | UnsetType = UNSET
 
 
-class AuthClientRelationships(Struct, frozen=True):
+class AuthClientRecordRelationships(Struct, frozen=True):
     """The components, and at most one scope; none for a global client."""
 
     components: Links
@@ -71,19 +71,19 @@ class AuthClientRecord(Struct, frozen=True):
     """An auth client."""
 
     id: Id
-    attributes: AuthClientAttributes
-    relationships: AuthClientRelationships
+    attributes: AuthClientRecordAttributes
+    relationships: AuthClientRecordRelationships
     meta: AuthClientMeta = AuthClientMeta()
 
 
-class CredentialAttributes(Struct, frozen=True):
+class CredentialRecordAttributes(Struct, frozen=True):
     """A credential; without keys those that are stored stay."""
 
     name: Text
     keys: Json | UnsetType = UNSET
 
 
-class CredentialRelationships(Struct, frozen=True):
+class CredentialRecordRelationships(Struct, frozen=True):
     """Where a credential belongs."""
 
     workspace: Link
@@ -95,12 +95,12 @@ class CredentialRecord(Struct, frozen=True):
     """A credential."""
 
     id: Id
-    attributes: CredentialAttributes
-    relationships: CredentialRelationships
+    attributes: CredentialRecordAttributes
+    relationships: CredentialRecordRelationships
     meta: Stamps = Stamps()
 
 
-class SecretAttributes(Struct, frozen=True):
+class SecretRecordAttributes(Struct, frozen=True):
     """A secret; without credentials those that are stored stay."""
 
     name: Label
@@ -115,7 +115,7 @@ class SecretAttributes(Struct, frozen=True):
     last_used_at: Time | UnsetType = UNSET
 
 
-class SecretRelationships(Struct, frozen=True):
+class SecretRecordRelationships(Struct, frozen=True):
     """Where a secret belongs."""
 
     workspace: Link
@@ -141,12 +141,12 @@ class SecretRecord(Struct, frozen=True):
     """An auth secret."""
 
     id: Id
-    attributes: SecretAttributes
-    relationships: SecretRelationships
+    attributes: SecretRecordAttributes
+    relationships: SecretRecordRelationships
     meta: SecretMeta = SecretMeta()
 
 
-class FlowAttributes(Struct, frozen=True):
+class FlowRecordAttributes(Struct, frozen=True):
     """A flow."""
 
     name: Text
@@ -164,7 +164,7 @@ class FlowAttributes(Struct, frozen=True):
     last_stop_time: Time | UnsetType | None = UNSET
 
 
-class FlowRelationships(Struct, frozen=True):
+class FlowRecordRelationships(Struct, frozen=True):
     """Where a flow belongs."""
 
     workspace: Link
@@ -172,38 +172,38 @@ class FlowRelationships(Struct, frozen=True):
     latest_version: RevisionLink | UnsetType = UNSET
 
 
-class FlowVersionAttributes(Struct, frozen=True):
+class FlowVersionRecordAttributes(Struct, frozen=True):
     """A stored graph."""
 
     graph: Json
     created_at: Time | UnsetType = UNSET
 
 
-class FlowVersionRelationships(Struct, frozen=True):
+class FlowVersionRecordRelationships(Struct, frozen=True):
     """Who stored it."""
 
     user: Link
 
 
-class FlowVersion(Struct, frozen=True):
+class FlowVersionRecord(Struct, frozen=True):
     """A stored version of a flow, as the version routes list it."""
 
     id: Revision
-    attributes: FlowVersionAttributes
-    relationships: FlowVersionRelationships
+    attributes: FlowVersionRecordAttributes
+    relationships: FlowVersionRecordRelationships
 
 
 class FlowMeta(Struct, frozen=True):
     """A flow's draft and versions, oldest first."""
 
     draft: Json | None = None
-    versions: list[FlowVersion] = []
+    versions: list[FlowVersionRecord] = []
 
 
 class FlowRecord(Struct, frozen=True):
     """A flow."""
 
     id: Id
-    attributes: FlowAttributes
-    relationships: FlowRelationships
+    attributes: FlowRecordAttributes
+    relationships: FlowRecordRelationships
     meta: FlowMeta = FlowMeta()

@@ -14,7 +14,7 @@ from keyrack.errors import ValidationFailed
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.model.tenancy import Workspace
-from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretAttributes, SecretRecord
+from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretRecord, SecretRecordAttributes
 from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_owner, in_workspace, workspace_of
@@ -22,7 +22,7 @@ from keyrack.service.secrets.oauth2_credentials import POINTER, check_new
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule, share
 from keyrack.store.auth_secrets import SUPERSEDED
-from keyrack.store.core.bulk import Wanted
+from keyrack.store.core.bulk import RowToWrite
 from keyrack.store.schema import auth_secrets, credentials
 
 _WINDOW = timedelta(minutes=10)
@@ -75,7 +75,7 @@ class CredentialKind:
         """Return a credential's row."""
         about, meta = record.relationships, record.meta
         workspace = await known.workspace(about.workspace.data.id)
-        main = Wanted(
+        main = RowToWrite(
             credentials,
             workspace.tenant_id if workspace else "",
             {"id": record.id},
@@ -155,7 +155,7 @@ class SecretKind:
             others["backoff_count"] = 0
             return {**(SUPERSEDED if replaced else {}), **others}
 
-        main = Wanted(
+        main = RowToWrite(
             auth_secrets,
             workspace.tenant_id,
             {"id": record.id},
@@ -234,7 +234,7 @@ class SecretKind:
         return {"refreshable": refreshable, "lifetime_guessed": guessed, **times}
 
 
-def _standing(about: SecretAttributes) -> dict[str, Any]:
+def _standing(about: SecretRecordAttributes) -> dict[str, Any]:
     """Return state and error as they are stored; a document of the API also has what is only true when it is read."""
     if about.error_code in _WORKED_OUT:
         return {"state": SecretState.ready, "error": None, "error_code": None, "error_at": None}
@@ -293,7 +293,7 @@ def _is_dated(record: SecretRecord) -> bool:
     return not isinstance(record.meta.issued_at, UnsetType) or _ends(record.attributes.credentials) is not None
 
 
-def _not_older(stored: "Row[Any]", wanted: Wanted) -> Wanted:
+def _not_older(stored: "Row[Any]", wanted: RowToWrite) -> RowToWrite:
     """Keep stored tokens that are newer than those of the file: where tokens rotate, the older ones are dead.
 
     Without a time in the file, tokens that were refreshed here count as newer.

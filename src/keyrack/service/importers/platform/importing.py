@@ -17,7 +17,7 @@ from keyrack.service.importers.platform.catalogue import ComponentKind, OAuthCli
 from keyrack.service.importers.platform.clients import AuthClientKind
 from keyrack.service.importers.platform.flows import FlowKind
 from keyrack.service.importers.platform.grants import CredentialKind, SecretKind
-from keyrack.service.importers.platform.kinds import Kind, Piece
+from keyrack.service.importers.platform.kinds import Piece, RecordKind
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.places import ContractKind, TeamKind, WorkspaceKind
 from keyrack.service.importers.platform.reading import Report, again, read, records
@@ -25,7 +25,7 @@ from keyrack.service.importers.platform.tenancy import TenantKind, UserKind
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.core.bulk import ORDER, Bulk, Complete, Fate, Wanted
+from keyrack.store.core.bulk import ORDER, Bulk, Complete, RowResult, RowToWrite
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import tenants
@@ -88,7 +88,7 @@ class Importer:
                 return await self._run(unit, sections, owners, progress)
         except BaseException as error:
             for tenant_id in owners:  # a key that was made for it is gone with the transaction
-                self._store.vault.forget(tenant_id)
+                self._store.keyring.forget(tenant_id)
             if isinstance(error, IntegrityError):
                 raise StateConflict(_CHANGED) from None
             raise
@@ -113,7 +113,7 @@ class Importer:
             await AuditLog(unit.of(tenant_id)).append(OPERATOR, "tenant.import", ("tenant", tenant_id), "allowed")
         return Imported((), report.warnings, counts)
 
-    def _kinds(self, secrets: int) -> Mapping[str, Kind]:
+    def _kinds(self, secrets: int) -> Mapping[str, RecordKind]:
         return {
             "tenants": TenantKind(),
             "users": UserKind(),
@@ -143,7 +143,7 @@ def _ids(raws: Sequence[msgspec.Raw]) -> Sequence[str]:
     return list(dict.fromkeys(found))
 
 
-async def _check(known: Known, name: str, kind: Kind, raws: Sequence[msgspec.Raw], progress: Progress) -> None:
+async def _check(known: Known, name: str, kind: RecordKind, raws: Sequence[msgspec.Raw], progress: Progress) -> None:
     progress.section("checking", name, len(raws))
     broken = known.broken.setdefault(name, set())
     batch: list[tuple[str, Any]] = []
@@ -157,7 +157,7 @@ async def _check(known: Known, name: str, kind: Kind, raws: Sequence[msgspec.Raw
     progress.advance(len(batch))
 
 
-async def _check_batch(known: Known, kind: Kind, batch: Sequence[tuple[str, Any]]) -> None:
+async def _check_batch(known: Known, kind: RecordKind, batch: Sequence[tuple[str, Any]]) -> None:
     rows = await known.bulk.rows(kind.table.c.id, [record.id for _, record in batch])
     stored = {row.id: row for row in rows}
     for at, record in batch:
@@ -165,10 +165,10 @@ async def _check_batch(known: Known, kind: Kind, batch: Sequence[tuple[str, Any]
 
 
 async def _write(
-    known: Known, name: str, kind: Kind, raws: Sequence[msgspec.Raw], progress: Progress
+    known: Known, name: str, kind: RecordKind, raws: Sequence[msgspec.Raw], progress: Progress
 ) -> Mapping[str, int]:
     progress.section("writing", name, len(raws))
-    counts = dict.fromkeys((fate.value for fate in Fate), 0)
+    counts = dict.fromkeys((fate.value for fate in RowResult), 0)
     for start in range(0, len(raws), _BATCH):
         part = [await kind.piece(known, again(name, raw)) for raw in raws[start : start + _BATCH]]
         for fate in await _put(known, part):
@@ -177,35 +177,35 @@ async def _write(
     return counts
 
 
-async def _put(known: Known, pieces: Sequence[Piece]) -> Sequence[Fate]:
+async def _put(known: Known, pieces: Sequence[Piece]) -> Sequence[RowResult]:
     """Write the rows of some records; a record is changed if any of its rows is."""
     fates = list(await known.bulk.put(pieces[0].main.table, [piece.main for piece in pieces]))
     if pieces[0].main.table is tenants:
         for piece, fate in zip(pieces, fates, strict=True):
-            if fate is Fate.created:
-                await known.unit.vault.create_key(known.unit.connection, piece.main.id)
+            if fate is RowResult.created:
+                await known.unit.keyring.create_key(known.unit.connection, piece.main.id)
     await _add(known, fates, [(index, piece.others, piece.complete) for index, piece in enumerate(pieces)])
     changed = [
         (index, piece.index, piece.index_complete)
         for index, piece in enumerate(pieces)
-        if fates[index] is not Fate.unchanged
+        if fates[index] is not RowResult.unchanged
     ]
     await _add(known, fates, changed)
     return fates
 
 
 async def _add(
-    known: Known, fates: list[Fate], parts: Sequence[tuple[int, Sequence[Wanted], Sequence[Complete]]]
+    known: Known, fates: list[RowResult], parts: Sequence[tuple[int, Sequence[RowToWrite], Sequence[Complete]]]
 ) -> None:
-    by_table: dict[Any, list[tuple[int, Wanted]]] = {}
+    by_table: dict[Any, list[tuple[int, RowToWrite]]] = {}
     for index, rows, exact in parts:
         for wanted in exact:
-            if fates[index] is not Fate.created and await known.bulk.complete(wanted):
-                fates[index] = Fate.updated
+            if fates[index] is not RowResult.created and await known.bulk.complete(wanted):
+                fates[index] = RowResult.updated
         for row in rows:
             by_table.setdefault(row.table, []).append((index, row))
     for table in sorted(by_table, key=ORDER.__getitem__):
         results = await known.bulk.put(table, [row for _, row in by_table[table]])
         for (index, _), fate in zip(by_table[table], results, strict=True):
-            if fate is not Fate.unchanged and fates[index] is Fate.unchanged:
-                fates[index] = Fate.updated
+            if fate is not RowResult.unchanged and fates[index] is RowResult.unchanged:
+                fates[index] = RowResult.updated

@@ -10,7 +10,7 @@ from sqlalchemy import Row, Table
 
 from keyrack.errors import ValidationFailed
 from keyrack.service.importers.platform.known import Known
-from keyrack.store.core.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, RowToWrite
 
 Expected = Mapping[str, tuple[Any, str]]
 """By column: the value that the row with a record's id must have, and where that stands in the record."""
@@ -27,14 +27,14 @@ class Piece:
         index: rows that follow from the others; written only when one of them is new or changed.
     """
 
-    main: Wanted
-    others: Sequence[Wanted] = ()
+    main: RowToWrite
+    others: Sequence[RowToWrite] = ()
     complete: Sequence[Complete] = ()
-    index: Sequence[Wanted] = ()
+    index: Sequence[RowToWrite] = ()
     index_complete: Sequence[Complete] = field(default=())
 
 
-class Kind(Protocol):
+class RecordKind(Protocol):
     """A section of the file."""
 
     @property

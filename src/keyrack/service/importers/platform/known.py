@@ -9,19 +9,19 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.components import Component, Version
 from keyrack.model.tenancy import Contract, Role, Team, Tenant, Workspace
 from keyrack.service.importers.platform.reading import Report
-from keyrack.service.importers.platform.visibility import Viewpoint
-from keyrack.store.auth_clients import AuthClients
+from keyrack.service.importers.platform.visibility import FileViewpoint
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
-from keyrack.store.components import Components, ComponentVersions
-from keyrack.store.contracts import ContractMembers, Contracts
+from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.bulk import Bulk
 from keyrack.store.core.unit import Unit
-from keyrack.store.credentials import Credentials
+from keyrack.store.credentials import CredentialRows
 from keyrack.store.directory import Directory
-from keyrack.store.oauth_clients import OAuthClients
-from keyrack.store.teams import Teams
-from keyrack.store.tenants import RolePolicy, Tenants
-from keyrack.store.workspaces import Workspaces
+from keyrack.store.oauth_clients import OAuthClientRows
+from keyrack.store.teams import TeamRows
+from keyrack.store.tenants import RolePolicy, TenantRows
+from keyrack.store.workspaces import WorkspaceRows
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class Known:
         """Find a tenant with its roles."""
 
         async def stored() -> TenantSeen | None:
-            found = await Tenants(self.unit).find(tenant_id)
+            found = await TenantRows(self.unit).find(tenant_id)
             if found is None:
                 return None
             return TenantSeen(found, tuple(await RolePolicy(self.unit.of(tenant_id)).list()))
@@ -103,7 +103,7 @@ class Known:
 
         async def stored() -> Contract | None:
             place = await Directory(self.unit).contract(contract_id)
-            return None if place is None else await Contracts(self.unit.of(place.tenant_id)).find(contract_id)
+            return None if place is None else await ContractRows(self.unit.of(place.tenant_id)).find(contract_id)
 
         return await self._of("contracts", contract_id, stored)
 
@@ -119,7 +119,7 @@ class Known:
 
         async def stored() -> Workspace | None:
             place = await Directory(self.unit).workspace(workspace_id)
-            return None if place is None else await Workspaces(self.unit.of(place.tenant_id)).find(workspace_id)
+            return None if place is None else await WorkspaceRows(self.unit.of(place.tenant_id)).find(workspace_id)
 
         return await self._of("workspaces", workspace_id, stored)
 
@@ -128,7 +128,7 @@ class Known:
 
         async def stored() -> Team | None:
             place = await Directory(self.unit).team(team_id)
-            return None if place is None else await Teams(self.unit.of(place.tenant_id)).find(team_id)
+            return None if place is None else await TeamRows(self.unit.of(place.tenant_id)).find(team_id)
 
         return await self._of("teams", team_id, stored)
 
@@ -137,7 +137,7 @@ class Known:
         told: str | None = self.told.get(("team_names", name))
         if told is not None:
             return await self.team(told)
-        rows = await self.bulk.rows(Teams.table.c.name, [name])
+        rows = await self.bulk.rows(TeamRows.table.c.name, [name])
         return await self.team(rows[0].id) if rows else None
 
     async def component(self, component_id: str) -> Component | None:
@@ -145,7 +145,7 @@ class Known:
 
         async def stored() -> Component | None:
             place = await Directory(self.unit).component(component_id)
-            return None if place is None else await Components(self.unit.of(place.tenant_id)).find(component_id)
+            return None if place is None else await ComponentRows(self.unit.of(place.tenant_id)).find(component_id)
 
         return await self._of("components", component_id, stored)
 
@@ -154,7 +154,7 @@ class Known:
         told: str | None = self.told.get(("component_names", f"{team}/{name}"))
         if told is not None:
             return await self.component(told)
-        found = await Components(self.unit.of(tenant_id)).find_by_name(team, name)
+        found = await ComponentRows(self.unit.of(tenant_id)).find_by_name(team, name)
         return None if found is None else await self.component(found.id)
 
     async def build(self, component: Component, revision: str) -> Version | None:
@@ -162,19 +162,19 @@ class Known:
         told: Version | None = self.told.get(("builds", f"{component.id}/{revision}"))
         return told or await ComponentVersions(self.unit.of(component.tenant_id)).find(component.id, revision)
 
-    async def viewpoint(self, contract: Contract) -> Viewpoint | None:
+    async def viewpoint(self, contract: Contract) -> FileViewpoint | None:
         """Return a contract's point of view."""
         seen = await self.tenant(contract.tenant_id)
         if seen is None:
             return None
 
         async def stored() -> frozenset[str]:
-            rows = await self.bulk.rows(OAuthClients.table.c.tenant_id, [contract.tenant_id])
+            rows = await self.bulk.rows(OAuthClientRows.table.c.tenant_id, [contract.tenant_id])
             return frozenset(row.component_id for row in rows)
 
         clients = await self._of("clients_stored", contract.tenant_id, stored)
         told = self.told.get(("clients_told", contract.tenant_id), ())
-        return Viewpoint(seen.tenant, contract.id, frozenset(clients or ()) | frozenset(told))
+        return FileViewpoint(seen.tenant, contract.id, frozenset(clients or ()) | frozenset(told))
 
     async def auth_client(self, auth_client_id: str) -> AuthClient | None:
         """Find an auth client; of its credentials only the lifetime of tokens is kept."""
@@ -183,7 +183,7 @@ class Known:
             place = await Directory(self.unit).auth_client(auth_client_id)
             if place is None:
                 return None
-            found = await AuthClients(self.unit.of(place.tenant_id)).find(auth_client_id)
+            found = await AuthClientRows(self.unit.of(place.tenant_id)).find(auth_client_id)
             return None if found is None else without_keys(found)
 
         return await self._of("auth_clients", auth_client_id, stored)
@@ -193,7 +193,7 @@ class Known:
 
         async def stored() -> tuple[str, str] | None:
             place = await Directory(self.unit).in_workspace("credential", credential_id)
-            found = place and await Credentials(self.unit.of(place.tenant_id)).find(credential_id)
+            found = place and await CredentialRows(self.unit.of(place.tenant_id)).find(credential_id)
             return (found.workspace_id, found.component_id) if found else None
 
         return await self._of("credentials", credential_id, stored)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from keyrack.model import Json
-from keyrack.model.components import Access
+from keyrack.model.components import ComponentAccess
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.importers.platform.links import Link, Links, Time
 from keyrack.validation.fields import ComponentName, Domain, Email, Id, PlaceName, Revision, Slug, TenantOptions, Text
@@ -14,26 +14,26 @@ Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="64 hexadecima
 PersonName = Annotated[str, Meta(max_length=255)]
 
 
-class MemberAttributes(Struct, frozen=True):
+class MemberRecordAttributes(Struct, frozen=True):
     """A member's roles."""
 
     roles: Annotated[list[Text], Meta(min_length=1)]
 
 
-class Member(Struct, frozen=True):
+class MemberRecord(Struct, frozen=True):
     """A user in a contract or workspace, as the member routes list it."""
 
     id: Id
-    attributes: MemberAttributes
+    attributes: MemberRecordAttributes
 
 
-class Members(Struct, frozen=True):
+class MemberRecords(Struct, frozen=True):
     """Who is in it; null keeps what is stored."""
 
-    members: list[Member] | UnsetType = UNSET
+    members: list[MemberRecord] | UnsetType = UNSET
 
 
-class RoleEntry(Struct, frozen=True):
+class RoleRecord(Struct, frozen=True):
     """A role of a policy."""
 
     scope: Literal["tenants", "contracts", "workspaces"]
@@ -42,7 +42,7 @@ class RoleEntry(Struct, frozen=True):
     i18n: dict[str, str] = {}
 
 
-class TenantAttributes(TenantOptions, kw_only=True):
+class TenantRecordAttributes(TenantOptions, kw_only=True):
     """A tenant; others are kept as they are."""
 
     name: Text
@@ -53,7 +53,7 @@ class TenantMeta(Struct, frozen=True):
     """When it was made, and its role policy."""
 
     created_at: Time | UnsetType = UNSET
-    roles: list[RoleEntry] | UnsetType = UNSET
+    roles: list[RoleRecord] | UnsetType = UNSET
 
 
 class TenantRecord(Struct, frozen=True):
@@ -67,7 +67,7 @@ class TenantRecord(Struct, frozen=True):
 class TenantShape(Struct, frozen=True):
     """What is checked of a tenant's attributes."""
 
-    attributes: TenantAttributes
+    attributes: TenantRecordAttributes
 
 
 class InTenant(Struct, frozen=True):
@@ -76,7 +76,7 @@ class InTenant(Struct, frozen=True):
     tenant: Link | UnsetType = UNSET
 
 
-class ApiKey(Struct, frozen=True):
+class ApiKeyRecord(Struct, frozen=True):
     """An API key: what is kept of it is a hash."""
 
     id: Id
@@ -86,7 +86,7 @@ class ApiKey(Struct, frozen=True):
     expires_at: Time | None = None
 
 
-class UserAttributes(Struct, frozen=True):
+class UserRecordAttributes(Struct, frozen=True):
     """A person."""
 
     email: Email
@@ -102,30 +102,30 @@ class UserMeta(Struct, frozen=True):
 
     tenant_roles: list[Text] | UnsetType = UNSET
     password_hash: str | UnsetType | None = UNSET
-    api_keys: list[ApiKey] | UnsetType = UNSET
+    api_keys: list[ApiKeyRecord] | UnsetType = UNSET
 
 
 class UserRecord(Struct, frozen=True):
     """A user."""
 
     id: Id
-    attributes: UserAttributes
+    attributes: UserRecordAttributes
     relationships: InTenant = InTenant()
     meta: UserMeta = UserMeta()
 
 
-class RolePair(Struct, frozen=True):
+class RolePairRecord(Struct, frozen=True):
     """A role by scope and name."""
 
     scope: Literal["contracts", "workspaces"]
     role: Text
 
 
-class ContractAttributes(Struct, frozen=True):
+class ContractRecordAttributes(Struct, frozen=True):
     """A contract; others are kept as they are."""
 
     name: PlaceName
-    available_roles: list[RolePair] = []
+    available_roles: list[RolePairRecord] = []
     status: Literal["active", "suspended"] = "active"
     custom_data: Any = None
 
@@ -136,13 +136,13 @@ class ContractRecord(Struct, frozen=True):
     id: Id
     attributes: Json
     relationships: InTenant = InTenant()
-    meta: Members = Members()
+    meta: MemberRecords = MemberRecords()
 
 
 class ContractShape(Struct, frozen=True):
     """What is checked of a contract's attributes."""
 
-    attributes: ContractAttributes
+    attributes: ContractRecordAttributes
 
 
 class InContract(Struct, frozen=True):
@@ -151,7 +151,7 @@ class InContract(Struct, frozen=True):
     contract: Link
 
 
-class WorkspaceAttributes(Struct, frozen=True):
+class WorkspaceRecordAttributes(Struct, frozen=True):
     """A workspace; others are kept as they are."""
 
     name: PlaceName
@@ -164,22 +164,22 @@ class WorkspaceRecord(Struct, frozen=True):
     id: Id
     attributes: Json
     relationships: InContract
-    meta: Members = Members()
+    meta: MemberRecords = MemberRecords()
 
 
 class WorkspaceShape(Struct, frozen=True):
     """What is checked of a workspace's attributes."""
 
-    attributes: WorkspaceAttributes
+    attributes: WorkspaceRecordAttributes
 
 
-class TeamAttributes(Struct, frozen=True):
+class TeamRecordAttributes(Struct, frozen=True):
     """A team."""
 
     name: Slug
 
 
-class TeamRelationships(Struct, frozen=True):
+class TeamRecordRelationships(Struct, frozen=True):
     """A team's contract and members."""
 
     contract: Link
@@ -190,15 +190,15 @@ class TeamRecord(Struct, frozen=True):
     """A team."""
 
     id: Id
-    attributes: TeamAttributes
-    relationships: TeamRelationships
+    attributes: TeamRecordAttributes
+    relationships: TeamRecordRelationships
 
 
-class ComponentAttributes(Struct, frozen=True):
+class ComponentRecordAttributes(Struct, frozen=True):
     """A component; its team may be given by name."""
 
     name: ComponentName
-    access: Access = Access.team
+    access: ComponentAccess = ComponentAccess.team
     team_name: Slug | UnsetType = UNSET
     whitelisted_contract_ids: list[Id] | UnsetType = UNSET
     icon: str | UnsetType = UNSET
@@ -206,7 +206,7 @@ class ComponentAttributes(Struct, frozen=True):
     docker_target_tag: str | UnsetType = UNSET
 
 
-class ComponentRelationships(Struct, frozen=True):
+class ComponentRecordRelationships(Struct, frozen=True):
     """A component's team."""
 
     team: Link | UnsetType = UNSET
@@ -219,7 +219,7 @@ class BuildAttributes(Struct, frozen=True):
     date: Annotated[int, Meta(ge=0, le=253_402_300_799_999)] | UnsetType = UNSET
 
 
-class Build(Struct, frozen=True):
+class BuildRecord(Struct, frozen=True):
     """A build with its component.json."""
 
     id: Revision
@@ -230,7 +230,7 @@ class Build(Struct, frozen=True):
 class ComponentMeta(Struct, frozen=True):
     """Builds, and with secrets the environment variables."""
 
-    versions: list[Build] = []
+    versions: list[BuildRecord] = []
     env: dict[str, str] | UnsetType = UNSET
 
 
@@ -238,6 +238,6 @@ class ComponentRecord(Struct, frozen=True):
     """A component."""
 
     id: Id
-    attributes: ComponentAttributes
-    relationships: ComponentRelationships = ComponentRelationships()
+    attributes: ComponentRecordAttributes
+    relationships: ComponentRecordRelationships = ComponentRecordRelationships()
     meta: ComponentMeta = ComponentMeta()

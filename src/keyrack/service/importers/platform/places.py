@@ -10,9 +10,9 @@ from keyrack.model.tenancy import Contract, Team, Workspace, WorkspaceType
 from keyrack.service.importers.platform.kinds import Piece, same_place
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_member, check_user, contract_of, in_contract, tenant_of
-from keyrack.service.importers.platform.place_records import ContractRecord, Members, TeamRecord, WorkspaceRecord
+from keyrack.service.importers.platform.place_records import ContractRecord, MemberRecords, TeamRecord, WorkspaceRecord
 from keyrack.service.tenancy.available_roles import is_available, with_owners
-from keyrack.store.core.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, RowToWrite
 from keyrack.store.schema import contract_members, contracts, team_members, teams, workspace_members, workspaces
 
 _CONTRACT_OWN = ("name", "available_roles", "status", "custom_data")
@@ -54,7 +54,7 @@ class ContractKind:
             "attributes": about.attributes,
             "custom_data": about.custom_data,
         }
-        main = Wanted(contracts, tenant_id, {"id": record.id}, values)
+        main = RowToWrite(contracts, tenant_id, {"id": record.id}, values)
         return Piece(main, *_members(contract_members, "contract_id", record.id, tenant_id, record.meta))
 
 
@@ -88,7 +88,7 @@ class WorkspaceKind:
         tenant_id = seen.tenant_id if seen else ""
         about = _workspace(record, tenant_id)
         values = {"name": about.name, "type": about.type.value, "attributes": about.attributes}
-        main = Wanted(workspaces, tenant_id, {"id": record.id}, values, {"contract_id": about.contract_id})
+        main = RowToWrite(workspaces, tenant_id, {"id": record.id}, values, {"contract_id": about.contract_id})
         return Piece(main, *_members(workspace_members, "workspace_id", record.id, tenant_id, record.meta))
 
 
@@ -128,15 +128,15 @@ class TeamKind:
         seen = await known.team(record.id)
         tenant_id = seen.tenant_id if seen else ""
         first = {"contract_id": record.relationships.contract.data.id}
-        main = Wanted(teams, tenant_id, {"id": record.id}, {"name": record.attributes.name}, first)
+        main = RowToWrite(teams, tenant_id, {"id": record.id}, {"name": record.attributes.name}, first)
         if record.relationships.users is UNSET:
             return Piece(main)
         ids = list(dict.fromkeys(record.relationships.users.ids))
-        others = [Wanted(team_members, tenant_id, {"team_id": record.id, "user_id": user_id}) for user_id in ids]
+        others = [RowToWrite(team_members, tenant_id, {"team_id": record.id, "user_id": user_id}) for user_id in ids]
         return Piece(main, others, [Complete(team_members, {"team_id": record.id}, "user_id", frozenset(ids))])
 
 
-async def _check_members(known: Known, meta: Members, contract: Contract, scope: str, at: str) -> None:
+async def _check_members(known: Known, meta: MemberRecords, contract: Contract, scope: str, at: str) -> None:
     seen = await known.tenant(contract.tenant_id)
     for index, member in enumerate([] if meta.members is UNSET else meta.members):
         pointer = f"{at}/meta/members/{index}"
@@ -151,12 +151,12 @@ async def _check_members(known: Known, meta: Members, contract: Contract, scope:
 
 
 def _members(
-    table: Table, column: str, parent: str, tenant_id: str, meta: Members
-) -> tuple[list[Wanted], list[Complete]]:
+    table: Table, column: str, parent: str, tenant_id: str, meta: MemberRecords
+) -> tuple[list[RowToWrite], list[Complete]]:
     if meta.members is UNSET:
         return [], []
     rows = [
-        Wanted(table, tenant_id, {column: parent, "user_id": member.id}, {"roles": list(member.attributes.roles)})
+        RowToWrite(table, tenant_id, {column: parent, "user_id": member.id}, {"roles": list(member.attributes.roles)})
         for member in meta.members
     ]
     keep = frozenset(member.id for member in meta.members)

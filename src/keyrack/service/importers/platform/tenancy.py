@@ -11,9 +11,9 @@ from keyrack.service.authz.permissions import DEFAULT_ROLES, normalise
 from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_place
 from keyrack.service.importers.platform.known import Known, TenantSeen
 from keyrack.service.importers.platform.named import tenant_of
-from keyrack.service.importers.platform.place_records import RoleEntry, TenantRecord, UserRecord
+from keyrack.service.importers.platform.place_records import RoleRecord, TenantRecord, UserRecord
 from keyrack.service.tenancy.tenants import first_attributes
-from keyrack.store.core.bulk import Complete, Wanted
+from keyrack.store.core.bulk import Complete, RowToWrite
 from keyrack.store.schema import api_keys, roles, tenants, users
 from keyrack.store.users import LONGEST_EMAIL
 from keyrack.validation.emails import email_key, fault_of
@@ -49,11 +49,11 @@ class TenantKind:
         row = _tenant_row(known, record)
         created = row.pop("created_at")
         fixed = given(created_at=record.meta.created_at)
-        main = Wanted(tenants, "", {"id": record.id}, {**row, **fixed}, {"created_at": created})
+        main = RowToWrite(tenants, "", {"id": record.id}, {**row, **fixed}, {"created_at": created})
         seen = await known.tenant(record.id)
         policy = seen.policy if seen else ()
         others = [
-            Wanted(
+            RowToWrite(
                 roles,
                 record.id,
                 {"tenant_id": record.id, "scope": role.scope, "role": role.role},
@@ -100,7 +100,7 @@ def _policy(known: Known, entries: Any, at: str) -> tuple[Role, ...]:
     """Return the roles of a file; without roles of tenants, which the API does not list, there are the default ones."""
     found: list[Role] = []
     for index, entry in enumerate(entries):
-        role: RoleEntry = entry
+        role: RoleRecord = entry
         known.unique(f"{at}/{index}", "the tenant has this role already", "role", at, role.scope, role.role)
         permissions, unknown = normalise(role.permissions)
         if unknown:
@@ -145,7 +145,7 @@ class UserKind:
         """Return a user's rows."""
         tenant_id = await known.user_tenant(record.id) or ""
         about, meta = record.attributes, record.meta
-        main = Wanted(
+        main = RowToWrite(
             users,
             tenant_id,
             {"id": record.id},
@@ -168,7 +168,7 @@ class UserKind:
         )
         keys = [] if meta.api_keys is UNSET else meta.api_keys
         others = [
-            Wanted(
+            RowToWrite(
                 api_keys,
                 "",
                 {"id": key.id},

@@ -6,12 +6,12 @@ against the contract's text, over the same random worlds.
 
 from dataclasses import dataclass
 
-from keyrack.model.components import Access, Component
+from keyrack.model.components import Component, ComponentAccess
 from keyrack.model.tenancy import Tenant, Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class Viewpoint:
+class FileViewpoint:
     """A contract from which components are looked at.
 
     Attributes:
@@ -27,34 +27,34 @@ class Viewpoint:
 
 def tenant_sees(tenant_id: str, component: Component) -> bool:
     """Any access inside the own tenant, or global."""
-    return component.access is Access.everyone or component.tenant_id == tenant_id
+    return component.access is ComponentAccess.everyone or component.tenant_id == tenant_id
 
 
-def gate(view: Viewpoint, component: Component) -> bool:
+def gate(view: FileViewpoint, component: Component) -> bool:
     """A global component that asks for an OAuth client opens when the tenant has one; its owner always passes."""
     return (
         component.contract_id == view.contract_id
-        or component.access is not Access.everyone
+        or component.access is not ComponentAccess.everyone
         or not component.uses_oauth_client
         or component.id in view.clients
     )
 
 
-def contract_has_ungated(view: Viewpoint, component: Component) -> bool:
+def contract_has_ungated(view: FileViewpoint, component: Component) -> bool:
     """The component can be used in this contract, but for the gate."""
     return (
         component.contract_id == view.contract_id
-        or (component.access is Access.tenant and component.tenant_id == view.tenant.id)
-        or component.access is Access.everyone
+        or (component.access is ComponentAccess.tenant and component.tenant_id == view.tenant.id)
+        or component.access is ComponentAccess.everyone
     )
 
 
-def workspace_has_ungated(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
+def workspace_has_ungated(view: FileViewpoint, workspace: Workspace, component: Component) -> bool:
     """The component can be used in this workspace, but for the gate."""
     return contract_has_ungated(view, component) and _whitelisted(view, workspace, component)
 
 
-def _whitelisted(view: Viewpoint, workspace: Workspace, component: Component) -> bool:
+def _whitelisted(view: FileViewpoint, workspace: Workspace, component: Component) -> bool:
     return (
         not view.tenant.whitelists_in(workspace)
         or component.contract_id == workspace.contract_id

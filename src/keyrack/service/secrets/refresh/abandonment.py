@@ -10,7 +10,7 @@ Monotonic = Callable[[], float]
 
 
 @dataclass(slots=True)
-class Patience:
+class Abandonment:
     """Knows how long this process has seen the database without a break, and each attempt without an answer.
 
     After an outage every process that lives brings in what it had put aside. So the attempt of another process is

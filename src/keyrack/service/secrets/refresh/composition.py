@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable
 from keyrack.provider.client import ProviderClient
-from keyrack.service.secrets.refresh.abandonment import Patience
-from keyrack.service.secrets.refresh.finalizer import Orphaned, Settling
+from keyrack.service.secrets.refresh.abandonment import Abandonment
+from keyrack.service.secrets.refresh.finalizer import Finalizer, Orphaned
 from keyrack.service.secrets.refresh.journal import Journal
-from keyrack.service.secrets.refresh.leased_refresh import Timing, UnderLease
-from keyrack.service.secrets.refresh.provider_limiter import Limits, ProviderLimiter
+from keyrack.service.secrets.refresh.leased_refresh import LeasedRefresh, Timing
+from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter, ProviderLimits
 from keyrack.service.secrets.refresh.recovery import Recovery
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.store.attempts import Kind
+from keyrack.store.attempts import AttemptKind
 from keyrack.store.core.listening import Listener
 from keyrack.store.core.store import Store
 from keyrack.store.leases import LeaseTime
@@ -25,21 +25,21 @@ from keyrack.store.wakeups import Wakeups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class RefreshSettings:
     """What an operator can choose about refreshing."""
 
     schedule: Schedule = field(default_factory=Schedule)
-    limits: Limits = field(default_factory=Limits)
+    limits: ProviderLimits = field(default_factory=ProviderLimits)
     timing: Timing = field(default_factory=Timing)
     grace: float = 30.0
-    """Seconds in which another process may still bring in an answer (`Patience`)."""
+    """Seconds in which another process may still bring in an answer (`Abandonment`)."""
 
 
 @dataclass(frozen=True, slots=True)
-class RefreshRoom:
+class RefreshParts:
     """The parts that others use."""
 
-    choices: Choices
+    choices: RefreshSettings
     limiter: ProviderLimiter
     journal: Journal
     refresher: Refresher
@@ -61,30 +61,30 @@ class RefreshRoom:
         await self.listener.close()
 
 
-def build(
+def build_refreshing(
     store: Store,
     provider: ProviderClient,
     spool: Spool,
     listener: Listener,
-    choices: Choices,
+    choices: RefreshSettings,
     orphaned: Orphaned,
     clock: Clock,
-) -> RefreshRoom:
+) -> RefreshParts:
     """Put the refresh engine together."""
     wakeups = Wakeups(listener)
-    patience = Patience(choices.grace, time.monotonic)
+    patience = Abandonment(choices.grace, time.monotonic)
     limiter = ProviderLimiter(choices.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
     lease_time = LeaseTime()
-    settling = Settling(store, wakeups, choices.schedule, orphaned, clock, lease_time)
-    under_lease = UnderLease(store, journal, settling, limiter, patience, choices.timing, clock)
+    settling = Finalizer(store, wakeups, choices.schedule, orphaned, clock, lease_time)
+    under_lease = LeasedRefresh(store, journal, settling, limiter, patience, choices.timing, clock)
     refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock, lease_time)
-    return RefreshRoom(
+    return RefreshParts(
         choices=choices,
         limiter=limiter,
         journal=journal,
         refresher=refresher,
         fresh=FreshTokens(store, refresher, limiter, choices.schedule, clock),
-        recovery=Recovery(store, journal, patience, {Kind.refresh: refresher.recover}),
+        recovery=Recovery(store, journal, patience, {AttemptKind.refresh: refresher.recover}),
         listener=listener,
     )

@@ -20,13 +20,13 @@ from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host
-from keyrack.service.secrets.refresh.outcome import Outcome, Result, judge
+from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, judge
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import merged
 from keyrack.service.secrets.scope_events import tell_missing_scopes
-from keyrack.service.secrets.status import told
-from keyrack.store.attempts import Attempt, Attempts, Fate
-from keyrack.store.auth_client_health import ClientHealth, Verdict
+from keyrack.service.secrets.status import current_status
+from keyrack.store.attempts import Attempt, AttemptResult, Attempts
+from keyrack.store.auth_client_health import AuthClientHealth, RejectionResult
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
@@ -42,7 +42,7 @@ Orphaned = Callable[[Unit, AuthSecret, AuthClient], Awaitable[None]]
 """Takes care of tokens whose secret was deleted while they were on their way."""
 
 
-class Settling:
+class Finalizer:
     """Ends refreshes."""
 
     def __init__(
@@ -115,7 +115,7 @@ class Settling:
         verdict = await self._reject(lease, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
-            doubted = verdict is Verdict.doubted
+            doubted = verdict is RejectionResult.doubted
             outcome = judge(
                 current,
                 client,
@@ -129,7 +129,7 @@ class Settling:
             if came is not None:
                 answered_ms = await self._lease_time.earliest(unit, came)
                 outcome = replace(outcome, secret=replace(outcome.secret, answered_ms=answered_ms))
-            if verdict is Verdict.changed:  # the client as it is now may do
+            if verdict is RejectionResult.changed:  # the client as it is now may do
                 due_at = self._schedule.retry(1, at)
                 outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
             await Leases(unit).finish(lease, outcome.secret)
@@ -156,7 +156,7 @@ class Settling:
                 return False
             orphan = replace(lease.secret, credentials=merged(lease.secret.credentials, tokens))
             await self._orphaned(unit, orphan, client)
-            await Attempts(unit).settle(attempt.id, Fate.superseded)
+            await Attempts(unit).settle(attempt.id, AttemptResult.superseded)
         return True
 
     async def give_up(self, lease: Lease, attempt: Attempt) -> None:
@@ -169,8 +169,8 @@ class Settling:
             current = await Leases(unit).current(lease)
             since = current.ambiguous_since or attempt.started_at
             await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
-            await Attempts(unit).settle(attempt.id, Fate.ambiguous)
-        metrics.refreshed(Fate.ambiguous.value)
+            await Attempts(unit).settle(attempt.id, AttemptResult.ambiguous)
+        metrics.refreshed(AttemptResult.ambiguous.value)
 
     async def expire(self, lease: Lease) -> AuthSecret:
         """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).
@@ -186,7 +186,7 @@ class Settling:
         now = self._clock()
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
-            said = told(current, None, now)
+            said = current_status(current, None, now)
             over = said.error_code is ErrorCode.token_expired
             early = current.expires_at is not None and now < current.expires_at
             ended = replace(current, due_at=current.expires_at if early else None)
@@ -196,16 +196,16 @@ class Settling:
                 await Outbox(unit).add(EventType.secret_reauthorization_required, facts)
         return ended
 
-    async def drop(self, attempt: Attempt, fate: Fate) -> None:
+    async def drop(self, attempt: Attempt, fate: AttemptResult) -> None:
         """Close an attempt that concerns nobody any more: its secret has other tokens by now, or is gone."""
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
             await Attempts(unit).settle(attempt.id, fate)
 
-    async def _reject(self, lease: Lease, client: AuthClient, result: Result) -> Verdict | None:
+    async def _reject(self, lease: Lease, client: AuthClient, result: Result) -> RejectionResult | None:
         """Pause a client that the provider rejects; None if it does not.
 
         Where the grant alone may be at fault, a tenant's own client is paused when a second grant meets the same, see
-        `ClientHealth.suspect`.
+        `AuthClientHealth.suspect`.
         """
         if not isinstance(result, ProviderError):
             return None
@@ -213,26 +213,26 @@ class Settling:
             return None
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:
-            return Verdict.doubted  # one tenant's grants must not pause all others'
+            return RejectionResult.doubted  # one tenant's grants must not pause all others'
         used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
         if used is not own_method(client):
-            return Verdict.doubted  # what a component's developer chose says nothing of the client
+            return RejectionResult.doubted  # what a component's developer chose says nothing of the client
         # nor are its provider's words shown to them
         members = ("error", "status") if of_all else ("error", "error_description", "status")
         said = {name: (result.meta or {}).get(name) for name in members}
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            health = ClientHealth(unit.of(client.tenant_id))
+            health = AuthClientHealth(unit.of(client.tenant_id))
             if not certain and await health.suspect(client, said, lease.secret):
-                return Verdict.doubted
+                return RejectionResult.doubted
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
-            if verdict is Verdict.paused:
+            if verdict is RejectionResult.paused:
                 await self._tell(unit, EventType.client_failing, client, error=said["error"])
         return verdict
 
     async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
         """Revive a client that works again; forget what was only suspected of it."""
         async with self._store.unit(tenant_id, writes=True) as unit:
-            health = ClientHealth(unit.of(client.tenant_id))
+            health = AuthClientHealth(unit.of(client.tenant_id))
             if client.probe_at is None:
                 await health.clear(client.id)
                 return
@@ -250,12 +250,12 @@ class Settling:
             await Outbox(unit.of(tenant_id)).add(kind, {"auth_client_id": client.id, "at": iso(self._clock()), **more})
 
 
-def _called(outcome: Outcome, result: Result) -> str:
+def _called(outcome: RefreshOutcome, result: Result) -> str:
     """Return what a refresh's end is called among the metrics."""
     if outcome.fate is None:
         return "landed"
     if isinstance(result, ProviderUnavailable) and not may_have_been_sent(result):
-        return Fate.unsent.value
+        return AttemptResult.unsent.value
     return outcome.fate.value
 
 

@@ -18,7 +18,7 @@ from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.secrets.refresh.sending import send
-from keyrack.store.attempts import Attempt, Attempts, Fate, answer_place
+from keyrack.store.attempts import Attempt, AttemptResult, Attempts, answer_place
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.spool import Spool, Spooled
@@ -81,7 +81,7 @@ class Journal:
         async def intend() -> None:
             async with self._store.unit(attempt.tenant_id, writes=True) as unit:
                 await permit(unit)
-                await unit.vault.prepare(unit.connection, attempt.tenant_id)
+                await unit.keyring.prepare(unit.connection, attempt.tenant_id)
                 await Attempts(unit).begin(attempt)
 
         self._running.add(attempt.id)
@@ -121,7 +121,7 @@ class Journal:
         if attempt.sealed_answer is None:
             return None
         place = answer_place(attempt.tenant_id, attempt.id)
-        clear = await unit.vault.open(unit.connection, place, attempt.sealed_answer)
+        clear = await unit.keyring.open(unit.connection, place, attempt.sealed_answer)
         stored = msgspec.msgpack.decode(clear, type=_StoredAnswer)
         fault = None if stored.fault is None else AnswerFault(stored.fault)
         return RawResponse(
@@ -141,7 +141,7 @@ class Journal:
         )
         clear = msgspec.msgpack.encode(stored)
         try:
-            sealed = self._store.vault.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
+            sealed = self._store.keyring.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
         except KeyError:  # the tenant was deleted meanwhile, and with it the key and the attempt
             return
         spooled = Spooled(attempt.tenant_id, attempt.id, sealed, self._clock())
@@ -172,4 +172,4 @@ class Journal:
 
     async def _settle_unsent(self, attempt: Attempt) -> None:
         async with self._store.unit(attempt.tenant_id, writes=True) as unit:
-            await Attempts(unit).settle(attempt.id, Fate.unsent)
+            await Attempts(unit).settle(attempt.id, AttemptResult.unsent)

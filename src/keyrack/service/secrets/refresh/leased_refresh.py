@@ -19,12 +19,12 @@ from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of
-from keyrack.service.secrets.refresh.abandonment import Patience
-from keyrack.service.secrets.refresh.finalizer import Settling
+from keyrack.service.secrets.refresh.abandonment import Abandonment
+from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
-from keyrack.store.attempts import Attempt, Attempts, Fate, Kind
+from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.store import Store
@@ -56,7 +56,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeasedSecret:
     """A lease with what is needed to use it."""
 
     lease: Lease
@@ -64,16 +64,16 @@ class Held:
     left_open: Sequence[Attempt]
 
 
-class UnderLease:
+class LeasedRefresh:
     """Uses leases."""
 
     def __init__(
         self,
         store: Store,
         journal: Journal,
-        settling: Settling,
+        settling: Finalizer,
         limiter: ProviderLimiter,
-        patience: Patience,
+        patience: Abandonment,
         timing: Timing,
         clock: Clock,
     ) -> None:
@@ -85,7 +85,7 @@ class UnderLease:
         self._timing = timing
         self._clock = clock
 
-    async def use(self, held: Held, *, wanted: bool = True, scheduled: bool = False) -> AuthSecret:
+    async def use(self, held: LeasedSecret, *, wanted: bool = True, scheduled: bool = False) -> AuthSecret:
         """Use a lease. It ends with the outcome; after a fault, such as a database that is gone, by itself in time.
 
         Args:
@@ -109,7 +109,7 @@ class UnderLease:
         except LeaseLost:
             raise busy("Another process has taken over the secret.") from None
 
-    async def _through(self, held: Held, *, wanted: bool, scheduled: bool) -> AuthSecret:
+    async def _through(self, held: LeasedSecret, *, wanted: bool, scheduled: bool) -> AuthSecret:
         landed, given_up = await self._settle_left_open(held)
         if landed is not None:
             return landed
@@ -118,7 +118,7 @@ class UnderLease:
         await self.release(held.lease)
         return held.lease.secret
 
-    async def _settle_left_open(self, held: Held) -> tuple[AuthSecret | None, bool]:
+    async def _settle_left_open(self, held: LeasedSecret) -> tuple[AuthSecret | None, bool]:
         """Settle what interrupted refreshes left: take answers that landed, give up those that nobody will bring.
 
         Returns:
@@ -138,7 +138,7 @@ class UnderLease:
                 await self.release(held.lease, self._clock() + _LATER)
                 raise busy("An interrupted refresh is being settled.")
             if attempt.generation != held.lease.secret.grant_generation:
-                await self._settling.drop(attempt, Fate.superseded)
+                await self._settling.drop(attempt, AttemptResult.superseded)
             elif answer is None:
                 await self._settling.give_up(held.lease, attempt)
                 given_up = True
@@ -147,7 +147,7 @@ class UnderLease:
                 return await self._settling.settle(held.lease, held.client, attempt, result, at), given_up
         return None, given_up
 
-    async def _call(self, held: Held, *, scheduled: bool) -> AuthSecret:
+    async def _call(self, held: LeasedSecret, *, scheduled: bool) -> AuthSecret:
         """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
         await self._refuse_if_rejected(held)
         started = time.monotonic()
@@ -156,7 +156,7 @@ class UnderLease:
         finally:
             metrics.refresh_took(time.monotonic() - started)
 
-    async def _ask_and_settle(self, held: Held, started: float, *, scheduled: bool) -> AuthSecret:
+    async def _ask_and_settle(self, held: LeasedSecret, started: float, *, scheduled: bool) -> AuthSecret:
         attempt, result = await self._ask(held)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
         if soon and held.lease.secret.ambiguous_since is None and _lost(result):
@@ -165,7 +165,7 @@ class UnderLease:
         at, came = self._clock(), time.monotonic()
         return await self._settling.settle(held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled)
 
-    async def _refuse_if_rejected(self, held: Held) -> None:
+    async def _refuse_if_rejected(self, held: LeasedSecret) -> None:
         """Leave a provider alone that rejects the client, but for one explicit try now and then (contract 0.13)."""
         client = held.client
         if client.rejected_at is None or (client.probe_at is not None and client.probe_at <= self._clock()):
@@ -173,12 +173,12 @@ class UnderLease:
         await self.release(held.lease, client.probe_at or self._clock() + _LATER)
         raise ProviderError("The provider rejects the auth client; change it first.", meta=client.rejection)
 
-    async def _ask(self, held: Held) -> tuple[Attempt, Result]:
+    async def _ask(self, held: LeasedSecret) -> tuple[Attempt, Result]:
         lease, client = held.lease, held.client
         attempt = Attempt(
             id=new_id(),
             tenant_id=lease.tenant_id,
-            kind=Kind.refresh,
+            kind=AttemptKind.refresh,
             subject_id=lease.secret_id,
             fence=lease.fence,
             generation=lease.secret.grant_generation,
@@ -224,7 +224,7 @@ class UnderLease:
             await Leases(unit).release(lease, **later)
 
 
-async def held_with(unit: Unit, lease: Lease) -> Held:
+async def leased_with(unit: Unit, lease: Lease) -> LeasedSecret:
     """Return a lease with what is needed to use it.
 
     Raises:
@@ -233,7 +233,7 @@ async def held_with(unit: Unit, lease: Lease) -> Held:
     client = await find_usable(unit, lease.secret.auth_client_id)
     if client is None:
         raise NotFound
-    return Held(lease, client, await Attempts(unit).open_of(lease.secret_id))
+    return LeasedSecret(lease, client, await Attempts(unit).open_of(lease.secret_id))
 
 
 def _lost(result: Result) -> bool:
@@ -244,7 +244,7 @@ def _lost(result: Result) -> bool:
     return meta.get("status") is None and not meta.get("received") and is_ambiguous(result)
 
 
-def _interpret(answer: RawResponse, held: Held) -> Result:
+def _interpret(answer: RawResponse, held: LeasedSecret) -> Result:
     secret, client = held.lease.secret.credentials, held.client.credentials
     tokens = (Secret(str(secret.get(name, ""))) for name in ("refresh_token", "access_token"))
     sent = (*tokens, Secret(str(client.get("client_secret", ""))))

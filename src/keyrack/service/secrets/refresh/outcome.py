@@ -14,7 +14,7 @@ from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import refresh_host
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import refreshed
-from keyrack.store.attempts import Fate
+from keyrack.store.attempts import AttemptResult
 
 Result = TokenResponse | ProviderError | ProviderUnavailable
 
@@ -39,7 +39,7 @@ _UNSUPPORTED_TYPE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RefreshOutcome:
     """What to write down.
 
     Attributes:
@@ -49,7 +49,7 @@ class Outcome:
     """
 
     secret: AuthSecret
-    fate: Fate | None
+    fate: AttemptResult | None
     event: EventType | None = None
 
 
@@ -63,7 +63,7 @@ def judge(
     *,
     doubted: bool = False,
     scheduled: bool = False,
-) -> Outcome:
+) -> RefreshOutcome:
     """Work out what becomes of a secret.
 
     Args:
@@ -80,7 +80,7 @@ def judge(
         fresh = refreshed(secret, client, result, schedule, now)
         if result.unsupported_type is not None:
             return _unusable(secret, fresh, result.unsupported_type, now)
-        return Outcome(fresh, None, EventType.secret_refreshed)
+        return RefreshOutcome(fresh, None, EventType.secret_refreshed)
     kind = FailureClass.OTHER if doubted else classify(result, refresh_host(client))
     unknown = kind not in _DEFINITE and is_ambiguous(result)
     failure = failure_of(result, client)
@@ -96,12 +96,12 @@ def judge(
         ambiguous_since=secret.ambiguous_since or (started_at if unknown else None),
     )
     if kind is FailureClass.CLIENT_REJECTED:
-        return Outcome(replace(failed, due_at=None, retry_at=None), Fate.refused)
+        return RefreshOutcome(replace(failed, due_at=None, retry_at=None), AttemptResult.refused)
     if kind is FailureClass.GRANT_DEAD:
         return _dead(secret, failed, now, _REFUSED)
     if kind is FailureClass.OTHER and not unknown and _is_final(secret, client, failure, now, doubted=doubted):
         return _dead(secret, failed, now, _REFUSED_AGAIN)
-    fate = Fate.ambiguous if unknown else Fate.failed
+    fate = AttemptResult.ambiguous if unknown else AttemptResult.failed
     return _tried_again(secret, failed, client, kind, schedule, fate, now, scheduled=scheduled)
 
 
@@ -143,14 +143,14 @@ def error_of(failure: Failure) -> ProviderError | ProviderUnavailable:
     return (ProviderUnavailable if temporary else ProviderError)(failure.text, meta=meta)
 
 
-def _unusable(before: AuthSecret, fresh: AuthSecret, kind: str, now: datetime) -> Outcome:
+def _unusable(before: AuthSecret, fresh: AuthSecret, kind: str, now: datetime) -> RefreshOutcome:
     """The tokens are kept, a rotated refresh token above all, but must not be used (RFC 6749 section 7.1)."""
     code = ErrorCode.unsupported_token_type
     known = before.error_code is code
     since = before.error_at if known else now  # the first cause stays (contract 0.13)
     text = _UNSUPPORTED_TYPE.format(kind)
     ended = replace(fresh, state=SecretState.error, error=text, error_code=code, error_at=since)
-    return Outcome(ended, None, None if known else EventType.secret_failed)
+    return RefreshOutcome(ended, None, None if known else EventType.secret_failed)
 
 
 def said(failure: Failure) -> str:
@@ -190,17 +190,17 @@ def _has_worked(secret: AuthSecret, client: AuthClient) -> bool:
     return client.updated_at is None or client.updated_at <= last
 
 
-def _dead(before: AuthSecret, failed: AuthSecret, now: datetime, text: str) -> Outcome:
+def _dead(before: AuthSecret, failed: AuthSecret, now: datetime, text: str) -> RefreshOutcome:
     """The grant is gone: for good, or because of a request whose answer never reached us."""
     interrupted = failed.ambiguous_since
     ended = replace(failed, due_at=None, retry_at=None)
     if before.error_code is not None:  # the first cause stays (contract 0.13), and was told
-        return Outcome(ended, Fate.refused)
+        return RefreshOutcome(ended, AttemptResult.refused)
     code = ErrorCode.reauthorization_required if interrupted is None else ErrorCode.refresh_interrupted
     words = said(failed.failure) if failed.failure else ""
     text = (text if interrupted is None else _INTERRUPTED) + words
     ended = replace(ended, state=SecretState.error, error=text, error_code=code, error_at=interrupted or now)
-    return Outcome(ended, Fate.refused, EventType.secret_reauthorization_required)
+    return RefreshOutcome(ended, AttemptResult.refused, EventType.secret_reauthorization_required)
 
 
 def _tried_again(
@@ -209,11 +209,11 @@ def _tried_again(
     client: AuthClient,
     kind: FailureClass,
     schedule: Schedule,
-    fate: Fate,
+    fate: AttemptResult,
     now: datetime,
     *,
     scheduled: bool,
-) -> Outcome:
+) -> RefreshOutcome:
     """Say when the background tries again, and readers; past the time to give up, a refusal ends the grant.
 
     Only the background's own tries make it back off, and not those that it makes promptly while the provider's
@@ -222,7 +222,7 @@ def _tried_again(
     """
     retry_after = secret.failure.retry_after if secret.failure else None
     grace = timedelta(seconds=client.credentials.get("refresh_token_grace") or 0)
-    doubt = secret.ambiguous_since if fate is Fate.ambiguous else None
+    doubt = secret.ambiguous_since if fate is AttemptResult.ambiguous else None
     retry_at = schedule.retry(1, now, retry_after)
     if doubt is not None and now - doubt < grace and retry_after is None:
         retry_at = due_at = min(retry_at, now + _PROMPT_RETRY)
@@ -232,11 +232,11 @@ def _tried_again(
         if kind is not FailureClass.TEMPORARY:  # it answered: asking it every few seconds is no help
             retry_at = due_at
     over = secret.expires_at is not None and due_at > secret.expires_at + schedule.give_up
-    refused = fate is not Fate.ambiguous and secret.failure is not None and secret.failure.status is not None
+    refused = fate is not AttemptResult.ambiguous and secret.failure is not None and secret.failure.status is not None
     if over and kind is FailureClass.OTHER and refused:
         return _dead(before, secret, now, _REFUSED_AGAIN)
     event = EventType.secret_failed if before.failure is None else None
-    return Outcome(replace(secret, retry_at=retry_at, due_at=None if over else due_at), fate, event)
+    return RefreshOutcome(replace(secret, retry_at=retry_at, due_at=None if over else due_at), fate, event)
 
 
 def _next_try(

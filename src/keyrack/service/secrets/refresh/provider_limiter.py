@@ -43,7 +43,7 @@ class Circuit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ProviderLimits:
     """The operator's choices.
 
     Attributes:
@@ -115,7 +115,7 @@ class ProviderLimiter:
         monotonic: seconds that never jump.
     """
 
-    limits: Limits
+    limits: ProviderLimits
     monotonic: Monotonic
     _origins: dict[str, _Origin] = field(default_factory=dict)
     _failing_origins: dict[str, OrderedDict[str, None]] = field(default_factory=dict)

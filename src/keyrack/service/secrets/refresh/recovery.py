@@ -8,9 +8,9 @@ import structlog
 from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable
 from keyrack.faults import log_fault
-from keyrack.service.secrets.refresh.abandonment import Patience
+from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.journal import Journal
-from keyrack.store.attempts import Attempt, Kind, open_attempts
+from keyrack.store.attempts import Attempt, AttemptKind, open_attempts
 from keyrack.store.core.store import Store
 
 log = structlog.get_logger()
@@ -31,14 +31,16 @@ class Recovery:
         settlers: how to settle each kind; more may be added.
     """
 
-    def __init__(self, store: Store, journal: Journal, patience: Patience, settlers: Mapping[Kind, Settle]) -> None:
+    def __init__(
+        self, store: Store, journal: Journal, patience: Abandonment, settlers: Mapping[AttemptKind, Settle]
+    ) -> None:
         self._store = store
         self._journal = journal
         self._patience = patience
         self._settlers = dict(settlers)
         self._task = Background("recovery", self._run)
 
-    def add(self, kind: Kind, settle: Settle) -> None:
+    def add(self, kind: AttemptKind, settle: Settle) -> None:
         """Learn how to settle one more kind of attempts."""
         self._settlers[kind] = settle
 

@@ -15,7 +15,7 @@ from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.store.auth_client_health import ClientHealth
+from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
@@ -141,4 +141,4 @@ class FreshTokens:
             return
         if seconds <= (believed(client, asked_at) or DEFAULT_LIFETIME):
             async with self._store.unit(before.tenant_id, writes=True) as unit:
-                await ClientHealth(unit.of(client.tenant_id)).learn(client.id, seconds)
+                await AuthClientHealth(unit.of(client.tenant_id)).learn(client.id, seconds)

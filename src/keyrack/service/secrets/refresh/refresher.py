@@ -28,10 +28,10 @@ from keyrack.errors import (
 )
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.secrets.refresh.finalizer import Settling
-from keyrack.service.secrets.refresh.leased_refresh import Held, Timing, UnderLease, busy, held_with
+from keyrack.service.secrets.refresh.finalizer import Finalizer
+from keyrack.service.secrets.refresh.leased_refresh import LeasedRefresh, LeasedSecret, Timing, busy, leased_with
 from keyrack.service.secrets.refresh.outcome import error_of
-from keyrack.store.attempts import Attempt, Attempts, Fate
+from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.process_id import is_dead
 from keyrack.store.core.store import Store
@@ -53,8 +53,8 @@ class Refresher:
     def __init__(
         self,
         store: Store,
-        under_lease: UnderLease,
-        settling: Settling,
+        under_lease: LeasedRefresh,
+        settling: Finalizer,
         wakeups: Wakeups,
         timing: Timing,
         clock: Clock,
@@ -266,7 +266,7 @@ class Refresher:
     async def _run_due(self, due: Due) -> AuthSecret:
         async with self._store.unit(due.tenant_id) as unit:
             lease = await Leases(unit).read(due)
-            held = None if lease is None else await held_with(unit, lease)
+            held = None if lease is None else await leased_with(unit, lease)
         if held is None:
             raise busy("Another process has taken over the refresh.")
         if not held.lease.secret.refreshable:  # it is due because its token has expired
@@ -280,10 +280,10 @@ class Refresher:
         async with self._store.unit(attempt.tenant_id) as unit:
             gone = await AuthSecrets(unit).find(attempt.subject_id) is None
         if gone:
-            await self._settling.drop(attempt, Fate.superseded)
+            await self._settling.drop(attempt, AttemptResult.superseded)
         raise busy("Another process holds the secret.")
 
-    async def _take(self, tenant_id: str, secret_id: str) -> Held | None:
+    async def _take(self, tenant_id: str, secret_id: str) -> LeasedSecret | None:
         async with self._store.unit(tenant_id, writes=True) as unit:
             leases = Leases(unit)
             lease = await leases.acquire(secret_id, self._timing.lease_ms)
@@ -294,7 +294,7 @@ class Refresher:
                 lease = await leases.acquire(secret_id, self._timing.lease_ms, [holder])
                 if lease is None:
                     return None
-            return await held_with(unit, lease)
+            return await leased_with(unit, lease)
 
 
 async def _result(running: _Running, seconds: float) -> AuthSecret:

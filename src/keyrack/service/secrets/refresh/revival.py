@@ -1,7 +1,7 @@
 """What becomes of the secrets behind an auth client whose credentials were set (again) (contract 0.13)."""
 
 from keyrack.model.clients import AuthClient
-from keyrack.store.auth_client_health import ClientHealth
+from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.core.unit import Unit
 
 
@@ -12,4 +12,4 @@ async def revive_secrets(unit: Unit, client: AuthClient) -> None:
         unit: bound to the client's owner.
         client: as it is now.
     """
-    await ClientHealth(unit).revive(client.id)
+    await AuthClientHealth(unit).revive(client.id)
