@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import httpx2
 import pytest
 
-from keyrack.cli.demo_text import curl, laid_out, mask, masked, masked_address, page_text, shortened
+from keyrack.demo.text import curl, laid_out, mask, masked, masked_address, page_text, shortened
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

@@ -1,4 +1,4 @@
-"""`keyrack demo`; what it does is in `demo_play`."""
+"""`keyrack demo`; what it does is in `keyrack.demo`."""
 
 from typing import Annotated
 
@@ -15,6 +15,6 @@ def demo(
     ] = False,
 ) -> None:
     """Show Keyrack's main job on SQLite with generated keys and the bundled simulator."""
-    from keyrack.cli.demo_play import play
+    from keyrack.demo.play import play
 
     play(once=once, browser=browser)

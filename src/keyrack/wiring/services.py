@@ -13,11 +13,11 @@ from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.oauth_clients import OAuthClients
-from keyrack.service.components.access import ComponentVisibility
 from keyrack.service.components.builds import ComponentBuilds
 from keyrack.service.components.components import Components
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
+from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks

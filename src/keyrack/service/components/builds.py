@@ -11,7 +11,7 @@ from keyrack.model.components import Component, Version
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
-from keyrack.service.components.access import ComponentVisibility, own_component
+from keyrack.service.components.visibility import ComponentVisibility, own_component
 from keyrack.store.components import ComponentRows, ComponentVersions
 
 _LATEST = "latest"

@@ -13,8 +13,13 @@ from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body
 from keyrack.service.authz.task_users import READ_COMPONENTS
 from keyrack.service.authz.usage_guard import require_component_unused
-from keyrack.service.components.access import EDIT, ComponentVisibility, own_component
-from keyrack.service.components.visibility import contract_view, seen_in_workspace
+from keyrack.service.components.visibility import (
+    EDIT,
+    ComponentVisibility,
+    contract_view,
+    own_component,
+    seen_in_workspace,
+)
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractRows

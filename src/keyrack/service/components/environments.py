@@ -6,7 +6,7 @@ What other tenants' executions find of them is decided in `keyrack.service.compo
 from collections.abc import Callable, Mapping
 
 from keyrack.model.identity import Principal
-from keyrack.service.components.access import ComponentVisibility, Developer
+from keyrack.service.components.visibility import ComponentVisibility, Developer
 from keyrack.store.components import ComponentEnvironment
 
 _WHO: Developer = "editor or in the team"

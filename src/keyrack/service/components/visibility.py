@@ -1,16 +1,21 @@
-"""Finds components as a contract or a workspace sees them (contract section 5, predicates: `store.visibility`)."""
+"""Who sees which component, and who may work on one: the gate on global components included (sections 3, 5, 13)."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
 
-from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
+from keyrack.errors import Forbidden, NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model.components import Component
+from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Workspace
-from keyrack.service.authz.access import Scope
-from keyrack.service.authz.task_users import is_task_user
+from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.task_users import TaskUserAccess, is_task_user, own_place
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.unit import Unit
+from keyrack.store.directory import Location
+from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.workspaces import WorkspaceRows
 
@@ -77,3 +82,116 @@ async def workspace_component(scope: Scope, component_id: str) -> Component:
     if not had[component_id]:
         raise OAuthClientMissing(pointer=COMPONENT_POINTER)
     return component
+
+
+EDIT = "contracts.repository.edit"
+
+
+_SEES_UNGATED = ("tenants.component.list_all", "tenants.oauth_clients.create")
+
+
+Developer = Literal["editor in the team", "editor", "editor or in the team"]
+"""Who may do something to a component, beside what the tenant admin may: section 13.2 and 13.4 differ by route."""
+
+
+class ComponentVisibility:
+    """The way to a component addressed without a parent."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    @asynccontextmanager
+    async def seen(
+        self, who: Principal, component_id: str, action: str | None = None, door: TaskUserAccess | None = None
+    ) -> AsyncIterator[tuple[Scope, Component]]:
+        """Enter the place a caller looks from.
+
+        Users look from the home tenant, service accounts from the owner's, task users from their workspace.
+
+        Raises:
+            NotFound: there is no component of that id that the caller can see.
+            Forbidden: the caller is a task user that sees it, and the operation is not open to those.
+        """
+        found = await self._access.find("component", component_id)
+        async with self._access.at(who, _viewpoint(who, found), action, door) as scope:
+            component = await ComponentRows(scope.unit).find(component_id)
+            if component is None or not await _visible(scope, component):
+                raise NotFound("there is no such component")
+            if is_task_user(who) and door is None:
+                raise Forbidden("a running step may not do this")
+            yield scope, component
+
+    @asynccontextmanager
+    async def owned(
+        self, who: Principal, component_id: str, action: str, need: Developer
+    ) -> AsyncIterator[tuple[Scope, Component]]:
+        """Enter a component's own contract to work on it.
+
+        Raises:
+            NotFound: there is no component of that id that the caller can see.
+            Forbidden: the caller sees it, but is no developer of it.
+        """
+        place = await self._access.find("component", component_id)
+        if place is None or is_task_user(who) or who.tenant_id not in (None, place.tenant_id):
+            async with self.seen(who, component_id, action):
+                raise Forbidden("only the component's owner can do this")
+        async with self._access.at(who, place, action) as scope:
+            component = await own_component(scope, component_id)
+            await _require_developer(scope, component, need)
+            yield scope, component
+
+
+def _viewpoint(who: Principal, found: Location | None) -> Location:
+    """Return where a caller looks from; for users it is the same whether another tenant has the component or nobody.
+
+    Raises:
+        NotFound: it is nowhere, and the caller is a service account, which would look from there.
+    """
+    if is_task_user(who):
+        return own_place(who)
+    if who.tenant_id is not None and (found is None or found.tenant_id != who.tenant_id):
+        return Location(who.tenant_id)
+    if found is None:
+        raise NotFound("there is no such component")
+    return found
+
+
+async def own_component(scope: Scope, component_id: str) -> Component:
+    """Return a component without asking whether the caller sees it.
+
+    Raises:
+        NotFound: the scope's tenant sees none of that id.
+    """
+    component = await ComponentRows(scope.unit).find(component_id)
+    if component is None:
+        raise NotFound("there is no such component")
+    return component
+
+
+async def _require_developer(scope: Scope, component: Component, need: Developer) -> None:
+    in_team = await TeamRows(scope.unit).is_member(component.team_id, scope.who.id)
+    editor, is_service = scope.allows(EDIT), scope.who.tenant_id is None
+    if not (editor or in_team or scope.is_tenant_admin) and not await _visible(scope, component):
+        raise NotFound("there is no such component")
+    allowed = {
+        "editor in the team": (editor and (in_team or is_service)) or scope.is_tenant_admin,
+        "editor": editor,
+        "editor or in the team": editor or in_team or scope.is_tenant_admin,
+    }[need]
+    scope.require_that(allowed, f"this needs {EDIT} in the component's contract")
+
+
+async def _visible(scope: Scope, component: Component) -> bool:
+    """The note of section 13.2: client administrators see past the gate, everybody else what a contract has.
+
+    Args:
+        scope: where the caller looks from.
+        component: one that the scope's tenant sees.
+    """
+    if is_task_user(scope.who):
+        return bool((await seen_in_workspace(scope, component.id))[0])
+    if scope.allows(*_SEES_UNGATED):
+        return True
+    if scope.who.tenant_id is None:
+        return scope.in_contract
+    return await ComponentList(scope.unit).had_by_member(scope.who.id, component.id)

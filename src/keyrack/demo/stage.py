@@ -14,7 +14,7 @@ from rich.highlighter import JSONHighlighter
 from rich.markup import escape
 from rich.text import Text
 
-from keyrack.cli.demo_text import curl, laid_out, masked, masked_address, page_text, shortened
+from keyrack.demo.text import curl, laid_out, masked, masked_address, page_text, shortened
 
 WIDTH = 100
 """Characters of a line; nobody reads longer ones, and a narrower terminal wraps them."""

@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from keyrack.cli.demo_descriptor import descriptor
-from keyrack.cli.demo_stage import Actor, Stage, Unexpected
+from keyrack.demo.descriptor import descriptor
+from keyrack.demo.stage import Actor, Stage, Unexpected
 
 _POLL_SECONDS = 0.5
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from keyrack.cli.demo_stage import Unexpected
+from keyrack.demo.stage import Unexpected
 
 CLIENTS = {"Acme": ("acme-app", "acme-app-own-secret"), "Globex": ("globex-app", "globex-app-own-secret")}
 """Client id and secret at the simulator, by tenant."""

@@ -13,9 +13,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from keyrack.cli.demo_servers import CLIENTS, Scene, set_up
-from keyrack.cli.demo_stage import Actor, Stage, Unexpected
-from keyrack.cli.demo_story import Cast, Story
+from keyrack.demo.servers import CLIENTS, Scene, set_up
+from keyrack.demo.stage import Actor, Stage, Unexpected
+from keyrack.demo.story import Cast, Story
 
 
 def play(*, once: bool, browser: bool) -> None:

@@ -1,0 +1,1 @@
+"""What `keyrack demo` runs and plays."""
