@@ -107,7 +107,7 @@ def _judge_request(request: Request[Any, Any, Any]) -> None:
     if PRINCIPAL in request.scope:
         require_json_acceptable(request.headers.getall("accept", []))
     given = request.query_params.dict()
-    require_known(request.route_handler, request.scope["path"], list(given))
+    require_known(request.route_handler, request.scope["path"], sorted(given))
     for name, values in given.items():
         refuse_unstorable_text(name, "the query")
         for value in values:
