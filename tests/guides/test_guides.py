@@ -39,7 +39,7 @@ class Land:
 
 
 @pytest.fixture
-def revalidate(tmp_path: Path) -> Iterator[Land]:
+def land(tmp_path: Path) -> Iterator[Land]:
     with ExitStack() as running:
         made = running.enter_context(installation(tmp_path / "home", allow_insecure_providers="true"))
         port = free_port()
