@@ -139,7 +139,7 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
     from keyrack.service.clients.auth_client_credentials import CredentialRules
     from keyrack.service.importers.platform.importing import Imported, Importer
     from keyrack.service.operator.installation import InstallationSetup
-    from keyrack.wiring.services import choices
+    from keyrack.wiring.configuration import schedule
     from keyrack.wiring.storage import open_store
 
     await _require_schema(settings)
@@ -148,7 +148,7 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
         await InstallationSetup(store, now).verify_key()
         rules = CredentialRules(settings.allow_insecure_providers)
         with Steps() as steps:
-            return await Importer(store, rules, choices(settings).schedule).run(content, steps)
+            return await Importer(store, rules, schedule(settings)).run(content, steps)
     except ValidationFailed as wrong:
         return Imported(wrong.problems, ())
     finally:
