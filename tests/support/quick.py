@@ -13,7 +13,7 @@ from unittest import mock
 from litestar import Litestar
 
 from keyrack.api import app as api_app
-from keyrack.api.app import Handlers
+from keyrack.api.app import ApplicationParts
 from keyrack.api.core.asgi import App
 from keyrack.settings import Settings
 from keyrack.store import migrations
@@ -44,10 +44,10 @@ def served_in_process(store: Store, services: Services, settings: Settings) -> I
     """Serve use cases over routes that may have been laid out for others before; only the use cases are exchanged."""
     taken: list[tuple[Litestar, dict[str, Any]]] = []
 
-    def create(rooms: Handlers, running: AbstractAsyncContextManager[None]) -> Litestar:
-        app, behind = _unused.pop() if _unused else _laid_out(rooms, running)
+    def create(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) -> Litestar:
+        app, behind = _unused.pop() if _unused else _laid_out(parts, running)
         behind.clear()
-        behind.update(rooms.services)
+        behind.update(parts.services)
         taken.append((app, behind))
         return app
 
@@ -59,10 +59,10 @@ def served_in_process(store: Store, services: Services, settings: Settings) -> I
         _unused.extend(taken)
 
 
-def _laid_out(rooms: Handlers, running: AbstractAsyncContextManager[None]) -> tuple[Litestar, dict[str, Any]]:
-    behind: dict[str, Any] = dict(rooms.services)
+def _laid_out(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) -> tuple[Litestar, dict[str, Any]]:
+    behind: dict[str, Any] = dict(parts.services)
     names: Mapping[str, Any] = behind
-    return _create(Handlers(rooms.handlers, names), running), behind
+    return _create(ApplicationParts(parts.handlers, names), running), behind
 
 
 _create = api_app.create

@@ -25,7 +25,7 @@ from keyrack.model.identity import Principal
 
 
 @dataclass(frozen=True, slots=True)
-class Handlers:
+class ApplicationParts:
     """What the application is made of.
 
     Attributes:
@@ -37,11 +37,11 @@ class Handlers:
     services: Mapping[str, Any]
 
 
-def create(rooms: Handlers, running: AbstractAsyncContextManager[None]) -> Litestar:
+def create(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) -> Litestar:
     """Build the application.
 
     Args:
-        rooms: controllers and use cases.
+        parts: controllers and use cases.
         running: entered when the server starts, left when it stops.
     """
 
@@ -51,11 +51,11 @@ def create(rooms: Handlers, running: AbstractAsyncContextManager[None]) -> Lites
             yield
 
     return Litestar(
-        route_handlers=list(rooms.handlers),
+        route_handlers=list(parts.handlers),
         dependencies={
             "who": Provide(principal, sync_to_thread=False),
             "page": Provide(page, sync_to_thread=False),
-            **{name: Provide(_named(name, rooms.services), sync_to_thread=False) for name in rooms.services},
+            **{name: Provide(_named(name, parts.services), sync_to_thread=False) for name in parts.services},
         },
         before_request=_judge_request,
         exception_handlers={
@@ -76,12 +76,12 @@ def create(rooms: Handlers, running: AbstractAsyncContextManager[None]) -> Lites
 
 
 def principal(request: Request[Any, Any, Any]) -> Principal:
-    """Hand the caller to a handler; `Front` has authenticated it.
+    """Hand the caller to a handler; `Middleware` has authenticated it.
 
     Raises:
         Unauthorized: it has not, so nobody is calling.
     """
-    who: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment] # put there by Front
+    who: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment] # put there by Middleware
     if who is None:
         raise Unauthorized
     return who
@@ -106,8 +106,8 @@ def _judge_request(request: Request[Any, Any, Any]) -> None:
     """Judge what every handler would have to, once the route is known (contract section 3: 406 before 400)."""
     if PRINCIPAL in request.scope:
         require_json_acceptable(request.headers.getall("accept", []))
-    given = request.query_params.dict()
-    require_known(request.route_handler, request.scope["path"], sorted(given))
+    given = dict(sorted(request.query_params.dict().items()))  # the framework has them in no order at all
+    require_known(request.route_handler, request.scope["path"], list(given))
     for name, values in given.items():
         refuse_unstorable_text(name, "the query")
         for value in values:

@@ -32,9 +32,9 @@ def rates(settings: Settings) -> Rates:
 def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False, api: bool = True) -> App:
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
-    rooms = api_app.Handlers(HANDLERS if api else WATCHING, names)
+    parts = api_app.ApplicationParts(HANDLERS if api else WATCHING, names)
     front = Middleware(
-        cast("App", api_app.create(rooms, running(store, made, settings, works=works))),
+        cast("App", api_app.create(parts, running(store, made, settings, works=works))),
         made.authentication,
         Throttle(rates(settings)),
         settings.trusted_proxies,

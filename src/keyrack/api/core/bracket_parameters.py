@@ -24,7 +24,7 @@ def require_known(handler: BaseRouteHandler, path: str, names: list[str]) -> Non
     Args:
         handler: the route's.
         path: of the request; outside of the API, as in a callback, others may add what they want.
-        names: of the query's parameters, decoded, in the order in which they are to be told.
+        names: of the query's parameters, decoded.
 
     Raises:
         ValidationFailed: with one problem for each.
