@@ -234,7 +234,7 @@ async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
     async with world.store.unit(attempt.tenant_id, writes=True) as unit:  # somebody takes over and gives it up
         lease = await Leases(unit).acquire(attempt.subject_id, 60_000)
         assert lease is not None
-    settling = room.refresher._settling
+    settling = room.refresher._finalizer
     await settling.give_up(lease, attempt)
     with pytest.raises(ProviderError):
         await settling.settle(lease, connected.client, attempt, refused(), datetime.now(UTC))
@@ -317,4 +317,4 @@ def refused() -> ProviderError:
 
 
 def patience_of(room: RefreshParts) -> Any:
-    return room.recovery._patience
+    return room.recovery._abandonment

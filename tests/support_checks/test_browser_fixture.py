@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def test_signs_in_and_consents_on_the_default_forms(
     page: "Page", django_oauth: DjangoOAuth, start_oidc_provider: Callable[[OidcOptions], OidcProvider]
 ) -> None:
-    callback = f"{django_oauth.address}/destination"  # any loopback server will do; it answers 404
+    callback = f"{django_oauth.address}/landing"  # any loopback server will do; it answers 404
     client = RegisteredClient(redirect_uris=(callback,))
     server = start_oidc_provider(OidcOptions(clients=(client,), approval="forms", pkce_required=False))
     request = f"client_id=client&response_type=code&redirect_uri={callback}&scope=openid&state=some-state"

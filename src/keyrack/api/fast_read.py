@@ -47,7 +47,7 @@ class FastRead:
         return found[1], found[2]
 
     async def principal(self, name: str, api_key: Secret) -> Principal | None:
-        """Return the caller, if who it is can be said here; see `KnownCallers.principal`."""
+        """Return the caller, if who it is can be said here; see `PrincipalCache.principal`."""
         return await self._reads.callers.principal(name, api_key)
 
     async def answer(self, who: Principal, workspace_id: str, secret_id: str, send: Send) -> bool:

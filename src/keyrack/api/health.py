@@ -28,5 +28,5 @@ async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the description of the API (OpenAPI 3.1); it is made once."""
     state = request.app.state
     if "openapi_json" not in state:
-        state["openapi_json"] = openapi.document(request.app)
+        state["openapi_json"] = openapi.as_json(request.app)
     return Response(state["openapi_json"], media_type=MediaType.JSON)

@@ -19,5 +19,5 @@ def _take_as_it_is(request: Request[Any, Any, Any]) -> None:
 @get("/metrics", include_in_schema=False, before_request=_take_as_it_is)
 async def metrics(request: Request[Any, Any, Any], metrics_reader: NamedDependency[MetricsReader]) -> Response[bytes]:
     """Return the metrics of all processes of this server."""
-    who: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment] # put there by Front
+    who: Principal | None = request.scope.get(PRINCIPAL)  # type: ignore[assignment] # put there by Middleware
     return Response(await metrics_reader.read(who), media_type=CONTENT_TYPE)

@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(database.db, name="db", help="The database schema.")
 app.add_typer(accounts.users, name="users", help="Users.")
 app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and service accounts.")
-app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide authentication.")
+app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refreshing.")
 app.add_typer(accounts.audit, name="audit", help="The audit log.")
 app.add_typer(transfer.imports, name="import", help="Take in what was stored elsewhere.")

@@ -62,7 +62,7 @@ class DataKey:
         """Decrypt what `seal` made for the same place.
 
         Raises:
-            Unsealable: another key, another place, or damaged bytes.
+            DecryptionFailed: another key, another place, or damaged bytes.
         """
         if key_id_of(sealed) != self.id:
             raise DecryptionFailed
@@ -77,7 +77,7 @@ def key_id_of(sealed: bytes) -> str:
     """Return the id of the data key an envelope was sealed with.
 
     Raises:
-        Unsealable: it is not an envelope.
+        DecryptionFailed: it is not an envelope.
     """
     if len(sealed) < _HEADER_BYTES or sealed[:1] != _VERSION:
         raise DecryptionFailed

@@ -1,6 +1,6 @@
 """The installation's directory: which tenant an id belongs to, and who a user name is.
 
-The only queries that are not bound to a tenant. They answer with ids and authentication, never with a tenant's values.
+The only queries that are not bound to a tenant. They answer with ids and identities, never with a tenant's values.
 """
 
 from collections.abc import Sequence

@@ -97,7 +97,7 @@ class SecretList(TenantTable):
         return conditions
 
     def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
-        """`keyrack.service.secrets.status.told` as a condition; a test holds both to the same answers."""
+        """`keyrack.service.secrets.status.current_status` as a condition; a test holds both to the same answers."""
         s, c = auth_secrets.c, auth_clients.c
         rejected = (
             select(c.id)

@@ -75,7 +75,7 @@ async def read_webhook(unit: Unit, row: "Row[Any]") -> Webhook:
     """Return a row of `webhooks` as a value, in the unit of its tenant.
 
     Raises:
-        Unsealable, WrongKey: it cannot be opened.
+        DecryptionFailed, WrongKey: it cannot be opened.
     """
     keys = await unit.open(webhooks, row.id, "sealed_keys", row.sealed_keys)
     return Webhook(

@@ -70,7 +70,7 @@ from keyrack.store.spool import Spool
 from keyrack.wiring.configuration import quota_limits, schedule
 
 _CONSENTS_AT_ONCE = 10
-"""Connections to one provider beside those of refreshes, so that users need not wait for the background."""
+"""Connections to one provider beside those of refreshes, so that people need not wait for the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Services:
 def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
     access = Access(store, Quotas(quota_limits(settings)))
-    component_access, users = ComponentVisibility(access), Users(access)
+    visible_components, users = ComponentVisibility(access), Users(access)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(
         allow_insecure=insecure,
@@ -141,7 +141,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
     refreshing = composition.build_refreshing(
-        store, provider, spool, listener, choices(settings), revocation.enqueue_orphan, now
+        store, provider, spool, listener, refresh_settings(settings), revocation.enqueue_orphan, now
     )
     key_use = KeyUse(store, now)
     authentication = Authentication(store, now, key_use)
@@ -149,7 +149,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
     targets = ConsentHandlers(
         credentials=CredentialHandler(ConsentPlanner(allow_insecure=insecure)),
-        secrets=SecretHandler(refreshing.choices.schedule, allow_insecure=insecure),
+        secrets=SecretHandler(refreshing.settings.schedule, allow_insecure=insecure),
     )
     issuers = ServerMetadata(provider)
     callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
@@ -172,13 +172,13 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         consent_links=ConsentLinks(store, now),
         issuers=issuers,
         credentials=Credentials(access),
-        secrets=Secrets(store, access, refreshing.fresh, refreshing.choices.schedule, last_use, now),
-        fast_reads=FastReads(callers, points, refreshing.choices.schedule, last_use, now),
+        secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),
+        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
         flows=Flows(access),
         task_keys=TaskKeys(access),
-        components=Components(access, component_access),
-        builds=ComponentBuilds(component_access),
-        environments=ComponentEnvironments(component_access),
+        components=Components(access, visible_components),
+        builds=ComponentBuilds(visible_components),
+        environments=ComponentEnvironments(visible_components),
         runtime=RuntimeEnvironments(access),
         tenants=Tenants(access),
         roles=Roles(access),
@@ -206,7 +206,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     )
 
 
-def choices(settings: Settings) -> RefreshSettings:
+def refresh_settings(settings: Settings) -> RefreshSettings:
     """Return what the settings say about refreshing."""
     return RefreshSettings(
         schedule=schedule(settings),

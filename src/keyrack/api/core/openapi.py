@@ -60,7 +60,7 @@ _KNOWN_AS: Mapping[bytes, bytes] = {
 """Modules that moved, and what the names of schemas still say: programs were generated from them."""
 
 
-def document(app: Litestar) -> bytes:
+def as_json(app: Litestar) -> bytes:
     """Return the description of the API as JSON."""
     text = msgspec.json.encode(app.openapi_schema.to_schema())
     for now, before in _KNOWN_AS.items():

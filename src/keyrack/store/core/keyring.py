@@ -76,7 +76,7 @@ class Keyring:
 
         Raises:
             WrongKey: the data key it names cannot be unwrapped, or is another tenant's.
-            Unsealable: the value is damaged or was sealed for another place.
+            DecryptionFailed: the value is damaged or was sealed for another place.
         """
         key_id = key_id_of(sealed)
         if key_id not in self._by_id:
@@ -89,7 +89,7 @@ class Keyring:
         Raises:
             KeyError: the data key it names has not been needed yet; `open` gets it.
             WrongKey: the data key it names is another tenant's.
-            Unsealable: the value is damaged or was sealed for another place.
+            DecryptionFailed: the value is damaged or was sealed for another place.
         """
         key = self._by_id[key_id_of(sealed)]
         if key.tenant != place.tenant:

@@ -71,7 +71,7 @@ class Unit:
         """Decrypt what `seal` made for the same place.
 
         Raises:
-            Unsealable: it was sealed for another place or is damaged.
+            DecryptionFailed: it was sealed for another place or is damaged.
             WrongKey: it was sealed under another tenant's key.
         """
         place = EncryptionContext(self.tenant_id, table.name, row, column)

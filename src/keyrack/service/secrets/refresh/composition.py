@@ -39,7 +39,7 @@ class RefreshSettings:
 class RefreshParts:
     """The parts that others use."""
 
-    choices: RefreshSettings
+    settings: RefreshSettings
     limiter: ProviderLimiter
     journal: Journal
     refresher: Refresher
@@ -55,7 +55,7 @@ class RefreshParts:
     async def close(self) -> None:
         """Begin nothing more, finish the refreshes that are running, and store what could not be stored before."""
         await self.recovery.close()
-        await self.refresher.drain(self.choices.timing.lease_ms / 1000)
+        await self.refresher.drain(self.settings.timing.lease_ms / 1000)
         with suppress(DatabaseUnavailable):
             await self.journal.bring_in()
         await self.listener.close()
@@ -66,25 +66,25 @@ def build_refreshing(
     provider: ProviderClient,
     spool: Spool,
     listener: Listener,
-    choices: RefreshSettings,
+    settings: RefreshSettings,
     orphaned: Orphaned,
     clock: Clock,
 ) -> RefreshParts:
     """Put the refresh engine together."""
     wakeups = Wakeups(listener)
-    patience = Abandonment(choices.grace, time.monotonic)
-    limiter = ProviderLimiter(choices.limits, time.monotonic)
+    abandonment = Abandonment(settings.grace, time.monotonic)
+    limiter = ProviderLimiter(settings.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
     lease_time = LeaseTime()
-    settling = Finalizer(store, wakeups, choices.schedule, orphaned, clock, lease_time)
-    under_lease = LeasedRefresh(store, journal, settling, limiter, patience, choices.timing, clock)
-    refresher = Refresher(store, under_lease, settling, wakeups, choices.timing, clock, lease_time)
+    finalizer = Finalizer(store, wakeups, settings.schedule, orphaned, clock, lease_time)
+    leased_refresh = LeasedRefresh(store, journal, finalizer, limiter, abandonment, settings.timing, clock)
+    refresher = Refresher(store, leased_refresh, finalizer, wakeups, settings.timing, clock, lease_time)
     return RefreshParts(
-        choices=choices,
+        settings=settings,
         limiter=limiter,
         journal=journal,
         refresher=refresher,
-        fresh=FreshTokens(store, refresher, limiter, choices.schedule, clock),
-        recovery=Recovery(store, journal, patience, {AttemptKind.refresh: refresher.recover}),
+        fresh=FreshTokens(store, refresher, limiter, settings.schedule, clock),
+        recovery=Recovery(store, journal, abandonment, {AttemptKind.refresh: refresher.recover}),
         listener=listener,
     )

@@ -71,17 +71,17 @@ class LeasedRefresh:
         self,
         store: Store,
         journal: Journal,
-        settling: Finalizer,
+        finalizer: Finalizer,
         limiter: ProviderLimiter,
-        patience: Abandonment,
+        abandonment: Abandonment,
         timing: Timing,
         clock: Clock,
     ) -> None:
         self._store = store
         self._journal = journal
-        self._settling = settling
+        self._finalizer = finalizer
         self._limiter = limiter
-        self._patience = patience
+        self._abandonment = abandonment
         self._timing = timing
         self._clock = clock
 
@@ -97,7 +97,7 @@ class LeasedRefresh:
         try:
             return await self._through(held, wanted=wanted, scheduled=scheduled)
         except DatabaseUnavailable:
-            self._patience.database_is_down()
+            self._abandonment.database_is_down()
             raise
         except LeaseLost:
             raise busy("Another process has taken over the refresh.") from None
@@ -105,7 +105,7 @@ class LeasedRefresh:
     async def expire(self, lease: Lease) -> AuthSecret:
         """Settle that the token of a secret has expired which cannot be refreshed; the lease ends."""
         try:
-            return await self._settling.expire(lease)
+            return await self._finalizer.expire(lease)
         except LeaseLost:
             raise busy("Another process has taken over the secret.") from None
 
@@ -134,17 +134,17 @@ class LeasedRefresh:
             async with self._store.unit(left.tenant_id) as unit:
                 attempt = await Attempts(unit).find(left.id) or left
                 answer = await self._journal.read(unit, attempt)
-            if answer is None and not self._patience.is_over(attempt):
+            if answer is None and not self._abandonment.is_over(attempt):
                 await self.release(held.lease, self._clock() + _LATER)
                 raise busy("An interrupted refresh is being settled.")
             if attempt.generation != held.lease.secret.grant_generation:
-                await self._settling.drop(attempt, AttemptResult.superseded)
+                await self._finalizer.drop(attempt, AttemptResult.superseded)
             elif answer is None:
-                await self._settling.give_up(held.lease, attempt)
+                await self._finalizer.give_up(held.lease, attempt)
                 given_up = True
             else:
                 at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
-                return await self._settling.settle(held.lease, held.client, attempt, result, at), given_up
+                return await self._finalizer.settle(held.lease, held.client, attempt, result, at), given_up
         return None, given_up
 
     async def _call(self, held: LeasedSecret, *, scheduled: bool) -> AuthSecret:
@@ -160,10 +160,12 @@ class LeasedRefresh:
         attempt, result = await self._ask(held)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
         if soon and held.lease.secret.ambiguous_since is None and _lost(result):
-            await self._settling.give_up(held.lease, attempt)
+            await self._finalizer.give_up(held.lease, attempt)
             attempt, result = await self._ask(held)
         at, came = self._clock(), time.monotonic()
-        return await self._settling.settle(held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled)
+        return await self._finalizer.settle(
+            held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled
+        )
 
     async def _refuse_if_rejected(self, held: LeasedSecret) -> None:
         """Leave a provider alone that rejects the client, but for one explicit try now and then (contract 0.13)."""

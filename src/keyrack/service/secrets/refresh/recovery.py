@@ -27,16 +27,16 @@ class Recovery:
     Args:
         store: where they are.
         journal: knows which are running here, and what waits in the spool.
-        patience: knows which may be given up.
+        abandonment: knows which may be given up.
         settlers: how to settle each kind; more may be added.
     """
 
     def __init__(
-        self, store: Store, journal: Journal, patience: Abandonment, settlers: Mapping[AttemptKind, Settle]
+        self, store: Store, journal: Journal, abandonment: Abandonment, settlers: Mapping[AttemptKind, Settle]
     ) -> None:
         self._store = store
         self._journal = journal
-        self._patience = patience
+        self._abandonment = abandonment
         self._settlers = dict(settlers)
         self._task = Background("recovery", self._run)
 
@@ -53,10 +53,10 @@ class Recovery:
         await self._journal.bring_in()
         async with self._store.installation() as unit:
             left = await open_attempts(unit)
-        self._patience.database_is_up(left)
+        self._abandonment.database_is_up(left)
         settled = 0
         for attempt in left:
-            if attempt.id in self._journal.running or not self._patience.is_over(attempt):
+            if attempt.id in self._journal.running or not self._abandonment.is_over(attempt):
                 continue
             try:
                 settled += await self._settlers[attempt.kind](attempt)
@@ -81,7 +81,7 @@ class Recovery:
             try:
                 await self.tick()
             except DatabaseUnavailable:
-                self._patience.database_is_down()
+                self._abandonment.database_is_down()
             except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
                 log_fault(error, "recovery failed")
             await asyncio.sleep(_INTERVAL)

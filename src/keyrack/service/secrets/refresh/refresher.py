@@ -9,7 +9,7 @@ fence. No transaction is open and no pooled connection is held while a provider 
 4. send, with the intent written before and the answer stored after (`journal`);
 5. write the outcome where the fence still holds, and wake those who wait.
 
-Steps 2 to 5 are in `under_lease`.
+Steps 2 to 5 are in `leased_refresh`.
 """
 
 import asyncio
@@ -53,16 +53,16 @@ class Refresher:
     def __init__(
         self,
         store: Store,
-        under_lease: LeasedRefresh,
-        settling: Finalizer,
+        leased_refresh: LeasedRefresh,
+        finalizer: Finalizer,
         wakeups: Wakeups,
         timing: Timing,
         clock: Clock,
         lease_time: LeaseTime,
     ) -> None:
         self._store = store
-        self._under_lease = under_lease
-        self._settling = settling
+        self._leased_refresh = leased_refresh
+        self._finalizer = finalizer
         self._wakeups = wakeups
         self._timing = timing
         self._clock = clock
@@ -192,7 +192,7 @@ class Refresher:
             ProviderError, ProviderUnavailable, DatabaseUnavailable: as `refresh`.
         """
         if due.secret_id in self._running:
-            await self._under_lease.release(due)
+            await self._leased_refresh.release(due)
             return None
         return await self._start(due.secret_id, self._run_due(due)).task
 
@@ -219,8 +219,8 @@ class Refresher:
                     now = held.lease.secret
                     # a failure that was forgiven meanwhile is no reason to wait
                     if not _is_better(now, seen) and now.failed_at in (None, seen.failed_at):
-                        return await self._under_lease.use(held)
-                    await self._under_lease.release(held.lease)
+                        return await self._leased_refresh.use(held)
+                    await self._leased_refresh.release(held.lease)
                 else:
                     if time.monotonic() > until:
                         raise busy("Another process is refreshing this secret.")
@@ -244,10 +244,10 @@ class Refresher:
                 now, answered = await self._since(seen.tenant_id, seen.id, arrived)
                 if answered:
                     if held is not None:
-                        await self._under_lease.release(held.lease)
+                        await self._leased_refresh.release(held.lease)
                     return _outcome(now)
                 if held is not None:
-                    fresh = await self._under_lease.use(held)
+                    fresh = await self._leased_refresh.use(held)
                     if fresh.answered_ms != held.lease.secret.answered_ms:
                         return fresh
                     continue  # that only settled what an interrupted refresh had left
@@ -270,17 +270,17 @@ class Refresher:
         if held is None:
             raise busy("Another process has taken over the refresh.")
         if not held.lease.secret.refreshable:  # it is due because its token has expired
-            return await self._under_lease.expire(held.lease)
-        return await self._under_lease.use(held, scheduled=True)
+            return await self._leased_refresh.expire(held.lease)
+        return await self._leased_refresh.use(held, scheduled=True)
 
     async def _recover(self, attempt: Attempt) -> AuthSecret:
         held = await self._take(attempt.tenant_id, attempt.subject_id)
         if held is not None:
-            return await self._under_lease.use(held, wanted=False)
+            return await self._leased_refresh.use(held, wanted=False)
         async with self._store.unit(attempt.tenant_id) as unit:
             gone = await AuthSecrets(unit).find(attempt.subject_id) is None
         if gone:
-            await self._settling.drop(attempt, AttemptResult.superseded)
+            await self._finalizer.drop(attempt, AttemptResult.superseded)
         raise busy("Another process holds the secret.")
 
     async def _take(self, tenant_id: str, secret_id: str) -> LeasedSecret | None:
