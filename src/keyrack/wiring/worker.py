@@ -14,13 +14,13 @@ _REAPING_SECONDS = 3600.0
 
 def build_worker(made: Services, settings: Settings) -> Worker:
     """Build the background worker on use cases."""
-    chores = [
+    tasks = [
         PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
     ]
     refreshing = RefreshWorker(made.refreshing.refresher, settings.worker_concurrency)
-    return Worker(refreshing, chores, settings.worker_interval)
+    return Worker(refreshing, tasks, settings.worker_interval)
 
 
 @asynccontextmanager
