@@ -15,14 +15,17 @@ from keyrack import ids
 from keyrack.api.core import body
 from keyrack.api.core.jsonapi import Many, PageMeta
 from keyrack.api.core.lists import SLICE_BYTES, Deferred, DocumentResponse
+from keyrack.crypto.secret import Secret
 from keyrack.errors import DatabaseUnavailable
 from keyrack.ids import new_revision
+from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core import large_columns
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.flow_list import FlowList
 from keyrack.store.flows import FlowRows, FlowVersions
+from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.schema import contracts, tenants
 from keyrack.store.secret_list import SecretList
 from keyrack.store.tenants import TenantRows
@@ -149,10 +152,12 @@ async def add_flows(keyrack: World, count: int) -> dict[str, Any]:
     return graphs
 
 
-def watch_batches(monkeypatch: pytest.MonkeyPatch, owner: type, watched: Watched | None = None) -> list[int]:
+def watch_batches(
+    monkeypatch: pytest.MonkeyPatch, owner: type, watched: Watched | None = None, *, method: str = "whole"
+) -> list[int]:
     """Note how many rows are read at once of those that a list left out; `watched` reads no further after the first."""
     read: list[int] = []
-    inner = owner.whole  # type: ignore[attr-defined]
+    inner = getattr(owner, method)
 
     async def counted(self: Any, *found: Any) -> Any:
         if watched is not None and not read:
@@ -160,7 +165,7 @@ def watch_batches(monkeypatch: pytest.MonkeyPatch, owner: type, watched: Watched
         read.append(len(found[-1]))
         return await inner(self, *found)
 
-    monkeypatch.setattr(owner, "whole", counted)
+    monkeypatch.setattr(owner, method, counted)
     return read
 
 
@@ -262,6 +267,44 @@ async def test_other_lists_leave_out_what_is_large_and_read_it_in_batches(
     }
     assert {each["attributes"]["state"] for each in shown} == {"ready"}
     assert all(sum(batches) and max(batches) <= 3 for batches in read.values()), read
+
+
+async def test_clients_with_long_credentials_are_listed_in_batches(
+    keyrack_on_each: World, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyrack = keyrack_on_each
+    acme = keyrack.tenants["Acme"]
+    long = {"client_secret": LARGE_TEXT}
+    owners = [acme.id, "", acme.id]
+    clients = [await add_auth_client(keyrack.store, each, raw_provider.token_endpoint, **long) for each in owners]
+    clients.append(await add_auth_client(keyrack.store, acme.id, raw_provider.token_endpoint))
+    pairs = {}
+    for number, secret in enumerate(["\N{SNOWMAN}" * 4096, "short", "\N{SNOWMAN}" * 4000]):
+        component_id = await keyrack.add_component(acme, f"c{number}", {"title": "C"})
+        async with keyrack.store.unit(acme.id, writes=True) as unit:
+            pairs[(await OAuthClientRows(unit).add(component_id, f"id-{number}", Secret(secret), "basic")).id] = secret
+    read = [
+        watch_batches(monkeypatch, AuthClientRows, method="find_many"),
+        watch_batches(monkeypatch, OAuthClientRows),
+    ]
+
+    listed = (await acme.admin.get(f"/v2/tenants/{acme.id}/auth-clients?page[size]=1000")).json()
+    shown = {each["id"]: each["attributes"].get("credentials", {}).get("client_secret") for each in listed["data"]}
+    expected = {each.id: each.credentials["client_secret"] for each in clients if each.tenant_id}
+    assert {name: secret for name, secret in shown.items() if secret} == expected, "a global client's keys are hidden"
+    assert set(shown) >= {each.id for each in clients}
+    assert read[0] == [1, 1], "the long ones of the tenant alone, of 0.9 MB each"
+
+    listed = (await acme.admin.get(f"/v2/tenants/{acme.id}/oauth-clients?page[size]=1000")).json()
+    got = {each["id"]: each["attributes"] for each in listed["data"] if each["id"] in pairs}
+    assert {name: each["client_secret"] for name, each in got.items()} == pairs
+    assert {each["client_auth"] for each in got.values()} == {"basic"}
+    assert read[1] == [2]
+
+    seen = (await keyrack.support.get("/v2/auth-clients?page[size]=1000")).json()["data"]
+    secrets = {each["id"]: each["attributes"]["credentials"]["client_secret"] for each in seen}
+    assert secrets[clients[1].id] == LARGE_TEXT
+    assert read[0] == [1, 1, 1]
 
 
 async def test_tenants_with_large_attributes_are_listed_in_batches(

@@ -17,6 +17,7 @@ from keyrack.api.auth_client_documents import (
 from keyrack.api.core.body import Unchecked, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Page, Single
+from keyrack.api.core.lists import listed
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.identity import Principal
@@ -154,7 +155,7 @@ async def _list(
     auth_clients: AuthClients, who: Principal, asked: NamedScope | None, component_id: str | None, page: Page
 ) -> Many[AuthClientResource]:
     views, total = await auth_clients.list(who, asked, component_id or None, limit=page.limit, offset=page.offset)
-    return Many([resource(view) for view in views], page.meta(total))
+    return await listed(views, resource, page.meta(total), auth_clients.whole)
 
 
 def _asked(tenant_id: str | None, contract_id: str | None, workspace_id: str | None) -> NamedScope | None:

@@ -21,6 +21,7 @@ from keyrack.api.core.jsonapi import (
     Text,
     related,
 )
+from keyrack.api.core.lists import listed
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
@@ -168,7 +169,7 @@ class OAuthClientController(Controller):
         views, total = await oauth_clients.list(
             who, tenant_id, component_id or None, limit=page.limit, offset=page.offset
         )
-        return Many([_resource(view) for view in views], page.meta(total))
+        return await listed(views, _resource, page.meta(total), oauth_clients.whole)
 
     @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def retrieve(

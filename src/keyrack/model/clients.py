@@ -24,6 +24,8 @@ class OAuthClient:
     client_auth: str | None = None
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
+    left_out: int = 0
+    """Bytes of id and secret, if a list has left them out for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class AuthClient:
     updated_at: datetime | None = None
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
+    left_out: int = 0
+    """Bytes of the credentials, if a list has left them out for now."""
 
 
 OAUTH2_TYPES = frozenset({"oauth2", "oauth2_instagram"})

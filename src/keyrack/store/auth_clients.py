@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
 from keyrack.store.core.unit import TenantTable, Unit, changing, referring
 from keyrack.store.directory import Location
@@ -17,6 +18,7 @@ from keyrack.store.schema import auth_client_components, auth_clients
 
 _FEW = 1000
 """Clients that a statement names one by one: there is a limit to what a statement may name."""
+_LIGHT = [column for column in auth_clients.c if column is not auth_clients.c.sealed_credentials]
 
 
 class AuthClientRows(TenantTable):
@@ -88,14 +90,14 @@ class AuthClientRows(TenantTable):
             offset: how many to pass over.
 
         Returns:
-            A page and the total.
+            A page and the total. Long credentials are left out; `find_many` of their owner has them.
         """
         c = auth_clients.c
         condition = or_(and_(self.mine, or_(*_usable_at(place))), c.tenant_id == INSTALLATION)
         if component_id is not None:
             linked = auth_client_components.c.component_id == component_id
             condition = and_(condition, c.id.in_(select(auth_client_components.c.auth_client_id).where(linked)))
-        query = select(auth_clients).where(condition).order_by(c.id)
+        query = select(*_LIGHT, *read_along(limit, c.sealed_credentials)).where(condition).order_by(c.id)
         rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
         few = condition if len(rows) > _FEW else c.id.in_([row.id for row in rows])
         links: dict[str, Sequence[str]] = {}
@@ -103,6 +105,8 @@ class AuthClientRows(TenantTable):
             links |= await AuthClientComponents(self.unit.of(owner)).of(few)
 
         async def read(row: "Row[Any]") -> AuthClient:
+            if row.left_out:
+                return replace(_auth_client(row, links, {}), left_out=row.left_out)
             return await AuthClientRows(self.unit.of(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
 
         return await readable(rows, read, partial(_damaged, linked=links)), total

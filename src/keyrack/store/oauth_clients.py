@@ -1,6 +1,7 @@
 """OAuth clients: one per tenant and component, id and secret encrypted (contract section 8)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -10,9 +11,13 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model.clients import OAuthClient
+from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
 from keyrack.store.core.unit import TenantTable, is_unique_clash, referring
 from keyrack.store.schema import oauth_clients
+
+_SEALED = (oauth_clients.c.sealed_client_id, oauth_clients.c.sealed_client_secret)
+_LIGHT = [column for column in oauth_clients.c if column not in set(_SEALED)]
 
 
 class OAuthClientRows(TenantTable):
@@ -33,12 +38,25 @@ class OAuthClientRows(TenantTable):
     async def page(
         self, component_id: str | None, *, limit: int | None, offset: int
     ) -> tuple[Sequence[OAuthClient], int]:
-        """List the tenant's clients by id, optionally only the one of a component; return a page and the total."""
-        query = self.select().order_by(oauth_clients.c.id)
+        """List the tenant's clients by id, optionally only the one of a component; return a page and the total.
+
+        Long ids and secrets are left out (`whole`).
+        """
+        columns = read_along(limit, *_SEALED)
+        query = self.select(*_LIGHT, *columns).order_by(oauth_clients.c.id)
         if component_id is not None:
             query = query.where(oauth_clients.c.component_id == component_id)
         rows, total = await page_of(self, query, oauth_clients.c.id, limit=limit, offset=offset)
-        return await readable(rows, self._read, _damaged), total
+
+        async def read(row: "Row[Any]") -> OAuthClient:
+            return replace(_without_values(row), left_out=row.left_out) if row.left_out else await self._read(row)
+
+        return await readable(rows, read, _damaged), total
+
+    async def whole(self, found: Sequence[OAuthClient]) -> Mapping[str, OAuthClient]:
+        """Return by id those of some clients of a list that are still there, decrypted."""
+        rows = await self.all(self.select().where(oauth_clients.c.id.in_([each.id for each in found])))
+        return {each.id: each for each in await readable(rows, self._read, _damaged)}
 
     async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return the ids of those of some components that the tenant has a client for."""
@@ -118,7 +136,10 @@ class OAuthClientRows(TenantTable):
 
 def _damaged(row: "Row[Any]") -> OAuthClient:
     """Return what can be told of a client whose id or secret cannot be decrypted."""
-    nothing = Secret("")
+    return replace(_without_values(row), damaged=True)
+
+
+def _without_values(row: "Row[Any]") -> OAuthClient:
     return OAuthClient(
-        row.id, row.tenant_id, row.component_id, "", nothing, row.created_at, row.updated_at, damaged=True
+        row.id, row.tenant_id, row.component_id, "", Secret(""), row.created_at, row.updated_at, row.client_auth
     )

@@ -54,3 +54,8 @@ class AuthClientView:
 
     client: AuthClient
     credentials: Json | None = field(repr=False)
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of the credentials, if a list has left them out for now and the caller may see them."""
+        return 0 if self.credentials is None else self.client.left_out

@@ -4,7 +4,7 @@ Who may is in `auth_client_reach`, which clients a place has in `auth_client_cho
 `auth_client_credentials`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
@@ -30,6 +30,7 @@ from keyrack.service.clients.auth_client_values import (
 )
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
 from keyrack.store.usage import Usages
@@ -80,6 +81,22 @@ class AuthClients:
             _require_get(reach, scope)
             found, total = await available_clients(scope, component_id, limit=limit, offset=offset)
             return [_view(reach, scope.place, each) for each in found], total
+
+    def whole(self, found: Sequence[AuthClientView]) -> AsyncIterator[AuthClientView]:
+        """Yield the clients of a list with the credentials that were left out."""
+
+        async def read(some: Sequence[AuthClientView]) -> Mapping[str, AuthClientView]:
+            async with self._access.reading_on(some[0].client.tenant_id) as unit:
+                whole = await AuthClientRows(unit).find_many([view.client.id for view in some])
+            return {name: AuthClientView(client, credentials_of.shown(client)) for name, client in whole.items()}
+
+        return in_batches(
+            found,
+            lambda view: view.left_out,
+            lambda view: view.client.id,
+            read,
+            lambda view: view.client.tenant_id,
+        )
 
     async def get(self, who: Principal, auth_client_id: str, asked: NamedScope | None) -> AuthClientView:
         """Return one client, judged at a scope; without one at its own (0.10), a task user's at its workspace (14.1).

@@ -1,6 +1,6 @@
 """OAuth clients of a tenant (contract section 8): create, read, replace, delete, usage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
@@ -13,6 +13,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
 from keyrack.store.components import ComponentRows
+from keyrack.store.core.large_columns import in_batches
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.usage import Usages
 
@@ -41,6 +42,11 @@ class OAuthClientView:
 
     client: OAuthClient
     component_visible: bool
+
+    @property
+    def left_out(self) -> int:
+        """Bytes of id and secret, if a list has left them out for now."""
+        return self.client.left_out
 
 
 class OAuthClients:
@@ -86,6 +92,18 @@ class OAuthClients:
             clients, total = await OAuthClientRows(scope.unit).page(component_id, limit=limit, offset=offset)
             seen = await ComponentRows(scope.unit).seen_among([client.component_id for client in clients])
             return [OAuthClientView(client, client.component_id in seen) for client in clients], total
+
+    def whole(self, found: Sequence[OAuthClientView]) -> AsyncIterator[OAuthClientView]:
+        """Yield the clients of a list with the ids and secrets that were left out."""
+
+        async def read(some: Sequence[OAuthClientView]) -> Mapping[str, OAuthClientView]:
+            async with self._access.reading_on(some[0].client.tenant_id) as unit:
+                whole = await OAuthClientRows(unit).whole([view.client for view in some])
+            return {
+                view.client.id: replace(view, client=whole[view.client.id]) for view in some if view.client.id in whole
+            }
+
+        return in_batches(found, lambda view: view.left_out, lambda view: view.client.id, read)
 
     async def get(self, who: Principal, tenant_id: str, oauth_client_id: str) -> OAuthClientView:
         """Return one client (8.3).
