@@ -3,9 +3,10 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
@@ -37,7 +38,7 @@ from keyrack.store.secret_list import SecretFilter, SecretList
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
-from support.app import World
+from support.app import World, settings_for, world
 from support.crowd import KINDS, RARE_COMPONENT, Home, analyze, crowd
 
 MANY, FEW = 3_000, 30
@@ -165,19 +166,20 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(keyrack_on_each: World) -> Scene:
+async def scene(tmp_path: Path, database_url: str | None) -> AsyncIterator[Scene]:
     homes = {}
-    for name, count in (("Acme", MANY), ("Globex", FEW)):
-        tenant = keyrack_on_each.tenants[name]
-        client = AuthClient(new_id(), tenant.id, None, None, "n", "oauth2", {"v": 1}, ())
-        async with keyrack_on_each.store.unit(tenant.id, writes=True) as unit:
-            await AuthClientRows(unit).add(client, None)
-        ids = (tenant.id, tenant.contract_id, tenant.workspace_id, tenant.integrator.id, tenant.team_id)
-        homes[name] = Home(*ids, client.id, tenant.guest.id)
-        for kind in KINDS:
-            await crowd(keyrack_on_each.store, homes[name], kind, count)
-    await analyze(keyrack_on_each.store)
-    return Scene(keyrack_on_each, homes["Globex"], homes["Acme"])
+    async with world(settings_for(tmp_path, database_url)) as keyrack:
+        for name, count in (("Acme", MANY), ("Globex", FEW)):
+            tenant = keyrack.tenants[name]
+            client = AuthClient(new_id(), tenant.id, None, None, "n", "oauth2", {"v": 1}, ())
+            async with keyrack.store.unit(tenant.id, writes=True) as unit:
+                await AuthClientRows(unit).add(client, None)
+            ids = (tenant.id, tenant.contract_id, tenant.workspace_id, tenant.integrator.id, tenant.team_id)
+            homes[name] = Home(*ids, client.id, tenant.guest.id)
+            for kind in KINDS:
+                await crowd(keyrack.store, homes[name], kind, count)
+        await analyze(keyrack.store)
+        yield Scene(keyrack, homes["Globex"], homes["Acme"])
 
 
 async def test_no_list_reads_a_table_from_end_to_end(scene: Scene) -> None:

@@ -35,6 +35,7 @@ from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from keyrack.wiring.services import Services, build_services
 from keyrack.wiring.storage import open_store
 from support.quick import migrate, served_in_process
+from support.reused import Content, is_reused, restore, saved
 
 BASE = "http://keyrack.test"
 
@@ -200,20 +201,25 @@ def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
 
 @dataclass(frozen=True)
 class _Template:
-    """An embedded installation with Acme and Globex as it is on disk; most tests begin with a copy of it."""
+    """An installation with Acme and Globex; most tests begin with a copy of it.
+
+    `database` is the embedded database's file, or what the reused PostgreSQL database holds.
+    """
 
     key: bytes
-    database: bytes
+    database: bytes | Content
     first: FirstAccounts
     tenants: Mapping[str, TenantInTest]
 
-    def put(self, settings: Settings) -> None:
+    async def put(self, settings: Settings) -> None:
         if not settings.home.exists():
             settings.home.mkdir(parents=True)
             settings.home.chmod(0o700)
-        for path, content in ((settings.effective_key_file, self.key), (settings.sqlite_path, self.database)):
-            path.touch(0o600, exist_ok=False)
-            path.write_bytes(content)
+        _write_privately(settings.effective_key_file, self.key)
+        if isinstance(self.database, bytes):
+            _write_privately(settings.sqlite_path, self.database)
+        else:
+            await restore(settings.effective_database_url.reveal(), self.database)
 
     def tenants_for(self, http: httpx2.AsyncClient) -> dict[str, TenantInTest]:
         def again(who: Caller) -> Caller:
@@ -231,21 +237,31 @@ class _Template:
         }
 
 
-_template: list[_Template] = []
+def _write_privately(path: Path, content: bytes) -> None:
+    path.touch(0o600, exist_ok=False)
+    path.write_bytes(content)
+
+
+_templates: dict[str, _Template] = {}
+"""By the address of the database that is reused; that of embedded ones under no address."""
 
 
 async def _template_for(settings: Settings, now: Clock) -> _Template | None:
     """Return the installation to begin with; None where it has to be made with a test's own database, key or time."""
-    if settings.database_url or settings.key or settings.key_file or now is not clock.now:
+    if settings.key or settings.key_file or now is not clock.now:
         return None
-    if not _template:
+    if settings.database_url and not is_reused(settings):
+        return None
+    url = settings.database_url.reveal() if settings.database_url else None
+    if (url or "") not in _templates:
         with TemporaryDirectory(prefix="keyrack-template-") as folder:
-            own = settings_for(Path(folder) / "home", allow_insecure_providers="true", public_url=BASE)
+            own = settings_for(Path(folder) / "home", url, allow_insecure_providers="true", public_url=BASE)
             async with _made(own, now, None) as made:
                 first, tenants = made.first, made.tenants
-            key, database = own.effective_key_file.read_bytes(), own.sqlite_path.read_bytes()
-        _template.append(_Template(key, database, first, tenants))
-    return _template[0]
+            key = own.effective_key_file.read_bytes()
+            database = own.sqlite_path.read_bytes() if url is None else await saved(url)
+        _templates[url or ""] = _Template(key, database, first, tenants)
+    return _templates[url or ""]
 
 
 @asynccontextmanager
@@ -261,7 +277,7 @@ async def _made(settings: Settings, now: Clock, template: _Template | None) -> A
         local.generate(settings.effective_key_file)
         await migrate(settings)
     else:
-        template.put(settings)
+        await template.put(settings)
     store = open_store(settings, now)
     services = build_services(store, settings, now)
     async with AsyncExitStack() as running:
@@ -312,10 +328,19 @@ async def keyrack_to_read(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
         yield made
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url_with_tenants(request: pytest.FixtureRequest) -> str | None:
+    """As `database_url`, but on PostgreSQL of a database that is reused."""
+    if request.param == "sqlite":
+        return None
+    url: str = request.getfixturevalue("reused_postgres_url")
+    return url
+
+
 @pytest.fixture
-async def keyrack_on_each(tmp_path: Path, database_url: str | None) -> AsyncIterator[World]:
+async def keyrack_on_each(tmp_path: Path, url_with_tenants: str | None) -> AsyncIterator[World]:
     """The same on both databases, one after the other."""
-    settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
+    settings = settings_for(tmp_path, url_with_tenants, allow_insecure_providers="true", public_url=BASE)
     async with world(settings) as made:
         yield made
 

@@ -24,6 +24,7 @@ import pytest
 
 from support.parts import require_part, why_not_installed
 from support.process import ServerProcess
+from support.reused import NAME
 
 GUARD = Path(__file__).with_name("guard.py")
 READY_SECONDS = 60.0
@@ -209,6 +210,13 @@ def postgres_server_durable() -> Iterator[PostgresServer]:
     server = PostgresServer(_package(), durable=True)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def reused_postgres_url(postgres_server: PostgresServer) -> str:
+    """The address of the database that `support.reused` lets each test find as new."""
+    postgres_server.sql(f"CREATE DATABASE {NAME}")
+    return postgres_server.url(NAME)
 
 
 @pytest.fixture
