@@ -218,7 +218,7 @@ class Secrets:
         Raises:
             NotFound: the workspace has no such secret.
             NotRefreshable: it is not of an oauth2 type or has no refresh token.
-            ProviderError: the provider refused; `meta` has what it said.
+            ProviderError: the provider refused; `failure` has what it said.
             ProviderUnavailable: the provider gave no answer in time.
         """
         async with self._access.workspace(who, workspace_id, "secret.refresh") as scope:

@@ -217,9 +217,9 @@ class Finalizer:
         used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
         if used is not own_method(client):
             return RejectionResult.doubted  # what a component's developer chose says nothing of the client
-        # nor are its provider's words shown to them
-        members = ("error", "status") if of_all else ("error", "error_description", "status")
-        said = {name: (result.meta or {}).get(name) for name in members}
+        said: Json = {"error": result.failure.error, "status": result.failure.status}
+        if not of_all:  # nor are its provider's words shown to them
+            said["error_description"] = result.failure.error_description
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             health = AuthClientHealth(unit.of(client.tenant_id))
             if not certain and await health.suspect(client, said, lease.secret):
