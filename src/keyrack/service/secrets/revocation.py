@@ -83,7 +83,7 @@ async def enqueue_orphan(unit: Unit, secret: AuthSecret, client: AuthClient) -> 
         secret: what the tokens would have been in; none of that id is stored.
         client: its auth client.
     """
-    await enqueue(unit if await TenantRows(unit).hold() else unit.of(INSTALLATION), secret, client)
+    await enqueue(unit if await TenantRows(unit).hold() else unit.of_installation(), secret, client)
 
 
 @dataclass(frozen=True, slots=True)

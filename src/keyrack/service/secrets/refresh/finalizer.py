@@ -221,7 +221,7 @@ class Finalizer:
         if not of_all:  # nor are its provider's words shown to them
             said["error_description"] = result.failure.error_description
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            health = AuthClientHealth(unit.of(client.tenant_id))
+            health = AuthClientHealth(unit.of_tenant(client.tenant_id))
             if not certain and await health.suspect(client, said, lease.secret):
                 return RejectionResult.doubted
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
@@ -232,7 +232,7 @@ class Finalizer:
     async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
         """Revive a client that works again; forget what was only suspected of it."""
         async with self._store.unit(tenant_id, writes=True) as unit:
-            health = AuthClientHealth(unit.of(client.tenant_id))
+            health = AuthClientHealth(unit.of_tenant(client.tenant_id))
             if client.probe_at is None:
                 await health.clear(client.id)
                 return
@@ -247,7 +247,8 @@ class Finalizer:
         everywhere = client.tenant_id == INSTALLATION
         told = await Directory(unit).tenants_with_secrets_of(client.id) if everywhere else [client.tenant_id]
         for tenant_id in told:
-            await Outbox(unit.of(tenant_id)).add(kind, {"auth_client_id": client.id, "at": iso(self._clock()), **more})
+            facts = {"auth_client_id": client.id, "at": iso(self._clock()), **more}
+            await Outbox(unit.of_tenant(tenant_id)).add(kind, facts)
 
 
 def _called(outcome: RefreshOutcome, result: Result) -> str:

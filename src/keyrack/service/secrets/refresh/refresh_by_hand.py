@@ -141,4 +141,4 @@ class FreshTokens:
             return
         if seconds <= (believed(client, asked_at) or DEFAULT_LIFETIME):
             async with self._store.unit(before.tenant_id, writes=True) as unit:
-                await AuthClientHealth(unit.of(client.tenant_id)).learn(client.id, seconds)
+                await AuthClientHealth(unit.of_tenant(client.tenant_id)).learn(client.id, seconds)
