@@ -239,7 +239,7 @@ class Finalizer:
             if not await health.recovered(client):
                 return
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
-                await health.revive(client.id)
+                await health.revive(client.id, self._schedule.lead)
             await self._tell(unit, EventType.client_recovered, client)
 
     async def _tell(self, unit: Unit, kind: EventType, client: AuthClient, **more: object) -> None:
