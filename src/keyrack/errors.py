@@ -6,7 +6,7 @@ No message may ever contain a token, a client secret or an environment value.
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -149,29 +149,76 @@ class TokenNotValid(KeyrackError):
     """The token is not valid for as long as asked and could not be renewed."""
 
 
-class ProviderError(KeyrackError):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFailure:
+    """What is known of a call to a provider that brought nothing. None of it is secret; None: not known, or not so.
+
+    Attributes:
+        status: HTTP status of the answer; None if there was none, or none could be read.
+        error: the provider's error code (RFC 6749 sections 4.1.2.1 and 5.2), masked and bounded.
+        error_description: the provider's words (same sections), masked and bounded.
+        error_uri: address of a page about the error (same sections), bounded.
+        reason: why there is no answer to use, in a word of ours: `keyrack.provider.faults.Reason`,
+            `keyrack.oauth.wire.AnswerFault`, or why the call was not made (`busy`, `circuit_open`, …).
+        sent: whether the provider may have seen the request; False only if it is certain that no byte was written.
+        received: an answer came, but cannot be used.
+        retry_after: seconds that the provider asked us to wait (`Retry-After`, RFC 9110 section 10.2.3).
+        exact_reason: for metrics: what `reason` keeps from tenants (`keyrack.provider.faults.Reason`); never shown.
+        codes: all that may be an error code in the answer, the likeliest first; for machines, never shown.
+        is_page: the answer was a web page, so that perhaps it came from something else in between; never shown.
+        null_members: names of members that `meta` tells as null. Only of a rejection that was kept, where the null
+            says that the provider did not tell.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    error_description: str | None = None
+    error_uri: str | None = None
+    reason: str | None = None
+    sent: bool | None = None
+    received: bool | None = None
+    retry_after: int | None = None
+    exact_reason: str | None = field(default=None, repr=False)
+    codes: tuple[str, ...] = field(default=(), repr=False)
+    is_page: bool = field(default=False, repr=False)
+    null_members: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What the provider said: `error`, `error_description` and `error_uri`, as far as it did."""
+        words = {"error": self.error, "error_description": self.error_description, "error_uri": self.error_uri}
+        return {name: text for name, text in words.items() if text}
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the error document tells as `meta` (contract section 3): the only place that decides so."""
+        members = {
+            "reason": self.reason,
+            "sent": self.sent,
+            "received": self.received,
+            "status": self.status,
+            "retry_after": self.retry_after,
+            "error": self.error,
+            "error_description": self.error_description,
+            "error_uri": self.error_uri,
+        }
+        return {name: value for name, value in members.items() if value is not None or name in self.null_members}
+
+
+class _ProviderFailed(KeyrackError):
+    """A call to a provider brought nothing."""
+
+    def __init__(self, detail: str | None = None, failure: ProviderFailure | None = None) -> None:
+        self.failure = failure or ProviderFailure()
+        super().__init__(detail, meta=self.failure.meta or None)
+
+
+class ProviderError(_ProviderFailed):
     """The authorization server refused the request."""
 
-    def __init__(
-        self,
-        detail: str | None = None,
-        *,
-        meta: Mapping[str, Any] | None = None,
-        codes: Sequence[str] = (),
-        is_page: bool = False,
-    ) -> None:
-        super().__init__(detail, meta=meta)
-        self.codes = tuple(codes)
-        """All that may be an error code in the answer, the likeliest first; for machines, never shown."""
-        self.is_page = is_page
-        """The answer was a web page, so that perhaps it came from something else in between."""
 
-
-class ProviderUnavailable(KeyrackError):
+class ProviderUnavailable(_ProviderFailed):
     """The authorization server could not be reached or did not answer in time."""
-
-    exact_reason: str | None = None
-    """For metrics: `meta["reason"]`, or what it keeps from tenants (`keyrack.provider.faults.Reason`)."""
 
 
 class RateLimited(KeyrackError):

@@ -1,25 +1,21 @@
 """Changing and deleting auth clients: contract 14.3, and what attached secrets block (section 22)."""
 
 import asyncio
-from functools import partial
-from typing import Any
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from keyrack import clock, ids
-from keyrack.model.clients import AuthClient
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_availability import available_client
-from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_values import ChangedAuthClient
-from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers
-from keyrack.store.core.unit import Unit
-from keyrack.store.schema import auth_clients
+from keyrack.store.schema import auth_clients, auth_secrets
 from support.app import Caller, World, error_of, relationship
 from support.auth_clients import OAUTH2, PATH, SECOND_GENERATION, auth_client, change, make, one_of_each, scopes_of
 
@@ -152,32 +148,39 @@ async def test_credentials_of_other_types_are_replaced_as_a_whole(keyrack: World
     assert kept.json()["data"]["attributes"] == {"type": "api_key", "name": "New", "credentials": {"value": "c"}}
 
 
-async def test_setting_credentials_again_ends_a_rejection_and_tells_once(keyrack: World, client: str) -> None:  # 0.13
-    globex, told = keyrack.tenants["Globex"], []
-
-    async def on_changed(unit: Unit, changed: AuthClient) -> None:
-        found = await AuthClientRows(unit).find(changed.id)
-        assert found is not None
-        told.append((unit.tenant_id, changed.credentials["client_secret"], found.rejected_at))
-
-    async def rejected_at() -> Any:
-        async with keyrack.store.unit(globex.id) as unit:
-            found = await AuthClientRows(unit).find(client)
-            assert found is not None
-            return found.rejected_at
-
+async def test_setting_credentials_again_ends_a_rejection_and_revives_what_waited(
+    keyrack: World, client: str
+) -> None:  # 0.13
+    globex, now = keyrack.tenants["Globex"], clock.now()
+    expires_at = now + timedelta(hours=1)
+    waiting = replace(secret_of(client, keyrack), refreshable=True, issued_at=now, expires_at=expires_at)
     async with keyrack.store.unit(globex.id, writes=True) as unit:
-        await AuthClientRows(unit).run(auth_clients.update().values(rejected_at=clock.now(), rejection={"error": "x"}))
-    service = AuthClients(Access(keyrack.store), CredentialRules(allow_insecure=False), on_changed)
-    who = Principal(PrincipalKind.user, globex.admin.id, globex.admin.name, globex.id)
-    renamed = ChangedAuthClient("New", None, None, (), None)
-    await service.change(who, client, lambda: renamed)
-    assert (told, await rejected_at() is not None) == ([], True), "a new name mends nothing"
+        await AuthSecrets(unit).add(waiting)
+
+    async def reject() -> None:
+        async with keyrack.store.unit(globex.id, writes=True) as unit:
+            rejected = {"rejected_at": now, "rejection": {"error": "x"}}
+            await AuthClientRows(unit).run(auth_clients.update().values(rejected))
+            await AuthSecrets(unit).run(auth_secrets.update().values(due_at=None))
+
+    async def state() -> tuple[bool, datetime | None]:
+        async with keyrack.store.unit(globex.id) as unit:
+            found, secret = await AuthClientRows(unit).find(client), await AuthSecrets(unit).find(waiting.id)
+        assert found is not None
+        assert secret is not None
+        return found.rejected_at is not None, secret.due_at
+
+    await reject()
+    renamed = await globex.admin.patch(f"{PATH}/{client}", change({"name": "New"}))
+    assert (renamed.status_code, await state()) == (200, (True, None)), "a new name mends nothing"
     for secret in ("shh", "new"):
-        again = ChangedAuthClient(None, None, None, (), {"client_secret": secret})
-        await service.change(who, client, partial(_same, again))
-    assert told == [(globex.id, "shh", None), (globex.id, "new", None)]
-    assert await rejected_at() is None
+        await reject()
+        again = await globex.admin.patch(f"{PATH}/{client}", change({"credentials": {"client_secret": secret}}))
+        assert again.status_code == 200, again.text
+        rejected, due_at = await state()
+        assert not rejected
+        assert due_at is not None
+        assert timedelta(seconds=29) < expires_at - due_at < timedelta(seconds=31)
 
 
 @pytest.mark.parametrize("name", ["global", "tenant", "contract", "workspace"])

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 from keyrack.errors import ProviderError
 from keyrack.simulator.testing import RunningSimulator
@@ -26,7 +27,7 @@ async def test_secrets_of_a_rejected_client_fail_together_and_come_back_together
     async with world.store.unit(acme.id, writes=True) as unit:
         right = client.credentials | {"client_secret": "simulator-secret"}
         await AuthClientRows(unit).replace(replace(client, credentials=right), None, forgive=True)
-        await AuthClientHealth(unit).revive(client.id)
+        await AuthClientHealth(unit).revive(client.id, timedelta(seconds=30))
     revived = [await stored(world.store, secret) for secret in secrets]
     assert all(secret.due_at is not None for secret in revived)
     fresh = await asyncio.gather(*(refresher.refresh(secret) for secret in revived))
@@ -46,7 +47,7 @@ async def test_a_rejection_of_keys_that_were_changed_meanwhile_does_not_hold_the
     async with keyrack.store.unit(acme.id, writes=True) as unit:
         right = client.credentials | {"client_secret": "simulator-secret"}
         await AuthClientRows(unit).replace(replace(client, credentials=right), None, forgive=True)
-        await AuthClientHealth(unit).revive(client.id)
+        await AuthClientHealth(unit).revive(client.id, timedelta(seconds=30))
     assert isinstance(await asyncio.gather(running, return_exceptions=True), list)
     async with keyrack.store.unit(acme.id) as unit:
         now = await AuthClientRows(unit).find(client.id)

@@ -2,21 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from keyrack.errors import ProviderError
 from keyrack.model.clients import AuthClient
+from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import events
-from support.app import World
+from support.app import BASE, World, settings_for, world
 from support.auth_clients import PATH, change
 from support.grants import add_auth_client, add_secret, is_live, mint, stored
+from support.grants import change as change_secret
 
 
 @pytest.fixture
@@ -51,6 +54,40 @@ async def test_a_new_client_secret_revives_paused_secrets_and_a_new_name_does_no
     assert mended.status_code == 200, mended.text
     assert await state() == (False, False)
     assert is_live(simulator, await refresher.refresh(await stored(world.store, secret)))
+
+
+@pytest.mark.parametrize("lead", [0, 45, 7200])
+async def test_a_revived_secret_is_due_by_the_lead_that_is_set(
+    tmp_path: Path, database_url: str | None, simulator: RunningSimulator, lead: int
+) -> None:  # contract 0.12; KEYRACK_REFRESH_LEAD
+    settings = settings_for(
+        tmp_path, database_url, allow_insecure_providers="true", public_url=BASE, refresh_lead=str(lead)
+    )
+    async with world(settings) as made:
+        acme = made.tenants["Acme"]
+        client = await add_auth_client(made.store, acme.id, simulator.token_endpoint)
+        kinds = [(3600, 60), (300, 60), (90_000, 60), (3600, 4000)]  # seconds: how long they live, how old they are
+        secrets = [
+            await add_secret(made.store, acme, client, mint(simulator), lifetime=lifetime, age=age)
+            for lifetime, age in kinds
+        ]
+        for secret in secrets:
+            await change_secret(made.store, secret, due_at=None)
+        began = datetime.now(UTC)
+        again = {"credentials": {"client_secret": "simulator-secret"}}
+        mended = await acme.admin.patch(f"{PATH}/{client.id}", change(again))
+        assert mended.status_code == 200, mended.text
+        *good, expired = [await stored(made.store, secret) for secret in secrets]
+        schedule = Schedule(lead=timedelta(seconds=lead))
+        for secret in good:
+            assert secret.due_at is not None
+            assert secret.issued_at is not None
+            assert secret.expires_at is not None
+            due_at = schedule.due(secret.issued_at, secret.expires_at)
+            assert abs(secret.due_at - due_at) <= timedelta(milliseconds=1)
+        assert expired.due_at is not None
+        a_moment = timedelta(milliseconds=1)
+        assert began - a_moment <= expired.due_at <= datetime.now(UTC), "what has expired is due at once"
 
 
 async def told(world: World, owner: str, client: AuthClient) -> list[str]:

@@ -83,7 +83,7 @@ async def test_a_clock_that_jumped_costs_no_grant(
     async with replica(keyrack_on_each, jump) as room:
         for _ in range(3):
             current = await stored(keyrack_on_each.store, connected.secret)
-            await room.fresh.before_read(None, current, None)  # type: ignore[arg-type] # the caller does not matter
+            await room.fresh.before_read(current, None)
             await room.refresher.drain(60)
     assert calls(simulator) <= 1, "one refresh settles what the jump made due"
     assert is_live(simulator, await stored(keyrack_on_each.store, connected.secret))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, ProviderUnavailable
+from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.ids import new_id
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.wire import RawResponse
@@ -313,7 +313,7 @@ async def test_within_the_providers_grace_a_lost_answer_is_asked_for_soon(
 
 
 def refused() -> ProviderError:
-    return ProviderError("refused", meta={"error": "invalid_grant", "status": 400})
+    return ProviderError("refused", ProviderFailure(error="invalid_grant", status=400))
 
 
 def patience_of(room: RefreshParts) -> Any:

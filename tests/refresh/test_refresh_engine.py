@@ -115,7 +115,7 @@ async def test_a_rejected_client_pauses_its_secrets_and_a_change_revives_them(
     right = client.credentials | {"client_secret": "simulator-secret"}
     async with world.store.unit(client.tenant_id, writes=True) as unit:
         await AuthClientRows(unit).replace(replace(client, credentials=right), None)
-        await AuthClientHealth(unit).revive(client.id)
+        await AuthClientHealth(unit).revive(client.id, timedelta(seconds=30))
     revived = await stored(world.store, connected.secret)
     assert revived.due_at is not None
     assert is_live(simulator, await refresher.refresh(revived))

@@ -52,7 +52,7 @@ async def test_what_is_old_and_done_is_removed(tmp_path: Path, database_url: str
             await Outbox(unit).add(EventType.secret_failed, {"n": 1})
             await Revocations(unit).add(Subject(MISSING, MISSING, MISSING), {})
             await Revocations(unit).add(Subject(MISSING, MISSING, MISSING), {})
-            (done, _) = await DueRevocations(unit.of("")).claim(Places(10), timedelta(0))
+            (done, _) = await DueRevocations(unit.across_tenants()).claim(Places(10), timedelta(0))
             await Revocations(unit).finish(done.id, done.claim, "revoked")
             await Deliveries(unit).end_pending(webhook)
             await Outbox(unit).add(EventType.secret_failed, {"n": 2})  # its delivery stays pending

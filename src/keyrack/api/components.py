@@ -128,7 +128,7 @@ class ComponentController(Controller):
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
-        found, total = await components.of_tenant(who, contract_id or None, limit=page.limit, offset=page.offset)
+        found, total = await components.in_tenant(who, contract_id or None, limit=page.limit, offset=page.offset)
         return await _list(components, who, found, page.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))

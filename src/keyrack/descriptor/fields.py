@@ -13,8 +13,6 @@ from keyrack.validation.storable import MAX_PROBLEMS, unstorable
 CleanFields = NewType("CleanFields", dict[str, Any])
 """Values that `clean_fields` has checked; templates take no others."""
 
-_TOKEN_VIEWS = frozenset({"OAuthFieldView", "HTTPAuthView"})
-
 
 def clean_fields(descriptor: Descriptor, values: Mapping[str, object], pointer_prefix: str) -> CleanFields:
     """Return credential values in the form they are stored in.
@@ -45,18 +43,6 @@ def clean_fields(descriptor: Descriptor, values: Mapping[str, object], pointer_p
     if problems:
         raise ValidationFailed(*problems[:MAX_PROBLEMS])
     return CleanFields(cleaned)
-
-
-def missing_required(descriptor: Descriptor, values: Mapping[str, object]) -> list[str]:
-    """Return the names of required fields without a value, in order.
-
-    Fields that a consent fills are left out. Whether a missing value matters is for the caller to say.
-    """
-    return [
-        field.name
-        for field in descriptor.fields.values()
-        if field.required and field.view_class not in _TOKEN_VIEWS and values.get(field.name) in (None, "", [])
-    ]
 
 
 def _clean(field: Field, value: object, pointer: str) -> tuple[object, list[Problem]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote_plus, urlencode
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError
+from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth import pkce
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.client_auth import authenticate
@@ -128,7 +128,7 @@ def process_callback(
         iss_required: the server is known to send `iss`, so that a code without it is not from there.
 
     Raises:
-        ProviderError: the server reports an error (what it said is in `meta`, see `callback_error`), is not the one
+        ProviderError: the server reports an error (what it said is in `failure`, see `callback_error`), is not the one
             expected, or sent no usable code.
     """
     issuer = params.get("iss")
@@ -137,7 +137,7 @@ def process_callback(
     code = params.get("code", "")
     said = callback_error(params)
     if params.get("error") or (said and not code):
-        raise ProviderError("The authorization server did not grant access.", meta=said)
+        raise ProviderError("The authorization server did not grant access.", ProviderFailure(**said))
     if expected_issuer is not None and issuer is None and iss_required:
         raise ProviderError(
             "The answer does not name the authorization server that it came from, although that server always does."

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from keyrack.oauth.provider_text import error_meta
+from keyrack.oauth.provider_text import ShownError, error_meta
 
 _CODES = ("error", "errorcode", "errortype", "oauthproblem", "errorreason", "errorsubcode", "denied")
 _TEXTS = ("errordescription", "errormessage", "errormsg", "errordetail", "errordetails", "errortext", "errorreason",
@@ -12,7 +12,7 @@ _URIS = ("erroruri", "errorurl")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]")
 
 
-def callback_error(params: Mapping[str, str]) -> dict[str, str]:
+def callback_error(params: Mapping[str, str]) -> ShownError:
     """Return what a callback says about a failure, fit to be shown; empty if it says nothing of the kind.
 
     Beside `error`, `error_description` and `error_uri` (RFC 6749 section 4.1.2.1) the names are understood that

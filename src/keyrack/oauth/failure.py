@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE, LIMITED, Own
 from keyrack.oauth.failure_class import FailureClass
 from keyrack.oauth.refusal import MEANINGLESS, NOT_THERE
@@ -31,8 +31,8 @@ def classify(error: ProviderError | ProviderUnavailable, host: str = "") -> Fail
     """
     if isinstance(error, ProviderUnavailable):
         return FailureClass.TEMPORARY
-    meta = error.meta or {}
-    codes, text = list(_codes(error)), str(meta.get("error_description", "")).lower()
+    failure = error.failure
+    codes, text = list(_codes(failure)), (failure.error_description or "").lower()
     for own in _own_of(host):
         if own.code in codes and own.text in text:
             return own.means
@@ -41,11 +41,11 @@ def classify(error: ProviderError | ProviderUnavailable, host: str = "") -> Fail
         return known
     if any(limit in text for limit in LIMITED):
         return FailureClass.TEMPORARY
-    status = meta.get("status")
+    status = failure.status
     if status == _UNAUTHORIZED:
         return FailureClass.OTHER if codes else FailureClass.CLIENT_REJECTED
     elsewhere = status in _REDIRECTS or (status in NOT_THERE and not codes)
-    return FailureClass.NO_ENDPOINT if elsewhere or (error.is_page and status in _ERRORS) else FailureClass.OTHER
+    return FailureClass.NO_ENDPOINT if elsewhere or (failure.is_page and status in _ERRORS) else FailureClass.OTHER
 
 
 def blames_client_alone(error: ProviderError) -> bool:
@@ -54,13 +54,12 @@ def blames_client_alone(error: ProviderError) -> bool:
     A bare 401, and `unauthorized_client`, are also what some servers say of a single refresh token, for instance of
     one that was issued to another client.
     """
-    return any(code in CLIENT_ALONE for code in _codes(error))
+    return any(code in CLIENT_ALONE for code in _codes(error.failure))
 
 
-def _codes(error: ProviderError) -> Iterator[str]:
+def _codes(failure: ProviderFailure) -> Iterator[str]:
     """Yield what may be codes, in the form of `EVERYWHERE`."""
-    stated = str((error.meta or {}).get("error", ""))
-    for code in error.codes or (stated,):
+    for code in failure.codes or (failure.error or "",):
         if code and code.lower() not in MEANINGLESS:
             yield _NOT_WORD.sub("_", _CAMEL.sub("_", code.strip())).lower()
 

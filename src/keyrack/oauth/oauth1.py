@@ -16,10 +16,10 @@ from urllib.parse import quote, unquote_plus, urlencode
 from oauthlib.oauth1 import SIGNATURE_HMAC_SHA1, Client
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import Problem, ProviderError, ValidationFailed
+from keyrack.errors import Problem, ProviderError, ProviderFailure, ValidationFailed
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.provider_text import error_meta, has_controls
+from keyrack.oauth.provider_text import ShownError, error_meta, has_controls
 from keyrack.oauth.token_response import TokenResponse, may_be_success, members_of, require_available, require_sound
 from keyrack.oauth.uri import wire_uri
 from keyrack.oauth.wire import FormRequest, RawResponse
@@ -124,7 +124,7 @@ def process_callback(params: Mapping[str, str]) -> Secret:
     """
     said, verifier = callback_error(params), params.get(_VERIFIER, "")
     if _DENIED in params or _said(params) or (said and not verifier):
-        raise ProviderError(_REFUSED, meta=said)
+        raise ProviderError(_REFUSED, ProviderFailure(**said))
     if not _usable(verifier):
         raise ProviderError("The authorization server sent no usable verifier.")
     return Secret(verifier)
@@ -200,16 +200,17 @@ def _members(response: RawResponse, sent: Iterable[Secret], wanted: str) -> dict
     members = members_of(response).values
     said = _said(members, sent)
     if not may_be_success(response) or said:
-        status = {"status": response.status} if response.status else {}
-        raise ProviderError(f"The authorization server refused to give {wanted}.", meta=status | said)
+        failure = ProviderFailure(status=response.status or None, **said)
+        raise ProviderError(f"The authorization server refused to give {wanted}.", failure)
     secret = members.get(_SECRET)
     if not _usable(members.get(_TOKEN)) or not isinstance(secret, str) or has_controls(secret):
         require_sound(response)
-        raise ProviderError(f"The authorization server answered without {wanted}.", meta={"status": response.status})
+        failure = ProviderFailure(status=response.status)
+        raise ProviderError(f"The authorization server answered without {wanted}.", failure)
     return members
 
 
-def _said(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> dict[str, str]:
+def _said(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> ShownError:
     """Return what a server says is wrong: `error`, or `oauth_problem` of the problem reporting extension."""
     aliases = {"error": "oauth_problem", "error_description": "oauth_problem_advice"}
     named = {name: members.get(name) or members.get(alias) for name, alias in aliases.items()}

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from typing import TypedDict
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.masking import masked
@@ -11,6 +12,20 @@ _MAX_CODE = 100
 _MAX_DESCRIPTION = 500
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Characters of the categories Cc and Cs."""
+
+
+class ShownError(TypedDict, total=False):
+    """What a provider said is wrong, fit to be shown, each as far as it said so (RFC 6749 sections 4.1.2.1, 5.2).
+
+    Attributes:
+        error: its code, at most 100 characters.
+        error_description: its words, at most 500 characters.
+        error_uri: the http address of a page about the error, at most 500 characters.
+    """
+
+    error: str
+    error_description: str
+    error_uri: str
 
 
 def has_controls(text: str) -> bool:
@@ -33,7 +48,7 @@ def printable(text: str, limit: int, sent: Iterable[Secret] = ()) -> str:
     return " ".join(line.split())[:limit]
 
 
-def error_meta(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> dict[str, str]:
+def error_meta(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> ShownError:
     """Return `error`, `error_description` and `error_uri` of an error response (RFC 6749 sections 4.1.2.1, 5.2).
 
     Some servers put an object where the code belongs; its `code`, `type` or `status` and its `message` are taken.
@@ -49,7 +64,7 @@ def error_meta(members: Mapping[str, object], sent: Iterable[Secret] = ()) -> di
     return shown_error(code, description, members.get("error_uri"), sent)
 
 
-def shown_error(code: object, description: object, uri: object = None, sent: Iterable[Secret] = ()) -> dict[str, str]:
+def shown_error(code: object, description: object, uri: object = None, sent: Iterable[Secret] = ()) -> ShownError:
     """Return a provider's error code, description and address of a page about it, as far as they are texts to show.
 
     Args:
@@ -59,7 +74,7 @@ def shown_error(code: object, description: object, uri: object = None, sent: Ite
         sent: secrets of the request, never to be shown.
     """
     sent = tuple(sent)
-    found: dict[str, str] = {}
+    found: ShownError = {}
     if isinstance(code, str) and (text := printable(code, _MAX_CODE, sent)):
         found["error"] = text
     if isinstance(description, str) and (text := printable(description, _MAX_DESCRIPTION, sent)):

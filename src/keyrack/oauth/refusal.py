@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError
+from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth.content import text_of
 from keyrack.oauth.provider_text import shown_error
 from keyrack.oauth.wire import RawResponse
@@ -89,8 +89,8 @@ def refusal(
         sent: secrets of the request, never to be shown.
 
     Returns:
-        The error. Its `meta` has `status` and, as far as sent, `error`, `error_description` and `error_uri`, each
-        masked and bounded; `codes` has all that may be a code, for `keyrack.oauth.failure.classify`.
+        The error. Its `failure` has `status` and, as far as sent, `error`, `error_description` and `error_uri`, each
+        masked and bounded; and in `codes` all that may be a code, for `keyrack.oauth.failure.classify`.
     """
     success = 200 <= response.status < 300  # noqa: PLR2004 - HTTP's success
     words, page = _Words(), False
@@ -101,10 +101,13 @@ def refusal(
     _collect_header(response.headers.get("www-authenticate", ""), words)
     code = _shown_code(members, words)
     text = next((text for text in words.texts if text != code), None)
-    status = {"status": response.status} if response.status else {}
-    meta = status | shown_error(code, text, members.get("error_uri"), sent)
-    codes = tuple(code for code in (*words.codes, *words.hints) if len(code) <= _LONGEST_CODE)
-    return ProviderError(f"{detail}{_where(response.status, page=page)}.", meta=meta, codes=codes, is_page=page)
+    failure = ProviderFailure(
+        status=response.status or None,
+        codes=tuple(code for code in (*words.codes, *words.hints) if len(code) <= _LONGEST_CODE),
+        is_page=page,
+        **shown_error(code, text, members.get("error_uri"), sent),
+    )
+    return ProviderError(f"{detail}{_where(response.status, page=page)}.", failure)
 
 
 def _shown_code(members: Mapping[str, Any], words: _Words) -> str | None:

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderUnavailable
+from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, authenticate
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
@@ -59,22 +59,18 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
 
     Raises:
         ProviderUnavailable: 408, 425, 429 or 5xx: the token may still work, and trying again may help (section 2.2.1);
-            `meta` has `status` and, if asked for, `retry_after` in seconds. Or no status of the answer can be read.
-        ProviderError: everything else that is not 2xx, such as `unsupported_token_type`; `meta` has `status` and, as
+            `failure` has `status` and, if asked for, `retry_after` in seconds. Or no status of the answer can be read.
+        ProviderError: everything else that is not 2xx, such as `unsupported_token_type`; `failure` has `status` and, as
             far as sent, `error`, `error_description` and `error_uri`.
     """
     if 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
         return
     if response.status in _TEMPORARY or response.status >= 500:  # noqa: PLR2004 - HTTP's server errors
-        meta: dict[str, int] = {"status": response.status}
-        wait = retry_after(response.headers)
-        raise ProviderUnavailable(
-            "The authorization server cannot revoke tokens now.",
-            meta=meta if wait is None else meta | {"retry_after": wait},
-        )
+        failure = ProviderFailure(status=response.status, retry_after=retry_after(response.headers))
+        raise ProviderUnavailable("The authorization server cannot revoke tokens now.", failure)
     if not response.status:
         require_sound(response)
     members = members_of(response).values
     refused = refusal(response, members, "The authorization server refused to revoke the token", sent)
-    if _GONE_ALREADY.isdisjoint(code.lower() for code in refused.codes):
+    if _GONE_ALREADY.isdisjoint(code.lower() for code in refused.failure.codes):
         raise refused

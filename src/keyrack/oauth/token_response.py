@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderUnavailable
+from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.body import AnswerMembers, NotUnderstood, parse_answer
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.refusal import refusal
@@ -116,8 +116,8 @@ def process_token_response(
     was sent may be used up.
 
     Raises:
-        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds. Or
-            no tokens can be read of an answer that has a fault; see `require_sound`.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `failure` has `status` and, if asked for, `retry_after`.
+            Or no tokens can be read of an answer that has a fault; see `require_sound`.
         ProviderError: everything else that is not a success, as `keyrack.oauth.refusal.refusal` tells it.
     """
     require_available(response)
@@ -157,29 +157,24 @@ def require_sound(response: RawResponse) -> None:
     """Refuse an answer that nothing can be read of because it is not complete or not valid.
 
     Raises:
-        ProviderUnavailable: so it is. `meta` has the fault as `reason`, `sent` and `received` as true, and `status` if
-            there is one.
+        ProviderUnavailable: so it is. `failure` has the fault as `reason`, `sent` and `received` as true, and
+            `status` if there is one.
     """
     if response.fault is not None:
-        meta: dict[str, Any] = {"reason": response.fault.value, "sent": True, "received": True}
-        if response.status:
-            meta["status"] = response.status
-        raise ProviderUnavailable(ANSWER_FAULTS[response.fault], meta=meta)
+        failure = ProviderFailure(reason=response.fault.value, sent=True, received=True, status=response.status or None)
+        raise ProviderUnavailable(ANSWER_FAULTS[response.fault], failure)
 
 
 def require_available(response: RawResponse) -> None:
     """Refuse an answer that says that the server cannot answer now.
 
     Raises:
-        ProviderUnavailable: 408, 425, 429 or 5xx; `meta` has `status` and, if asked for, `retry_after` in seconds.
+        ProviderUnavailable: 408, 425, 429 or 5xx; `failure` has `status` and, if asked for, `retry_after` in seconds.
     """
     if response.status not in TEMPORARY and response.status < 500:  # noqa: PLR2004 - HTTP's server errors
         return
-    meta: dict[str, int] = {"status": response.status}
-    wait = retry_after(response.headers)
-    if wait is not None:
-        meta["retry_after"] = wait
-    raise ProviderUnavailable("The authorization server cannot answer now.", meta=meta)
+    failure = ProviderFailure(status=response.status, retry_after=retry_after(response.headers))
+    raise ProviderUnavailable("The authorization server cannot answer now.", failure)
 
 
 def parse_lifetime(value: object) -> int | None:

@@ -38,7 +38,7 @@ class QueryRequest:
 
 
 class AnswerFault(StrEnum):
-    """What is wrong with an answer that arrived all the same; `meta["reason"]` where it costs the answer."""
+    """What is wrong with an answer that arrived all the same; `reason` of the failure where it costs the answer."""
 
     TIMEOUT = "timeout"
     CLOSED = "closed"

@@ -97,8 +97,8 @@ class ProviderClient:
         Raises:
             ValidationFailed: the URL, a form value or the authorization cannot be sent; nothing was.
             KeyrackError: what `before_sending` raised; nothing was sent.
-            ProviderUnavailable: nothing came back. `meta["reason"]` is a `keyrack.provider.faults.Reason`;
-                `meta["sent"]` is False only if it is certain that nothing of the request was written. Nothing of
+            ProviderUnavailable: nothing came back. `failure.reason` is a `keyrack.provider.faults.Reason`;
+                `failure.sent` is False only if it is certain that nothing of the request was written. Nothing of
                 the request or the cause is in the error or chained to it.
         """
         if self._closed:

@@ -5,13 +5,13 @@ from enum import StrEnum
 
 import aiohttp
 
-from keyrack.errors import ProviderUnavailable
+from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.wire import ANSWER_FAULTS, AnswerFault
 from keyrack.provider.addresses import ForbiddenAddressError
 
 
 class Reason(StrEnum):
-    """Why there is no answer; `meta["reason"]` of the error.
+    """Why there is no answer; `reason` of the error's failure.
 
     `DNS` and `FORBIDDEN_ADDRESS` are told to operators only: whoever chooses the name would learn from the difference
     which names exist inside our network. Both are `ADDRESS` in the error.
@@ -48,18 +48,17 @@ def unavailable(reason: Reason, *, sent: bool) -> ProviderUnavailable:
         sent: False only if it is certain that no byte of the request was written.
 
     Returns:
-        The error; its text is fixed and its `meta` is `{"reason": str, "sent": bool}`, so nothing of the request or
-        the answer is in it. What a name resolves to is not in them either.
+        The error; its text is fixed and its failure has `reason`, `exact_reason` and `sent` only, so nothing of the
+        request or the answer is in it. What a name resolves to is in neither.
     """
     told = Reason.ADDRESS if reason in _TOLD_AS_ADDRESS else reason
-    error = ProviderUnavailable(_TEXTS[told], meta={"reason": told.value, "sent": sent})
-    error.exact_reason = reason.value
-    return error
+    failure = ProviderFailure(reason=told.value, exact_reason=reason.value, sent=sent)
+    return ProviderUnavailable(_TEXTS[told], failure)
 
 
 def may_have_been_sent(error: ProviderUnavailable) -> bool:
     """Tell whether the authorization server may have acted on the request; True where nothing is known."""
-    return bool((error.meta or {}).get("sent", True))
+    return error.failure.sent is not False
 
 
 def answer_fault(reason: Reason | None) -> AnswerFault | None:

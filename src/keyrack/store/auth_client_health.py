@@ -4,7 +4,7 @@ A global client has secrets in many tenants. What is done to those here follows 
 tenant's values.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
 
-_LEAD_MS = 60_000
+_TENTH = 10
 _SUSPECT, _OWNER, _PROVEN = "suspect", "suspect_owner", "suspect_proven"
 """In the rejection of a client that is only suspected: the secret whose grant was refused, whose it is, and whether it
 ever worked."""
@@ -118,18 +118,26 @@ class AuthClientHealth(TenantTable):
         unproven = (c.id == client.id, c.updated_at == client.updated_at, c.probe_at.is_not(None))
         return await self.run(self.update().where(*unproven).values(**_WELL)) == 1
 
-    async def revive(self, client_id: str) -> None:
+    async def revive(self, client_id: str, lead: timedelta) -> None:
         """Let a client that was changed, or works again, refresh its secrets: those whose token ends first come first.
 
         What failed because of the client is forgotten; a grant that is dead stays dead. As with `reject`, the
         transaction must have locked the client before it locks any of its secrets.
+
+        Args:
+            client_id: the client.
+            lead: how long before its expiry a token is due, or its last tenth if that is shorter (contract 0.12;
+                `KEYRACK_REFRESH_LEAD`). One whose time has come is due now.
         """
         s, now = auth_secrets.c, self.unit.clock()
         paused = (s.auth_client_id == client_id, s.refreshable, s.due_at.is_(None), s.error_code.is_(None))
         well: dict[str, Any] = {"retry_at": None, "failure": None, "failure_count": 0, "failed_at": None}
         well["backoff_count"] = 0
-        expiry, now_ms = type_coerce(s.expires_at, BigInteger), epoch_ms(now)
-        due = case((expiry <= now_ms + _LEAD_MS, literal(now_ms, BigInteger)), else_=expiry - _LEAD_MS)
+        expiry, issued = type_coerce(s.expires_at, BigInteger), type_coerce(s.issued_at, BigInteger)
+        now_ms, lead_ms = (literal(ms, BigInteger) for ms in (epoch_ms(now), lead // timedelta(milliseconds=1)))
+        tenth = (expiry - issued) // _TENTH
+        due = expiry - case((tenth < lead_ms, tenth), else_=lead_ms)
+        due = case((due <= now_ms, now_ms), else_=due)
         await self.run(update(auth_secrets).where(*paused).values(due_at=due, **well))
 
     async def learn(self, client_id: str, lifetime: int) -> None:

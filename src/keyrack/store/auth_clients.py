@@ -102,12 +102,12 @@ class AuthClientRows(TenantTable):
         few = condition if len(rows) > _FEW else c.id.in_([row.id for row in rows])
         links: dict[str, Sequence[str]] = {}
         for owner in {row.tenant_id for row in rows}:
-            links |= await AuthClientComponents(self.unit.of(owner)).of(few)
+            links |= await AuthClientComponents(self.unit.of_tenant(owner)).of(few)
 
         async def read(row: "Row[Any]") -> AuthClient:
             if row.left_out:
                 return replace(_auth_client(row, links, {}), left_out=row.left_out)
-            return await AuthClientRows(self.unit.of(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
+            return await AuthClientRows(self.unit.of_tenant(row.tenant_id))._read(row, links)  # noqa: SLF001 - of this class
 
         return await readable(rows, read, partial(_damaged, linked=links)), total
 
@@ -197,7 +197,7 @@ async def find_usable(unit: Unit, auth_client_id: str) -> AuthClient | None:
     Global clients belong to the installation and are meant for all tenants; who may see their keys is another matter.
     """
     own = await AuthClientRows(unit).find(auth_client_id)
-    return own or await AuthClientRows(unit.of(INSTALLATION)).find(auth_client_id)
+    return own or await AuthClientRows(unit.of_installation()).find(auth_client_id)
 
 
 async def find_usable_among(unit: Unit, auth_client_ids: Iterable[str]) -> Mapping[str, AuthClient]:
@@ -205,7 +205,7 @@ async def find_usable_among(unit: Unit, auth_client_ids: Iterable[str]) -> Mappi
     wanted = sorted(set(auth_client_ids))
     own = await AuthClientRows(unit).find_many(wanted)
     others = [client_id for client_id in wanted if client_id not in own]
-    return {**own, **(await AuthClientRows(unit.of(INSTALLATION)).find_many(others) if others else {})}
+    return {**own, **(await AuthClientRows(unit.of_installation()).find_many(others) if others else {})}
 
 
 def _usable_at(place: Location) -> list[ColumnElement[bool]]:

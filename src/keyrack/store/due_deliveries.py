@@ -135,6 +135,6 @@ class DueDeliveries:
 
     async def _open(self, row: "Row[Any]") -> Webhook | None:
         try:
-            return await read_webhook(self._unit.of(row.tenant_id), row)
+            return await read_webhook(self._unit.of_tenant(row.tenant_id), row)
         except (DecryptionFailed, WrongKey):
             return None

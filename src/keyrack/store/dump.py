@@ -54,7 +54,7 @@ class Dump:
 
     async def clear(self, table: Table, row: "Row[Any]", column: str) -> Any:
         """Decrypt a column of a row."""
-        unit, values = self._unit.of(row.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+        unit, values = self._unit.of_tenant(row.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
         return await unit.open(table, values[str(next(iter(table.primary_key)).key)], column, values[column])
 
     def _mine(self, table: Table) -> list[ColumnElement[bool]]:

@@ -107,7 +107,7 @@ class Revocations(TenantTable):
         The tenant's data key goes with it, so the orders are sealed anew, with the installation's. Who is revoking one
         of them at this moment can no longer settle it: it is due again when that claim ends.
         """
-        r, successor = revocations.c, self.unit.of(INSTALLATION)
+        r, successor = revocations.c, self.unit.of_installation()
         pending = self.select(r.id, r.sealed_order).where(r.due_at.is_not(None)).order_by(r.id).limit(_AT_ONCE)
         while rows := await self.all(pending.with_for_update()):
             for row in rows:
@@ -158,7 +158,7 @@ class DueRevocations:
                 row.id,
                 row.tenant_id,
                 Subject(row.secret_id, row.workspace_id, row.auth_client_id),
-                await _opened(self._unit.of(row.tenant_id), row.id, row.sealed_order),
+                await _opened(self._unit.of_tenant(row.tenant_id), row.id, row.sealed_order),
                 claim,
                 row.attempts + 1,
                 slow=bool(row.slow),

@@ -121,7 +121,7 @@ class TenantRows:
         But tokens whose revocation is pending, which outlive it until that is over.
         """
         connection = self._require_mine(tenant_id)
-        await Revocations(self._unit.of(tenant_id)).outlive_tenant()
+        await Revocations(self._unit.of_tenant(tenant_id)).outlive_tenant()
         await connection.execute(delete(auth_clients).where(auth_clients.c.tenant_id == tenant_id))  # no foreign key
         await connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
         await self._unit.keyring.destroy_keys(connection, tenant_id)

@@ -46,7 +46,6 @@ from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
 from keyrack.service.secrets.refresh.leased_refresh import Timing
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimits
-from keyrack.service.secrets.refresh.revival import revive_secrets
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.service.tenancy.contracts import Contracts
@@ -158,7 +157,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         authentication=authentication,
         installations=InstallationSetup(store, now),
         oauth_clients=OAuthClients(access),
-        auth_clients=AuthClients(access, CredentialRules(insecure), revive_secrets),
+        auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
         consents=ConsentStart(
             access,
             OAuth1Start(store, provider, now),

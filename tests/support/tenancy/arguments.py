@@ -4,6 +4,7 @@ import inspect
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
+from datetime import timedelta
 from enum import Enum
 from typing import Any, Union, get_args, get_origin
 
@@ -97,6 +98,7 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
         Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
         Secret("new"),
         clock.now(),
+        timedelta(seconds=30),
     ]
     lists: dict[str, Any] = {
         "names": [(ids["team_name"], ids["name"])],

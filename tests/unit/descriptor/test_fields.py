@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.descriptor.fields import clean_fields, missing_required
+from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor
 from keyrack.descriptor.parse import parse
 from keyrack.errors import ValidationFailed
@@ -153,9 +153,3 @@ def test_hostile_names_and_numbers() -> None:
     assert problems(warehouse(), {"\ud800": "x"}).keys() == {PREFIX}
     assert problems(warehouse(), {"user": 10**5000}).keys() == {f"{PREFIX}/user"}
     assert len(problems(warehouse(), {f"x{index}": "\0" for index in range(1000)})) == 100
-
-
-def test_missing_required_leaves_out_what_a_consent_fills() -> None:
-    assert missing_required(warehouse(), {"user": "", "password": "pw"}) == ["site", "user"]
-    assert missing_required(parse(load("cloud-crm")), {"prodEnv": "login"}) == []
-    assert missing_required(parse(load("rest-caller")), {}) == []

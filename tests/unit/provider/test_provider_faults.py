@@ -47,7 +47,7 @@ async def address_fault(client: ProviderClient, url: str) -> str | None:
         await client.send(token_request(url))
     assert raised.value.meta == {"reason": "address", "sent": False}
     assert "does not resolve, or its address is not one that may be called" in str(raised.value)
-    return raised.value.exact_reason
+    return raised.value.failure.exact_reason
 
 
 def free_port() -> int:
@@ -433,7 +433,7 @@ def test_every_reason_has_a_text_and_says_whether_it_was_sent(reason: Reason) ->
     assert str(error).endswith(".")
     told = "address" if reason in {Reason.DNS, Reason.FORBIDDEN_ADDRESS} else str(reason)
     assert error.meta == {"reason": told, "sent": False}
-    assert error.exact_reason == str(reason)
+    assert error.failure.exact_reason == str(reason)
     assert not may_have_been_sent(error)
     assert may_have_been_sent(unavailable(reason, sent=True))
 

@@ -1,7 +1,6 @@
 """What blocks a deletion, and how much of it a caller may learn (contract 0.1, 0.15, section 22)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from keyrack.errors import InUse
 from keyrack.model.flows import Reference
@@ -16,7 +15,7 @@ async def require_component_unused(scope: Scope, component_id: str, revision: st
     Raises:
         InUse: a flow names it in graph, draft or versions.
     """
-    counts = await Directory(replace(scope.unit, tenant_id="")).flows_using(component_id, revision)
+    counts = await Directory(scope.unit.across_tenants()).flows_using(component_id, revision)
     if counts:
         own = await Usages(scope.unit).flows_of(component_id, revision)
         raise in_use(what, sum(counts.values()), await nameable(scope, own))
@@ -28,7 +27,7 @@ async def require_contract_unused(scope: Scope, contract_id: str) -> None:
     Raises:
         InUse: one names it in graph, draft or versions.
     """
-    counts = await Directory(replace(scope.unit, tenant_id="")).flows_using_contract(contract_id)
+    counts = await Directory(scope.unit.across_tenants()).flows_using_contract(contract_id)
     if counts:
         own = await Usages(scope.unit).flows_of_contract(contract_id)
         raise in_use("a component of the contract", sum(counts.values()), await nameable(scope, own))

@@ -79,7 +79,7 @@ async def auth_client_permissions(scope: Scope) -> AuthClientPermissions:
         return AuthClientPermissions([ScopedPermissions(own_place(who), PERMISSIONS)], sees_keys=False)
     if who.tenant_id is None:
         return AuthClientPermissions([ScopedPermissions(GLOBAL, who.permissions)])
-    return AuthClientPermissions(await _grants(scope.unit.of(who.tenant_id), who))
+    return AuthClientPermissions(await _grants(scope.unit.of_tenant(who.tenant_id), who))
 
 
 async def _grants(home: Unit, who: Principal) -> Sequence[ScopedPermissions]:

@@ -65,7 +65,7 @@ def place_of(client: AuthClient, around: Location) -> Location:
 
 def _owners(scope: Scope) -> Sequence[AuthClientRows]:
     """The place's tenant, and the installation, whose global clients are meant for all tenants."""
-    shared = AuthClientRows(scope.unit.of(INSTALLATION))
+    shared = AuthClientRows(scope.unit.of_installation())
     return [shared] if scope.unit.tenant_id == INSTALLATION else [AuthClientRows(scope.unit), shared]
 
 

@@ -4,9 +4,10 @@ Who may is in `auth_client_reach`, which clients a place has in `auth_client_cho
 `auth_client_credentials`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_id
@@ -28,10 +29,10 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
+from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.large_columns import in_batches
-from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
 from keyrack.store.usage import Usages
 
@@ -40,29 +41,23 @@ _NAMED_SECRETS = 100
 _RELATIONSHIPS = "/data/relationships"
 
 _Enter = Callable[[Principal, str, str | None], AbstractAsyncContextManager[Scope]]
-OnChanged = Callable[[Unit, AuthClient], Awaitable[None]]
-"""Called in the transaction that sets a client's credentials (again), bound to the client's owner."""
-
-
-async def nothing(_unit: Unit, _client: AuthClient) -> None:
-    """Do nothing about a changed client."""
 
 
 class AuthClients:
     """Use cases of contract section 14."""
 
-    def __init__(self, access: Access, rules: CredentialRules, on_changed: OnChanged = nothing) -> None:
+    def __init__(self, access: Access, rules: CredentialRules, lead: timedelta) -> None:
         """Make the use cases.
 
         Args:
             access: the way into every operation.
             rules: what credentials may hold.
-            on_changed: told of every client whose credentials were set (again): the one place where its paused
-                secrets come back to life (contract 0.13).
+            lead: how long before its expiry a token is due: setting a client's credentials (again) lets the secrets
+                that waited for that be refreshed (contract 0.13).
         """
         self._access = access
         self._rules = rules
-        self._on_changed = on_changed
+        self._lead = lead
 
     async def list(
         self, who: Principal, asked: NamedScope | None, component_id: str | None, *, limit: int | None, offset: int
@@ -195,7 +190,7 @@ class AuthClients:
             forgive = wanted.credentials is not None
             await AuthClientRows(scope.unit).replace(client, origin, forgive=forgive)
             if forgive:
-                await self._on_changed(scope.unit, client)
+                await AuthClientHealth(scope.unit).revive(client.id, self._lead)
             scope.audit_target(TARGET, client.id)
             return _view(reach, scope.place, client)
 

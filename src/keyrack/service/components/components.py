@@ -94,7 +94,7 @@ class Components:
                 raise NotFound("the workspace has no such component")
             return had[0]
 
-    async def of_tenant(
+    async def in_tenant(
         self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
     ) -> tuple[Sequence[Component], int]:
         """List every component of the caller's tenant, ungated; without a contract also others' global ones (13.2).

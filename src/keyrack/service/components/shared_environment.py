@@ -21,7 +21,7 @@ async def visible_environment(unit: Unit, component: Component, descriptor: Desc
         component: the component.
         descriptor: that of its latest build, if there is one.
     """
-    owner = unit.of(component.tenant_id)
+    owner = unit.of_tenant(component.tenant_id)
     variables = await ComponentEnvironment(owner).read(component.id)
     if component.tenant_id == unit.tenant_id or not variables:
         return variables

@@ -395,5 +395,4 @@ def _reason(error: KeyrackError) -> str:
 
 def _said(error: KeyrackError) -> dict[str, str]:
     """Return what the provider said about a failure (RFC 6749 sections 4.1.2.1 and 5.2)."""
-    meta = error.meta if isinstance(error, ProviderError) and error.meta else {}
-    return {name: str(meta[name]) for name in ("error", "error_description", "error_uri") if meta.get(name)}
+    return error.failure.said if isinstance(error, ProviderError) else {}

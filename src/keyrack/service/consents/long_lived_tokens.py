@@ -37,5 +37,5 @@ class LongLivedTokens:
             tokens = process_token_response(answer, sent=(profile.client_secret, short.access_token))
         except (ProviderError, ProviderUnavailable) as error:
             text = f"Access was granted, but there is no long-lived token: {error} Connect again."
-            raise type(error)(text, meta=error.meta) from None
+            raise type(error)(text, error.failure) from None
         return instagram.long_lived(short, tokens)

@@ -17,7 +17,6 @@ from keyrack.store.auth_clients import AuthClientRows, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractRows
-from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
 from keyrack.store.workspaces import WorkspaceRows
 
@@ -97,7 +96,7 @@ async def _remove_secrets(unit: Unit, workspace_ids: Sequence[str]) -> None:
     client_ids = await secrets.clients_in(workspace_ids)
     # Clients before secrets, as everybody who locks both (`keyrack.store.auth_client_health`).
     await AuthClientRows(unit).lock_all(client_ids)
-    await AuthClientRows(unit.of(INSTALLATION)).lock_all(client_ids)
+    await AuthClientRows(unit.of_installation()).lock_all(client_ids)
     clients = await find_usable_among(unit, client_ids)
     for workspace_id in workspace_ids:
         while some := await secrets.lock_some_of(workspace_id, _AT_ONCE):

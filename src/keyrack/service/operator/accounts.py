@@ -130,7 +130,7 @@ class Accounts:
 
     async def events(self, tenant_id: str | None, limit: int | None) -> Sequence[AuditEvent]:
         """List the audit events of a tenant, or of the installation itself."""
-        async with self._store.unit(tenant_id or "") as unit:
+        async with self._store.unit(tenant_id) if tenant_id else self._store.installation() as unit:
             found, _ = await AuditLog(unit).page({}, None, None, limit=limit)
             return found
 
@@ -148,5 +148,5 @@ async def _owner(unit: Unit, name: str) -> KeyOwner:
 
 
 async def _log(unit: Unit, owner: KeyOwner, action: str, key_id: str) -> None:
-    inside = Unit(unit.connection, owner.tenant_id, unit.keyring, unit.clock)
+    inside = unit.of_tenant(owner.tenant_id)
     await AuditLog(inside).append(OPERATOR, action, ("api-key", key_id), _ALLOWED)

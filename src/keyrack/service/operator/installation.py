@@ -64,7 +64,7 @@ class InstallationSetup:
             except AlreadyExists:
                 raise StateConflict(_SET_UP) from None
             tenant = await TenantRows(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
-            inside = Unit(unit.connection, tenant.id, unit.keyring, unit.clock)
+            inside = unit.of_tenant(tenant.id)
             first = await self._first_accounts(unit, inside, email, team_name)
             await AuditLog(inside).append(OPERATOR, "installation.bootstrap", ("tenant", tenant.id), "allowed")
             return first

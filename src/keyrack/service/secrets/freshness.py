@@ -1,38 +1,11 @@
 """What reading a secret asks for before it answers: a token that is still good (contract 0.12)."""
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from keyrack.clock import iso
 from keyrack.errors import TokenNotValid
-from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.status import SecretStatus
-
-
-class Freshness(Protocol):
-    """Makes tokens fresh where that is needed."""
-
-    async def before_read(self, who: Principal, secret: AuthSecret, min_validity: int | None) -> AuthSecret:
-        """Return a secret as it is to be answered; called without an open transaction, after the caller was let in.
-
-        Args:
-            who: the caller.
-            secret: as stored.
-            min_validity: for how many seconds the token must still be good; None: no matter how long.
-        """
-
-    async def refresh(self, secret: AuthSecret, arrived: float | None = None) -> AuthSecret:
-        """Refresh a secret because somebody asks for it; called without an open transaction.
-
-        Args:
-            secret: as stored.
-            arrived: when the request came in, a reading of `time.monotonic`; None: now.
-
-        Raises:
-            NotRefreshable: it is not of an oauth2 type or has no refresh token.
-            ProviderError, ProviderUnavailable: it could not be refreshed.
-        """
 
 
 def require_validity(secret: AuthSecret, said: SecretStatus, min_validity: int, now: datetime) -> None:

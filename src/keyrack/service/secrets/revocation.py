@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
+from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
@@ -84,7 +83,7 @@ async def enqueue_orphan(unit: Unit, secret: AuthSecret, client: AuthClient) -> 
         secret: what the tokens would have been in; none of that id is stored.
         client: its auth client.
     """
-    await enqueue(unit if await TenantRows(unit).hold() else unit.of(INSTALLATION), secret, client)
+    await enqueue(unit if await TenantRows(unit).hold() else unit.of_installation(), secret, client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +179,9 @@ class Revoker:
         except ValidationFailed:
             return _Result(RevocationOutcome.failed, {"reason": "forbidden_uri"})
         except ProviderUnavailable as error:
-            said = dict(error.meta or {})
-            return _Result(None, _told(said), said.get("retry_after"))
+            return _Result(None, _told(error.failure), error.failure.retry_after)
         except ProviderError as error:
-            return _Result(RevocationOutcome.failed, _told(error.meta or {}))
+            return _Result(RevocationOutcome.failed, _told(error.failure))
         return _Result(RevocationOutcome.revoked, {})
 
     async def _settle(self, job: ClaimedRevocation, results: _Results, due_at: datetime | None) -> None:
@@ -250,9 +248,10 @@ def _as_one(results: _Results) -> tuple[RevocationOutcome, Json]:
     return worst, {**facts, "tokens": {name: outcome.value for name, outcome in outcomes.items()}}
 
 
-def _told(meta: Any) -> Json:
+def _told(failure: ProviderFailure) -> Json:
     """Return what of a failure is told: codes, never the provider's prose."""
-    return {name: meta[name] for name in ("reason", "status", "error") if name in meta}
+    codes = {"reason": failure.reason, "status": failure.status, "error": failure.error}
+    return {name: code for name, code in codes.items() if code is not None}
 
 
 async def _report(unit: Unit, subject: Subject, outcome: RevocationOutcome, facts: Json) -> None:

@@ -18,7 +18,8 @@ from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_profile import declared_method
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, changed, created_facts, filled
-from keyrack.service.secrets.freshness import Freshness, require_validity
+from keyrack.service.secrets.freshness import require_validity
+from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import replaces_refresh_token
 from keyrack.service.secrets.revocation import enqueue
@@ -59,7 +60,7 @@ class Secrets:
         self,
         store: Store,
         access: Access,
-        freshness: Freshness,
+        freshness: FreshTokens,
         schedule: Schedule,
         last_use: LastUse,
         clock: Clock,
@@ -121,7 +122,7 @@ class Secrets:
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(GET_SECRET)
             stored = await _find(scope, secret_id)
-        secret = await self._freshness.before_read(who, stored, min_validity)
+        secret = await self._freshness.before_read(stored, min_validity)
         view = self._view(scope, secret, await self._client(secret))
         if min_validity is not None:
             require_validity(secret, view.status, min_validity, self._clock())
@@ -218,7 +219,7 @@ class Secrets:
         Raises:
             NotFound: the workspace has no such secret.
             NotRefreshable: it is not of an oauth2 type or has no refresh token.
-            ProviderError: the provider refused; `meta` has what it said.
+            ProviderError: the provider refused; `failure` has what it said.
             ProviderUnavailable: the provider gave no answer in time.
         """
         async with self._access.workspace(who, workspace_id, "secret.refresh") as scope:

@@ -13,7 +13,6 @@ from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractRows
-from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.tenants import TenantRows
 
@@ -85,7 +84,7 @@ class Tenants:
         """Yield the tenants of a list with the attributes that were left out."""
 
         async def read(some: Sequence[Tenant]) -> Mapping[str, Tenant]:
-            async with self._access.reading_on(INSTALLATION) as unit:
+            async with self._access.reading_across_tenants() as unit:
                 return await TenantRows(unit).whole(some)
 
         return in_batches(found, lambda tenant: tenant.left_out, lambda tenant: tenant.id, read)
@@ -134,7 +133,7 @@ class Tenants:
             await TenantRows(scope.unit).remove(tenant_id)
             scope.audit_target("tenant", tenant_id)
             # the tenant's own log can be read on the command line only from now on
-            await AuditLog(scope.unit.of("")).append(who, "tenant.delete", ("tenant", tenant_id), ALLOWED)
+            await AuditLog(scope.unit.of_installation()).append(who, "tenant.delete", ("tenant", tenant_id), ALLOWED)
 
 
 def changed_attributes(before: Json, given: Json) -> Json:

@@ -142,7 +142,7 @@ class Deliverer:
         try:
             answer = await self._client.send(JsonRequest(webhook.url, body, headers), tenant_id=delivery.tenant_id)
         except ProviderUnavailable as error:
-            return _Attempt(error=str((error.meta or {}).get("reason")))
+            return _Attempt(error=str(error.failure.reason))
         except ValidationFailed:
             return _Attempt(error="forbidden_url")
         if answer.fault is not None:

@@ -157,13 +157,13 @@ class Bulk:
         return await self.rows(first, sorted({each.id for each in wanted}), locked=judged)
 
     async def _new(self, wanted: RowToWrite) -> dict[str, Any]:
-        unit = self._unit.of(wanted.tenant_id)
+        unit = self._unit.of_tenant(wanted.tenant_id)
         sealed = {name: await unit.seal(wanted.table, wanted.id, name, clear) for name, clear in wanted.sealed.items()}
         owner = {"tenant_id": wanted.tenant_id} if "tenant_id" in wanted.table.c else {}
         return {**wanted.first, **wanted.given, **wanted.key, **sealed, **owner}
 
     async def _change(self, wanted: RowToWrite, row: "Row[Any]") -> RowResult:
-        unit, stored = self._unit.of(wanted.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+        unit, stored = self._unit.of_tenant(wanted.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
         changes = {name: value for name, value in wanted.given.items() if stored[name] != value}
         there = {name: await unit.open(wanted.table, wanted.id, name, stored[name]) for name in wanted.sealed}
         for name, clear in wanted.sealed.items():

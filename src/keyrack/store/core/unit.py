@@ -33,7 +33,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.store.core.deleted_meanwhile import GONE
-from keyrack.store.core.keyring import Keyring
+from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.parents import own_parents
 from keyrack.turns import Turns
 
@@ -58,9 +58,34 @@ class Unit:
     keyring: Keyring
     clock: Clock
 
-    def of(self, tenant_id: str) -> "Unit":
-        """Return this transaction bound to another owner: only for what is meant to cross tenants, and said there."""
+    # The three below are the only ways out of a tenant within a transaction; which module may take which, and why, is
+    # listed in `tests/tenancy/test_ways_across_tenants.py`.
+
+    def of_tenant(self, tenant_id: str) -> "Unit":
+        """Return this transaction bound to another owner's rows.
+
+        Allowed where the owner was read from a row or comes from the operator, never from what a caller sent: a
+        component's or global client's owner, the caller's home tenant, an import or export.
+
+        Args:
+            tenant_id: the owner as it stands on the row; empty for what belongs to the installation.
+        """
         return Unit(self.connection, tenant_id, self.keyring, self.clock)
+
+    def of_installation(self) -> "Unit":
+        """Return this transaction bound to the rows that belong to no tenant; no tenant's row can be reached with it.
+
+        Allowed for what all tenants share or what must outlive them: global auth clients, the installation's audit
+        log, pending revocations of a deleted tenant.
+        """
+        return Unit(self.connection, INSTALLATION, self.keyring, self.clock)
+
+    def across_tenants(self) -> "Unit":
+        """Return this transaction for a look across all tenants, as `keyrack.store.directory` does.
+
+        Allowed where ids or numbers are wanted, never a tenant's values: what blocks a deletion, wherever it is.
+        """
+        return Unit(self.connection, INSTALLATION, self.keyring, self.clock)
 
     async def seal(self, table: Table, row: str, column: str, clear: object) -> bytes:
         """Encrypt a JSON value for one place of this tenant."""

@@ -67,7 +67,7 @@ class Exporter:
             await AuditLog(unit).append(OPERATOR, f"platform.{kind}", ("platform", None), "allowed")
             async for rows in Dump(unit, tenants).pages(t.tenants):
                 for row in rows:
-                    log = AuditLog(unit.of(row.id))
+                    log = AuditLog(unit.of_tenant(row.id))
                     await log.append(OPERATOR, f"tenant.{kind}", ("tenant", row.id), "allowed")
 
 

@@ -110,7 +110,9 @@ class Importer:
             counts[name] = await _write(known, name, kind, sections[name], progress)
         await AuditLog(unit).append(OPERATOR, "platform.import", ("platform", None), "allowed")
         for tenant_id in owners:
-            await AuditLog(unit.of(tenant_id)).append(OPERATOR, "tenant.import", ("tenant", tenant_id), "allowed")
+            await AuditLog(unit.of_tenant(tenant_id)).append(
+                OPERATOR, "tenant.import", ("tenant", tenant_id), "allowed"
+            )
         return Imported((), report.warnings, counts)
 
     def _kinds(self, secrets: int) -> Mapping[str, RecordKind]:

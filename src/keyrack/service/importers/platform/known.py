@@ -85,7 +85,7 @@ class Known:
             found = await TenantRows(self.unit).find(tenant_id)
             if found is None:
                 return None
-            return TenantSeen(found, tuple(await RolePolicy(self.unit.of(tenant_id)).list()))
+            return TenantSeen(found, tuple(await RolePolicy(self.unit.of_tenant(tenant_id)).list()))
 
         return await self._of("tenants", tenant_id, stored)
 
@@ -103,7 +103,7 @@ class Known:
 
         async def stored() -> Contract | None:
             place = await Directory(self.unit).contract(contract_id)
-            return None if place is None else await ContractRows(self.unit.of(place.tenant_id)).find(contract_id)
+            return None if place is None else await ContractRows(self.unit.of_tenant(place.tenant_id)).find(contract_id)
 
         return await self._of("contracts", contract_id, stored)
 
@@ -112,14 +112,16 @@ class Known:
         members: frozenset[str] | None = self.told.get(("contract_members", contract.id))
         if members is not None:
             return user_id in members
-        return await ContractMembers(self.unit.of(contract.tenant_id)).roles(contract.id, user_id) is not None
+        return await ContractMembers(self.unit.of_tenant(contract.tenant_id)).roles(contract.id, user_id) is not None
 
     async def workspace(self, workspace_id: str) -> Workspace | None:
         """Find a workspace."""
 
         async def stored() -> Workspace | None:
             place = await Directory(self.unit).workspace(workspace_id)
-            return None if place is None else await WorkspaceRows(self.unit.of(place.tenant_id)).find(workspace_id)
+            return (
+                None if place is None else await WorkspaceRows(self.unit.of_tenant(place.tenant_id)).find(workspace_id)
+            )
 
         return await self._of("workspaces", workspace_id, stored)
 
@@ -128,7 +130,7 @@ class Known:
 
         async def stored() -> Team | None:
             place = await Directory(self.unit).team(team_id)
-            return None if place is None else await TeamRows(self.unit.of(place.tenant_id)).find(team_id)
+            return None if place is None else await TeamRows(self.unit.of_tenant(place.tenant_id)).find(team_id)
 
         return await self._of("teams", team_id, stored)
 
@@ -145,7 +147,9 @@ class Known:
 
         async def stored() -> Component | None:
             place = await Directory(self.unit).component(component_id)
-            return None if place is None else await ComponentRows(self.unit.of(place.tenant_id)).find(component_id)
+            return (
+                None if place is None else await ComponentRows(self.unit.of_tenant(place.tenant_id)).find(component_id)
+            )
 
         return await self._of("components", component_id, stored)
 
@@ -154,13 +158,13 @@ class Known:
         told: str | None = self.told.get(("component_names", f"{team}/{name}"))
         if told is not None:
             return await self.component(told)
-        found = await ComponentRows(self.unit.of(tenant_id)).find_by_name(team, name)
+        found = await ComponentRows(self.unit.of_tenant(tenant_id)).find_by_name(team, name)
         return None if found is None else await self.component(found.id)
 
     async def build(self, component: Component, revision: str) -> Version | None:
         """Find a build of a component."""
         told: Version | None = self.told.get(("builds", f"{component.id}/{revision}"))
-        return told or await ComponentVersions(self.unit.of(component.tenant_id)).find(component.id, revision)
+        return told or await ComponentVersions(self.unit.of_tenant(component.tenant_id)).find(component.id, revision)
 
     async def viewpoint(self, contract: Contract) -> FileViewpoint | None:
         """Return a contract's point of view."""
@@ -183,7 +187,7 @@ class Known:
             place = await Directory(self.unit).auth_client(auth_client_id)
             if place is None:
                 return None
-            found = await AuthClientRows(self.unit.of(place.tenant_id)).find(auth_client_id)
+            found = await AuthClientRows(self.unit.of_tenant(place.tenant_id)).find(auth_client_id)
             return None if found is None else without_keys(found)
 
         return await self._of("auth_clients", auth_client_id, stored)
@@ -193,7 +197,7 @@ class Known:
 
         async def stored() -> tuple[str, str] | None:
             place = await Directory(self.unit).in_workspace("credential", credential_id)
-            found = place and await CredentialRows(self.unit.of(place.tenant_id)).find(credential_id)
+            found = place and await CredentialRows(self.unit.of_tenant(place.tenant_id)).find(credential_id)
             return (found.workspace_id, found.component_id) if found else None
 
         return await self._of("credentials", credential_id, stored)
@@ -203,7 +207,7 @@ class Known:
 
         async def stored() -> tuple[str, str] | None:
             place = await Directory(self.unit).in_workspace("auth_secret", secret_id)
-            found = place and await AuthSecrets(self.unit.of(place.tenant_id)).find(secret_id)
+            found = place and await AuthSecrets(self.unit.of_tenant(place.tenant_id)).find(secret_id)
             return (found.workspace_id, found.auth_client_id) if found else None
 
         return await self._of("auth_secrets", secret_id, stored)

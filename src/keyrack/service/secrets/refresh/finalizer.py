@@ -217,11 +217,11 @@ class Finalizer:
         used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method
         if used is not own_method(client):
             return RejectionResult.doubted  # what a component's developer chose says nothing of the client
-        # nor are its provider's words shown to them
-        members = ("error", "status") if of_all else ("error", "error_description", "status")
-        said = {name: (result.meta or {}).get(name) for name in members}
+        said: Json = {"error": result.failure.error, "status": result.failure.status}
+        if not of_all:  # nor are its provider's words shown to them
+            said["error_description"] = result.failure.error_description
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            health = AuthClientHealth(unit.of(client.tenant_id))
+            health = AuthClientHealth(unit.of_tenant(client.tenant_id))
             if not certain and await health.suspect(client, said, lease.secret):
                 return RejectionResult.doubted
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
@@ -232,14 +232,14 @@ class Finalizer:
     async def _recovered(self, tenant_id: str, client: AuthClient) -> None:
         """Revive a client that works again; forget what was only suspected of it."""
         async with self._store.unit(tenant_id, writes=True) as unit:
-            health = AuthClientHealth(unit.of(client.tenant_id))
+            health = AuthClientHealth(unit.of_tenant(client.tenant_id))
             if client.probe_at is None:
                 await health.clear(client.id)
                 return
             if not await health.recovered(client):
                 return
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
-                await health.revive(client.id)
+                await health.revive(client.id, self._schedule.lead)
             await self._tell(unit, EventType.client_recovered, client)
 
     async def _tell(self, unit: Unit, kind: EventType, client: AuthClient, **more: object) -> None:
@@ -247,7 +247,8 @@ class Finalizer:
         everywhere = client.tenant_id == INSTALLATION
         told = await Directory(unit).tenants_with_secrets_of(client.id) if everywhere else [client.tenant_id]
         for tenant_id in told:
-            await Outbox(unit.of(tenant_id)).add(kind, {"auth_client_id": client.id, "at": iso(self._clock()), **more})
+            facts = {"auth_client_id": client.id, "at": iso(self._clock()), **more}
+            await Outbox(unit.of_tenant(tenant_id)).add(kind, facts)
 
 
 def _called(outcome: RefreshOutcome, result: Result) -> str:

@@ -11,8 +11,16 @@ from datetime import datetime, timedelta
 from keyrack import metrics
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.errors import DatabaseUnavailable, NotFound, ProviderError, ProviderUnavailable, ValidationFailed
+from keyrack.errors import (
+    DatabaseUnavailable,
+    NotFound,
+    ProviderError,
+    ProviderFailure,
+    ProviderUnavailable,
+    ValidationFailed,
+)
 from keyrack.ids import new_id
+from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.refresh_token import build_refresh_request
@@ -35,6 +43,8 @@ _SLACK = 10.0
 _LONGEST_ROUND = 3.0
 _LATER = timedelta(seconds=10)
 _TOO_MANY = 429
+BUSY = "busy"
+"""The reason of a failure that says that somebody else is at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +183,7 @@ class LeasedRefresh:
         if client.rejected_at is None or (client.probe_at is not None and client.probe_at <= self._clock()):
             return
         await self.release(held.lease, client.probe_at or self._clock() + _LATER)
-        raise ProviderError("The provider rejects the auth client; change it first.", meta=client.rejection)
+        raise ProviderError("The provider rejects the auth client; change it first.", _kept(client.rejection or {}))
 
     async def _ask(self, held: LeasedSecret) -> tuple[Attempt, Result]:
         lease, client = held.lease, held.client
@@ -202,8 +212,8 @@ class LeasedRefresh:
                 except ProviderUnavailable:
                     admission.failed()
                     raise
-                limited = (getattr(result, "meta", None) or {}).get("status") == _TOO_MANY
-                if isinstance(result, ProviderUnavailable) and not limited:  # a limit is one tenant's, not all's
+                # a limit is one tenant's, not all's
+                if isinstance(result, ProviderUnavailable) and result.failure.status != _TOO_MANY:
                     admission.failed()
                 else:
                     admission.answered()
@@ -242,8 +252,17 @@ def _lost(result: Result) -> bool:
     """Tell whether a request was sent and nothing came back."""
     if not isinstance(result, ProviderUnavailable):
         return False
-    meta = result.meta or {}
-    return meta.get("status") is None and not meta.get("received") and is_ambiguous(result)
+    return result.failure.status is None and not result.failure.received and is_ambiguous(result)
+
+
+def _kept(rejection: Json) -> ProviderFailure:
+    """Return what a provider said when it rejected a client, as `Finalizer` has kept it."""
+    return ProviderFailure(
+        status=rejection.get("status"),
+        error=rejection.get("error"),
+        error_description=rejection.get("error_description"),
+        null_members=tuple(name for name, value in rejection.items() if value is None),
+    )
 
 
 def _interpret(answer: RawResponse, held: LeasedSecret) -> Result:
@@ -258,4 +277,4 @@ def _interpret(answer: RawResponse, held: LeasedSecret) -> Result:
 
 def busy(text: str) -> ProviderUnavailable:
     """Return the error that says that somebody else is at it."""
-    return ProviderUnavailable(text, meta={"reason": "busy"})
+    return ProviderUnavailable(text, ProviderFailure(reason=BUSY))

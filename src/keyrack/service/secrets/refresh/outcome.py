@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from keyrack.errors import ProviderError, ProviderUnavailable
+from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
@@ -111,23 +110,23 @@ def is_ambiguous(error: ProviderError | ProviderUnavailable) -> bool:
     So it is with a request that was sent and not answered, with errors of gateways in front of the provider, and with
     a success that cannot be read.
     """
-    status = (error.meta or {}).get("status")
+    status = error.failure.status
     if isinstance(error, ProviderError):
-        return status in _SUCCESS and not (error.meta or {}).get("error")
+        return status in _SUCCESS and not error.failure.error
     return may_have_been_sent(error) if status is None else status not in _NOT_PROCESSED
 
 
 def failure_of(error: ProviderError | ProviderUnavailable, client: AuthClient) -> Failure:
     """Return a failure as it is kept and shown; there is nothing secret in it."""
-    meta: dict[str, Any] = dict(error.meta or {})
+    told = error.failure
     return Failure(
         kind=classify(error, refresh_host(client)).value,
         text=error.problem.detail,
-        error=meta.get("error"),
-        error_description=meta.get("error_description"),
-        status=meta.get("status"),
-        reason=meta.get("reason"),
-        retry_after=meta.get("retry_after"),
+        error=told.error,
+        error_description=told.error_description,
+        status=told.status,
+        reason=told.reason,
+        retry_after=told.retry_after,
     )
 
 
@@ -135,12 +134,14 @@ def error_of(failure: Failure) -> ProviderError | ProviderUnavailable:
     """Return the error that tells a caller of a failure that was kept (contract 15.3)."""
     answered = failure.error is not None or failure.error_description is not None
     temporary = failure.kind == FailureClass.TEMPORARY.value and not answered
-    meta = {
-        name: value
-        for name in ("error", "error_description", "status", "reason", "retry_after")
-        if (value := getattr(failure, name)) is not None
-    }
-    return (ProviderUnavailable if temporary else ProviderError)(failure.text, meta=meta)
+    known = ProviderFailure(
+        status=failure.status,
+        error=failure.error,
+        error_description=failure.error_description,
+        reason=failure.reason,
+        retry_after=failure.retry_after,
+    )
+    return (ProviderUnavailable if temporary else ProviderError)(failure.text, known)
 
 
 def _unusable(before: AuthSecret, fresh: AuthSecret, kind: str, now: datetime) -> RefreshOutcome:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
-from keyrack.errors import ProviderUnavailable
+from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.fair_share import FairSlots
 
 Monotonic = Callable[[], float]
@@ -129,7 +129,7 @@ class ProviderLimiter:
             origin: scheme, host and port.
 
         Raises:
-            ProviderUnavailable: the tenant's circuit is open (`meta["reason"]` is `circuit_open`), or no turn came in
+            ProviderUnavailable: the tenant's circuit is open (`failure.reason` is `circuit_open`), or no turn came in
                 time (`busy`); nothing was sent.
         """
         provider = self._origins.setdefault(origin, _Origin(FairSlots(self.limits.concurrency)))
@@ -256,4 +256,4 @@ class ProviderLimiter:
 
 
 def _unavailable(text: str, reason: str) -> ProviderUnavailable:
-    return ProviderUnavailable(text, meta={"reason": reason, "sent": False})
+    return ProviderUnavailable(text, ProviderFailure(reason=reason, sent=False))

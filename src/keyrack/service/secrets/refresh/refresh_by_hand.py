@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from keyrack.clock import Clock
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
 from keyrack.model.clients import AuthClient
-from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of
@@ -45,7 +44,7 @@ class FreshTokens:
         self._schedule = schedule
         self._clock = clock
 
-    async def before_read(self, who: Principal, secret: AuthSecret, min_validity: int | None) -> AuthSecret:
+    async def before_read(self, secret: AuthSecret, min_validity: int | None) -> AuthSecret:
         """Return a secret as it is to be answered.
 
         A valid token is answered at once, and refreshed behind the scenes when it is due. For an expired one, or one
@@ -53,11 +52,9 @@ class FreshTokens:
         returned; its state tells the truth.
 
         Args:
-            who: the caller.
             secret: as stored.
             min_validity: for how many seconds the token must still be good; None: it must only not have expired.
         """
-        del who
         if not secret.refreshable or secret.expires_at is None or secret.issued_at is None:
             return secret
         now = self._clock()
@@ -141,4 +138,4 @@ class FreshTokens:
             return
         if seconds <= (believed(client, asked_at) or DEFAULT_LIFETIME):
             async with self._store.unit(before.tenant_id, writes=True) as unit:
-                await AuthClientHealth(unit.of(client.tenant_id)).learn(client.id, seconds)
+                await AuthClientHealth(unit.of_tenant(client.tenant_id)).learn(client.id, seconds)

@@ -29,7 +29,7 @@ from keyrack.errors import (
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.finalizer import Finalizer
-from keyrack.service.secrets.refresh.leased_refresh import LeasedRefresh, LeasedSecret, Timing, busy, leased_with
+from keyrack.service.secrets.refresh.leased_refresh import BUSY, LeasedRefresh, LeasedSecret, Timing, busy, leased_with
 from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_secrets import AuthSecrets
@@ -312,7 +312,7 @@ async def _result(running: _Running, seconds: float) -> AuthSecret:
 
 
 def _is_busy(error: ProviderError | ProviderUnavailable) -> bool:
-    return (error.meta or {}).get("reason") == "busy"
+    return error.failure.reason == BUSY
 
 
 def _outcome(secret: AuthSecret) -> AuthSecret:

@@ -22,7 +22,7 @@ async def send(
         answer = await provider.send(request, before_sending, tenant_id=tenant_id)
         outcome = "answered" if answer.fault is None else answer.fault.value
     except ProviderUnavailable as error:
-        outcome = str(error.exact_reason or (error.meta or {}).get("reason"))
+        outcome = str(error.failure.exact_reason or error.failure.reason)
         raise
     finally:
         metrics.provider_called(origin_of(request.url), outcome, time.monotonic() - began)
