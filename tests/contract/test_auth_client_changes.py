@@ -20,6 +20,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import auth_clients
+from keyrack.validation.unvalidated import Unvalidated
 from support.app import Caller, World, error_of, relationship
 from support.auth_clients import OAUTH2, PATH, SECOND_GENERATION, auth_client, change, make, one_of_each, scopes_of
 
@@ -171,11 +172,11 @@ async def test_setting_credentials_again_ends_a_rejection_and_tells_once(keyrack
     service = AuthClients(Access(keyrack.store), CredentialRules(allow_insecure=False), on_changed)
     who = Principal(PrincipalKind.user, globex.admin.id, globex.admin.name, globex.id)
     renamed = ChangedAuthClient("New", None, None, (), None)
-    await service.change(who, client, lambda: renamed)
+    await service.change(who, client, Unvalidated(lambda: renamed))
     assert (told, await rejected_at() is not None) == ([], True), "a new name mends nothing"
     for secret in ("shh", "new"):
         again = ChangedAuthClient(None, None, None, (), {"client_secret": secret})
-        await service.change(who, client, partial(_same, again))
+        await service.change(who, client, Unvalidated(partial(_same, again)))
     assert told == [(globex.id, "shh", None), (globex.id, "new", None)]
     assert await rejected_at() is None
 

@@ -102,7 +102,7 @@ class SecretController(Controller):
         """Change an auth secret; credentials of oauth2 are merged, others replaced."""
 
         def command(stored: AuthSecret) -> ChangedSecret:
-            body = data.check()
+            body = data.validated()
             require_id(body.data.id, secret_id)
             return changed_secret(body, stored)
 

@@ -148,7 +148,7 @@ class TeamController(Controller):
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateTeamBody], who: Who, teams: NamedDependency[Teams]) -> Single[TeamResource]:
         """Create a team."""
-        return Single(_resource(await teams.create(who, _new_team(data.check()))))
+        return Single(_resource(await teams.create(who, _new_team(data.validated()))))
 
     @get("/{team_id:str}", responses=Refusals.of(404))
     async def retrieve(self, team_id: PATH_ID, who: Who, teams: NamedDependency[Teams]) -> Single[TeamResource]:

@@ -1,8 +1,8 @@
 """Request bodies: strict JSON first, checked against a type later.
 
 The contract wants permissions judged before the body's content (section 3, evaluation order) and all invalid fields
-reported together. So a handler receives `Unchecked[T]`, parsed but not judged, and the use case calls it when the
-caller has been let in.
+reported together. So a handler receives an `UnvalidatedBody[T]`, parsed but not judged, and hands the use case an
+`Unvalidated[Command]` made of it, which is validated once the caller is authorised.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from litestar.exceptions import InternalServerException
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
 from keyrack.validation.check import misshapen
+from keyrack.validation.unvalidated import Unvalidated
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,8 +29,8 @@ _JSON_TYPES = {"", "application/json", "application/vnd.api+json"}
 _TYPE_POINTER = "/data/type"
 
 
-class Unchecked(Generic[T]):
-    """A parsed JSON body that has not been checked against its type yet."""
+class UnvalidatedBody(Generic[T]):
+    """A parsed JSON body that has not been compared with its type yet."""
 
     def __init__(self, raw: object, expected: Any) -> None:
         self.raw = raw
@@ -42,8 +43,8 @@ class Unchecked(Generic[T]):
         attributes = data.get("attributes") if isinstance(data, dict) else None
         return frozenset(attributes) if isinstance(attributes, dict) else frozenset()
 
-    def check(self) -> T:
-        """Check the body and return it typed.
+    def validated(self) -> T:
+        """Compare the body with its type and return it typed.
 
         Raises:
             TypeConflict: `/data/type` names another resource type than this endpoint's (contract section 4).
@@ -51,24 +52,28 @@ class Unchecked(Generic[T]):
         """
         problems = misshapen(self.raw, self._expected)
         if not problems:
-            checked: T = msgspec.convert(self.raw, self._expected)
-            return checked
+            typed: T = msgspec.convert(self.raw, self._expected)
+            return typed
         of_type = next((problem for problem in problems if problem.pointer == _TYPE_POINTER), None)
         if of_type is not None and _has_text_type(self.raw):
             raise TypeConflict(of_type.detail, pointer=_TYPE_POINTER)
         raise ValidationFailed(*problems)
 
-    def checked_as(self, stricter: type[R]) -> R:
-        """Check the body against another, stricter type: for bodies that keep members no type names.
+    def validated_as(self, stricter: type[R]) -> R:
+        """Compare the body with another, stricter type: for bodies that keep members no type names.
 
         Raises:
-            TypeConflict, ValidationFailed: as `check`.
+            TypeConflict, ValidationFailed: as `validated`.
         """
-        return Unchecked[R](self.raw, stricter).check()
+        return UnvalidatedBody[R](self.raw, stricter).validated()
 
-    def then(self, make: Callable[[T], R]) -> Callable[[], R]:
-        """Return what checks the body and makes a command of it, to be called once the caller is authorised."""
-        return lambda: make(self.check())
+    def then(self, make: Callable[[T], R]) -> Unvalidated[R]:
+        """Return the value that `make` will make of the body once the body is validated.
+
+        Args:
+            make: may find faults of its own, and then raises them.
+        """
+        return Unvalidated(lambda: make(self.validated()))
 
 
 def or_none(given: R | msgspec.UnsetType) -> R | None:
@@ -215,11 +220,11 @@ def refuse_unstorable_text(text: str, where: str, *, parameter: str | None = Non
         raise BadRequest(f"{where} has a text with a lone surrogate", parameter=parameter) from None
 
 
-def is_unchecked(annotation: Any) -> bool:
-    """Tell whether an annotation is `Unchecked[...]`."""
-    return get_origin(annotation) is Unchecked
+def is_unvalidated_body(annotation: Any) -> bool:
+    """Tell whether an annotation is `UnvalidatedBody[...]`."""
+    return get_origin(annotation) is UnvalidatedBody
 
 
-def make_unchecked(annotation: Any, raw: Any) -> Unchecked[Any]:
+def make_unvalidated_body(annotation: Any, raw: Any) -> UnvalidatedBody[Any]:
     """Wrap a parsed body for a handler; the framework's decoder hook."""
-    return Unchecked(raw, get_args(annotation)[0])
+    return UnvalidatedBody(raw, get_args(annotation)[0])

@@ -1,6 +1,6 @@
 """OAuth clients of a tenant (contract section 8): create, read, replace, delete, usage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
@@ -15,6 +15,7 @@ from keyrack.service.authz.usage_guard import nameable, require_client_unused
 from keyrack.store.components import ComponentRows
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.usage import Usages
+from keyrack.validation.unvalidated import Unvalidated
 
 _POINTER = "/data/relationships/component/data/id"
 _ATTRIBUTES = "/data/attributes"
@@ -49,7 +50,7 @@ class OAuthClients:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def create(self, who: Principal, tenant_id: str, new: Callable[[], NewOAuthClient]) -> OAuthClientView:
+    async def create(self, who: Principal, tenant_id: str, new: Unvalidated[NewOAuthClient]) -> OAuthClientView:
         """Create the tenant's client for a component (8.2).
 
         Raises:
@@ -60,7 +61,7 @@ class OAuthClients:
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.create") as scope:
             scope.require("tenants.oauth_clients.create")
-            wanted = new()
+            wanted = new.validated()
             _require_fit(wanted, wanted.client_auth)
             await refuse_taken(scope, "oauth-client", wanted.given_id)
             await _require_visible(scope, wanted.component_id)
@@ -98,7 +99,7 @@ class OAuthClients:
             return await _view(scope, await _find(scope, oauth_client_id))
 
     async def replace(
-        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Callable[[], NewOAuthClient]
+        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Unvalidated[NewOAuthClient]
     ) -> OAuthClientView:
         """Replace a client's values (8.4); the component may change if the old one is not in use.
 
@@ -113,7 +114,7 @@ class OAuthClients:
             rows = OAuthClientRows(scope.unit)
             await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
             client = await _find(scope, oauth_client_id)
-            wanted = new()
+            wanted = new.validated()
             client_auth = client.client_auth if wanted.keeps_client_auth else wanted.client_auth
             _require_fit(wanted, client_auth)
             await _require_visible(scope, wanted.component_id)

@@ -1,6 +1,5 @@
 """Starting a consent, and looking how far it has come (contract section 20). Its end: `consent_callbacks`."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -20,6 +19,7 @@ from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent
 from keyrack.store.consents import ConsentRows
 from keyrack.store.tenants import TenantRows
+from keyrack.validation.unvalidated import Unvalidated
 
 
 class ConsentStart:
@@ -54,7 +54,7 @@ class ConsentStart:
         self._lifetime = lifetime
         self._clock = clock
 
-    async def start(self, who: Principal, workspace_id: str, new: Callable[[], NewConsent]) -> Consent:
+    async def start(self, who: Principal, workspace_id: str, new: Unvalidated[NewConsent]) -> Consent:
         """Start a consent and return it with the address to send the user's browser to, in `memory`.
 
         Raises:
@@ -67,7 +67,7 @@ class ConsentStart:
         async with self._access.workspace(who, workspace_id, "consent.start") as scope:
             scope.require(*self._targets.permissions)
             scope.require_that(who.kind is PrincipalKind.user, "only a user can connect an account")
-            wanted = new()
+            wanted = new.validated()
             target = self._targets.of(wanted.auth_client_id)
             scope.require(target.permissions[1 if wanted.again else 0])
             planned = await target.plan(scope, wanted)
