@@ -170,7 +170,7 @@ def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a JSON scalar
 
 def _address(consent: Consent) -> str | UnsetType:
     """Return where the user's browser is to go first: of a bound consent that is on our own host."""
-    address: str | None = consent.memory.get("link") or consent.memory.get("authorization_url")
+    address = consent.context.link or consent.context.authorization_url
     return UNSET if address is None else address
 
 
