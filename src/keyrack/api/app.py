@@ -94,8 +94,8 @@ def principal(request: Request[Any, Any, Any]) -> Principal:
 
 
 def page(
-    page_size: Annotated[str | None, QueryParameter(name="page[size]", description="Rows a page, 1 to 1000.")] = None,
-    page_number: Annotated[str | None, QueryParameter(name="page[number]", description="Which page, from 1.")] = None,
+    page_size: Annotated[str | None, QueryParameter(name="page[size]", description="Rows per page, 1 to 1000.")] = None,
+    page_number: Annotated[str | None, QueryParameter(name="page[number]", description="Page number, from 1.")] = None,
 ) -> Page:
     """Hand the wanted page to a handler; lists without a default size return everything (contract section 4)."""
     return Page.parse(page_size, page_number)

@@ -142,9 +142,9 @@ def _command(body: StartConsentBody) -> NewConsent:
     if client is None and component is None:
         raise ValidationFailed(Problem("component or auth_client is required", "/data/relationships/component"))
     if client is None and secret is not None:
-        raise ValidationFailed(Problem("auth_client is required with it", "/data/relationships/auth_secret"))
+        raise ValidationFailed(Problem("auth_client is required with auth_secret", "/data/relationships/auth_secret"))
     if client is not None and credential is not None:
-        raise ValidationFailed(Problem("belongs to no auth client", "/data/relationships/credential"))
+        raise ValidationFailed(Problem("cannot be combined with auth_client", "/data/relationships/credential"))
     extra = {} if given.additional_params is UNSET else given.additional_params
     return NewConsent(
         component_id=component,

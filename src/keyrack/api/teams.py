@@ -173,7 +173,7 @@ class TeamController(Controller):
     async def change(
         self, team_id: PATH_ID, data: Body[ChangeTeamBody], who: Who, teams: NamedDependency[Teams]
     ) -> Single[TeamResource]:
-        """Change the registry credentials of a team; its name stays."""
+        """Change the registry credentials of a team, but not its name."""
         return Single(_resource(await teams.change(who, team_id, data.then(lambda body: _changed(body, team_id)))))
 
     @delete("/{team_id:str}", responses=Refusals.of(403, 404, 409))

@@ -142,7 +142,7 @@ class TenantController(Controller):
     async def change(
         self, tenant_id: PATH_ID, data: Body[ChangeTenantBody], who: Who, tenants: NamedDependency[Tenants]
     ) -> Single[TenantResource]:
-        """Change a tenant; what is not named stays."""
+        """Change a tenant; omitted attributes keep their values."""
 
         def changes() -> TenantChanges:
             body = data.validated().data

@@ -136,7 +136,7 @@ class JsonRequest(Request[Any, Any, Any]):
         try:
             return await super().body()
         except InternalServerException:  # what the framework makes of a client that leaves; no fault of ours
-            raise BadRequest("the connection was closed before the whole body had come") from None
+            raise BadRequest("the connection was closed before the whole body arrived") from None
 
     def _require_json(self) -> None:
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -176,12 +176,12 @@ def parse_json(content: bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise BadRequest("the body has an object with the same member twice")
+        raise BadRequest("the body has an object with a duplicate member")
     return found
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    raise BadRequest("the body has a number that is not in JSON")
+    raise BadRequest("the body has a number that JSON does not allow")
 
 
 def _refuse_unstorable(value: Any, depth: int) -> None:
@@ -213,11 +213,11 @@ def refuse_unstorable_text(text: str, where: str, *, parameter: str | None = Non
         BadRequest: the text has a NUL or a lone surrogate.
     """
     if "\0" in text:
-        raise BadRequest(f"{where} has a text with a NUL character", parameter=parameter)
+        raise BadRequest(f"{where} contains a NUL character", parameter=parameter)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadRequest(f"{where} has a text with a lone surrogate", parameter=parameter) from None
+        raise BadRequest(f"{where} contains a lone surrogate", parameter=parameter) from None
 
 
 def is_unvalidated_body(annotation: Any) -> bool:

@@ -17,7 +17,7 @@ from keyrack import __version__
 from keyrack.api.core.body import UnvalidatedBody
 from keyrack.api.core.jsonapi import ErrorDocument
 
-PATH_ID = Annotated[str, PathParameter(description="Opaque id; a malformed one is answered like an unknown one (404).")]
+PATH_ID = Annotated[str, PathParameter(description="Opaque id; a malformed one is treated like an unknown one (404).")]
 
 _MEANING: Mapping[int, str] = {
     400: "The body or a parameter is not valid; one error for each problem, with a pointer.",

@@ -67,7 +67,7 @@ class ComponentBuilds:
                 version = await ComponentVersions(scope.unit).add(component_id, revision, wanted.descriptor)
             except AlreadyExists:
                 pointer = "/data/attributes/revision"
-                raise AlreadyExists("the component has this revision", pointer=pointer) from None
+                raise AlreadyExists("the component already has this revision", pointer=pointer) from None
             scope.audit_target("version", revision)
             return version
 

@@ -151,7 +151,7 @@ class Components:
                 )
             except AlreadyExists:
                 pointer = "/data/attributes/name"
-                raise AlreadyExists("the team has a component of this name", pointer=pointer) from None
+                raise AlreadyExists("the team already has a component with this name", pointer=pointer) from None
             scope.audit_target("component", component_id)
             return await own_component(scope, component_id)
 

@@ -57,5 +57,5 @@ class OAuth1Start:
                 await ConsentRows(unit).await_callback(consent.id, oauth1.token_hash(temporary.token.reveal()), context)
         except AlreadyExists:
             # The callback names nothing but the token, so it must be told whose it is.
-            raise ProviderError("The authorization server gave a token that it had given before.") from None
+            raise ProviderError("The authorization server issued a token that it had issued before.") from None
         return replace(consent, context=context)

@@ -110,7 +110,7 @@ class Users:
         async with self._access.tenant(who, home(who), "user.create") as scope:
             scope.require(_CREATE)
             if prepared is None:
-                raise Forbidden("you could not create users a moment ago; try again")
+                raise Forbidden("your permissions have just changed; try again")
             wanted, hashed = prepared
             await refuse_taken(scope, "user", wanted.given_id)
             user = await UserRows(scope.unit).add(

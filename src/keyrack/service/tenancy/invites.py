@@ -79,13 +79,13 @@ class Invites:
             try:
                 invite = await ContractInvites(scope.unit).add(contract_id, wanted.email, wanted.roles, workspace)
             except AlreadyExists:
-                detail = "this email is invited already"
+                detail = "this email has already been invited"
                 raise AlreadyExists(detail, pointer="/data/attributes/email") from None
             scope.audit_target("contract-invite", invite.id)
             return invite
 
     async def change(self, who: Principal, contract_id: str, invite_id: str, new: Unvalidated[ChangedInvite]) -> Invite:
-        """Change what an invite offers; its email stays.
+        """Change what an invite offers, but not its email.
 
         Raises:
             NotFound: the contract has no such invite.
@@ -117,7 +117,7 @@ class Invites:
             return changed
 
     async def delete(self, who: Principal, contract_id: str, invite_id: str) -> None:
-        """Take an invite back.
+        """Revoke an invite.
 
         Raises:
             NotFound: the contract has no such invite.
@@ -192,4 +192,4 @@ async def _require_no_member(scope: Scope, email: str) -> None:
     for user in found:
         await users.lock_to_delete(user.id)  # who adds a member refers to the user, so waits for this, or is seen
         if await ContractMembers(scope.unit).roles(scope.place.contract_id or "", user.id) is not None:
-            raise AlreadyExists("a member has this email", pointer="/data/attributes/email")
+            raise AlreadyExists("a member already has this email", pointer="/data/attributes/email")

@@ -67,7 +67,7 @@ class Teams:
                     team_id = await rows.add(wanted.contract_id, wanted.name or f"team-{new_id()}")
                 except AlreadyExists:
                     pointer = "/data/attributes/name"
-                    raise AlreadyExists("there is a team of this name", pointer=pointer) from None
+                    raise AlreadyExists("a team with this name already exists", pointer=pointer) from None
                 if who.tenant_id is not None and await ContractMembers(scope.unit).keep(wanted.contract_id, who.id):
                     await rows.add_member(team_id, who.id)
                 scope.audit_target("team", team_id)

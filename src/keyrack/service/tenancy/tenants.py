@@ -98,7 +98,7 @@ class Tenants:
             return await _there(scope, tenant_id)
 
     async def change(self, who: Principal, tenant_id: str, wanted: Unvalidated[TenantChanges]) -> Tenant:
-        """Change a tenant; what is not named stays.
+        """Change a tenant; omitted attributes keep their values.
 
         Raises:
             AlreadyExists: another tenant has the domain, or is the default.
@@ -110,7 +110,7 @@ class Tenants:
             changes = wanted.validated()
             attributes = changed_attributes(tenant.attributes, changes.attributes)
             if len(json.dumps(attributes)) > _LARGEST:
-                raise ValidationFailed(Problem("the attributes are larger than 1 MiB in all", "/data/attributes"))
+                raise ValidationFailed(Problem("the attributes are larger than 1 MiB in total", "/data/attributes"))
             changed = replace(
                 tenant,
                 name=tenant.name if changes.name is None else changes.name,
