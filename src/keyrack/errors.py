@@ -87,7 +87,7 @@ class HeadTooLarge(KeyrackError):
 
 
 class RequestTimeout(KeyrackError):
-    """The request did not come in time."""
+    """The request did not arrive in time."""
 
 
 class TooManyConnections(KeyrackError):
@@ -118,11 +118,11 @@ class TypeConflict(KeyrackError):
 
 
 class IdConflict(KeyrackError):
-    """The id in the body clashes with the one addressed or with one that exists."""
+    """The id in the body conflicts with the one in the path or with an existing one."""
 
 
 class AlreadyExists(KeyrackError):
-    """There is one already."""
+    """The resource already exists."""
 
 
 class InUse(KeyrackError):
@@ -134,7 +134,7 @@ class StateConflict(KeyrackError):
 
 
 class QuotaExceeded(KeyrackError):
-    """The tenant has stored as much as it may; delete something, or ask the operator for more."""
+    """A quota of the tenant is used up; delete something, or ask the operator to raise it."""
 
 
 class OAuthClientMissing(KeyrackError):
@@ -146,7 +146,7 @@ class NotRefreshable(KeyrackError):
 
 
 class TokenNotValid(KeyrackError):
-    """The token is not valid for as long as asked and could not be renewed."""
+    """The token is not valid for as long as requested and could not be refreshed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

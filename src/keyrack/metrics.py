@@ -28,41 +28,47 @@ _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
 
 _own = CollectorRegistry()
 _requests = Counter(
-    "keyrack_requests", "Requests answered, by the route's template.", ("method", "route", "status"), registry=_own
+    "keyrack_requests", "HTTP requests, by route template.", ("method", "route", "status"), registry=_own
 )
 _request_seconds = Histogram(
-    "keyrack_request_seconds", "How long requests took.", ("method", "route"), registry=_own, buckets=_FAST
+    "keyrack_request_seconds", "Request duration in seconds.", ("method", "route"), registry=_own, buckets=_FAST
 )
-_refreshes = Counter("keyrack_refreshes", "Refreshes that ended, by what became of them.", ("outcome",), registry=_own)
+_refreshes = Counter("keyrack_refreshes", "Completed refreshes, by outcome.", ("outcome",), registry=_own)
 _refresh_seconds = Histogram(
-    "keyrack_refresh_seconds", "From the turn asked for to the outcome written down.", registry=_own, buckets=_SLOW
+    "keyrack_refresh_seconds",
+    "Refresh duration in seconds, from queueing to the stored outcome.",
+    registry=_own,
+    buckets=_SLOW,
 )
 _interrupted = Counter(
-    "keyrack_refreshes_interrupted", "Grants that ended because an answer never reached us.", registry=_own
+    "keyrack_refreshes_interrupted", "Grants lost because the provider's answer never arrived.", registry=_own
 )
 _provider_calls = Counter(
-    "keyrack_provider_calls", "Token requests to authorization servers.", ("origin", "outcome"), registry=_own
+    "keyrack_provider_calls",
+    "Token requests to authorization servers, by outcome.",
+    ("origin", "outcome"),
+    registry=_own,
 )
 _provider_seconds = Histogram(
-    "keyrack_provider_call_seconds", "How long token requests took.", ("origin",), registry=_own, buckets=_SLOW
+    "keyrack_provider_call_seconds", "Token request duration in seconds.", ("origin",), registry=_own, buckets=_SLOW
 )
 _circuit = Gauge(
     "keyrack_provider_circuit",
-    "Circuit breaker: 0 closed, 1 open for some tenants, 2 several tenants see failures; where it is worst.",
+    "Circuit breaker state: 0 closed, 1 open for some tenants, 2 calls of several tenants fail; the worst process.",
     ("origin",),
     registry=_own,
     multiprocess_mode="livemax",
 )
 _running = Gauge(
     "keyrack_provider_calls_running",
-    "Refreshes under way at a provider.",
+    "Refreshes in progress at a provider.",
     ("origin",),
     registry=_own,
     multiprocess_mode="livesum",
 )
 _in_memory = Gauge(
     "keyrack_answers_in_memory",
-    "Answers that neither the database nor the spool could take.",
+    "Provider answers in memory only: neither the database nor the spool could store them.",
     registry=_own,
     multiprocess_mode="livesum",
 )
@@ -70,37 +76,42 @@ _connections = Gauge(
     "keyrack_database_connections", "Database connections in use.", registry=_own, multiprocess_mode="livesum"
 )
 _connections_most = Gauge(
-    "keyrack_database_connections_most", "The most there may be.", registry=_own, multiprocess_mode="livesum"
+    "keyrack_database_connections_most",
+    "Maximum number of database connections.",
+    registry=_own,
+    multiprocess_mode="livesum",
 )
 _http_connections = Gauge(
-    "keyrack_http_connections", "Connections of callers that are served.", registry=_own, multiprocess_mode="livesum"
+    "keyrack_http_connections", "Open connections of callers.", registry=_own, multiprocess_mode="livesum"
 )
 _http_connections_ended = Counter(
-    "keyrack_http_connections_ended", "Connections ended by a limit, by why.", ("reason",), registry=_own
+    "keyrack_http_connections_ended", "Connections closed by a limit, by reason.", ("reason",), registry=_own
 )
-_claims = Counter("keyrack_worker_claims", "Due secrets that workers claimed.", registry=_own)
+_claims = Counter("keyrack_worker_claims", "Due secrets claimed by workers.", registry=_own)
 _deliveries = Counter(
-    "keyrack_webhook_deliveries", "Attempts to deliver an event to a webhook.", ("outcome",), registry=_own
+    "keyrack_webhook_deliveries", "Webhook delivery attempts, by outcome.", ("outcome",), registry=_own
 )
 
-_wrong_keys = Counter("keyrack_wrong_keys", "Requests with a wrong API key.", ("outcome",), registry=_own)
-_throttled = Counter("keyrack_throttled", "Requests that were over a rate.", ("rate",), registry=_own)
-_over_quota = Counter("keyrack_quota_exceeded", "Requests that a quota refused.", ("quota",), registry=_own)
+_wrong_keys = Counter("keyrack_wrong_keys", "Requests with a wrong API key, by outcome.", ("outcome",), registry=_own)
+_throttled = Counter("keyrack_throttled", "Requests over a rate limit, by limit.", ("rate",), registry=_own)
+_over_quota = Counter("keyrack_quota_exceeded", "Requests refused by a quota.", ("quota",), registry=_own)
 _quota_used = Gauge(
     "keyrack_quota_used_ratio",
-    "How full a quota was at the last count, of the tenant that was counted last; 1: full.",
+    "Used share of a quota at the last count, for the tenant counted last; 1 is full.",
     ("quota",),
     registry=_own,
     multiprocess_mode="livemax",
 )
-_unreadable = Counter("keyrack_unreadable_values", "Stored values that a list could not decrypt.", registry=_own)
+_unreadable = Counter(
+    "keyrack_unreadable_values", "Stored values that could not be decrypted for a list.", registry=_own
+)
 
 FACTS: Mapping[str, str] = {
-    "keyrack_database_up": "Whether the database answered.",
-    "keyrack_secrets_due": "Secrets whose refresh is due; counted up to 10000.",
-    "keyrack_secrets_due_oldest_seconds": "For how long the oldest of them has been due.",
-    "keyrack_attempts_open": "Token requests under way or not settled yet; counted up to 10000.",
-    "keyrack_answers_spooled": "Answers in the spool that wait for the database.",
+    "keyrack_database_up": "1 if the database answered, else 0.",
+    "keyrack_secrets_due": "Secrets due for a refresh, counted up to 10000.",
+    "keyrack_secrets_due_oldest_seconds": "Seconds for which the longest overdue secret has been due.",
+    "keyrack_attempts_open": "Token requests in progress or not settled yet, counted up to 10000.",
+    "keyrack_answers_spooled": "Provider answers in the spool, waiting for the database.",
 }
 """What is true of the whole installation when the metrics are asked for, and of no process."""
 

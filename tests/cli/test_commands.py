@@ -67,7 +67,7 @@ def test_users_keys_and_service_accounts(tmp_path: Path) -> None:
     assert {entry["email"] for entry in listed} == {"root@example.com", "ida@example.com"}
     taken = keyrack(tmp_path, "users", "create", "--email", "IDA@example.com", *tenant, "--json")
     assert taken.returncode == 1
-    assert "there is a user with this email" in taken.stderr
+    assert "a user with this email already exists" in taken.stderr
     key = json.loads(keyrack(tmp_path, "api-keys", "create", "--user", "ida@example.com", "--json").stdout)
     revoked = keyrack(tmp_path, "api-keys", "revoke", "--user", "ida@example.com", "--id", key["id"], "--json")
     assert revoked.returncode == 0, revoked.stderr

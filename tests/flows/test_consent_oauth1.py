@@ -233,10 +233,10 @@ async def test_only_a_hash_of_the_token_can_be_found_and_the_secret_is_sealed(
     async with keyrack.store.unit(globex.id) as unit:
         found = await ConsentRows(unit).find(data["id"])
         assert found is not None
-        (known, secret) = found.memory["temporary"]
+        assert found.context.temporary is not None
+        known, secret = (each.reveal() for each in found.context.temporary)
         rows = (await unit.connection.exec_driver_sql("SELECT * FROM consents")).all()
     assert known == token
-    assert found.memory["temporary"] == [token, secret]
     assert token not in str(rows)
     assert secret not in str(rows)
     assert secret not in str(data)

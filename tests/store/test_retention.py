@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from keyrack import clock
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
-from keyrack.model.consents import Consent, ConsentStatus
+from keyrack.model.consents import AuthorizationContext, Consent, ConsentStatus
 from keyrack.model.events import EventType
 from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.jobs.retention import Retention
@@ -75,7 +75,7 @@ async def add_consent(world: World, consent_id: str, status: ConsentStatus) -> N
     consent = Consent(
         id=consent_id, tenant_id=acme.id, workspace_id=acme.workspace_id, user_id=acme.admin.id, component_id=MISSING,
         credential_id=None, auth_client_id=None, auth_secret_id=None, status=status, error=None, result_id=None,
-        created_at=now, expires_at=now + timedelta(minutes=10), memory={},
+        created_at=now, expires_at=now + timedelta(minutes=10), context=AuthorizationContext(),
     )  # fmt: skip
     async with world.store.unit(acme.id, writes=True) as unit:
         await ConsentRows(unit).add(consent, f"hash of {consent_id}")

@@ -13,7 +13,13 @@ from litestar.params import QueryParameter
 
 from keyrack.api.core import openapi
 from keyrack.api.core.accept import require_json_acceptable
-from keyrack.api.core.body import MAX_BODY_BYTES, JsonRequest, is_unchecked, make_unchecked, refuse_unstorable_text
+from keyrack.api.core.body import (
+    MAX_BODY_BYTES,
+    JsonRequest,
+    is_unvalidated_body,
+    make_unvalidated_body,
+    refuse_unstorable_text,
+)
 from keyrack.api.core.bracket_parameters import require_known
 from keyrack.api.core.errors import on_fault, on_http_exception, on_keyrack_error, respond
 from keyrack.api.core.jsonapi import Page
@@ -66,11 +72,11 @@ def create(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) 
         },
         lifespan=[lifespan],
         openapi_config=openapi.config(),
-        plugins=[openapi.UncheckedSchemas()],
+        plugins=[openapi.UnvalidatedBodySchemas()],
         request_class=JsonRequest,
         response_class=DocumentResponse,
         request_max_body_size=MAX_BODY_BYTES,
-        type_decoders=[(is_unchecked, make_unchecked)],
+        type_decoders=[(is_unvalidated_body, make_unvalidated_body)],
         logging_config=None,
     )
 
@@ -88,8 +94,8 @@ def principal(request: Request[Any, Any, Any]) -> Principal:
 
 
 def page(
-    page_size: Annotated[str | None, QueryParameter(name="page[size]", description="Rows a page, 1 to 1000.")] = None,
-    page_number: Annotated[str | None, QueryParameter(name="page[number]", description="Which page, from 1.")] = None,
+    page_size: Annotated[str | None, QueryParameter(name="page[size]", description="Rows per page, 1 to 1000.")] = None,
+    page_number: Annotated[str | None, QueryParameter(name="page[number]", description="Page number, from 1.")] = None,
 ) -> Page:
     """Hand the wanted page to a handler; lists without a default size return everything (contract section 4)."""
     return Page.parse(page_size, page_number)

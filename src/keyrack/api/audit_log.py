@@ -94,7 +94,7 @@ def wanted_events(  # noqa: PLR0913, PLR0917 - one parameter for each query para
 
 def _either(name: str, plain: str | None, bracketed: str | None) -> str | None:
     if plain and bracketed and plain != bracketed:
-        raise ValidationFailed(Problem(f"{name} says something else", parameter=f"filter[{name}]"))
+        raise ValidationFailed(Problem(f"{name} and filter[{name}] have different values", parameter=f"filter[{name}]"))
     return plain or bracketed
 
 

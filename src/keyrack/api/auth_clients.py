@@ -1,6 +1,5 @@
 """`/v2/auth-clients` and its older spelling below a tenant (contract section 14)."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from litestar import Controller, delete, get, patch, post
@@ -14,7 +13,7 @@ from keyrack.api.auth_client_documents import (
     ScopeOnlyBody,
     resource,
 )
-from keyrack.api.core.body import Unchecked, require_id
+from keyrack.api.core.body import UnvalidatedBody, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Page, Single
 from keyrack.api.core.lists import listed
@@ -23,6 +22,7 @@ from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.identity import Principal
 from keyrack.service.clients.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
 from keyrack.service.clients.auth_clients import AuthClients
+from keyrack.validation.unvalidated import Unvalidated
 
 WorkspaceId = Annotated[str | None, QueryParameter(name="workspace_id", description="As a workspace sees it.")]
 ContractId = Annotated[str | None, QueryParameter(name="contract_id", description="As a contract sees it.")]
@@ -58,7 +58,9 @@ class AuthClientController(Controller):
         self, data: Body[CreateAuthClientBody], who: Who, auth_clients: NamedDependency[AuthClients]
     ) -> Single[AuthClientResource]:
         """Create an auth client; without a scope relationship a global one (14.2)."""
-        made = await auth_clients.create(who, lambda: _scope(data), data.then(CreateAuthClientBody.command))
+        made = await auth_clients.create(
+            who, Unvalidated(lambda: _scope(data)), data.then(CreateAuthClientBody.command)
+        )
         return Single(resource(made))
 
     @get("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409))
@@ -120,7 +122,7 @@ class TenantAuthClientController(Controller):
     ) -> Single[AuthClientResource]:
         """Create an auth client of a tenant (14.3)."""
         new = data.then(CreateAuthClientBody.command)
-        made = await auth_clients.create(who, lambda: _scope(data), new, within=_tenant(tenant_id))
+        made = await auth_clients.create(who, Unvalidated(lambda: _scope(data)), new, within=_tenant(tenant_id))
         return Single(resource(made))
 
     @get("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
@@ -172,20 +174,20 @@ def _asked(tenant_id: str | None, contract_id: str | None, workspace_id: str | N
     return named[0] if named else None
 
 
-def _scope(data: Unchecked[CreateAuthClientBody]) -> NamedScope | None:
+def _scope(data: UnvalidatedBody[CreateAuthClientBody]) -> NamedScope | None:
     """Return the scope that a body names.
 
     Raises:
         ValidationFailed: that part of the body is wrong; then with everything else that is wrong with it.
     """
     try:
-        return data.checked_as(ScopeOnlyBody).only()
+        return data.validated_as(ScopeOnlyBody).only()
     except ValidationFailed:
-        data.check()
+        data.validated()
         raise
 
 
-def _change(data: Unchecked[ChangeAuthClientBody], auth_client_id: str) -> Callable[[], ChangedAuthClient]:
+def _change(data: UnvalidatedBody[ChangeAuthClientBody], auth_client_id: str) -> Unvalidated[ChangedAuthClient]:
     def changed(body: ChangeAuthClientBody) -> ChangedAuthClient:
         require_id(body.data.id, auth_client_id)
         return body.command()

@@ -10,7 +10,7 @@ from litestar.enums import MediaType
 from keyrack.api.core.middleware import request_id_of
 from keyrack.api.core.pages import PRIVATE, Explanation, cookie_header, page, problem_page
 from keyrack.errors import BadRequest
-from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, Introduction, UnknownLink
+from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, IntroductionPage, UnknownLink
 
 _MAX_FIELDS = 10
 _FORM_ACTION = "'self' https:"
@@ -41,16 +41,17 @@ async def consent_begun(request: Request[Any, Any, Any], consent_links: NamedDep
     return Response(None, status_code=303, headers={"location": address, **PRIVATE, **cookie_header(cookie)})
 
 
-def _shown(told: Introduction) -> Response[str]:
-    insecure = "" if told.cookie.secure else " http:"
+def _shown(shown: IntroductionPage) -> Response[str]:
+    insecure = "" if shown.cookie.secure else " http:"
     return page(
         "consent.html",
         200,
         "Connect an account?",
         form_action=_FORM_ACTION + insecure,
-        headers=cookie_header(told.cookie),
-        told=told,
-        until=f"{told.expires_at:%H:%M} UTC",
+        headers=cookie_header(shown.cookie),
+        told=shown.told,
+        form_token=shown.form_token,
+        until=f"{shown.expires_at:%H:%M} UTC",
     )
 
 

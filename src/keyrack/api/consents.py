@@ -142,9 +142,9 @@ def _command(body: StartConsentBody) -> NewConsent:
     if client is None and component is None:
         raise ValidationFailed(Problem("component or auth_client is required", "/data/relationships/component"))
     if client is None and secret is not None:
-        raise ValidationFailed(Problem("auth_client is required with it", "/data/relationships/auth_secret"))
+        raise ValidationFailed(Problem("auth_client is required with auth_secret", "/data/relationships/auth_secret"))
     if client is not None and credential is not None:
-        raise ValidationFailed(Problem("belongs to no auth client", "/data/relationships/credential"))
+        raise ValidationFailed(Problem("cannot be combined with auth_client", "/data/relationships/credential"))
     extra = {} if given.additional_params is UNSET else given.additional_params
     return NewConsent(
         component_id=component,
@@ -170,7 +170,7 @@ def _text(value: str | float | bool) -> str:  # noqa: FBT001 - a JSON scalar
 
 def _address(consent: Consent) -> str | UnsetType:
     """Return where the user's browser is to go first: of a bound consent that is on our own host."""
-    address: str | None = consent.memory.get("link") or consent.memory.get("authorization_url")
+    address = consent.context.link or consent.context.authorization_url
     return UNSET if address is None else address
 
 

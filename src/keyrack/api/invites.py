@@ -135,7 +135,7 @@ class ContractInviteController(Controller):
         who: Who,
         invites: NamedDependency[Invites],
     ) -> Single[InviteResource]:
-        """Change what an invite offers; its email stays."""
+        """Change what an invite offers, but not its email."""
         changed = data.then(lambda body: _changed_invite(body, invite_id))
         return Single(invite_resource(await invites.change(who, contract_id, invite_id, changed)))
 
@@ -143,7 +143,7 @@ class ContractInviteController(Controller):
     async def remove(
         self, contract_id: PATH_ID, invite_id: PATH_ID, who: Who, invites: NamedDependency[Invites]
     ) -> None:
-        """Take an invite back."""
+        """Revoke an invite."""
         await invites.delete(who, contract_id, invite_id)
 
 

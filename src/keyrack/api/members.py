@@ -137,7 +137,7 @@ class ContractMemberController(Controller):
     async def add(
         self, contract_id: PATH_ID, data: Body[AddContractMemberBody], who: Who, members: NamedDependency[Members]
     ) -> Single[ContractMemberResource]:
-        """Make a user of the tenant a member, at once."""
+        """Make a user of the tenant a member, without an invite."""
         return Single(contract_member(await members.join_contract(who, contract_id, data.then(_new_member))))
 
     @patch("/{user_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))

@@ -164,12 +164,12 @@ def changed_secret(body: ChangeSecretBody, stored: AuthSecret) -> ChangedSecret:
     if others:
         raise ValidationFailed(*[Problem("the auth client of a secret cannot be changed", at) for at in others])
     given = body.data.attributes
-    verdict = StateChange(
+    state_change = StateChange(
         None if given.state is UNSET else SecretState(given.state),
         or_none(given.error) or None,
         error_given=given.error is not UNSET,
     )
-    return ChangedSecret(or_none(given.name), or_none(given.credentials), verdict)
+    return ChangedSecret(or_none(given.name), or_none(given.credentials), state_change)
 
 
 def secret_resource(view: SecretView) -> SecretResource:

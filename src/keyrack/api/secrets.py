@@ -51,7 +51,10 @@ class SecretController(Controller):
         expires_before: Annotated[str | None, QueryParameter(name="filter[expires_before]")] = None,
         scopes: Annotated[
             str | None,
-            QueryParameter(name="filter[scopes]", description="`missing`: granted less than was asked for."),
+            QueryParameter(
+                name="filter[scopes]",
+                description="`missing`: granted fewer scopes than requested.",
+            ),
         ] = None,
     ) -> Many[SecretResource]:
         """List a workspace's auth secrets."""
@@ -82,7 +85,7 @@ class SecretController(Controller):
         min_validity: Annotated[
             str | None,
             QueryParameter(
-                name="min_validity", description="Seconds, 0 to 86400, that the token must be good for; else 409."
+                name="min_validity", description="Seconds, 0 to 86400, for which the token must be valid; else 409."
             ),
         ] = None,
     ) -> Single[SecretResource]:
@@ -102,7 +105,7 @@ class SecretController(Controller):
         """Change an auth secret; credentials of oauth2 are merged, others replaced."""
 
         def command(stored: AuthSecret) -> ChangedSecret:
-            body = data.check()
+            body = data.validated()
             require_id(body.data.id, secret_id)
             return changed_secret(body, stored)
 

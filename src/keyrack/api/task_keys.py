@@ -31,7 +31,7 @@ class TaskKeyResource(msgspec.Struct):
 async def task_key(
     request: JsonRequest, flow_id: PATH_ID, who: Who, task_keys: NamedDependency[TaskKeys]
 ) -> Single[TaskKeyResource]:
-    """Create a key for the steps of an active flow; it is shown this once."""
+    """Create a key for the steps of an active flow; it is shown only once."""
     await request.action()
     made = await task_keys.create(who, flow_id)
     return Single(TaskKeyResource(TaskKeyAttributes(made.username, made.api_key.reveal())))

@@ -148,7 +148,7 @@ class TeamController(Controller):
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateTeamBody], who: Who, teams: NamedDependency[Teams]) -> Single[TeamResource]:
         """Create a team."""
-        return Single(_resource(await teams.create(who, _new_team(data.check()))))
+        return Single(_resource(await teams.create(who, _new_team(data.validated()))))
 
     @get("/{team_id:str}", responses=Refusals.of(404))
     async def retrieve(self, team_id: PATH_ID, who: Who, teams: NamedDependency[Teams]) -> Single[TeamResource]:
@@ -173,7 +173,7 @@ class TeamController(Controller):
     async def change(
         self, team_id: PATH_ID, data: Body[ChangeTeamBody], who: Who, teams: NamedDependency[Teams]
     ) -> Single[TeamResource]:
-        """Change the registry credentials of a team; its name stays."""
+        """Change the registry credentials of a team, but not its name."""
         return Single(_resource(await teams.change(who, team_id, data.then(lambda body: _changed(body, team_id)))))
 
     @delete("/{team_id:str}", responses=Refusals.of(403, 404, 409))

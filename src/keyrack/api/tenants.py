@@ -15,6 +15,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.model.tenancy import Tenant
 from keyrack.service.tenancy.tenants import NewTenant, TenantChanges, Tenants
 from keyrack.validation.fields import Domain, TenantOptions
+from keyrack.validation.unvalidated import Unvalidated
 
 
 class CreateTenant(NewResource):
@@ -120,11 +121,11 @@ class TenantController(Controller):
         """Create a tenant."""
 
         def command() -> NewTenant:
-            body = data.check().data
-            checked = data.checked_as(TenantBodyToCheck).data.attributes
+            body = data.validated().data
+            checked = data.validated_as(TenantBodyToCheck).data.attributes
             return NewTenant(checked.name, checked.app_domain, _others(body.attributes), body.given_id)
 
-        return Single(_resource(await tenants.create(who, command)))
+        return Single(_resource(await tenants.create(who, Unvalidated(command))))
 
     @get(responses=Refusals.of(400, 403))
     async def list_all(self, who: Who, tenants: NamedDependency[Tenants], page: WantedPage) -> Many[TenantResource]:
@@ -141,17 +142,17 @@ class TenantController(Controller):
     async def change(
         self, tenant_id: PATH_ID, data: Body[ChangeTenantBody], who: Who, tenants: NamedDependency[Tenants]
     ) -> Single[TenantResource]:
-        """Change a tenant; what is not named stays."""
+        """Change a tenant; omitted attributes keep their values."""
 
         def changes() -> TenantChanges:
-            body = data.check().data
+            body = data.validated().data
             require_id(body.id, tenant_id)
-            checked = data.checked_as(ChangeBodyToCheck).data.attributes
+            checked = data.validated_as(ChangeBodyToCheck).data.attributes
             if body.attributes is UNSET or checked is UNSET:
                 return TenantChanges()
             return TenantChanges(or_none(checked.name), or_none(checked.app_domain), _others(body.attributes))
 
-        return Single(_resource(await tenants.change(who, tenant_id, changes)))
+        return Single(_resource(await tenants.change(who, tenant_id, Unvalidated(changes))))
 
     @delete("/{tenant_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(self, tenant_id: PATH_ID, who: Who, tenants: NamedDependency[Tenants]) -> None:

@@ -162,7 +162,7 @@ class UserController(Controller):
     async def create_api_key(
         self, data: Body[CreateApiKeyBody], who: Who, users: NamedDependency[Users]
     ) -> Single[ApiKeyResource]:
-        """Create an API key; it is shown this once."""
+        """Create an API key; it is shown only once."""
         key, clear = await users.create_api_key(who, data.then(_new_api_key))
         return Single(_api_key(key, clear))
 

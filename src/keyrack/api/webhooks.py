@@ -47,7 +47,7 @@ class WebhookController(Controller):
     async def create(
         self, tenant_id: PATH_ID, data: Body[CreateWebhookBody], who: Who, webhooks: NamedDependency[Webhooks]
     ) -> Single[WebhookResource]:
-        """Create a webhook; its secret is shown this once (extension)."""
+        """Create a webhook; its secret is shown only once (extension)."""
         return document(await webhooks.create(who, tenant_id, data.then(new_webhook)), with_secret=True)
 
     @get(responses=Refusals.of(400, 403, 404))
@@ -74,7 +74,7 @@ class WebhookController(Controller):
         who: Who,
         webhooks: NamedDependency[Webhooks],
     ) -> Single[WebhookResource]:
-        """Change a webhook; disabling it gives up what is on its way (extension)."""
+        """Change a webhook; disabling it drops pending deliveries (extension)."""
 
         def changed(body: ChangeWebhookBody) -> WebhookChange:
             require_id(body.data.id, webhook_id)
@@ -93,7 +93,7 @@ class WebhookController(Controller):
     async def rotate_secret(
         self, tenant_id: PATH_ID, webhook_id: PATH_ID, who: Who, webhooks: NamedDependency[Webhooks]
     ) -> Single[WebhookResource]:
-        """Give a webhook a new secret, shown this once; the old one signs too for 24 hours (extension)."""
+        """Give a webhook a new secret, shown only once; the old one also signs for 24 hours (extension)."""
         return document(await webhooks.rotate_secret(who, tenant_id, webhook_id), with_secret=True)
 
     @get("/{webhook_id:str}/deliveries", responses=Refusals.of(400, 403, 404))

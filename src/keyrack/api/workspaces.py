@@ -125,7 +125,7 @@ class WorkspaceController(Controller):
         self, data: Body[CreateWorkspaceBody], who: Who, workspaces: NamedDependency[Workspaces]
     ) -> Single[WorkspaceResource]:
         """Create a workspace; the creator becomes its owner."""
-        wanted = data.check().data
+        wanted = data.validated().data
         new = NewWorkspace(wanted.relationships.contract.data.id, wanted.attributes.name, wanted.given_id)
         return Single(_resource(await workspaces.create(who, new)))
 

@@ -25,13 +25,13 @@ Name = Annotated[str, typer.Option("--user", help="Email of a user, or name of a
 
 @users.command("create")
 def create_user(
-    email: Annotated[str, typer.Option("--email", help="Unique in the installation.")],
+    email: Annotated[str, typer.Option("--email", help="Email address; unique in the installation.")],
     tenant: Tenant,
     *,
     tenant_admin: Annotated[bool, typer.Option("--tenant-admin", help="Give the role tenant-admin.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Create a user with an API key, which is shown this once."""
+    """Create a user with an API key, which is shown only once."""
     user, key = _with_accounts(lambda accounts: accounts.create_user(email, tenant, tenant_admin=tenant_admin))
     show({"user_id": user.id, "email": user.email, "api_key": key.reveal()}, as_json=as_json)
 
@@ -47,12 +47,12 @@ def list_users(tenant: Tenant, *, as_json: Json = False) -> None:
 @api_keys.command("create")
 def create_key(
     user: Name,
-    name: Annotated[str, typer.Option("--name", help="To tell keys apart.")] = "command line",
-    days: Annotated[int | None, typer.Option("--expires-in-days", min=1, help="Days until it ends.")] = None,
+    name: Annotated[str, typer.Option("--name", help="Name of the key.")] = "command line",
+    days: Annotated[int | None, typer.Option("--expires-in-days", min=1, help="Days until the key expires.")] = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """Create an API key, which is shown this once."""
+    """Create an API key, which is shown only once."""
     ends: datetime | None = None if days is None else now() + timedelta(days=days)
     stored, key = _with_accounts(lambda accounts: accounts.create_key(user, name, ends))
     shown = None if stored.expires_at is None else iso(stored.expires_at)
@@ -81,7 +81,7 @@ def list_keys(user: Name, *, as_json: Json = False) -> None:
 def revoke_key(
     user: Name, key_id: Annotated[str, typer.Option("--id", help="Id of the key.")], *, as_json: Json = False
 ) -> None:
-    """Revoke an API key, at once."""
+    """Revoke an API key immediately."""
     _with_accounts(lambda accounts: accounts.revoke_key(user, key_id))
     show({"id": key_id, "revoked": True}, as_json=as_json)
 
@@ -93,7 +93,7 @@ def create_service_account(
     *,
     as_json: Json = False,
 ) -> None:
-    """Create a service account with an API key, which is shown this once."""
+    """Create a service account with an API key, which is shown only once."""
     account, key = _with_accounts(lambda accounts: accounts.create_service_account(name, permission))
     result = {
         "id": account.id,
@@ -107,7 +107,7 @@ def create_service_account(
 @audit.command("list")
 def list_events(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Id of the tenant; unset: the installation.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of rows.")] = 1000,
     *,
     as_json: Json = False,
 ) -> None:

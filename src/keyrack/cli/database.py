@@ -17,14 +17,16 @@ db = typer.Typer(no_args_is_help=True)
 
 
 def bootstrap(
-    email: Annotated[str, typer.Option("--email", help="Of the first tenant's admin.")],
-    tenant_name: Annotated[str, typer.Option("--tenant-name", help="Of the first tenant.")] = "Main",
+    email: Annotated[str, typer.Option("--email", help="Email address of the first tenant's admin.")],
+    tenant_name: Annotated[str, typer.Option("--tenant-name", help="Name of the first tenant.")] = "Main",
     app_domain: Annotated[str, typer.Option("--app-domain", help="Host of the callback address.")] = "localhost",
-    team_name: Annotated[str, typer.Option("--team-name", help="Of the first team; team names are unique.")] = "main",
+    team_name: Annotated[
+        str, typer.Option("--team-name", help="Name of the first team; team names are unique.")
+    ] = "main",
     *,
     as_json: Json = False,
 ) -> None:
-    """Set an empty database up: the first tenant, its admin, and a service account. Keys are shown this once."""
+    """Set up an empty database: the first tenant, its admin, and a service account. Keys are shown only once."""
     import asyncio
 
     from keyrack import logs

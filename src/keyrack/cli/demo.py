@@ -8,13 +8,11 @@ import typer
 def demo(
     *,
     once: Annotated[
-        bool, typer.Option("--once", help="End after the story: exit 0 if every step held, else 1.")
+        bool, typer.Option("--once", help="Exit after the last step: with 0 if every step succeeded, else 1.")
     ] = False,
-    browser: Annotated[
-        bool, typer.Option("--browser", help="Let a person go through the consent in a browser.")
-    ] = False,
+    browser: Annotated[bool, typer.Option("--browser", help="Complete the consent yourself in a browser.")] = False,
 ) -> None:
-    """Show Keyrack's main job on SQLite with generated keys and the bundled simulator."""
+    """Demonstrate Keyrack on SQLite, with generated keys and the bundled simulator."""
     from keyrack.demo.play import play
 
     play(once=once, browser=browser)

@@ -28,5 +28,5 @@ def most_connections(wanted: int) -> int:
         return wanted
     room = max(soft - _KEPT_BACK, soft // 2)
     if room < wanted:
-        log.warning("fewer connections than set, for want of open files", limit=soft, connections=room)
+        log.warning("the limit of open files allows fewer connections than configured", limit=soft, connections=room)
     return min(room, wanted)

@@ -12,7 +12,7 @@ def quotas(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Id of a tenant; unset: all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what tenants have stored of what is limited, and the limits."""
+    """Show the quotas of tenants and how much of each is used."""
     from keyrack.service.authz.quotas import QuotaUse, usage
     from keyrack.settings import load
     from keyrack.wiring.configuration import quota_limits

@@ -21,7 +21,7 @@ SecretId = Annotated[str, typer.Argument(help="Id of the secret.")]
 
 
 class State(StrEnum):
-    """What a reader would be told now."""
+    """State that a reader would see now."""
 
     ready = "ready"
     error = "error"
@@ -32,11 +32,11 @@ def list_secrets(
     *,
     tenant: Annotated[str | None, typer.Option("--tenant", help="Id of a tenant; unset: all.")] = None,
     workspace: Annotated[str | None, typer.Option("--workspace", help="Id of a workspace; unset: all.")] = None,
-    state: Annotated[State | None, typer.Option("--state", help="What a reader would be told now.")] = None,
+    state: Annotated[State | None, typer.Option("--state", help="State that a reader would see now.")] = None,
     expires_before: Annotated[
         str | None, typer.Option("--expires-before", help="A time such as 2026-01-31T12:00:00Z.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 1000,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Maximum number of rows.")] = 1000,
     as_json: Json = False,
 ) -> None:
     """List auth secrets, without their credentials."""
@@ -59,11 +59,11 @@ def show_secret(
     secret_id: SecretId,
     *,
     reveal: Annotated[
-        bool, typer.Option("--reveal", help="Print the credentials too; the audit log tells that you did.")
+        bool, typer.Option("--reveal", help="Also print the credentials; this is recorded in the audit log.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show one auth secret with the state of its refreshing."""
+    """Show one auth secret and the state of its refresh."""
     from keyrack.service.secrets.oauth2_credentials import shown
 
     view = _with_secrets(lambda desk: desk.show(secret_id, reveal=reveal))
@@ -73,7 +73,7 @@ def show_secret(
 
 @secrets.command("refresh")
 def refresh_secret(secret_id: SecretId, *, as_json: Json = False) -> None:
-    """Refresh one auth secret now; safe beside running servers and workers."""
+    """Refresh one auth secret now; safe while servers and workers are running."""
     show(_row(_with_secrets(lambda desk: desk.refresh(secret_id))), as_json=as_json)
 
 

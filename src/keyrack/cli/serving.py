@@ -27,11 +27,11 @@ that take longer to start on a busy machine."""
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on.")] = 8000,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Number of processes.")] = 1,
     *,
-    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also do the work of `keyrack worker`.")] = True,
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also run the work of `keyrack worker`.")] = True,
 ) -> None:
-    """Serve the API. Refuses an outdated schema or a wrong key before it listens; SIGTERM drains."""
+    """Serve the API. Does not start with an outdated schema or a wrong key; SIGTERM finishes open requests."""
     from keyrack.cli.metrics_folder import shared_metrics
 
     settings = _ready()
@@ -117,10 +117,10 @@ def _settled(app: "App") -> "App":
 def worker(
     host: Annotated[str, typer.Option("--host", help="Address to listen on, with --port.")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Answer /healthz, /readyz and /metrics here.")
+        int | None, typer.Option("--port", min=0, max=65535, help="Port for /healthz, /readyz and /metrics.")
     ] = None,
 ) -> None:
-    """Do the background work alone: refresh what is due, deliver webhooks. SIGTERM finishes what was begun."""
+    """Run only the background work: refresh due secrets, deliver webhooks. SIGTERM finishes running work."""
     import asyncio
 
     settings = _ready()
@@ -159,7 +159,7 @@ def simulator(
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Approve without showing a page.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the bundled authorization server, whose behaviour can be chosen. For trying out and tests only."""
+    """Run the bundled authorization server, whose behaviour is configurable. For development and tests only."""
     from keyrack.simulator import server
     from keyrack.simulator.config import SimulatorConfig, automatic, load_config
 
@@ -174,7 +174,7 @@ def simulator(
 
 
 def settings(*, as_json: Json = False) -> None:
-    """Print all settings with where they come from; secrets are masked."""
+    """Print all settings and their sources; secrets are masked."""
     found = load()
     rows = [
         {
@@ -187,7 +187,7 @@ def settings(*, as_json: Json = False) -> None:
     ]
     show_list(rows, as_json=as_json)
     if found.unknown_variables:
-        complain(f"keyrack: no settings of ours, ignored: {', '.join(found.unknown_variables)}")
+        complain(f"keyrack: unknown settings are ignored: {', '.join(found.unknown_variables)}")
 
 
 def _shown(value: Any) -> str | int | float | bool | None:
@@ -205,7 +205,7 @@ def _ready() -> Settings:
     settings = load()
     logs.configure(settings)
     if settings.unknown_variables:
-        complain(f"keyrack: no settings of ours, ignored: {', '.join(settings.unknown_variables)}")
+        complain(f"keyrack: unknown settings are ignored: {', '.join(settings.unknown_variables)}")
     asyncio.run(_check(settings))
     return settings
 

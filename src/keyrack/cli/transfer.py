@@ -19,19 +19,19 @@ exports = typer.Typer(no_args_is_help=True)
 
 @imports.callback()
 def _several() -> None:
-    """Take in what was stored elsewhere."""
+    """Import data."""
 
 
 @imports.command("platform")
 def import_platform(
-    file: Annotated[Path, typer.Argument(help="What `keyrack export platform` wrote, or made by hand.")],
+    file: Annotated[Path, typer.Argument(help="File from `keyrack export platform`, or written by hand.")],
     *,
     identity: Annotated[
-        Path | None, typer.Option("--identity", help="File of an age identity, for an encrypted file.")
+        Path | None, typer.Option("--identity", help="File with the age identity that decrypts the file.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import tenants with all they have, or report all that is wrong with the file and write nothing."""
+    """Import complete tenants, or report everything that is wrong with the file and write nothing."""
     import asyncio
 
     from keyrack import logs
@@ -69,21 +69,21 @@ def import_platform(
 
 @exports.callback()
 def _several_exports() -> None:
-    """Write out what is stored."""
+    """Export data."""
 
 
 @exports.command("platform")
 def export_platform(
-    file: Annotated[Path, typer.Argument(help="Where to write; must not exist yet.")],
+    file: Annotated[Path, typer.Argument(help="File to write; it must not exist yet.")],
     *,
     tenant: Annotated[list[str] | None, typer.Option("--tenant", help="Id of a tenant; unset: all.")] = None,
-    with_secrets: Annotated[bool, typer.Option("--with-secrets", help="Secret values too, encrypted.")] = False,
+    with_secrets: Annotated[bool, typer.Option("--with-secrets", help="Include secret values, encrypted.")] = False,
     recipient: Annotated[
         list[str] | None, typer.Option("--recipient", help="An age recipient (age1...) who can read the file.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Export tenants with all they have, to be imported elsewhere; secret values only with --with-secrets."""
+    """Export complete tenants, to be imported elsewhere; secret values only with --with-secrets."""
     import asyncio
     import os
 

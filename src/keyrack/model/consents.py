@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from keyrack.crypto.secret import Secret
 from keyrack.model import Json
 
 
@@ -16,9 +17,81 @@ class ConsentStatus(StrEnum):
     failed = "failed"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentIntroduction:
+    """What a bound consent tells the person who opens its link, as it was when it started (contract 0.23).
+
+    Attributes:
+        starter: name and email of the user who started the consent.
+        tenant: the tenant's name.
+        workspace: the workspace's name.
+        what: the component's name, else the auth client's.
+        host: the authorization server's host, in ASCII.
+        scopes: what is asked for; none: whatever the server gives.
+    """
+
+    starter: str
+    tenant: str
+    workspace: str
+    what: str
+    host: str
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationContext:
+    """What a consent's callback needs to know of how the authorization was started; encrypted at rest.
+
+    Once the consent is over, only `redirect_uri` and `return_url` are left, and of an abandoned one nothing: everything
+    else then has its default.
+
+    Attributes:
+        protocol: the protocol's name in the callback's path: `oauth2` or `oauth1`.
+        redirect_uri: our own address, where the provider sends the browser back to.
+        return_url: where the browser goes on at the end, if anywhere.
+        verifier: the code verifier of PKCE (RFC 7636), if a challenge was sent.
+        client_id: the client at the provider; another one at the callback ends the consent.
+        token_endpoint: where the code is exchanged; as `client_id`.
+        issuer: the authorization server's issuer identifier, if known (RFC 9207).
+        sends_iss: whether that server sends `iss`, if the client says so.
+        nonce: what the ID token must carry, if one was asked for.
+        name: what the credential or secret will be called.
+        scope: what was asked for; empty for nothing.
+        additional_params: further parameters of the authorization request that the user gave.
+        fields: checked values of the component's fields.
+        auth_method: client authentication at the token endpoint, where a component declared it (contract 20.3).
+        long_lived: whether the first token is to be exchanged for a long-lived one (contract section 14).
+        authorization_url: the provider's address where the browser begins; None as long as OAuth 1.0a's temporary
+            credentials are not there.
+        temporary: OAuth 1.0a's temporary credentials: the token and its secret (RFC 5849 section 2.1).
+        introduction: what the page of a bound consent says.
+        link: the address of that page.
+    """
+
+    protocol: str = "oauth2"
+    redirect_uri: str = ""
+    return_url: str | None = None
+    verifier: Secret | None = None
+    client_id: str = ""
+    token_endpoint: str = ""
+    issuer: str | None = None
+    sends_iss: bool | None = None
+    nonce: str | None = field(default=None, repr=False)
+    name: str = ""
+    scope: str = ""
+    additional_params: dict[str, str] = field(default_factory=dict)
+    fields: Json = field(default_factory=dict, repr=False)
+    auth_method: str | None = None
+    long_lived: bool = False
+    authorization_url: str | None = field(default=None, repr=False)
+    temporary: tuple[Secret, Secret] | None = None
+    introduction: ConsentIntroduction | None = None
+    link: str | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """A running authorization (contract section 20). `memory` is what the callback needs, encrypted at rest.
+    """A running authorization (contract section 20).
 
     It names a component (first generation) or an auth client, then optionally also a component (second generation).
     """
@@ -34,7 +107,7 @@ class Consent:
     result_id: str | None
     created_at: datetime
     expires_at: datetime
-    memory: Json = field(repr=False)
+    context: AuthorizationContext = field(repr=False)
     auth_client_id: str | None = None
     auth_secret_id: str | None = None
     bound: bool = False

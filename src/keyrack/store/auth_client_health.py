@@ -38,7 +38,7 @@ class RejectionResult(StrEnum):
 
 
 class AuthClientHealth(TenantTable):
-    """Verdicts on clients of the unit's owner: a tenant, or the installation for global clients."""
+    """What providers said about clients of the unit's owner: a tenant, or the installation for global clients."""
 
     table = auth_clients
 

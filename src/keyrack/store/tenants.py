@@ -138,8 +138,8 @@ class TenantRows:
     async def _taken(self, tenant: Tenant) -> AlreadyExists:
         other = select(tenants.c.id).where(tenants.c.app_domain == tenant.app_domain, tenants.c.id != tenant.id)
         if (await self._unit.connection.execute(other)).first() is not None:
-            return AlreadyExists("another tenant has this domain", pointer="/data/attributes/app_domain")
-        return AlreadyExists("the installation has a default tenant", pointer="/data/attributes/is_default")
+            return AlreadyExists("another tenant already has this domain", pointer="/data/attributes/app_domain")
+        return AlreadyExists("the installation already has a default tenant", pointer="/data/attributes/is_default")
 
 
 class RolePolicy(TenantTable):

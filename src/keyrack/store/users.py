@@ -60,7 +60,7 @@ class UserRows(TenantTable):
                 }
             )  # fmt: skip
         except AlreadyExists:
-            raise AlreadyExists("there is a user with this email", pointer="/data/attributes/email") from None
+            raise AlreadyExists("a user with this email already exists", pointer="/data/attributes/email") from None
         return user
 
     async def find(self, user_id: str) -> User | None:

@@ -30,7 +30,7 @@ def unstorable(value: object, pointer: str) -> list[Problem]:
             problems.append(Problem(f"is nested deeper than {MAX_DEPTH} levels", pointer))
             break
         if isinstance(item, str) and not _well_formed(item):
-            problems.append(Problem("contains NUL or half a character (a lone surrogate)", where))
+            problems.append(Problem("contains NUL or a lone surrogate", where))
         elif isinstance(item, float) and not math.isfinite(item):
             problems.append(Problem("is not a finite number", where))
         elif isinstance(item, dict) and not all(isinstance(name, str) and _well_formed(name) for name in item):

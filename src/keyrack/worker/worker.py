@@ -29,29 +29,29 @@ class PeriodicTask:
 
 
 class Worker:
-    """Refreshes what is due and does the chores.
+    """Refreshes what is due and runs the periodic tasks.
 
     Args:
         refreshing: the refreshing of secrets.
-        chores: what else there is to do.
+        periodic: what else there is to do.
         interval: seconds between looks for due secrets.
     """
 
-    def __init__(self, refreshing: RefreshWorker, chores: Sequence[PeriodicTask], interval: float) -> None:
+    def __init__(self, refreshing: RefreshWorker, periodic: Sequence[PeriodicTask], interval: float) -> None:
         self._refreshing = refreshing
-        self._chores = chores
+        self._periodic = periodic
         self._interval = interval
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Begin."""
         self._tasks = [asyncio.create_task(self._refreshing.run(self._interval), name="refreshing")]
-        self._tasks += [asyncio.create_task(_repeat(chore), name=chore.name) for chore in self._chores]
+        self._tasks += [asyncio.create_task(_repeat(task), name=task.name) for task in self._periodic]
 
     async def stop(self, seconds: float) -> None:
         """Claim nothing more and finish what is running, within some seconds."""
-        claiming, chores = self._tasks[:1], self._tasks[1:]
-        await _cancel(chores)
+        claiming, periodic = self._tasks[:1], self._tasks[1:]
+        await _cancel(periodic)
         await self._refreshing.stop(seconds)
         await _cancel(claiming)
         self._tasks = []
@@ -63,14 +63,14 @@ async def _cancel(tasks: Sequence["asyncio.Task[None]"]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _repeat(chore: PeriodicTask) -> None:
+async def _repeat(task: PeriodicTask) -> None:
     while True:
         done = 0
         try:
-            done = await chore.tick()
+            done = await task.tick()
         except DatabaseUnavailable:
-            log.debug("a chore waits for the database", chore=chore.name)
+            log.debug("a periodic task waits for the database", task=task.name)
         except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
-            log_fault(error, "a chore failed", chore=chore.name)
+            log_fault(error, "a periodic task failed", task=task.name)
         if not done:
-            await asyncio.sleep(chore.interval)
+            await asyncio.sleep(task.interval)

@@ -66,7 +66,9 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
     invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
     workspace, tenant = await WorkspaceRows(unit).find(ids["workspace_id"]), await TenantRows(unit).find(unit.tenant_id)
     secret = await AuthSecrets(unit).find(ids["secret_id"])
+    consent = await ConsentRows(unit).find(ids["consent_id"])
     assert secret is not None
+    assert consent is not None
     assert invite is not None
     assert workspace is not None
     assert tenant is not None
@@ -80,7 +82,8 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
         await AuthClientRows(unit).find(ids["auth_client_id"]),
         await OAuthClientRows(unit).find(ids["oauth_client_id"]),
         await CredentialRows(unit).find(ids["credential_id"]),
-        await ConsentRows(unit).find(ids["consent_id"]),
+        consent,
+        consent.context,
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         replace(workspace, name="New"),

@@ -1,8 +1,8 @@
 """Request bodies: strict JSON first, checked against a type later.
 
 The contract wants permissions judged before the body's content (section 3, evaluation order) and all invalid fields
-reported together. So a handler receives `Unchecked[T]`, parsed but not judged, and the use case calls it when the
-caller has been let in.
+reported together. So a handler receives an `UnvalidatedBody[T]`, parsed but not judged, and hands the use case an
+`Unvalidated[Command]` made of it, which is validated once the caller is authorised.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from litestar.exceptions import InternalServerException
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
 from keyrack.validation.check import misshapen
+from keyrack.validation.unvalidated import Unvalidated
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,8 +29,8 @@ _JSON_TYPES = {"", "application/json", "application/vnd.api+json"}
 _TYPE_POINTER = "/data/type"
 
 
-class Unchecked(Generic[T]):
-    """A parsed JSON body that has not been checked against its type yet."""
+class UnvalidatedBody(Generic[T]):
+    """A parsed JSON body that has not been compared with its type yet."""
 
     def __init__(self, raw: object, expected: Any) -> None:
         self.raw = raw
@@ -42,8 +43,8 @@ class Unchecked(Generic[T]):
         attributes = data.get("attributes") if isinstance(data, dict) else None
         return frozenset(attributes) if isinstance(attributes, dict) else frozenset()
 
-    def check(self) -> T:
-        """Check the body and return it typed.
+    def validated(self) -> T:
+        """Compare the body with its type and return it typed.
 
         Raises:
             TypeConflict: `/data/type` names another resource type than this endpoint's (contract section 4).
@@ -51,24 +52,28 @@ class Unchecked(Generic[T]):
         """
         problems = misshapen(self.raw, self._expected)
         if not problems:
-            checked: T = msgspec.convert(self.raw, self._expected)
-            return checked
+            typed: T = msgspec.convert(self.raw, self._expected)
+            return typed
         of_type = next((problem for problem in problems if problem.pointer == _TYPE_POINTER), None)
         if of_type is not None and _has_text_type(self.raw):
             raise TypeConflict(of_type.detail, pointer=_TYPE_POINTER)
         raise ValidationFailed(*problems)
 
-    def checked_as(self, stricter: type[R]) -> R:
-        """Check the body against another, stricter type: for bodies that keep members no type names.
+    def validated_as(self, stricter: type[R]) -> R:
+        """Compare the body with another, stricter type: for bodies that keep members no type names.
 
         Raises:
-            TypeConflict, ValidationFailed: as `check`.
+            TypeConflict, ValidationFailed: as `validated`.
         """
-        return Unchecked[R](self.raw, stricter).check()
+        return UnvalidatedBody[R](self.raw, stricter).validated()
 
-    def then(self, make: Callable[[T], R]) -> Callable[[], R]:
-        """Return what checks the body and makes a command of it, to be called once the caller is authorised."""
-        return lambda: make(self.check())
+    def then(self, make: Callable[[T], R]) -> Unvalidated[R]:
+        """Return the value that `make` will make of the body once the body is validated.
+
+        Args:
+            make: may find faults of its own, and then raises them.
+        """
+        return Unvalidated(lambda: make(self.validated()))
 
 
 def or_none(given: R | msgspec.UnsetType) -> R | None:
@@ -131,7 +136,7 @@ class JsonRequest(Request[Any, Any, Any]):
         try:
             return await super().body()
         except InternalServerException:  # what the framework makes of a client that leaves; no fault of ours
-            raise BadRequest("the connection was closed before the whole body had come") from None
+            raise BadRequest("the connection was closed before the whole body arrived") from None
 
     def _require_json(self) -> None:
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -171,12 +176,12 @@ def parse_json(content: bytes) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise BadRequest("the body has an object with the same member twice")
+        raise BadRequest("the body has an object with a duplicate member")
     return found
 
 
 def _refuse_constant(_name: str) -> NoReturn:
-    raise BadRequest("the body has a number that is not in JSON")
+    raise BadRequest("the body has a number that JSON does not allow")
 
 
 def _refuse_unstorable(value: Any, depth: int) -> None:
@@ -208,18 +213,18 @@ def refuse_unstorable_text(text: str, where: str, *, parameter: str | None = Non
         BadRequest: the text has a NUL or a lone surrogate.
     """
     if "\0" in text:
-        raise BadRequest(f"{where} has a text with a NUL character", parameter=parameter)
+        raise BadRequest(f"{where} contains a NUL character", parameter=parameter)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise BadRequest(f"{where} has a text with a lone surrogate", parameter=parameter) from None
+        raise BadRequest(f"{where} contains a lone surrogate", parameter=parameter) from None
 
 
-def is_unchecked(annotation: Any) -> bool:
-    """Tell whether an annotation is `Unchecked[...]`."""
-    return get_origin(annotation) is Unchecked
+def is_unvalidated_body(annotation: Any) -> bool:
+    """Tell whether an annotation is `UnvalidatedBody[...]`."""
+    return get_origin(annotation) is UnvalidatedBody
 
 
-def make_unchecked(annotation: Any, raw: Any) -> Unchecked[Any]:
+def make_unvalidated_body(annotation: Any, raw: Any) -> UnvalidatedBody[Any]:
     """Wrap a parsed body for a handler; the framework's decoder hook."""
-    return Unchecked(raw, get_args(annotation)[0])
+    return UnvalidatedBody(raw, get_args(annotation)[0])

@@ -5,13 +5,13 @@ from typing import TypeVar
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
-from keyrack.api.core.body import Unchecked
+from keyrack.api.core.body import UnvalidatedBody
 from keyrack.api.core.jsonapi import Page
 from keyrack.model.identity import Principal
 
 T = TypeVar("T")
 
-Body = JSONBody[Unchecked[T]]
+Body = JSONBody[UnvalidatedBody[T]]
 """The request's JSON body, parsed but not yet checked against `T`."""
 
 Who = NamedDependency[Principal]

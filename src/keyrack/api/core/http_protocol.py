@@ -132,7 +132,7 @@ class LimitedHttp(HttpToolsProtocol):
             self._phase = _Phase.ending
             return False
         except httptools.HttpParserError:
-            self._fail(self._refusal or BadRequest("this is not HTTP as RFC 9112 has it"))
+            self._fail(self._refusal or BadRequest("the request is not valid HTTP (RFC 9112)"))
             return False
         return True
 
@@ -147,7 +147,7 @@ class LimitedHttp(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS:
             self._refuse(HeadTooLarge())
         if len(self.pipeline) >= _MAX_PIPELINED:
-            self._refuse(BadRequest("more requests were sent at once than are taken; send the rest again"))
+            self._refuse(BadRequest("too many pipelined requests; send the rest again"))
         super().on_headers_complete()
         self.headers = []  # what follows the body is no header of the request (RFC 9110 section 6.5.1)
         self._phase, self._since, self._bytes = _Phase.body, self.loop.time(), 0

@@ -14,10 +14,10 @@ from litestar.routes import BaseRoute
 from litestar.typing import FieldDefinition
 
 from keyrack import __version__
-from keyrack.api.core.body import Unchecked
+from keyrack.api.core.body import UnvalidatedBody
 from keyrack.api.core.jsonapi import ErrorDocument
 
-PATH_ID = Annotated[str, PathParameter(description="Opaque id; a malformed one is answered like an unknown one (404).")]
+PATH_ID = Annotated[str, PathParameter(description="Opaque id; a malformed one is treated like an unknown one (404).")]
 
 _MEANING: Mapping[int, str] = {
     400: "The body or a parameter is not valid; one error for each problem, with a pointer.",
@@ -71,17 +71,17 @@ def as_json(app: Litestar) -> bytes:
     return msgspec.json.encode(described)
 
 
-class UncheckedSchemas(OpenAPISchemaPlugin):
-    """Shows `Unchecked[T]` as `T`."""
+class UnvalidatedBodySchemas(OpenAPISchemaPlugin):
+    """Shows `UnvalidatedBody[T]` as `T`."""
 
     @staticmethod
     def is_plugin_supported_type(value: Any) -> bool:
         """Tell whether this plugin describes a type."""
-        return getattr(value, "__origin__", None) is Unchecked
+        return getattr(value, "__origin__", None) is UnvalidatedBody
 
     def is_plugin_supported_field(self, field_definition: FieldDefinition) -> bool:
         """Tell whether this plugin describes a field."""
-        return field_definition.origin is Unchecked
+        return field_definition.origin is UnvalidatedBody
 
     def to_openapi_schema(self, field_definition: FieldDefinition, schema_creator: Any) -> Schema:
         """Return the schema of what is inside."""

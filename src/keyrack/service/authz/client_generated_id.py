@@ -19,4 +19,4 @@ async def refuse_taken(scope: Scope, kind: str, given: str | None) -> None:
         IdConflict: there is such a resource.
     """
     if given is not None and await Directory(scope.unit).has(kind, given, scope.who.tenant_id):
-        raise IdConflict(f"this id is that of another {kind.replace('-', ' ')}", pointer="/data/id")
+        raise IdConflict(f"this id belongs to another {kind.replace('-', ' ')}", pointer="/data/id")

@@ -26,7 +26,7 @@ async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
     for index, component_id in enumerate(component_ids):
         if component_id not in found:
             pointer = f"{COMPONENTS_POINTER}/{index}/id"
-            raise RelatedNotFound("there is no such component where the client belongs", pointer=pointer)
+            raise RelatedNotFound("there is no such component in the auth client's scope", pointer=pointer)
 
 
 async def _visible(scope: Scope, component_ids: Sequence[str]) -> Collection[str]:

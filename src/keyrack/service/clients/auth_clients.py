@@ -35,6 +35,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.directory import Directory, Location
 from keyrack.store.usage import Usages
+from keyrack.validation.unvalidated import Unvalidated
 
 TARGET = "auth-client"
 _NAMED_SECRETS = 100
@@ -117,8 +118,8 @@ class AuthClients:
     async def create(
         self,
         who: Principal,
-        asked: Callable[[], NamedScope | None],
-        new: Callable[[], NewAuthClient],
+        asked: Unvalidated[NamedScope | None],
+        new: Unvalidated[NewAuthClient],
         within: NamedScope | None = None,
     ) -> AuthClientView:
         """Create a client in a scope, which the body names, so that its form is judged before the permission (14.2).
@@ -136,13 +137,13 @@ class AuthClients:
             IdConflict: the id in the body is that of another client.
             RelatedNotFound: there is no such scope, or a component cannot be seen there.
         """
-        named = asked() if within is None else await self._within(who, within, asked)
+        named = asked.validated() if within is None else await self._within(who, within, asked)
         with named_in_body("scope" if named is None else named.kind.value):
             async with self._at(who, named, "auth-client.create") as scope:
                 reach = await auth_client_permissions(scope)
                 _require(reach, "create", scope.place)
                 scope.require_open()
-                wanted = new()
+                wanted = new.validated()
                 client = self._made(scope.place, wanted)
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
@@ -156,7 +157,7 @@ class AuthClients:
         self,
         who: Principal,
         auth_client_id: str,
-        new: Callable[[], ChangedAuthClient],
+        new: Unvalidated[ChangedAuthClient],
         within: NamedScope | None = None,
     ) -> AuthClientView:
         """Change a client's name, components or, within limits, credentials (14.3).
@@ -178,7 +179,7 @@ class AuthClients:
         async with self._own(who, auth_client_id, "edit", within) as (scope, reach):
             await AuthClientRows(scope.unit).lock_to_change(auth_client_id)
             stored = await _find(scope, auth_client_id)
-            wanted = new()
+            wanted = new.validated()
             _require_same(stored, wanted)
             client = replace(stored, name=wanted.name or stored.name)
             if wanted.credentials is not None:
@@ -210,10 +211,10 @@ class AuthClients:
             await AuthClientRows(scope.unit).remove(auth_client_id)
             scope.audit_target(TARGET, auth_client_id)
 
-    async def _within(self, who: Principal, within: NamedScope, asked: Callable[[], NamedScope | None]) -> NamedScope:
+    async def _within(self, who: Principal, within: NamedScope, asked: Unvalidated[NamedScope | None]) -> NamedScope:
         """Return the scope of a path, which must exist before the body is looked at (contract section 3)."""
         async with self._at(who, within):
-            named = asked()
+            named = asked.validated()
         if named not in (None, within):
             pointer = f"{_RELATIONSHIPS}/{(named or within).kind.value}/data/id"
             raise ValidationFailed(Problem("the path names another scope", pointer))

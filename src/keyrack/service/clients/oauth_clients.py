@@ -1,6 +1,6 @@
 """OAuth clients of a tenant (contract section 8): create, read, replace, delete, usage."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
@@ -16,6 +16,7 @@ from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.usage import Usages
+from keyrack.validation.unvalidated import Unvalidated
 
 _POINTER = "/data/relationships/component/data/id"
 _ATTRIBUTES = "/data/attributes"
@@ -55,7 +56,7 @@ class OAuthClients:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def create(self, who: Principal, tenant_id: str, new: Callable[[], NewOAuthClient]) -> OAuthClientView:
+    async def create(self, who: Principal, tenant_id: str, new: Unvalidated[NewOAuthClient]) -> OAuthClientView:
         """Create the tenant's client for a component (8.2).
 
         Raises:
@@ -66,7 +67,7 @@ class OAuthClients:
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.create") as scope:
             scope.require("tenants.oauth_clients.create")
-            wanted = new()
+            wanted = new.validated()
             _require_fit(wanted, wanted.client_auth)
             await refuse_taken(scope, "oauth-client", wanted.given_id)
             await _require_visible(scope, wanted.component_id)
@@ -116,7 +117,7 @@ class OAuthClients:
             return await _view(scope, await _find(scope, oauth_client_id))
 
     async def replace(
-        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Callable[[], NewOAuthClient]
+        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Unvalidated[NewOAuthClient]
     ) -> OAuthClientView:
         """Replace a client's values (8.4); the component may change if the old one is not in use.
 
@@ -131,7 +132,7 @@ class OAuthClients:
             rows = OAuthClientRows(scope.unit)
             await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
             client = await _find(scope, oauth_client_id)
-            wanted = new()
+            wanted = new.validated()
             client_auth = client.client_auth if wanted.keeps_client_auth else wanted.client_auth
             _require_fit(wanted, client_auth)
             await _require_visible(scope, wanted.component_id)

@@ -1,6 +1,6 @@
 """Builds of components: a revision and its descriptor (contract section 13.2, extension 0.3)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
 from keyrack.service.components.visibility import ComponentVisibility, own_component
 from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.validation.unvalidated import Unvalidated
 
 _LATEST = "latest"
 
@@ -49,7 +50,7 @@ class ComponentBuilds:
         async with self._components.seen(who, component_id) as (scope, component):
             return component, await _find(scope, component, revision)
 
-    async def add(self, who: Principal, component_id: str, new: Callable[[], NewBuild]) -> Version:
+    async def add(self, who: Principal, component_id: str, new: Unvalidated[NewBuild]) -> Version:
         """Add a build; it becomes the latest.
 
         Raises:
@@ -59,14 +60,14 @@ class ComponentBuilds:
             AlreadyExists: the component has that revision.
         """
         async with self._components.owned(who, component_id, "component-version.create", "editor") as (scope, _):
-            wanted = new()
+            wanted = new.validated()
             _check_descriptor(wanted.descriptor)
             revision = wanted.revision or new_revision()
             try:
                 version = await ComponentVersions(scope.unit).add(component_id, revision, wanted.descriptor)
             except AlreadyExists:
                 pointer = "/data/attributes/revision"
-                raise AlreadyExists("the component has this revision", pointer=pointer) from None
+                raise AlreadyExists("the component already has this revision", pointer=pointer) from None
             scope.audit_target("version", revision)
             return version
 

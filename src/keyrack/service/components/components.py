@@ -1,6 +1,6 @@
 """Components (contract section 13): list, read, create, change, delete."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.validation.unvalidated import Unvalidated
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class Components:
         async with self._components.seen(who, component_id, door=READ_COMPONENTS) as (_, component):
             return component
 
-    async def create(self, who: Principal, team_id: Callable[[], str], new: Callable[[], NewComponent]) -> Component:
+    async def create(self, who: Principal, team_id: Unvalidated[str], new: Unvalidated[NewComponent]) -> Component:
         """Create a component with access `team` and no build (13.2).
 
         Raises:
@@ -135,12 +136,12 @@ class Components:
             IdConflict: the body has the id of another component.
         """
         with named_in_body("team"):
-            place = await self._access.locate_for(who, "team", team_id())
+            place = await self._access.locate_for(who, "team", team_id.validated())
         async with self._access.at(who, place, "component.create") as scope:
             if not (scope.in_contract or scope.allows(GET_TEAMS, EDIT)):  # the team is not to be seen (section 12)
                 raise RelatedNotFound("there is no such team", pointer="/data/relationships/team/data/id")
             scope.require(EDIT)
-            wanted = new()
+            wanted = new.validated()
             await refuse_taken(scope, "component", wanted.given_id)
             if wanted.contract_id not in (None, place.contract_id):
                 raise ValidationFailed(Problem("is not the team's contract", "/data/relationships/contract/data/id"))
@@ -150,11 +151,11 @@ class Components:
                 )
             except AlreadyExists:
                 pointer = "/data/attributes/name"
-                raise AlreadyExists("the team has a component of this name", pointer=pointer) from None
+                raise AlreadyExists("the team already has a component with this name", pointer=pointer) from None
             scope.audit_target("component", component_id)
             return await own_component(scope, component_id)
 
-    async def change(self, who: Principal, component_id: str, new: Callable[[], ChangedComponent]) -> Component:
+    async def change(self, who: Principal, component_id: str, new: Unvalidated[ChangedComponent]) -> Component:
         """Raise a component's access, or replace the caller's tenant's part of its whitelist (13.2).
 
         Raises:
@@ -165,7 +166,7 @@ class Components:
         async with self._components.seen(who, component_id, "component.edit") as (scope, component):
             support = who.tenant_id is None and scope.allows("contracts.devTeam.edit_access")
             scope.require_that(scope.is_tenant_admin or support, "only a tenant admin can change a component")
-            wanted = new()
+            wanted = new.validated()
             rows = ComponentRows(scope.unit)
             if wanted.access is not None and wanted.access is not component.access:
                 _require_raised(scope, component, wanted.access, support=support)

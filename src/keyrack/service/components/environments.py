@@ -3,11 +3,12 @@
 What other tenants' executions find of them is decided in `keyrack.service.components.shared_environment`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from keyrack.model.identity import Principal
 from keyrack.service.components.visibility import ComponentVisibility, Developer
 from keyrack.store.components import ComponentEnvironment
+from keyrack.validation.unvalidated import Unvalidated
 
 _WHO: Developer = "editor or in the team"
 
@@ -30,11 +31,11 @@ class ComponentEnvironments:
             return await ComponentEnvironment(scope.unit).read(component_id)
 
     async def replace(
-        self, who: Principal, component_id: str, new: Callable[[], Mapping[str, str]]
+        self, who: Principal, component_id: str, new: Unvalidated[Mapping[str, str]]
     ) -> Mapping[str, str]:
         """Replace the whole set of a component's variables; errors as `get`."""
         async with self._components.owned(who, component_id, "component-env.replace", _WHO) as (scope, _):
-            variables = new()
+            variables = new.validated()
             await ComponentEnvironment(scope.unit).replace(component_id, variables)
             scope.audit_target("component", component_id)
             return variables

@@ -21,7 +21,6 @@ from keyrack.errors import (
     StateConflict,
 )
 from keyrack.ids import new_id
-from keyrack.model import Json
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.profile import ClientProfile
@@ -131,7 +130,7 @@ class ConsentCallbacks:
         """
         arrived, hashed = self._clock(), self._protocols[protocol].lookup(params)
         consent, place = await self._find(hashed)
-        secure = is_secure(consent.memory.get("redirect_uri", "https://"))
+        secure = is_secure(consent.context.redirect_uri or "https://")
         known = cookie_of(cookies, secure=secure)
         mine = None if known is None else known.hash_for(consent.id)
         if consent.bound and (mine is None or mine != consent.browser_hash):
@@ -152,7 +151,7 @@ class ConsentCallbacks:
     async def _finish_first(
         self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str], *, iss_required: bool
     ) -> ConsentOutcome:
-        return_url: str | None = consent.memory["return_url"]
+        return_url = consent.context.return_url
         self._finishing.add(consent.id)
         try:
             result_id = await self._exchange(consent, place, who, params, iss_required=iss_required)
@@ -168,11 +167,11 @@ class ConsentCallbacks:
 
     async def _iss_required(self, consent: Consent, params: Mapping[str, str]) -> bool:
         """Tell whether a callback without `iss` cannot be from the issuer that is expected (RFC 9207 section 2.4)."""
-        issuer, configured = consent.memory.get("issuer"), consent.memory.get("sends_iss")
+        issuer, configured = consent.context.issuer, consent.context.sends_iss
         if issuer is None or "iss" in params:
             return False
         if configured is not None:
-            return bool(configured)
+            return configured
         return await self._issuers.sends_iss(issuer, tenant_id=consent.tenant_id)
 
     async def recover(self, attempt: Attempt) -> bool:
@@ -282,7 +281,7 @@ class ConsentCallbacks:
                 tokens = long_lived or self._protocol(consent).tokens(consent, destination.profile, answer, granted)
                 _require_bearer(tokens)
                 result_id = await destination.store(scope, tokens, at)
-                await ConsentRows(scope.unit).complete(consent.id, result_id, _still_needed(consent))
+                await ConsentRows(scope.unit).complete(consent.id, result_id, consent.context)
                 if not await Attempts(scope.unit).landed(attempt.id):
                     raise StateConflict("this connection was finished elsewhere")
                 scope.audit_target(self._target(consent).resource, result_id)
@@ -331,13 +330,13 @@ class ConsentCallbacks:
         Raises:
             ProviderError, ProviderUnavailable: the ID token is wrong, or there is no long-lived token.
         """
-        if not consent.memory.get("long_lived") and consent.memory.get("nonce") is None:
+        if not consent.context.long_lived and consent.context.nonce is None:
             return None
         async with self._access.at(who, place, precheck=_COMPLETE) as scope:
             profile = (await self._revalidate(scope, consent)).profile
         short = self._protocol(consent).tokens(consent, profile, answer, granted)
         await self._id_tokens.check(consent, profile, short, answered_at)
-        if not consent.memory.get("long_lived"):
+        if not consent.context.long_lived:
             return None
         return await self._long_lived.exchange(profile, short, tenant_id=consent.tenant_id)
 
@@ -353,7 +352,7 @@ class ConsentCallbacks:
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             if await TenantRows(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
                 told = f"{reason} ({': '.join(said.values())})" if said else reason
-                await ConsentRows(unit).fail(consent.id, told, _still_needed(consent))
+                await ConsentRows(unit).fail(consent.id, told, consent.context)
         await self._access.record(who, place, _COMPLETE, (TARGET, consent.id))
 
     async def _close(self, attempt: Attempt, fate: AttemptResult) -> None:
@@ -361,15 +360,10 @@ class ConsentCallbacks:
             await Attempts(unit).settle(attempt.id, fate)
 
     def _protocol(self, consent: Consent) -> ConsentProtocol:
-        return self._protocols[consent.memory.get("protocol", OAUTH2)]  # not said by what was started before 1.0a was
+        return self._protocols[consent.context.protocol]
 
     def _target(self, consent: Consent) -> ConsentHandler:
         return self._targets.of(consent.auth_client_id)
-
-
-def _still_needed(consent: Consent) -> Json:
-    """Return what of a consent's memory a second delivery of its callback is answered with (contract 0.21)."""
-    return {name: consent.memory[name] for name in ("return_url", "redirect_uri") if name in consent.memory}
 
 
 def _require_bearer(tokens: TokenResponse) -> None:

@@ -54,8 +54,9 @@ class CredentialHandler:
             KeyrackError: as `plan`.
         """
         component = await workspace_component(scope, consent.component_id or "")
-        plan, _, client = await self._planner.plan(scope, component, consent.memory["fields"])
-        if (plan.client_id, plan.token_endpoint) != (consent.memory["client_id"], consent.memory["token_endpoint"]):
+        context = consent.context
+        plan, _, client = await self._planner.plan(scope, component, context.fields)
+        if (plan.client_id, plan.token_endpoint) != (context.client_id, context.token_endpoint):
             raise StateConflict("the OAuth client was changed while you were connecting; start again")
         return CredentialDestination(consent, plan, client)
 
@@ -93,12 +94,12 @@ class CredentialDestination:
         if self.client is not None:
             await OAuthClientRows(scope.unit).touch(self.client.id)
         rows, consent, path = CredentialRows(scope.unit), self.consent, self.plan.token_path
-        fields: dict[str, Any] = consent.memory["fields"]
+        fields = consent.context.fields
         merge = merge_tokens if self.plan.temporary_credentials_endpoint is None else merge_token_credentials
         if consent.credential_id is None:
             keys = merge(fields, path, tokens)
             added = await rows.add(
-                consent.workspace_id, consent.component_id or "", consent.user_id, consent.memory["name"], keys
+                consent.workspace_id, consent.component_id or "", consent.user_id, consent.context.name, keys
             )
             return added.id
         await rows.lock_to_change(consent.credential_id)

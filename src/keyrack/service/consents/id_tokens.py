@@ -22,7 +22,7 @@ class IdTokens:
         send none. Then PKCE alone binds the code to the consent, as everywhere without `openid`.
 
         Args:
-            consent: with what it needs still in its memory.
+            consent: with its context still whole.
             profile: client and provider.
             tokens: what came back.
             at: when it came.
@@ -30,7 +30,7 @@ class IdTokens:
         Raises:
             ProviderError: the ID token is wrong.
         """
-        nonce, issuer = consent.memory.get("nonce"), consent.memory.get("issuer")
+        nonce, issuer = consent.context.nonce, consent.context.issuer
         token = tokens.members.get("id_token")
         if nonce is None or not isinstance(token, str) or not token:
             return

@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 
 from keyrack.clock import Clock
 from keyrack.errors import BadRequest
-from keyrack.model import Json
 from keyrack.model.components import Component
-from keyrack.model.consents import Consent, ConsentStatus
+from keyrack.model.consents import Consent, ConsentIntroduction, ConsentStatus
 from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import Scope
 from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure, new_cookie
@@ -44,27 +43,17 @@ class FormNotOurs(BadRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
+class IntroductionPage:
     """What a person is told before going on to an authorization server.
 
     Attributes:
-        starter: name and email of the user who started the consent.
-        tenant: the tenant's name.
-        workspace: the workspace's name.
-        what: the component's name, else the auth client's.
-        host: the authorization server's host, in ASCII.
-        scopes: what is asked for; none: whatever the server gives.
+        told: who asks for what.
         expires_at: until when the link is good.
         cookie: of the browser that asks.
         form_token: what the form sends along.
     """
 
-    starter: str
-    tenant: str
-    workspace: str
-    what: str
-    host: str
-    scopes: tuple[str, ...]
+    told: ConsentIntroduction
     expires_at: datetime
     cookie: BrowserCookie
     form_token: str
@@ -77,7 +66,7 @@ class ConsentLinks:
         self._store = store
         self._clock = clock
 
-    async def introduce(self, link: str, cookies: Mapping[str, str]) -> Introduction:
+    async def introduce(self, link: str, cookies: Mapping[str, str]) -> IntroductionPage:
         """Return who asks for what; changes nothing.
 
         Args:
@@ -88,16 +77,11 @@ class ConsentLinks:
             UnknownLink: there is no such link, or it is over.
         """
         consent = await self._pending(link)
-        secure = is_secure(consent.memory["redirect_uri"])
+        if consent.context.introduction is None:
+            raise UnknownLink
+        secure = is_secure(consent.context.redirect_uri)
         cookie = cookie_of(cookies, secure=secure) or new_cookie(secure=secure)
-        told = consent.memory["introduction"]
-        return Introduction(
-            **{name: told[name] for name in ("starter", "tenant", "workspace", "what", "host")},
-            scopes=tuple(told["scopes"]),
-            expires_at=consent.expires_at,
-            cookie=cookie,
-            form_token=cookie.form_token(consent.id),
-        )
+        return IntroductionPage(consent.context.introduction, consent.expires_at, cookie, cookie.form_token(consent.id))
 
     async def go_on(self, link: str, cookies: Mapping[str, str], form_token: str) -> tuple[str, BrowserCookie]:
         """Bind the browser to the consent; return where it goes on, and its cookie.
@@ -109,13 +93,15 @@ class ConsentLinks:
             FormNotOurs: the browser has not seen our page, or takes no cookies; nothing has changed.
         """
         consent = await self._pending(link)
-        cookie = cookie_of(cookies, secure=is_secure(consent.memory["redirect_uri"]))
+        cookie = cookie_of(cookies, secure=is_secure(consent.context.redirect_uri))
+        address = consent.context.authorization_url
+        if address is None:  # OAuth 1.0a: the provider has not answered yet
+            raise UnknownLink
         if cookie is None or not cookie.made_form(consent.id, form_token):
             raise FormNotOurs
         async with self._store.unit(consent.tenant_id, writes=True) as unit:
             if not await ConsentRows(unit).bind(consent.id, cookie.hash_for(consent.id), self._clock()):
                 raise UnknownLink
-        address: str = consent.memory["authorization_url"]
         return address, cookie
 
     async def _pending(self, link: str) -> Consent:
@@ -129,7 +115,7 @@ class ConsentLinks:
         waiting = consent is not None and consent.status is ConsentStatus.pending
         if consent is None or not waiting or consent.expires_at <= self._clock():
             raise UnknownLink
-        if "authorization_url" not in consent.memory:  # OAuth 1.0a: the provider has not answered yet
+        if consent.context.authorization_url is None:  # OAuth 1.0a: the provider has not answered yet
             raise UnknownLink
         return consent
 
@@ -145,22 +131,29 @@ def _title(component: Component) -> str:
     return title if isinstance(title, str) and title.strip() else component.name
 
 
-async def introduction(scope: Scope, wanted: NewConsent, planned: PlannedConsent, base: str, link: str | None) -> Json:
-    """Return what a bound consent remembers of who started it, and its link; nothing for any other consent."""
-    if link is None:
-        return {}
+def link_address(base: str, link: str) -> str:
+    """Return the address of a bound consent's page.
+
+    Args:
+        base: of addresses that browsers open (contract 0.7).
+        link: the secret part.
+    """
+    return f"{base}{PATH}?link={link}"
+
+
+async def introduction(scope: Scope, wanted: NewConsent, planned: PlannedConsent) -> ConsentIntroduction:
+    """Return what the page of a bound consent says about who started it and what is asked for."""
     unit, component_id = scope.unit, wanted.component_id
     user = await UserRows(unit).find(scope.who.id)
     tenant = await TenantRows(unit).find(unit.tenant_id)
     workspace = await WorkspaceRows(unit).find(scope.place.workspace_id or "")
     component = None if component_id is None else await ComponentRows(unit).find(component_id)
     person = f"{user.first_name} {user.last_name} ({user.email})" if user else scope.who.name
-    told = {
-        "starter": printable(person, _MAX_NAME),
-        "tenant": printable(tenant.name if tenant else "", _MAX_NAME),
-        "workspace": printable(workspace.name if workspace else "", _MAX_NAME),
-        "what": printable(_title(component) if component else planned.name, _MAX_NAME),
-        "host": urlsplit(planned.profile.authorization_endpoint).hostname or "",
-        "scopes": [printable(each, _MAX_NAME) for each in planned.scope.split()][:_MAX_SCOPES],
-    }
-    return {"introduction": told, "link": f"{base}{PATH}?link={link}"}
+    return ConsentIntroduction(
+        starter=printable(person, _MAX_NAME),
+        tenant=printable(tenant.name if tenant else "", _MAX_NAME),
+        workspace=printable(workspace.name if workspace else "", _MAX_NAME),
+        what=printable(_title(component) if component else planned.name, _MAX_NAME),
+        host=urlsplit(planned.profile.authorization_endpoint).hostname or "",
+        scopes=tuple(printable(each, _MAX_NAME) for each in planned.scope.split())[:_MAX_SCOPES],
+    )

@@ -45,21 +45,17 @@ class OAuth1Start:
             raise
 
     async def _ask(self, consent: Consent, profile: ClientProfile) -> Consent:
-        request = oauth1.build_temporary_request(profile, callback=consent.memory["redirect_uri"], at=self._clock())
+        request = oauth1.build_temporary_request(profile, callback=consent.context.redirect_uri, at=self._clock())
         answer = await send(self._provider, request, tenant_id=consent.tenant_id)
         temporary = oauth1.process_temporary_response(answer, sent=(profile.client_secret,))
         url = oauth1.build_authorization_url(
-            profile.authorization_endpoint, temporary.token, consent.memory["additional_params"]
+            profile.authorization_endpoint, temporary.token, consent.context.additional_params
         )
-        memory = {
-            **consent.memory,
-            "authorization_url": url,
-            "temporary": (temporary.token.reveal(), temporary.secret.reveal()),
-        }
+        context = replace(consent.context, authorization_url=url, temporary=(temporary.token, temporary.secret))
         try:
             async with self._store.unit(consent.tenant_id, writes=True) as unit:
-                await ConsentRows(unit).await_callback(consent.id, oauth1.token_hash(temporary.token.reveal()), memory)
+                await ConsentRows(unit).await_callback(consent.id, oauth1.token_hash(temporary.token.reveal()), context)
         except AlreadyExists:
             # The callback names nothing but the token, so it must be told whose it is.
-            raise ProviderError("The authorization server gave a token that it had given before.") from None
-        return replace(consent, memory=memory)
+            raise ProviderError("The authorization server issued a token that it had issued before.") from None
+        return replace(consent, context=context)

@@ -1,13 +1,12 @@
 """The two protocols a consent can speak, as `consents` sees them: OAuth 2.0 and 1.0a (contract sections 20 and 21)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.model import Json
-from keyrack.model.consents import Consent
+from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.oauth import authorization_code, oauth1, pkce
 from keyrack.oauth.id_token import asks_for_id_token, new_nonce
 from keyrack.oauth.profile import ClientProfile
@@ -17,7 +16,7 @@ from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.consents.values import NewConsent, PlannedConsent
 
 OAUTH2, OAUTH1 = "oauth2", "oauth1"
-"""Names of the protocols, in the callback's path and in a consent's memory."""
+"""Names of the protocols, in the callback's path and in a consent's context."""
 
 CALLBACK_PATHS = {OAUTH2: "/callback/oauth2", OAUTH1: "/callback/oauth1"}
 """Where browsers come back to (contract 20.1)."""
@@ -72,16 +71,12 @@ class AuthorizationCode:
 
     def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return the code."""
-        return authorization_code.process_callback(params, consent.memory["issuer"], iss_required=iss_required)
+        return authorization_code.process_callback(params, consent.context.issuer, iss_required=iss_required)
 
     def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
         """Return the token request of RFC 6749 section 4.1.3."""
-        verifier = consent.memory["verifier"]
         return authorization_code.build_token_request(
-            profile,
-            code=granted,
-            redirect_uri=consent.memory["redirect_uri"],
-            verifier=None if verifier is None else Secret(verifier),
+            profile, code=granted, redirect_uri=consent.context.redirect_uri, verifier=consent.context.verifier
         )
 
     def tokens(
@@ -124,30 +119,38 @@ class TemporaryCredentials:
         return oauth1.process_token_response(answer, sent=sent)
 
 
-def remembered(planned: PlannedConsent, wanted: NewConsent, base: str, state: str) -> Json:
-    """Return what the callback needs, and the address to go to as far as it is known yet."""
+def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str, state: str) -> AuthorizationContext:
+    """Return what the callback needs, and the address to go to as far as it is known yet.
+
+    Args:
+        planned: what the authorization request is made of.
+        wanted: what the caller asked for.
+        base: of callback addresses (contract 0.7).
+        state: the `state` of OAuth 2.0's request.
+    """
     profile, verifier = planned.profile, pkce.new_verifier()
     protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
     redirect_uri = base + CALLBACK_PATHS[protocol]
     nonce = new_nonce() if asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
-    memory: Json = {
-        "protocol": protocol,
-        "redirect_uri": redirect_uri,
-        "return_url": wanted.return_url,
-        "verifier": verifier.reveal() if profile.pkce else None,
-        "client_id": profile.client_id,
-        "token_endpoint": profile.token_endpoint,
-        "issuer": profile.issuer,
-        "sends_iss": profile.sends_iss,
-        "nonce": nonce,
-        "name": wanted.name or planned.name,
-        "scope": planned.scope,
-        "additional_params": dict(wanted.additional_params),
-        "fields": planned.fields,
-        **planned.memory,
-    }
+    context = AuthorizationContext(
+        protocol=protocol,
+        redirect_uri=redirect_uri,
+        return_url=wanted.return_url,
+        verifier=verifier if profile.pkce else None,
+        client_id=profile.client_id,
+        token_endpoint=profile.token_endpoint,
+        issuer=profile.issuer,
+        sends_iss=profile.sends_iss,
+        nonce=nonce,
+        name=wanted.name or planned.name,
+        scope=planned.scope,
+        additional_params=dict(wanted.additional_params),
+        fields=planned.fields,
+        auth_method=planned.auth_method,
+        long_lived=planned.long_lived,
+    )
     if protocol == OAUTH1:
-        return memory
+        return context
     url = authorization_code.build_authorization_url(
         profile,
         redirect_uri=redirect_uri,
@@ -157,12 +160,13 @@ def remembered(planned: PlannedConsent, wanted: NewConsent, base: str, state: st
         nonce=nonce,
         extra={**planned.extra, **wanted.additional_params},
     )
-    return {**memory, "authorization_url": url}
+    return replace(context, authorization_url=url)
 
 
 def _temporary(consent: Consent) -> oauth1.OAuth1Credentials:
-    token, secret = consent.memory["temporary"]
-    return oauth1.OAuth1Credentials(Secret(token), Secret(secret))
+    if consent.context.temporary is None:  # callbacks find a consent by its temporary token
+        raise LookupError("a consent without temporary credentials")
+    return oauth1.OAuth1Credentials(*consent.context.temporary)
 
 
 def _known(*secrets: Secret | None) -> list[Secret]:

@@ -63,7 +63,7 @@ class SecondDeliveries:
         same = mine is not None and mine == consent.browser_hash
         if consent.ended_at is None or not (same or arrived < consent.ended_at + _MINUTE):
             raise UnknownState
-        return_url: str | None = consent.memory.get("return_url")
+        return_url = consent.context.return_url
         if consent.result_id is None:
             return ConsentOutcome(consent.error or "The account was not connected.", return_url=return_url)
         return ConsentOutcome(

@@ -98,7 +98,7 @@ class SecretHandler:
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)
         name = stored.name if stored else client.name
-        return PlannedConsent(profile, scopes, extra, name, fields, {"auth_method": method, "long_lived": bool(also)})
+        return PlannedConsent(profile, scopes, extra, name, fields, auth_method=method, long_lived=bool(also))
 
     async def revalidate(self, scope: Scope, consent: Consent) -> "SecretDestination":
         """Judge once more what was judged at the start, and keep the client from being deleted.
@@ -110,12 +110,9 @@ class SecretHandler:
         client = await available_client(scope, consent.auth_client_id or "", held=True)
         if consent.component_id is not None:
             await _descriptor(scope, client, consent.component_id)
-        method = consent.memory["auth_method"]
-        profile = client_profile(client, method)
-        if (profile.client_id, profile.token_endpoint) != (
-            consent.memory["client_id"],
-            consent.memory["token_endpoint"],
-        ):
+        context = consent.context
+        profile = client_profile(client, context.auth_method)
+        if (profile.client_id, profile.token_endpoint) != (context.client_id, context.token_endpoint):
             raise StateConflict("the auth client was changed while you were connecting; start again")
         return SecretDestination(consent, client, profile, self._schedule)
 
@@ -136,7 +133,7 @@ class SecretHandler:
         again = consent.auth_secret_id
         if client is None or (again is not None and await AuthSecrets(unit).find(again) is not None):
             return
-        method = consent.memory.get("auth_method")  # a consent that is over has none; then it is the client's own
+        method = consent.context.auth_method  # a consent that is over has none; then it is the client's own
         try:
             tokens = read(client_profile(client, method))
         except (ProviderError, ProviderUnavailable):
@@ -164,7 +161,7 @@ class SecretDestination:
         consent, rows = self.consent, AuthSecrets(scope.unit)
         if consent.auth_secret_id is None:
             owner = SecretOwner(consent.tenant_id, consent.workspace_id, consent.user_id)
-            empty = bare(owner, self.client, consent.memory["name"], consent.memory["auth_method"], at)
+            empty = bare(owner, self.client, consent.context.name, consent.context.auth_method, at)
             secret = self._granted(empty, tokens, at)
             await rows.add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, at))
@@ -173,7 +170,7 @@ class SecretDestination:
         stored = await rows.find(consent.auth_secret_id, locked=True)
         if stored is None:
             raise NotFound("the secret was deleted while you were connecting")
-        stored = replace(stored, auth_method=consent.memory["auth_method"])
+        stored = replace(stored, auth_method=consent.context.auth_method)
         secret = self._granted(stored, tokens, at)
         replaced = replaces_refresh_token(stored, secret.credentials)
         await rows.replace(secret, refresh_token_replaced=replaced)
@@ -183,18 +180,18 @@ class SecretDestination:
     def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime) -> AuthSecret:
         """Return a secret with a new grant: its tokens, what was asked for and what of that was not granted."""
         fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
-        requested = split_scope(self.consent.memory["scope"])
+        requested = split_scope(self.consent.context.scope)
         asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
         return with_granted(asked, tokens)
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
-        memory = self.consent.memory
+        context = self.consent.context
         before = {name: value for name, value in stored.items() if name != "scope"}  # it is another grant's
-        asked: Json = {"fields": memory["fields"]} if memory["fields"] else {}
-        if memory["scope"]:
-            asked["scope"] = memory["scope"]
-        if memory["additional_params"]:
-            asked["additional_params"] = json.dumps(memory["additional_params"], ensure_ascii=False)
+        asked: Json = {"fields": context.fields} if context.fields else {}
+        if context.scope:
+            asked["scope"] = context.scope
+        if context.additional_params:
+            asked["additional_params"] = json.dumps(context.additional_params, ensure_ascii=False)
         return merged({**before, **asked}, tokens)
 
 

@@ -1,6 +1,5 @@
 """Starting a consent, and looking how far it has come (contract section 20). Its end: `consent_callbacks`."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,14 +11,15 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import Tenant
 from keyrack.oauth.state import new_state, state_hash
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.consents.links import introduction, link_hash
+from keyrack.service.consents.links import introduction, link_address, link_hash
 from keyrack.service.consents.oauth1_start import OAuth1Start
-from keyrack.service.consents.protocols import OAUTH2, remembered
+from keyrack.service.consents.protocols import OAUTH2, authorization_context
 from keyrack.service.consents.return_url import checked_return_url
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent
 from keyrack.store.consents import ConsentRows
 from keyrack.store.tenants import TenantRows
+from keyrack.validation.unvalidated import Unvalidated
 
 
 class ConsentStart:
@@ -54,8 +54,8 @@ class ConsentStart:
         self._lifetime = lifetime
         self._clock = clock
 
-    async def start(self, who: Principal, workspace_id: str, new: Callable[[], NewConsent]) -> Consent:
-        """Start a consent and return it with the address to send the user's browser to, in `memory`.
+    async def start(self, who: Principal, workspace_id: str, new: Unvalidated[NewConsent]) -> Consent:
+        """Start a consent and return it with the address to send the user's browser to, in its context.
 
         Raises:
             Forbidden: the permission is missing, or the caller is not a person.
@@ -67,7 +67,7 @@ class ConsentStart:
         async with self._access.workspace(who, workspace_id, "consent.start") as scope:
             scope.require(*self._targets.permissions)
             scope.require_that(who.kind is PrincipalKind.user, "only a user can connect an account")
-            wanted = new()
+            wanted = new.validated()
             target = self._targets.of(wanted.auth_client_id)
             scope.require(target.permissions[1 if wanted.again else 0])
             planned = await target.plan(scope, wanted)
@@ -75,7 +75,11 @@ class ConsentStart:
             if wanted.return_url is not None:
                 wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
             state = new_state()
+            context = authorization_context(planned, wanted, base, state)
             link = new_state() if wanted.bound else None
+            if link is not None:
+                told = await introduction(scope, wanted, planned)
+                context = replace(context, introduction=told, link=link_address(base, link))
             now = self._clock()
             consent = Consent(
                 id=new_id(),
@@ -91,16 +95,15 @@ class ConsentStart:
                 result_id=None,
                 created_at=now,
                 expires_at=now + self._lifetime,
-                memory=remembered(planned, wanted, base, state)
-                | await introduction(scope, wanted, planned, base, link),
+                context=context,
                 bound=wanted.bound,
             )
             # Of OAuth 1.0a nobody knows the state: its callback is found by the token that is asked for now.
             await ConsentRows(scope.unit).add(consent, state_hash(state), link and link_hash(link))
             scope.audit_target(TARGET, consent.id)
-        if consent.memory["protocol"] == OAUTH2:
-            if consent.memory["issuer"] is not None:
-                self._issuers.prepare(consent.memory["issuer"], tenant_id=consent.tenant_id)
+        if context.protocol == OAUTH2:
+            if context.issuer is not None:
+                self._issuers.prepare(context.issuer, tenant_id=consent.tenant_id)
             return consent
         try:
             return await self._temporary.ask(consent, planned.profile)

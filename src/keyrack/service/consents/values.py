@@ -69,7 +69,8 @@ class PlannedConsent:
         extra: further parameters of the request, the component's own; the user's come on top.
         name: what the result is called unless the user says otherwise.
         fields: checked values of the credential fields.
-        memory: what else the callback must know.
+        auth_method: client authentication that a component declared, if it did (contract 20.3).
+        long_lived: whether the first token is to be exchanged for a long-lived one (contract section 14).
     """
 
     profile: ClientProfile
@@ -77,7 +78,8 @@ class PlannedConsent:
     extra: Mapping[str, str]
     name: str
     fields: Json = field(repr=False)
-    memory: Json = field(default_factory=dict)
+    auth_method: str | None = None
+    long_lived: bool = False
 
 
 class ConsentDestination(Protocol):

@@ -1,6 +1,6 @@
 """First-generation credentials (contract section 16) and what a component hands back for them (18.3)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.usage import Usages
+from keyrack.validation.unvalidated import Unvalidated
 
 EDIT = "workspaces.credential.edit"
 KEYS_POINTER = "/data/attributes/keys"
@@ -101,7 +102,7 @@ class Credentials:
             return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
 
     async def create(
-        self, who: Principal, workspace_id: Callable[[], str], new: Callable[[], NewCredential]
+        self, who: Principal, workspace_id: Unvalidated[str], new: Unvalidated[NewCredential]
     ) -> CredentialView:
         """Create a credential; the workspace is named in the body, so its form is judged before the permission.
 
@@ -113,11 +114,11 @@ class Credentials:
                 tenant's OAuth client is not there yet.
         """
         with named_in_body("workspace"):
-            entered = self._access.workspace(who, workspace_id(), "credential.create")
+            entered = self._access.workspace(who, workspace_id.validated(), "credential.create")
             async with entered as scope:
                 scope.require(EDIT)
                 scope.require_that(who.kind is PrincipalKind.user, "only a user can own a credential")
-                wanted = new()
+                wanted = new.validated()
                 await refuse_taken(scope, "credential", wanted.given_id)
                 component = await _component(scope, wanted.component_id)
                 keys = _checked_keys(component, wanted.keys, {})
@@ -126,7 +127,7 @@ class Credentials:
                 scope.audit_target("credential", made.id)
                 return CredentialView(made, keys_visible=True)
 
-    async def change(self, who: Principal, credential_id: str, new: Callable[[], ChangedCredential]) -> CredentialView:
+    async def change(self, who: Principal, credential_id: str, new: Unvalidated[ChangedCredential]) -> CredentialView:
         """Change name or keys; supplied keys replace the stored ones entirely (contract section 16).
 
         Raises:
@@ -137,7 +138,7 @@ class Credentials:
             scope.require(EDIT)
             await CredentialRows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
-            wanted = new()
+            wanted = new.validated()
             changed = replace(stored, name=wanted.name or stored.name)
             if wanted.keys is not None:
                 component = await ComponentRows(scope.unit).find(stored.component_id)
@@ -163,7 +164,7 @@ class Credentials:
             await CredentialRows(scope.unit).remove(credential_id)
             scope.audit_target("credential", credential_id)
 
-    async def update_keys(self, who: Principal, credential_id: str, given: Callable[[], Mapping[str, Any]]) -> None:
+    async def update_keys(self, who: Principal, credential_id: str, given: Unvalidated[Mapping[str, Any]]) -> None:
         """Merge what a component hands back through `updateKeys` (contract 18.3).
 
         Top-level keys are merged; inside an OAuth value a missing refresh token, `undefined_params` or
@@ -178,7 +179,7 @@ class Credentials:
             keys = dict(stored.keys)
             component = await ComponentRows(scope.unit).find(stored.component_id)
             path = _token_path(component)
-            handed_back = given() if path is None else under_their_field(keys, path, given())
+            handed_back = given.validated() if path is None else under_their_field(keys, path, given.validated())
             for name, value in handed_back.items():
                 keys[name] = _kept(value, keys.get(name))
             await CredentialRows(scope.unit).replace(replace(stored, keys=keys))

@@ -1,6 +1,6 @@
 """Flows (contract section 17): create, change, start, stop, delete, drafts, versions, step configuration (18.2)."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from keyrack.store.core.large_columns import in_batches
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import FlowCredentials, FlowReferences, FlowRows, FlowSecrets, FlowVersions
 from keyrack.store.workspaces import WorkspaceRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _EDIT, _TOGGLE = "workspaces.flow.edit", "workspaces.flow.toggleStatus"
 _MEMBERS_ONLY = "only members of the workspace can see its flows"
@@ -77,7 +78,7 @@ class Flows:
         async with self._access.by_resource(who, "flow", flow_id, door=READ_FLOWS) as scope:
             return await _find(scope, flow_id)
 
-    async def create(self, who: Principal, workspace_id: Callable[[], str], new: Callable[[], NewFlow]) -> Flow:
+    async def create(self, who: Principal, workspace_id: Unvalidated[str], new: Unvalidated[NewFlow]) -> Flow:
         """Create an inactive flow.
 
         Raises:
@@ -88,10 +89,10 @@ class Flows:
             Forbidden: no `workspaces.flow.edit`, or the caller is no user.
         """
         with named_in_body("workspace"):
-            async with self._access.workspace(who, workspace_id(), "flow.create") as scope:
+            async with self._access.workspace(who, workspace_id.validated(), "flow.create") as scope:
                 scope.require(_EDIT)
                 _require_person(who)
-                wanted = new()
+                wanted = new.validated()
                 await refuse_taken(scope, "flow", wanted.given_id)
                 resolved = await resolve_graph(scope, await _workspace(scope), wanted.graph)
                 flow = await FlowRows(scope.unit).add(
@@ -106,7 +107,7 @@ class Flows:
                 scope.audit_target("flow", flow.id)
                 return flow
 
-    async def change(self, who: Principal, flow_id: str, new: Callable[[], ChangedFlow]) -> Flow:
+    async def change(self, who: Principal, flow_id: str, new: Unvalidated[ChangedFlow]) -> Flow:
         """Change a flow; every change is a new version.
 
         Raises:
@@ -118,7 +119,7 @@ class Flows:
             _require_person(who)
             await FlowRows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
-            wanted = new()
+            wanted = new.validated()
             if wanted.graph is not None:
                 resolved = await resolve_graph(scope, await _workspace(scope), wanted.graph)
                 flow = replace(flow, graph=resolved.graph)
@@ -190,13 +191,13 @@ class Flows:
                 raise NotFound("the flow has no draft")
             return flow
 
-    async def put_draft(self, who: Principal, flow_id: str, new: Callable[[], Mapping[str, Any]]) -> Flow:
+    async def put_draft(self, who: Principal, flow_id: str, new: Unvalidated[Mapping[str, Any]]) -> Flow:
         """Store a draft; its graph need not be complete, but counts as use of the components it names."""
         async with self._access.by_resource(who, "flow", flow_id, "flow.draft") as scope:
             scope.require(_EDIT)
             await FlowRows(scope.unit).lock_to_change(flow_id)
             flow = await _find(scope, flow_id)
-            resolved = await resolve_draft(scope, await _workspace(scope), new())
+            resolved = await resolve_draft(scope, await _workspace(scope), new.validated())
             await FlowRows(scope.unit).set_draft(flow_id, resolved.graph)
             await FlowReferences(scope.unit).replace(flow_id, "draft", resolved.used)
             scope.audit_target("flow", flow_id)

@@ -1,6 +1,6 @@
 """Users and their API keys (contract section 11, 0.2)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -15,6 +15,7 @@ from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.role_assignments import RoleAssignments
 from keyrack.store.users import UserRows, require_email
+from keyrack.validation.unvalidated import Unvalidated
 
 _CREATE = "tenants.user.create"
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
@@ -95,7 +96,7 @@ class Users:
                 return [], 0
             return await UserRows(scope.unit).page(email=email, limit=limit, offset=offset)
 
-    async def create(self, who: Principal, new: Callable[[], NewUser]) -> User:
+    async def create(self, who: Principal, new: Unvalidated[NewUser]) -> User:
         """Create a user in the caller's tenant, a member wherever the email is invited (section 9).
 
         An API key comes with the command line or the user's own request.
@@ -109,7 +110,7 @@ class Users:
         async with self._access.tenant(who, home(who), "user.create") as scope:
             scope.require(_CREATE)
             if prepared is None:
-                raise Forbidden("you could not create users a moment ago; try again")
+                raise Forbidden("your permissions have just changed; try again")
             wanted, hashed = prepared
             await refuse_taken(scope, "user", wanted.given_id)
             user = await UserRows(scope.unit).add(
@@ -119,7 +120,7 @@ class Users:
             scope.audit_target("user", user.id)
             return user
 
-    async def _prepared(self, who: Principal, new: Callable[[], NewUser]) -> tuple[NewUser, str] | None:
+    async def _prepared(self, who: Principal, new: Unvalidated[NewUser]) -> tuple[NewUser, str] | None:
         """Check the request of somebody who may create users, and hash the password; None for everybody else.
 
         Hashing takes a good while by design, and holds no connection, let alone a lock.
@@ -127,7 +128,7 @@ class Users:
         async with self._access.tenant(who, home(who)) as scope:
             if not scope.allows(_CREATE):
                 return None
-        wanted = new()
+        wanted = new.validated()
         require_email(wanted.email)
         return wanted, await self._passwords.hash(home(who), wanted.password)
 
@@ -142,7 +143,7 @@ class Users:
             return await ApiKeys(scope.unit).list(PrincipalKind.user, who.id)
 
     async def create_api_key(
-        self, who: Principal, name: Callable[[], tuple[str, datetime | None]]
+        self, who: Principal, name: Unvalidated[tuple[str, datetime | None]]
     ) -> tuple[ApiKey, Secret]:
         """Create an API key for the caller; the key is returned this once.
 
@@ -152,7 +153,7 @@ class Users:
         """
         _require_person(who)
         async with self._access.tenant(who, home(who), "api-key.create") as scope:
-            title, expires_at = name()
+            title, expires_at = name.validated()
             if expires_at is not None and not scope.unit.clock() < expires_at < _END_OF_TIME:
                 detail = "must be in the future, and before the year 9999"
                 raise ValidationFailed(Problem(detail, "/data/attributes/expires_at"))

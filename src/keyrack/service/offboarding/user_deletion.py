@@ -78,7 +78,7 @@ async def _alone_with(scope: Scope, user_id: str) -> Sequence[str]:
     if caller is not None and await users.find(caller) is None:
         raise Forbidden
     if sorted(await standing.contracts_of(user_id)) != contract_ids:
-        raise StateConflict("the user's contracts changed at this moment; try again")
+        raise StateConflict("the user's contracts have just changed; try again")
     return contract_ids
 
 
@@ -135,6 +135,6 @@ async def _successor(scope: Scope, place: Location, members: Sequence[Member], u
         if others:
             return min(others, key=lambda member: OWNER not in member.roles).user.id
     if scope.who.tenant_id is None:
-        detail = "nobody could take over what the user has in a workspace; delete the workspace, or add a member to it"
+        detail = "nobody else can take over what the user owns in a workspace; delete it or add a member"
         raise StateConflict(detail, meta={"workspace_id": place.workspace_id})
     return scope.who.id

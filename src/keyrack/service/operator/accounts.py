@@ -120,7 +120,7 @@ class Accounts:
             try:
                 account = await ServiceAccounts(unit).add(name, known)
             except AlreadyExists:
-                raise AlreadyExists(f"there is a service account {name}") from None
+                raise AlreadyExists(f"a service account {name} already exists") from None
             stored = await ApiKeys(unit).add(
                 PrincipalKind.service_account, account.id, "command line", key_hash(key), None
             )

@@ -43,7 +43,7 @@ class ChangedSecret:
 
     name: str | None = None
     credentials: Mapping[str, Any] | None = field(default=None, repr=False)
-    verdict: StateChange = StateChange()
+    state_change: StateChange = StateChange()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sche
         secret = with_tokens(empty, client, check_new(new.credentials), schedule, now)
     else:
         secret = _with_free(empty, new.credentials)
-    return _judged(secret, StateChange(new.state, new.error, error_given=True), schedule, now)
+    return _with_state(secret, StateChange(new.state, new.error, error_given=True), schedule, now)
 
 
 def changed(
@@ -154,7 +154,7 @@ def changed(
             fresh = _with_changes(fresh, client, check_changes(wanted.credentials), schedule, now)
         else:
             fresh = _with_free(fresh, wanted.credentials)
-    return _judged(fresh, wanted.verdict, schedule, now)
+    return _with_state(fresh, wanted.state_change, schedule, now)
 
 
 def _with_free(secret: AuthSecret, credentials: Mapping[str, Any]) -> AuthSecret:
@@ -218,14 +218,14 @@ def _is_other_grant(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool
     return after.get(name) is not None and after.get(name) != before.get(name)
 
 
-def _judged(secret: AuthSecret, verdict: StateChange, schedule: Schedule, now: datetime) -> AuthSecret:
+def _with_state(secret: AuthSecret, wanted: StateChange, schedule: Schedule, now: datetime) -> AuthSecret:
     """Apply what a caller says of the state; an error text is kept with the state `error` only."""
-    if verdict.state is SecretState.ready:
+    if wanted.state is SecretState.ready:
         return replace(well(secret), due_at=_due(secret, schedule, now))
-    if verdict.state is SecretState.error and secret.state is not SecretState.error:
-        return replace(secret, state=SecretState.error, error=verdict.error, error_at=now, due_at=None)
-    if secret.state is SecretState.error and verdict.error_given:
-        return replace(secret, error=verdict.error)
+    if wanted.state is SecretState.error and secret.state is not SecretState.error:
+        return replace(secret, state=SecretState.error, error=wanted.error, error_at=now, due_at=None)
+    if secret.state is SecretState.error and wanted.error_given:
+        return replace(secret, error=wanted.error)
     return secret
 
 

@@ -30,7 +30,7 @@ def require_validity(secret: AuthSecret, said: SecretStatus, min_validity: int, 
         "error_code": said.error_code and said.error_code.value,
         "expires_at": expires_at and iso(expires_at),
     }
-    detail = f"The token is not good for another {min_validity} s."
+    detail = f"The token is not valid for another {min_validity} s."
     if said.error:
         detail = f"{detail} {said.error}"
     raise TokenNotValid(detail, meta={name: value for name, value in facts.items() if value is not None})

@@ -33,6 +33,7 @@ from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
 from keyrack.store.secret_list import SecretFilter, SecretList
 from keyrack.store.usage import Usages
+from keyrack.validation.unvalidated import Unvalidated
 
 _CREATE, _EDIT, _DELETE, _REFRESH = (
     f"workspaces.auth_secret.{action}" for action in ("create", "edit", "delete", "refresh")
@@ -130,7 +131,7 @@ class Secrets:
             self._last_use.note(secret.tenant_id, secret.id)
         return view
 
-    async def create(self, who: Principal, workspace_id: str, new: Callable[[], NewSecret]) -> SecretView:
+    async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret]) -> SecretView:
         """Create a secret of the caller.
 
         Raises:
@@ -142,7 +143,7 @@ class Secrets:
         async with self._access.workspace(who, workspace_id, "secret.create") as scope:
             scope.require(_CREATE)
             scope.require_that(who.kind is PrincipalKind.user, "a secret belongs to the user who creates it")
-            wanted = new()
+            wanted = new.validated()
             await refuse_taken(scope, "auth-secret", wanted.given_id)
             named = wanted.auth_client_pointer
             client = await available_client(scope, wanted.auth_client_id, held=True, pointer=named)

@@ -1,7 +1,7 @@
 """Contracts (contract section 9): create, read, change, suspend, delete; their roles (6.4)."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +20,7 @@ from keyrack.store.core.large_columns import in_batches
 from keyrack.store.directory import Directory
 from keyrack.store.flows import FlowRows
 from keyrack.store.tenants import RolePolicy, TenantRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _EVERYWHERE = ("global.contract.contract.list_all", "contracts.contract.listAll")
 _EDITS = {
@@ -81,7 +82,7 @@ class Contracts:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def create(self, who: Principal, new: Callable[[], NewContract]) -> ContractView:
+    async def create(self, who: Principal, new: Unvalidated[NewContract]) -> ContractView:
         """Create a contract in the caller's tenant; it has no members yet (contract 0.11).
 
         Raises:
@@ -91,7 +92,7 @@ class Contracts:
         """
         async with self._access.tenant(who, home(who), "contract.create") as scope:
             scope.require("tenants.contract.create")
-            wanted = new()
+            wanted = new.validated()
             pairs = await known_roles(scope, wanted.available_roles)
             _require_small(wanted.custom_data)
             await refuse_taken(scope, "contract", wanted.given_id)
@@ -160,7 +161,7 @@ class Contracts:
             return await _view(scope, contract_id, with_custom_data=with_custom_data)
 
     async def change(
-        self, who: Principal, contract_id: str, named: Collection[str], new: Callable[[], ChangedContract]
+        self, who: Principal, contract_id: str, named: Collection[str], new: Unvalidated[ChangedContract]
     ) -> ContractView:
         """Change name, available roles or custom data, each with a permission of its own.
 
@@ -168,7 +169,7 @@ class Contracts:
             who: the caller.
             contract_id: the contract.
             named: the attributes that the body has, not judged yet, so that permissions come first (section 3).
-            new: checks the body and makes a command of it.
+            new: the change that the body asks for.
 
         Raises:
             NotFound: there is no such contract.
@@ -178,7 +179,7 @@ class Contracts:
         """
         async with self._access.contract(who, contract_id, "contract.edit", exclusive=True) as scope:
             scope.require_edits(_EDITS, named)
-            wanted = new()
+            wanted = new.validated()
             values: dict[str, Any] = {}
             if wanted.name is not None:
                 values["name"] = wanted.name

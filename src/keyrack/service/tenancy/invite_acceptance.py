@@ -96,7 +96,7 @@ async def _join(unit: Unit, found: Invite, user: User) -> tuple[str, ...] | None
     if status is None or invite is None or contract is None:
         return None
     if invite != found:
-        raise StateConflict("the invite was changed at this moment")
+        raise StateConflict("the invite has just been changed")
     if status == SUSPENDED:
         raise StateConflict("the contract is suspended")
     available = await _available(unit, contract)

@@ -1,6 +1,6 @@
 """Invites into contracts (contract section 9): manage them. Accepting one: `invite_acceptance`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedNotFound, ValidationFailed
@@ -14,6 +14,7 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.invites import ContractInvites
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _ROLES, _WORKSPACE = "/data/attributes/roles", "/data/attributes/workspace_id"
 _WORKSPACE_ROLES = "/data/attributes/workspace_roles"
@@ -60,7 +61,7 @@ class Invites:
             scope.require_that(seen, "only members can list invites")
             return await ContractInvites(scope.unit).list(scope.place.contract_id or "", workspace_id)
 
-    async def create(self, who: Principal, contract_id: str, new: Callable[[], NewInvite]) -> Invite:
+    async def create(self, who: Principal, contract_id: str, new: Unvalidated[NewInvite]) -> Invite:
         """Invite somebody by email; no mail is sent.
 
         Raises:
@@ -71,22 +72,20 @@ class Invites:
         """
         async with self._access.contract(who, contract_id, "contract-invite.create") as scope:
             require_editor(scope)
-            wanted = new()
+            wanted = new.validated()
             await refuse_taken(scope, "contract-invite", wanted.given_id)
             workspace = await _offer(scope, wanted.roles, wanted.workspace_id, wanted.workspace_roles)
             await _require_no_member(scope, wanted.email)
             try:
                 invite = await ContractInvites(scope.unit).add(contract_id, wanted.email, wanted.roles, workspace)
             except AlreadyExists:
-                detail = "this email is invited already"
+                detail = "this email has already been invited"
                 raise AlreadyExists(detail, pointer="/data/attributes/email") from None
             scope.audit_target("contract-invite", invite.id)
             return invite
 
-    async def change(
-        self, who: Principal, contract_id: str, invite_id: str, new: Callable[[], ChangedInvite]
-    ) -> Invite:
-        """Change what an invite offers; its email stays.
+    async def change(self, who: Principal, contract_id: str, invite_id: str, new: Unvalidated[ChangedInvite]) -> Invite:
+        """Change what an invite offers, but not its email.
 
         Raises:
             NotFound: the contract has no such invite.
@@ -95,7 +94,7 @@ class Invites:
         async with self._access.contract(who, contract_id, "contract-invite.change") as scope:
             require_editor(scope)
             first = await _there(scope, contract_id, invite_id)
-            wanted = new()
+            wanted = new.validated()
             named = {wanted.workspace_id, None if first.workspace is None else first.workspace.id} - {None}
             for each in sorted(str(workspace_id) for workspace_id in named):
                 await WorkspaceRows(scope.unit).hold(
@@ -118,7 +117,7 @@ class Invites:
             return changed
 
     async def delete(self, who: Principal, contract_id: str, invite_id: str) -> None:
-        """Take an invite back.
+        """Revoke an invite.
 
         Raises:
             NotFound: the contract has no such invite.
@@ -193,4 +192,4 @@ async def _require_no_member(scope: Scope, email: str) -> None:
     for user in found:
         await users.lock_to_delete(user.id)  # who adds a member refers to the user, so waits for this, or is seen
         if await ContractMembers(scope.unit).roles(scope.place.contract_id or "", user.id) is not None:
-            raise AlreadyExists("a member has this email", pointer="/data/attributes/email")
+            raise AlreadyExists("a member already has this email", pointer="/data/attributes/email")

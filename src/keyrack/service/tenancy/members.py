@@ -1,6 +1,6 @@
 """Members of contracts and workspaces (contract sections 9 and 10)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
@@ -18,6 +18,7 @@ from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
+from keyrack.validation.unvalidated import Unvalidated
 
 _ALREADY = "the user is a member already"
 _NO_MEMBER = "there is no such member"
@@ -52,7 +53,7 @@ class Members:
             scope.require_that(scope.in_workspace or scope.is_tenant_admin, "only members can list members")
             return await WorkspaceMembers(scope.unit).list(workspace_id)
 
-    async def join_contract(self, who: Principal, contract_id: str, new: Callable[[], NewMember]) -> Member:
+    async def join_contract(self, who: Principal, contract_id: str, new: Unvalidated[NewMember]) -> Member:
         """Make a user of the tenant a member of a contract, at once (section 9).
 
         Raises:
@@ -66,7 +67,7 @@ class Members:
                 scope.is_tenant_admin or (who.tenant_id is None and scope.allows("contracts.membership.edit_directly")),
                 "only a tenant admin can add members directly",
             )
-            wanted = new()
+            wanted = new.validated()
             await _require_roles(scope, "contracts", wanted.roles)
             user = await UserRows(scope.unit).find(wanted.user_id)
             if user is None:
@@ -82,7 +83,7 @@ class Members:
             scope.audit_target("contract-member", user.id)
             return Member(user, wanted.roles)
 
-    async def join_workspace(self, who: Principal, workspace_id: str, new: Callable[[], NewMember]) -> Member:
+    async def join_workspace(self, who: Principal, workspace_id: str, new: Unvalidated[NewMember]) -> Member:
         """Make a member of the contract a member of a workspace (section 10).
 
         Raises:
@@ -92,7 +93,7 @@ class Members:
         """
         async with self._access.workspace(who, workspace_id, "workspace-member.add") as scope:
             scope.require(*EDIT_WORKSPACE_MEMBERS)
-            wanted = new()
+            wanted = new.validated()
             await _require_roles(scope, "workspaces", wanted.roles)
             contract_id = scope.place.contract_id or ""
             user = await UserRows(scope.unit).find(wanted.user_id)
@@ -106,7 +107,7 @@ class Members:
             return Member(user, wanted.roles)
 
     async def change_in_contract(
-        self, who: Principal, contract_id: str, user_id: str, roles: Callable[[], tuple[str, ...]]
+        self, who: Principal, contract_id: str, user_id: str, roles: Unvalidated[tuple[str, ...]]
     ) -> Member:
         """Replace the roles of a contract's member (section 9).
 
@@ -120,7 +121,7 @@ class Members:
             members = ContractMembers(scope.unit)
             held = dict(await members.hold(contract_id))
             _require_member(held, user_id)
-            wanted = roles()
+            wanted = roles.validated()
             await _require_roles(scope, "contracts", wanted)
             if OWNER not in wanted and _is_last_owner(held, user_id):
                 raise StateConflict(_LAST_OWNER, pointer="/data/attributes/roles")
@@ -149,7 +150,7 @@ class Members:
             scope.audit_target("contract-member", user_id)
 
     async def change_in_workspace(
-        self, who: Principal, workspace_id: str, user_id: str, roles: Callable[[], tuple[str, ...]]
+        self, who: Principal, workspace_id: str, user_id: str, roles: Unvalidated[tuple[str, ...]]
     ) -> Member:
         """Replace the roles of a workspace's member (section 10).
 
@@ -162,7 +163,7 @@ class Members:
             members = WorkspaceMembers(scope.unit)
             if not await members.hold(workspace_id, user_id):
                 raise NotFound(_NO_MEMBER)
-            wanted = roles()
+            wanted = roles.validated()
             await _require_roles(scope, "workspaces", wanted)
             await members.change(workspace_id, user_id, wanted)
             scope.audit_target("member", user_id)

@@ -1,6 +1,6 @@
 """A tenant's role policy, and the roles that users hold in the tenant itself (contract section 6.4)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
@@ -12,6 +12,7 @@ from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.role_uses import RoleUse, RoleUses
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _BASE = "/data/attributes/roles"
 _NAMED = 100
@@ -62,7 +63,7 @@ class Roles:
             return _shown(await RolePolicy(scope.unit).list())
 
     async def replace(
-        self, who: Principal, tenant_id: str, wanted: Callable[[], Sequence[WantedRole]]
+        self, who: Principal, tenant_id: str, wanted: Unvalidated[Sequence[WantedRole]]
     ) -> Sequence[Role]:
         """Replace a tenant's role policy; see `new_policy`.
 
@@ -74,7 +75,7 @@ class Roles:
             scope.require("tenants.tenant.edit_roles")
             rows = RolePolicy(scope.unit)
             before = await rows.list()
-            after = new_policy(before, wanted())
+            after = new_policy(before, wanted.validated())
             await _require_unused(
                 scope, {(role.scope, role.role) for role in before} - {(r.scope, r.role) for r in after}
             )
@@ -83,7 +84,7 @@ class Roles:
             return _shown(after)
 
     async def give(
-        self, who: Principal, tenant_id: str, user_id: str, wanted: Callable[[], tuple[str, ...]]
+        self, who: Principal, tenant_id: str, user_id: str, wanted: Unvalidated[tuple[str, ...]]
     ) -> tuple[str, ...]:
         """Replace the roles that a user holds in the tenant itself, and return them.
 
@@ -96,7 +97,7 @@ class Roles:
             users = UserRows(scope.unit)
             if await users.find(user_id) is None:
                 raise NotFound("the tenant has no such user")
-            roles = wanted()
+            roles = wanted.validated()
             known = {role.role for role in await RolePolicy(scope.unit).list() if role.scope == "tenants"}
             wrong = [
                 Problem("the tenant has no such role", f"{_BASE}/{index}")

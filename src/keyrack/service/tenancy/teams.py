@@ -1,6 +1,6 @@
 """Teams, the owners of component repositories (contract section 12)."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.teams import TeamRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _EDIT = "contracts.devTeam.edit"
 _UNKNOWN = "there is no such team"
@@ -66,7 +67,7 @@ class Teams:
                     team_id = await rows.add(wanted.contract_id, wanted.name or f"team-{new_id()}")
                 except AlreadyExists:
                     pointer = "/data/attributes/name"
-                    raise AlreadyExists("there is a team of this name", pointer=pointer) from None
+                    raise AlreadyExists("a team with this name already exists", pointer=pointer) from None
                 if who.tenant_id is not None and await ContractMembers(scope.unit).keep(wanted.contract_id, who.id):
                     await rows.add_member(team_id, who.id)
                 scope.audit_target("team", team_id)
@@ -91,14 +92,14 @@ class Teams:
                 raise NotFound(_UNKNOWN)
             return await _there(scope, team_id)
 
-    async def change(self, who: Principal, team_id: str, new: Callable[[], ChangedTeam]) -> Team:
+    async def change(self, who: Principal, team_id: str, new: Unvalidated[ChangedTeam]) -> Team:
         """Change a team's registry credentials, which are never shown again; nothing else of a team can be changed.
 
         Raises:
             NotFound: there is no team the caller can see.
         """
         async with self._edited(who, team_id, "team.change") as scope:
-            wanted = new()
+            wanted = new.validated()
             if wanted.names_registry:
                 await TeamRows(scope.unit).set_docker_registry(team_id, wanted.docker_registry)
             return await _there(scope, team_id)
@@ -118,7 +119,7 @@ class Teams:
                 raise InUse("the team owns components", meta={"component_ids": list(owned)})
             await rows.remove(team_id)
 
-    async def join(self, who: Principal, team_id: str, user_id: Callable[[], str]) -> Team:
+    async def join(self, who: Principal, team_id: str, user_id: Unvalidated[str]) -> Team:
         """Make a member of the contract a member of a team; one who is in it already stays.
 
         Raises:
@@ -126,7 +127,7 @@ class Teams:
             RelatedNotFound: the contract has no such member.
         """
         async with self._edited(who, team_id, "team-member.add") as scope:
-            wanted = user_id()
+            wanted = user_id.validated()
             if not await ContractMembers(scope.unit).keep(scope.place.contract_id or "", wanted):
                 raise RelatedNotFound("the contract has no such member", pointer="/data/id")
             rows = TeamRows(scope.unit)
@@ -135,14 +136,14 @@ class Teams:
                     await rows.add_member(team_id, wanted)
             return await _there(scope, team_id)
 
-    async def leave(self, who: Principal, team_id: str, user_id: Callable[[], str]) -> None:
+    async def leave(self, who: Principal, team_id: str, user_id: Unvalidated[str]) -> None:
         """Take a user out of a team; one who is not in it stays out (JSON:API 1.1, updating to-many relationships).
 
         Raises:
             NotFound: there is no team the caller can see.
         """
         async with self._edited(who, team_id, "team-member.remove") as scope:
-            await TeamRows(scope.unit).remove_member(team_id, user_id())
+            await TeamRows(scope.unit).remove_member(team_id, user_id.validated())
 
     @asynccontextmanager
     async def _edited(self, who: Principal, team_id: str, action: str) -> AsyncIterator[Scope]:

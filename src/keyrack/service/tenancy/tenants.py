@@ -1,7 +1,7 @@
 """Tenants (contract section 7)."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
@@ -15,6 +15,7 @@ from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.tenants import TenantRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _LARGEST = 1 << 20
 """Bytes of a tenant's attributes as JSON: what fits into one request, however many they came in."""
@@ -55,7 +56,7 @@ class Tenants:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def create(self, who: Principal, new: Callable[[], NewTenant]) -> Tenant:
+    async def create(self, who: Principal, new: Unvalidated[NewTenant]) -> Tenant:
         """Create a tenant with the default role policy.
 
         Raises:
@@ -65,7 +66,7 @@ class Tenants:
         """
         async with self._access.installation(who, "tenant.create") as scope:
             scope.require("tenants.tenant.create")
-            wanted = new()
+            wanted = new.validated()
             await refuse_taken(scope, "tenant", wanted.given_id)
             attributes = changed_attributes(first_attributes(), wanted.attributes)
             tenant = await TenantRows(scope.unit).add(wanted.name, wanted.app_domain, attributes, DEFAULT_ROLES)
@@ -95,8 +96,8 @@ class Tenants:
             scope.require("tenants.tenant.get")
             return await _there(scope, tenant_id)
 
-    async def change(self, who: Principal, tenant_id: str, wanted: Callable[[], TenantChanges]) -> Tenant:
-        """Change a tenant; what is not named stays.
+    async def change(self, who: Principal, tenant_id: str, wanted: Unvalidated[TenantChanges]) -> Tenant:
+        """Change a tenant; omitted attributes keep their values.
 
         Raises:
             AlreadyExists: another tenant has the domain, or is the default.
@@ -105,10 +106,10 @@ class Tenants:
         async with self._access.tenant(who, tenant_id, "tenant.change", exclusive=True) as scope:
             scope.require("tenants.tenant.edit")
             tenant = await _there(scope, tenant_id)
-            changes = wanted()
+            changes = wanted.validated()
             attributes = changed_attributes(tenant.attributes, changes.attributes)
             if len(json.dumps(attributes)) > _LARGEST:
-                raise ValidationFailed(Problem("the attributes are larger than 1 MiB in all", "/data/attributes"))
+                raise ValidationFailed(Problem("the attributes are larger than 1 MiB in total", "/data/attributes"))
             changed = replace(
                 tenant,
                 name=tenant.name if changes.name is None else changes.name,

@@ -1,6 +1,6 @@
 """Workspaces (contract section 10): create, read, change, delete."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -22,6 +22,7 @@ from keyrack.store.flows import FlowReferences
 from keyrack.store.tenants import TenantRows
 from keyrack.store.usage import Usages
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
+from keyrack.validation.unvalidated import Unvalidated
 
 _LIST_ALL = "contracts.workspace.listAll"
 _INHERITED = ("flow_stats_enabled_default",)
@@ -137,7 +138,7 @@ class Workspaces:
             return WorkspaceView(workspace, ids, members if with_members else None)
 
     async def change(
-        self, who: Principal, workspace_id: str, named: Collection[str], new: Callable[[], ChangedWorkspace]
+        self, who: Principal, workspace_id: str, named: Collection[str], new: Unvalidated[ChangedWorkspace]
     ) -> WorkspaceView:
         """Change name or type, each with a permission of its own.
 
@@ -145,7 +146,7 @@ class Workspaces:
             who: the caller.
             workspace_id: the workspace.
             named: the attributes that the body has, not judged yet, so that permissions come first (section 3).
-            new: checks the body and makes a command of it.
+            new: the change that the body asks for.
 
         Raises:
             NotFound: there is no such workspace.
@@ -155,7 +156,7 @@ class Workspaces:
         """
         async with self._access.workspace(who, workspace_id, "workspace.edit", exclusive=True) as scope:
             scope.require_edits(_EDITS, named)
-            wanted = new()
+            wanted = new.validated()
             stored = await _there(scope, workspace_id)
             workspace = replace(stored, name=wanted.name or stored.name, type=wanted.type or stored.type)
             if workspace.type is not stored.type:

@@ -1,6 +1,6 @@
 """Managing webhooks and looking at what happened (extension, contract 0.6): create, change, rotate, replay, test."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,6 +14,7 @@ from keyrack.service.webhooks.signing import new_key
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.webhooks import WebhookRows
+from keyrack.validation.unvalidated import Unvalidated
 
 MOST_WEBHOOKS = 50
 """A tenant's; every event costs one delivery for each."""
@@ -63,7 +64,7 @@ class Webhooks:
         self._access = access
         self._allow_insecure = allow_insecure
 
-    async def create(self, who: Principal, tenant_id: str, new: Callable[[], NewWebhook]) -> Webhook:
+    async def create(self, who: Principal, tenant_id: str, new: Unvalidated[NewWebhook]) -> Webhook:
         """Create a webhook with a secret of its own.
 
         Raises:
@@ -72,7 +73,7 @@ class Webhooks:
         """
         async with self._access.tenant(who, tenant_id, "webhook.create") as scope:
             scope.require(_CREATE)
-            wanted = new()
+            wanted = new.validated()
             self._check_url(wanted.url)
             rows = WebhookRows(scope.unit)
             if await rows.count() >= MOST_WEBHOOKS:
@@ -111,7 +112,7 @@ class Webhooks:
             return await _find(scope, webhook_id)
 
     async def change(
-        self, who: Principal, tenant_id: str, webhook_id: str, change: Callable[[], WebhookChange]
+        self, who: Principal, tenant_id: str, webhook_id: str, change: Unvalidated[WebhookChange]
     ) -> Webhook:
         """Change a webhook; disabling it gives up what is on its way there.
 
@@ -122,7 +123,7 @@ class Webhooks:
         async with self._access.tenant(who, tenant_id, "webhook.edit") as scope:
             scope.require(_EDIT)
             webhook = await _find(scope, webhook_id, locked=True)
-            wanted = change()
+            wanted = change.validated()
             if wanted.url is not None:
                 self._check_url(wanted.url)
             enabled = webhook.enabled if wanted.enabled is None else wanted.enabled
@@ -187,7 +188,7 @@ class Webhooks:
             scope.audit_target("webhook", webhook.id)
             return event_id
 
-    async def replay(self, who: Principal, tenant_id: str, webhook_id: str, period: Callable[[], Period]) -> int:
+    async def replay(self, who: Principal, tenant_id: str, webhook_id: str, period: Unvalidated[Period]) -> int:
         """Deliver again to a webhook what happened in a period, whether it was delivered before or not.
 
         Returns:
@@ -201,7 +202,7 @@ class Webhooks:
         async with self._access.tenant(who, tenant_id, "webhook.replay") as scope:
             scope.require(_EDIT)
             webhook = await _find(scope, webhook_id, locked=True)
-            wanted = period()
+            wanted = period.validated()
             _require_enabled(webhook)
             scope.audit_target("webhook", webhook.id)
             kinds = wanted_types(webhook.event_types)

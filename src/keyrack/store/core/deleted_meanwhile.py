@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from keyrack.errors import RelatedNotFound
 
-GONE = "something that this belongs to was deleted at this moment"
+GONE = "a resource that this belongs to has just been deleted"
 _REFERS = ("INSERT", "UPDATE")  # a DELETE that a foreign key forbids is a fault of ours
 
 

@@ -236,7 +236,7 @@ class OAuthClientKind:
             return
         same_place(known, at, stored, {"tenant_id": (tenant_id, "/id")})
         component_id, pointer = record.relationships.component.data.id, f"{at}/relationships/component/data/id"
-        detail = "another OAuth client of the file is the tenant's for this component"
+        detail = "the file has another OAuth client of the tenant for this component"
         if known.unique(pointer, detail, "client", tenant_id, component_id):
             for row in await known.bulk.rows(oauth_clients.c.component_id, [component_id]):
                 if row.tenant_id == tenant_id and row.id != record.id:

@@ -66,7 +66,7 @@ class AuthClientKind:
             if component is None:
                 known.unknown("components", component_id, "there is no such component", pointer)
             elif not _sees(client, component):
-                known.report.problem("there is no such component where the client belongs", pointer)
+                known.report.problem("there is no such component in the auth client's scope", pointer)
         known.told["auth_clients", record.id] = without_keys(client)
 
     async def piece(self, known: Known, record: AuthClientRecord) -> Piece:

@@ -81,7 +81,7 @@ async def _check_default(known: Known, record: TenantRecord, at: str) -> None:
     if known.unique(pointer, "another tenant of the file is the default", "default tenant"):
         ids = (await known.bulk.every(tenants.c.id, tenants.c.attributes)).items()
         if any(tenant_id != record.id and attributes.get("is_default") for tenant_id, attributes in ids):
-            known.report.problem("the installation has a default tenant", pointer)
+            known.report.problem("the installation already has a default tenant", pointer)
 
 
 def _tenant_row(known: Known, record: TenantRecord) -> dict[str, Any]:
