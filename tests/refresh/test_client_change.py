@@ -16,7 +16,7 @@ from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import events
 from support.app import World
 from support.auth_clients import PATH, change
-from support.grants import add_auth_client, add_secret, is_live, mint, stored
+from support.grants import add_auth_client, add_secret, is_renewed, mint, stored
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def test_a_new_client_secret_revives_paused_secrets_and_a_new_name_does_no
     mended = await admin.patch(f"{PATH}/{client.id}", change({"credentials": {"client_secret": "simulator-secret"}}))
     assert mended.status_code == 200, mended.text
     assert await state() == (False, False)
-    assert is_live(simulator, await refresher.refresh(await stored(world.store, secret)))
+    assert is_renewed(simulator, secret, await refresher.refresh(await stored(world.store, secret)))
 
 
 async def told(world: World, owner: str, client: AuthClient) -> list[str]:
