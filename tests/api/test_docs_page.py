@@ -43,18 +43,18 @@ async def is_served(keyrack: World, page: str, address: str) -> None:
 
 
 async def test_no_other_file_is_served(keyrack: World) -> None:
-    for name in (
-        "docs.html",
-        "index.html",
-        "..%2f__init__.py",
-        "..",
-        "swagger-ui.js",
-        "%00",
-        "docs.js%00",
-        "x" * 10_000,
-    ):
+    for name, status in {
+        "docs.html": 404,
+        "index.html": 404,
+        "..%2f__init__.py": 404,
+        "..": 404,
+        "swagger-ui.js": 404,
+        "%00": 404,
+        "docs.js%00": 404,
+        "x" * 10_000: 404,
+    }.items():
         answer = await keyrack.http.get(f"/docs/{name}")
-        assert answer.status_code in (404, 400), name
+        assert answer.status_code == status, name
         assert "errors" in answer.json()
     assert (await keyrack.http.post("/docs")).status_code == 405
 

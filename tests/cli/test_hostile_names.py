@@ -77,8 +77,10 @@ async def run(world: World, *commands: list[str]) -> list[tuple[int, str, str]]:
 async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) -> None:
     acme = keyrack.tenants["Acme"]
     attacker = await keyrack.add_user(acme.id, EMAIL)
-    assert (await attacker.get(f"/v2/tenants/{acme.id}")).status_code in (403, 404)
-    assert (await attacker.post("/v2/contracts", {"data": {"type": "contract", "attributes": {"name": "n"}}})).is_error
+    assert (await attacker.get(f"/v2/tenants/{acme.id}")).status_code == 403
+    assert (
+        await attacker.post("/v2/contracts", {"data": {"type": "contract", "attributes": {"name": "n"}}})
+    ).status_code == 403
     key = {"data": {"type": "api-key", "attributes": {"name": HOSTILE}}}
     await attacker.post("/v2/users/me/api-keys", key)
     client = await add_auth_client(keyrack.store, "", "http://127.0.0.1:1/token")

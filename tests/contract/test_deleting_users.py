@@ -222,7 +222,7 @@ async def test_two_admins_cannot_delete_each_other(keyrack_on_each: World, monke
         monkeypatch, (UserRows, "remove"), acme.admin.delete(path_of(second)), second.delete(path_of(acme.admin))
     )
     assert first.status_code == 204
-    assert other.status_code in {401, 403, 404}
+    assert other.status_code == 403
     assert (await acme.admin.get("/v2/users/me")).status_code == 200
 
 
@@ -255,7 +255,7 @@ async def test_a_flow_made_while_its_user_goes_is_refused(
         acme.integrator.post("/v2/flows", flow_body(acme.workspace_id, "acme/timer:tick")),
     )
     assert deleting.status_code == 204
-    assert making.status_code in {401, 403, 404}
+    assert making.status_code == 403
     assert (await acme.admin.get(f"/v2/flows?workspace_id={acme.workspace_id}")).json()["data"] == []
 
 

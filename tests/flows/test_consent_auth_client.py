@@ -11,7 +11,7 @@ from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import BASE, Caller, World, error_of, relationship
 from support.consent import CALLBACK, approve
-from support.grants import client_credentials, is_live
+from support.grants import client_credentials, is_live, is_renewed
 
 Named = dict[str, tuple[str, str]]
 """Relationships of a consent: type and id by name."""
@@ -148,7 +148,7 @@ async def test_basic_authentication_of_the_component_is_remembered_for_refreshes
     _, secret = await connected(keyrack, named)
     assert secret.auth_method == "client_secret_basic"
     fresh = await keyrack.services.refreshing.refresher.refresh(secret)
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, secret, fresh)
 
 
 async def test_what_cannot_be_started(keyrack: World, simulator: RunningSimulator) -> None:

@@ -18,7 +18,7 @@ from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.schema import events
 from support.app import BASE, World, settings_for, world
 from support.auth_clients import PATH, change
-from support.grants import add_auth_client, add_secret, is_live, mint, stored
+from support.grants import add_auth_client, add_secret, is_renewed, mint, stored
 from support.grants import change as change_secret
 
 
@@ -53,7 +53,7 @@ async def test_a_new_client_secret_revives_paused_secrets_and_a_new_name_does_no
     mended = await admin.patch(f"{PATH}/{client.id}", change({"credentials": {"client_secret": "simulator-secret"}}))
     assert mended.status_code == 200, mended.text
     assert await state() == (False, False)
-    assert is_live(simulator, await refresher.refresh(await stored(world.store, secret)))
+    assert is_renewed(simulator, secret, await refresher.refresh(await stored(world.store, secret)))
 
 
 @pytest.mark.parametrize("lead", [0, 45, 7200])

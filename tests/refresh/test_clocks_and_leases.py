@@ -21,7 +21,7 @@ from keyrack.store.schema import auth_secrets
 from keyrack.wiring.services import build_services
 from keyrack.wiring.storage import open_store
 from support.app import World
-from support.grants import connect, is_leased, is_live, stored
+from support.grants import connect, is_leased, is_live, is_renewed, stored
 
 STRICT = {"rotation": "strict"}
 ELSEWHERE = "another-machine#17:1"
@@ -99,7 +99,7 @@ async def test_a_lease_that_outlived_its_holder_is_taken_when_it_ends(
     connected = await connect(keyrack_on_each, simulator, STRICT)
     await lease_to(keyrack_on_each, connected.secret, ELSEWHERE, 300)
     fresh = await keyrack_on_each.services.refreshing.refresher.refresh(connected.secret)
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, connected.secret, fresh)
 
 
 async def test_a_lease_of_a_dead_process_of_this_machine_is_taken_at_once(
@@ -112,7 +112,7 @@ async def test_a_lease_of_a_dead_process_of_this_machine_is_taken_at_once(
     connected = await connect(keyrack_on_each, simulator, STRICT)
     await lease_to(keyrack_on_each, connected.secret, gone, 60_000)
     async with replica(keyrack_on_each, timedelta()) as room:
-        assert is_live(simulator, await room.refresher.refresh(connected.secret))
+        assert is_renewed(simulator, connected.secret, await room.refresher.refresh(connected.secret))
 
 
 async def test_a_lease_from_before_a_reboot_is_free(keyrack_on_each: World, simulator: RunningSimulator) -> None:
@@ -120,7 +120,7 @@ async def test_a_lease_from_before_a_reboot_is_free(keyrack_on_each: World, simu
     connected = await connect(keyrack_on_each, simulator, STRICT)
     await lease_to(keyrack_on_each, connected.secret, ELSEWHERE, LONGEST_MS * 100)
     async with replica(keyrack_on_each, timedelta()) as room:
-        assert is_live(simulator, await room.refresher.refresh(connected.secret))
+        assert is_renewed(simulator, connected.secret, await room.refresher.refresh(connected.secret))
 
 
 async def test_no_connection_is_held_while_the_provider_is_called(

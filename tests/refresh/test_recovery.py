@@ -28,7 +28,7 @@ from keyrack.store.schema import attempts
 from keyrack.store.spool import Spool
 from support.app import World
 from support.faults import fail_once
-from support.grants import Connected, change, connect, is_live, mint, stored
+from support.grants import Connected, change, connect, is_renewed, mint, stored
 
 STRICT = {"rotation": "strict"}
 ELSEWHERE = "another-machine#17:1"
@@ -93,7 +93,7 @@ async def test_an_answer_that_the_database_does_not_take_waits_in_the_spool_and_
     assert await world.services.refreshing.recovery.tick() == 1
     fresh = await stored(world.store, connected.secret)
     assert fresh.generation == connected.secret.generation + 1
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, connected.secret, fresh)
     assert (spool.all(), await open_now(world)) == ([], [])
 
 
@@ -113,7 +113,7 @@ async def test_with_neither_database_nor_disk_the_answer_stays_in_memory(
             await keyrack.services.refreshing.refresher.refresh(connected.secret)
     assert Spool(keyrack.settings.home / "spool").all() == []
     assert await keyrack.services.refreshing.recovery.tick() == 1
-    assert is_live(simulator, await stored(keyrack.store, connected.secret))
+    assert is_renewed(simulator, connected.secret, await stored(keyrack.store, connected.secret))
 
 
 async def test_an_answer_that_landed_before_the_crash_is_interpreted_later(
@@ -137,7 +137,7 @@ async def test_a_request_that_never_reached_the_provider_costs_nothing(
     assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
     fresh = await stored(keyrack_on_each.store, connected.secret)
     assert (fresh.state, fresh.ambiguous_since) == (SecretState.ready, None)
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, connected.secret, fresh)
 
 
 async def test_an_answer_lost_with_its_process_is_flagged_with_its_time(
@@ -174,7 +174,7 @@ async def test_another_process_is_given_time_to_bring_its_answer_in(
         await room.refresher.refresh(connected.secret)
     past._seen = {attempt: seen - past.grace for attempt, seen in past._seen.items()}
     assert await room.recovery.tick() == 1
-    assert is_live(simulator, await stored(keyrack.store, connected.secret))
+    assert is_renewed(simulator, connected.secret, await stored(keyrack.store, connected.secret))
 
 
 async def test_an_outage_of_the_database_starts_that_time_anew(keyrack: World, simulator: RunningSimulator) -> None:
@@ -199,7 +199,7 @@ async def test_a_damaged_attempt_does_not_hold_up_the_others(keyrack: World, sim
     connected = await connect(keyrack, simulator, STRICT)
     await crashed(keyrack, connected, dead_node())
     assert await keyrack.services.refreshing.recovery.tick() == 1
-    assert is_live(simulator, await stored(keyrack.store, connected.secret))
+    assert is_renewed(simulator, connected.secret, await stored(keyrack.store, connected.secret))
 
 
 async def test_a_failure_that_was_forgiven_meanwhile_is_no_reason_to_wait(
@@ -209,7 +209,7 @@ async def test_a_failure_that_was_forgiven_meanwhile_is_no_reason_to_wait(
     seen = await change(keyrack.store, connected.secret, failed_at=datetime.now(UTC), failure_count=1)
     await change(keyrack.store, connected.secret, failed_at=None, failure_count=0)
     fresh = await keyrack.services.refreshing.refresher.refresh(seen)
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, connected.secret, fresh)
 
 
 async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
@@ -247,7 +247,7 @@ async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
     assert await room.recovery.tick() == 1
     saved = await stored(world.store, connected.secret)
     assert (saved.state, saved.error_code) == (SecretState.ready, None)
-    assert is_live(simulator, saved)
+    assert is_renewed(simulator, connected.secret, saved)
 
 
 async def test_tokens_that_a_person_sets_win_over_a_running_refresh(
@@ -293,7 +293,7 @@ async def test_a_cancelled_refresh_keeps_the_answer(
     with pytest.raises(asyncio.CancelledError):
         await keyrack.services.refreshing.refresher.refresh(connected.secret)
     await keyrack.services.refreshing.recovery.tick()
-    assert is_live(simulator, await stored(keyrack.store, connected.secret))
+    assert is_renewed(simulator, connected.secret, await stored(keyrack.store, connected.secret))
 
 
 async def test_within_the_providers_grace_a_lost_answer_is_asked_for_soon(
@@ -309,7 +309,7 @@ async def test_within_the_providers_grace_a_lost_answer_is_asked_for_soon(
     assert (waiting.retry_at - waiting.failed_at).total_seconds() <= 1
     later = await change(keyrack.store, waiting, retry_at=None)
     fresh: AuthSecret = await keyrack.services.refreshing.refresher.refresh(later)
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, connected.secret, fresh)
 
 
 def refused() -> ProviderError:

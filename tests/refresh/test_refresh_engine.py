@@ -15,7 +15,7 @@ from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.leases import LeaseLost, Leases
 from support.app import World
-from support.grants import change, connect, is_leased, is_live, stored
+from support.grants import change, connect, is_leased, is_renewed, stored
 
 STRICT = {"rotation": "strict"}
 
@@ -30,7 +30,7 @@ async def test_a_hundred_callers_make_one_call(keyrack_on_each: World, simulator
     fresh = await asyncio.gather(*(refresher.refresh(connected.secret) for _ in range(100)))
     assert refreshes(simulator) == 1
     assert {secret.generation for secret in fresh} == {connected.secret.generation + 1}
-    assert is_live(simulator, fresh[0])
+    assert is_renewed(simulator, connected.secret, fresh[0])
     assert not await is_leased(keyrack_on_each.store, connected.secret)
     assert refresher.running == 0
 
@@ -62,7 +62,7 @@ async def test_a_caller_that_goes_away_does_not_stop_the_refresh(keyrack: World,
     await asyncio.sleep(0.05)
     caller.cancel()
     await refresher.drain(60)
-    assert is_live(simulator, await stored(keyrack.store, connected.secret))
+    assert is_renewed(simulator, connected.secret, await stored(keyrack.store, connected.secret))
 
 
 async def test_without_refresh_token_nothing_is_asked(keyrack: World, simulator: RunningSimulator) -> None:
@@ -118,7 +118,7 @@ async def test_a_rejected_client_pauses_its_secrets_and_a_change_revives_them(
         await AuthClientHealth(unit).revive(client.id, timedelta(seconds=30))
     revived = await stored(world.store, connected.secret)
     assert revived.due_at is not None
-    assert is_live(simulator, await refresher.refresh(revived))
+    assert is_renewed(simulator, connected.secret, await refresher.refresh(revived))
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -147,7 +147,7 @@ async def test_a_lost_answer_is_asked_for_once_more_and_comes_out_well_where_old
     simulator.state.enqueue(Queued("token", 1, {"hang_up": "after"}))
     fresh = await keyrack.services.refreshing.refresher.refresh(connected.secret)
     assert (refreshes(simulator), fresh.ambiguous_since) == (2, None)
-    assert is_live(simulator, fresh)
+    assert is_renewed(simulator, connected.secret, fresh)
 
 
 async def test_a_lost_answer_of_a_strict_provider_is_flagged_as_interrupted(

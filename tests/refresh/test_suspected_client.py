@@ -12,7 +12,7 @@ from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_clients import AuthClientRows
 from support.app import World
-from support.grants import add_auth_client, add_secret, change, is_live, mint, stored
+from support.grants import add_auth_client, add_secret, change, is_renewed, mint, stored
 
 REFUSALS: list[dict[str, Any]] = [{"status": 401, "status_bare": True}, {"fail": "unauthorized_client"}]
 
@@ -58,8 +58,8 @@ async def test_one_refused_grant_is_tried_again_and_leaves_the_others_alone(
         assert after.retry_at is not None
         assert after.due_at > datetime.now(UTC), "not at once"
     assert (await stored(world.store, other)).due_at is not None, "the client goes on"
-    assert is_live(simulator, await world.services.refreshing.refresher.refresh(other))
-    assert is_live(simulator, await world.services.refreshing.refresher.refresh(await stored(world.store, one)))
+    assert is_renewed(simulator, other, await world.services.refreshing.refresher.refresh(other))
+    assert is_renewed(simulator, one, await world.services.refreshing.refresher.refresh(await stored(world.store, one)))
 
 
 async def test_a_second_grant_that_meets_the_same_pauses_the_client(
@@ -84,7 +84,7 @@ async def test_grants_that_worked_once_are_believed_though_they_are_one_users(
     client = await add_auth_client(world.store, acme.id, simulator.token_endpoint)
     secrets = [await add_secret(world.store, acme, client, mint(simulator), age=4000) for _ in range(2)]
     for secret in secrets:
-        assert is_live(simulator, await world.services.refreshing.refresher.refresh(secret))
+        assert is_renewed(simulator, secret, await world.services.refreshing.refresher.refresh(secret))
     for secret in secrets:
         await refused(world, simulator, secret, refusal)
     assert (await client_of(world, client)).rejected_at is not None
@@ -114,7 +114,7 @@ async def test_a_success_in_between_clears_the_client(
     client = await add_auth_client(world.store, acme.id, simulator.token_endpoint)
     one, good, other = [await add_secret(world.store, acme, client, mint(simulator), age=4000) for _ in range(3)]
     await refused(world, simulator, one, refusal)
-    assert is_live(simulator, await world.services.refreshing.refresher.refresh(good))
+    assert is_renewed(simulator, good, await world.services.refreshing.refresher.refresh(good))
     await refused(world, simulator, other, refusal)
     assert (await client_of(world, client)).rejected_at is None
 

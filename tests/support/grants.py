@@ -141,3 +141,9 @@ def is_live(simulator: RunningSimulator, secret: AuthSecret) -> bool:
     refresh = book.refresh(secret.credentials["refresh_token"])
     tokens = (access, refresh)
     return all(token is not None and token.state(now) == "active" for token in tokens)
+
+
+def is_renewed(simulator: RunningSimulator, before: AuthSecret, after: AuthSecret) -> bool:
+    """Tell whether a secret was refreshed: it has another access token, and the simulator takes both tokens."""
+    is_another = after.credentials["access_token"] != before.credentials["access_token"]
+    return is_another and is_live(simulator, after)

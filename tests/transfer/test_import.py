@@ -49,8 +49,8 @@ async def test_an_imported_tenant_works_over_the_api(keyrack_on_each: World) -> 
     used = await who.delete(f"/v2/credentials/{identifier('credential')}")
     assert used.status_code == 409, used.text
     stopped = await who.post(f"/v2/flows/{identifier('flow')}/stop")
-    assert stopped.status_code in {200, 202}, stopped.text
-    assert (await who.post(f"/v2/flows/{identifier('flow')}/start")).status_code in {200, 202}
+    assert stopped.status_code == 202, stopped.text
+    assert (await who.post(f"/v2/flows/{identifier('flow')}/start")).status_code == 202
 
 
 async def test_the_same_file_again_changes_nothing(keyrack_on_each: World) -> None:
@@ -72,8 +72,8 @@ async def test_what_differs_is_updated_and_nothing_twice(keyrack_on_each: World)
     updated = {name for name, counts in done.counts.items() if counts["updated"]}
     assert updated == {"contracts", "workspaces", "credentials", "flows"}
     assert sum(counts["created"] for counts in done.counts.values()) == 0
-    versions = await ada(keyrack_on_each).get(f"/v2/flows/{identifier('flow')}/versions")
-    assert versions.status_code in {200, 404}
+    versions = await keyrack_on_each.support.get(f"/v2/flows/{identifier('flow')}/versions")
+    assert len(versions.json()["data"]) == 2
 
 
 async def test_a_file_with_problems_names_all_of_them_and_writes_nothing(keyrack_on_each: World) -> None:

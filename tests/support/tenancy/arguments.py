@@ -11,6 +11,7 @@ from typing import Any, Union, get_args, get_origin
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
@@ -37,6 +38,7 @@ from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows
 from support.tenancy.estate import Estate
 from support.tenancy.store_methods import Method
+from support.tenancy.under_way import HAPPENED_AT
 
 ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
@@ -46,6 +48,7 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowReferences.replace": {"place": "graph"},
     "FlowCredentials.replace": {"credential_ids": []},
     "FlowSecrets.replace": {"secret_ids": []},
+    "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
     "UserRows.add": {"email": "somebody@new.example"},
@@ -53,14 +56,20 @@ ODD: dict[str, dict[str, Any]] = {
 }
 """Where a parameter's name means something else than elsewhere, or a row must not clash with one that is there."""
 
+OTHER_IDS = {
+    "ConsentRows.complete": {"consent_id": "exchanging_id"},
+    "ConsentRows.fail": {"consent_id": "exchanging_id"},
+}
+"""Where a parameter is about another resource than elsewhere."""
+
 PASSING_ON = {"hand_over", "pass_on"}
 
 
-async def gather(unit: Unit, estate: Estate) -> "Arguments":
-    """Gather what a tenant has, from a unit bound to it."""
+async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "Arguments":
+    """Gather what a tenant has, from a unit bound to it; `under_way`: more ids, by the parameter's name."""
     ids, who = dict(estate.ids), estate.tenant.integrator
     ids |= {"successor": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
-    ids |= {"subject_id": ids["secret_id"], "job_id": new_id(), "attempt_id": new_id(), "claim": new_id()}
+    ids |= {"subject_id": ids["secret_id"], **under_way}
     ids |= {"email": estate.tenant.stranger.name, "name": f"{ids['team_name']}-connected"}
     ids["state_hash"] = state_hash(estate.canaries["state of a consent"].partition("&")[0])
     invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
@@ -97,7 +106,7 @@ async def gather(unit: Unit, estate: Estate) -> "Arguments":
         Subject(secret.id, ids["workspace_id"], ids["auth_client_id"]),
         Lease(of, secret.id, 0, secret),
         Due(of, secret.id, 0),
-        Attempt(ids["attempt_id"], of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),
+        Attempt(new_id(), of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),
         Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
         Secret("new"),
         clock.now(),
@@ -133,6 +142,8 @@ class Arguments:
         for name, kind in method.parameters.items():
             if name in ODD.get(method.name, {}):
                 made[name] = ODD[method.name][name]
+            elif name in OTHER_IDS.get(method.name, {}):
+                made[name] = self._ids[OTHER_IDS[method.name][name]]
             elif name == "user_id" and method.name.rpartition(".")[2] in PASSING_ON:
                 made[name] = self._ids["member"]
             elif name == "user_id" and method.name.startswith("TeamRows."):
