@@ -8,7 +8,8 @@
 
 ARGS ?=
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-WORKERS ?= $(CORES)
+# One more than there are cores: a fifth of the time a test waits for a process, a provider or a limit to run out.
+WORKERS ?= $(shell expr $(CORES) + 1)
 export PYTHON VENV
 
 # Each recipe line is one shell: prepare the environment, then run in it. Caches stay inside the environment, so a

@@ -26,6 +26,8 @@ from support.provider_servers import http_answer, token_request
 
 LONGEST_TURN = 0.05
 """Seconds of processor time."""
+TRIES = 3
+"""A turn that a peer can make long is long each time; one that the machine held up is so once."""
 PATIENCE = 3.0
 """Seconds that a call may take."""
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -179,15 +181,21 @@ async def attack(peers: str, attack_name: str) -> tuple[Watcher, int, float]:
 
 @pytest.mark.parametrize("name", [*ATTACKS, "tiny"])
 def test_a_peer_cannot_keep_the_loop_busy(peers: str, name: str) -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the one that `keyrack serve` runs on
-        watcher, got, took = runner.run(attack(peers, name))
-    assert got == 5
-    assert watcher.longest < LONGEST_TURN, f"{watcher.longest * 1000:.0f} ms"
-    assert took < PATIENCE * 3, "the bound, and room for a busy machine"
+    longest = list[float]()
+    while len(longest) < TRIES and not any(each < LONGEST_TURN for each in longest):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the one that `keyrack serve` runs on
+            watcher, got, took = runner.run(attack(peers, name))
+        assert got == 5
+        assert took < PATIENCE * 3, "the bound, and room for a busy machine"
+        longest.append(watcher.longest)
+    assert min(longest) < LONGEST_TURN, longest
 
 
-async def test_nor_on_the_loop_of_the_standard_library(peers: str) -> None:
-    for name in ("100 without end", "chunks of one byte", "headers without end"):
+@pytest.mark.parametrize("name", ["100 without end", "chunks of one byte", "headers without end"])
+async def test_nor_on_the_loop_of_the_standard_library(peers: str, name: str) -> None:
+    longest = list[float]()
+    while len(longest) < TRIES and not any(each < LONGEST_TURN for each in longest):
         watcher, got, _ = await attack(peers, name)
         assert got == 5
-        assert watcher.longest < LONGEST_TURN, name
+        longest.append(watcher.longest)
+    assert min(longest) < LONGEST_TURN, longest
