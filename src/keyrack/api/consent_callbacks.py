@@ -13,7 +13,7 @@ from litestar.enums import MediaType
 
 from keyrack.api.core.middleware import caller_address, is_head, request_id_of
 from keyrack.api.core.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
-from keyrack.errors import BadRequest, ProviderFailure
+from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
@@ -109,7 +109,7 @@ def _ended(outcome: ConsentOutcome, reference: str | None) -> Response[Any]:
 
 def _not_ours(protocol: str, params: Mapping[str, str], error: BadRequest) -> Explanation:
     """Say why a callback ends nothing; what a provider says that names no consent is shown, but not believed."""
-    said = ProviderFailure(**callback_error(params)).said
+    said = callback_error(params)
     if isinstance(error, OtherBrowser):
         return Explanation("This is another browser", str(error))
     if isinstance(error, ConsentExpired):

@@ -88,7 +88,7 @@ class Explanation:
     text: str
     hint: str = ""
     reference: str | None = None
-    said: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, object] = field(default_factory=dict)
     trusted: bool = True
     return_url: str | None = None
     mood: str = "bad"

@@ -76,7 +76,7 @@ class ConsentLinks:
         Raises:
             UnknownLink: there is no such link, or it is over.
         """
-        consent = await self._pending(link)
+        consent, _ = await self._pending(link)
         if consent.context.introduction is None:
             raise UnknownLink
         secure = is_secure(consent.context.redirect_uri)
@@ -92,11 +92,8 @@ class ConsentLinks:
             UnknownLink: there is no such link, or it is over.
             FormNotOurs: the browser has not seen our page, or takes no cookies; nothing has changed.
         """
-        consent = await self._pending(link)
+        consent, address = await self._pending(link)
         cookie = cookie_of(cookies, secure=is_secure(consent.context.redirect_uri))
-        address = consent.context.authorization_url
-        if address is None:  # OAuth 1.0a: the provider has not answered yet
-            raise UnknownLink
         if cookie is None or not cookie.made_form(consent.id, form_token):
             raise FormNotOurs
         async with self._store.unit(consent.tenant_id, writes=True) as unit:
@@ -104,7 +101,8 @@ class ConsentLinks:
                 raise UnknownLink
         return address, cookie
 
-    async def _pending(self, link: str) -> Consent:
+    async def _pending(self, link: str) -> tuple[Consent, str]:
+        """Return the pending consent of a link, and the provider's address where its browser begins."""
         hashed = link_hash(link)
         async with self._store.installation() as unit:
             place = await Directory(unit).consent_by_link(hashed)
@@ -115,9 +113,10 @@ class ConsentLinks:
         waiting = consent is not None and consent.status is ConsentStatus.pending
         if consent is None or not waiting or consent.expires_at <= self._clock():
             raise UnknownLink
-        if consent.context.authorization_url is None:  # OAuth 1.0a: the provider has not answered yet
+        address = consent.context.authorization_url
+        if address is None:  # OAuth 1.0a: the provider has not answered yet
             raise UnknownLink
-        return consent
+        return consent, address
 
 
 def link_hash(link: str) -> str:
