@@ -24,7 +24,7 @@ TypeName = Literal[
     "client.failing",
     "client.recovered",
 ]
-"""What a webhook can be told of: `keyrack.events.TELLABLE`, spelled out for the type checker."""
+"""What a webhook can be told of: `keyrack.model.events.TELLABLE`, spelled out for the type checker."""
 
 TypeNames = Annotated[list[TypeName], Meta(min_length=1, max_length=len(TELLABLE))]
 Description = Annotated[str, Meta(max_length=1000)]

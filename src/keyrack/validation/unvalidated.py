@@ -1,4 +1,4 @@
-"""What a request wants, before anybody has looked whether it is valid."""
+"""A value of a request that is validated only when a use case asks for it (contract section 3, evaluation order)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

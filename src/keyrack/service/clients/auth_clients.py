@@ -1,7 +1,7 @@
 """Auth clients (contract section 14): list, read, create, change, delete.
 
-Who may is in `auth_client_reach`, which clients a place has in `auth_client_choice`, what their credentials may hold in
-`auth_client_credentials`.
+Who may do so is in `auth_client_authorization`, which clients a place has in `auth_client_availability`, what their
+credentials may hold in `auth_client_credentials`.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence

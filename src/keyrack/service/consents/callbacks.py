@@ -2,8 +2,7 @@
 
 No transaction is open while the provider is called (design, invariant 3): the callback consumes the state in one unit
 of work, exchanges the code through the journal, and stores the result in another. What is said to the provider is each
-protocol's own: `consent_protocols`. What becomes of the tokens is each generation's: `consent_credentials` and
-`consent_secrets`.
+protocol's own: `protocols`. What becomes of the tokens is each generation's: `credential_handler` and `secret_handler`.
 """
 
 from collections.abc import Mapping
