@@ -24,7 +24,7 @@ import pytest
 
 from support.parts import require_part, why_not_installed
 from support.process import ServerProcess
-from support.reused import NAME
+from support.reused import DATABASE
 
 GUARD = Path(__file__).with_name("guard.py")
 READY_SECONDS = 60.0
@@ -215,8 +215,8 @@ def postgres_server_durable() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def reused_postgres_url(postgres_server: PostgresServer) -> str:
     """The address of the database that `support.reused` lets each test find as new."""
-    postgres_server.sql(f"CREATE DATABASE {NAME}")
-    return postgres_server.url(NAME)
+    postgres_server.sql(f"CREATE DATABASE {DATABASE}")
+    return postgres_server.url(DATABASE)
 
 
 @pytest.fixture

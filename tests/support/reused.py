@@ -13,8 +13,8 @@ import asyncpg
 
 from keyrack.settings import Settings
 
-NAME = "reused"
-"""Of the database on the server of a test process."""
+DATABASE = "reused"
+"""Its name on the server of a test process."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Content:
 
 def is_reused(settings: Settings) -> bool:
     """Tell whether settings name the database of this module."""
-    return settings.database_url is not None and settings.database_url.reveal().endswith(f"/{NAME}")
+    return settings.database_url is not None and settings.database_url.reveal().endswith(f"/{DATABASE}")
 
 
 async def saved(url: str) -> Content:

@@ -1,8 +1,8 @@
 """Callers that hold exactly one permission: each guarded route takes the right one alone, and no other (contract 6).
 
 A caller's only role, held at the tenant, the contract or the workspace, has one permission; a service account has it
-itself, where only those hold it. Every guarded route is asked
-by callers with each permission that shares object or action with the right one, and by one without any.
+itself, where only those hold it. Every guarded route is asked by callers with each permission that shares object or
+action with the right one, and by one without any.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping
