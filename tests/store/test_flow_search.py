@@ -13,7 +13,7 @@ from keyrack.store import migrations
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentVersions
 from keyrack.store.core import engine
-from keyrack.store.core.search_key import search_key
+from keyrack.store.core.paging import search_key
 from keyrack.store.flow_list import FlowFilter, FlowList
 from keyrack.store.flows import FlowRows
 from support.app import BASE, World, settings_for, world

@@ -9,7 +9,7 @@ from sqlalchemy import Table, insert, text
 
 from keyrack.ids import new_id, new_revision
 from keyrack.store import schema as t
-from keyrack.store.core.search_key import search_key
+from keyrack.store.core.paging import search_key
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 

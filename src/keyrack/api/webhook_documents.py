@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.core.body import or_none
 from keyrack.api.core.jsonapi import NotBlank, SelfLink, Single, link_self
-from keyrack.api.core.times import NOT_A_TIME, parse_time
+from keyrack.api.core.query import NOT_A_TIME, parse_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.events import TELLABLE, Delivery, Event, EventType, Webhook

@@ -128,7 +128,7 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    from keyrack.api.core.times import NOT_A_TIME, parse_time
+    from keyrack.api.core.query import NOT_A_TIME, parse_time
 
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What error codes of token endpoints mean when a refresh is refused, as data: everybody's, and single providers'.
+"""Classes of failed token requests, and which error code is of which class: everybody's codes and single providers'.
 
 A code is written in lower case with `_` between its words. Of a provider, only what its documentation or its users'
 reports say is here; what is not is told in the provider's words and judged by whether it repeats.
@@ -6,8 +6,27 @@ reports say is here; what is not is told in the provider's words and judged by w
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from keyrack.oauth.failure_class import FailureClass
+
+class FailureClass(StrEnum):
+    """What has to happen before the request can succeed."""
+
+    GRANT_DEAD = "grant_dead"
+    """The user must authorize again; trying on is pointless."""
+
+    CLIENT_REJECTED = "client_rejected"
+    """The client's id or secret must be put right; the grant itself may be well."""
+
+    TEMPORARY = "temporary"
+    """Trying again later may help."""
+
+    NO_ENDPOINT = "no_endpoint"
+    """What answered is no token endpoint, by a wrong address or a firewall; it says nothing of grant or client."""
+
+    OTHER = "other"
+    """The provider refuses and does not say what; only when it goes on doing so is the grant given up."""
+
 
 _DEAD, _CLIENT, _LATER = FailureClass.GRANT_DEAD, FailureClass.CLIENT_REJECTED, FailureClass.TEMPORARY
 

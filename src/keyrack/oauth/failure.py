@@ -4,8 +4,7 @@ import re
 from collections.abc import Iterator
 
 from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
-from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE, LIMITED, Own
-from keyrack.oauth.failure_class import FailureClass
+from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE, LIMITED, FailureClass, Own
 from keyrack.oauth.refusal import MEANINGLESS, NOT_THERE
 
 __all__ = ["FailureClass", "blames_client_alone", "classify"]

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from yarl import URL
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.wire import FormRequest, QueryRequest
-from keyrack.provider.body import encode_form
 
 _HEADER_VALUE = re.compile(r"[!-~]+(?: +[!-~]+)*")
 
@@ -82,3 +82,18 @@ def headers_of(request: Outgoing) -> dict[str, str]:
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):
         raise ValidationFailed(Problem("The authorization for the authorization server is not a valid header."))
     return form | {"Authorization": request.authorization.reveal()}
+
+
+def encode_form(request: FormRequest) -> bytes:
+    """Encode a request's form as `application/x-www-form-urlencoded` in UTF-8 (RFC 6749 appendix B).
+
+    The result is ASCII without control characters: no value can end a line or start a header.
+
+    Raises:
+        ValidationFailed: a value is not valid Unicode text.
+    """
+    try:
+        return urlencode(request.form).encode("ascii")
+    except UnicodeEncodeError:
+        problem = "A value for the authorization server is not valid Unicode text."
+    raise ValidationFailed(Problem(problem))

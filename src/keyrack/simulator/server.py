@@ -1,16 +1,19 @@
 """Running the simulator: on loopback only, until told to stop."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from aiohttp.web import BaseRequest, StreamResponse
 
 from keyrack.errors import ConfigurationError
-from keyrack.simulator.access_log import LOGGER, AccessLogger
 from keyrack.simulator.app import create_app
 from keyrack.simulator.config import SimulatorConfig, is_loopback
 from keyrack.simulator.state import State
@@ -109,3 +112,20 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop  # noqa: PLC0415 - it is not there on Windows
 
     return uvloop.new_event_loop
+
+
+LOGGER: Final = logging.getLogger("keyrack.simulator.access")
+
+
+class AccessLogger(AbstractAccessLogger):
+    """Writes method, path, status and milliseconds."""
+
+    def log(self, request: BaseRequest, response: StreamResponse, time: float) -> None:
+        """Write one line; `time` is in seconds."""
+        path = request.rel_url.raw_path
+        self.logger.info("%s %s %d %.1fms", request.method, path, response.status, time * 1000)
+
+    @property
+    def enabled(self) -> bool:
+        """Tell whether lines would be written at all."""
+        return self.logger.isEnabledFor(logging.INFO)

@@ -11,8 +11,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from keyrack.model.flows import Flow
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of
-from keyrack.store.core.search_key import search_key
+from keyrack.store.core.paging import page_of, search_key
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.flows import read_flow
 from keyrack.store.schema import flows

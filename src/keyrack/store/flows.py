@@ -10,8 +10,7 @@ from keyrack.ids import new_id, new_revision
 from keyrack.model import Json
 from keyrack.model.flows import Flow, FlowStatus, FlowVersion
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of
-from keyrack.store.core.search_key import search_key
+from keyrack.store.core.paging import page_of, search_key
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import (
     api_keys,

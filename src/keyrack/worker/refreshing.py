@@ -8,7 +8,7 @@ import structlog
 from keyrack import metrics
 from keyrack.errors import DatabaseUnavailable, KeyrackError
 from keyrack.fair_share import Places
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.store.leases import Due
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 from keyrack.worker.refreshing import RefreshWorker
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyrack.errors import ValidationFailed
-from keyrack.provider.body import encode_form
+from keyrack.provider.outgoing import encode_form
 from support.provider_servers import token_request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

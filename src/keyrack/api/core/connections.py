@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from keyrack import metrics
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network

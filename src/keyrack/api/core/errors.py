@@ -13,7 +13,7 @@ from msgspec import UNSET
 from keyrack import errors as e
 from keyrack.api.core.jsonapi import UNREADABLE, Error, ErrorDocument, ErrorSource
 from keyrack.crypto.envelope import DecryptionFailed
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 
 STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.BadRequest: (400, "bad_request"),

@@ -18,8 +18,8 @@ from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
 from keyrack.fair_share import asked_by, asking_for
-from keyrack.faults import log_fault
 from keyrack.ids import new_id
+from keyrack.logs import log_fault
 from keyrack.metrics import NO_ROUTE, OTHER
 from keyrack.model.identity import Principal
 from keyrack.service.identity.authentication import Authentication

@@ -14,8 +14,7 @@ from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
-from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.task_users import READ_AUTH_CLIENTS, TaskUserAccess, is_task_user, own_place
 from keyrack.service.clients import auth_client_credentials as credentials_of
 from keyrack.service.clients.auth_client_authorization import GLOBAL, AuthClientPermissions, auth_client_permissions

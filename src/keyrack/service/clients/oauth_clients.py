@@ -10,7 +10,7 @@ from keyrack.model.flows import Usage
 from keyrack.model.identity import Principal
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches

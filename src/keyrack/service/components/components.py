@@ -8,9 +8,8 @@ from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedN
 from keyrack.model.components import Component, ComponentAccess
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import GET_TEAMS
-from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.task_users import READ_COMPONENTS
 from keyrack.service.authz.usage_guard import require_component_unused
 from keyrack.service.components.visibility import (

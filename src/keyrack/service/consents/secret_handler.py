@@ -9,6 +9,7 @@ from typing import Any
 from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor, OAuth2Block
+from keyrack.descriptor.template import placeholders
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import (
     NotFound,
@@ -28,12 +29,12 @@ from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.token_response import TokenResponse
-from keyrack.provider.guard import check_uri
+from keyrack.provider.guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
 from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
-from keyrack.service.consents.issuer import with_issuer
+from keyrack.service.consents.return_url import origin_of_page
 from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
 from keyrack.service.secrets.changes import SecretOwner, bare, created_facts
 from keyrack.service.secrets.refresh.schedule import Schedule
@@ -230,3 +231,24 @@ def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Map
 
 def _scopes(block: OAuth2Block) -> str:
     return block.scopes if isinstance(block.scopes, str) else " ".join(block.scopes or ())
+
+
+def with_issuer(profile: ClientProfile, block: OAuth2Block, *, allow_insecure: bool) -> ClientProfile:
+    """Return a profile with the issuer of the component's `oauth2` block, unless the auth client names one.
+
+    The block's counts only for the server that the block is about: not where its `auth_uri` is at another origin than
+    the client's, and not where either is a template, which nothing fills in for auth clients.
+
+    Raises:
+        ValidationFailed: the block's issuer is none (RFC 8414 section 2).
+    """
+    if profile.issuer is not None or block.issuer is None or any(placeholders(block.issuer)):
+        return profile
+    if block.auth_uri and (
+        any(placeholders(block.auth_uri))
+        or origin_of_page(block.auth_uri) != origin_of_page(profile.authorization_endpoint)
+    ):
+        return profile
+    check_issuer(block.issuer, allow_insecure=allow_insecure, pointer=COMPONENT_POINTER)
+    sends_iss = block.sends_iss if profile.sends_iss is None else profile.sends_iss
+    return replace(profile, issuer=block.issuer, sends_iss=sends_iss)

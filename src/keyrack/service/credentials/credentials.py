@@ -14,8 +14,7 @@ from keyrack.model.credentials import Credential
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.token_response import still_true
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
-from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
 from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component

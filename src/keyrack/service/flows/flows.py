@@ -9,9 +9,8 @@ from keyrack.model.flows import Flow, FlowStatus, FlowVersion
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import Workspace
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
-from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.task_users import READ_FLOWS, READ_STEP
 from keyrack.service.flows.graph_references import ResolvedGraph, require_startable, resolve_draft, resolve_graph
 from keyrack.service.flows.step_configuration import STEP, step_configuration

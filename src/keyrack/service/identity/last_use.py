@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from keyrack.background import Background
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.last_use import BATCH, Owned, move_forward, move_keys_forward

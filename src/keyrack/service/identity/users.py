@@ -8,7 +8,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
 from keyrack.model.identity import ApiKey, Principal, PrincipalKind, User
 from keyrack.service.authz.access import Access, home
-from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.references import refuse_taken
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.tenancy.invite_acceptance import welcome

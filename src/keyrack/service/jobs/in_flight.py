@@ -10,7 +10,7 @@ import structlog
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.fair_share import Places
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from keyrack import metrics
 from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable, Forbidden, Unauthorized
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 from keyrack.model.identity import Principal
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter

@@ -2,23 +2,23 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from keyrack.clock import Clock
+from keyrack.clock import Clock, iso
 from keyrack.descriptor import parse
-from keyrack.errors import NotFound
+from keyrack.errors import NotFound, TokenNotValid
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.model.secrets import AuthSecret
+from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
+from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_profile import declared_method
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, changed, created_facts, filled
-from keyrack.service.secrets.freshness import require_validity
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import replaces_refresh_token
@@ -257,3 +257,31 @@ async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
         if (method := declared_method(client, oauth2)) is not None:
             return method
     return None
+
+
+def require_validity(secret: AuthSecret, said: SecretStatus, min_validity: int, now: datetime) -> None:
+    """Insist that a secret's token is good for some time; one without a time of expiry always is.
+
+    Args:
+        secret: as it would be answered.
+        said: what is true of it now.
+        min_validity: seconds.
+        now: the current time.
+
+    Raises:
+        TokenNotValid: it is in `error`, or expires too early; `meta` says why, never with a token.
+    """
+    expires_at = secret.expires_at
+    late = expires_at is not None and expires_at - now < timedelta(seconds=min_validity)
+    if said.state is SecretState.ready and not late:
+        return
+    facts = {
+        "state": said.state.value,
+        "error": said.error,
+        "error_code": said.error_code and said.error_code.value,
+        "expires_at": expires_at and iso(expires_at),
+    }
+    detail = f"The token is not valid for another {min_validity} s."
+    if said.error:
+        detail = f"{detail} {said.error}"
+    raise TokenNotValid(detail, meta={name: value for name, value in facts.items() if value is not None})

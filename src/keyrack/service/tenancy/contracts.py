@@ -10,7 +10,7 @@ from keyrack.errors import NotFound, Problem, ValidationFailed
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Contract, Member, Role
 from keyrack.service.authz.access import Access, Scope, home
-from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.authz.suspension import ACTIVE, SUSPENDED
 from keyrack.service.authz.task_users import READ_CONTRACT

@@ -7,7 +7,7 @@ from keyrack.errors import AlreadyExists, Forbidden, NotFound, Problem, RelatedN
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Invite, WorkspaceInvite
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
+from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.scope import scope_of
 from keyrack.service.tenancy.members import EDIT_WORKSPACE_MEMBERS, require_editor, wrong_roles
 from keyrack.store.contracts import ContractMembers

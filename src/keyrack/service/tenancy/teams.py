@@ -10,9 +10,8 @@ from keyrack.model import Json
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Team
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import GET_TEAMS
-from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.teams import TeamRows
 from keyrack.validation.unvalidated import Unvalidated

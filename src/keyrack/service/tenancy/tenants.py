@@ -9,8 +9,8 @@ from keyrack.model import Json
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Tenant, WorkspaceType
 from keyrack.service.authz.access import ALLOWED, Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import DEFAULT_ROLES
+from keyrack.service.authz.references import refuse_taken
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches

@@ -8,9 +8,8 @@ from keyrack.errors import InUse, NotFound
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Member, Workspace, WorkspaceType
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.client_generated_id import refuse_taken
 from keyrack.service.authz.permissions import OWNER
-from keyrack.service.authz.references import named_in_body
+from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.authz.task_users import READ_WORKSPACE
 from keyrack.service.authz.usage_guard import nameable

@@ -1,5 +1,6 @@
 """Pages of lists: only the rows of the page are read, and all are counted only where the page does not tell."""
 
+import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import reduce
@@ -103,3 +104,8 @@ def _counted(parts: "Sequence[Select[Any]]") -> "Select[Any]":
 def _in_order(parts: "Sequence[Select[Any]]") -> "Sequence[Subquery]":
     """Let each part say the order: PostgreSQL else sorts all of them, and reads the table rather than an index."""
     return [part.order_by(*part.selected_columns).subquery() for part in parts]
+
+
+def search_key(text: str) -> str:
+    """Return a text without what searching ignores: caseless as Unicode says, so every database compares alike."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

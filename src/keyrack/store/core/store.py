@@ -13,9 +13,9 @@ from sqlalchemy.pool import QueuePool
 from keyrack.clock import Clock
 from keyrack.fair_share import FairSlots, asking_for
 from keyrack.store.core.database_errors import outages_named
-from keyrack.store.core.deleted_meanwhile import vanished_named
 from keyrack.store.core.engine import WRITES
 from keyrack.store.core.keyring import INSTALLATION, Keyring
+from keyrack.store.core.references import deleted_parent_refused
 from keyrack.store.core.unit import Unit
 
 _inside: ContextVar["asyncio.Task[Any] | None"] = ContextVar("inside", default=None)
@@ -96,7 +96,7 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self, tenant_id: str, *, writes: bool) -> AsyncIterator[AsyncConnection]:
-        with outages_named(), vanished_named():
+        with outages_named(), deleted_parent_refused():
             async with self._place(asking_for.get() or tenant_id, writes=writes), self._engine.connect() as connection:
                 await connection.execution_options(**{WRITES: writes})
                 async with connection.begin():

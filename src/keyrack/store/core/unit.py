@@ -32,9 +32,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import AlreadyExists, RelatedNotFound
-from keyrack.store.core.deleted_meanwhile import GONE
 from keyrack.store.core.keyring import INSTALLATION, Keyring
-from keyrack.store.core.parents import own_parents
+from keyrack.store.core.references import PARENT_DELETED, own_parents
 from keyrack.turns import Turns
 
 _READ_AT_ONCE = 4
@@ -223,7 +222,7 @@ async def insert_row(
     result = cast("CursorResult[Any]", await connection.execute(statement.on_conflict_do_nothing()))
     if result.rowcount == 0:
         if given and not (await connection.execute(select(and_(*given)))).scalar():
-            raise RelatedNotFound(GONE)
+            raise RelatedNotFound(PARENT_DELETED)
         raise AlreadyExists
 
 

@@ -7,7 +7,7 @@ import structlog
 
 from keyrack.background import Background
 from keyrack.errors import DatabaseUnavailable
-from keyrack.faults import log_fault
+from keyrack.logs import log_fault
 from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.store.attempts import Attempt, AttemptKind, open_attempts

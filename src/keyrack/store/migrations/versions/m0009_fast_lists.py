@@ -1,6 +1,6 @@
 """Indexes for every list, its filters and orders, and for what is looked for when something above it is deleted.
 
-Flows are searched, and sorted by name, in a form that both databases compare alike (`keyrack.store.core.search_key`).
+Flows are searched, and sorted by name, in a form that both databases compare alike (`keyrack.store.core.paging`).
 """
 
 import unicodedata
