@@ -1,4 +1,4 @@
-"""`python -m keyrack` is the command `keyrack`."""
+"""Runs the command `keyrack` for `python -m keyrack`."""
 
 from keyrack.cli import main
 

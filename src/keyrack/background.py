@@ -1,4 +1,4 @@
-"""One task that goes on beside everything else until it is stopped."""
+"""Runs one background task until it is stopped."""
 
 import asyncio
 import contextlib

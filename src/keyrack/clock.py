@@ -1,4 +1,4 @@
-"""Time, as something that can be handed in: the only place that asks the machine what time it is."""
+"""The clock: the only place that asks the machine what time it is; tests hand in their own."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Logging: structlog to standard error, JSON or for a console; never a value of a request or a traceback's locals."""
+"""Sets up logging with structlog, and logs unexpected errors; never a request's values or a traceback's locals."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""What is counted and measured while Keyrack works, for Prometheus; every metric is described in docs/metrics.md.
+"""Prometheus metrics of Keyrack; each is described in docs/metrics.md.
 
 The only room that knows the Prometheus client. Labels never hold the id or name of a tenant, secret, user or client,
 nor a path or query as it was asked for; the number of their values is bounded. With several server processes,

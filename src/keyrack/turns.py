@@ -1,4 +1,4 @@
-"""Work in steps that lets others have their turn: no list, however large, holds the event loop for long."""
+"""Yields to other tasks during long loops, so that no list holds the event loop for long."""
 
 import asyncio
 import time

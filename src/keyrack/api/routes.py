@@ -1,4 +1,4 @@
-"""All handlers there are, and those of a process without an API."""
+"""Lists all controllers, and those of a process without the API."""
 
 from keyrack.api.audit_log import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController

@@ -1,4 +1,4 @@
-"""What webhooks, deliveries and events look like on the wire (extension, contract 0.6)."""
+"""Webhooks, deliveries and events as documents (extension, contract 0.6)."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""What all commands share: opening the store, and printing results as JSON or for people."""
+"""Shared by all commands: opens the store, prints results as JSON or for people."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence

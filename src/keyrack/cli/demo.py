@@ -1,4 +1,4 @@
-"""`keyrack demo`; what it does is in `keyrack.demo`."""
+"""`keyrack demo`: the command; what it does is in `keyrack.demo`."""
 
 from typing import Annotated
 

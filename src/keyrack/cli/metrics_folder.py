@@ -1,4 +1,4 @@
-"""The folder through which the processes of one `keyrack serve --workers N` put their metrics together."""
+"""Makes the folder through which the processes of `keyrack serve --workers N` share their metrics."""
 
 import os
 import shutil

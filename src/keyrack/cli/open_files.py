@@ -1,4 +1,4 @@
-"""How many files, and so connections, this process may have open."""
+"""Raises this process's limit of open files, and tells how many connections that allows."""
 
 import resource
 

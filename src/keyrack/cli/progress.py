@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line for each section elsewhere. Always on standard error."""
+"""Shows the progress of a long command: a bar on a terminal, else a line a section. On standard error."""
 
 import sys
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""A secret of Keyrack as the `auth` of an httpx2 client, synchronous or not."""
+"""Authenticates requests of an httpx2 client, synchronous or not, with a secret from Keyrack."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Every call the client makes, as data: what is asked, and how the answer is read. Both clients send them."""
+"""Defines every call of the client as data: what is asked, how the answer is read. Both clients send them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

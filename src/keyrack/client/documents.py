@@ -1,4 +1,4 @@
-"""Answers as results and errors; nothing here does input or output."""
+"""Turns answers into results and errors; nothing here does input or output."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a call of the client can fail with, made from Keyrack's error documents (contract section 3)."""
+"""Errors that the client raises, made from Keyrack's error documents (contract section 3)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""One of many does the work, the others wait for it and share what comes of it, good or bad."""
+"""Lets callers that want the same at the same time share one call and its result, good or bad."""
 
 import asyncio
 import threading

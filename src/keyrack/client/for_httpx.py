@@ -1,4 +1,4 @@
-"""The same `auth` for clients of httpx, which has to be installed."""
+"""Authenticates requests of an httpx client, which has to be installed, with a secret from Keyrack."""
 
 import httpx
 

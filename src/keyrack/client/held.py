@@ -1,4 +1,4 @@
-"""A secret as a header of requests, held until shortly before it ends."""
+"""Keeps a secret as a request header until shortly before it expires."""
 
 import base64
 from collections.abc import Callable

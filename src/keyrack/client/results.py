@@ -1,4 +1,4 @@
-"""What the client returns. Values that are secret never show in a `repr`; `reveal()` gives a `Secret`'s text."""
+"""Results of the client. Secret values never show in a `repr`; `reveal()` gives a `Secret`'s text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

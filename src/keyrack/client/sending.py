@@ -1,4 +1,4 @@
-"""What both clients share about sending: the address, who asks, how long is waited, and what is tried again."""
+"""Sends requests for both clients: address, authentication, timeouts, retries."""
 
 import os
 import random

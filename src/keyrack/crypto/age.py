@@ -1,4 +1,4 @@
-"""Files encrypted to people (age, https://age-encryption.org/v1), for exports that hold secret values."""
+"""Encrypts files to people with age (https://age-encryption.org/v1), for exports with secret values."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the demo runs: an empty installation, a Keyrack and a simulator on loopback, ended with it however it ends."""
+"""Starts the demo's empty installation, Keyrack and simulator on loopback, and ends them with it."""
 
 import json
 import os

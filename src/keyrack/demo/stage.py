@@ -1,4 +1,4 @@
-"""The demo's stage: every call is shown as the `curl` line that does it, and what came back, secrets masked."""
+"""Makes the demo's calls and shows each as a `curl` line with its answer, secrets masked."""
 
 import json
 import textwrap

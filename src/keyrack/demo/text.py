@@ -1,4 +1,4 @@
-"""How the demo writes things down: JSON in few lines, secrets masked, `curl` lines that a shell takes."""
+"""Formats what the demo prints: JSON in few lines, secrets masked, `curl` lines a shell takes."""
 
 import html
 import json

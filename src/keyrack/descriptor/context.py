@@ -1,4 +1,4 @@
-"""The variables that templates can name (contract section 19.4)."""
+"""Builds the variables that templates can name (contract section 19.4)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Values of credential fields, checked by view class (contract section 19.3)."""
+"""Checks values of credential fields by view class (contract section 19.3)."""
 
 from collections.abc import Mapping
 from typing import Any, NewType

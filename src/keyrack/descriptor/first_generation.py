@@ -1,4 +1,4 @@
-"""From a first-generation descriptor to what a consent needs (contract sections 19.4 and 20.2)."""
+"""Turns a first-generation descriptor into what a consent needs (contract sections 19.4 and 20.2)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields

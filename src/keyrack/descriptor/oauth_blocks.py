@@ -1,4 +1,4 @@
-"""The `oauth2` and `oauth1` members of a descriptor (contract sections 19.1, 19.2 and 21)."""
+"""Parses the `oauth2` and `oauth1` members of a descriptor (contract sections 19.1, 19.2 and 21)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Values of JSON as text."""
+"""Turns JSON values into text."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the audit log holds (contract 0.16)."""
+"""Entries of the audit log (contract 0.16)."""
 
 from dataclasses import dataclass
 from datetime import datetime

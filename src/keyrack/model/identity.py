@@ -1,4 +1,4 @@
-"""Who calls: users, service accounts, their API keys, and the principal a request is made as."""
+"""Users, service accounts, their API keys, and the principal a request is made as."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Auth secrets, and how refreshing them goes (contract section 15)."""
+"""Auth secrets and the state of their refreshing (contract section 15)."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Tenants, contracts, workspaces and teams, and who belongs to them."""
+"""Tenants, contracts, workspaces and teams, with their members."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

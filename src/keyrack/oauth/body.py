@@ -1,4 +1,4 @@
-"""The body of a token response as a mapping, however it is written, also if its end is missing."""
+"""Reads the body of a token response as a mapping, however it is written, also if its end is missing."""
 
 import json
 import math

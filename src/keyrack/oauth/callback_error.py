@@ -1,4 +1,4 @@
-"""What a provider says in a callback instead of granting access, in the RFC's words or in its own."""
+"""Reads the error that a provider sends to a callback, in the RFC's parameters or its own."""
 
 import re
 from collections.abc import Mapping

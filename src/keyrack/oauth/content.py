@@ -1,4 +1,4 @@
-"""The content of an answer as text: content coding and character set, undone as well as that goes (RFC 9110 section 8).
+"""Decodes an answer's content to text: content coding and character set, leniently (RFC 9110 section 8).
 
 What is labelled wrongly is read as what it is, and what cannot be decoded is taken as it came: an answer that breaks a
 rule may still hold tokens.

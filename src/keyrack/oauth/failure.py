@@ -1,4 +1,4 @@
-"""What a failed token request means for the grant behind it (contract sections 0.13 and 0.24)."""
+"""Classifies failed token requests, a provider's 401 among them (contract sections 0.13 and 0.24)."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The ID token of a consent: whether it answers our request (OpenID Connect Core 1.0 sections 3.1.2.1 and 3.1.3.7)."""
+"""Checks a consent's ID token against the request (OpenID Connect Core 1.0 sections 3.1.2.1 and 3.1.3.7)."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Issuer identifiers and what their metadata says (RFC 8414; OpenID Connect Discovery 1.0 section 4; RFC 9207)."""
+"""Compares issuers, reads their metadata (RFC 8414; OpenID Connect Discovery 1.0 section 4; RFC 9207)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

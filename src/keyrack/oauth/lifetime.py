@@ -1,4 +1,4 @@
-"""How long an access token may be used (contract section 0.14)."""
+"""Computes how long an access token may be used (contract section 0.14)."""
 
 import json
 from base64 import urlsafe_b64decode

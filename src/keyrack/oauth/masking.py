@@ -1,4 +1,4 @@
-"""Our secrets in a text that somebody else wrote, in whatever encoding they were sent or shown back."""
+"""Masks our secrets in a text that somebody else wrote, in whatever encoding they come back."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""What a consent or a refresh needs to know of a client and its provider, as data."""
+"""Client profile: what a consent or a refresh needs to know of a client and its provider, as data."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Text that a provider or its user sent, made fit to be shown: short, printable, without our secrets."""
+"""Makes text from a provider fit to be shown: short, printable, without our secrets."""
 
 import re
 import unicodedata

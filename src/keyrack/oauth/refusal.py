@@ -1,4 +1,4 @@
-"""A refusal of a token endpoint in whatever words: finds its code and text, and tells them without our secrets.
+"""Finds code and text in a token endpoint's refusal, whatever its form, without our secrets.
 
 RFC 6749 section 5.2 wants JSON with `error` and `error_description`. Servers in use also write other members, a list
 of errors, XML, a page of HTML, plain text, or a `WWW-Authenticate` header (RFC 6750 section 3) and no body at all.

@@ -1,4 +1,4 @@
-"""The `Retry-After` header (RFC 9110 section 10.2.3)."""
+"""Reads the `Retry-After` header (RFC 9110 section 10.2.3)."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Scopes as sets: what was asked for, what was granted, and what of it is missing (RFC 6749 sections 3.3, 5.1, 6).
+"""Compares scopes asked for with scopes granted (RFC 6749 sections 3.3, 5.1, 6).
 
 What providers write differently without meaning anything by it is in the tables here (decision 21).
 """

@@ -1,4 +1,4 @@
-"""The answer of a token endpoint (RFC 6749 sections 5.1 and 5.2, contract section 20.3)."""
+"""Processes the answer of a token endpoint (RFC 6749 sections 5.1 and 5.2, contract section 20.3)."""
 
 import math
 import re

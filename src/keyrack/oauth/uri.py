@@ -1,4 +1,4 @@
-"""URIs as they go on the wire: path and query byte for byte as they are stored (contract 24.29)."""
+"""Writes URIs for the wire: path and query byte for byte as they are stored (contract 24.29)."""
 
 import re
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""What goes to an authorization server and what comes back, as plain values: no I/O here."""
+"""Requests to authorization servers and their answers, as plain values without I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

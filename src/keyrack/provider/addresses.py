@@ -1,4 +1,4 @@
-"""Which IP addresses may be called (contract 19.4): public ones, and nothing that only looks public."""
+"""Guards against SSRF: which IP addresses may be connected to (contract 19.4); public ones only."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 

@@ -1,4 +1,4 @@
-"""The one door through which Keyrack calls authorization servers and webhooks (invariant 5; contract 15.3, 20.3)."""
+"""Calls authorization servers and webhooks; nothing else does (invariant 5; contract 15.3, 20.3)."""
 
 import asyncio
 import ssl

@@ -1,4 +1,4 @@
-"""Connections to authorization servers and webhooks: aiohttp makes and keeps them, the answers are read here.
+"""Opens and keeps connections to providers and webhooks with aiohttp; reads their answers itself.
 
 What arrives is kept before it is looked at, and looked at in small pieces between which other tasks have their turn:
 nothing that a peer sends keeps the event loop busy.

@@ -1,4 +1,4 @@
-"""What can go wrong while calling an authorization server, and whether it may have seen the request."""
+"""Faults of calling an authorization server, and whether it may have seen the request."""
 
 import ssl
 from enum import StrEnum

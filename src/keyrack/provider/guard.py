@@ -1,4 +1,4 @@
-"""Which URIs may be stored and called: syntax and literal addresses, without resolving names (contract 0.11).
+"""Guards against SSRF: which URIs may be stored and called, by syntax and literal address (contract 0.11).
 
 A URL is read by yarl, and the very object that was checked is what the HTTP client calls, so that they cannot differ.
 The pattern before it only narrows: it refuses what parsers read in different ways. Path and query stay as written.

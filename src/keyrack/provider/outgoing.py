@@ -1,4 +1,4 @@
-"""What is sent: a form or a query to an authorization server, or JSON to a webhook; as bytes and headers."""
+"""Encodes requests to providers and webhooks as bytes and headers: forms, queries and JSON."""
 
 import re
 from collections.abc import Mapping

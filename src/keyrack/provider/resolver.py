@@ -1,4 +1,4 @@
-"""Name resolution and sockets that reach no forbidden address (contract 0.11: checked when connecting)."""
+"""Guards against SSRF when connecting: resolver and sockets that reach no forbidden address (contract 0.11)."""
 
 import socket
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Shares of tenants: how much of something one tenant may hold at a time, and for whom a call is made (invariant 7)."""
+"""Divides calls under way among tenants, in all and for each server (invariant 7)."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Which client is calling, and is it really (RFC 6749 section 2.3.1)."""
+"""Authenticates clients (RFC 6749 section 2.3.1)."""
 
 import base64
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Plain values to records and back, with secrets kept unprintable."""
+"""Converts plain values to records and back; secrets stay unprintable."""
 
 from typing import Any, TypeVar
 

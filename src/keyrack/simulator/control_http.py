@@ -1,4 +1,4 @@
-"""What the parts of the control API share: who may call it, bodies in, errors out."""
+"""Shared by the control API's parts: authorization, bodies, errors."""
 
 from typing import TypeVar
 

@@ -1,4 +1,4 @@
-"""The control API's part for tokens: list them, end them, make them."""
+"""The control API for tokens: list them, end them, make them."""
 
 import hashlib
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""A request at an endpoint: processed with the faults chosen for it, and counted by what came of it."""
+"""Processes a request at an endpoint with the faults chosen for it, and counts the outcome."""
 
 from collections.abc import Callable
 from dataclasses import replace

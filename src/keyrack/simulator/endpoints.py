@@ -1,4 +1,4 @@
-"""What stands beside authorization and token: revocation, introspection, a protected resource, metadata."""
+"""Serves revocation, introspection, a protected resource and metadata."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

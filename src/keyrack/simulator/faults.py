@@ -1,4 +1,4 @@
-"""Faults on the way: delays, refusals before processing, cut connections, bodies of any size."""
+"""Injects faults on the way: delays, refusals, cut connections, bodies of any size."""
 
 import asyncio
 from collections.abc import Callable

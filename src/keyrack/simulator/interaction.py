@@ -1,4 +1,4 @@
-"""The person's part: login and consent, with a session cookie and a form token against forged posts."""
+"""Serves login and consent pages, with a session cookie and a form token against forged posts."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Issuing tokens: which, for how long, with or without a refresh token."""
+"""Issues tokens: which, for how long, with or without a refresh token."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""OAuth 1.0a credentials of the simulator, and what oauthlib asks about them: it judges requests, not we."""
+"""Keeps OAuth 1.0a credentials for oauthlib, which judges the requests."""
 
 import secrets
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""The reference of all behaviours, made from the code: for the documentation and the control API."""
+"""Makes the reference of all behaviours from the code, for the documentation and the control API."""
 
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin

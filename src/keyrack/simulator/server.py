@@ -1,4 +1,4 @@
-"""Running the simulator: on loopback only, until told to stop."""
+"""Runs the simulator on loopback until told to stop, with its access log."""
 
 import asyncio
 import logging

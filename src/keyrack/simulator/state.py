@@ -1,4 +1,4 @@
-"""Everything a running simulator knows, in memory: gone when it ends."""
+"""Holds the state of a running simulator in memory."""
 
 import secrets
 from collections import Counter, OrderedDict

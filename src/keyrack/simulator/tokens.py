@@ -1,4 +1,4 @@
-"""The book of grants, codes and tokens: what was issued to whom, and what still works. In memory, bounded."""
+"""Holds grants, codes and tokens in memory, bounded: what was issued to whom, and what still works."""
 
 import secrets
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""What comes in over HTTP, read strictly, and the one way to refuse it."""
+"""Reads requests strictly, and refuses them in one way."""
 
 from collections.abc import Iterable
 from urllib.parse import parse_qsl

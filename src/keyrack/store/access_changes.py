@@ -1,4 +1,4 @@
-"""Learning that somebody lost access, so that what is remembered about callers is true to within a second.
+"""Tells all processes that somebody lost access, so that caches of callers are true to within a second.
 
 On PostgreSQL triggers say it (migration 0004), whichever process or command takes the access away: the id of a tenant
 whose people, roles or flows changed, or the beginning of an API key's hash. On SQLite the database file tells whether

@@ -1,4 +1,4 @@
-"""An auth client's standing at its provider, and what it means for the secrets behind it (contract 0.13).
+"""Health of an auth client at its provider, and what it means for its secrets (contract 0.13).
 
 A global client has secrets in many tenants. What is done to those here follows from the client alone and reads no
 tenant's values.

@@ -1,4 +1,4 @@
-"""Who sees which component: the normative predicates of contract section 5, under their names, as SQL conditions.
+"""SQL conditions for who sees which component: the predicates of contract section 5 under their names.
 
 The one place that says it, for lists, single reads, flow validation and consents alike. A component that was deleted
 has no row; the tenant of a place is that of the unit of work.

@@ -1,4 +1,4 @@
-"""Running authorizations: what a callback needs, encrypted; a state can be consumed once (contract 20.2, 0.17)."""
+"""Running consents with what a callback needs, encrypted; a state is consumed once (contract 20.2, 0.17)."""
 
 from dataclasses import asdict
 from datetime import datetime

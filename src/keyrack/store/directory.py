@@ -1,4 +1,4 @@
-"""The installation's directory: which tenant an id belongs to, and who a user name is.
+"""Looks across tenants: which tenant an id belongs to, and who a user name is.
 
 The only queries that are not bound to a tenant. They answer with ids and identities, never with a tenant's values.
 """

@@ -1,4 +1,4 @@
-"""Deliveries that are due, of all tenants: what a worker takes on."""
+"""Deliveries that are due, of all tenants, for a worker to claim."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

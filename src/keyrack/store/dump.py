@@ -1,4 +1,4 @@
-"""Reading everything of some tenants, page by page, as it was at one moment: for an export.
+"""Reads everything of some tenants page by page, as of one moment, for an export.
 
 An export crosses tenants on purpose; what is encrypted is opened as the tenant's whose row it is.
 """

@@ -1,4 +1,4 @@
-"""The installation's own row: proof that the key at hand is the one everything was sealed with."""
+"""The installation's own row, which proves that the key is the one everything is encrypted with."""
 
 from sqlalchemy import select
 

@@ -1,4 +1,4 @@
-"""When secrets and API keys were last used, written for many at once."""
+"""Writes when secrets and API keys were last used, for many at once."""
 
 from collections.abc import Mapping
 from datetime import datetime

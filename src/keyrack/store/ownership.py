@@ -1,4 +1,4 @@
-"""Where a user is a member or owns something: what a deletion has to look after (contract section 11)."""
+"""Finds a user's memberships and what the user owns, for a deletion (contract section 11)."""
 
 from collections.abc import Sequence
 from typing import Any

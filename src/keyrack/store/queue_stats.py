@@ -1,4 +1,4 @@
-"""What an operator watches: how much is due and how much is unsettled, of all tenants, as numbers alone.
+"""Counts what is due and what is unsettled, of all tenants, for metrics.
 
 Each is answered from an index made for the work itself and stops counting at `MOST`, so asking costs little however
 much is stored or due.

@@ -1,4 +1,4 @@
-"""How much a tenant has stored of what is limited (contract 0.25)."""
+"""Counts what a tenant has stored of what quotas limit (contract 0.25)."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What of long ago may be forgotten, of all tenants: events, and what is over of all that was under way."""
+"""Deletes old rows of all tenants: events, and finished deliveries, revocations, attempts and consents."""
 
 from datetime import datetime
 from typing import cast

@@ -1,4 +1,4 @@
-"""Tokens that are still to be revoked at the provider: durable jobs, encrypted, wiped when done."""
+"""Revocation jobs: durable, encrypted, wiped when done."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

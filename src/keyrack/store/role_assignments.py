@@ -1,4 +1,4 @@
-"""What a user is allowed: memberships and the roles they carry, in one look."""
+"""Reads a user's memberships and the roles they carry, in one query."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

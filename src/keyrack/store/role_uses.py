@@ -1,4 +1,4 @@
-"""Where the roles of a tenant's policy are in use: what forbids removing one (contract section 6.4)."""
+"""Finds where roles of a tenant's policy are in use, which forbids removing them (contract section 6.4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Reading one auth secret as fast as the database allows: the second door to tenant data, for this one read.
+"""Reads one auth secret as fast as the database allows, bound to the caller's tenant.
 
 As through a unit of work, nothing is read without a tenant: every key names tenant, workspace and secret, the query
 compares all three, so that a row of another tenant is never even sent, and the credentials are opened as that

@@ -1,4 +1,4 @@
-"""Provider answers that could not be stored in the database: sealed, in files of this machine, until they can.
+"""Keeps provider answers that could not be stored in the database in sealed local files until they can.
 
 One file an answer, written whole and forced to disk before it counts (fsync of the file, rename, fsync of the folder).
 All processes that share the home folder share the spool, so any of them brings in what a dead one left.

@@ -1,4 +1,4 @@
-"""Who uses what: flows that name a component or credential, and the blast radius of an OAuth client."""
+"""Finds who uses a component, a credential or an OAuth client (its blast radius)."""
 
 from collections.abc import Sequence
 from typing import Any, get_args

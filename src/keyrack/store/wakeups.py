@@ -1,4 +1,4 @@
-"""Waking those who wait for another process to finish with a secret.
+"""Wakes those who wait for another process to finish with a secret.
 
 On PostgreSQL with LISTEN and NOTIFY (`keyrack.store.core.listening`); polling is what remains when that connection is
 lost, and what SQLite has. Waiters must look for themselves after every wake-up: one may be missed or come for nothing.

@@ -1,4 +1,4 @@
-"""What is wrong with a JSON value against a type: all of it, each with its pointer."""
+"""Checks a JSON value against a type, and tells all that is wrong, each with its pointer."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""When two emails are one, and which are refused because a reader takes them for another.
+"""Compares emails, and refuses those that a reader takes for another.
 
 A profile of what PRECIS does for user names (RFC 8265 section 3.3, UsernameCaseMapped), made of the standard library's
 Unicode tables. Emails are compared as NFKC with case folding (Unicode section 3.13, NFKC_Casefold) has them, so NFC and

@@ -1,4 +1,4 @@
-"""What names, emails and the like must look like, wherever they come from: requests or an import (contract 7 to 13)."""
+"""Checks names, emails and the like, wherever they come from: requests or an import (contract 7 to 13)."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""What can be stored and sent again: JSON values of well-formed text and bounded depth."""
+"""Checks what can be stored and sent again: JSON of well-formed text and bounded depth."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the settings say, as the values that use cases take."""
+"""Turns settings into the values that use cases take."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Puts the HTTP application in front of the use cases."""
+"""Builds the HTTP application on the use cases."""
 
 from dataclasses import fields
 from typing import cast

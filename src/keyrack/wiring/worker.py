@@ -1,4 +1,4 @@
-"""Runs what goes on beside requests: the background worker, and what use cases keep open."""
+"""Builds and runs the background worker, and closes what use cases keep open."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Refreshes secrets that are due. Several workers share the work through leases, without knowing of each other."""
+"""Refreshes secrets that are due. Workers share the work through leases."""
 
 import asyncio
 from contextlib import suppress

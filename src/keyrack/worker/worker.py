@@ -1,4 +1,4 @@
-"""The background worker: several loops side by side, ended together."""
+"""Runs the background worker's loops side by side, and ends them together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

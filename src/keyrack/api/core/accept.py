@@ -1,4 +1,4 @@
-"""What a caller accepts (contract section 1)."""
+"""Judges the `Accept` header of a request (contract section 1)."""
 
 import re
 from collections.abc import Sequence

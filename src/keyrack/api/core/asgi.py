@@ -1,4 +1,4 @@
-"""The shapes of ASGI 3."""
+"""Types of ASGI 3: scope, receive, send and application."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any

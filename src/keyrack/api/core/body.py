@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON first, checked against a type later.
+"""Reads request bodies: strict JSON first, checked against a type later.
 
 The contract wants permissions judged before the body's content (section 3, evaluation order) and all invalid fields
 reported together. So a handler receives an `UnvalidatedBody[T]`, parsed but not judged, and hands the use case an

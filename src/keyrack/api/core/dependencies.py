@@ -1,4 +1,4 @@
-"""What handlers ask for by the type of a parameter."""
+"""Dependencies that handlers ask for by a parameter's type: the use cases and the caller."""
 
 from typing import TypeVar
 

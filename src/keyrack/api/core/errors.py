@@ -1,4 +1,4 @@
-"""The one error map: what Keyrack refuses, as HTTP (contract section 3)."""
+"""Maps every error of Keyrack to an HTTP answer (contract section 3). The only such map."""
 
 from collections.abc import Mapping
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""What happens to every request before a route is looked up: its id, who is calling, what is acceptable, the log."""
+"""Runs around every request before a route is found: request id, authentication, `Accept`, access log."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 from the handlers' own types (issue 2.9)."""
+"""Describes the API as OpenAPI 3.1, from the handlers' own types (issue 2.9)."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, get_args

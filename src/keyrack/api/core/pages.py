@@ -1,4 +1,4 @@
-"""Pages for a person in front of a browser: what they look like, and what is said when something goes wrong.
+"""Renders the HTML pages that a person sees in a browser during a consent, errors included.
 
 Below the paths of `is_for_a_person` every answer is a page, also where nothing of ours has seen the request yet: what
 happened, and what to do. They work without JavaScript, load nothing, and are stored nowhere.

@@ -1,4 +1,4 @@
-"""Gives a request's body a time in which it must have come."""
+"""Ends requests whose body does not arrive in time."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Reading the audit log (contract 0.16)."""
+"""Reads the audit log (contract 0.16)."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Authorise and audit inside the operation: every use case enters through here.
+"""Authorises and audits inside the operation: every use case enters through here.
 
 `Access` opens a unit of work at a tenant, contract or workspace, finds out what the caller may do there
 (`scope`), whether the contract is suspended (`suspension`), and writes the audit event in the same transaction. The

@@ -1,4 +1,4 @@
-"""What a caller may do at a place: permissions and standing (contract sections 3, 5 and 6)."""
+"""Determines a caller's permissions at a place (contract sections 3, 5 and 6)."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a suspended contract is closed to: everything that writes in it or its workspaces (contract section 9).
+"""Refuses writes in a suspended contract and its workspaces (contract section 9).
 
 `keyrack.service.authz.access` asks here whenever an operation enters; no use case has a check of its own.
 """

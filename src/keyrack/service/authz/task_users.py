@@ -1,8 +1,9 @@
-"""What a task user may do: the identity of a running step (contract section 2). Whatever is not here is refused.
+"""Limits task users, the identity of a running step (contract section 2), to what is listed here.
 
-Its key is held by every step of a flow, also by those of foreign components, so a task user belongs to no contract and
-no workspace and holds no role. In its own workspace it holds `PERMISSIONS`; beyond that an operation is open to it only
-if the operation names one of the doors below. An operation that says nothing about task users is closed to them.
+A task user's key is held by every step of a flow, also by those of foreign components, so a task user belongs to no
+contract and no workspace and holds no role. In its own workspace it holds `PERMISSIONS`; beyond that an operation is
+open to it only if the operation names one of the doors below. An operation that says nothing about task users is closed
+to them.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What blocks a deletion, and how much of it a caller may learn (contract 0.1, 0.15, section 22)."""
+"""Finds what blocks a deletion, and how much of it a caller may learn (contract 0.1, 0.15, section 22)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who may do what to auth clients (contract 6.2): a permission reaches no further than where its role is held.
+"""Authorises operations on auth clients (contract 6.2): a permission counts where its role is held.
 
 Both generations of permissions count: `<scope>.auth_clients.<action>` for scopes of one kind, and
 `global.auth_clients.<action>` for every scope within reach.

@@ -1,4 +1,4 @@
-"""Which auth clients can be used where (contract 14.1): those of the place itself and of the places around it."""
+"""Finds the auth clients that can be used at a place (contract 14.1): its own, and those around it."""
 
 from collections.abc import Sequence
 

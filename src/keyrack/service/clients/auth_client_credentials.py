@@ -1,4 +1,4 @@
-"""What the `credentials` of an auth client may hold, and what of it may change (contract section 14, 14.2, 14.3)."""
+"""Checks and merges the `credentials` of an auth client (contract section 14, 14.2, 14.3)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The components of an auth client: each must be visible at the client's own scope (contract 14.2, section 5)."""
+"""Checks an auth client's components: each is visible at the client's own scope (contract 14.2, section 5)."""
 
 from collections.abc import Collection, Sequence
 

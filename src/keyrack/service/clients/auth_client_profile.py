@@ -1,4 +1,4 @@
-"""An auth client as the protocol sees it (contract section 14, 15.3, 20.3)."""
+"""Makes the protocol's client profile from an auth client (contract section 14, 15.3, 20.3)."""
 
 from urllib.parse import urlsplit
 

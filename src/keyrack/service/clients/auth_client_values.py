@@ -1,4 +1,4 @@
-"""What goes into and comes out of the use cases of auth clients (contract section 14)."""
+"""Parameters and results of the use cases of auth clients (contract section 14)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

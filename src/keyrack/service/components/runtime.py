@@ -1,4 +1,4 @@
-"""What a component finds in its environment when a step starts (contract 18.1, extension 0.3 and 0.16)."""
+"""Builds the environment that a component finds when a step starts (contract 18.1, extension 0.3 and 0.16)."""
 
 from keyrack.descriptor import parse
 from keyrack.descriptor.link import ClientKeys, oauth_client_variables

@@ -1,4 +1,4 @@
-"""The component owner's environment variables, as far as a tenant may have them (contract 0.8, 18.1)."""
+"""Selects the owner's environment variables that another tenant may have (contract 0.8, 18.1)."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Who sees which component, and who may work on one: the gate on global components included (sections 3, 5, 13)."""
+"""Decides who sees and who works on a component, with the gate on global ones (sections 3, 5, 13)."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""The browser that a consent belongs to, known again by a cookie on our own host (contract 0.21, 0.23)."""
+"""Recognises the browser that a consent is bound to, by a cookie on our own host (contract 0.21, 0.23)."""
 
 import hashlib
 import hmac

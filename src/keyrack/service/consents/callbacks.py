@@ -1,4 +1,4 @@
-"""The end of a consent: its callback, the exchange of the code, and what comes of it (contract sections 20 and 21).
+"""Completes a consent: callback, code exchange, and what is stored (contract sections 20 and 21).
 
 No transaction is open while the provider is called (design, invariant 3): the callback consumes the state in one unit
 of work, exchanges the code through the journal, and stores the result in another. What is said to the provider is each

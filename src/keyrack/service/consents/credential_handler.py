@@ -1,4 +1,4 @@
-"""Consents of the first generation: tokens that become a credential (contract 20.2, 20.4, 21, 0.17)."""
+"""First generation: turns a consent's tokens into a credential (contract 20.2, 20.4, 21, 0.17)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Links on our own host that begin a bound consent: they say who asks for what, and bind the browser (contract 0.23).
+"""Serves the links on our own host that begin a bound consent (contract 0.23).
 
 Whoever opens an authorization server's address alone cannot know whose workspace the account is going to. Here a person
 is told, and only the browser in which that person went on may finish the consent: an address that was passed on after

@@ -1,7 +1,7 @@
-"""The second exchange of a consent with an `oauth2_instagram` client: short-lived for long-lived (contract section 14).
+"""Exchanges an `oauth2_instagram` consent's short-lived token for a long-lived one (contract section 14).
 
-It may be repeated while the short-lived token lives. So it is not in the journal itself: whoever resumes from the
-answer to the first exchange, which is, makes the second one again.
+The exchange may be repeated while the short-lived token lives. So it is not in the journal itself: whoever resumes
+from the answer to the first exchange, which is, makes the second one again.
 """
 
 from keyrack.errors import ProviderError, ProviderUnavailable

@@ -1,4 +1,4 @@
-"""What a consent is going to ask for: component, OAuth client and field values resolved (contract section 20.2)."""
+"""Resolves what a consent asks for: component, OAuth client, field values (contract section 20.2)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The two protocols a consent can speak, as `consents` sees them: OAuth 2.0 and 1.0a (contract sections 20 and 21)."""
+"""Speaks a consent's protocol: OAuth 2.0 or 1.0a, behind one interface (contract sections 20 and 21)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Where the browser goes after a consent: back to our own host and nowhere else (contract 0.7, 20.4)."""
+"""Checks the URL a browser returns to after a consent: our own host only (contract 0.7, 20.4)."""
 
 import unicodedata
 from urllib.parse import quote, urlencode, urlsplit

@@ -1,6 +1,7 @@
-"""The second delivery of a callback: a reload, a double click, a first try that was broken off (contract 0.21).
+"""Answers a callback that is delivered twice: reload, double click, aborted first try (contract 0.21).
 
-It is told what the first one led to, from the database, so that every replica tells the same; nothing is done again.
+The browser is told what the first one led to, from the database, so that every replica tells the same; nothing is
+done again.
 """
 
 import asyncio

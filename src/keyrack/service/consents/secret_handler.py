@@ -1,4 +1,4 @@
-"""Consents of the second generation: tokens that become an auth secret (contract 20.2, 20.4, sections 14 and 15)."""
+"""Second generation: turns a consent's tokens into an auth secret (contract 20.2, 20.4, sections 14, 15)."""
 
 import json
 from collections.abc import Callable, Mapping

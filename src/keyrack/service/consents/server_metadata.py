@@ -1,4 +1,4 @@
-"""Knows of authorization servers what their metadata says: whether they send `iss`, and their keys (RFC 8414, 9207).
+"""Fetches and remembers metadata and keys of authorization servers (RFC 8414, 9207).
 
 A server that does not answer never keeps anybody from connecting: then nothing is known of it, as if it said nothing.
 What was learned is kept in memory for a while; it is the issuer's own word, so it is the same for all tenants.

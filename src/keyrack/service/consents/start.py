@@ -1,4 +1,4 @@
-"""Starting a consent, and looking how far it has come (contract section 20). Its end: `callbacks`."""
+"""Starts a consent, and tells how far it is (contract section 20). Its end: `callbacks`."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What goes into a consent and comes out of it, for both generations (contract section 20)."""
+"""Parameters and results of a consent, for both generations (contract section 20)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

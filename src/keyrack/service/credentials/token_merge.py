@@ -1,4 +1,4 @@
-"""Where a token response goes in a credential's `keys` (contract sections 0.17, 20.4 and 21)."""
+"""Merges a token response into a credential's `keys` (contract sections 0.17, 20.4 and 21)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A flow's graph as submitted: its form, without asking what exists (contract section 17)."""
+"""Checks the form of a flow's graph, without asking what exists (contract section 17)."""
 
 import re
 from collections.abc import Mapping

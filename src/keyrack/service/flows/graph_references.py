@@ -1,4 +1,4 @@
-"""A flow's graph against what its workspace has: components, functions, credentials (contract section 17)."""
+"""Checks what a flow's graph refers to: components, functions, credentials (contract section 17)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

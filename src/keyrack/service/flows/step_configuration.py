@@ -1,4 +1,4 @@
-"""What a step of a flow is configured with: its fields, and what it connects with (contract 18.2)."""
+"""Builds the configuration of a flow's step: its fields and its credential (contract 18.2)."""
 
 from collections.abc import Mapping
 from typing import Any

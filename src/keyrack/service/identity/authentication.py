@@ -1,4 +1,4 @@
-"""Who is calling: user name and API key to `Principal` (contract section 2)."""
+"""Authenticates a request: user name and API key to `Principal` (contract section 2)."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""When secrets and API keys were last used, without a write for each use: `last_used_at`, an extension.
+"""Records when secrets and API keys were last used, many in one write: `last_used_at`, an extension.
 
 Each process remembers the last use of each and writes all of them down every few seconds and when it stops. A
 process that is killed loses what it noted since it last wrote.

@@ -1,4 +1,4 @@
-"""Hashes passwords one after the other in a thread of their own, each tenant in its turn.
+"""Hashes passwords one after the other in a thread, tenants in turn.
 
 Hashing takes a tenth of a second of one core by design. Here it takes no more than that core, neither the event loop
 nor the threads that others use, and a tenant that has many passwords hashed waits for itself.

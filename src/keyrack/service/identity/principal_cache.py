@@ -1,4 +1,4 @@
-"""What is remembered about callers for a moment: whose an API key is, and where secrets may be read with it.
+"""Caches for a moment whose an API key is, and where secrets may be read with it.
 
 For the one hot read only; everything else asks the database each time. Only what was allowed is remembered, never a
 refusal, and nobody gains by it: whoever loses a key or a permission is refused within a second, see

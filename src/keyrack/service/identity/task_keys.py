@@ -1,4 +1,4 @@
-"""Keys of task users: how the steps of a running flow prove who they are (contract section 2, 0.16)."""
+"""Issues and checks keys of task users, the steps of a running flow (contract section 2, 0.16)."""
 
 from dataclasses import dataclass, field
 

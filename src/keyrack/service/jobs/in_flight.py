@@ -1,4 +1,4 @@
-"""Work that goes on beside its worker, so that one slow call holds nothing else up."""
+"""Runs jobs beside their worker, so that one slow call holds nothing else up."""
 
 import asyncio
 from collections import Counter

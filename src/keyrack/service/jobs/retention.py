@@ -1,4 +1,4 @@
-"""Forgetting what is over and nobody needs any more: events, deliveries, revocations, refreshes, consents."""
+"""Deletes old events, deliveries, revocations, refresh attempts and consents."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta

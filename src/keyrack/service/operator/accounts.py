@@ -1,4 +1,4 @@
-"""Users, API keys and service accounts as an operator manages them on the command line."""
+"""Manages users, API keys and service accounts for an operator on the command line."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Setting up an installation: the first tenant, its admin, and the first service account (issue 2.8)."""
+"""Sets up an installation: first tenant, its admin, first service account (issue 2.8)."""
 
 from dataclasses import dataclass
 

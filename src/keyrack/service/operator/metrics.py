@@ -1,4 +1,4 @@
-"""Metrics of this process and of the installation, for who may watch."""
+"""Collects the metrics of this process and of the installation."""
 
 import asyncio
 import time

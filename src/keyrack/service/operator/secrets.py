@@ -1,4 +1,4 @@
-"""Auth secrets as an operator looks at them and refreshes them on the command line, which the audit log tells."""
+"""Shows and refreshes auth secrets for an operator on the command line, which the audit log tells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Auth secrets as a person creates and changes them: tokens, state and times (contract 15.2). Pure functions."""
+"""Creates and changes auth secrets by hand: tokens, state and times (contract 15.2). Pure functions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace

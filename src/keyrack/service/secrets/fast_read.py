@@ -1,4 +1,4 @@
-"""The read that runs thousands of times a second: a fresh secret, by a caller known to be allowed to see it.
+"""Reads a fresh secret thousands of times a second, for a caller known to be allowed to see it.
 
 What `Secrets.get` answers without `min_validity`, for the case in which there is nothing to look up but the secret.
 All other cases are left to `Secrets.get`; who may read and what is fresh is decided by the same functions.

@@ -1,4 +1,4 @@
-"""The `credentials` of an oauth2 secret: checked, merged and shown (contract 15.1, 15.2). Pure functions."""
+"""Checks, merges and shows the `credentials` of an oauth2 secret (contract 15.1, 15.2). Pure functions."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Revoking the tokens of a deleted secret at the provider (RFC 7009): tried, reported, never blocking the deletion.
+"""Revokes the tokens of a deleted secret at the provider (RFC 7009); never blocks the deletion.
 
 `enqueue` belongs into the transaction that deletes the secret; a worker does the rest. Revoking twice does no harm
 (RFC 7009 section 2.2), so a worker that dies between the call and its outcome leaves a job that is done again. A job

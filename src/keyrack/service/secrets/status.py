@@ -1,4 +1,4 @@
-"""What a caller is told of a secret's state: the truth at this moment (contract 0.12, 0.13, 0.24, 15.4)."""
+"""Computes a secret's `ready` or `error` state as of now (contract 0.12, 0.13, 0.24, 15.4)."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The roles that can be given in a contract and its workspaces (contract section 9)."""
+"""Finds the roles that can be given in a contract and its workspaces (contract section 9)."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What becomes of invites when the person arrives (contract section 9, decision 14).
+"""Accepts invites when the invited person arrives (contract section 9, decision 14).
 
 The account that is made for an invited email joins at once: only those who may create users make it. Whoever has an
 account already decides: an invite alone makes nobody a member, as adding a member directly needs more than inviting.

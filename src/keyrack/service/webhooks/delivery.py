@@ -1,4 +1,4 @@
-"""Delivering events to webhooks: at least once, with back-off, by any number of workers (Standard Webhooks).
+"""Delivers events to webhooks: at least once, with back-off, by any number of workers (Standard Webhooks).
 
 A delivery is claimed in one transaction and settled in another; none is open while the receiver is being called. A
 worker that dies in between leaves a delivery that is due again when its lease ends, and that goes out with the same

@@ -1,4 +1,4 @@
-"""Managing webhooks and looking at what happened (extension, contract 0.6): create, change, rotate, replay, test."""
+"""Manages webhooks and shows their deliveries (extension, contract 0.6): create, change, rotate, replay, test."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Signatures of webhooks (Standard Webhooks specification 1.0, "Signature scheme": symmetric, `v1`)."""
+"""Signs webhooks (Standard Webhooks specification 1.0, "Signature scheme": symmetric, `v1`)."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Writing and looking up many rows with ids of their own, for an import: whatever is there already stays as it is.
+"""Writes and looks up many rows with given ids, for an import: existing rows stay as they are.
 
 An import crosses tenants on purpose; every row says whose it is, and is sealed, compared and changed as that tenant's.
 """

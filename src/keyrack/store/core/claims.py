@@ -1,4 +1,4 @@
-"""Claiming what is due: each row by one worker at a time, without a lock or a transaction held while it works.
+"""Claims due rows: each by one worker at a time, without holding a lock or a transaction.
 
 A claim moves the row's `due_at` to the end of a lease and writes a name of its own into `claim`; what a worker that
 died had claimed is due again when its lease ends. Only the holder of the claim can settle the row. This gives "at

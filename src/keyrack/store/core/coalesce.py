@@ -1,4 +1,4 @@
-"""Reads by key that are asked for at the same time become one query.
+"""Turns reads by key that are asked for at the same time into one query.
 
 A reader that comes alone is not made to wait for others. While queries are under way, readers gather, and go together
 with the next one; so the batches grow with the load and the database sees ever fewer queries for each reader.

@@ -1,4 +1,4 @@
-"""What drivers raise when a database cannot be used, told as one error."""
+"""Turns drivers' errors of an unusable database into `DatabaseUnavailable`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Database URLs: every form libpq takes (PostgreSQL manual, "Connection URIs"), and SQLite files."""
+"""Parses database URLs: every form libpq takes (PostgreSQL manual, "Connection URIs"), and SQLite files."""
 
 import configparser
 import os

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL (asyncpg) and SQLite (aiosqlite), set up the same way for everyone."""
+"""Opens connections to PostgreSQL (asyncpg) and SQLite (aiosqlite), set up the same way for everyone."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

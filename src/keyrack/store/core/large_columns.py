@@ -1,4 +1,4 @@
-"""Columns that may hold a megabyte: a page reads along what is small, and leaves the rest to be read while it is sent.
+"""Reads columns that may hold a megabyte apart from the page they belong to, in batches.
 
 A list whose documents are small is one statement as ever. Of larger ones it says how large they are, and whoever sends
 the list reads them in batches (`in_batches`), each in a transaction of its own. How large a value is, the database says

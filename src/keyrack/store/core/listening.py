@@ -1,4 +1,4 @@
-"""Hearing what other processes say: one connection of its own, outside of the pool, for LISTEN on several channels.
+"""Listens for other processes' notifications: one connection outside the pool, LISTEN on several channels.
 
 PostgreSQL only. Besides passing on what it hears, the listener knows how far it can be relied on: a connection that
 looks alive may be dead, and a pooler in between may take LISTEN and pass nothing on. So it counts as up only after it

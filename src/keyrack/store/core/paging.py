@@ -1,4 +1,4 @@
-"""Pages of lists: only the rows of the page are read, and all are counted only where the page does not tell."""
+"""Reads pages of lists: only the rows of the page, with a count only where the page does not tell it."""
 
 import unicodedata
 from collections.abc import Awaitable, Callable, Sequence

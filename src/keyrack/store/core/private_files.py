@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may use: the home folder, and the files of an embedded database."""
+"""Makes files and folders private to their owner: the home folder, and an embedded database's files."""
 
 import contextlib
 import os

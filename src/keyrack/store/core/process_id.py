@@ -1,4 +1,4 @@
-"""The name of this process among all that share a database, and whether another on this machine still lives.
+"""Names this process among all that share a database, and tells whether another on this machine lives.
 
 A lease names its holder. A holder that is known to be dead need not be waited for.
 """

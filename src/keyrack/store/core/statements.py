@@ -1,4 +1,4 @@
-"""Queries of the hot path: compiled once from the same Core expressions as all others, run on the raw driver."""
+"""Compiles the hot path's queries once and runs them on the raw driver; others share their expressions."""
 
 import keyword
 from collections import namedtuple

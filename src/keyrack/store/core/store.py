@@ -1,4 +1,4 @@
-"""The store: hands out units of work and hides which database is behind them."""
+"""Hands out units of work, and hides which database is behind them."""
 
 import asyncio
 from collections.abc import AsyncIterator

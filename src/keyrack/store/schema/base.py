@@ -1,4 +1,4 @@
-"""What all tables are made of: the metadata, the column types, and the columns that many tables have."""
+"""Metadata, column types and columns that all tables share."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What happened to secrets and clients, who asked to be told, and what is still to be sent: the outbox.
+"""Tables of events, webhooks, deliveries and revocations: the outbox.
 
 A row with a `due_at` is work: a worker claims it by moving `due_at` behind its lease and writing its `claim`, and ends
 it by clearing both. So work that a dead worker left comes back by itself (`keyrack.store.core.claims`).

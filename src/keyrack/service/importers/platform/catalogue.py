@@ -1,4 +1,4 @@
-"""Components of a file with their builds and variables, and the tenants' OAuth clients for them."""
+"""Imports components with builds and variables, and the tenants' OAuth clients for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

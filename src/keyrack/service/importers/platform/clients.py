@@ -1,4 +1,4 @@
-"""Auth clients of a file."""
+"""Imports auth clients."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Flows of a file: their graphs are judged as those of requests, against the file and what is stored.
+"""Imports flows: their graphs are checked as those of requests, against the file and what is stored.
 
 A flow that is not active may have fallen behind what it names: a deleted credential, a build without the function. Such
 a flow is imported with a warning, as it could be kept where it comes from; an active one must be fit to run.

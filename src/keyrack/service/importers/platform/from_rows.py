@@ -1,4 +1,4 @@
-"""Stored rows as records of a file: for each section the inverse of its kind (`kinds`)."""
+"""Turns stored rows into records of an export: for each section the inverse of its kind (`kinds`)."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Credentials and auth secrets of a file. Importing refreshes nothing, and never replaces tokens by older ones."""
+"""Imports credentials and auth secrets; refreshes nothing, and never replaces tokens by older ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

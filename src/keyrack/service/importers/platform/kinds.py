@@ -1,4 +1,4 @@
-"""What each kind of record must be able to do: be checked, and become rows."""
+"""Defines what each kind of record of an import can do: be checked, and become rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

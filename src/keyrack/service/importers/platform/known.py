@@ -1,4 +1,4 @@
-"""What an import knows: what the file says, else what is stored. Values are the model's, without anything secret."""
+"""Knows what a file says and what is stored, as values without secrets, for the checks of an import."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace

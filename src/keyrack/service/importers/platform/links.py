@@ -1,4 +1,4 @@
-"""What the records of many kinds are made of: identifiers, linkage, times."""
+"""Members that records of many kinds have: identifiers, relationships, times."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""What records name, looked up or reported: their tenant, contract and workspace, and users."""
+"""Looks up what records name: tenant, contract, workspace, users; reports what is not there."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Contracts, workspaces and teams of a file, with their members."""
+"""Imports contracts, workspaces and teams, with their members."""
 
 from dataclasses import dataclass
 from typing import Any

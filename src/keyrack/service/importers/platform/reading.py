@@ -1,4 +1,4 @@
-"""Reading a file: its head, and its records one by one, so that a large one is never unfolded as a whole."""
+"""Reads an import file record by record, so that a large one is never in memory as a whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Tenants and users of a file."""
+"""Imports tenants and users."""
 
 from dataclasses import dataclass
 from typing import Any

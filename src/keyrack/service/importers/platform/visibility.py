@@ -1,4 +1,4 @@
-"""Contract section 5 for what is not stored yet: the predicates of `store.component_visibility` on a file.
+"""Applies contract section 5 to components of a file, as `store.component_visibility` does to stored ones.
 
 A file is judged as a whole before anything of it is written, so the database cannot be asked. One test holds both
 against the contract's text, over the same random worlds.

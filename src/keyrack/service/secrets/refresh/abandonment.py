@@ -1,4 +1,4 @@
-"""When an attempt without an answer may be taken for lost: not while its process may still bring the answer in."""
+"""Decides when an attempt without an answer is lost: not while its process may still bring one."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

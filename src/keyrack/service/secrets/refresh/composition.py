@@ -1,4 +1,4 @@
-"""The refresh engine, put together."""
+"""Puts the refresh engine together."""
 
 import time
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Writes down what became of a refresh: the secret, its attempt, the client's standing, and who is told.
+"""Stores the outcome of a refresh: secret, attempt, the client's health, events.
 
 A secret is changed only where the fence of the lease still holds, in one transaction with its attempt and its events.
 The client's standing is written in transactions of its own: they lock the client and all its secrets, which one that

@@ -1,4 +1,4 @@
-"""Sends a token request so that its answer cannot be lost (design, rotation journal; invariant 2).
+"""Sends a token request so that its answer is never lost (design, rotation journal; invariant 2).
 
 The intent is written after the connection is made and before the request is; the answer, whatever is wrong with it, is
 sealed and stored before anyone interprets it: in the database, else in the spool, else in memory until one of them

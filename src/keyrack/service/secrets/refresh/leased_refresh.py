@@ -1,6 +1,6 @@
-"""What is done under a lease: settle what was left, wait for a turn, send, write the outcome.
+"""Refreshes a secret under its lease: settles what was left, waits for a turn, sends, stores the outcome.
 
-Steps 2 to 5 of `engine`.
+Steps 2 to 5 of `refresher`.
 """
 
 import time

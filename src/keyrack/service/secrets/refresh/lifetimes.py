@@ -1,4 +1,4 @@
-"""How long an access token is taken to live, and what is learned when one ends early (contract 0.14). Pure functions.
+"""Learns how long access tokens live when one ends early (contract 0.14). Pure functions.
 
 What somebody said always beats what was guessed. The order, first to last: the `expires_in` that came with the token,
 the client's `token_expires_in`, the `exp` of a JWT, what was last said of tokens of this grant, what was learned of

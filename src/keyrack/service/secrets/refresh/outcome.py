@@ -1,4 +1,4 @@
-"""What a refresh request's result means for the secret (contract 0.13, 0.24, 15.3; design, failure classes). Pure."""
+"""Decides what a refresh's answer means for the secret (contract 0.13, 0.24, 15.3). Pure functions."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta

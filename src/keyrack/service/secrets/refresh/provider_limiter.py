@@ -1,4 +1,4 @@
-"""How hard a provider is asked: a budget of concurrent calls, and a circuit breaker (design, refresh in detail).
+"""Limits calls to a provider: a circuit breaker and a budget of concurrent calls (design, refresh).
 
 Both are kept per origin (scheme, host and port) in each process, and both know whose call it is (invariant 7):
 

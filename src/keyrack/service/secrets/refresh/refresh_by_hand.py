@@ -1,4 +1,4 @@
-"""What reading and refreshing a secret by hand do to its token (contract 0.12, 15.3, 15.4)."""
+"""Refreshes a secret for a reader or on request (contract 0.12, 15.3, 15.4)."""
 
 import time
 from datetime import datetime, timedelta

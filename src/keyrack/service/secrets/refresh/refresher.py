@@ -1,4 +1,4 @@
-"""The only way a token is refreshed: for readers, for callers of `POST …/refresh`, for the worker and for recovery.
+"""Refreshes tokens for readers, `POST …/refresh`, the worker and recovery. Nothing else does.
 
 One refresh at a time per grant: in this process by waiting for the same task, in the installation by a lease with a
 fence. No transaction is open and no pooled connection is held while a provider is called. The steps of one refresh:

@@ -1,4 +1,4 @@
-"""When a grant is due, and when a failed one is tried again (contract 0.12, 0.13). Pure functions of time."""
+"""Computes when a secret is due for refresh or retry (contract 0.12, 0.13). Pure functions of time."""
 
 import hashlib
 import random

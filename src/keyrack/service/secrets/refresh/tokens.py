@@ -1,4 +1,4 @@
-"""New tokens in an auth secret: what changes with them, wherever they come from (contract 15.1, 15.2, 0.14)."""
+"""Applies new tokens to an auth secret, wherever they come from (contract 15.1, 15.2, 0.14)."""
 
 from collections.abc import Mapping
 from dataclasses import replace
