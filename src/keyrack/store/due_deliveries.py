@@ -41,6 +41,11 @@ class ClaimedDelivery:
     attempts: int
     slow: bool = False
 
+    @property
+    def target_id(self) -> str:
+        """The webhook: what deliveries under way are counted by."""
+        return self.webhook_id
+
 
 class DueDeliveries:
     """Looks across tenants; made from the unit of the installation. What it finds is handed out by tenant."""

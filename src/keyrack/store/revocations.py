@@ -52,6 +52,11 @@ class ClaimedRevocation:
     attempts: int
     slow: bool = False
 
+    @property
+    def target_id(self) -> str:
+        """The job itself."""
+        return self.id
+
 
 class Revocations(TenantTable):
     """The revocations of the unit's tenant; in the unit of the installation, those of tenants that are gone."""

@@ -13,14 +13,14 @@ WAITS = (5, 20, 80, 320, 1280, 5120, 20480, 21600, 21600, 21600)
 
 def test_waits_grow_from_seconds_to_about_a_day_in_all() -> None:
     waits = []
-    for made in range(1, BACK_OFF.tries):
+    for made in range(1, len(WAITS) + 1):
         at = BACK_OFF.next_try(made, NOW)
         assert at is not None
         waits.append(at - NOW)
     for wait, seconds in zip(waits, WAITS, strict=True):
         assert timedelta(seconds=seconds) <= wait <= timedelta(seconds=seconds * 1.2)
     assert timedelta(hours=22) <= sum(waits, timedelta()) <= timedelta(hours=32)
-    assert BACK_OFF.next_try(BACK_OFF.tries, NOW) is None
+    assert BACK_OFF.next_try(len(WAITS) + 1, NOW) is None
 
 
 def test_what_failed_together_is_not_tried_together() -> None:

@@ -9,13 +9,14 @@ A job has all tokens of a secret, the refresh token first: that ends the access 
 its own outcome is there, and one report tells of all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable, ValidationFailed
+from keyrack.fair_share import Places
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
@@ -27,7 +28,7 @@ from keyrack.provider.client import ProviderClient
 from keyrack.service.authz.access import ALLOWED, FAILED
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.jobs.backoff import BackOff
-from keyrack.service.jobs.in_flight import InFlight
+from keyrack.service.jobs.claimed_jobs import ClaimedJobs, JobKind
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
@@ -120,10 +121,11 @@ class Revoker:
     ) -> None:
         self._store = store
         self._client = client
-        self._timeout = timeout * len(TokenTypeHint)
-        self._lease = timedelta(seconds=self._timeout) + _SETTLING
+        of_all = timeout * len(TokenTypeHint)
+        self._lease = timedelta(seconds=of_all) + _SETTLING
         self._back_off = back_off
-        self._in_flight = InFlight(_AT_ONCE, patience)
+        kind = JobKind(any_due=_any_due, claim=self._claim, work=self._revoke, most=_AT_ONCE, timeout=of_all)
+        self._jobs = ClaimedJobs(store, kind, patience)
 
     async def tick(self) -> int:
         """Start revoking what is due; return how many attempts have ended since the last call.
@@ -131,21 +133,14 @@ class Revoker:
         Raises:
             DatabaseUnavailable: the database cannot be reached; nothing is lost.
         """
-        places = self._in_flight.places
-        if places.free and await self._any_due():
-            async with self._store.installation(writes=True) as unit:
-                claimed = await DueRevocations(unit).claim(places, self._lease)
-            for job in claimed:
-                self._in_flight.start(job.tenant_id, job.id, self._revoke(job), slow=job.slow)
-        return await self._in_flight.settled()
+        return await self._jobs.tick()
 
     async def close(self) -> None:
         """Let calls that are under way end; what does not end in time is due again later."""
-        await self._in_flight.close(self._timeout)
+        await self._jobs.close()
 
-    async def _any_due(self) -> bool:
-        async with self._store.installation() as unit:
-            return await DueRevocations(unit).any()
+    async def _claim(self, unit: Unit, places: Places) -> Sequence[ClaimedRevocation]:
+        return await DueRevocations(unit).claim(places, self._lease)
 
     async def _revoke(self, job: ClaimedRevocation) -> None:
         results: _Results = {TokenTypeHint.REFRESH_TOKEN: _Result(RevocationOutcome.failed, {"reason": "unreadable"})}
@@ -195,6 +190,10 @@ class Revoker:
             outcome, facts = _as_one(results)
             if await Revocations(unit).finish(job.id, job.claim, outcome.value):
                 await _report(unit, job.subject, outcome, facts)
+
+
+async def _any_due(unit: Unit) -> bool:
+    return await DueRevocations(unit).any()
 
 
 _FURTHER, _ENDED = "further", "ended"

@@ -6,6 +6,7 @@ worker that dies in between leaves a delivery that is due again when its lease e
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -14,6 +15,7 @@ import structlog
 
 from keyrack import metrics
 from keyrack.errors import ProviderUnavailable, ValidationFailed
+from keyrack.fair_share import Places
 from keyrack.model.events import Webhook
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.retry_after import retry_after
@@ -21,10 +23,11 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.outgoing import JsonRequest
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.jobs.backoff import BackOff
-from keyrack.service.jobs.in_flight import InFlight
+from keyrack.service.jobs.claimed_jobs import ClaimedJobs, JobKind
 from keyrack.service.webhooks.signing import message, signed_headers
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.deliveries import DISABLED, Deliveries
 from keyrack.store.due_deliveries import ClaimedDelivery, DueDeliveries
 from keyrack.store.webhooks import WebhookRows
@@ -79,10 +82,10 @@ class Deliverer:
     ) -> None:
         self._store = store
         self._client = client
-        self._timeout = timeout
         self._lease = timedelta(seconds=timeout) + _SETTLING
         self._back_off = back_off
-        self._in_flight = InFlight(_AT_ONCE, patience)
+        kind = JobKind(any_due=_any_due, claim=self._claim, work=self._deliver, most=_AT_ONCE, timeout=timeout)
+        self._jobs = ClaimedJobs(store, kind, patience)
         self._failed_at: dict[str, float] = {}
 
     async def tick(self) -> int:
@@ -94,23 +97,15 @@ class Deliverer:
         Raises:
             DatabaseUnavailable: the database cannot be reached; nothing is lost.
         """
-        places = self._in_flight.places
-        if places.free and await self._any_due():
-            async with self._store.installation(writes=True) as unit:
-                claimed = await DueDeliveries(unit).claim(
-                    places, _TO_ONE_WEBHOOK, self._in_flight.under_way, self._lease, self._slow_webhooks()
-                )
-            for each in claimed:
-                self._in_flight.start(each.tenant_id, each.webhook_id, self._deliver(each), slow=each.slow)
-        return await self._in_flight.settled()
+        return await self._jobs.tick()
 
     async def close(self) -> None:
         """Let calls that are under way end; what does not end in time is due again later."""
-        await self._in_flight.close(self._timeout)
+        await self._jobs.close()
 
-    async def _any_due(self) -> bool:
-        async with self._store.installation() as unit:
-            return await DueDeliveries(unit).any()
+    async def _claim(self, unit: Unit, places: Places) -> Sequence[ClaimedDelivery]:
+        under_way, slow = self._jobs.under_way, self._slow_webhooks()
+        return await DueDeliveries(unit).claim(places, _TO_ONE_WEBHOOK, under_way, self._lease, slow)
 
     async def _deliver(self, delivery: ClaimedDelivery) -> None:
         if delivery.webhook is None:
@@ -180,6 +175,10 @@ class Deliverer:
             if await WebhookRows(unit).disable(delivery.webhook_id, GONE):
                 await rows.end_pending(delivery.webhook_id)
                 await AuditLog(unit).append(WORKER, "webhook.disable", ("webhook", delivery.webhook_id), ALLOWED)
+
+
+async def _any_due(unit: Unit) -> bool:
+    return await DueDeliveries(unit).any()
 
 
 async def _store(rows: Deliveries, delivery: ClaimedDelivery, attempt: _Attempt, due_at: datetime | None) -> None:

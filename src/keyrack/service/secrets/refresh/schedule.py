@@ -1,13 +1,14 @@
 """Computes when a secret is due for refresh or retry (contract 0.12, 0.13). Pure functions of time."""
 
 import hashlib
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from keyrack.service.jobs.backoff import BackOff
+
 _TENTH = 10
 _LONGEST_JITTER = timedelta(minutes=10)
-_DOUBLINGS = 16
+_JITTER = (0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +43,11 @@ class Schedule:
     def retry(self, failures: int, now: datetime, retry_after: int | None = None) -> datetime:
         """Return when to try again after the given number of failures in a row that count.
 
-        Exponential back-off with full jitter over the upper half; never before the `Retry-After` (seconds) that the
-        provider asked for.
+        The wait doubles up to `longest_retry`, of which at least half is waited; never before the `Retry-After`
+        (seconds) that the provider asked for.
         """
-        longest = min(self.first_retry * (1 << min(max(failures - 1, 0), _DOUBLINGS)), self.longest_retry)
-        wait = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-        if retry_after is not None:
-            wait = max(wait, timedelta(seconds=retry_after))
-        return now + wait
+        back_off = BackOff(first=self.first_retry, factor=2, longest=self.longest_retry, jitter=_JITTER)
+        return now + back_off.wait(failures, retry_after)
 
 
 def share(secret_id: str) -> float:
