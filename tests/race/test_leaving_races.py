@@ -57,7 +57,7 @@ async def left_behind(world: World, acme: TenantInTest) -> list[str]:
     async with world.store.unit(acme.id) as unit:
         assert await ContractMembers(unit).roles(acme.contract_id, acme.integrator.id) is None
         joined = list(await WorkspaceMembers(unit).joined(acme.contract_id, acme.integrator.id))
-        teams = await TeamRows(unit).list(acme.contract_id)
+        teams, _ = await TeamRows(unit).page(acme.contract_id)
     return joined + [team.id for team in teams if acme.integrator.id in team.user_ids]
 
 

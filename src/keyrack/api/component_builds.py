@@ -48,9 +48,9 @@ class ComponentBuildController(Controller):
         self, component_id: PATH_ID, who: Who, builds: NamedDependency[ComponentBuilds], page: WantedPage
     ) -> Many[VersionResource]:
         """List a component's builds."""
-        found = await builds.list(who, component_id)
-        resources = [version(each) for each in page.cut(found)]
-        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/components/{component_id}/versions"))
+        found, total = await builds.list(who, component_id, limit=page.limit, offset=page.offset)
+        resources = [version(each) for each in found]
+        return Many(resources, page.meta(total), links=link_self(f"/v2/components/{component_id}/versions"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def add(

@@ -140,7 +140,7 @@ class ContractController(Controller):
     ) -> Single[ContractResource]:
         """Return one contract; `include=members,invites` adds them."""
         view = await contracts.get(who, contract_id, with_members=wants(include, "members"))
-        invited = await invites.of_contract(who, contract_id) if wants(include, "invites") else None
+        invited = (await invites.of_contract(who, contract_id))[0] if wants(include, "invites") else None
         included = included_with(view.members and [contract_member(each) for each in view.members], invited)
         resource = _resource(view)
         if invited is not None:

@@ -116,8 +116,8 @@ class ContractInviteController(Controller):
         self, contract_id: PATH_ID, who: Who, invites: NamedDependency[Invites], page: WantedPage
     ) -> Many[InviteResource]:
         """List a contract's invites that nobody has accepted yet."""
-        found = await invites.of_contract(who, contract_id)
-        return Many([invite_resource(invite) for invite in page.cut(found)], page.meta(len(found)))
+        found, total = await invites.of_contract(who, contract_id, limit=page.limit, offset=page.offset)
+        return Many([invite_resource(invite) for invite in found], page.meta(total))
 
     @post(status_code=200, responses=Refusals.of(403, 404, body=True))
     async def create(
@@ -158,8 +158,8 @@ class OwnInviteController(Controller):
         self, who: Who, invite_acceptance: NamedDependency[InviteAcceptance], page: WantedPage
     ) -> Many[OwnInviteResource]:
         """List the invites of the caller's email (extension)."""
-        found = await invite_acceptance.mine(who)
-        return Many([_own(invite) for invite in page.cut(found)], page.meta(len(found)))
+        found, total = await invite_acceptance.mine(who, limit=page.limit, offset=page.offset)
+        return Many([_own(invite) for invite in found], page.meta(total))
 
     @post("/{invite_id:str}/accept", status_code=200, responses=Refusals.of(400, 403, 404, 409))
     async def accept(

@@ -129,9 +129,9 @@ class ContractMemberController(Controller):
         self, contract_id: PATH_ID, who: Who, members: NamedDependency[Members], page: WantedPage
     ) -> Many[ContractMemberResource]:
         """List a contract's members."""
-        found = await members.of_contract(who, contract_id)
-        resources = [contract_member(member) for member in page.cut(found)]
-        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/contracts/{contract_id}/members"))
+        found, total = await members.of_contract(who, contract_id, limit=page.limit, offset=page.offset)
+        resources = [contract_member(member) for member in found]
+        return Many(resources, page.meta(total), links=link_self(f"/v2/contracts/{contract_id}/members"))
 
     @post(status_code=200, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def add(
@@ -170,9 +170,9 @@ class WorkspaceMemberController(Controller):
         self, workspace_id: PATH_ID, who: Who, members: NamedDependency[Members], page: WantedPage
     ) -> Many[WorkspaceMemberResource]:
         """List a workspace's members."""
-        found = await members.of_workspace(who, workspace_id)
-        resources = [workspace_member(member) for member in page.cut(found)]
-        return Many(resources, page.meta(len(found)), links=link_self(f"/v2/workspaces/{workspace_id}/members"))
+        found, total = await members.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
+        resources = [workspace_member(member) for member in found]
+        return Many(resources, page.meta(total), links=link_self(f"/v2/workspaces/{workspace_id}/members"))
 
     @post(status_code=200, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def add(

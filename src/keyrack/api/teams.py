@@ -142,8 +142,8 @@ class TeamController(Controller):
         """List a contract's teams."""
         if not contract_id:
             raise ValidationFailed(Problem("contract_id is required", parameter="contract_id"))
-        found = await teams.list(who, contract_id)
-        return Many([_resource(team) for team in page.cut(found)], page.meta(len(found)))
+        found, total = await teams.list(who, contract_id, limit=page.limit, offset=page.offset)
+        return Many([_resource(team) for team in found], page.meta(total))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateTeamBody], who: Who, teams: NamedDependency[Teams]) -> Single[TeamResource]:

@@ -155,8 +155,8 @@ class UserController(Controller):
     @get("/me/api-keys", responses=Refusals.of(400, 403))
     async def api_keys(self, who: Who, users: NamedDependency[Users], page: WantedPage) -> Many[ApiKeyResource]:
         """List the caller's API keys, without the keys themselves."""
-        found = await users.api_keys(who)
-        return Many([_api_key(key) for key in page.cut(found)], page.meta(len(found)))
+        found, total = await users.api_keys(who, limit=page.limit, offset=page.offset)
+        return Many([_api_key(key) for key in found], page.meta(total))
 
     @post("/me/api-keys", status_code=201, responses=Refusals.of(400, 403, body=True))
     async def create_api_key(

@@ -55,8 +55,8 @@ class WebhookController(Controller):
         self, tenant_id: PATH_ID, who: Who, webhooks: NamedDependency[Webhooks], page: WantedPage
     ) -> Many[WebhookResource]:
         """List the tenant's webhooks (extension)."""
-        found = await webhooks.list(who, tenant_id)
-        return Many([resource(webhook) for webhook in page.cut(found)], page.meta(len(found)))
+        found, total = await webhooks.list(who, tenant_id, limit=page.limit, offset=page.offset)
+        return Many([resource(webhook) for webhook in found], page.meta(total))
 
     @get("/{webhook_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(

@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, insert, select
 
 from keyrack.ids import new_id
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import api_keys, service_accounts, users
 from keyrack.validation.emails import email_key
@@ -36,11 +37,13 @@ class ApiKeys:
         await self._unit.connection.execute(insert(api_keys).values(**values))
         return key
 
-    async def list(self, kind: PrincipalKind, owner_id: str) -> Sequence[ApiKey]:
-        """List an owner's keys by id."""
+    async def page(
+        self, kind: PrincipalKind, owner_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[ApiKey], int]:
+        """List an owner's keys by id; return a page and the number of all."""
         query = select(api_keys).where(_OWNER[kind] == owner_id).order_by(api_keys.c.id)
-        rows = (await self._unit.connection.execute(query)).all()
-        return [ApiKey(row.id, row.name, row.created_at, row.expires_at, row.last_used_at) for row in rows]
+        rows, total = await page_of(self._unit.connection, query, api_keys.c.id, limit=limit, offset=offset)
+        return [ApiKey(row.id, row.name, row.created_at, row.expires_at, row.last_used_at) for row in rows], total
 
     async def remove(self, kind: PrincipalKind, owner_id: str, key_id: str) -> bool:
         """Revoke one of an owner's keys; False if it has no such key."""

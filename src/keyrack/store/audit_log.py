@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
-
 from keyrack.ids import new_id
 from keyrack.model.audit import AuditEvent
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import audit_events
 
@@ -62,13 +61,13 @@ class AuditLog(TenantTable):
             conditions.append(self.table.c.at >= since)
         if until is not None:
             conditions.append(self.table.c.at < until)
-        query = self.select().where(*conditions).order_by(self.table.c.at, self.table.c.id).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(self.table).where(self.mine, *conditions))
+        query = self.select().where(*conditions).order_by(self.table.c.at, self.table.c.id)
+        rows, total = await page_of(self.unit.connection, query, self.table.c.id, limit=limit, offset=offset)
         events = [
             AuditEvent(
                 row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
                 row.outcome, row.address, row.request_id,
             )
-            for row in await self.all(query)
+            for row in rows
         ]  # fmt: skip
-        return events, int(total)
+        return events, total

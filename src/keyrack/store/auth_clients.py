@@ -98,7 +98,7 @@ class AuthClientRows(TenantTable):
             linked = auth_client_components.c.component_id == component_id
             condition = and_(condition, c.id.in_(select(auth_client_components.c.auth_client_id).where(linked)))
         query = select(*_LIGHT, *read_along(limit, c.sealed_credentials)).where(condition).order_by(c.id)
-        rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
         few = condition if len(rows) > _FEW else c.id.in_([row.id for row in rows])
         links: dict[str, Sequence[str]] = {}
         for owner in {row.tenant_id for row in rows}:

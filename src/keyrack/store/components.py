@@ -90,7 +90,9 @@ class ComponentRows(TenantTable):
         c = components.c
         found = [select(c.id).where(part) for part in parts]
         descriptor = read_along(limit, component_versions.c.descriptor) if leave_out else ()
-        rows, total = await page_of(self, self._query(*descriptor), c.id, parts=found, limit=limit, offset=offset)
+        rows, total = await page_of(
+            self.unit.connection, self._query(*descriptor), c.id, parts=found, limit=limit, offset=offset
+        )
         return await self._whole(rows), total
 
     async def whole(self, found: "Sequence[Component]") -> Mapping[str, Component]:
@@ -179,12 +181,17 @@ class ComponentVersions(TenantTable):
 
     table = component_versions
 
-    async def list(self, component_id: str) -> Sequence[Version]:
-        """List a component's builds without descriptors, oldest first; none if the tenant does not see it."""
+    async def page(self, component_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[Version], int]:
+        """List a component's builds without descriptors, oldest first; return a page and the number of all.
+
+        None if the tenant does not see the component.
+        """
         v = component_versions.c
         query = self._seen(v.revision, v.component_id, v.number, v.created_at).where(v.component_id == component_id)
-        rows = await self.all(query.order_by(v.number))
-        return [Version(row.revision, row.component_id, row.number, row.created_at, {}) for row in rows]
+        rows, total = await page_of(
+            self.unit.connection, query.order_by(v.number), v.number, limit=limit, offset=offset
+        )
+        return [Version(row.revision, row.component_id, row.number, row.created_at, {}) for row in rows], total
 
     async def find(self, component_id: str, revision: str) -> Version | None:
         """Return one build of a component the tenant sees, or None."""

@@ -84,7 +84,7 @@ class ContractRows(TenantTable):
         if member is not None:
             theirs = select(contract_members.c.contract_id).where(contract_members.c.user_id == member)
             query, ids = query.where(contracts.c.id.in_(theirs)), []
-        rows, total = await page_of(self, query, contracts.c.id, parts=ids, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, contracts.c.id, parts=ids, limit=limit, offset=offset)
         return [replace(_contract(row), left_out=row.left_out) for row in rows], total
 
 
@@ -101,12 +101,20 @@ class ContractMembers(TenantTable):
         """
         await self.insert({"contract_id": contract_id, "user_id": user_id, "roles": list(roles)})
 
-    async def list(self, contract_id: str) -> Sequence[Member]:
-        """List a contract's members by user id."""
+    async def page(
+        self, contract_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[Member], int]:
+        """List a contract's members by user id; return a page and the number of all."""
         m = contract_members.c
         query = select(users, m.roles).join_from(contract_members, users, m.user_id == users.c.id)
         query = query.where(self.mine, m.contract_id == contract_id).order_by(m.user_id)
-        return [Member(read_user(row), tuple(row.roles)) for row in await self.all(query)]
+        rows, total = await page_of(self.unit.connection, query, m.user_id, limit=limit, offset=offset)
+        return [Member(read_user(row), tuple(row.roles)) for row in rows], total
+
+    async def list(self, contract_id: str) -> Sequence[Member]:
+        """List all members of a contract by user id."""
+        members, _ = await self.page(contract_id)
+        return members
 
     async def roles(self, contract_id: str, user_id: str) -> tuple[str, ...] | None:
         """Return a member's roles; None if the user is no member."""

@@ -66,7 +66,7 @@ class CredentialRows(TenantTable):
         query = self.select(*columns).where(credentials.c.workspace_id == workspace_id).order_by(credentials.c.id)
         if component_id is not None:
             query = query.where(credentials.c.component_id == component_id)
-        rows, total = await page_of(self, query, credentials.c.id, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, credentials.c.id, limit=limit, offset=offset)
         if not with_keys:
             return [_credential(row, {}) for row in rows], total
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, String, func, literal, select
+from sqlalchemy import ColumnElement, Integer, Row, String, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyrack.model.events import Delivery, DeliveryState, EventType, wanted_types
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.schema.base import Moment
@@ -114,8 +115,8 @@ class Deliveries(TenantTable):
             .where(*conditions)
             .order_by(d.event_id)
         )
-        total = await self.value(select(func.count()).select_from(deliveries).where(self.mine, *conditions))
-        return [_delivery(row) for row in await self.all(query.limit(limit).offset(offset))], int(total)
+        rows, total = await page_of(self.unit.connection, query, d.event_id, limit=limit, offset=offset)
+        return [_delivery(row) for row in rows], total
 
     async def _replay(self, webhook_id: str, *conditions: ColumnElement[bool]) -> int:
         now = self.unit.clock()

@@ -59,7 +59,7 @@ class FlowList(TenantTable):
             rows, total = await self._looked_through(conditions, wanted.sort, limit, offset)
         else:
             query = self.select(*_columns(limit)).where(*conditions).order_by(*_order(wanted.sort, c))
-            rows, total = await page_of(self, query, c.id, limit=limit, offset=offset)
+            rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
         return [
             replace(read_flow(row), left_out=row.left_out) if row.left_out else read_flow(row) for row in rows
         ], total

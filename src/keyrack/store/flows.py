@@ -133,7 +133,7 @@ class FlowVersions(TenantTable):
         v = flow_versions.c
         light = [column for column in v if column is not v.graph]
         query = self.select(*light, *read_along(limit, v.graph)).where(v.flow_id == flow_id).order_by(v.number)
-        rows, total = await page_of(self, query, v.number, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, v.number, limit=limit, offset=offset)
         return [replace(_version(row), left_out=row.left_out) for row in rows], total
 
     async def whole(self, flow_id: str, found: Sequence[FlowVersion]) -> Mapping[str, FlowVersion]:

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from keyrack.ids import new_id
 from keyrack.model.tenancy import Invite, WorkspaceInvite
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import contract_invites
 from keyrack.store.users import require_email
@@ -54,19 +55,25 @@ class ContractInvites(TenantTable):
         row = await self.first(query.with_for_update() if locked else query)
         return None if row is None else _invite(row)
 
-    async def list(self, contract_id: str, workspace_id: str | None = None) -> Sequence[Invite]:
-        """List a contract's invites by id, optionally only those into one of its workspaces."""
+    async def page(self, contract_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[Invite], int]:
+        """List a contract's invites by id; return a page and the number of all."""
         i = contract_invites.c
         query = self.select().where(i.contract_id == contract_id).order_by(i.id)
-        if workspace_id is not None:
-            query = query.where(i.workspace_id == workspace_id)
+        rows, total = await page_of(self.unit.connection, query, i.id, limit=limit, offset=offset)
+        return [_invite(row) for row in rows], total
+
+    async def of_workspace(self, contract_id: str, workspace_id: str) -> Sequence[Invite]:
+        """List the invites into one of a contract's workspaces by id."""
+        i = contract_invites.c
+        query = self.select().where(i.contract_id == contract_id, i.workspace_id == workspace_id).order_by(i.id)
         return [_invite(row) for row in await self.all(query)]
 
-    async def of_email(self, email: str) -> "Sequence[Invite]":
-        """List the invites of an email into all contracts, by contract."""
+    async def of_email(self, email: str, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Invite], int]:
+        """List the invites of an email into all contracts, by contract; return a page and the number of all."""
         i = contract_invites.c
         query = self.select().where(i.email_key == email_key(email)).order_by(i.contract_id)
-        return [_invite(row) for row in await self.all(query)]
+        rows, total = await page_of(self.unit.connection, query, i.id, limit=limit, offset=offset)
+        return [_invite(row) for row in rows], total
 
     async def change(self, invite: Invite) -> None:
         """Store what an invite offers."""

@@ -46,7 +46,7 @@ class OAuthClientRows(TenantTable):
         query = self.select(*_LIGHT, *columns).order_by(oauth_clients.c.id)
         if component_id is not None:
             query = query.where(oauth_clients.c.component_id == component_id)
-        rows, total = await page_of(self, query, oauth_clients.c.id, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, oauth_clients.c.id, limit=limit, offset=offset)
 
         async def read(row: "Row[Any]") -> OAuthClient:
             return replace(_without_values(row), left_out=row.left_out) if row.left_out else await self._read(row)

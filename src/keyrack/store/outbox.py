@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.events import Event, EventType
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.schema import events
@@ -42,9 +43,9 @@ class Outbox(TenantTable):
     async def page(self, kind: EventType | None, *, limit: int | None, offset: int = 0) -> tuple[Sequence[Event], int]:
         """List events, oldest first, optionally only those of a type; return a page and the number of all."""
         conditions = [] if kind is None else [events.c.type == kind.value]
-        query = self.select().where(*conditions).order_by(events.c.id).limit(limit).offset(offset)
-        total = await self.value(select(func.count()).select_from(events).where(self.mine, *conditions))
-        return [_event(row) for row in await self.all(query)], int(total)
+        query = self.select().where(*conditions).order_by(events.c.id)
+        rows, total = await page_of(self.unit.connection, query, events.c.id, limit=limit, offset=offset)
+        return [_event(row) for row in rows], total
 
 
 def _event(row: "Row[Any]") -> Event:

@@ -62,7 +62,7 @@ class SecretList(TenantTable):
         if with_credentials:
             columns += read_along(limit, s.sealed_credentials) if leave_out else [s.sealed_credentials]
         query = self.select(*columns).where(*conditions).order_by(s.id)
-        rows, total = await page_of(self, query, s.id, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, s.id, limit=limit, offset=offset)
         if not with_credentials:
             return [secret_of(row, {}) for row in rows], total
 

@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import Row, Select, delete, select
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Team
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, team_members, teams
 
@@ -29,12 +31,16 @@ class TeamRows(TenantTable):
 
     async def find(self, team_id: str) -> Team | None:
         """Return a team of the tenant with the ids of its members and components, or None."""
-        found = await self._read([teams.c.id == team_id])
+        found = await self._with_members(await self.all(self.select().where(teams.c.id == team_id)), [team_id])
         return found[0] if found else None
 
-    async def list(self, contract_id: str) -> Sequence[Team]:
-        """List a contract's teams by id."""
-        return await self._read([teams.c.contract_id == contract_id])
+    async def page(self, contract_id: str, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Team], int]:
+        """List a contract's teams by id; return a page and the number of all."""
+        mine = teams.c.contract_id == contract_id
+        query = self.select().where(mine).order_by(teams.c.id)
+        rows, total = await page_of(self.unit.connection, query, teams.c.id, limit=limit, offset=offset)
+        chosen = self.select(teams.c.id).where(mine) if limit is None else [row.id for row in rows]
+        return await self._with_members(rows, chosen), total
 
     async def set_docker_registry(self, team_id: str, registry: Json | None) -> bool:
         """Store how the team's images are fetched, or forget it; False if there is no such team."""
@@ -73,10 +79,8 @@ class TeamRows(TenantTable):
         own = (m.tenant_id == self.unit.tenant_id, m.team_id == team_id, m.user_id == user_id)
         return await self.first(select(m.user_id).where(*own)) is not None
 
-    async def _read(self, conditions: "Sequence[ColumnElement[bool]]") -> Sequence[Team]:
-        rows = await self.all(self.select().where(*conditions).order_by(teams.c.id))
+    async def _with_members(self, rows: Sequence[Row[Any]], chosen: Select[Any] | list[str]) -> Sequence[Team]:
         m, c = team_members.c, components.c
-        chosen = self.select(teams.c.id).where(*conditions)
         mine = (m.tenant_id == self.unit.tenant_id, m.team_id.in_(chosen))
         members = await self.all(select(m.team_id, m.user_id).where(*mine))
         own = (c.tenant_id == self.unit.tenant_id, c.team_id.in_(chosen))

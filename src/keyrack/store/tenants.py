@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, func, select, update
+from sqlalchemy import Row, Text, cast, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,6 +16,7 @@ from keyrack.model import Json
 from keyrack.model.tenancy import Role, Tenant
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
+from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
 from keyrack.store.revocations import Revocations
 from keyrack.store.schema import auth_clients, roles, tenants
@@ -61,15 +62,13 @@ class TenantRows:
 
     async def page(self, *, limit: int | None, offset: int) -> tuple[Sequence[Tenant], int]:
         """List tenants as `list`; return a page and the total. Large attributes are left out; see `whole`."""
-        c, connection = tenants.c, self._unit.connection
+        c = tenants.c
         light = [column for column in c if column is not c.attributes]
-        query = select(*light, *read_along(limit, c.attributes)).order_by(c.id).limit(limit).offset(offset)
-        number = select(func.count()).select_from(tenants)
+        query = select(*light, *read_along(limit, c.attributes)).order_by(c.id)
         if self._unit.tenant_id:
-            query, number = query.where(c.id == self._unit.tenant_id), number.where(c.id == self._unit.tenant_id)
-        rows = (await connection.execute(query)).all()
-        found = [replace(_tenant(row), left_out=row.left_out) for row in rows]
-        return found, int((await connection.execute(number)).scalar_one())
+            query = query.where(c.id == self._unit.tenant_id)
+        rows, total = await page_of(self._unit.connection, query, c.id, limit=limit, offset=offset)
+        return [replace(_tenant(row), left_out=row.left_out) for row in rows], total
 
     async def whole(self, found: "Sequence[Tenant]") -> Mapping[str, Tenant]:
         """Return by id those of some tenants of a list that are still there, with their attributes."""

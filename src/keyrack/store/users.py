@@ -75,7 +75,7 @@ class UserRows(TenantTable):
         query, ids = self.select().order_by(users.c.id), [self.select(users.c.id)]
         if email is not None:
             query, ids = query.where(users.c.email_key == email_key(email)), []
-        rows, total = await page_of(self, query, users.c.id, parts=ids, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, users.c.id, parts=ids, limit=limit, offset=offset)
         return [read_user(row) for row in rows], total
 
     async def tenant_roles(self, user_id: str) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class WorkspaceRows(TenantTable):
             theirs = select(workspace_members.c.workspace_id).where(workspace_members.c.user_id == member)
             conditions.append(or_(workspaces.c.id.in_(theirs), workspaces.c.contract_id.in_(whole_contracts)))
         query = select(workspaces).where(*conditions).order_by(workspaces.c.id)
-        rows, total = await page_of(self, query, workspaces.c.id, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, workspaces.c.id, limit=limit, offset=offset)
         return [_workspace(row) for row in rows], total
 
 
@@ -95,12 +95,20 @@ class WorkspaceMembers(TenantTable):
         """
         await self.insert({"workspace_id": workspace_id, "user_id": user_id, "roles": list(roles)})
 
-    async def list(self, workspace_id: str) -> Sequence[Member]:
-        """List a workspace's members by user id."""
+    async def page(
+        self, workspace_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[Member], int]:
+        """List a workspace's members by user id; return a page and the number of all."""
         m = workspace_members.c
         query = select(users, m.roles).join_from(workspace_members, users, m.user_id == users.c.id)
         query = query.where(self.mine, m.workspace_id == workspace_id).order_by(m.user_id)
-        return [Member(read_user(row), tuple(row.roles)) for row in await self.all(query)]
+        rows, total = await page_of(self.unit.connection, query, m.user_id, limit=limit, offset=offset)
+        return [Member(read_user(row), tuple(row.roles)) for row in rows], total
+
+    async def list(self, workspace_id: str) -> Sequence[Member]:
+        """List all members of a workspace by user id."""
+        members, _ = await self.page(workspace_id)
+        return members
 
     async def roles(self, workspace_id: str, user_id: str) -> tuple[str, ...] | None:
         """Return a member's roles; None if the user is no member."""

@@ -1,6 +1,6 @@
 """JSON:API documents as the contract prints them (section 4): only paths in links, absent members absent."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -198,10 +198,6 @@ class Page:
         if self.size is None:
             return PageMeta()
         return PageMeta(self.number, self.size, total, -(-total // self.size))
-
-    def cut(self, everything: Sequence[T]) -> Sequence[T]:
-        """Take this page out of a whole list."""
-        return everything if self.size is None else everything[self.offset : self.offset + self.size]
 
 
 def _whole(text: str, least: int, most: int) -> int | None:

@@ -32,14 +32,16 @@ class ComponentBuilds:
     def __init__(self, components: ComponentVisibility) -> None:
         self._components = components
 
-    async def list(self, who: Principal, component_id: str) -> Sequence[Version]:
-        """List a component's builds, oldest first.
+    async def list(
+        self, who: Principal, component_id: str, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Version], int]:
+        """List a component's builds, oldest first; return a page and the number of all.
 
         Raises:
             NotFound: there is no component the caller can see.
         """
         async with self._components.seen(who, component_id) as (scope, _):
-            return await ComponentVersions(scope.unit).list(component_id)
+            return await ComponentVersions(scope.unit).page(component_id, limit=limit, offset=offset)
 
     async def get(self, who: Principal, component_id: str, revision: str) -> tuple[Component, Version]:
         """Return a build by its revision or `latest`, with its component.

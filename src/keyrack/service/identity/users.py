@@ -132,15 +132,15 @@ class Users:
         require_email(wanted.email)
         return wanted, await self._passwords.hash(home(who), wanted.password)
 
-    async def api_keys(self, who: Principal) -> Sequence[ApiKey]:
-        """List the caller's API keys, without the keys themselves.
+    async def api_keys(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ApiKey], int]:
+        """List the caller's API keys, without the keys themselves; return a page and the number of all.
 
         Raises:
             Forbidden: the caller is no user.
         """
         _require_person(who)
         async with self._access.tenant(who, home(who)) as scope:
-            return await ApiKeys(scope.unit).list(PrincipalKind.user, who.id)
+            return await ApiKeys(scope.unit).page(PrincipalKind.user, who.id, limit=limit, offset=offset)
 
     async def create_api_key(
         self, who: Principal, name: Unvalidated[tuple[str, datetime | None]]

@@ -88,7 +88,8 @@ class Accounts:
         """
         async with self._store.installation() as unit:
             owner = await _owner(unit, name)
-            return await ApiKeys(unit).list(owner.kind, owner.id)
+            keys, _ = await ApiKeys(unit).page(owner.kind, owner.id)
+            return keys
 
     async def revoke_key(self, name: str, key_id: str) -> None:
         """Revoke an API key, at once.

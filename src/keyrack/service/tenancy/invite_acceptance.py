@@ -32,8 +32,8 @@ class InviteAcceptance:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def mine(self, who: Principal) -> Sequence[Invite]:
-        """List the caller's invites.
+    async def mine(self, who: Principal, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Invite], int]:
+        """List the caller's invites; return a page and the number of all.
 
         Raises:
             Forbidden: the caller is no person.
@@ -41,7 +41,9 @@ class InviteAcceptance:
         _require_person(who)
         async with self._access.tenant(who, home(who)) as scope:
             user = await UserRows(scope.unit).find(who.id)
-            return [] if user is None else await ContractInvites(scope.unit).of_email(user.email)
+            if user is None:
+                return [], 0
+            return await ContractInvites(scope.unit).of_email(user.email, limit=limit, offset=offset)
 
     async def accept(self, who: Principal, invite_id: str) -> Member:
         """Accept an invite: become a member of the contract, and of the workspace if it names one.
@@ -52,7 +54,8 @@ class InviteAcceptance:
             NotFound: the caller has no such invite.
             StateConflict: none of its roles is available any more, or the contract's first member must be an owner.
         """
-        found = next((invite for invite in await self.mine(who) if invite.id == invite_id), None)
+        invites, _ = await self.mine(who)
+        found = next((invite for invite in invites if invite.id == invite_id), None)
         if found is None:
             raise NotFound("you have no such invite")
         place = Location(found.tenant_id, found.contract_id)
@@ -76,7 +79,8 @@ async def welcome(unit: Unit, who: Principal, user: User) -> None:
         who: creates the user, for the audit log.
         user: as created.
     """
-    for invite in await ContractInvites(unit).of_email(user.email):
+    invites, _ = await ContractInvites(unit).of_email(user.email)
+    for invite in invites:
         with suppress(StateConflict):
             if await _join(unit, invite, user) is not None:
                 await AuditLog(unit).append(who, _ACCEPT, ("contract-member", user.id), ALLOWED)

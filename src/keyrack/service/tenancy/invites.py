@@ -48,18 +48,20 @@ class Invites:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def of_contract(self, who: Principal, contract_id: str) -> Sequence[Invite]:
-        """List a contract's invites that nobody has accepted yet."""
+    async def of_contract(
+        self, who: Principal, contract_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[Invite], int]:
+        """List a contract's invites that nobody has accepted yet; return a page and the number of all."""
         async with self._access.contract(who, contract_id) as scope:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list invites")
-            return await ContractInvites(scope.unit).list(contract_id)
+            return await ContractInvites(scope.unit).page(contract_id, limit=limit, offset=offset)
 
     async def of_workspace(self, who: Principal, workspace_id: str) -> Sequence[Invite]:
         """List the invites into a workspace, to whom its members are told (section 10)."""
         async with self._access.workspace(who, workspace_id) as scope:
             seen = scope.in_workspace or scope.is_tenant_admin or scope.allows("contracts.workspace.listAll")
             scope.require_that(seen, "only members can list invites")
-            return await ContractInvites(scope.unit).list(scope.place.contract_id or "", workspace_id)
+            return await ContractInvites(scope.unit).of_workspace(scope.place.contract_id or "", workspace_id)
 
     async def create(self, who: Principal, contract_id: str, new: Unvalidated[NewInvite]) -> Invite:
         """Invite somebody by email; no mail is sent.

@@ -41,17 +41,21 @@ class Members:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def of_contract(self, who: Principal, contract_id: str) -> Sequence[Member]:
-        """List a contract's members."""
+    async def of_contract(
+        self, who: Principal, contract_id: str, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Member], int]:
+        """List a contract's members; return a page and the number of all."""
         async with self._access.contract(who, contract_id) as scope:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list members")
-            return await ContractMembers(scope.unit).list(contract_id)
+            return await ContractMembers(scope.unit).page(contract_id, limit=limit, offset=offset)
 
-    async def of_workspace(self, who: Principal, workspace_id: str) -> Sequence[Member]:
-        """List a workspace's members."""
+    async def of_workspace(
+        self, who: Principal, workspace_id: str, *, limit: int | None = None, offset: int = 0
+    ) -> tuple[Sequence[Member], int]:
+        """List a workspace's members; return a page and the number of all."""
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require_that(scope.in_workspace or scope.is_tenant_admin, "only members can list members")
-            return await WorkspaceMembers(scope.unit).list(workspace_id)
+            return await WorkspaceMembers(scope.unit).page(workspace_id, limit=limit, offset=offset)
 
     async def join_contract(self, who: Principal, contract_id: str, new: Unvalidated[NewMember]) -> Member:
         """Make a user of the tenant a member of a contract, at once (section 9).

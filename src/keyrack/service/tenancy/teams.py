@@ -72,12 +72,14 @@ class Teams:
                 scope.audit_target("team", team_id)
                 return await _there(scope, team_id)
 
-    async def list(self, who: Principal, contract_id: str) -> Sequence[Team]:
-        """List a contract's teams."""
+    async def list(
+        self, who: Principal, contract_id: str, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Team], int]:
+        """List a contract's teams; return a page and the number of all."""
         async with self._access.contract(who, contract_id) as scope:
             known = scope.in_contract or scope.allows(GET_TEAMS)
             scope.require_that(known, "only members of the contract can see its teams")
-            return await TeamRows(scope.unit).list(contract_id)
+            return await TeamRows(scope.unit).page(contract_id, limit=limit, offset=offset)
 
     async def get(self, who: Principal, team_id: str) -> Team:
         """Return a team.

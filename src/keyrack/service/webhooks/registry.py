@@ -95,11 +95,13 @@ class Webhooks:
             scope.audit_target("webhook", webhook.id)
             return webhook
 
-    async def list(self, who: Principal, tenant_id: str) -> Sequence[Webhook]:
-        """List the tenant's webhooks."""
+    async def list(
+        self, who: Principal, tenant_id: str, *, limit: int | None, offset: int
+    ) -> tuple[Sequence[Webhook], int]:
+        """List the tenant's webhooks; return a page and the number of all."""
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require(_GET)
-            return await WebhookRows(scope.unit).list()
+            return await WebhookRows(scope.unit).page(limit=limit, offset=offset)
 
     async def get(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
         """Return one webhook.
@@ -248,7 +250,8 @@ class Webhooks:
             if event is None:
                 raise NotFound("there is no such event in this tenant")
             scope.audit_target("event", event.id)
-            wanting = [hook for hook in await WebhookRows(scope.unit).list() if hook.enabled and hook.wants(event.type)]
+            hooks, _ = await WebhookRows(scope.unit).page()
+            wanting = [hook for hook in hooks if hook.enabled and hook.wants(event.type)]
             return sum([await Deliveries(scope.unit).replay_one(hook.id, event.id) for hook in wanting])
 
     def _check_url(self, url: str) -> None:

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack import metrics
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import all_rows
 from keyrack.turns import Turns
 
 log = structlog.get_logger()
@@ -52,7 +53,7 @@ async def readable(
 
 
 async def page_of(
-    table: TenantTable,
+    connection: AsyncConnection,
     query: "Select[Any]",
     key: ColumnElement[Any],
     *,
@@ -63,7 +64,7 @@ async def page_of(
     """Read a page of a list.
 
     Args:
-        table: where to run the query.
+        connection: where to run the query.
         query: all rows of the list, in its order; with parts it may be more than the list's.
         key: the column that names a row. What is passed over is read from an index alone and not row by row: the
             page is first found by this column.
@@ -85,11 +86,12 @@ async def page_of(
             chosen = query.where(key.in_(keys.limit(limit).offset(offset)))
     elif parts:
         chosen = query.where(key.in_(union_all(*parts)))
-    rows = await table.all(chosen)
+    rows = await all_rows(connection, chosen)
     if limit is None or 0 < len(rows) < limit or (offset == 0 and not rows):
         return rows, offset + len(rows)
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
-    return rows, int(await table.value(_counted(parts) if parts else counted))
+    number = await connection.execute(_counted(parts) if parts else counted)
+    return rows, int(number.scalar_one())
 
 
 def _merged(parts: "Sequence[Select[Any]]") -> "Select[Any]":

@@ -157,12 +157,8 @@ class TenantTable:
         await insert_row(self.unit.connection, table, row, own_parents(table, row))
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Run a query and return its rows; others get their turn while large ones are read."""
-        result, rows, turns = await self.unit.connection.execute(statement), list[Row[Any]](), Turns()
-        while some := result.fetchmany(_READ_AT_ONCE):
-            rows += some
-            await turns.step()
-        return rows
+        """Run a query and return its rows, as `all_rows`."""
+        return await all_rows(self.unit.connection, statement)
 
     async def first(self, statement: Executable) -> Row[Any] | None:
         """Run a query and return its only row, or None."""
@@ -175,6 +171,15 @@ class TenantTable:
     async def run(self, statement: Executable) -> int:
         """Run a change and return how many rows it touched."""
         return cast("CursorResult[Any]", await self.unit.connection.execute(statement)).rowcount
+
+
+async def all_rows(connection: AsyncConnection, statement: Executable) -> Sequence[Row[Any]]:
+    """Run a query and return its rows; others get their turn while large ones are read."""
+    result, rows, turns = await connection.execute(statement), list[Row[Any]](), Turns()
+    while some := result.fetchmany(_READ_AT_ONCE):
+        rows += some
+        await turns.step()
+    return rows
 
 
 def changing(query: "Select[Any]") -> "Select[Any]":
