@@ -19,9 +19,9 @@ from bench.secrets_stored import Stored, add_client, add_secrets
 from bench.stage import Caller
 from bench.tenants_stored import LATER, add_contracts, add_events, add_tenant, make_due
 from keyrack.store.core.store import Store
-from support.installation import Installation
-from support.name_server import NameServer
-from support.provider_servers import Handler, LoopbackServers
+from support.keyrack_processes import Installation
+from support.loopback_peers import NameServer
+from support.raw_provider import Handler, LoopbackServers
 
 _EXPIRED = 7_200  # seconds since a token was issued that lives an hour
 _PAUSE = 0.1  # seconds until who got an answer asks again: an attack is not a flood

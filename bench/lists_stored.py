@@ -17,7 +17,7 @@ from keyrack.store.core import engine
 from keyrack.store.users import UserRows
 from keyrack.wiring.storage import open_store
 from support.crowd import Home, analyze, crowd
-from support.installation import Installation, installation
+from support.keyrack_processes import Installation, installation
 
 KINDS = ("flows", "secrets", "credentials", "components", "users", "contracts")
 _SECONDS = 120.0

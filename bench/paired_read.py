@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.load import Order, Seen
 from bench.scenario import Row
 from bench.stage import Caller, Stage
-from support.installation import free_port, serving, wait_for
+from support.process import free_port, guarded, wait_for
 
 ROOT = Path(__file__).parents[1]
 _GENERATOR_GRACE = 30.0
@@ -118,7 +118,7 @@ def _bare(folder: Path, path: str, body: bytes, request: str) -> Iterator[Target
     content = folder / "bare-body"
     content.write_bytes(body)
     argv = [sys.executable, "-m", "bench.bare", str(port), path, str(content)]
-    with serving(argv, {"PYTHONPATH": str(ROOT)}) as server:
+    with guarded(argv, {"PYTHONPATH": str(ROOT)}) as server:
         wait_for(f"http://127.0.0.1:{port}{path}", server)
         yield Target(port, server.ready["pid"], request)
 

@@ -23,7 +23,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.schema import auth_secrets
 from keyrack.wiring.storage import open_store
-from support.installation import command, settings
+from support.keyrack_processes import command, settings
 
 _CHUNK = 20_000
 _SQLITE_SERIES = "WITH RECURSIVE s(n) AS (SELECT :least UNION ALL SELECT n + 1 FROM s WHERE n < :most) SELECT n FROM s"

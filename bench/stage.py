@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from support.installation import Installation, installation
+from support.keyrack_processes import Installation, installation
 from support.postgres import PostgresServer, find_package
 
 T = TypeVar("T")

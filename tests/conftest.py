@@ -1,17 +1,14 @@
 """Fixtures for every test: the real counterparts and the rule for parts a machine lacks."""
 
-pytest_plugins = [
+pytest_plugins = [  # each after those it imports from
     "support.parts",
     "support.postgres",
-    "support.oidc_provider",
-    "support.django_oauth",
-    "support.browser",
+    "support.authorization_servers",
     "support.app",
-    "support.served",
-    "support.listening",
+    "support.browser",
+    "support.keyrack_processes",
+    "support.loopback_peers",
     "support.running",
-    "support.clients_of_keyrack",
-    "support.simulated",
+    "support.grants",
     "support.raw_provider",
-    "support.name_server",
 ]

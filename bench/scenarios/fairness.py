@@ -23,8 +23,9 @@ from bench.victim import Order, Probe, Seen, seen
 from keyrack.model.clients import AuthClient
 from keyrack.store.core.store import Store
 from keyrack.wiring.storage import open_store
-from support.installation import Installation, free_port, serving, wait_for
-from support.name_server import NameServer
+from support.keyrack_processes import Installation
+from support.loopback_peers import NameServer
+from support.process import free_port, guarded, wait_for
 
 _ROOT = Path(__file__).parents[2]
 _PROVIDER_NAME = "idp.victim.example"
@@ -225,7 +226,7 @@ def _in_words(alone: Mapping[str, Seen], attacked: Mapping[str, Seen]) -> str:
 
 @contextmanager
 def _token_endpoint(port: int) -> Iterator[None]:
-    with serving([sys.executable, "-m", "bench.token_endpoint", str(port), "0"], {"PYTHONPATH": str(_ROOT)}) as server:
+    with guarded([sys.executable, "-m", "bench.token_endpoint", str(port), "0"], {"PYTHONPATH": str(_ROOT)}) as server:
         wait_for(f"http://127.0.0.1:{port}/", server)
         yield
 
@@ -237,7 +238,7 @@ def _served(stored: Stored) -> Iterator[Installation]:
     argv = [sys.executable, "-m", "keyrack", "serve", "--port", str(port)]
     with ExitStack() as running:
         with _open_files(_USUAL_FILES):
-            server = running.enter_context(serving(argv, stored.environment))
+            server = running.enter_context(guarded(argv, stored.environment))
         wait_for(f"http://127.0.0.1:{port}/healthz", server)
         try:
             yield Installation(f"http://127.0.0.1:{port}", stored.first, stored.environment, server)

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.scenario import Row, Scenario
 from bench.secrets_stored import Stored, add_client, add_due, multiply, opened, set_up
 from bench.stage import Stage
-from support.installation import serving
+from support.process import guarded
 
 _SIZES = (1_000, 1_000_000)
 _SETTLED_SECONDS = 8.0
@@ -44,7 +44,7 @@ def _filled(stage: Stage, database: str, size: int) -> Stored:
 
 def _resident_mib(stored: Stored) -> float:
     """Return the resident memory of a worker some seconds after its start."""
-    with serving([sys.executable, "-m", "keyrack", "worker"], stored.environment) as server:
+    with guarded([sys.executable, "-m", "keyrack", "worker"], stored.environment) as server:
         time.sleep(_SETTLED_SECONDS)
         status = Path(f"/proc/{server.ready['pid']}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmRSS"))

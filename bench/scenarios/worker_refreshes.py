@@ -16,7 +16,7 @@ from keyrack.oauth.wire import FormRequest
 from keyrack.provider.client import ProviderClient
 from keyrack.store.core.store import Store
 from keyrack.store.schema import auth_secrets
-from support.installation import free_port, serving, wait_for
+from support.process import free_port, guarded, wait_for
 
 _CONCURRENCY = 64
 _SECRETS = {0: 1_000, 200: 1_500}
@@ -52,7 +52,7 @@ def run(stage: Stage) -> Sequence[Row]:
 def _provider(delay: int) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/token"
-    with serving([sys.executable, "-m", "bench.token_endpoint", str(port), str(delay)], {}) as server:
+    with guarded([sys.executable, "-m", "bench.token_endpoint", str(port), str(delay)], {}) as server:
         wait_for(url, server)
         yield url
 
@@ -64,7 +64,7 @@ def _refreshes(stage: Stage, database: str, url: str, name: str, count: int) -> 
     with opened(stored) as (runner, store):
         client = runner.run(add_client(store, stored, url))
         runner.run(add_due(store, stored, client, count))
-        with serving([sys.executable, "-m", "keyrack", "worker"], stored.environment):
+        with guarded([sys.executable, "-m", "keyrack", "worker"], stored.environment):
             first, last = runner.run(_until_refreshed(store, stored, count))
     return count / (last - first)
 

@@ -7,8 +7,8 @@ from urllib.parse import urljoin
 import httpx2
 
 from support.app import BASE, World
-from support.proxy import proxying
-from support.served import Served
+from support.keyrack_processes import Served
+from support.loopback_peers import proxying
 
 if TYPE_CHECKING:
     from playwright.async_api import ConsoleMessage, Page, Request

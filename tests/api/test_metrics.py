@@ -9,8 +9,8 @@ from keyrack import metrics
 from keyrack.errors import KeyrackError
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import BASE, World, settings_for, world
+from support.documents import numbers
 from support.grants import change, connect, is_leased
-from support.metrics import numbers
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.served import Served, read_to_end
+from support.keyrack_processes import Served, read_to_end
 
 MIB = 1 << 20
 

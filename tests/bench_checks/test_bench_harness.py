@@ -15,7 +15,7 @@ from bench.load import percentile
 from bench.report import table
 from bench.scenarios import SCENARIOS
 from bench.victim import Order, Probe, ask
-from support.installation import free_port, serving, wait_for
+from support.process import free_port, guarded, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,7 +121,7 @@ def test_the_bare_server_answers_the_given_bytes(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(b'{"data":1}')
     port = free_port()
     argv = [sys.executable, "-m", "bench.bare", str(port), "/here", str(tmp_path / "body")]
-    with serving(argv, {"PYTHONPATH": str(ROOT)}) as server:
+    with guarded(argv, {"PYTHONPATH": str(ROOT)}) as server:
         wait_for(f"http://127.0.0.1:{port}/here", server)
         assert generate(port, "/here").returncode == 0
         assert "404" in generate(port, "/elsewhere").stderr

@@ -11,8 +11,8 @@ from keyrack.store.attempts import open_attempts
 from keyrack.store.spool import Spool
 from support.app import World, settings_for, world
 from support.grants import add_auth_client, add_secret, is_live, mint, stored
+from support.keyrack_processes import Replica, environment
 from support.postgres import PostgresServer
-from support.replicas import Replica, environment
 
 REFRESHES = 200
 OUTAGE_SECONDS = 20.0

@@ -13,7 +13,7 @@ from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
 from support.app import World, settings_for, world
 from support.grants import add_auth_client, add_secret, mint, stored
-from support.replicas import Replica, environment
+from support.keyrack_processes import Replica, environment
 
 SECRETS = 60
 REFRESHES = 500

@@ -16,7 +16,7 @@ from keyrack.store.schema import tenants
 from keyrack.visible import json_text, visible, visible_in
 from support.app import World
 from support.grants import add_auth_client, add_secret, change
-from support.replicas import environment
+from support.keyrack_processes import environment
 
 HOSTILE = "[/x][red]\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\u202eevil\u200b\x7f"
 SHOWN = "[/x][red]\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\x0d\\x0a\\u202eevil\\u200b\\x7f"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx2
 
-from support.metrics import numbers
-from support.served import bootstrapped, serving
+from support.documents import numbers
+from support.keyrack_processes import bootstrapped, serving
 
 ROUTE = 'keyrack_requests_total{method="GET",route="/healthz",status="200"}'
 REQUESTS = 40
@@ -17,7 +17,7 @@ def test_every_process_answers_for_all_of_them(tmp_path: Path) -> None:
     left_over.mkdir(parents=True)
     (left_over / "owner").write_text(_dead_node())
     with serving(tmp_path, first, "--workers", "2", KEYRACK_METRICS_OPEN="true") as served:
-        folder = tmp_path / "metrics" / str(served.process.pid)
+        folder = tmp_path / "metrics" / str(served.pid)
         for _ in range(60):  # a process has a file of its own once it is up
             if len(list(folder.glob("counter_*.db"))) == 2:
                 break

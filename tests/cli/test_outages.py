@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support.keyrack_processes import bootstrapped, command_environment, run_command, serving
 from support.postgres import PostgresServer
-from support.served import bootstrapped, command_environment, run_command, serving
 
 UNKNOWN_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

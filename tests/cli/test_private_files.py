@@ -13,7 +13,7 @@ from keyrack.errors import ConfigurationError
 from keyrack.store.core.private_files import make_private
 from keyrack.wiring.storage import open_store
 from support.app import World, settings_for
-from support.served import bootstrapped, run_command
+from support.keyrack_processes import bootstrapped, run_command
 
 
 def open_files(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from keyrack.model.secrets import SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World
 from support.grants import add_auth_client, add_secret, change, connect, is_live, stored
-from support.replicas import environment
+from support.keyrack_processes import environment
 
 STRICT = {"rotation": "strict"}
 

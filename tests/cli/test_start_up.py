@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.served import bootstrapped, command_environment, run_command
+from support.keyrack_processes import bootstrapped, command_environment, run_command
 
 HEAVY = ("sqlalchemy", "litestar", "aiohttp", "alembic", "uvicorn", "prometheus_client", "keyrack.wiring")
 HTTP = ("litestar", "aiohttp", "uvicorn", "keyrack.api", "keyrack.wiring.services", "keyrack.wiring.http")

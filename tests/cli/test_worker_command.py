@@ -13,9 +13,9 @@ from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.schema import auth_secrets
 from support.app import World
+from support.documents import numbers
 from support.grants import add_auth_client, add_secret, connect, is_live, mint, stored
-from support.metrics import numbers
-from support.replicas import Replica, Server, environment
+from support.keyrack_processes import Replica, Server, environment
 
 SECONDS = 60.0
 QUICK = {"worker_interval": 0.05}
@@ -128,7 +128,7 @@ async def test_a_worker_with_a_port_tells_how_it_is_doing_and_nothing_else(
     worker = Server(environment(keyrack.settings, **QUICK), tmp_path / "worker.log", command="worker")
     try:
         await asyncio.to_thread(worker.wait_until_ready)
-        async with httpx2.AsyncClient(base_url=worker.base_url) as http:
+        async with httpx2.AsyncClient(base_url=worker.base) as http:
 
             async def counted() -> bool:
                 told = await http.get("/metrics", headers=watcher.headers)

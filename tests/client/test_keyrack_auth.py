@@ -13,13 +13,11 @@ from keyrack.client.for_httpx import KeyrackAuth as KeyrackAuthForHttpx
 from keyrack.ids import new_id
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
-from support.clients_of_keyrack import at_once, in_loop, threaded
+from support.flows import site, step_of
 from support.grants import Connected, change, connect, is_live, stored
-from support.proxy import Proxy
-from support.receiver import Receiver, answering, receiving
-from support.running import Running
+from support.loopback_peers import Proxy, Receiver, answering, receiving
+from support.running import Running, at_once, in_loop, threaded
 from support.secrets import add_client, make
-from support.task_users import site, step_of
 
 MANY = 50
 

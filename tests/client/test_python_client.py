@@ -27,13 +27,11 @@ from keyrack.client import (
 from keyrack.client.sending import answer_of
 from keyrack.ids import new_id
 from keyrack.simulator.testing import RunningSimulator
-from support.clients_of_keyrack import in_loop, threaded
 from support.consent import add_oauth_client
-from support.flows import flow_body
+from support.flows import Site, flow_body, site, step_of
 from support.grants import connect
-from support.running import Running
+from support.running import Running, in_loop, threaded
 from support.secrets import resource
-from support.task_users import Site, site, step_of
 
 Ask = Callable[..., Any]
 """Calls a method of the client by its name, and returns a list for what iterates."""

@@ -9,11 +9,9 @@ import pytest
 
 from keyrack.client import AsyncKeyrack, Keyrack, RateLimited, Refused, Unexpected, Unreachable
 from keyrack.ids import new_id
-from support.clients_of_keyrack import in_loop, threaded
-from support.proxy import Proxy
-from support.receiver import receiving
-from support.running import Running
-from support.task_users import Site, site
+from support.flows import Site, site
+from support.loopback_peers import Proxy, receiving
+from support.running import Running, in_loop, threaded
 
 
 @pytest.fixture

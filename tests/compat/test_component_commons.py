@@ -7,12 +7,11 @@ import pytest
 
 from keyrack.ids import new_id
 from support.app import Caller, relationship
-from support.flows import flow_body
+from support.flows import Site, flow_body, site, step_of
 from support.node import EMITTER, call, statuses, values
 from support.running import Running
 from support.secrets import body as secret_body
 from support.secrets import resource
-from support.task_users import Site, site, step_of
 
 MAJORS = {"3": "component-commons-library-3", "4": "@elastic.io/component-commons-library"}
 

@@ -6,11 +6,11 @@ import pytest
 
 from keyrack.ids import new_id
 from keyrack.simulator.testing import RunningSimulator
+from support.flows import Site, site, step_of
 from support.grants import connect
+from support.loopback_peers import Proxy, proxying
 from support.node import EMITTER, call, statuses, values
-from support.proxy import Proxy, proxying
 from support.running import Running
-from support.task_users import Site, site, step_of
 
 COMMONS = "@elastic.io/component-commons-library"
 

@@ -10,12 +10,11 @@ from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
 from support.app import relationship
 from support.consent import add_oauth_client, oauth_component
-from support.flows import flow_body, graph_of, node
+from support.flows import Site, flow_body, graph_of, node, site, step_of, user_team
 from support.grants import connect, is_live, mint, stored
 from support.node import EMITTER, call, run
 from support.running import Running
 from support.secrets import resource
-from support.task_users import Site, site, step_of, user_team
 
 COMMONS = "component-commons-library-3"
 ME = ["makeRequest", {"method": "GET", "url": "/api/me"}]

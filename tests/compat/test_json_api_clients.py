@@ -9,11 +9,10 @@ from jsonapi_client import Inclusion, Modifier, Session
 from jsonapi_client.exceptions import DocumentError
 
 from keyrack.ids import new_id
-from support.flows import flow_body
+from support.flows import Site, flow_body, site
 from support.node import call, statuses, values
 from support.running import Running
 from support.secrets import resource
-from support.task_users import Site, site
 
 KITSU = "kitsu/dist/index.mjs"  # its other form does not load in Node.js
 

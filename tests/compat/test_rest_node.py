@@ -4,10 +4,10 @@ import pytest
 
 from keyrack.ids import new_id
 from support.app import Caller
+from support.flows import Site, site, step_of
 from support.node import call, statuses, values
 from support.running import Running
 from support.secrets import resource
-from support.task_users import Site, site, step_of
 
 PACKAGE = "elasticio-rest-node"
 

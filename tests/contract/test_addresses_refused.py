@@ -8,7 +8,7 @@ import pytest
 from keyrack.provider.guard import BAD_PORTS
 from support.app import World, error_of, relationship, settings_for, world
 from support.grants import add_auth_client, add_secret, stored
-from support.name_server import NameServer
+from support.loopback_peers import NameServer
 
 TOKENS = {"access_token": "at", "refresh_token": "rt"}
 

@@ -9,16 +9,7 @@ import pytest
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.components import ComponentRows
 from support.app import World, error_of, relationship, settings_for, world
-from support.auth_clients import (
-    OAUTH2,
-    PATH,
-    SECOND_GENERATION,
-    auth_client,
-    change,
-    make,
-    one_of_each,
-    scopes_of,
-)
+from support.auth_clients import OAUTH2, PATH, SECOND_GENERATION, auth_client, change, make, one_of_each, scopes_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from support.app import World, error_of
 from support.consent import add_oauth_client, start
-from support.oauth1 import oauth1_component
+from support.grants import oauth1_component
 
 LINK = "/data/relationships/component/data/id"
 SHOP = "/data/attributes/fields/shop"

@@ -10,9 +10,8 @@ from support.app import BASE, TenantInTest, World, error_of, relationship
 from support.auth_clients import auth_client
 from support.auth_clients import make as make_client
 from support.consent import add_oauth_client, oauth_component, query_of, start
-from support.flows import flow_body
+from support.flows import PLAIN, Site, flow_body, site, step_of
 from support.secrets import add_client, make, resource
-from support.task_users import PLAIN, Site, site, step_of
 
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
 

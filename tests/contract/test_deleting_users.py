@@ -12,10 +12,8 @@ from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.documents import identifier
-from support.estate import add_contract, add_workspace
-from support.flows import flow_body
-from support.pause import in_turn
-from support.task_users import Site, site, step_of
+from support.flows import Site, add_contract, add_workspace, flow_body, site, step_of
+from support.waits_and_faults import in_turn
 
 
 def path_of(who: Caller) -> str:

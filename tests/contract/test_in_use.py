@@ -6,7 +6,7 @@ import pytest
 
 from support.app import World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component
-from support.estate import add_contract
+from support.flows import add_contract
 
 DELETE = "tenants.oauth_clients.delete"
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")

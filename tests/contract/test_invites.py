@@ -6,7 +6,7 @@ import pytest
 
 from support.app import Caller, TenantInTest, World, error_of
 from support.documents import identifier
-from support.estate import add_contract
+from support.flows import add_contract
 
 WRONG = "0" * 24
 NEW = "New.Person@acme.example"

@@ -10,9 +10,8 @@ from keyrack.store.contracts import ContractRows
 from keyrack.store.invites import ContractInvites
 from support.app import Caller, TenantInTest, World, error_of
 from support.documents import identifier, rel
-from support.estate import add_contract
-from support.pause import in_turn
-from support.task_users import site, step_of
+from support.flows import add_contract, site, step_of
+from support.waits_and_faults import in_turn
 
 NEW = "New.Person@acme.example"
 MINE = "/v2/users/me/invites"

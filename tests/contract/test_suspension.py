@@ -11,10 +11,9 @@ from litestar.routes import HTTPRoute
 from keyrack.simulator.testing import running_simulator
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.auth_clients import auth_client
-from support.flows import flow_body, graph_of, node
+from support.flows import Site, flow_body, graph_of, node, site, step_of
 from support.grants import connect
 from support.secrets import resource
-from support.task_users import Site, site, step_of
 
 CLOSED, OPEN = "closed", "open"
 OUTSIDE = ("/v2/tenants", "/v2/users")

@@ -20,9 +20,9 @@ from keyrack.store.schema import api_keys, contracts, flows
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
 from support.app import Caller, World, error_of
+from support.flows import Site, site, step_of
 from support.grants import connect
 from support.secrets import add_client
-from support.task_users import Site, site, step_of
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import pytest
 
 from support.app import Caller, World, error_of
-from support.flows import graph_of, node
-from support.task_users import Site, site, step_of
+from support.flows import Site, graph_of, node, site, step_of
 
 
 @pytest.fixture(scope="module")

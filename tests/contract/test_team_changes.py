@@ -10,7 +10,7 @@ from keyrack.store.schema import teams
 from keyrack.store.teams import TeamRows
 from support.app import Caller, TenantInTest, World, error_of, relationship
 from support.documents import identifier
-from support.pause import in_turn
+from support.waits_and_faults import in_turn
 
 REGISTRY = {"url": "registry.acme.example", "username": "puller", "password": "canary-registry-password"}
 

@@ -13,7 +13,7 @@ from keyrack.store.role_assignments import RoleAssignments
 from keyrack.store.tenants import TenantRows
 from support.app import Caller, TenantInTest, World, error_of
 from support.consent import add_oauth_client
-from support.estate import add_contract
+from support.flows import add_contract
 from support.grants import add_auth_client
 
 FLAGS = {

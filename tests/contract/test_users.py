@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 
 from support.app import TenantInTest, World, error_of, settings_for, world
 from support.documents import TIME, identifier, paging
-from support.waiting import until
+from support.waits_and_faults import until
 
 WRONG_EMAILS = [
     "no",

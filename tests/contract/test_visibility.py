@@ -12,8 +12,7 @@ import pytest
 from support.app import Caller, World, error_of
 from support.consent import add_oauth_client
 from support.documents import ids
-from support.estate import Place, add_contract, add_workspace, turn_whitelist_on
-from support.flows import flow_body
+from support.flows import Place, add_contract, add_workspace, flow_body, turn_whitelist_on
 
 PLAIN = {"title": "Plain", "actions": {"run": {}}}
 ASKS = {"title": "Asks", "useOAuthClient": True, "actions": {"run": {}}}

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from support.app import TenantInTest, World, error_of
-from support.estate import add_workspace, turn_whitelist_on
-from support.flows import flow_body, graph_of, node
+from support.flows import add_workspace, flow_body, graph_of, node, turn_whitelist_on
 from support.secrets import resource
 
 TIMER = {"title": "Timer", "triggers": {"tick": {"title": "Tick"}}}

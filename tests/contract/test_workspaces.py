@@ -10,7 +10,7 @@ from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import TenantInTest, World, error_of, relationship
 from support.documents import paging, rel, relation
-from support.estate import add_contract
+from support.flows import add_contract
 
 HOSTS = {"app_domain": "new.example", "code": "p {}", "mandrill_email_from": "a@new.example"}
 

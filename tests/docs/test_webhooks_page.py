@@ -9,7 +9,7 @@ from aiohttp import web
 
 from keyrack.model.events import TELLABLE, EventType
 from support.app import World
-from support.receiver import Message, receiving
+from support.loopback_peers import Message, receiving
 
 PAGE = (Path(__file__).parents[2] / "docs/webhooks.md").read_text("utf-8")
 

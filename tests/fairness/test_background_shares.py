@@ -19,9 +19,8 @@ from keyrack.store.outbox import Outbox
 from keyrack.worker.refreshing import RefreshWorker
 from support.app import World, settings_for, world
 from support.grants import Connected, add_auth_client, add_secret, change, connect, mint, stored
-from support.provider_servers import LoopbackServers
-from support.raw_provider import RawProvider, connect_raw, json_answer
-from support.receiver import receiving
+from support.loopback_peers import receiving
+from support.raw_provider import LoopbackServers, RawProvider, connect_raw, json_answer
 
 PATIENCE = 60.0
 """Seconds after which a test gives up; also how long a call to a provider may hang."""

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from keyrack.provider.client import ProviderClient
-from support.provider_servers import LoopbackServers, http_answer, token_request
-from support.waiting import until
+from support.raw_provider import LoopbackServers, http_answer, token_request
+from support.waits_and_faults import until
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.attack import ATTACKER, connect, connections, is_closed
-from support.served import Served, bootstrapped, read_to_end, serving
-from support.waiting import wait_until
+from support.keyrack_processes import Served, bootstrapped, read_to_end, serving
+from support.loopback_peers import ATTACKER, connect, connections, is_closed
+from support.waits_and_faults import wait_until
 
 PER_ADDRESS = 20
 MOST = 45

@@ -33,7 +33,7 @@ from keyrack.turns import Turns
 from support.app import World
 from support.grants import add_auth_client, add_secret
 from support.raw_provider import RawProvider
-from support.waiting import until
+from support.waits_and_faults import until
 
 LARGE = {"note": ['ü"\\' * 90_000]}  # 0.9 MB of JSON
 

@@ -14,7 +14,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import RateLimited
 from keyrack.service.identity.password_hashing import MOST, MOST_OF_A_TENANT, PasswordHashing
 from support.app import Caller, World
-from support.waiting import until
+from support.waits_and_faults import until
 
 PARALLEL = 40
 

@@ -22,7 +22,7 @@ import uvloop
 from keyrack.errors import KeyrackError
 from keyrack.oauth.token_response import process_token_response
 from keyrack.provider.client import ProviderClient
-from support.provider_servers import http_answer, token_request
+from support.raw_provider import http_answer, token_request
 
 LONGEST_TURN = 0.05
 """Seconds of processor time."""

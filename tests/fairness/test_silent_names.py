@@ -10,10 +10,9 @@ from keyrack.provider.name_lookup import BoundedLookups
 from keyrack.provider.shares import Shares, calling_for
 from support.app import BASE, World, error_of, settings_for, world
 from support.grants import add_auth_client, add_secret
-from support.name_server import NameServer
-from support.provider_servers import FakeResolver
-from support.raw_provider import RawProvider, connect_raw, json_answer
-from support.waiting import until
+from support.loopback_peers import NameServer
+from support.raw_provider import FakeResolver, RawProvider, connect_raw, json_answer
+from support.waits_and_faults import until
 
 SHARE = 16  # look-ups of one tenant under way
 PATIENT = {"allow_insecure_providers": "true", "public_url": BASE, "dns_timeout": "60", "provider_timeout": "60"}

@@ -12,9 +12,8 @@ from keyrack.provider.client import ProviderClient
 from keyrack.service.secrets.revocation import Revoker
 from support.app import BASE, World, error_of, relationship
 from support.auth_clients import change
-from support.clients import RegisteredClient
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK, come_back, connect, oauth_component, query_of, start
-from support.oidc_provider import OidcOptions, OidcProvider
 from support.raw_provider import RawProvider, json_answer
 
 CLIENT_ID, SECRET = "a%/+ \u00e9", "s:b%/+ \u00e9&="

@@ -13,7 +13,7 @@ from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.consents import ConsentRows
 from support.app import BASE, World, error_of, settings_for, world
 from support.consent import add_oauth_client, approve, come_back, connect, oauth_component, query_of, start
-from support.simulated import CLIENT_ID, SECRET, component_for, exchanges
+from support.grants import CLIENT_ID, SECRET, component_for, exchanges
 
 
 async def test_no_client_is_409_with_a_hint(keyrack: World, simulator: RunningSimulator) -> None:  # 0.4

@@ -4,8 +4,7 @@ import gzip
 
 from support.app import World
 from support.consent import add_oauth_client, come_back, keys_of, oauth_component, query_of, seen, start
-from support.provider_servers import http_answer
-from support.raw_provider import RawProvider, json_answer
+from support.raw_provider import RawProvider, http_answer, json_answer
 
 TOKENS = '{"access_token":"at-1","refresh_token":"rt-1","expires_in":3600}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

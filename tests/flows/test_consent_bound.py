@@ -14,8 +14,7 @@ from keyrack import clock
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, settings_for, world
 from support.consent import add_oauth_client, approve, query_of, seen, start, stored
-from support.oauth1 import approve_oauth1, oauth1_component
-from support.simulated import CLIENT_ID, SECRET, component_for, exchanges
+from support.grants import CLIENT_ID, SECRET, approve_oauth1, component_for, exchanges, oauth1_component
 
 COOKIE = "keyrack-consent"
 

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.app import World
-from support.clients import RegisteredClient
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import add_oauth_client, oauth_component, query_of, seen, start, stored
-from support.oidc_provider import OidcOptions, OidcProvider
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page, Request, Response

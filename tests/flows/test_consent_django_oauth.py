@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from support.app import BASE, World
-from support.clients import RegisteredClient
+from support.authorization_servers import DjangoOAuth, DjangoOAuthOptions, RegisteredClient, fetch, token_request
 from support.consent import (
     CALLBACK,
     add_oauth_client,
@@ -18,8 +18,6 @@ from support.consent import (
     start,
     stored,
 )
-from support.django_oauth import DjangoOAuth, DjangoOAuthOptions
-from support.visit import fetch, token_request
 
 Start = Callable[[DjangoOAuthOptions], DjangoOAuth]
 CLIENT = RegisteredClient(redirect_uris=(CALLBACK,))

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 
 from support.app import World
-from support.clients import RegisteredClient
+from support.authorization_servers import DjangoOAuth, DjangoOAuthOptions, OidcOptions, OidcProvider, RegisteredClient
+from support.browser import Person, person
 from support.consent import CALLBACK, add_oauth_client, come_back, oauth_component, query_of, seen, start, stored
-from support.django_oauth import DjangoOAuth, DjangoOAuthOptions
-from support.oidc_provider import OidcOptions, OidcProvider
-from support.person import Person, person
 
 StartOidc = Callable[[OidcOptions], OidcProvider]
 StartDjango = Callable[[DjangoOAuthOptions], DjangoOAuth]

@@ -20,13 +20,11 @@ from keyrack.service.consents import server_metadata
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.store.consents import ConsentRows
 from support.app import BASE, World, settings_for, world
-from support.clients import RegisteredClient
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK, add_oauth_client, connect, oauth_component, query_of, seen
-from support.faults import fail_once
 from support.grants import add_auth_client
-from support.oidc_provider import OidcOptions, OidcProvider
-from support.provider_servers import LoopbackServers
-from support.raw_provider import json_answer
+from support.raw_provider import LoopbackServers, json_answer
+from support.waits_and_faults import fail_once
 
 KEY = RSAKey.generate_key(2048, {"kid": "one"})
 CURVED = ECKey.generate_key("P-256", {"kid": "two"})

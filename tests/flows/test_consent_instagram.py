@@ -14,9 +14,8 @@ from keyrack.store.attempts import open_attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import World, error_of, relationship
 from support.consent import approve
-from support.faults import fail_once
-from support.grants import client_credentials
-from support.simulated import SECRET
+from support.grants import SECRET, client_credentials
+from support.waits_and_faults import fail_once
 
 
 async def instagram_client(keyrack: World, simulator: RunningSimulator, **credentials: Any) -> str:

@@ -18,8 +18,7 @@ from support.consent import (
     start,
     stored,
 )
-from support.grants import client_credentials
-from support.simulated import CLIENT_ID, SECRET, component_for, exchanges
+from support.grants import CLIENT_ID, SECRET, client_credentials, component_for, exchanges
 
 
 @pytest.mark.parametrize(("sent", "ends"), [("send", "completed"), ("omit", "completed"), ("wrong", "failed")])

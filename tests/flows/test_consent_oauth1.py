@@ -11,10 +11,17 @@ from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.consents import ConsentRows
 from support.app import World, error_of, settings_for, world
 from support.consent import come_back, keys_of, query_of, seen, start, stored
-from support.listening import replica
-from support.oauth1 import CALLBACK, approve_oauth1, oauth1_component, oauth1_component_for, works
-from support.provider_servers import LoopbackServers, http_answer
-from support.simulated import CLIENT_ID, SECRET
+from support.grants import (
+    CLIENT_ID,
+    OAUTH1_CALLBACK,
+    SECRET,
+    approve_oauth1,
+    oauth1_component,
+    oauth1_component_for,
+    oauth1_keys_work,
+)
+from support.raw_provider import LoopbackServers, http_answer
+from support.running import replica
 
 
 def calls(simulator: RunningSimulator, endpoint: str = "oauth1_token") -> int:
@@ -36,7 +43,7 @@ async def test_it_ends_in_a_credential_that_the_provider_takes(keyrack: World, s
     address = data["attributes"]["authorization_url"]
     assert address.startswith(f"{simulator.base_url}/oauth1/authorize?oauth_token=")
     callback = await approve_oauth1(address)
-    assert callback.startswith(f"{CALLBACK}?oauth_token=")
+    assert callback.startswith(f"{OAUTH1_CALLBACK}?oauth_token=")
     page = await come_back(keyrack, callback)
     assert page.status_code == 200, page.text
     assert page.headers["referrer-policy"] == "no-referrer"
@@ -45,8 +52,8 @@ async def test_it_ends_in_a_credential_that_the_provider_takes(keyrack: World, s
     nest = keys["nest"]
     assert set(nest) == {"oauth_token", "oauth_token_secret", "oauth_authorized_realms", "screen_name", "user_id"}
     assert (nest["screen_name"], nest["user_id"]) == ("wren", "7"), "the provider's parameters, flat"
-    assert await works(simulator, nest)
-    assert not await works(simulator, nest | {"oauth_token_secret": "another"}), "the check can fail"
+    assert await oauth1_keys_work(simulator, nest)
+    assert not await oauth1_keys_work(simulator, nest | {"oauth_token_secret": "another"}), "the check can fail"
     assert (await stored(keyrack, "Globex"))[0]["attributes"]["name"] == "My nest"
 
 
@@ -253,7 +260,7 @@ async def test_connecting_again_replaces_what_was_there(keyrack: World, simulato
     assert after["id"] == before["id"]
     old, new = before["attributes"]["keys"]["nest"], after["attributes"]["keys"]["nest"]
     assert new["oauth_token"] != old["oauth_token"]
-    assert await works(simulator, new)
+    assert await oauth1_keys_work(simulator, new)
 
 
 async def test_the_owners_consumer_never_signs_for_another_tenant(keyrack: World, simulator: RunningSimulator) -> None:

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from support.app import BASE, World
-from support.clients import RegisteredClient
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import (
     CALLBACK,
     add_oauth_client,
@@ -24,7 +24,6 @@ from support.consent import (
     start,
     stored,
 )
-from support.oidc_provider import OidcOptions, OidcProvider
 
 Start = Callable[[OidcOptions], OidcProvider]
 OFFLINE: dict[str, Any] = {"scopes": ["openid", "offline_access"], "prompt": "consent"}

@@ -20,9 +20,8 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import auth_secrets, revocations
 from support.app import World, relationship
 from support.consent import approve
-from support.faults import fail_once
 from support.grants import client_credentials, is_live
-from support.pause import Pause
+from support.waits_and_faults import Pause, fail_once
 
 
 class Begun:

@@ -11,8 +11,8 @@ from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, error_of, settings_for, world
 from support.consent import approve, come_back, query_of, seen, start, stored
-from support.faults import fail_once
-from support.simulated import component_for, exchanges
+from support.grants import component_for, exchanges
+from support.waits_and_faults import fail_once
 
 CALLBACK = f"{BASE}/callback/oauth2"
 

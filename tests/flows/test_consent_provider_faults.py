@@ -10,7 +10,7 @@ from keyrack.settings import load
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World, settings_for, world
 from support.consent import add_oauth_client, approve, come_back, oauth_component, seen, start, stored
-from support.simulated import CLIENT_ID, SECRET, component_for
+from support.grants import CLIENT_ID, SECRET, component_for
 
 FAULTS = {
     "status:500": "cannot answer now",

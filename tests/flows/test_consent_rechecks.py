@@ -15,8 +15,8 @@ from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import World
 from support.consent import add_oauth_client, approve, come_back, oauth_component, query_of, seen, start, stored
-from support.provider_servers import LoopbackServers, http_answer
-from support.simulated import component_for, exchanges
+from support.grants import component_for, exchanges
+from support.raw_provider import LoopbackServers, http_answer
 
 Change = Callable[[World, str], Awaitable[None]]
 

@@ -5,8 +5,8 @@ import asyncio
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
 from support.consent import approve, start, stored
-from support.listening import replica
-from support.simulated import component_for, exchanges
+from support.grants import component_for, exchanges
+from support.running import replica
 
 
 async def test_a_callback_at_two_replicas_at_once_is_exchanged_once(

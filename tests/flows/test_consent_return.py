@@ -7,7 +7,7 @@ import pytest
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, error_of, settings_for, world
 from support.consent import approve, come_back, query_of, seen, start, stored
-from support.simulated import SECRET, component_for
+from support.grants import SECRET, component_for
 
 POINTER = (400, "validation_error", "/data/attributes/return_url")
 

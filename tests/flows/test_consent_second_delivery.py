@@ -12,9 +12,9 @@ from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, settings_for, world
 from support.consent import approve, come_back, query_of, seen, start, stored
-from support.listening import replica
-from support.pause import Pause, is_waiting
-from support.simulated import component_for, exchanges
+from support.grants import component_for, exchanges
+from support.running import replica
+from support.waits_and_faults import Pause, is_waiting
 
 
 def browser(world_: World) -> httpx2.AsyncClient:

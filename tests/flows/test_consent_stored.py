@@ -6,9 +6,9 @@ import pytest
 
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
+from support.components import load_descriptor
 from support.consent import add_oauth_client, connect, keys_of, stored
-from support.descriptors import load
-from support.simulated import CLIENT_ID, SECRET, component_for
+from support.grants import CLIENT_ID, SECRET, component_for
 
 STANDARD = {"access_token", "refresh_token", "expires_in", "scope", "token_type", "undefined_params"}
 
@@ -65,7 +65,7 @@ async def test_the_named_parameter_helps(keyrack: World, simulator: RunningSimul
     assert without["attributes"]["status"] == "failed"
     descriptor_extras = {"access_type": "offline", "prompt": "consent"}
     acme = keyrack.tenants["Acme"]
-    descriptor = load("pizza-van")
+    descriptor = load_descriptor("pizza-van")
     descriptor["credentials"]["oauth2"] |= descriptor_extras | {
         "auth_uri": simulator.authorization_endpoint,
         "token_uri": simulator.token_endpoint,
@@ -111,7 +111,9 @@ def http_auth(simulator: RunningSimulator) -> dict[str, Any]:
 
 
 async def test_an_http_auth_field_gets_its_tokens_inside(keyrack: World, simulator: RunningSimulator) -> None:
-    component_id = await keyrack.add_component(keyrack.tenants["Acme"], "rest", load("rest-caller"), access="global")
+    component_id = await keyrack.add_component(
+        keyrack.tenants["Acme"], "rest", load_descriptor("rest-caller"), access="global"
+    )
     fields = http_auth(simulator)
     consent = await connected(keyrack, component_id, fields=fields)
     assert consent["attributes"]["status"] == "completed", consent
@@ -134,7 +136,9 @@ async def test_an_http_auth_field_gets_its_tokens_inside(keyrack: World, simulat
 
 async def test_an_http_auth_field_without_refresh_token_fails(keyrack: World, simulator: RunningSimulator) -> None:
     simulator.state.set_defaults({"approval": "auto", "no_refresh_token": True})
-    component_id = await keyrack.add_component(keyrack.tenants["Acme"], "rest", load("rest-caller"), access="global")
+    component_id = await keyrack.add_component(
+        keyrack.tenants["Acme"], "rest", load_descriptor("rest-caller"), access="global"
+    )
     consent = await connected(keyrack, component_id, fields=http_auth(simulator))
     assert consent["attributes"]["status"] == "failed"
     assert await stored(keyrack, "Globex") == []

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from support.app import World
-from support.raw_consent import RawConsents, tokens_answer
-from support.raw_provider import RawProvider
+from support.raw_provider import RawConsents, RawProvider, tokens_answer
 from support.secrets import TOKENS, changes, make
 
 GOOGLE_EMAIL = "https://www.googleapis.com/auth/userinfo.email"

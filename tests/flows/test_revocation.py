@@ -25,13 +25,11 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.revocations import DueRevocations, Revocations, Subject
 from keyrack.store.schema import revocations
 from support.app import BASE, World, settings_for, world
-from support.clients import RegisteredClient
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK, approve, query_of
 from support.grants import add_auth_client, add_secret, mint
-from support.oidc_provider import OidcOptions, OidcProvider
-from support.pause import Pause
-from support.provider_servers import http_answer
-from support.raw_provider import RawProvider, json_answer
+from support.raw_provider import RawProvider, http_answer, json_answer
+from support.waits_and_faults import Pause
 
 Start = Callable[[OidcOptions], OidcProvider]
 

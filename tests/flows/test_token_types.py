@@ -8,8 +8,7 @@ from sqlalchemy import select
 from keyrack.store.schema import revocations
 from support.app import World
 from support.consent import add_oauth_client, keys_of, oauth_component, stored
-from support.raw_consent import RawConsents, tokens_answer
-from support.raw_provider import RawProvider
+from support.raw_provider import RawConsents, RawProvider, tokens_answer
 from support.secrets import changes
 
 

@@ -21,9 +21,8 @@ from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import webhooks
 from support.app import BASE, TenantInTest, World, settings_for, world
-from support.provider_servers import http_answer
-from support.raw_provider import RawProvider, json_answer
-from support.receiver import Message, Receiver, answering, receiving
+from support.loopback_peers import Message, Receiver, answering, receiving
+from support.raw_provider import RawProvider, http_answer, json_answer
 
 TIMEOUT = 2.0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx2
 
-from support.receiver import receiving
-from support.served import bootstrapped, serving
+from support.keyrack_processes import bootstrapped, serving
+from support.loopback_peers import receiving
 
 INSECURE = {"KEYRACK_ALLOW_INSECURE_PROVIDERS": "true"}
 

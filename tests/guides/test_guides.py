@@ -11,8 +11,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from support.installation import command, free_port, installation, serving, wait_for
+from support.keyrack_processes import command, installation
 from support.pages import follow, given_in, steps_of
+from support.process import free_port, guarded, wait_for
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 CARRIED = ("COMPONENT", "WORKSPACE", "FLOW")
@@ -44,7 +45,7 @@ def land(tmp_path: Path) -> Iterator[Land]:
         made = running.enter_context(installation(tmp_path / "home", allow_insecure_providers="true"))
         port = free_port()
         argv = [sys.executable, "-m", "keyrack", "simulator", "--auto-approve", "--port", str(port)]
-        simulator = running.enter_context(serving(argv, made.environment))
+        simulator = running.enter_context(guarded(argv, made.environment))
         wait_for(f"http://127.0.0.1:{port}/.well-known/oauth-authorization-server", simulator)
         account = made.first["service_account"]
         auth = httpx2.BasicAuth(account["username"], account["api_key"])

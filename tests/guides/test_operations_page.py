@@ -4,9 +4,9 @@ import os
 import secrets
 from pathlib import Path
 
-from support.installation import free_port
 from support.pages import follow
 from support.postgres import PostgresServer
+from support.process import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from keyrack.ids import new_id
 from keyrack.simulator.testing import RunningSimulator
+from support.flows import Site, site, step_of
 from support.grants import client_credentials, mint
 from support.pages import BLOCK, MARK
 from support.running import Running
 from support.secrets import make, resource
-from support.task_users import Site, site, step_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "python-client.md"
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from support.installation import Installation, free_port, installation, serving, settings, wait_for
+from support.keyrack_processes import Installation, installation, settings
 from support.pages import BLOCK, follow, given_in, steps_of
+from support.process import free_port, guarded, wait_for
 
 DOCS = Path(__file__).parents[2] / "docs"
 METADATA = "/.well-known/oauth-authorization-server"
@@ -57,7 +58,7 @@ def test_the_simulators_page(tmp_path: Path) -> None:
         (tmp_path / "sim.toml").write_text(sample.replace("9000", str(port)))
         words = [str(tmp_path / word) if word == "sim.toml" else word for word in shlex.split(line)]
         argv = [sys.executable, "-m", *words, "--port", str(port)]
-        with serving(argv, settings(tmp_path / "home")) as simulator:
+        with guarded(argv, settings(tmp_path / "home")) as simulator:
             wait_for(f"http://127.0.0.1:{port}{METADATA}", simulator)
             for text in steps:
                 if not text.startswith("keyrack "):

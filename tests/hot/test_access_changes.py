@@ -21,7 +21,7 @@ from keyrack.store.access_changes import (
 from keyrack.store.core import engine, listening
 from keyrack.store.core.listening import Listener
 from support.app import World, settings_for
-from support.waiting import until
+from support.waits_and_faults import until
 
 
 class Vouching(Listener):

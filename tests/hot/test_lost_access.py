@@ -13,10 +13,10 @@ from keyrack.store import schema as t
 from keyrack.store.tenants import TenantRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, TenantInTest, World
+from support.flows import site, step_of
 from support.grants import add_auth_client, add_secret
 from support.hot import Pair, Seen, hot
-from support.replicas import Server, environment
-from support.task_users import site, step_of
+from support.keyrack_processes import Server, environment
 
 NOBODY_LISTENS = "http://127.0.0.1:8/token"
 WITHIN = 1.0
@@ -101,7 +101,7 @@ class Replicas:
         found = []
         for server in self.servers:
             async with httpx2.AsyncClient() as http:
-                answer = await http.get(f"{server.base_url}{path}", headers=who.headers)
+                answer = await http.get(f"{server.base}{path}", headers=who.headers)
             found.append(answer.status_code == 200 and "access_token" in answer.text)
         return found
 

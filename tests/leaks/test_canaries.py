@@ -17,11 +17,10 @@ from keyrack.crypto.secret import Secret
 from keyrack.simulator.config import Client, SimulatorConfig
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import BASE, relationship
-from support.canaries import Telling, dump, require_absent
 from support.consent import approve, oauth_component, query_of
+from support.keyrack_processes import Served, bootstrapped, serving
 from support.postgres import PostgresServer
-from support.served import Served, bootstrapped, serving
-from support.served_estate import document
+from support.served_estate import Telling, document, dump, require_absent
 
 CLIENT_SECRET, ENV_SECRET, KEY_VALUE = "canary-client-secret", "canary-env-value", "canary-credential-value"
 SENT_ONLY = ["canary-in-bad-json", "canary-in-query", "canary-as-password", "canary-of-wrong-type", "canary-too-large"]

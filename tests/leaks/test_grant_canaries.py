@@ -20,13 +20,12 @@ from keyrack.crypto.secret import Secret
 from keyrack.simulator.config import Client, SimulatorConfig
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import BASE, relationship
-from support.canaries import Telling, dump, files_under, require_absent
 from support.consent import approve, query_of
-from support.oauth1 import approve_oauth1, oauth1_component
+from support.grants import approve_oauth1, oauth1_component
+from support.keyrack_processes import Served, bootstrapped, run_command, serving
+from support.loopback_peers import Message, Receiver, receiving
 from support.postgres import PostgresServer
-from support.receiver import Message, Receiver, receiving
-from support.served import Served, bootstrapped, run_command, serving
-from support.served_estate import document
+from support.served_estate import Telling, document, dump, files_under, require_absent
 
 CLIENT_SECRET = "canary-client/secret+x="
 PASSWORDS = ["canary-user-passw0rd", "canary-second-passw0rd"]

@@ -20,7 +20,7 @@ from keyrack.descriptor.public import public
 from keyrack.descriptor.template import placeholders, render
 from keyrack.descriptor.uri import absolute_uri, render_uri
 from keyrack.errors import Problem, ValidationFailed
-from support.descriptors import NAMES, load
+from support.components import DESCRIPTORS, load_descriptor
 
 CANARY = "canary-4711-canary"
 TEXT = st.text(st.characters(), max_size=12)
@@ -95,7 +95,7 @@ def check_parsed(descriptor: Descriptor, values: dict[str, Any]) -> None:
 @st.composite
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
     """A fixture with one value somewhere replaced."""
-    raw = load(draw(st.sampled_from(NAMES)))
+    raw = load_descriptor(draw(st.sampled_from(DESCRIPTORS)))
     place: Any = raw
     while True:
         key = draw(st.sampled_from(list(place) if isinstance(place, dict) else range(len(place))))

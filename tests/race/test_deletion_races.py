@@ -17,7 +17,7 @@ from keyrack.store.oauth_clients import OAuthClientRows
 from support.app import Request, World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component
 from support.flows import flow_body, graph_of, node
-from support.pause import in_turn
+from support.waits_and_faults import in_turn
 
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
 

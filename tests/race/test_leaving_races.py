@@ -14,8 +14,8 @@ from keyrack.store.flows import FlowRows
 from keyrack.store.teams import TeamRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Request, TenantInTest, World, error_of, relationship
-from support.pause import Pause, in_turn, is_waiting
-from support.task_users import site
+from support.flows import site
+from support.waits_and_faults import Pause, in_turn, is_waiting
 
 JOINING: dict[str, tuple[type, int, int]] = {
     "workspace member": (WorkspaceMembers, 200, 404),

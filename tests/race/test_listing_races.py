@@ -8,8 +8,8 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.directory import Directory
 from keyrack.store.role_assignments import RoleAssignments
 from support.app import World
-from support.estate import add_contract
-from support.pause import Pause
+from support.flows import add_contract
+from support.waits_and_faults import Pause
 
 
 @pytest.mark.parametrize("kind", ["contract", "workspace"])

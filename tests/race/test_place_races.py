@@ -22,11 +22,9 @@ from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import Request, World, error_of, relationship
 from support.auth_clients import auth_client
 from support.consent import add_oauth_client, oauth_component, start
-from support.estate import turn_whitelist_on
-from support.flows import flow_body
-from support.pause import in_turn
+from support.flows import flow_body, site, turn_whitelist_on
 from support.secrets import add_client, body
-from support.task_users import site
+from support.waits_and_faults import in_turn
 
 DESCRIPTOR = oauth_component("https://login.example.com/auth", "https://login.example.com/token")
 TIMER = {"title": "Timer", "triggers": {"tick": {"title": "Tick"}}}

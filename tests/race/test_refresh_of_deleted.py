@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from keyrack.store.attempts import open_attempts
 from keyrack.store.schema import auth_clients, auth_secrets
 from support.app import TenantInTest, World
-from support.provider_servers import LoopbackServers, http_answer
+from support.raw_provider import LoopbackServers, http_answer
 from support.secrets import add_client, make
 
 PAST = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from keyrack.simulator.testing import RunningSimulator
-from support.fleet import SERVERS, read_all, served
 from support.grants import add_auth_client, add_secret, mint
+from support.running import SERVERS, read_all, several_serving
 
 READERS = 200
 MANY = 50
@@ -18,7 +18,7 @@ async def test_readers_of_all_servers_share_one_call(
 ) -> None:
     url = request.getfixturevalue("postgres_url") if engine == "postgresql" else None
     simulator.state.set_defaults({"rotation": "strict", "latency": 300})
-    async with served(tmp_path, url) as (keyrack, servers):
+    async with several_serving(tmp_path, url) as (keyrack, servers):
         acme = keyrack.tenants["Acme"]
         client = await add_auth_client(keyrack.store, acme.id, simulator.token_endpoint)
         expired = await add_secret(keyrack.store, acme, client, mint(simulator), age=4000)

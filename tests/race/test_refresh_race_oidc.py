@@ -8,11 +8,10 @@ import httpx2
 
 from keyrack.store.auth_secrets import AuthSecrets
 from support.app import BASE, relationship
-from support.clients import RegisteredClient
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK, approve
-from support.fleet import read_all, served
 from support.grants import add_auth_client, change, stored
-from support.oidc_provider import OidcOptions, OidcProvider
+from support.running import read_all, several_serving
 
 READERS = 60
 ROUNDS = 3
@@ -23,7 +22,7 @@ async def test_every_rounds_token_works(
 ) -> None:
     registered = RegisteredClient(redirect_uris=(CALLBACK,), token_endpoint_auth_method="client_secret_post")
     provider = start_oidc_provider(OidcOptions(clients=(registered,), rotate=True))
-    async with served(tmp_path, postgres_url, public_url=BASE) as (keyrack, servers):
+    async with several_serving(tmp_path, postgres_url, public_url=BASE) as (keyrack, servers):
         acme = keyrack.tenants["Acme"]
         client = await add_auth_client(
             keyrack.store,

@@ -13,8 +13,8 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.flows import FlowRows, FlowSecrets
 from support.app import Request, World, error_of
 from support.flows import flow_body, graph_of, node
-from support.pause import in_turn
 from support.secrets import add_client, body, changes, make, resource
+from support.waits_and_faults import in_turn
 
 CALENDAR = {"title": "Calendar", "authClientTypes": ["oauth2"], "triggers": {"due": {"title": "Due"}}}
 

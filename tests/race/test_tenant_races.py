@@ -11,7 +11,7 @@ import pytest
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.tenants import RolePolicy, TenantRows
 from support.app import Request, TenantInTest, World, error_of
-from support.pause import in_turn
+from support.waits_and_faults import in_turn
 
 
 class Stage:

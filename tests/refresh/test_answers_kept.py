@@ -18,10 +18,9 @@ from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import _StoredAnswer
 from keyrack.store.attempts import Attempts
 from support.app import World, error_of
-from support.faults import fail_once
 from support.grants import Connected
-from support.provider_servers import http_answer
-from support.raw_provider import RawProvider, connect_raw, json_answer
+from support.raw_provider import RawProvider, connect_raw, http_answer, json_answer
+from support.waits_and_faults import fail_once
 
 TOKENS = {"access_token": "at-2", "refresh_token": "rt-2", "expires_in": 3600, "token_type": "Bearer"}
 TEXT = json.dumps(TOKENS)

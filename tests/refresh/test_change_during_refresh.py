@@ -20,11 +20,10 @@ from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.store.attempts import open_attempts
 from support.app import World, error_of, relationship
 from support.consent import CALLBACK
-from support.faults import fail_once
 from support.grants import Connected, change, stored
-from support.pause import Pause
 from support.platform import imported
 from support.raw_provider import RawProvider, connect_raw, json_answer
+from support.waits_and_faults import Pause, fail_once
 
 COUNTS: dict[str, dict[str, Any]] = {
     "lifetime": {"credentials": {"expires_in": 60}},

@@ -17,8 +17,8 @@ from keyrack.store.consents import ConsentRows
 from keyrack.store.core.process_id import node_id
 from support.app import World
 from support.consent import add_oauth_client, approve, oauth_component, start
-from support.faults import fail_once
-from support.oauth1 import approve_oauth1, oauth1_component
+from support.grants import approve_oauth1, oauth1_component
+from support.waits_and_faults import fail_once
 
 
 async def begun(world: World, simulator: RunningSimulator) -> tuple[str, str]:

@@ -17,11 +17,10 @@ from keyrack.service.identity.authentication import Authentication
 from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.store.schema import audit_events
 from support.app import World
-from support.faults import fail_once
-from support.fleet import served
 from support.grants import stored
-from support.pause import Pause
 from support.raw_provider import RawProvider, connect_raw, json_answer
+from support.running import several_serving
+from support.waits_and_faults import Pause, fail_once
 
 BURST = 20
 REFUSED = json_answer('{"error":"invalid_grant"}', "400 Bad Request")
@@ -169,7 +168,7 @@ async def test_three_processes_make_one_call(
 ) -> None:
     url = request.getfixturevalue("postgres_url") if engine == "postgresql" else None
     patient: dict[str, Any] = {"provider_timeout": "60", "refresh_wait": "60"}
-    async with served(tmp_path, url, **patient) as (world, servers):
+    async with several_serving(tmp_path, url, **patient) as (world, servers):
         acme = world.tenants["Acme"]
         secret = (await connect_raw(world, raw_provider, age=60)).secret
         token = base64.b64encode(f"{acme.admin.name}:{acme.admin.api_key}".encode()).decode()
@@ -177,7 +176,7 @@ async def test_three_processes_make_one_call(
         async with httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), timeout=90, headers=headers) as http:
 
             async def ask(number: int) -> str:
-                return told(await http.post(servers[number % len(servers)].base_url + url_of(world, secret)))
+                return told(await http.post(servers[number % len(servers)].base + url_of(world, secret)))
 
             for answers, expected in ((rotations(2, 9), "at-2"), ([DOWN], "provider_unavailable")):
                 raw_provider.requests.clear()

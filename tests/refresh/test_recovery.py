@@ -27,8 +27,8 @@ from keyrack.store.leases import Leases
 from keyrack.store.schema import attempts
 from keyrack.store.spool import Spool
 from support.app import World
-from support.faults import fail_once
 from support.grants import Connected, change, connect, is_renewed, mint, stored
+from support.waits_and_faults import fail_once
 
 STRICT = {"rotation": "strict"}
 ELSEWHERE = "another-machine#17:1"

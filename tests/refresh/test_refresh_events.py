@@ -14,7 +14,7 @@ from keyrack.store.outbox import Outbox
 from keyrack.store.webhooks import WebhookRows
 from support.app import BASE, TenantInTest, World, settings_for, world
 from support.grants import connect, stored
-from support.receiver import Receiver, receiving
+from support.loopback_peers import Receiver, receiving
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from keyrack.oauth.failure import FailureClass
 from support.app import BASE, World, error_of, settings_for, world
 from support.consent import query_of
 from support.grants import Connected, add_auth_client, change
-from support.provider_servers import http_answer
-from support.raw_provider import RawProvider, connect_raw, json_answer
+from support.raw_provider import RawProvider, connect_raw, http_answer, json_answer
 
 ENDED, REFUSED, UNAVAILABLE = "reauthorization_required", "provider_refused", "provider_unavailable"
 DEAD, OTHER, ELSEWHERE, LATER = (

@@ -34,8 +34,7 @@ from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from keyrack.wiring.services import Services, build_services
 from keyrack.wiring.storage import open_store
-from support.quick import migrate, served_in_process
-from support.reused import Content, is_reused, restore, saved
+from support.reuse import Content, is_reused, migrate, restore, saved, served_in_process
 
 BASE = "http://keyrack.test"
 

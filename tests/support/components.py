@@ -1,5 +1,7 @@
-"""Components and builds, made over the API as their developers make them."""
+"""Components and builds, made over the API as their developers make them; descriptors in the shapes of real ones."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from support.app import World, relationship
@@ -21,3 +23,14 @@ async def build(world: World, component: str, descriptor: Any, revision: str | N
     attributes = {"descriptor": descriptor} | ({} if revision is None else {"revision": revision})
     body = {"data": {"type": "version", "attributes": attributes}}
     return await world.tenants["Acme"].admin.post(f"/v2/components/{component}/versions", body)
+
+
+_HOME = Path(__file__).parent.parent / "fixtures" / "descriptors"
+
+DESCRIPTORS = tuple(sorted(path.stem for path in _HOME.glob("*.json")))
+
+
+def load_descriptor(name: str) -> dict[str, Any]:
+    """Return a fresh copy of a descriptor by the name of its file, without `.json`."""
+    loaded: dict[str, Any] = json.loads((_HOME / f"{name}.json").read_text("utf-8"))
+    return loaded

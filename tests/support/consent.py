@@ -52,14 +52,14 @@ async def start(
     return await who.post(f"/v2/workspaces/{workspace_id}/oauth-consents", {"data": data})
 
 
-async def approve(authorization_url: str) -> str:
+async def approve(authorization_url: str, callback: str = CALLBACK) -> str:
     """Be the browser at the authorization server until it sends us back; return the callback's address."""
     async with httpx2.AsyncClient() as browser:
         response = await browser.get(authorization_url)
         for _ in range(10):
             assert "location" in response.headers, response.text
             location = urljoin(str(response.url), response.headers["location"])
-            if location.startswith(CALLBACK):
+            if location.startswith(callback):
                 return location
             response = await browser.get(location)
     raise AssertionError("the authorization never came back")

@@ -1,4 +1,4 @@
-"""Pieces of documents as contract section 4 prints them, for comparing whole answers member by member."""
+"""What the API prints: pieces of documents as contract section 4 has them, to compare whole answers, and metrics."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -53,3 +53,9 @@ def faults(response: httpx2.Response) -> set[str]:
     assert {entry["status"] for entry in entries} == {str(response.status_code)}
     assert len({entry["code"] for entry in entries}) == 1
     return {str(value) for entry in entries for value in entry["source"].values()}
+
+
+def numbers(text: str) -> dict[str, float]:
+    """Return the value of every sample by its name with labels, as written."""
+    samples = [line.rpartition(" ") for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in samples}

@@ -1,8 +1,13 @@
-"""Auth clients and secrets put straight into the store, with real grants of the simulator behind them."""
+"""Secrets and components with real grants of the bundled simulator behind them."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import httpx2
+import pytest
+from oauthlib.oauth1 import Client as Signer
 
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
@@ -11,14 +16,15 @@ from keyrack.service.clients.auth_client_profile import origin_of
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import with_tokens
 from keyrack.simulator.behaviour import Overrides
-from keyrack.simulator.config import DEFAULT_CLIENT
+from keyrack.simulator.config import DEFAULT_CLIENT, Client, SimulatorConfig
 from keyrack.simulator.issue import issue_access, issue_refresh
-from keyrack.simulator.testing import RunningSimulator
+from keyrack.simulator.testing import RunningSimulator, running_simulator
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.leases import Leases
-from support.app import Caller, TenantInTest, World
+from support.app import BASE, Caller, TenantInTest, World
+from support.consent import add_oauth_client, approve, oauth_component
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +153,80 @@ def is_renewed(simulator: RunningSimulator, before: AuthSecret, after: AuthSecre
     """Tell whether a secret was refreshed: it has another access token, and the simulator takes both tokens."""
     is_another = after.credentials["access_token"] != before.credentials["access_token"]
     return is_another and is_live(simulator, after)
+
+
+CLIENT_ID = DEFAULT_CLIENT.client_id
+SECRET = DEFAULT_CLIENT.client_secret.reveal()
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[RunningSimulator]:
+    """A simulator that approves every authorization at once."""
+    client = Client(client_id=CLIENT_ID, client_secret=DEFAULT_CLIENT.client_secret, redirect_match="any")
+    async with running_simulator(
+        SimulatorConfig(clients=(client,), behaviour={"approval": "auto"}, access_log=False)
+    ) as running:
+        yield running
+
+
+async def component_for(
+    keyrack: World, simulator: RunningSimulator, sim: str = "", name: str = "connected", **oauth2: Any
+) -> str:
+    """Make a global component of Acme, with Globex's own client, for a simulator that behaves as `sim` says."""
+    suffix = f"?sim={sim}" if sim else ""
+    descriptor = oauth_component(simulator.authorization_endpoint, simulator.token_endpoint + suffix, **oauth2)
+    component_id = await keyrack.add_component(keyrack.tenants["Acme"], name, descriptor, access="global")
+    await add_oauth_client(keyrack, "Globex", component_id, CLIENT_ID, SECRET)
+    return component_id
+
+
+def exchanges(simulator: RunningSimulator) -> int:
+    """Return how many times a code was sent to the token endpoint."""
+    return simulator.state.calls(grant_type="authorization_code")
+
+
+OAUTH1_CALLBACK = f"{BASE}/callback/oauth1"
+
+
+def oauth1_component(base: str, request_sim: str = "", token_sim: str = "", **oauth1: Any) -> dict[str, Any]:
+    """Return a descriptor of a component with `useOAuthClient` for a provider at `base`, which may be told to misbehave
+    while temporary or token credentials are asked for."""
+    return {
+        "title": "Birdsong",
+        "useOAuthClient": True,
+        "credentials": {
+            "fields": {"nest": {"label": "Nest", "viewClass": "OAuthFieldView"}},
+            "oauth1": {
+                "consumer_key": "{{BIRD_KEY}}",
+                "consumer_secret": "{{BIRD_SECRET}}",
+                "request_token_uri": f"{base}/oauth1/request_token?sim={request_sim}",
+                "auth_uri": f"{base}/oauth1/authorize",
+                "access_token_uri": f"{base}/oauth1/access_token?sim={token_sim}",
+                **oauth1,
+            },
+        },
+        "actions": {"run": {"title": "Run", "main": "./run.js"}},
+    }
+
+
+async def oauth1_component_for(
+    keyrack: World, simulator: RunningSimulator, name: str = "birdsong", *, secret: str = SECRET, **descriptor: Any
+) -> str:
+    """Make a global component of Acme, with Globex's own client."""
+    made = oauth1_component(simulator.base_url, **descriptor)
+    component_id = await keyrack.add_component(keyrack.tenants["Acme"], name, made, access="global")
+    await add_oauth_client(keyrack, "Globex", component_id, CLIENT_ID, secret)
+    return component_id
+
+
+async def approve_oauth1(authorization_url: str) -> str:
+    """Be the browser at the provider until it sends us back; return the callback's address."""
+    return await approve(authorization_url, OAUTH1_CALLBACK)
+
+
+async def oauth1_keys_work(simulator: RunningSimulator, keys: dict[str, Any], secret: str = SECRET) -> bool:
+    """Tell whether the provider takes a request that a component signs with what was stored."""
+    signer = Signer(CLIENT_ID, secret, keys["oauth_token"], keys["oauth_token_secret"])
+    uri, headers, _ = signer.sign(f"{simulator.base_url}/oauth1/me")
+    async with httpx2.AsyncClient() as component:
+        return (await component.get(uri, headers=headers)).status_code == 200

@@ -12,7 +12,7 @@ from keyrack.service.secrets.secrets import Secrets
 from keyrack.store.core import listening
 from keyrack.store.core.listening import Listener
 from support.app import Caller, World
-from support.waiting import until
+from support.waits_and_faults import until
 
 
 @dataclass

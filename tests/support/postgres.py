@@ -5,15 +5,12 @@ environment and creates a system user when it runs as root.
 """
 
 import importlib.util
-import json
 import os
 import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,10 +20,9 @@ from urllib.parse import quote
 import pytest
 
 from support.parts import require_part, why_not_installed
-from support.process import ServerProcess
-from support.reused import DATABASE
+from support.process import ServerProcess, free_port, guard
+from support.reuse import DATABASE
 
-GUARD = Path(__file__).with_name("guard.py")
 READY_SECONDS = 60.0
 MAX_CONNECTIONS = 200
 
@@ -51,7 +47,7 @@ class PostgresServer:
         self._guard: ServerProcess | None = None
         self.socket_dir = self._root / "run"
         self.password = secrets.token_hex(16)
-        self.port = _free_port()
+        self.port = free_port()
         try:
             self._bin = self._reachable_programs(package)
             self._initialise()
@@ -89,13 +85,12 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections."""
-        order = {
-            "argv": [str(self._bin / "postgres"), "-D", str(self._root / "data")],
-            "user": self._user,
-            "stop_signal": signal.SIGINT,  # "fast" shutdown: connections are cut
-            "remove": [str(self._root)],
-        }
-        self._guard = ServerProcess([sys.executable, "-I", GUARD, json.dumps(order)])
+        self._guard = guard(
+            [str(self._bin / "postgres"), "-D", str(self._root / "data")],
+            stop_signal=signal.SIGINT,  # "fast" shutdown: connections are cut
+            user=self._user,
+            remove=[str(self._root)],
+        )
         deadline = time.monotonic() + READY_SECONDS
         while not self._answers():
             if not self._guard.is_running() or time.monotonic() > deadline:
@@ -175,13 +170,6 @@ class PostgresServer:
         return subprocess.run(ready, check=False).returncode == 0
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _everyone_may_enter(directory: Path) -> bool:
     return all(parent.stat().st_mode & 0o001 for parent in (directory, *directory.parents))
 
@@ -214,7 +202,7 @@ def postgres_server_durable() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def reused_postgres_url(postgres_server: PostgresServer) -> str:
-    """The address of the database that `support.reused` lets each test find as new."""
+    """The address of the database that `support.reuse` lets each test find as new."""
     postgres_server.sql(f"CREATE DATABASE {DATABASE}")
     return postgres_server.url(DATABASE)
 

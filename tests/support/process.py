@@ -3,14 +3,20 @@
 import json
 import os
 import select
+import signal
+import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.request import urlopen
 
+ANSWER_SECONDS = 120.0
 READY_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
@@ -91,3 +97,55 @@ class ServerProcess:
                 raise RuntimeError(f"{self._process.args!r} {what}:\n{self.log()}")
             line += chunk
         return line
+
+
+def guard(
+    argv: Sequence[str],
+    *,
+    stop_signal: int = signal.SIGTERM,
+    user: int | None = None,
+    remove: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> ServerProcess:
+    """Start a server that does not watch its standard input, so that it ends with this process, however that ends.
+
+    Args:
+        argv: its command line.
+        stop_signal: what ends it in order.
+        user: whom to run it as; ourselves if None.
+        remove: directories to delete once it has ended with us.
+        env: variables for it, beside ours.
+
+    Returns:
+        The process that watches it; `ready["pid"]` is the server's.
+    """
+    order = {"argv": list(argv), "user": user, "stop_signal": stop_signal, "remove": list(remove)}
+    return ServerProcess([sys.executable, "-I", Path(__file__).with_name("guard.py"), json.dumps(order)], env=env)
+
+
+@contextmanager
+def guarded(argv: Sequence[str], environment: Mapping[str, str]) -> Iterator[ServerProcess]:
+    """Run a server that SIGTERM ends until the block ends, or this process does."""
+    with guard(argv, env=environment) as server:
+        yield server
+
+
+def wait_for(url: str, server: ServerProcess) -> None:
+    """Wait until an address answers 200."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            with urlopen(url, timeout=30):
+                return
+        except OSError:
+            if not server.is_running() or time.monotonic() > deadline:
+                raise RuntimeError(f"{url} does not answer:\n{server.log()}") from None
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,14 +1,62 @@
-"""Keyrack as `keyrack serve`, with two tenants in its database: for clients that run in processes of their own."""
+"""Keyrack on a real port: in this process, as one `keyrack serve` beside a world, as several; and its Python client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import base64
+import itertools
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
+import httpx2
 import pytest
+import uvicorn
 
-from support.app import Caller, World, settings_for, world
-from support.replicas import Server, environment
-from support.task_users import Site
+from keyrack.client import AsyncKeyrack, Keyrack
+from keyrack.model.secrets import AuthSecret
+from keyrack.wiring.http import serve_with
+from keyrack.wiring.services import build_services
+from keyrack.wiring.storage import open_store
+from support.app import BASE, Caller, World, settings_for, world
+from support.flows import Site
+from support.keyrack_processes import Server, environment
+from support.loopback_peers import Proxy, proxying
+
+
+@pytest.fixture
+async def listening(tmp_path: Path) -> AsyncIterator[World]:
+    """An installation with two tenants that listens at its `settings.public_url`."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with world(settings_for(tmp_path, allow_insecure_providers="true", public_url=address)) as made:
+            config = uvicorn.Config(made.app, lifespan="off", log_config=None, access_log=False, ws="none")
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server._serve([bound]))  # `serve` would take the tests' signals
+            try:
+                yield made
+            finally:
+                server.should_exit = True
+                await serving
+
+
+@asynccontextmanager
+async def replica(first: World) -> AsyncIterator[httpx2.AsyncClient]:
+    """Run another Keyrack on the database of one under test, with connections of its own."""
+    store = open_store(first.settings)
+    services = build_services(store, first.settings)
+    app = serve_with(store, services, first.settings)
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    try:
+        async with httpx2.AsyncClient(transport=transport, base_url=BASE) as http:
+            yield http
+    finally:
+        await services.close()
+        await store.close()
 
 
 @dataclass(frozen=True)
@@ -26,7 +74,7 @@ class Running:
     @property
     def base(self) -> str:
         """Its address, without a slash at the end."""
-        return self.server.base_url
+        return self.server.base
 
     def variables(self, who: Caller, place: Site, step_id: str = "step_1") -> Mapping[str, str]:
         """Return the variables a component is started with (contract 18.1), with somebody's name and key."""
@@ -58,3 +106,72 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
             yield Running(made, server)
         finally:
             server.kill()
+
+
+SERVERS = 3
+
+
+@asynccontextmanager
+async def several_serving(
+    tmp_path: Path, url: str | None, **more: str
+) -> AsyncIterator[tuple[World, Sequence[Server]]]:
+    """Set a database up and serve it from several processes without a background worker."""
+    settings = settings_for(tmp_path / "home", url, allow_insecure_providers="true", **more)
+    async with world(settings) as keyrack:
+        env = environment(settings, **more)
+        servers = [Server(env, tmp_path / f"server-{n}.log", "--no-worker") for n in range(SERVERS)]
+        try:
+            for server in servers:
+                await asyncio.to_thread(server.wait_until_ready)
+            yield keyrack, servers
+        finally:
+            for server in servers:
+                server.kill()
+
+
+async def read_all(
+    keyrack: World, servers: Sequence[Server], secrets: Sequence[AuthSecret], times: int
+) -> dict[str, Counter[str]]:
+    """Read each secret `times` times at once, from all servers in turn; return the tokens that came, by secret."""
+    acme = keyrack.tenants["Acme"]
+    token = base64.b64encode(f"{acme.admin.name}:{acme.admin.api_key}".encode()).decode()
+    turns = itertools.cycle(servers)
+    found: dict[str, Counter[str]] = {secret.id: Counter() for secret in secrets}
+    limits = httpx2.Limits(max_connections=None)
+    async with httpx2.AsyncClient(limits=limits, timeout=60, headers={"authorization": f"Basic {token}"}) as http:
+
+        async def read(secret: AuthSecret) -> None:
+            url = f"{next(turns).base}/v2/workspaces/{acme.workspace_id}/secrets/{secret.id}"
+            answer = await http.get(url)
+            assert answer.status_code == 200, answer.text
+            attributes = answer.json()["data"]["attributes"]
+            assert attributes["state"] == "ready", attributes
+            found[secret.id][attributes["credentials"]["access_token"]] += 1
+
+        await asyncio.gather(*(read(secret) for _ in range(times) for secret in secrets))
+    return found
+
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+async def proxy(running: Running) -> AsyncIterator[Proxy]:
+    """Stands between clients and the served Keyrack."""
+    async with proxying(running.base) as started:
+        yield started
+
+
+def threaded(base: str, who: Caller) -> Keyrack:
+    return Keyrack(base + "/", who.name, who.api_key, timeout=60)
+
+
+def in_loop(base: str, who: Caller) -> AsyncKeyrack:
+    return AsyncKeyrack(base, who.name, who.api_key, timeout=60)
+
+
+async def at_once(count: int, work: Callable[[], T]) -> list[T]:
+    """Do work in that many threads at the same time, while this event loop goes on serving."""
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(count) as pool:
+        return await asyncio.gather(*(loop.run_in_executor(pool, work) for _ in range(count)))

@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from support.clients import RegisteredClient
-from support.django_oauth import DjangoOAuth
-from support.oidc_provider import OidcOptions, OidcProvider
+from support.authorization_servers import DjangoOAuth, OidcOptions, OidcProvider, RegisteredClient
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

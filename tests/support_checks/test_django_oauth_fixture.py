@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 import httpx2
 
-from support.clients import DEFAULT_REDIRECT_URI
-from support.django_oauth import DjangoOAuth, DjangoOAuthOptions
-from support.visit import consent, exchange, fetch, token_request
+from support.authorization_servers import (
+    DEFAULT_REDIRECT_URI,
+    DjangoOAuth,
+    DjangoOAuthOptions,
+    consent,
+    exchange,
+    fetch,
+    token_request,
+)
 
 Start = Callable[[DjangoOAuthOptions], DjangoOAuth]
 

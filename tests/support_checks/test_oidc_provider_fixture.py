@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 import httpx2
 
-from support.clients import DEFAULT_REDIRECT_URI
-from support.oidc_provider import OidcOptions, OidcProvider
-from support.visit import consent, exchange, fetch, token_request
+from support.authorization_servers import (
+    DEFAULT_REDIRECT_URI,
+    OidcOptions,
+    OidcProvider,
+    consent,
+    exchange,
+    fetch,
+    token_request,
+)
 
 Start = Callable[[OidcOptions], OidcProvider]
 

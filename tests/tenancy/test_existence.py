@@ -12,8 +12,7 @@ import pytest
 
 from support.app import Caller, relationship
 from support.tenancy.bodies import Noted, body
-from support.tenancy.stage import Stage, ask
-from support.tenancy.statements import statements
+from support.tenancy.stage import Stage, ask, statements
 from support.tenancy.table import OF_ANOTHER_TENANT, Row, rows
 
 ROWS = list(rows())

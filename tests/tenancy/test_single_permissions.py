@@ -19,8 +19,7 @@ from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, relationship
 from support.flows import flow_body, graph_of, node
 from support.tenancy.bodies import body
-from support.tenancy.snapshot import Snapshot, snapshot
-from support.tenancy.stage import Stage
+from support.tenancy.stage import Snapshot, Stage, snapshot
 from support.tenancy.table import rows
 
 LEVELS = ("tenants", "contracts", "workspaces")

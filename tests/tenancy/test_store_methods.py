@@ -15,10 +15,9 @@ from keyrack.errors import KeyrackError, RelatedNotFound
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import metadata
 from keyrack.store.secret_reader import SecretLocation, secret_reader
-from support.tenancy.arguments import Arguments, gather, spelled
+from support.tenancy.estate import put_under_way
 from support.tenancy.stage import Stage
-from support.tenancy.store_methods import Method, methods, takes_a_unit
-from support.tenancy.under_way import put_under_way
+from support.tenancy.store_methods import Arguments, Method, gather, methods, spelled, takes_a_unit
 
 ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{24}")
 Rows = Mapping[str, list[tuple[Any, ...]]]

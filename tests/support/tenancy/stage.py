@@ -1,19 +1,158 @@
-"""Two tenants with one of everything each, and all callers of the table: what the tests of tenant isolation play on."""
+"""Two tenants with one of everything, the callers of the table, and what is seen of both: rows and statements."""
 
+import hashlib
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 from litestar.routes import HTTPRoute
+from sqlalchemy import event, update
 
+from keyrack import clock
+from keyrack.store.schema import api_keys, metadata
+from keyrack.store.teams import TeamRows
+from keyrack.store.users import UserRows
 from support.app import Caller, World
+from support.flows import PLAIN, Place, add_contract, flow_body, step_of
+from support.secrets import resource
 from support.tenancy.bodies import Ids, body
-from support.tenancy.callers import build_callers, build_locked_out
 from support.tenancy.estate import Estate, build_estate
-from support.tenancy.snapshot import Snapshot, snapshot
 from support.tenancy.table import Row
+
+AUDIT = "audit_events"
+
+
+class Snapshot:
+    """A copy of a world's rows."""
+
+    def __init__(self, world: World) -> None:
+        self._path = world.settings.sqlite_path
+        self._kept = sqlite3.connect(":memory:")
+        with closing(self._connect()) as live:
+            live.backup(self._kept)
+
+    def restore(self) -> None:
+        """Make the world as it was."""
+        with closing(self._connect()) as live:
+            self._kept.backup(live)
+
+    def digests(self, *, audit_of: str | None) -> dict[str, str]:
+        """Return a digest of each table as it is now; of the audit log only a tenant's part, or nothing."""
+        with closing(self._connect()) as live:
+            found = {table: _digest(live, table) for table in metadata.tables if table != AUDIT}
+            return found | {AUDIT: "" if audit_of is None else _digest(live, AUDIT, audit_of)}
+
+    def close(self) -> None:
+        """Forget the copy."""
+        self._kept.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=30)
+
+
+@contextmanager
+def snapshot(world: World) -> Iterator[Snapshot]:
+    """Keep a copy of a world's rows while the block runs."""
+    kept = Snapshot(world)
+    try:
+        yield kept
+    finally:
+        kept.close()
+
+
+def _digest(live: sqlite3.Connection, table: str, tenant_id: str | None = None) -> str:
+    query = f'SELECT * FROM "{table}"'
+    found = live.execute(query) if tenant_id is None else live.execute(f"{query} WHERE tenant_id = ?", (tenant_id,))
+    rows = sorted(repr(row) for row in found)
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()
+
+
+@contextmanager
+def statements(world: World) -> Iterator[list[str]]:
+    """Gather the statements of everything that happens in the block; values are parameters, so not in them."""
+    gathered: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        gathered.append(statement)
+
+    engine = world.store._engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield gathered
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+class NoKey(Caller):
+    """Somebody who sends no credentials."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+async def build_callers(world: World, mine: Estate, other: Estate) -> dict[str, Caller]:
+    """Return the callers by the letters of the table's columns.
+
+    Args:
+        world: the installation.
+        mine: whose resources are asked for.
+        other: another tenant's.
+    """
+    tenant = mine.tenant
+    near = await add_contract(world, tenant, "near")
+    return {
+        "T": mine.people["admin"],
+        "D": mine.people["developer"],
+        "O": mine.people["owner"],
+        "I": tenant.integrator,
+        "G": tenant.guest,
+        "S": tenant.stranger,
+        "N": near.member,
+        "s": await step_of(world, mine.ids["flow_id"]),
+        "n": await _step_in(world, near, mine),
+        "B": other.tenant.admin,
+        "b": await step_of(world, other.ids["flow_id"]),
+        "V": world.support,
+        "v": await world.add_service_account(),
+    }
+
+
+async def _step_in(world: World, place: Place, estate: Estate) -> Caller:
+    name = f"{estate.ids['team_name']}-near"
+    async with world.store.unit(estate.tenant.id, writes=True) as unit:
+        team_id = await TeamRows(unit).add(place.contract_id, name)
+    owner = replace(estate.tenant, contract_id=place.contract_id, team_id=team_id)
+    await world.add_component(owner, "own", PLAIN)
+    flow = flow_body(place.workspace_id, f"{name}/own:due")
+    flow_id = resource(await place.member.post("/v2/flows", flow), 201)["id"]
+    resource(await place.member.post(f"/v2/flows/{flow_id}/start"), 202)
+    return await step_of(world, flow_id)
+
+
+async def build_locked_out(world: World, estate: Estate) -> dict[str, Caller]:
+    """Return callers whose keys are good for nothing, by what is wrong with them."""
+    tenant = estate.tenant
+    names = ("expired key", "revoked key", "deleted user")
+    people = {name: await world.add_user(tenant.id, f"{name.replace(' ', '-')}@locked.example") for name in names}
+    past = clock.now() - timedelta(seconds=1)
+    async with world.store.installation(writes=True) as unit:
+        keys = update(api_keys).where(api_keys.c.user_id == people["expired key"].id)
+        await unit.connection.execute(keys.values(expires_at=past))
+    leaving = people["revoked key"]
+    (key,) = (await leaving.get("/v2/users/me/api-keys")).json()["data"]
+    assert (await leaving.delete(f"/v2/users/me/api-keys/{key['id']}")).status_code == 204
+    async with world.store.unit(tenant.id, writes=True) as unit:
+        await UserRows(unit).remove(people["deleted user"].id)
+    good = tenant.admin
+    people["wrong key"] = Caller(world.http, good.name, "A" * 43)
+    people["another's key"] = Caller(world.http, good.name, tenant.integrator.api_key)
+    people["no key"] = NoKey(world.http, "", "")
+    return people
 
 
 @dataclass(frozen=True)

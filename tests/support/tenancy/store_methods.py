@@ -3,12 +3,43 @@
 import importlib
 import inspect
 import pkgutil
+import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, get_type_hints
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import timedelta
+from enum import Enum
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import keyrack.store
+from keyrack import clock
+from keyrack.crypto.secret import Secret
+from keyrack.ids import new_id
+from keyrack.model.events import EventType
+from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import WorkspaceInvite
+from keyrack.oauth.state import state_hash
+from keyrack.store import schema
+from keyrack.store.attempts import Attempt, AttemptKind
+from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.component_list import ComponentFilter
+from keyrack.store.component_visibility import Viewpoint
+from keyrack.store.components import ComponentRows
+from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import TenantTable, Unit
+from keyrack.store.credentials import CredentialRows
+from keyrack.store.directory import Location
+from keyrack.store.flow_list import FlowFilter
+from keyrack.store.flows import FlowRows, FlowVersions
+from keyrack.store.invites import ContractInvites
+from keyrack.store.leases import Due, Lease
+from keyrack.store.oauth_clients import OAuthClientRows
+from keyrack.store.revocations import Subject
+from keyrack.store.secret_list import SecretFilter
+from keyrack.store.tenants import TenantRows
+from keyrack.store.webhooks import WebhookRows
+from keyrack.store.workspaces import WorkspaceRows
+from support.tenancy.estate import HAPPENED_AT, Estate
 
 _NO_CODE = (".migrations", ".schema")
 
@@ -81,3 +112,149 @@ def takes_a_unit(method: Method) -> bool:
 
 def _hints(function: Any) -> Mapping[str, Any]:
     return get_type_hints(function) if inspect.isfunction(function) else {}
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
+    "AuditLog.page": {"equal": {}},
+    "ContractRows.change": {"values": {"name": "New"}},
+    "FlowRows.add": {"kind": "ordinary", "name": "New"},
+    "FlowReferences.replace": {"place": "graph"},
+    "FlowCredentials.replace": {"credential_ids": []},
+    "FlowSecrets.replace": {"secret_ids": []},
+    "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
+    "Leases.release": {"values": {}},
+    "RolePolicy.replace": {"policy": []},
+    "UserRows.add": {"email": "somebody@new.example"},
+    "ContractInvites.add": {"email": "somebody@new.example"},
+}
+"""Where a parameter's name means something else than elsewhere, or a row must not clash with one that is there."""
+
+OTHER_IDS = {
+    "ConsentRows.complete": {"consent_id": "exchanging_id"},
+    "ConsentRows.fail": {"consent_id": "exchanging_id"},
+}
+"""Where a parameter is about another resource than elsewhere."""
+
+PASSING_ON = {"hand_over", "pass_on"}
+
+
+async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "Arguments":
+    """Gather what a tenant has, from a unit bound to it; `under_way`: more ids, by the parameter's name."""
+    ids, who = dict(estate.ids), estate.tenant.integrator
+    ids |= {"successor": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
+    ids |= {"subject_id": ids["secret_id"], **under_way}
+    ids |= {"email": estate.tenant.stranger.name, "name": f"{ids['team_name']}-connected"}
+    ids["state_hash"] = state_hash(estate.canaries["state of a consent"].partition("&")[0])
+    invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
+    workspace, tenant = await WorkspaceRows(unit).find(ids["workspace_id"]), await TenantRows(unit).find(unit.tenant_id)
+    secret = await AuthSecrets(unit).find(ids["secret_id"])
+    consent = await ConsentRows(unit).find(ids["consent_id"])
+    assert secret is not None
+    assert consent is not None
+    assert invite is not None
+    assert workspace is not None
+    assert tenant is not None
+    of = unit.tenant_id
+    (first, *_), _ = await FlowVersions(unit).page(ids["flow_id"], limit=1, offset=0)
+    found: list[Any] = [
+        secret,
+        await FlowRows(unit).find(ids["flow_id"]),
+        first,
+        await ComponentRows(unit).find(ids["component_id"]),
+        await AuthClientRows(unit).find(ids["auth_client_id"]),
+        await OAuthClientRows(unit).find(ids["oauth_client_id"]),
+        await CredentialRows(unit).find(ids["credential_id"]),
+        consent,
+        consent.context,
+        replace(invite, roles=("admin",)),
+        await WebhookRows(unit).find(ids["webhook_id"]),
+        replace(workspace, name="New"),
+        replace(tenant, name="New"),
+        WorkspaceInvite(ids["workspace_id"], ("guest",)),
+        Location(of, ids["contract_id"], ids["workspace_id"]),
+        Viewpoint(of, ids["contract_id"]),
+        FlowFilter(),
+        SecretFilter(),
+        ComponentFilter(),
+        Subject(secret.id, ids["workspace_id"], ids["auth_client_id"]),
+        Lease(of, secret.id, 0, secret),
+        Due(of, secret.id, 0),
+        Attempt(new_id(), of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),
+        Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
+        Secret("new"),
+        clock.now(),
+        timedelta(seconds=30),
+    ]
+    lists: dict[str, Any] = {
+        "names": [(ids["team_name"], ids["name"])],
+        "used": [(ids["component_id"], ids["revision"])],
+        "roles": ["admin"],
+        "kinds": [],
+        "conditions": [schema.components.c.id == ids["component_id"]],
+        "clients": schema.auth_clients.c.id == ids["auth_client_id"],
+        "table": schema.deliveries,
+        "dead": [],
+        "whole_contracts": [ids["contract_id"]],
+        "ids": [ids["component_id"]],
+    }
+    return Arguments(ids, {type(each): each for each in found}, lists)
+
+
+class Arguments:
+    """Answers with a value for every parameter."""
+
+    def __init__(self, ids: Mapping[str, str], objects: Mapping[type, Any], lists: Mapping[str, Any]) -> None:
+        self._ids = ids
+        self._objects = objects
+        self._lists = lists
+
+    def of(self, method: Method, *, bare: bool = False) -> dict[str, Any]:
+        """Return arguments for a method; with `bare`, nothing for what may be left out or None."""
+        signature = inspect.signature(method.function).parameters
+        made = {}
+        for name, kind in method.parameters.items():
+            if name in ODD.get(method.name, {}):
+                made[name] = ODD[method.name][name]
+            elif name in OTHER_IDS.get(method.name, {}):
+                made[name] = self._ids[OTHER_IDS[method.name][name]]
+            elif name == "user_id" and method.name.rpartition(".")[2] in PASSING_ON:
+                made[name] = self._ids["member"]
+            elif name == "user_id" and method.name.startswith("TeamRows."):
+                made[name] = self._ids["developer_id"]
+            elif bare and type(None) in get_args(kind):
+                made[name] = None
+            elif bare and signature[name].default is not inspect.Parameter.empty:
+                continue
+            else:
+                made[name] = self._value(name, kind)
+        return made
+
+    def _value(self, name: str, kind: Any) -> Any:
+        if get_origin(kind) in {Union, types.UnionType}:
+            kind = next(each for each in get_args(kind) if each is not type(None))
+        if name == "found":  # of a list, what was left out of which is read
+            return [self._objects[get_args(kind)[0]]]
+        if name in self._lists:
+            return self._lists[name]
+        if name.endswith("_ids"):
+            return [self._ids[name.removesuffix("s")]]
+        if kind is str:
+            return self._ids.get(name, "text")
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return next(iter(kind))
+        plain: dict[Any, Any] = {bool: False, int: 10, bytes: b"sealed"}
+        return (plain | dict(self._objects)).get(kind, {})
+
+
+def spelled(thing: Any) -> str:
+    """Spell a value out with everything in it, also what its own text hides."""
+    if isinstance(thing, Secret):
+        return str(thing.reveal())
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return " ".join(spelled(getattr(thing, each.name)) for each in fields(thing))
+    if isinstance(thing, Mapping):
+        return " ".join(f"{spelled(name)} {spelled(value)}" for name, value in thing.items())
+    if isinstance(thing, (list, tuple, set, frozenset)):
+        return " ".join(map(spelled, thing))
+    return str(thing)

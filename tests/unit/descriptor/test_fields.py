@@ -8,13 +8,13 @@ from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor
 from keyrack.descriptor.parse import parse
 from keyrack.errors import ValidationFailed
-from support.descriptors import load
+from support.components import load_descriptor
 
 PREFIX = "/data/attributes/keys"
 
 
 def warehouse() -> Descriptor:
-    return parse(load("warehouse-array-model"))
+    return parse(load_descriptor("warehouse-array-model"))
 
 
 def problems(descriptor: Descriptor, values: dict[str, Any]) -> dict[str | None, str]:
@@ -79,7 +79,7 @@ def test_all_problems_are_named_and_no_value_is() -> None:
 
 @pytest.mark.parametrize("value", ["evil.com/", "Login", "login ", "login\u200b", "Production", "{{x}}"])
 def test_a_select_takes_keys_of_its_model_only(value: str) -> None:
-    crm = parse(load("cloud-crm"))
+    crm = parse(load_descriptor("cloud-crm"))
     assert clean_fields(crm, {"prodEnv": "login"}, PREFIX) == {"prodEnv": "login"}
     assert problems(crm, {"prodEnv": value}) == {f"{PREFIX}/prodEnv": "is not one of the choices"}
 
@@ -97,7 +97,7 @@ def test_token_and_webhook_fields_hold_objects(view_class: str) -> None:
 
 
 def test_an_http_field_of_every_type() -> None:
-    rest = parse(load("rest-caller"))
+    rest = parse(load_descriptor("rest-caller"))
     for value in (
         {"type": "No Auth"},
         {"type": "Basic Auth", "basic": {"username": "u", "password": "p"}},
@@ -120,7 +120,7 @@ def test_an_http_field_of_every_type() -> None:
 
 
 def test_an_http_field_of_the_wrong_shape() -> None:
-    rest = parse(load("rest-caller"))
+    rest = parse(load_descriptor("rest-caller"))
     value = {
         "type": "OAuth3",
         "basic": [],

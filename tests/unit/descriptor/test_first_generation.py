@@ -11,7 +11,7 @@ from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables,
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.parse import parse
 from keyrack.errors import ValidationFailed
-from support.descriptors import load
+from support.components import load_descriptor
 
 PREFIX = "/data/attributes/fields"
 CLIENT = ClientKeys("globex-id", Secret("globex-secret"))
@@ -37,7 +37,7 @@ def problems(raw: dict[str, Any], **inputs: Any) -> dict[str, str | None]:
 
 def test_the_tenants_client_is_used_and_not_the_owners_variables() -> None:
     env = {"PIZZAVAN_KEY": "acme-id", "PIZZAVAN_SECRET": "acme-secret"}
-    found = resolved(load("pizza-van"), env=env, client=CLIENT)
+    found = resolved(load_descriptor("pizza-van"), env=env, client=CLIENT)
     assert (found.client_id, found.client_secret.reveal()) == ("globex-id", "globex-secret")
     assert found.authorization_endpoint == "https://login.pizzavan.example.com/oauth/authorize"
     assert found.token_endpoint == "https://login.pizzavan.example.com/oauth/token"
@@ -49,12 +49,12 @@ def test_the_tenants_client_is_used_and_not_the_owners_variables() -> None:
 
 def test_without_a_client_the_variables_serve() -> None:
     env = {"PIZZAVAN_KEY": "acme-id", "PIZZAVAN_SECRET": "acme-secret"}
-    found = resolved(load("pizza-van"), env=env)
+    found = resolved(load_descriptor("pizza-van"), env=env)
     assert (found.client_id, found.client_secret.reveal()) == ("acme-id", "acme-secret")
 
 
 def test_without_either_the_variables_are_named() -> None:
-    assert problems(load("pizza-van"), env={"PIZZAVAN_KEY": ""}) == {
+    assert problems(load_descriptor("pizza-van"), env={"PIZZAVAN_KEY": ""}) == {
         "variable PIZZAVAN_KEY of client_id has no value": None,
         "variable PIZZAVAN_SECRET of client_secret has no value": None,
     }
@@ -62,7 +62,7 @@ def test_without_either_the_variables_are_named() -> None:
 
 @pytest.mark.parametrize("literal", ["", "acme-literal", None, "{{MISSING}}", "{{A}}-{{B}}"])
 def test_a_client_overrides_whatever_stands_in_its_place(literal: str | None) -> None:
-    raw = load("pizza-van")
+    raw = load_descriptor("pizza-van")
     raw["credentials"]["oauth2"] |= {"client_id": literal, "client_secret": literal}
     found = resolved(raw, client=CLIENT)
     assert (found.client_id, found.client_secret.reveal()) == ("globex-id", "globex-secret")
@@ -70,7 +70,7 @@ def test_a_client_overrides_whatever_stands_in_its_place(literal: str | None) ->
 
 def test_a_client_is_not_used_where_the_component_does_not_ask_for_it() -> None:
     env = {"LEDGER_ID": "acme-id", "LEDGER_SECRET": "acme-secret", "LEDGER_REGION": "eu"}
-    found = resolved(load("ledger-basic"), env=env, client=CLIENT)
+    found = resolved(load_descriptor("ledger-basic"), env=env, client=CLIENT)
     assert found.client_id == "acme-id"
     assert found.client_secret.reveal() == "acme-secret"
     assert found.token_endpoint_auth_method == "client_secret_basic"
@@ -81,32 +81,34 @@ def test_a_client_is_not_used_where_the_component_does_not_ask_for_it() -> None:
 
 
 def test_a_selected_environment_goes_into_both_uris() -> None:
-    found = resolved(load("cloud-crm"), values={"prodEnv": "test"}, client=CLIENT)
+    found = resolved(load_descriptor("cloud-crm"), values={"prodEnv": "test"}, client=CLIENT)
     assert found.authorization_endpoint == "https://test.example.com/services/oauth2/authorize"
     assert found.token_endpoint == "https://test.example.com/services/oauth2/token"
     assert found.scope == ""
 
 
 def test_a_field_that_is_missing_is_pointed_at_once() -> None:
-    assert problems(load("cloud-crm"), client=CLIENT) == {"variable prodEnv has no value": f"{PREFIX}/prodEnv"}
+    assert problems(load_descriptor("cloud-crm"), client=CLIENT) == {
+        "variable prodEnv has no value": f"{PREFIX}/prodEnv"
+    }
 
 
 def test_a_hostile_shop_name_goes_nowhere() -> None:
     (detail,) = problems(
-        load("shop-string-scopes"), env={"SHOP_KEY": "k", "SHOP_SECRET": "s"}, values={"shop": "evil.com/"}
+        load_descriptor("shop-string-scopes"), env={"SHOP_KEY": "k", "SHOP_SECRET": "s"}, values={"shop": "evil.com/"}
     )
     assert detail.startswith("variable shop stands in the host")
 
 
 def test_text_scopes_are_sent_verbatim() -> None:
     env = {"SHOP_KEY": "k", "SHOP_SECRET": "s"}
-    found = resolved(load("shop-string-scopes"), env=env, values={"shop": "corner"})
+    found = resolved(load_descriptor("shop-string-scopes"), env=env, values={"shop": "corner"})
     assert found.scope == "read_products,write_orders"
     assert found.token_endpoint == "https://corner.shops.example.com/admin/oauth/access_token"
 
 
 def test_extras_become_text() -> None:
-    found = resolved(load("office-sheets"), client=CLIENT)
+    found = resolved(load_descriptor("office-sheets"), client=CLIENT)
     assert found.extra == {
         "access_type": "offline",
         "prompt": "consent",
@@ -116,14 +118,14 @@ def test_extras_become_text() -> None:
 
 
 def test_the_merged_block_is_used() -> None:
-    found = resolved(load("parcel-top-level"), client=CLIENT)
+    found = resolved(load_descriptor("parcel-top-level"), client=CLIENT)
     assert found.token_endpoint == "https://id.parcel.example.com/token"
     assert found.authorization_endpoint == "https://id.parcel.example.com/authorize"
     assert found.scope == "track"
 
 
 def test_elsewhere_a_missing_variable_is_empty_and_values_are_never_expanded() -> None:
-    raw = load("office-sheets")
+    raw = load_descriptor("office-sheets")
     raw["credentials"]["oauth2"] |= {"scopes": ["{{NONE}}", "a{{sheetLimit}}"], "hint": "{{sheetLimit}}|{{NONE}}|&"}
     found = resolved(raw, env={"X": "leak"}, values={"sheetLimit": "{{X}}"}, client=CLIENT)
     assert found.scope == "a{{X}}"
@@ -133,7 +135,7 @@ def test_elsewhere_a_missing_variable_is_empty_and_values_are_never_expanded() -
 @pytest.mark.parametrize("name", ["PIZZAVAN_SECRET", "OAUTH_CLIENT_SECRET"])
 @pytest.mark.parametrize("member", ["auth_uri", "scopes", "hint"])
 def test_a_client_secret_never_goes_into_what_a_browser_sees(name: str, member: str) -> None:
-    raw = load("pizza-van")
+    raw = load_descriptor("pizza-van")
     text = f"https://as.example/?x={{{{{name}}}}}"
     raw["credentials"]["oauth2"][member] = text
     assert problems(raw, client=CLIENT) == {f"the descriptor puts the client secret, {name}, into {member}": None}
@@ -158,22 +160,22 @@ def test_all_problems_of_a_consent_come_together() -> None:
 
 @pytest.mark.parametrize("name", ["timer-plain", "warehouse-array-model"])
 def test_what_has_no_block_cannot_be_resolved(name: str) -> None:
-    assert len(problems(load(name))) == 1
+    assert len(problems(load_descriptor(name))) == 1
 
 
 def test_an_oauth1_block_is_resolved_with_the_tenants_client_or_the_variables() -> None:  # 21
     env = {"BIRDSONG_KEY": "acme-key", "BIRDSONG_SECRET": "acme-secret"}
-    found = resolved(load("birdsong-oauth1"), env=env)
+    found = resolved(load_descriptor("birdsong-oauth1"), env=env)
     assert (found.client_id, found.client_secret.reveal()) == ("acme-key", "acme-secret")
     base = "https://api.birdsong.example.com/oauth"
     assert found.endpoints == (f"{base}/authenticate", f"{base}/access_token", f"{base}/request_token")
     assert found.token_path == ("oauth",)
-    found = resolved(load("birdsong-oauth1") | {"useOAuthClient": True}, env=env, client=CLIENT)
+    found = resolved(load_descriptor("birdsong-oauth1") | {"useOAuthClient": True}, env=env, client=CLIENT)
     assert (found.client_id, found.client_secret.reveal()) == ("globex-id", "globex-secret")
 
 
 def test_an_oauth1_block_names_what_it_lacks() -> None:  # 19.4, 21
-    raw = load("birdsong-oauth1")
+    raw = load_descriptor("birdsong-oauth1")
     raw["credentials"]["oauth1"] |= {"auth_uri": "https://{{BIRDSONG_SECRET}}.example.com/", "request_token_uri": None}
     assert problems(raw, env={"BIRDSONG_KEY": "k"}) == {
         "the component's descriptor has no request_token_uri": None,
@@ -183,24 +185,24 @@ def test_an_oauth1_block_names_what_it_lacks() -> None:  # 19.4, 21
 
 
 def test_a_resolved_block_shows_neither_secret_nor_input() -> None:
-    found = resolved(load("cloud-crm"), values={"prodEnv": "test"}, client=CLIENT)
+    found = resolved(load_descriptor("cloud-crm"), values={"prodEnv": "test"}, client=CLIENT)
     assert "globex-secret" not in repr(found)
     assert "test.example" not in repr(found)
 
 
 def test_needed_variables_decide_what_a_required_one_blocks() -> None:
-    assert needed_variables(parse(load("ledger-basic"))) == {"LEDGER_ID", "LEDGER_SECRET", "LEDGER_REGION"}
-    assert needed_variables(parse(load("cloud-crm"))) == {"CRM_KEY", "CRM_SECRET", "prodEnv"}
-    assert needed_variables(parse(load("timer-plain"))) == frozenset()
-    assert needed_variables(parse(load("birdsong-oauth1"))) == {"BIRDSONG_KEY", "BIRDSONG_SECRET"}
-    raw = load("office-sheets")
+    assert needed_variables(parse(load_descriptor("ledger-basic"))) == {"LEDGER_ID", "LEDGER_SECRET", "LEDGER_REGION"}
+    assert needed_variables(parse(load_descriptor("cloud-crm"))) == {"CRM_KEY", "CRM_SECRET", "prodEnv"}
+    assert needed_variables(parse(load_descriptor("timer-plain"))) == frozenset()
+    assert needed_variables(parse(load_descriptor("birdsong-oauth1"))) == {"BIRDSONG_KEY", "BIRDSONG_SECRET"}
+    raw = load_descriptor("office-sheets")
     raw["oauth2"] = {"scopes": ["x"], "hint": "{{H}}"}
     assert needed_variables(parse(raw)) == {"H"}
 
 
 class TestContext:
     def test_later_sources_win(self) -> None:
-        raw = load("pizza-van")
+        raw = load_descriptor("pizza-van")
         raw["credentials"]["fields"] |= {"REGION": {"viewClass": "TextFieldView"}, "PIZZAVAN_KEY": {}}
         descriptor = parse(raw)
         values = clean_fields(descriptor, {"REGION": "field", "PIZZAVAN_KEY": "field", "UNDECLARED": "x"}, PREFIX)
@@ -219,7 +221,7 @@ class TestContext:
 
     def test_scalars_of_declared_fields_are_taken_and_nothing_else(self) -> None:
         values = {"site": 7, "zones": ["cold"], "audit": True, "shelf": 2.0, "user": "u", "foreign": "x"}
-        descriptor = parse(load("warehouse-array-model"))
+        descriptor = parse(load_descriptor("warehouse-array-model"))
         clean = clean_fields(descriptor, values, PREFIX)
         context = build_context(descriptor, env={"foreign": "env"}, values=clean, client=None)
         assert context == {"site": "7", "audit": "true", "shelf": "2", "user": "u", "foreign": "env"}
@@ -239,7 +241,7 @@ class TestHttpAuth:
         return {"auth": {"type": "OAuth2", "oauth2": self.OWN | changes}}
 
     def test_the_fields_own_values_are_used(self) -> None:
-        found = resolved(load("rest-caller"), values=self.value())
+        found = resolved(load_descriptor("rest-caller"), values=self.value())
         assert (found.client_id, found.client_secret.reveal()) == ("my-id", "my-secret")
         assert found.authorization_endpoint == "https://as.example/authorize?x=1"
         assert found.token_endpoint == "https://as.example/token"
@@ -248,11 +250,11 @@ class TestHttpAuth:
         assert found.token_path == ("auth", "oauth2", "keys")
 
     def test_scopes_may_be_text_with_commas(self) -> None:
-        assert resolved(load("rest-caller"), values=self.value(scopes="a, b,,c")).scope == "a b c"
-        assert resolved(load("rest-caller"), values=self.value(scopes="")).scope == ""
+        assert resolved(load_descriptor("rest-caller"), values=self.value(scopes="a, b,,c")).scope == "a b c"
+        assert resolved(load_descriptor("rest-caller"), values=self.value(scopes="")).scope == ""
 
     def test_a_descriptor_without_a_block_will_do(self) -> None:
-        raw = load("rest-caller")
+        raw = load_descriptor("rest-caller")
         del raw["credentials"]["oauth2"]
         assert resolved(raw, values=self.value()).client_id == "my-id"
 
@@ -260,7 +262,7 @@ class TestHttpAuth:
         value = self.value(clientId="", clientSecret=None, authUri="as.example", tokenUri="https://u@as.example")
         at = f"{PREFIX}/auth/oauth2"
         with pytest.raises(ValidationFailed) as caught:
-            resolved(load("rest-caller"), values=value)
+            resolved(load_descriptor("rest-caller"), values=value)
         assert {problem.pointer for problem in caught.value.problems} == {
             f"{at}/clientId",
             f"{at}/clientSecret",
@@ -270,10 +272,12 @@ class TestHttpAuth:
 
     @pytest.mark.parametrize("values", [{}, {"auth": {"type": "Basic Auth"}}])
     def test_only_its_oauth2_can_be_connected(self, values: dict[str, Any]) -> None:
-        assert problems(load("rest-caller"), values=values) == {"must be OAuth2 to connect": f"{PREFIX}/auth/type"}
+        assert problems(load_descriptor("rest-caller"), values=values) == {
+            "must be OAuth2 to connect": f"{PREFIX}/auth/type"
+        }
 
     def test_no_secret_of_a_tenant_or_an_owner_can_be_drawn_to_the_users_address(self) -> None:
-        raw = load("rest-caller") | {"useOAuthClient": True}
+        raw = load_descriptor("rest-caller") | {"useOAuthClient": True}
         raw["credentials"]["oauth2"] |= {
             "client_id": "{{OAUTH_CLIENT_ID}}",
             "client_secret": "{{OWNER_SECRET}}",
@@ -288,7 +292,7 @@ class TestHttpAuth:
         assert found.extra == {"hint": "", "more": "{{OWNER_SECRET}}", "prompt": "consent", "n": "1"}
 
     def test_its_members_cannot_take_the_place_of_other_variables(self) -> None:
-        raw = load("cloud-crm")
+        raw = load_descriptor("cloud-crm")
         raw["credentials"]["fields"]["http"] = {"viewClass": "HTTPAuthView"}
         value = {"type": "OAuth2", "oauth2": {"prodEnv": "evil.com", "REGION": "evil", "clientId": "c"}}
         descriptor = parse(raw)
@@ -299,7 +303,7 @@ class TestHttpAuth:
 
 def test_values_are_read_as_stored_even_if_unchecked() -> None:
     # A caller that skips `clean_fields` breaks the type check, and still cannot leave the host of a template.
-    descriptor = parse(load("cloud-crm"))
+    descriptor = parse(load_descriptor("cloud-crm"))
     values = CleanFields({"prodEnv": "evil.com/"})
     with pytest.raises(ValidationFailed):
         resolve(descriptor, env={}, values=values, client=CLIENT, pointer_prefix=PREFIX)

@@ -13,7 +13,7 @@ from keyrack.descriptor.link import (
     shared_env,
 )
 from keyrack.descriptor.parse import parse
-from support.descriptors import load
+from support.components import load_descriptor
 
 FIXED = {"OAUTH_CLIENT_ID", "OAUTH_CLIENT_SECRET"}
 KEYS = ClientKeys("globex-id", Secret("globex-secret"))
@@ -31,7 +31,7 @@ KEYS = ClientKeys("globex-id", Secret("globex-secret"))
     ],
 )
 def test_linked_names(name: str, link: tuple[str | None, str | None]) -> None:
-    assert linked_names(parse(load(name))) == link
+    assert linked_names(parse(load_descriptor(name))) == link
 
 
 @pytest.mark.parametrize("template", ["x{{A}}", "{{A}}{{B}}", "literal", "", "{{}}", " {{A}}"])
@@ -53,32 +53,32 @@ def test_protected_names_come_from_every_block_in_every_place() -> None:
 
 
 def test_with_an_oauth_client_the_fixed_names_are_protected_too() -> None:
-    assert protected_names(parse(load("pizza-van"))) == {"PIZZAVAN_KEY", "PIZZAVAN_SECRET"} | FIXED
-    assert protected_names(parse(load("ledger-basic"))) == {"LEDGER_ID", "LEDGER_SECRET"}
+    assert protected_names(parse(load_descriptor("pizza-van"))) == {"PIZZAVAN_KEY", "PIZZAVAN_SECRET"} | FIXED
+    assert protected_names(parse(load_descriptor("ledger-basic"))) == {"LEDGER_ID", "LEDGER_SECRET"}
 
 
 def test_an_owners_environment_without_its_keys() -> None:
     env = {"PIZZAVAN_KEY": "acme", "PIZZAVAN_SECRET": "s", "OAUTH_CLIENT_SECRET": "s", "REGION": "eu"}
-    assert shared_env(parse(load("pizza-van")), env) == {"REGION": "eu"}
+    assert shared_env(parse(load_descriptor("pizza-van")), env) == {"REGION": "eu"}
 
 
 def test_a_client_sets_linked_and_fixed_names() -> None:
-    assert oauth_client_variables(parse(load("pizza-van")), KEYS) == {
+    assert oauth_client_variables(parse(load_descriptor("pizza-van")), KEYS) == {
         "PIZZAVAN_KEY": "globex-id",
         "PIZZAVAN_SECRET": "globex-secret",
         "OAUTH_CLIENT_ID": "globex-id",
         "OAUTH_CLIENT_SECRET": "globex-secret",
     }
-    assert oauth_client_variables(parse(load("office-sheets")), KEYS).keys() == FIXED
+    assert oauth_client_variables(parse(load_descriptor("office-sheets")), KEYS).keys() == FIXED
 
 
 @pytest.mark.parametrize("name", ["ledger-basic", "timer-plain"])
 def test_a_client_sets_nothing_where_it_is_not_used(name: str) -> None:
-    assert oauth_client_variables(parse(load(name)), KEYS) == {}
+    assert oauth_client_variables(parse(load_descriptor(name)), KEYS) == {}
 
 
 def test_a_client_plays_the_consumer_of_oauth1() -> None:
-    raw: dict[str, Any] = load("birdsong-oauth1") | {"useOAuthClient": True}
+    raw: dict[str, Any] = load_descriptor("birdsong-oauth1") | {"useOAuthClient": True}
     variables = oauth_client_variables(parse(raw), KEYS)
     assert (variables["BIRDSONG_KEY"], variables["BIRDSONG_SECRET"]) == ("globex-id", "globex-secret")
 

@@ -8,7 +8,7 @@ import pytest
 from keyrack.descriptor.model import Generation, OAuth1Block
 from keyrack.descriptor.parse import parse
 from keyrack.errors import ValidationFailed
-from support.descriptors import NAMES, load
+from support.components import DESCRIPTORS, load_descriptor
 
 
 def problems(raw: object) -> dict[str | None, str]:
@@ -17,16 +17,16 @@ def problems(raw: object) -> dict[str | None, str]:
     return {problem.pointer: problem.detail for problem in caught.value.problems}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", DESCRIPTORS)
 def test_every_fixture_parses_and_stays_as_it_was(name: str) -> None:
-    raw = load(name)
+    raw = load_descriptor(name)
     descriptor = parse(raw)
-    assert descriptor.raw == load(name)
+    assert descriptor.raw == load_descriptor(name)
     assert descriptor.title == raw["title"]
 
 
 def test_a_shared_component_with_an_oauth_client() -> None:
-    descriptor = parse(load("pizza-van"))
+    descriptor = parse(load_descriptor("pizza-van"))
     assert descriptor.use_oauth_client
     assert descriptor.generation is Generation.CREDENTIALS
     assert descriptor.oauth_field == "oauth"
@@ -42,14 +42,14 @@ def test_a_shared_component_with_an_oauth_client() -> None:
 
 
 def test_fields_keep_their_order_and_a_select_its_keys() -> None:
-    descriptor = parse(load("cloud-crm"))
+    descriptor = parse(load_descriptor("cloud-crm"))
     assert list(descriptor.fields) == ["prodEnv", "oauth"]
     assert descriptor.fields["prodEnv"].options == ("login", "test")
     assert descriptor.fields["prodEnv"].label == "Environment"
 
 
 def test_scalar_extras_are_kept_with_their_types() -> None:
-    oauth2 = parse(load("office-sheets")).oauth2
+    oauth2 = parse(load_descriptor("office-sheets")).oauth2
     assert oauth2 is not None
     assert oauth2.extra == {
         "access_type": "offline",
@@ -60,7 +60,7 @@ def test_scalar_extras_are_kept_with_their_types() -> None:
 
 
 def test_arrays_among_extras_are_joined_and_some_parameters_are_json() -> None:
-    raw = load("office-sheets")
+    raw = load_descriptor("office-sheets")
     raw["credentials"]["oauth2"] |= {
         "prompt": ["login", "consent"], "list": [1, True, "a"], "resource": ["https://a.example"], "empty": [],
         "claims": {"id_token": {"acr": None}}, "authorization_details": [{"type": "x"}], "nothing": None,
@@ -75,7 +75,7 @@ def test_arrays_among_extras_are_joined_and_some_parameters_are_json() -> None:
 
 
 def test_what_cannot_be_sent_is_refused_when_it_is_new_and_left_out_when_it_is_stored() -> None:
-    raw = load("office-sheets")
+    raw = load_descriptor("office-sheets")
     odd = {"object": {}, "nested": [[1]], "mixed": ["a", None], "resource": ["a", "b"], "huge": 10**400}
     raw["credentials"]["oauth2"] |= odd
     raw["oauth2"] = {"outer": {"a": 1}, "scope": 5}
@@ -105,19 +105,19 @@ def test_scope_is_scopes_by_its_other_name(block: dict[str, Any], scopes: object
 
 
 def test_basic_authentication_and_no_pkce() -> None:
-    oauth2 = parse(load("ledger-basic")).oauth2
+    oauth2 = parse(load_descriptor("ledger-basic")).oauth2
     assert oauth2 is not None
     assert (oauth2.client_auth, oauth2.pkce) == ("basic", False)
 
 
 def test_scopes_may_be_one_text() -> None:
-    oauth2 = parse(load("shop-string-scopes")).oauth2
+    oauth2 = parse(load_descriptor("shop-string-scopes")).oauth2
     assert oauth2 is not None
     assert oauth2.scopes == "read_products,write_orders"
 
 
 def test_blocks_are_merged_and_the_inner_one_wins() -> None:
-    descriptor = parse(load("parcel-top-level"))
+    descriptor = parse(load_descriptor("parcel-top-level"))
     assert descriptor.use_oauth_client
     assert list(descriptor.env_vars) == ["PARCEL_ID", "PARCEL_SECRET"]
     assert descriptor.oauth2 is not None
@@ -127,7 +127,7 @@ def test_blocks_are_merged_and_the_inner_one_wins() -> None:
 
 
 def test_oauth1_is_parsed() -> None:
-    descriptor = parse(load("birdsong-oauth1"))
+    descriptor = parse(load_descriptor("birdsong-oauth1"))
     assert descriptor.generation is Generation.CREDENTIALS
     assert descriptor.oauth2 is None
     assert descriptor.oauth1 == OAuth1Block(
@@ -140,7 +140,7 @@ def test_oauth1_is_parsed() -> None:
 
 
 def test_auth_client_types_win() -> None:
-    descriptor = parse(load("calendar-secrets"))
+    descriptor = parse(load_descriptor("calendar-secrets"))
     assert descriptor.auth_client_types == ("oauth2", "basic")
     assert descriptor.use_oauth_client
     assert descriptor.generation is Generation.SECRETS
@@ -152,7 +152,7 @@ def test_an_empty_list_of_auth_client_types_is_none() -> None:
 
 
 def test_a_plain_component_without_credentials() -> None:
-    descriptor = parse(load("timer-plain"))
+    descriptor = parse(load_descriptor("timer-plain"))
     assert descriptor.generation is Generation.PLAIN
     assert not descriptor.has_credentials
     assert descriptor.functions == {"tick"}
@@ -160,7 +160,7 @@ def test_a_plain_component_without_credentials() -> None:
 
 
 def test_an_array_model_and_missing_labels() -> None:
-    fields = parse(load("warehouse-array-model")).fields
+    fields = parse(load_descriptor("warehouse-array-model")).fields
     assert fields["site"].options == ("north", "south", "7")
     assert fields["site"].label is None
     assert fields["shelf"].view_class == "ShelfView3000"

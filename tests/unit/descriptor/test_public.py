@@ -5,20 +5,20 @@ import copy
 import pytest
 
 from keyrack.descriptor.public import public
-from support.descriptors import NAMES, load
+from support.components import DESCRIPTORS, load_descriptor
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "office-sheets"])
+@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name != "office-sheets"])
 def test_fixtures_with_templates_pass_through_whole(name: str) -> None:
-    assert public(load(name)) == load(name)
+    assert public(load_descriptor(name)) == load_descriptor(name)
 
 
 def test_an_empty_secret_is_no_template() -> None:
-    raw = load("office-sheets")
+    raw = load_descriptor("office-sheets")
     shown = public(raw)
     assert "client_secret" not in shown["credentials"]["oauth2"]
     assert shown["credentials"]["oauth2"]["client_id"] == ""
-    assert raw == load("office-sheets")
+    assert raw == load_descriptor("office-sheets")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from support.provider_servers import LoopbackServers
+from support.raw_provider import LoopbackServers
 
 
 @pytest.fixture

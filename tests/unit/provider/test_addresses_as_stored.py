@@ -8,7 +8,7 @@ from keyrack.oauth.uri import wire_uri
 from keyrack.oauth.wire import QueryRequest
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.outgoing import JsonRequest
-from support.provider_servers import LoopbackServers, http_answer, token_request
+from support.raw_provider import LoopbackServers, http_answer, token_request
 
 AS_THEY_ARE = [
     "/token",

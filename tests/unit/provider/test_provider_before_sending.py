@@ -8,7 +8,7 @@ import pytest
 from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
-from support.provider_servers import LoopbackServers, http_answer, token_request
+from support.raw_provider import LoopbackServers, http_answer, token_request
 
 
 @pytest.fixture

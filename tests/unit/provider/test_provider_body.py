@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from keyrack.errors import ValidationFailed
 from keyrack.provider.outgoing import encode_form
-from support.provider_servers import token_request
+from support.raw_provider import token_request
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 

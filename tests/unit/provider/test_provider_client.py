@@ -12,7 +12,7 @@ from keyrack import __version__
 from keyrack.errors import ProviderUnavailable, ValidationFailed
 from keyrack.oauth.wire import QueryRequest
 from keyrack.provider.client import ProviderClient
-from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
+from support.raw_provider import FakeResolver, LoopbackServers, http_answer, token_request
 
 
 @pytest.fixture

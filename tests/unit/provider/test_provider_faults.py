@@ -17,7 +17,7 @@ from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.provider.answer import MAX_INTERIM_ANSWERS
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import Reason, classify, may_have_been_sent, unavailable
-from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
+from support.raw_provider import FakeResolver, LoopbackServers, http_answer, token_request
 
 
 @pytest.fixture

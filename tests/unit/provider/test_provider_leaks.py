@@ -10,7 +10,7 @@ import pytest
 from keyrack.errors import KeyrackError
 from keyrack.oauth.token_response import process_token_response
 from keyrack.provider.client import ProviderClient
-from support.provider_servers import FakeResolver, LoopbackServers, http_answer, token_request
+from support.raw_provider import FakeResolver, LoopbackServers, http_answer, token_request
 
 CANARY = "c4n4ry"
 BASIC = "Basic Y2FuYXJ5YmFzaWM="

@@ -4,7 +4,7 @@ import pytest
 
 from keyrack.provider.addresses import ForbiddenAddressError
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
-from support.provider_servers import FakeResolver
+from support.raw_provider import FakeResolver
 
 
 async def test_public_answers_are_passed_on_unchanged() -> None:

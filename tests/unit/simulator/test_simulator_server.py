@@ -15,7 +15,7 @@ from keyrack.simulator.config import Client, SimulatorConfig, User, load_config
 from keyrack.simulator.server import serve
 from keyrack.simulator.state import MAX_QUEUED, Queued, State
 from keyrack.simulator.testing import running_simulator
-from support.waiting import until
+from support.waits_and_faults import until
 
 Driver = Any
 

@@ -1,10 +1,30 @@
-"""Stops an operation at a chosen point of its transaction, so that a race has one outcome."""
+"""Waiting for what comes by itself, stopping an operation at a chosen point, and letting a method fail for a moment."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
+
+SECONDS = 60.0
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds; fail after a minute."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {SECONDS:.0f} s"
+        await asyncio.sleep(0.01)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait, without an event loop, until a condition holds; fail after a minute."""
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not in {SECONDS:.0f} s"
+        time.sleep(0.01)
+
 
 F = TypeVar("F")
 S = TypeVar("S")
@@ -64,3 +84,19 @@ async def in_turn(
 def _told(came: object) -> object:
     """Return the text of an answer, or what else there is to say."""
     return getattr(came, "text", came)
+
+
+def fail_once(
+    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, error: Callable[[], BaseException], times: int = 1
+) -> None:
+    """Let a method fail before it does anything."""
+    original = getattr(owner, method)
+    left = [times]
+
+    async def failing(self: Any, *args: Any, **more: Any) -> Any:
+        if left[0] > 0:
+            left[0] -= 1
+            raise error()
+        return await original(self, *args, **more)
+
+    monkeypatch.setattr(owner, method, failing)
