@@ -11,7 +11,7 @@ from sqlalchemy import text
 from bench.stage import SQLITE, Stage
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
-from keyrack.settings import load
+from keyrack.settings import load_settings
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core import engine
 from keyrack.store.users import UserRows
@@ -52,7 +52,7 @@ def filled(stage: Stage, database: str, size: int) -> Filled:
 
 async def _vacuum(served: Installation) -> None:
     """Do at once what PostgreSQL does by itself within minutes, without which counting looks at every row."""
-    database = engine.create(load({**os.environ, **served.environment}))
+    database = engine.create_engine(load_settings({**os.environ, **served.environment}))
     try:
         async with database.connect() as connection:
             plain = await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -63,7 +63,7 @@ async def _vacuum(served: Installation) -> None:
 
 async def _fill(served: Installation, size: int) -> Home:
     first = served.first
-    store = open_store(load({**os.environ, **served.environment}))
+    store = open_store(load_settings({**os.environ, **served.environment}))
     try:
         client = AuthClient(new_id(), first["tenant_id"], None, None, "Bench", "oauth2", {"client_id": "bench"}, ())
         async with store.unit(first["tenant_id"], writes=True) as unit:

@@ -17,7 +17,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import with_tokens
-from keyrack.settings import Settings, load
+from keyrack.settings import Settings, load_settings
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
@@ -51,7 +51,7 @@ class Stored:
     @property
     def settings(self) -> Settings:
         """The same, for this process."""
-        return load({**os.environ, **self.environment})
+        return load_settings({**os.environ, **self.environment})
 
 
 def set_up(stage: Stage, database: str, name: str, **more: str) -> Stored:

@@ -38,9 +38,9 @@ class Settings:
         " Unset: `keyrack.sqlite3` in the home folder.",
         None,
     )
-    database_pool_size: int = _setting("Database connections a worker process keeps at most.", 10, least=1)
+    database_pool_size: int = _setting("Most database connections of a server process.", 10, least=1)
     key: Secret | None = _setting(
-        "Key-encryption key: 32 bytes in base64. Several, separated by commas: the first seals, all open."
+        "Key-encryption key: 32 bytes in base64. Several, separated by commas: the first encrypts, all decrypt."
         " Unset: read from `key_file`.",
         None,
     )
@@ -54,26 +54,28 @@ class Settings:
         "Accept http URLs and private addresses for authorization servers and webhooks. For trying out and tests only.",
         False,
     )
-    provider_timeout: float = _setting("Seconds a call to an authorization server may take in all.", 10.0, least=0.1)
+    provider_timeout: float = _setting("Seconds a call to an authorization server may take.", 10.0, least=0.1)
     provider_concurrency: int = _setting(
-        "Calls to one authorization server that a process makes at a time.", 20, least=1
+        "Most calls at a time from a process to one authorization server.", 20, least=1
     )
-    dns_timeout: float = _setting("Seconds looking up the name of an authorization server may take.", 3.0, least=0.1)
+    dns_timeout: float = _setting("Seconds a DNS look-up may take.", 3.0, least=0.1)
     dns_servers: str = _setting(
         "Name servers to ask instead of the system's: addresses, with `:port` if it is not 53, separated by commas.", ""
     )
     breaker_failures: int = _setting(
-        "A tenant's failures in a row after which it leaves an authorization server alone for a while.", 10, least=1
+        "Circuit breaker: failed calls in a row that open a tenant's circuit to an authorization server.", 10, least=1
     )
     breaker_pause: float = _setting(
-        "Seconds it is left alone at first; doubled with every failed try, up to 10.", 5.0, least=0.1
+        "Circuit breaker: seconds a circuit is open at first; doubled with every failed probe, up to 10.",
+        5.0,
+        least=0.1,
     )
     refresh_lead: float = _setting(
-        "Seconds before its expiry from which a token is due; a tenth of its lifetime if that is shorter.",
+        "Seconds before its expiry at which a token is due for refresh; a tenth of its lifetime if that is shorter.",
         30.0,
         least=0,
     )
-    refresh_wait: float = _setting("Seconds a caller waits for a refresh at most.", 20.0, least=0.1)
+    refresh_wait: float = _setting("Most seconds a caller waits for a refresh.", 20.0, least=0.1)
     refresh_retry: float = _setting(
         "Seconds until a failed refresh is tried again: always for readers of an expired token, and at first in the"
         " background, where it is doubled with every failure, up to 15 minutes.",
@@ -81,10 +83,10 @@ class Settings:
         least=0.1,
     )
     refresh_give_up: float = _setting(
-        "Hours past a token's expiry for which the background goes on trying.", 24.0, least=0
+        "Hours after a token's expiry at which the background stops trying.", 24.0, least=0
     )
-    worker_concurrency: int = _setting("Refreshes that a process's worker runs at a time.", 64, least=1)
-    worker_interval: float = _setting("Seconds between the worker's looks for what is due.", 1.0, least=0.05)
+    worker_concurrency: int = _setting("Most refreshes at a time in a process's worker.", 64, least=1)
+    worker_interval: float = _setting("Seconds between two looks of the worker for due secrets.", 1.0, least=0.05)
     consent_lifetime: int = _setting("Seconds a started consent stays valid.", 600, least=10)
     event_retention_days: int = _setting(
         "Days after which events are removed, and deliveries, revocations, refreshes and consents that are over.",
@@ -97,8 +99,8 @@ class Settings:
         75,
         least=1,
     )
-    header_timeout: float = _setting("Seconds in which a request's headers must have come.", 10.0, least=0.1)
-    body_timeout: float = _setting("Seconds in which a request's body must have come.", 30.0, least=0.1)
+    header_timeout: float = _setting("Seconds a client may take to send a request's headers.", 10.0, least=0.1)
+    body_timeout: float = _setting("Seconds a client may take to send a request's body.", 30.0, least=0.1)
     write_timeout: float = _setting(
         "Seconds for which a caller may leave an answer unread; less than 1 KiB a second counts as unread.",
         30.0,
@@ -153,7 +155,7 @@ class Settings:
     metrics_open: bool = _setting(
         "Answer `/metrics` to everybody, not only to service accounts with `global.metrics.get`.", False
     )
-    log_level: str = _setting("Least severity that is logged.", "info", choices=_LEVELS)
+    log_level: str = _setting("Lowest severity that is logged.", "info", choices=_LEVELS)
     log_format: str = _setting(
         "`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS
     )
@@ -181,7 +183,7 @@ def described() -> Mapping[str, str]:
     return {PREFIX + f.name.upper(): f.metadata["doc"] for f in fields(Settings) if "doc" in f.metadata}
 
 
-def load(environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings: environment first, then the TOML file, then defaults.
 
     The file is `KEYRACK_CONFIG`, else `keyrack.toml` in the home folder if it exists.

@@ -138,8 +138,8 @@ def texts(value: Any) -> list[str]:
 @pytest.mark.parametrize("log_format", ["console", "json"])
 def test_the_log_is_plain_text(log_format: str) -> None:
     code = (
-        "import logging, structlog\nfrom keyrack import logs\nfrom keyrack.settings import load\n"
-        f"logs.configure(load({{'KEYRACK_LOG_FORMAT': {log_format!r}}}))\n"
+        "import logging, structlog\nfrom keyrack import logs\nfrom keyrack.settings import load_settings\n"
+        f"logs.configure(load_settings({{'KEYRACK_LOG_FORMAT': {log_format!r}}}))\n"
         f"hostile = {HOSTILE!r}\n"
         "structlog.get_logger().warning('request', path=hostile, inner={hostile: [hostile]})\n"
         "logging.getLogger('library').warning('it says %s', hostile)\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keyrack.settings import load
+from keyrack.settings import load_settings
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World, settings_for, world
 from support.consent import add_oauth_client, approve, come_back, oauth_component, seen, start, stored
@@ -46,7 +46,7 @@ async def test_a_fault_is_told_and_nothing_is_stored(keyrack: World, simulator: 
 
 
 async def test_the_exchange_is_bounded_in_time(tmp_path: Path, simulator: RunningSimulator) -> None:
-    assert load({"KEYRACK_HOME": str(tmp_path)}).provider_timeout == 10, "unless set otherwise"
+    assert load_settings({"KEYRACK_HOME": str(tmp_path)}).provider_timeout == 10, "unless set otherwise"
     settings = settings_for(
         tmp_path, allow_insecure_providers="true", public_url="http://keyrack.test", provider_timeout="0.5"
     )

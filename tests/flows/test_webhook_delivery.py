@@ -347,10 +347,10 @@ WORKER = """
 import asyncio, sys
 from keyrack.wiring.services import build_services
 from keyrack.wiring.storage import open_store
-from keyrack.settings import load
+from keyrack.settings import load_settings
 
 async def main():
-    settings = load()
+    settings = load_settings()
     store = open_store(settings)
     await build_services(store, settings).deliverer.tick()
 

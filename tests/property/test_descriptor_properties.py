@@ -15,7 +15,7 @@ from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.first_generation import resolve
 from keyrack.descriptor.link import ClientKeys, protected_names
 from keyrack.descriptor.model import Descriptor
-from keyrack.descriptor.parse import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.descriptor.public import public
 from keyrack.descriptor.template import placeholders, render
 from keyrack.descriptor.uri import absolute_uri, render_uri
@@ -76,7 +76,7 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
 def test_any_document_is_parsed_or_refused_with_pointers(raw: object, values: dict[str, Any]) -> None:
     refusals: Sequence[Problem] = ()
     try:
-        descriptor = parse(raw)
+        descriptor = parse_descriptor(raw)
     except ValidationFailed as failed:
         refusals = failed.problems
     else:
@@ -114,7 +114,7 @@ def test_a_mutated_descriptor_resolves_or_says_why_and_shows_nothing(
     client = ClientKeys("id", Secret(CANARY))
     env = {"PIZZAVAN_SECRET": CANARY, "LEDGER_SECRET": CANARY, "LEDGER_ID": "i", "LEDGER_REGION": "eu"}
     try:
-        descriptor = parse(raw)
+        descriptor = parse_descriptor(raw)
         clean = clean_fields(descriptor, values, "/fields")
         found = resolve(descriptor, env=env, values=clean, client=client, pointer_prefix="/fields")
     except ValidationFailed as failed:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.oauth.authorization_code import build_authorization_url, process_callback
-from keyrack.oauth.failure import classify
+from keyrack.oauth.failure import classify_failure
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import MAX_LIFETIME, process_token_response
 from keyrack.oauth.wire import RawResponse
@@ -36,7 +36,7 @@ def test_an_answer_is_a_token_or_one_of_two_errors(
     try:
         token = process_token_response(RawResponse(status, headers, body), token_path=path)
     except (ProviderError, ProviderUnavailable) as error:
-        classify(error)
+        classify_failure(error)
         meta = error.meta
     else:
         assert 200 <= status < 300

@@ -19,7 +19,7 @@ def differences(connection: Connection) -> list[Any]:
 
 
 async def test_replayed_migrations_equal_the_schema(tmp_path: Path, database_url: str | None) -> None:
-    database = engine.create(settings_for(tmp_path, database_url))
+    database = engine.create_engine(settings_for(tmp_path, database_url))
     try:
         before, after = await migrations.upgrade(database)
         assert before is None

@@ -49,7 +49,7 @@ FORMS: dict[str, Form] = {
 
 @asynccontextmanager
 async def connected(home: Path, url: str) -> AsyncIterator[AsyncConnection]:
-    database = engine.create(settings_for(home, url))
+    database = engine.create_engine(settings_for(home, url))
     try:
         async with database.connect() as connection:
             yield connection
@@ -109,7 +109,7 @@ async def test_awkward_names_and_passwords(postgres_server: PostgresServer, tmp_
 
 
 async def test_a_bare_number_sign_in_a_password_is_part_of_it() -> None:
-    target = dsn.parse(Secret("postgresql://someone:a#b@db.example/name"))
+    target = dsn.parse_database_url(Secret("postgresql://someone:a#b@db.example/name"))
     assert isinstance(target, dsn.PostgresTarget)
     assert target.dsn == "postgresql://someone:a%23b@db.example/name"
 
@@ -165,7 +165,7 @@ async def test_a_service_names_server_and_database(
 )
 def test_what_is_not_supported_is_named_and_the_url_not_shown(url: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
-        dsn.parse(Secret(url))
+        dsn.parse_database_url(Secret(url))
     assert said in str(raised.value)
     assert "canary" not in str(raised.value)
 

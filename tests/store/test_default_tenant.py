@@ -24,7 +24,7 @@ def _downgrade(connection: Connection) -> None:
 async def test_the_older_of_two_default_tenants_stays_it(tmp_path: Path, database_url: str | None) -> None:
     settings = settings_for(tmp_path, database_url, public_url=BASE)
     async with world(settings) as keyrack:
-        database = engine.create(settings)
+        database = engine.create_engine(settings)
         try:
             async with database.begin() as connection:
                 await connection.run_sync(_downgrade)

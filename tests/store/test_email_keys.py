@@ -70,7 +70,7 @@ async def test_what_was_stored_before_is_compared_anew(tmp_path: Path, database_
         one = await keyrack.add_user(acme.id, "one@acme.example")
         two = await keyrack.add_user(acme.id, "two@acme.example")
         await invite(acme.admin, acme.contract_id, KIM)
-        database = engine.create(settings)
+        database = engine.create_engine(settings)
         try:
             async with database.begin() as connection:
                 await connection.run_sync(_go_back)

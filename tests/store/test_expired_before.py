@@ -35,7 +35,7 @@ async def test_an_upgrade_makes_expired_tokens_due(tmp_path: Path, database_url:
         for secret in (old, young, expired):
             await change(store, secret, due_at=None)
         young, renewable = await stored(store, young), await stored(store, renewable)
-        database = engine.create(settings)
+        database = engine.create_engine(settings)
         try:
             async with database.begin() as connection:
                 await connection.run_sync(_downgrade)

@@ -140,7 +140,7 @@ async def test_rows_of_old_schemas_are_filled(tmp_path: Path, database_url: str 
         async with keyrack.store.unit(acme.id, writes=True) as unit:
             await ComponentVersions(unit).add(was, "f" * 40, {"title": "no more"})
         asking[was] = False
-        database = engine.create(settings)
+        database = engine.create_engine(settings)
         try:
             async with database.begin() as connection:
                 await connection.run_sync(_downgrade)

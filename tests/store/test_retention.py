@@ -131,7 +131,7 @@ async def test_tenant_admins_of_old_tenants_may_manage_webhooks(tmp_path: Path, 
     settings = settings_for(tmp_path, database_url, public_url=BASE)
     async with world(settings) as keyrack:
         acme = keyrack.tenants["Acme"]
-        database = engine.create(settings)
+        database = engine.create_engine(settings)
         try:
             async with database.begin() as connection:
                 await connection.run_sync(_downgrade)

@@ -44,7 +44,7 @@ async def test_pending_revocations_outlive_the_migration_and_its_return(
         await order(keyrack, globex, "e")
         async with keyrack.store.unit(globex, writes=True) as unit:
             await TenantRows(unit).remove(globex)
-        database = engine.create(settings)
+        database = engine.create_engine(settings)
 
         async def did(step: Callable[[Connection], object]) -> list[str]:
             async with database.begin() as connection:

@@ -24,7 +24,7 @@ from keyrack.service.authz.permissions import DEFAULT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import FirstAccounts
 from keyrack.service.tenancy.tenants import first_attributes
-from keyrack.settings import Settings, load
+from keyrack.settings import Settings, load_settings
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.store import Store
@@ -195,7 +195,7 @@ def settings_for(home: Path, url: str | None = None, **more: str) -> Settings:
     environment = {"KEYRACK_HOME": str(home), "KEYRACK_LOG_LEVEL": "error"}
     if url is not None:
         environment["KEYRACK_DATABASE_URL"] = url
-    return load(environment | {f"KEYRACK_{name.upper()}": value for name, value in more.items()})
+    return load_settings(environment | {f"KEYRACK_{name.upper()}": value for name, value in more.items()})
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def served_in_process(store: Store, services: Services, settings: Settings) -> I
         taken.append((app, behind))
         return app
 
-    with mock.patch.object(api_app, "create", create):
+    with mock.patch.object(api_app, "create_application", create):
         served = serve_with(store, services, settings)
     try:
         yield served
@@ -74,11 +74,11 @@ def _laid_out(parts: ApplicationParts, running: AbstractAsyncContextManager[None
     return _create(ApplicationParts(parts.handlers, names), running), behind
 
 
-_create = api_app.create
+_create = api_app.create_application
 
 
 async def _replay(settings: Settings) -> None:
-    database = engine.create(settings)
+    database = engine.create_engine(settings)
     await migrations.upgrade(database)
     await database.dispose()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.api.core.errors import document
+from keyrack.api.core.errors import error_document
 from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.wire import RawResponse
@@ -27,7 +27,7 @@ HIDDEN: dict[str, Any] = {"exact_reason": "dns", "codes": ("c0de",), "is_page": 
 
 
 def told(error: ProviderError | ProviderUnavailable) -> object:
-    _, body, _ = document(error)
+    _, body, _ = error_document(error)
     return json.loads(body)["errors"][0].get("meta")
 
 

@@ -43,7 +43,7 @@ class ApplicationParts:
     services: Mapping[str, Any]
 
 
-def create(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) -> Litestar:
+def create_application(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) -> Litestar:
     """Build the application.
 
     Args:

@@ -221,7 +221,7 @@ class AuthClientResource(msgspec.Struct):
     type: Literal["auth-client"] = "auth-client"
 
 
-def resource(view: AuthClientView) -> AuthClientResource:
+def auth_client_resource(view: AuthClientView) -> AuthClientResource:
     """Return a client as a resource."""
     client = view.client
     credentials = UNSET if view.credentials is None or client.damaged else view.credentials

@@ -11,7 +11,7 @@ from keyrack.api.auth_client_documents import (
     ChangeAuthClientBody,
     CreateAuthClientBody,
     ScopeOnlyBody,
-    resource,
+    auth_client_resource,
 )
 from keyrack.api.core.body import UnvalidatedBody, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
@@ -61,7 +61,7 @@ class AuthClientController(Controller):
         made = await auth_clients.create(
             who, Unvalidated(lambda: _scope(data)), data.then(CreateAuthClientBody.command)
         )
-        return Single(resource(made))
+        return Single(auth_client_resource(made))
 
     @get("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409))
     async def retrieve(
@@ -75,7 +75,7 @@ class AuthClientController(Controller):
     ) -> Single[AuthClientResource]:
         """Return one auth client as a scope sees it; without one as its own scope does (14.1, 0.10)."""
         asked = _asked(tenant_id, contract_id, workspace_id)
-        return Single(resource(await auth_clients.get(who, auth_client_id, asked)))
+        return Single(auth_client_resource(await auth_clients.get(who, auth_client_id, asked)))
 
     @patch("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
     async def change(
@@ -86,7 +86,9 @@ class AuthClientController(Controller):
         auth_clients: NamedDependency[AuthClients],
     ) -> Single[AuthClientResource]:
         """Change an auth client; its id, URIs, type and scope are fixed (14.3)."""
-        return Single(resource(await auth_clients.change(who, auth_client_id, _change(data, auth_client_id))))
+        return Single(
+            auth_client_resource(await auth_clients.change(who, auth_client_id, _change(data, auth_client_id)))
+        )
 
     @delete("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(self, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]) -> None:
@@ -123,14 +125,14 @@ class TenantAuthClientController(Controller):
         """Create an auth client of a tenant (14.3)."""
         new = data.then(CreateAuthClientBody.command)
         made = await auth_clients.create(who, Unvalidated(lambda: _scope(data)), new, within=_tenant(tenant_id))
-        return Single(resource(made))
+        return Single(auth_client_resource(made))
 
     @get("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def retrieve(
         self, tenant_id: PATH_ID, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]
     ) -> Single[AuthClientResource]:
         """Return an auth client as a tenant sees it (14.3)."""
-        return Single(resource(await auth_clients.get(who, auth_client_id, _tenant(tenant_id))))
+        return Single(auth_client_resource(await auth_clients.get(who, auth_client_id, _tenant(tenant_id))))
 
     @patch("/{auth_client_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
     async def change(
@@ -143,7 +145,7 @@ class TenantAuthClientController(Controller):
     ) -> Single[AuthClientResource]:
         """Change an auth client that a tenant can use (14.3)."""
         new = _change(data, auth_client_id)
-        return Single(resource(await auth_clients.change(who, auth_client_id, new, _tenant(tenant_id))))
+        return Single(auth_client_resource(await auth_clients.change(who, auth_client_id, new, _tenant(tenant_id))))
 
     @delete("/{auth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def remove(
@@ -157,7 +159,7 @@ async def _list(
     auth_clients: AuthClients, who: Principal, asked: NamedScope | None, component_id: str | None, page: Page
 ) -> Many[AuthClientResource]:
     views, total = await auth_clients.list(who, asked, component_id or None, limit=page.limit, offset=page.offset)
-    return await listed(views, resource, page.meta(total), auth_clients.whole)
+    return await listed(views, auth_client_resource, page.meta(total), auth_clients.whole)
 
 
 def _asked(tenant_id: str | None, contract_id: str | None, workspace_id: str | None) -> NamedScope | None:

@@ -7,8 +7,7 @@ from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.component_documents import DescriptorResource, VersionResource, version
-from keyrack.api.component_documents import descriptor as descriptor_document
+from keyrack.api.component_documents import DescriptorResource, VersionResource, descriptor_resource, version_resource
 from keyrack.api.core.body import or_none
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Single, link_self
@@ -49,7 +48,7 @@ class ComponentBuildController(Controller):
     ) -> Many[VersionResource]:
         """List a component's builds."""
         found, total = await builds.list(who, component_id, limit=page.limit, offset=page.offset)
-        resources = [version(each) for each in found]
+        resources = [version_resource(each) for each in found]
         return Many(resources, page.meta(total), links=link_self(f"/v2/components/{component_id}/versions"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
@@ -66,7 +65,7 @@ class ComponentBuildController(Controller):
             given = body.data.attributes
             return NewBuild(given.descriptor, or_none(given.revision))
 
-        return Single(version(await builds.add(who, component_id, data.then(new))))
+        return Single(version_resource(await builds.add(who, component_id, data.then(new))))
 
     @delete("/{revision:str}", responses=Refusals.of(403, 404, 409))
     async def remove(
@@ -81,4 +80,4 @@ class ComponentBuildController(Controller):
     ) -> Single[DescriptorResource]:
         """Return a build's component.json; `latest` names the newest."""
         component, found = await builds.get(who, component_id, revision)
-        return Single(descriptor_document(component, found))
+        return Single(descriptor_resource(component, found))

@@ -88,7 +88,7 @@ class DescriptorResource(msgspec.Struct):
     type: Literal["descriptor"] = "descriptor"
 
 
-def component(found: Component, *, whitelist: bool = False) -> ComponentResource:
+def component_resource(found: Component, *, whitelist: bool = False) -> ComponentResource:
     """Build a component's resource."""
     path = f"/v2/components/{found.id}"
     latest: Relationship | UnsetType = UNSET
@@ -105,7 +105,7 @@ def component(found: Component, *, whitelist: bool = False) -> ComponentResource
     return ComponentResource(found.id, link_self(path), attributes, ComponentRelationships(versions, latest))
 
 
-def version(found: Version) -> VersionResource:
+def version_resource(found: Version) -> VersionResource:
     """Build a build's resource."""
     path = _version_path(found)
     relationships = VersionRelationships(
@@ -116,7 +116,7 @@ def version(found: Version) -> VersionResource:
     return VersionResource(found.revision, link_self(path), attributes, relationships)
 
 
-def descriptor(owner: Component, found: Version) -> DescriptorResource:
+def descriptor_resource(owner: Component, found: Version) -> DescriptorResource:
     """Build a descriptor's resource."""
     path = _version_path(found)
     computed = {
@@ -133,10 +133,10 @@ def descriptor(owner: Component, found: Version) -> DescriptorResource:
     )
 
 
-def build(owner: Component) -> tuple[Any, ...]:
+def latest_build(owner: Component) -> tuple[Any, ...]:
     """Return what `included` has of a component: its latest version and that version's descriptor, if there is one."""
     latest = owner.latest
-    return () if latest is None else (version(latest), descriptor(owner, latest))
+    return () if latest is None else (version_resource(latest), descriptor_resource(owner, latest))
 
 
 def _version_path(found: Version) -> str:

@@ -12,8 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.component_documents import ComponentResource, build
-from keyrack.api.component_documents import component as component_document
+from keyrack.api.component_documents import ComponentResource, component_resource, latest_build
 from keyrack.api.core.body import or_none, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
@@ -201,24 +200,24 @@ async def _list(
     links: SelfLink | UnsetType = UNSET,
     whitelist: bool = False,
 ) -> Many[ComponentResource]:
-    resources = await each(found, partial(component_document, whitelist=whitelist))
+    resources = await each(found, partial(component_resource, whitelist=whitelist))
     if any(component.left_out for component in found):
         included = _builds(components.whole(who, found))
         return Deferred(one_by_one(resources), meta, included, links).document
-    builds = await each(found, build)
+    builds = await each(found, latest_build)
     return Many(resources, meta, included=list(chain.from_iterable(builds)), links=links)
 
 
 async def _builds(found: AsyncIterable[Component]) -> AsyncIterator[Any]:
     """Make what is included beside the event loop: a descriptor may be a megabyte, and is searched for secrets."""
     async for component in found:
-        made = await asyncio.to_thread(build, component) if component.latest else ()
+        made = await asyncio.to_thread(latest_build, component) if component.latest else ()
         for resource in made:
             yield resource
 
 
 def _one(found: Component, *, whitelist: bool = False) -> Single[ComponentResource]:
-    return Single(component_document(found, whitelist=whitelist), included=list(build(found)))
+    return Single(component_resource(found, whitelist=whitelist), included=list(latest_build(found)))
 
 
 def _new(body: CreateComponentBody) -> NewComponent:

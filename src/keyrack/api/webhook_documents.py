@@ -194,15 +194,15 @@ def period(body: ReplayBody) -> Period:
     return Period(since, until)
 
 
-def document(webhook: Webhook, *, with_secret: bool = False) -> Single[WebhookResource]:
+def webhook_document(webhook: Webhook, *, with_secret: bool = False) -> Single[WebhookResource]:
     """Build the document of a webhook, with its newest secret or without."""
-    document = Single(resource(webhook))
+    document = Single(webhook_resource(webhook))
     if with_secret:
         document.data.attributes.secret = webhook.keys[0].secret.reveal()
     return document
 
 
-def resource(webhook: Webhook) -> WebhookResource:
+def webhook_resource(webhook: Webhook) -> WebhookResource:
     """Build the resource of a webhook."""
     kinds = webhook.event_types
     attributes = WebhookAttributes(

@@ -21,12 +21,12 @@ from keyrack.api.webhook_documents import (
     WebhookResource,
     accepted,
     delivery_resource,
-    document,
     event_resource,
     new_webhook,
     period,
-    resource,
     webhook_change,
+    webhook_document,
+    webhook_resource,
 )
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.events import DeliveryState, EventType
@@ -48,7 +48,7 @@ class WebhookController(Controller):
         self, tenant_id: PATH_ID, data: Body[CreateWebhookBody], who: Who, webhooks: NamedDependency[Webhooks]
     ) -> Single[WebhookResource]:
         """Create a webhook; its secret is shown only once (extension)."""
-        return document(await webhooks.create(who, tenant_id, data.then(new_webhook)), with_secret=True)
+        return webhook_document(await webhooks.create(who, tenant_id, data.then(new_webhook)), with_secret=True)
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -56,14 +56,14 @@ class WebhookController(Controller):
     ) -> Many[WebhookResource]:
         """List the tenant's webhooks (extension)."""
         found, total = await webhooks.list(who, tenant_id, limit=page.limit, offset=page.offset)
-        return Many([resource(webhook) for webhook in found], page.meta(total))
+        return Many([webhook_resource(webhook) for webhook in found], page.meta(total))
 
     @get("/{webhook_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
         self, tenant_id: PATH_ID, webhook_id: PATH_ID, who: Who, webhooks: NamedDependency[Webhooks]
     ) -> Single[WebhookResource]:
         """Return one webhook (extension)."""
-        return document(await webhooks.get(who, tenant_id, webhook_id))
+        return webhook_document(await webhooks.get(who, tenant_id, webhook_id))
 
     @patch("/{webhook_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
     async def change(
@@ -80,7 +80,7 @@ class WebhookController(Controller):
             require_id(body.data.id, webhook_id)
             return webhook_change(body.data.attributes)
 
-        return document(await webhooks.change(who, tenant_id, webhook_id, data.then(changed)))
+        return webhook_document(await webhooks.change(who, tenant_id, webhook_id, data.then(changed)))
 
     @delete("/{webhook_id:str}", responses=Refusals.of(403, 404))
     async def remove(
@@ -94,7 +94,7 @@ class WebhookController(Controller):
         self, tenant_id: PATH_ID, webhook_id: PATH_ID, who: Who, webhooks: NamedDependency[Webhooks]
     ) -> Single[WebhookResource]:
         """Give a webhook a new secret, shown only once; the old one also signs for 24 hours (extension)."""
-        return document(await webhooks.rotate_secret(who, tenant_id, webhook_id), with_secret=True)
+        return webhook_document(await webhooks.rotate_secret(who, tenant_id, webhook_id), with_secret=True)
 
     @get("/{webhook_id:str}/deliveries", responses=Refusals.of(400, 403, 404))
     async def deliveries(

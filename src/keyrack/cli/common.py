@@ -23,10 +23,10 @@ def with_store(use: "Callable[[Store], Awaitable[T]]") -> T:
         KeyrackError: whatever the settings or the use raise.
     """
     from keyrack import logs
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
     from keyrack.wiring.storage import open_store
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
 
     async def run() -> T:

@@ -30,9 +30,9 @@ def bootstrap(
     import asyncio
 
     from keyrack import logs
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain, team_name))
     result = {
@@ -52,9 +52,9 @@ def upgrade(*, as_json: Json = False) -> None:
     import asyncio
 
     from keyrack import logs
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     before, after = asyncio.run(_upgrade(settings))
     show({"before": before, "after": after}, as_json=as_json)
@@ -86,7 +86,7 @@ async def _upgrade(settings: "Settings") -> tuple[str | None, str]:
     from keyrack.store import migrations
     from keyrack.store.core import engine
 
-    database = engine.create(settings)
+    database = engine.create_engine(settings)
     try:
         return await migrations.upgrade(database)
     finally:

@@ -14,10 +14,10 @@ def quotas(
 ) -> None:
     """Show the quotas of tenants and how much of each is used."""
     from keyrack.service.authz.quotas import QuotaUse, usage
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
     from keyrack.wiring.configuration import quota_limits
 
-    limits = quota_limits(load())
+    limits = quota_limits(load_settings())
     found = with_store(lambda store: usage(store, limits, tenant))
 
     def row(of: QuotaUse) -> dict[str, object]:

@@ -83,12 +83,12 @@ def _with_secrets(use: "Callable[[SecretOperations], Awaitable[T]]") -> T:
 
     from keyrack import logs
     from keyrack.service.operator.secrets import SecretOperations
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
     from keyrack.wiring.services import build_services
     from keyrack.wiring.storage import open_store
     from keyrack.wiring.worker import running
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
 
     async def run() -> T:

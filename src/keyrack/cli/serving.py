@@ -14,7 +14,7 @@ from keyrack.cli.common import Json, complain, show, show_list
 from keyrack.cli.open_files import most_connections
 from keyrack.clock import now
 from keyrack.crypto.secret import MASK, Secret
-from keyrack.settings import PREFIX, Settings, load
+from keyrack.settings import PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
     from keyrack.api.core.asgi import App
@@ -79,7 +79,7 @@ def application() -> "App":
     from keyrack import logs
     from keyrack.wiring.http import application
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     return _settled(application(settings))
 
@@ -89,7 +89,7 @@ def working_application() -> "App":
     from keyrack import logs
     from keyrack.wiring.http import application
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     return _settled(application(settings, works=True))
 
@@ -99,7 +99,7 @@ def watched_worker() -> "App":
     from keyrack import logs
     from keyrack.wiring.http import application
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     return _settled(application(settings, works=True, api=False))
 
@@ -175,7 +175,7 @@ def simulator(
 
 def settings(*, as_json: Json = False) -> None:
     """Print all settings and their sources; secrets are masked."""
-    found = load()
+    found = load_settings()
     rows = [
         {
             "name": PREFIX + spec.name.upper(),
@@ -202,7 +202,7 @@ def _ready() -> Settings:
 
     from keyrack import logs
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     if settings.unknown_variables:
         complain(f"keyrack: unknown settings are ignored: {', '.join(settings.unknown_variables)}")
@@ -216,7 +216,7 @@ async def _check(settings: Settings) -> None:
     from keyrack.store.core import engine
     from keyrack.wiring.storage import open_store
 
-    database = engine.create(settings)
+    database = engine.create_engine(settings)
     try:
         await migrations.check(database)
     finally:

@@ -37,9 +37,9 @@ def import_platform(
     from keyrack import logs
     from keyrack.crypto import age
     from keyrack.errors import ConfigurationError
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     content = file.read_bytes()
     if age.is_encrypted(content):
@@ -90,9 +90,9 @@ def export_platform(
     from keyrack import logs
     from keyrack.cli.common import show
     from keyrack.crypto import age
-    from keyrack.settings import load
+    from keyrack.settings import load_settings
 
-    settings = load()
+    settings = load_settings()
     logs.configure(settings)
     recipients = recipient or []
     if with_secrets or recipients:
@@ -159,7 +159,7 @@ async def _require_schema(settings: "Settings") -> None:
     from keyrack.store import migrations
     from keyrack.store.core import engine
 
-    database = engine.create(settings)
+    database = engine.create_engine(settings)
     try:
         await migrations.check(database)
     finally:

@@ -190,7 +190,7 @@ def _from_http_auth(descriptor: Descriptor, name: str, values: CleanFields, pref
         member: _own(rendering, oauth2, member, pointer, optional=method == _PUBLIC and member == "clientSecret")
         for member in http_auth.TEMPLATE_MEMBERS
     }
-    scope = http_auth.scope_of(oauth2) or rendering.scope(block)
+    scope = http_auth.requested_scope(oauth2) or rendering.scope(block)
     extra = rendering.extras(block) | http_auth.extra_of(oauth2)
     rendering.finish()
     return ResolvedOAuth(

@@ -55,7 +55,7 @@ def oauth2_of(value: object) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else {}
 
 
-def scope_of(oauth2: Mapping[str, Any]) -> str:
+def requested_scope(oauth2: Mapping[str, Any]) -> str:
     """Return the scopes as one text: an array or comma-separated text is joined with spaces."""
     scopes = oauth2.get("scopes") or ""
     items = scopes.split(",") if isinstance(scopes, str) else scopes

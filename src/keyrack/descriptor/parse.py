@@ -16,7 +16,7 @@ from keyrack.validation.pointer import join
 from keyrack.validation.storable import unstorable
 
 
-def parse(raw: object, *, new: bool = False) -> Descriptor:
+def parse_descriptor(raw: object, *, new: bool = False) -> Descriptor:
     """Return the descriptor that a JSON value describes.
 
     Args:

@@ -17,7 +17,7 @@ class Placeholder:
     name: str
 
 
-def parts(text: str) -> Iterator[str | Placeholder]:
+def template_parts(text: str) -> Iterator[str | Placeholder]:
     """Yield a template's literal texts (never empty) and placeholders, in order."""
     end = 0
     for match in _PLACEHOLDER.finditer(text):

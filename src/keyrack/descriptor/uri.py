@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from urllib.parse import quote
 
-from keyrack.descriptor.template import Placeholder, parts
+from keyrack.descriptor.template import Placeholder, template_parts
 from keyrack.errors import Problem, ValidationFailed
 
 MAX_LENGTH = 4096
@@ -56,7 +56,7 @@ def render_uri(
         ValidationFailed: variables are unresolved or empty, or hold what their place does not allow, or the result
             is not an absolute URL. The variables are named, their values never.
     """
-    pieces = list(parts(template.strip()))
+    pieces = list(template_parts(template.strip()))
     rendered = ""
     problems: list[Problem] = []
     for index, piece in enumerate(pieces):

@@ -7,7 +7,7 @@ from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE, LIMITED, FailureClass, Own
 from keyrack.oauth.refusal import MEANINGLESS, NOT_THERE
 
-__all__ = ["FailureClass", "blames_client_alone", "classify"]
+__all__ = ["FailureClass", "blames_client_alone", "classify_failure"]
 
 _UNAUTHORIZED = 401
 _REDIRECTS = range(300, 400)
@@ -16,7 +16,7 @@ _NOT_WORD = re.compile(r"[\s\-]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
-def classify(error: ProviderError | ProviderUnavailable, host: str = "") -> FailureClass:
+def classify_failure(error: ProviderError | ProviderUnavailable, host: str = "") -> FailureClass:
     """Return the class of a failure that `process_token_response` reported.
 
     A known code counts, the provider's own before everybody's. RFC 6749 section 5.2 keeps status 401 for rejected

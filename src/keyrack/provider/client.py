@@ -12,7 +12,7 @@ from keyrack import __version__
 from keyrack.errors import KeyrackError
 from keyrack.oauth.wire import RawResponse
 from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
-from keyrack.provider.faults import Reason, answer_fault, classify, unavailable
+from keyrack.provider.faults import Reason, answer_fault, fault_reason, unavailable
 from keyrack.provider.guard import check_host, parse_uri
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
@@ -114,7 +114,7 @@ class ProviderClient:
         except KeyrackError:
             raise
         except Exception as error:  # noqa: BLE001 - of what the HTTP library raises, only the kind may leave here
-            reason = classify(error)
+            reason = fault_reason(error)
         finally:
             call.set(None)
         answer = await current.answer(answer_fault(reason))

@@ -68,7 +68,7 @@ def answer_fault(reason: Reason | None) -> AnswerFault | None:
     return AnswerFault(reason.value) if reason in {Reason.TIMEOUT, Reason.CLOSED} else AnswerFault.PROTOCOL
 
 
-def classify(error: Exception) -> Reason:
+def fault_reason(error: Exception) -> Reason:
     """Return the reason behind an exception that the HTTP client raised."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, ForbiddenAddressError):

@@ -14,7 +14,7 @@ _HEADER_VALUE = re.compile(r"[!-~]+(?: +[!-~]+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class JsonRequest:
+class JsonPost:
     """A POST of `application/json`.
 
     Attributes:
@@ -28,7 +28,7 @@ class JsonRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-Outgoing = FormRequest | QueryRequest | JsonRequest
+Outgoing = FormRequest | QueryRequest | JsonPost
 """What can be sent."""
 
 
@@ -45,7 +45,7 @@ def body_of(request: Outgoing) -> bytes | None:
     """
     if isinstance(request, QueryRequest):
         return None
-    return request.body if isinstance(request, JsonRequest) else encode_form(request)
+    return request.body if isinstance(request, JsonPost) else encode_form(request)
 
 
 def url_of(request: Outgoing, url: URL) -> URL:
@@ -70,7 +70,7 @@ def headers_of(request: Outgoing) -> dict[str, str]:
     Raises:
         ValidationFailed: a value cannot stand in a header; no variable here holds one, lest a traceback shows it.
     """
-    if isinstance(request, JsonRequest):
+    if isinstance(request, JsonPost):
         if not all(map(_HEADER_VALUE.fullmatch, request.headers.values())):
             raise ValidationFailed(Problem("A header for the webhook is not valid."))
         return {"Content-Type": "application/json", **request.headers}
@@ -80,7 +80,7 @@ def headers_of(request: Outgoing) -> dict[str, str]:
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):
-        raise ValidationFailed(Problem("The authorization for the authorization server is not a valid header."))
+        raise ValidationFailed(Problem("The client id and secret cannot be sent in a valid Authorization header."))
     return form | {"Authorization": request.authorization.reveal()}
 
 

@@ -10,8 +10,8 @@ from keyrack.store.component_visibility import (
     Viewpoint,
     contract_has,
     gate,
-    parts,
     tenant_sees,
+    visibility_parts,
     whitelisted,
     workspace_has_ungated,
 )
@@ -82,5 +82,5 @@ class ComponentList(TenantTable):
                 .where(f.tenant_id == self.unit.tenant_id, f.workspace_id == wanted.named_in, r.place != "draft")
             )
             few.append(c.id.in_(named))
-        found = parts(wanted.had_at or self.unit.tenant_id, own=wanted.own)
+        found = visibility_parts(wanted.had_at or self.unit.tenant_id, own=wanted.own)
         return [and_(or_(*found), *few)] if few else found

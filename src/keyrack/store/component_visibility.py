@@ -58,7 +58,7 @@ def whitelisted(view: Viewpoint) -> ColumnElement[bool]:
     return or_(components.c.contract_id == view.contract_id, _listed(view))
 
 
-def parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequence[ColumnElement[bool]]:
+def visibility_parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequence[ColumnElement[bool]]:
     """Return `contract_has` or `workspace_has` of a place, or `tenant_sees`, cut into parts.
 
     No component is in two of them, and each has an index of `components` that finds, orders and counts it without

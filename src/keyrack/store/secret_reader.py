@@ -63,7 +63,7 @@ def secret_reader(settings: Settings, keyring: Keyring) -> SecretReader:
     Raises:
         ConfigurationError: the database URL cannot be understood.
     """
-    target = dsn.parse(settings.effective_database_url)
+    target = dsn.parse_database_url(settings.effective_database_url)
     if isinstance(target, dsn.SqliteTarget):
         return SqliteSecretReader(target.path, keyring)
     connect = engine.listener(settings)

@@ -34,7 +34,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
     parts = api_app.ApplicationParts(HANDLERS if api else WATCHING, names)
     front = Middleware(
-        cast("App", api_app.create(parts, running(store, made, settings, works=works))),
+        cast("App", api_app.create_application(parts, running(store, made, settings, works=works))),
         made.authentication,
         Throttle(rates(settings)),
         settings.trusted_proxies,

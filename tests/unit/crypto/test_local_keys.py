@@ -55,8 +55,8 @@ def test_a_key_id_tells_nothing_of_the_key() -> None:
 
 async def test_file_and_environment_hold_the_same_keys(tmp_path: Path) -> None:
     write(tmp_path / "key", text(NEW, OLD) + "\n\n")
-    from_file = local.load(settings_for(tmp_path))
-    from_environment = local.load(settings_for(tmp_path, key=text(NEW, OLD, between=", ")))
+    from_file = local.load_keys(settings_for(tmp_path))
+    from_environment = local.load_keys(settings_for(tmp_path, key=text(NEW, OLD, between=", ")))
     kek_id, wrapped = await from_file.wrap(MATERIAL, CONTEXT)
     assert await from_environment.unwrap(kek_id, wrapped, CONTEXT) == MATERIAL
 
@@ -65,13 +65,13 @@ async def test_file_and_environment_hold_the_same_keys(tmp_path: Path) -> None:
 def test_a_key_file_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     write(tmp_path / "key", text(OLD), mode)
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        local.load(settings_for(tmp_path))
+        local.load_keys(settings_for(tmp_path))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_key_file_of_its_owner_is_read(tmp_path: Path, mode: int) -> None:
     write(tmp_path / "key", text(OLD), mode)
-    assert local.load(settings_for(tmp_path))
+    assert local.load_keys(settings_for(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,20 @@ def test_a_key_file_of_its_owner_is_read(tmp_path: Path, mode: int) -> None:
 def test_a_malformed_key_is_refused_without_being_shown(tmp_path: Path, content: str) -> None:
     write(tmp_path / "key", content)
     with pytest.raises(ConfigurationError) as raised:
-        local.load(settings_for(tmp_path))
+        local.load_keys(settings_for(tmp_path))
     for word in content.split():
         assert word not in str(raised.value)
     if content.strip():
         with pytest.raises(ConfigurationError):
-            local.load(settings_for(tmp_path, key=content))
+            local.load_keys(settings_for(tmp_path, key=content))
 
 
 def test_no_key_file_is_a_wrong_key_and_a_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WrongKey, match="no key file"):
-        local.load(settings_for(tmp_path))
+        local.load_keys(settings_for(tmp_path))
     (tmp_path / "key").mkdir(mode=0o700)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        local.load(settings_for(tmp_path))
+        local.load_keys(settings_for(tmp_path))
 
 
 def test_a_generated_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor
-from keyrack.descriptor.parse import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import ValidationFailed
 from support.components import load_descriptor
 
@@ -14,7 +14,7 @@ PREFIX = "/data/attributes/keys"
 
 
 def warehouse() -> Descriptor:
-    return parse(load_descriptor("warehouse-array-model"))
+    return parse_descriptor(load_descriptor("warehouse-array-model"))
 
 
 def problems(descriptor: Descriptor, values: dict[str, Any]) -> dict[str | None, str]:
@@ -79,25 +79,25 @@ def test_all_problems_are_named_and_no_value_is() -> None:
 
 @pytest.mark.parametrize("value", ["evil.com/", "Login", "login ", "login\u200b", "Production", "{{x}}"])
 def test_a_select_takes_keys_of_its_model_only(value: str) -> None:
-    crm = parse(load_descriptor("cloud-crm"))
+    crm = parse_descriptor(load_descriptor("cloud-crm"))
     assert clean_fields(crm, {"prodEnv": "login"}, PREFIX) == {"prodEnv": "login"}
     assert problems(crm, {"prodEnv": value}) == {f"{PREFIX}/prodEnv": "is not one of the choices"}
 
 
 def test_a_select_with_an_empty_model_takes_nothing() -> None:
-    descriptor = parse({"credentials": {"fields": {"s": {"viewClass": "SelectView", "model": {}}}}})
+    descriptor = parse_descriptor({"credentials": {"fields": {"s": {"viewClass": "SelectView", "model": {}}}}})
     assert problems(descriptor, {"s": "x"}).keys() == {f"{PREFIX}/s"}
 
 
 @pytest.mark.parametrize("view_class", ["OAuthFieldView", "WebhookAuthView"])
 def test_token_and_webhook_fields_hold_objects(view_class: str) -> None:
-    descriptor = parse({"credentials": {"fields": {"auth": {"viewClass": view_class}}}})
+    descriptor = parse_descriptor({"credentials": {"fields": {"auth": {"viewClass": view_class}}}})
     assert clean_fields(descriptor, {"auth": {"access_token": "x"}}, PREFIX) == {"auth": {"access_token": "x"}}
     assert problems(descriptor, {"auth": "x"}).keys() == {f"{PREFIX}/auth"}
 
 
 def test_an_http_field_of_every_type() -> None:
-    rest = parse(load_descriptor("rest-caller"))
+    rest = parse_descriptor(load_descriptor("rest-caller"))
     for value in (
         {"type": "No Auth"},
         {"type": "Basic Auth", "basic": {"username": "u", "password": "p"}},
@@ -120,7 +120,7 @@ def test_an_http_field_of_every_type() -> None:
 
 
 def test_an_http_field_of_the_wrong_shape() -> None:
-    rest = parse(load_descriptor("rest-caller"))
+    rest = parse_descriptor(load_descriptor("rest-caller"))
     value = {
         "type": "OAuth3",
         "basic": [],

@@ -9,7 +9,7 @@ from keyrack.descriptor.context import build_context
 from keyrack.descriptor.fields import CleanFields, clean_fields
 from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables, resolve
 from keyrack.descriptor.link import ClientKeys
-from keyrack.descriptor.parse import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import ValidationFailed
 from support.components import load_descriptor
 
@@ -24,7 +24,7 @@ def resolved(
     values: dict[str, Any] | None = None,
     client: ClientKeys | None = None,
 ) -> ResolvedOAuth:
-    descriptor = parse(raw)
+    descriptor = parse_descriptor(raw)
     clean = clean_fields(descriptor, values or {}, PREFIX)
     return resolve(descriptor, env=env or {}, values=clean, client=client, pointer_prefix=PREFIX)
 
@@ -191,20 +191,24 @@ def test_a_resolved_block_shows_neither_secret_nor_input() -> None:
 
 
 def test_needed_variables_decide_what_a_required_one_blocks() -> None:
-    assert needed_variables(parse(load_descriptor("ledger-basic"))) == {"LEDGER_ID", "LEDGER_SECRET", "LEDGER_REGION"}
-    assert needed_variables(parse(load_descriptor("cloud-crm"))) == {"CRM_KEY", "CRM_SECRET", "prodEnv"}
-    assert needed_variables(parse(load_descriptor("timer-plain"))) == frozenset()
-    assert needed_variables(parse(load_descriptor("birdsong-oauth1"))) == {"BIRDSONG_KEY", "BIRDSONG_SECRET"}
+    assert needed_variables(parse_descriptor(load_descriptor("ledger-basic"))) == {
+        "LEDGER_ID",
+        "LEDGER_SECRET",
+        "LEDGER_REGION",
+    }
+    assert needed_variables(parse_descriptor(load_descriptor("cloud-crm"))) == {"CRM_KEY", "CRM_SECRET", "prodEnv"}
+    assert needed_variables(parse_descriptor(load_descriptor("timer-plain"))) == frozenset()
+    assert needed_variables(parse_descriptor(load_descriptor("birdsong-oauth1"))) == {"BIRDSONG_KEY", "BIRDSONG_SECRET"}
     raw = load_descriptor("office-sheets")
     raw["oauth2"] = {"scopes": ["x"], "hint": "{{H}}"}
-    assert needed_variables(parse(raw)) == {"H"}
+    assert needed_variables(parse_descriptor(raw)) == {"H"}
 
 
 class TestContext:
     def test_later_sources_win(self) -> None:
         raw = load_descriptor("pizza-van")
         raw["credentials"]["fields"] |= {"REGION": {"viewClass": "TextFieldView"}, "PIZZAVAN_KEY": {}}
-        descriptor = parse(raw)
+        descriptor = parse_descriptor(raw)
         values = clean_fields(descriptor, {"REGION": "field", "PIZZAVAN_KEY": "field", "UNDECLARED": "x"}, PREFIX)
         env = {"REGION": "env", "PIZZAVAN_KEY": "env", "OTHER": "env"}
         context = build_context(descriptor, env=env, values=values, client=CLIENT)
@@ -221,7 +225,7 @@ class TestContext:
 
     def test_scalars_of_declared_fields_are_taken_and_nothing_else(self) -> None:
         values = {"site": 7, "zones": ["cold"], "audit": True, "shelf": 2.0, "user": "u", "foreign": "x"}
-        descriptor = parse(load_descriptor("warehouse-array-model"))
+        descriptor = parse_descriptor(load_descriptor("warehouse-array-model"))
         clean = clean_fields(descriptor, values, PREFIX)
         context = build_context(descriptor, env={"foreign": "env"}, values=clean, client=None)
         assert context == {"site": "7", "audit": "true", "shelf": "2", "user": "u", "foreign": "env"}
@@ -295,7 +299,7 @@ class TestHttpAuth:
         raw = load_descriptor("cloud-crm")
         raw["credentials"]["fields"]["http"] = {"viewClass": "HTTPAuthView"}
         value = {"type": "OAuth2", "oauth2": {"prodEnv": "evil.com", "REGION": "evil", "clientId": "c"}}
-        descriptor = parse(raw)
+        descriptor = parse_descriptor(raw)
         clean = clean_fields(descriptor, {"http": value}, PREFIX)
         context = build_context(descriptor, env={"REGION": "eu"}, values=clean, client=None)
         assert context == {"REGION": "eu", "clientId": "c"}
@@ -303,7 +307,7 @@ class TestHttpAuth:
 
 def test_values_are_read_as_stored_even_if_unchecked() -> None:
     # A caller that skips `clean_fields` breaks the type check, and still cannot leave the host of a template.
-    descriptor = parse(load_descriptor("cloud-crm"))
+    descriptor = parse_descriptor(load_descriptor("cloud-crm"))
     values = CleanFields({"prodEnv": "evil.com/"})
     with pytest.raises(ValidationFailed):
         resolve(descriptor, env={}, values=values, client=CLIENT, pointer_prefix=PREFIX)

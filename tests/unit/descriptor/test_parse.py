@@ -6,27 +6,27 @@ from typing import Any
 import pytest
 
 from keyrack.descriptor.model import Generation, OAuth1Block
-from keyrack.descriptor.parse import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import ValidationFailed
 from support.components import DESCRIPTORS, load_descriptor
 
 
 def problems(raw: object) -> dict[str | None, str]:
     with pytest.raises(ValidationFailed) as caught:
-        parse(raw)
+        parse_descriptor(raw)
     return {problem.pointer: problem.detail for problem in caught.value.problems}
 
 
 @pytest.mark.parametrize("name", DESCRIPTORS)
 def test_every_fixture_parses_and_stays_as_it_was(name: str) -> None:
     raw = load_descriptor(name)
-    descriptor = parse(raw)
+    descriptor = parse_descriptor(raw)
     assert descriptor.raw == load_descriptor(name)
     assert descriptor.title == raw["title"]
 
 
 def test_a_shared_component_with_an_oauth_client() -> None:
-    descriptor = parse(load_descriptor("pizza-van"))
+    descriptor = parse_descriptor(load_descriptor("pizza-van"))
     assert descriptor.use_oauth_client
     assert descriptor.generation is Generation.CREDENTIALS
     assert descriptor.oauth_field == "oauth"
@@ -42,14 +42,14 @@ def test_a_shared_component_with_an_oauth_client() -> None:
 
 
 def test_fields_keep_their_order_and_a_select_its_keys() -> None:
-    descriptor = parse(load_descriptor("cloud-crm"))
+    descriptor = parse_descriptor(load_descriptor("cloud-crm"))
     assert list(descriptor.fields) == ["prodEnv", "oauth"]
     assert descriptor.fields["prodEnv"].options == ("login", "test")
     assert descriptor.fields["prodEnv"].label == "Environment"
 
 
 def test_scalar_extras_are_kept_with_their_types() -> None:
-    oauth2 = parse(load_descriptor("office-sheets")).oauth2
+    oauth2 = parse_descriptor(load_descriptor("office-sheets")).oauth2
     assert oauth2 is not None
     assert oauth2.extra == {
         "access_type": "offline",
@@ -65,7 +65,7 @@ def test_arrays_among_extras_are_joined_and_some_parameters_are_json() -> None:
         "prompt": ["login", "consent"], "list": [1, True, "a"], "resource": ["https://a.example"], "empty": [],
         "claims": {"id_token": {"acr": None}}, "authorization_details": [{"type": "x"}], "nothing": None,
     }  # fmt: skip
-    oauth2 = parse(raw, new=True).oauth2
+    oauth2 = parse_descriptor(raw, new=True).oauth2
     assert oauth2 is not None
     extra = dict(oauth2.extra)
     assert extra.pop("claims") == '{"id_token":{"acr":null}}'
@@ -80,10 +80,10 @@ def test_what_cannot_be_sent_is_refused_when_it_is_new_and_left_out_when_it_is_s
     raw["credentials"]["oauth2"] |= odd
     raw["oauth2"] = {"outer": {"a": 1}, "scope": 5}
     with pytest.raises(ValidationFailed) as refused:
-        parse(raw, new=True)
+        parse_descriptor(raw, new=True)
     inner = {f"/credentials/oauth2/{name}" for name in odd}
     assert {problem.pointer for problem in refused.value.problems} == {*inner, "/oauth2/outer"}
-    oauth2 = parse(raw).oauth2
+    oauth2 = parse_descriptor(raw).oauth2
     assert oauth2 is not None
     assert oauth2.extra.keys().isdisjoint({*odd, "outer", "scope"})
 
@@ -99,25 +99,25 @@ def test_what_cannot_be_sent_is_refused_when_it_is_new_and_left_out_when_it_is_s
     ],
 )
 def test_scope_is_scopes_by_its_other_name(block: dict[str, Any], scopes: object) -> None:
-    oauth2 = parse({"oauth2": block}).oauth2
+    oauth2 = parse_descriptor({"oauth2": block}).oauth2
     assert oauth2 is not None
     assert (oauth2.scopes, oauth2.extra) == (scopes, {})
 
 
 def test_basic_authentication_and_no_pkce() -> None:
-    oauth2 = parse(load_descriptor("ledger-basic")).oauth2
+    oauth2 = parse_descriptor(load_descriptor("ledger-basic")).oauth2
     assert oauth2 is not None
     assert (oauth2.client_auth, oauth2.pkce) == ("basic", False)
 
 
 def test_scopes_may_be_one_text() -> None:
-    oauth2 = parse(load_descriptor("shop-string-scopes")).oauth2
+    oauth2 = parse_descriptor(load_descriptor("shop-string-scopes")).oauth2
     assert oauth2 is not None
     assert oauth2.scopes == "read_products,write_orders"
 
 
 def test_blocks_are_merged_and_the_inner_one_wins() -> None:
-    descriptor = parse(load_descriptor("parcel-top-level"))
+    descriptor = parse_descriptor(load_descriptor("parcel-top-level"))
     assert descriptor.use_oauth_client
     assert list(descriptor.env_vars) == ["PARCEL_ID", "PARCEL_SECRET"]
     assert descriptor.oauth2 is not None
@@ -127,7 +127,7 @@ def test_blocks_are_merged_and_the_inner_one_wins() -> None:
 
 
 def test_oauth1_is_parsed() -> None:
-    descriptor = parse(load_descriptor("birdsong-oauth1"))
+    descriptor = parse_descriptor(load_descriptor("birdsong-oauth1"))
     assert descriptor.generation is Generation.CREDENTIALS
     assert descriptor.oauth2 is None
     assert descriptor.oauth1 == OAuth1Block(
@@ -140,7 +140,7 @@ def test_oauth1_is_parsed() -> None:
 
 
 def test_auth_client_types_win() -> None:
-    descriptor = parse(load_descriptor("calendar-secrets"))
+    descriptor = parse_descriptor(load_descriptor("calendar-secrets"))
     assert descriptor.auth_client_types == ("oauth2", "basic")
     assert descriptor.use_oauth_client
     assert descriptor.generation is Generation.SECRETS
@@ -148,11 +148,11 @@ def test_auth_client_types_win() -> None:
 
 
 def test_an_empty_list_of_auth_client_types_is_none() -> None:
-    assert parse({"authClientTypes": []}).generation is Generation.PLAIN
+    assert parse_descriptor({"authClientTypes": []}).generation is Generation.PLAIN
 
 
 def test_a_plain_component_without_credentials() -> None:
-    descriptor = parse(load_descriptor("timer-plain"))
+    descriptor = parse_descriptor(load_descriptor("timer-plain"))
     assert descriptor.generation is Generation.PLAIN
     assert not descriptor.has_credentials
     assert descriptor.functions == {"tick"}
@@ -160,7 +160,7 @@ def test_a_plain_component_without_credentials() -> None:
 
 
 def test_an_array_model_and_missing_labels() -> None:
-    fields = parse(load_descriptor("warehouse-array-model")).fields
+    fields = parse_descriptor(load_descriptor("warehouse-array-model")).fields
     assert fields["site"].options == ("north", "south", "7")
     assert fields["site"].label is None
     assert fields["shelf"].view_class == "ShelfView3000"
@@ -169,7 +169,7 @@ def test_an_array_model_and_missing_labels() -> None:
 
 @pytest.mark.parametrize(("credentials", "has"), [({}, True), ({"fields": {}}, True), (None, False)])
 def test_empty_credentials_are_credentials(credentials: object, *, has: bool) -> None:
-    assert parse({"credentials": credentials}).has_credentials is has
+    assert parse_descriptor({"credentials": credentials}).has_credentials is has
 
 
 @pytest.mark.parametrize("where", ["top", "credentials", "both"])
@@ -179,19 +179,23 @@ def test_use_oauth_client_counts_in_both_places(where: str) -> None:
         raw["useOAuthClient"] = True
     if where != "top":
         raw["credentials"]["useOAuthClient"] = True
-    assert parse(raw).use_oauth_client
-    assert not parse({"useOAuthClient": False, "credentials": {"useOAuthClient": False}}).use_oauth_client
+    assert parse_descriptor(raw).use_oauth_client
+    assert not parse_descriptor({"useOAuthClient": False, "credentials": {"useOAuthClient": False}}).use_oauth_client
 
 
 def test_env_is_an_alias_as_object_and_as_array_and_env_vars_wins() -> None:
     raw = {"env": {"A": {"required": True}, "B": {"required": True}}, "envVars": {"B": None, "C": {}}}
-    assert {name: var.required for name, var in parse(raw).env_vars.items()} == {"A": True, "B": False, "C": False}
-    assert list(parse({"envVars": ["X"]}).env_vars) == ["X"]
+    assert {name: var.required for name, var in parse_descriptor(raw).env_vars.items()} == {
+        "A": True,
+        "B": False,
+        "C": False,
+    }
+    assert list(parse_descriptor({"envVars": ["X"]}).env_vars) == ["X"]
 
 
 def test_the_oauth_field_is_preferred_to_an_http_field() -> None:
     fields = {"http": {"viewClass": "HTTPAuthView"}, "late": {"viewClass": "OAuthFieldView"}}
-    descriptor = parse({"credentials": {"fields": fields}})
+    descriptor = parse_descriptor({"credentials": {"fields": fields}})
     assert descriptor.oauth_field == "late"
     assert not descriptor.uses_http_auth
 
@@ -256,7 +260,7 @@ def test_wrong_containers_are_named() -> None:
 
 def test_members_we_do_not_read_may_be_anything() -> None:
     raw = {"description": 5, "buildType": [], "version": None, "actions": {"a": 7}, "service": {"x": [1]}}
-    assert parse(raw).functions == {"a"}
+    assert parse_descriptor(raw).functions == {"a"}
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "\ud800", float("nan"), float("inf")])
@@ -284,4 +288,4 @@ def test_the_number_of_problems_is_bounded() -> None:
 
 def test_a_descriptors_repr_shows_no_literal_secret() -> None:
     raw = {"oauth2": {"client_secret": "hunter22"}, "oauth1": {"consumer_secret": "hunter22"}}
-    assert "hunter22" not in repr(parse(raw))
+    assert "hunter22" not in repr(parse_descriptor(raw))

@@ -8,7 +8,7 @@ import pytest
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
 from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE
-from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
+from keyrack.oauth.failure import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
 
@@ -51,7 +51,7 @@ def refused(body: Any, status: int = 400, *sent: Secret, **headers: str) -> Prov
 )
 def test_what_a_code_means_at_one_provider(host: str, body: dict[str, Any], kind: FailureClass) -> None:
     for status in (400, 200) if host in ("open.feishu.cn", "api.weixin.qq.com") else (400,):
-        assert classify(refused(body, status), host) is kind
+        assert classify_failure(refused(body, status), host) is kind
 
 
 def test_the_data_is_in_the_form_that_is_looked_up() -> None:
@@ -76,7 +76,7 @@ def test_a_success_that_cannot_be_read_is_no_refusal_and_shows_no_token(body: An
     error = refused(body, 200)
     assert "error" not in (error.meta or {})
     assert "shh" not in f"{error} {error.meta}"
-    assert classify(error) is OTHER
+    assert classify_failure(error) is OTHER
 
 
 @pytest.mark.parametrize(

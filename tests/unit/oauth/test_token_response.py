@@ -7,7 +7,7 @@ import pytest
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth.failure import FailureClass, classify
+from keyrack.oauth.failure import FailureClass, classify_failure
 from keyrack.oauth.token_response import MAX_LIFETIME, parse_lifetime, process_token_response
 from keyrack.oauth.wire import RawResponse
 
@@ -214,7 +214,7 @@ def test_servers_in_trouble_are_unavailable(status: int) -> None:
     error = failure(answer({"error": "invalid_grant"}, status))
     assert isinstance(error, ProviderUnavailable)
     assert error.meta == {"status": status}
-    assert classify(error) is FailureClass.TEMPORARY
+    assert classify_failure(error) is FailureClass.TEMPORARY
 
 
 @pytest.mark.parametrize(
@@ -258,6 +258,6 @@ def test_a_retry_date_without_the_servers_date_says_nothing() -> None:
     ],
 )
 def test_failure_classes(body: bytes, status: int, expected: FailureClass) -> None:
-    assert classify(failure(answer(body, status))) is expected
-    assert classify(ProviderUnavailable()) is FailureClass.TEMPORARY
-    assert classify(ProviderError()) is FailureClass.OTHER
+    assert classify_failure(failure(answer(body, status))) is expected
+    assert classify_failure(ProviderUnavailable()) is FailureClass.TEMPORARY
+    assert classify_failure(ProviderError()) is FailureClass.OTHER

@@ -7,7 +7,7 @@ import pytest
 from keyrack.oauth.uri import wire_uri
 from keyrack.oauth.wire import QueryRequest
 from keyrack.provider.client import ProviderClient
-from keyrack.provider.outgoing import JsonRequest
+from keyrack.provider.outgoing import JsonPost
 from support.raw_provider import LoopbackServers, http_answer, token_request
 
 AS_THEY_ARE = [
@@ -48,7 +48,7 @@ async def test_every_kind_of_request_is_sent_to_the_address_as_it_is(servers: Lo
             port = await servers.answer(*[http_answer()] * 3)
             base = f"http://127.0.0.1:{port}"
             await client.send(token_request(base + target))
-            await client.send(JsonRequest(base + target, b"{}"))
+            await client.send(JsonPost(base + target, b"{}"))
             await client.send(QueryRequest(base + target, (("q", "[/]"),)))
             mark = "&" if "?" in target else "?"
             assert targets(servers) == [target, target, f"{target}{mark}q=%5B%2F%5D"]

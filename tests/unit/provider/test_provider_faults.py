@@ -16,7 +16,7 @@ from keyrack.errors import ProviderUnavailable
 from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.provider.answer import MAX_INTERIM_ANSWERS
 from keyrack.provider.client import ProviderClient
-from keyrack.provider.faults import Reason, classify, may_have_been_sent, unavailable
+from keyrack.provider.faults import Reason, fault_reason, may_have_been_sent, unavailable
 from support.raw_provider import FakeResolver, LoopbackServers, http_answer, token_request
 
 
@@ -447,4 +447,4 @@ def test_where_nothing_is_known_the_request_counts_as_sent() -> None:
     [(ClientConnectionError(), "closed"), (ssl.SSLError(), "tls"), (RuntimeError(), "protocol"), (OSError(), "closed")],
 )
 def test_an_unforeseen_exception_still_has_a_reason(error: Exception, reason: str) -> None:
-    assert classify(error) == reason
+    assert fault_reason(error) == reason

@@ -26,7 +26,7 @@ CLEAR = b"canary"
 
 @pytest.fixture
 async def connection(tmp_path: Path, database_url: str | None) -> AsyncIterator[AsyncConnection]:
-    database = engine.create(settings_for(tmp_path, database_url))
+    database = engine.create_engine(settings_for(tmp_path, database_url))
     await migrations.upgrade(database)
     async with database.connect() as opened, opened.begin():
         for tenant in ("a" * 24, "b" * 24, INSTALLATION):

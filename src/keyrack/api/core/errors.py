@@ -62,7 +62,7 @@ def status_and_code(error: e.KeyrackError) -> tuple[int, str]:
     return next(STATUS_AND_CODE[cls] for cls in type(error).__mro__ if cls in STATUS_AND_CODE)
 
 
-def document(error: e.KeyrackError) -> tuple[int, bytes, Mapping[str, str]]:
+def error_document(error: e.KeyrackError) -> tuple[int, bytes, Mapping[str, str]]:
     """Return the status, body and extra headers that say an error."""
     status, code = status_and_code(error)
     title = HTTPStatus(status).phrase
@@ -95,7 +95,7 @@ def _headers(error: e.KeyrackError) -> dict[str, str]:
 
 def respond(error: e.KeyrackError) -> Response[bytes]:
     """Return the HTTP response that says an error."""
-    status, body, headers = document(error)
+    status, body, headers = error_document(error)
     return Response(body, status_code=status, media_type=MediaType.JSON, headers=dict(headers))
 
 

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from keyrack.api.core.body import MAX_BODY_BYTES
 from keyrack.api.core.connections import Connections
-from keyrack.api.core.errors import document, status_and_code
+from keyrack.api.core.errors import error_document, status_and_code
 from keyrack.errors import BadRequest, HeadTooLarge, KeyrackError, PayloadTooLarge, RequestTimeout, TooManyConnections
 from keyrack.ids import new_id
 
@@ -263,7 +263,7 @@ class LimitedHttp(HttpToolsProtocol):
             self.transport.write_eof()
 
     def _write(self, error: KeyrackError) -> None:
-        status, body, more = document(error)
+        status, body, more = error_document(error)
         headers = [*self.server_state.default_headers]
         headers += [(name.encode(), value.encode()) for name, value in ({"connection": "close"} | dict(more)).items()]
         headers += [

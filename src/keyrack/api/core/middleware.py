@@ -11,7 +11,7 @@ import structlog
 
 from keyrack import metrics
 from keyrack.api.core.asgi import App, Message, Receive, Scope, Send
-from keyrack.api.core.errors import document
+from keyrack.api.core.errors import error_document
 from keyrack.api.core.pages import is_for_a_person, refusal_page
 from keyrack.api.core.rate_limits import Throttle
 from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
@@ -267,7 +267,7 @@ class _Answer:
 
     async def refuse(self, error: KeyrackError, scope: Scope) -> None:
         """Send an error document, or a page where a person is asking."""
-        status, body, extra = document(error)
+        status, body, extra = error_document(error)
         media_type = b"application/json"
         if is_for_a_person(scope["path"]):
             page = refusal_page(status, request_id_of(scope), extra)

@@ -44,7 +44,7 @@ class LocalKeys:
             raise WrongKey from None
 
 
-def load(settings: Settings) -> LocalKeys:
+def load_keys(settings: Settings) -> LocalKeys:
     """Read the key-encryption keys: `KEYRACK_KEY` when set, else the key file.
 
     Raises:

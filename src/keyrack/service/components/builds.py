@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyrack.descriptor import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import AlreadyExists, KeyrackError, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_revision
 from keyrack.model.components import Component, Version
@@ -102,7 +102,7 @@ async def _find(scope: Scope, component: Component, revision: str) -> Version:
 
 def _check_descriptor(descriptor: dict[str, Any]) -> None:
     try:
-        parse.parse(descriptor, new=True)
+        parse_descriptor(descriptor, new=True)
     except KeyrackError as error:
         base = "/data/attributes/descriptor"
         problems = [Problem(p.detail, f"{base}{'' if p.pointer in (None, '/') else p.pointer}") for p in error.problems]

@@ -1,7 +1,7 @@
 """Builds the environment that a component finds when a step starts (contract 18.1, extension 0.3 and 0.16)."""
 
-from keyrack.descriptor import parse
 from keyrack.descriptor.link import ClientKeys, oauth_client_variables
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import NotFound, RelatedNotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
@@ -39,7 +39,7 @@ class RuntimeEnvironments:
             scope.audit_target("component", component_id)
             if component.latest is None:
                 return dict(await visible_environment(scope.unit, component, None))
-            descriptor = parse.parse(component.latest.descriptor)
+            descriptor = parse_descriptor(component.latest.descriptor)
             variables = dict(await visible_environment(scope.unit, component, descriptor))
             clients = OAuthClientRows(scope.unit)
             client = await clients.for_component(component_id) if descriptor.use_oauth_client else None

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keyrack.descriptor import parse
 from keyrack.descriptor.fields import CleanFields, clean_fields
 from keyrack.descriptor.first_generation import ResolvedOAuth, needed_variables, resolve
 from keyrack.descriptor.link import ClientKeys
 from keyrack.descriptor.model import Descriptor, Generation
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
 from keyrack.model.clients import OAuthClient
 from keyrack.model.components import Component
@@ -84,7 +84,7 @@ def _require_fit(resolved: ResolvedOAuth, pointer: str) -> None:
 def _connectable(component: Component) -> Descriptor:
     if component.latest is None:
         raise ValidationFailed(Problem("the component has no successful build yet", _COMPONENT_POINTER))
-    descriptor = parse.parse(component.latest.descriptor)
+    descriptor = parse_descriptor(component.latest.descriptor)
     if descriptor.generation is Generation.SECRETS:
         raise ValidationFailed(Problem("the component takes auth clients, name one", "/data/relationships/auth_client"))
     return descriptor

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.model import Descriptor, OAuth2Block
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.descriptor.template import placeholders
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import (
@@ -203,7 +203,7 @@ async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None
     component = await workspace_component(scope, component_id)
     if component_id not in client.component_ids:
         raise ValidationFailed(Problem("the auth client is not linked to this component", COMPONENT_POINTER))
-    return None if component.latest is None else parse.parse(component.latest.descriptor)
+    return None if component.latest is None else parse_descriptor(component.latest.descriptor)
 
 
 async def _stored(scope: Scope, wanted: NewConsent) -> AuthSecret | None:

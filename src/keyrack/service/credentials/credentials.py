@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.http_auth import TOKEN_PATH
 from keyrack.descriptor.model import Descriptor
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import NotFound, OAuthClientMissing, Problem, RelatedNotFound, ValidationFailed
 from keyrack.model.components import Component
 from keyrack.model.credentials import Credential
@@ -204,7 +204,7 @@ def _token_path(component: Component | None) -> Sequence[str] | None:
     """Return the member names from `keys` to the OAuth tokens; None where a credential of this component has none."""
     if component is None or component.latest is None:
         return None
-    return _path_in(parse.parse(component.latest.descriptor))
+    return _path_in(parse_descriptor(component.latest.descriptor))
 
 
 def _path_in(descriptor: Descriptor) -> Sequence[str] | None:
@@ -234,7 +234,7 @@ def _checked_keys(component: Component | None, keys: Mapping[str, Any], stored: 
     """Check values by view class and apply the refresh-token rule; a component that is gone leaves them as they are."""
     if component is None or component.latest is None:
         return dict(keys)
-    descriptor = parse.parse(component.latest.descriptor)
+    descriptor = parse_descriptor(component.latest.descriptor)
     cleaned: dict[str, Any] = dict(clean_fields(descriptor, keys, KEYS_POINTER))
     return _with_refresh_token(descriptor, cleaned, stored)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from keyrack.descriptor import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import OAuthClientMissing, Problem, StateConflict, ValidationFailed
 from keyrack.model.components import Component, Version
 from keyrack.model.tenancy import Workspace
@@ -103,7 +103,7 @@ async def judge_graph(around: Surroundings, graph: Mapping[str, Any], nodes: Seq
         used.append((component.id, build.revision if build else node.version or ""))
         if build is None:
             findings.append(Finding(Problem("the component has no such version", at)))
-        elif node.function not in parse.parse(build.descriptor).functions:
+        elif node.function not in parse_descriptor(build.descriptor).functions:
             findings.append(Finding(Problem("the component has no such action or trigger", at)))
     raw_nodes = graph["nodes"]
     resolved = ResolvedGraph(

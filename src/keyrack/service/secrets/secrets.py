@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from keyrack.clock import Clock, iso
-from keyrack.descriptor import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import NotFound, TokenNotValid
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
@@ -253,7 +253,7 @@ async def _auth_method(unit: Unit, client: AuthClient) -> str | None:
     if client.credentials.get("client_auth") is not None:
         return None
     for component in await ComponentRows(unit).list(ids=client.component_ids):
-        oauth2 = None if component.latest is None else parse.parse(component.latest.descriptor).oauth2
+        oauth2 = None if component.latest is None else parse_descriptor(component.latest.descriptor).oauth2
         if (method := declared_method(client, oauth2)) is not None:
             return method
     return None

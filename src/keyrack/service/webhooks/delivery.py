@@ -20,7 +20,7 @@ from keyrack.model.events import Webhook
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.retry_after import retry_after
 from keyrack.provider.client import ProviderClient
-from keyrack.provider.outgoing import JsonRequest
+from keyrack.provider.outgoing import JsonPost
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.jobs.backoff import BackOff
 from keyrack.service.jobs.claimed_jobs import ClaimedJobs, JobKind
@@ -135,7 +135,7 @@ class Deliverer:
         body = message(delivery.event)
         headers = signed_headers(delivery.event.id, body, webhook.keys, self._store.clock())
         try:
-            answer = await self._client.send(JsonRequest(webhook.url, body, headers), tenant_id=delivery.tenant_id)
+            answer = await self._client.send(JsonPost(webhook.url, body, headers), tenant_id=delivery.tenant_id)
         except ProviderUnavailable as error:
             return _Attempt(error=str(error.failure.reason))
         except ValidationFailed:

@@ -85,7 +85,7 @@ class SqliteTarget:
 Target = PostgresTarget | SqliteTarget
 
 
-def parse(url: Secret) -> Target:
+def parse_database_url(url: Secret) -> Target:
     """Understand a database URL.
 
     Args:

@@ -33,17 +33,17 @@ def listener(settings: Settings) -> ListenerFactory | None:
     Raises:
         ConfigurationError: the URL cannot be understood.
     """
-    target = dsn.parse(settings.effective_database_url)
+    target = dsn.parse_database_url(settings.effective_database_url)
     return None if isinstance(target, dsn.SqliteTarget) else _connector(target)
 
 
-def create(settings: Settings) -> AsyncEngine:
+def create_engine(settings: Settings) -> AsyncEngine:
     """Make an engine for the database in force. Connects to nothing yet.
 
     Raises:
         ConfigurationError: the URL cannot be understood, or the folder of the SQLite file is missing or open.
     """
-    target = dsn.parse(settings.effective_database_url)
+    target = dsn.parse_database_url(settings.effective_database_url)
     if isinstance(target, dsn.SqliteTarget):
         _require_folder(target.path.parent.absolute(), settings)
         require_own_folder(target.path.parent.absolute())

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy import Row, Table
 
-from keyrack.descriptor import parse
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.descriptor.public import public
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
@@ -124,7 +124,7 @@ async def _team(known: Known, record: ComponentRecord, at: str) -> Team | None:
 
 def _problems_of(descriptor: Json, *, new: bool = False) -> Sequence[Problem]:
     try:
-        parse.parse(descriptor, new=new)
+        parse_descriptor(descriptor, new=new)
     except ValidationFailed as wrong:
         return wrong.problems
     return ()

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import UNSET, UnsetType, to_builtins
 from sqlalchemy import Row, Table
 
-from keyrack.descriptor import parse
 from keyrack.descriptor.fields import clean_fields
+from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import ValidationFailed
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import ErrorCode, SecretState
@@ -66,7 +66,7 @@ class CredentialKind:
         elif component.latest is not None and not isinstance(record.attributes.keys, UnsetType):
             prefix = f"{at}/attributes/keys"
             try:
-                clean_fields(parse.parse(component.latest.descriptor), record.attributes.keys, prefix)
+                clean_fields(parse_descriptor(component.latest.descriptor), record.attributes.keys, prefix)
             except ValidationFailed as wrong:  # what was right for an older build stays as it is
                 moved(known, wrong, prefix, prefix, only_warn=True)
         known.told["credentials", record.id] = (workspace.id, about.component.data.id)

@@ -16,7 +16,7 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret, ErrorCode
-from keyrack.oauth.failure import FailureClass, blames_client_alone, classify
+from keyrack.oauth.failure import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host
@@ -209,7 +209,7 @@ class Finalizer:
         """
         if not isinstance(result, ProviderError):
             return None
-        if classify(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
+        if classify_failure(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
             return None
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:
