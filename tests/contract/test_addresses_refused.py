@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from keyrack.provider.guard import BAD_PORTS
+from keyrack.provider.uri_guard import BAD_PORTS
 from support.app import World, error_of, relationship, settings_for, world
 from support.grants import add_auth_client, add_secret, stored
 from support.loopback_peers import NameServer

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
 from keyrack.oauth.authorization_code import build_authorization_url, process_callback
-from keyrack.oauth.failure import classify_failure
+from keyrack.oauth.failure_classes import classify_failure
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import MAX_LIFETIME, process_token_response
 from keyrack.oauth.wire import RawResponse

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyrack import clock
-from keyrack.oauth.failure import FailureClass
+from keyrack.oauth.failure_classes import FailureClass
 from support.app import BASE, World, error_of, settings_for, world
 from support.consent import query_of
 from support.grants import Connected, add_auth_client, change

@@ -102,6 +102,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "attempts": "a place of sealing",
     "auth_secrets": "reads a row that was found",
     "claims": "builds a query",
+    "component_gate": "conditions for queries",
     "component_visibility": "conditions for queries; the tables are those of tenants",
     "contracts": "sorts rows that were found",
     "database_errors": "names errors",

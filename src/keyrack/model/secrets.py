@@ -32,7 +32,7 @@ class Failure:
     """The last failed refresh of a secret, without anything secret (design, failure classes)."""
 
     kind: str
-    """A `keyrack.oauth.failure.FailureClass`."""
+    """A `keyrack.oauth.failure_classes.FailureClass`."""
     text: str
     """For a person."""
     error: str | None = None

@@ -90,7 +90,7 @@ def refusal(
 
     Returns:
         The error. Its `failure` has `status` and, as far as sent, `error`, `error_description` and `error_uri`, each
-        masked and bounded; and in `codes` all that may be a code, for `keyrack.oauth.failure.classify_failure`.
+        masked and bounded; and in `codes` all that may be a code, for `keyrack.oauth.failure_classes.classify_failure`.
     """
     success = 200 <= response.status < 300  # noqa: PLR2004 - HTTP's success
     words, page = _Words(), False

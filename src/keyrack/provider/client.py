@@ -13,11 +13,11 @@ from keyrack.errors import KeyrackError
 from keyrack.oauth.wire import RawResponse
 from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
 from keyrack.provider.faults import Reason, answer_fault, fault_reason, unavailable
-from keyrack.provider.guard import check_host, parse_uri
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 from keyrack.provider.shares import CallPlaces, calling_for
+from keyrack.provider.uri_guard import check_host, parse_uri
 
 __all__ = ["BeforeSending", "ProviderClient"]
 

@@ -7,7 +7,7 @@ import aiohttp
 
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.wire import ANSWER_FAULTS, AnswerFault
-from keyrack.provider.addresses import ForbiddenAddressError
+from keyrack.provider.address_guard import ForbiddenAddressError
 
 
 class Reason(StrEnum):

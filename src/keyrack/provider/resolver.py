@@ -6,7 +6,7 @@ from collections.abc import Callable
 from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from keyrack.provider.addresses import check_address
+from keyrack.provider.address_guard import check_address
 
 
 class GuardedResolver(AbstractResolver):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from keyrack.model.components import Component
+from keyrack.store.component_gate import gate
 from keyrack.store.component_visibility import (
     Viewpoint,
     contract_has,
-    gate,
     tenant_sees,
     visibility_parts,
     whitelisted,
@@ -49,7 +49,9 @@ class ComponentList(TenantTable):
     async def among(self, view: Viewpoint, component_ids: Sequence[str]) -> Mapping[str, bool]:
         """Return which of some components a place has but for the gate, and whether the gate is open for each."""
         c = components.c
-        query = select(c.id, gate(view).label("open")).where(c.id.in_(component_ids), workspace_has_ungated(view))
+        query = select(c.id, gate(view.tenant_id, view.contract_id).label("open")).where(
+            c.id.in_(component_ids), workspace_has_ungated(view)
+        )
         return {row.id: bool(row.open) for row in await self.all(query)}
 
     async def not_whitelisted(self, view: Viewpoint, component_ids: Sequence[str]) -> Sequence[Component]:

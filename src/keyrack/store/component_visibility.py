@@ -1,21 +1,20 @@
 """SQL conditions for who sees which component: the predicates of contract section 5 under their names.
 
-The one place that says it, for lists, single reads, flow validation and consents alike. A component that was deleted
+The one place that says it, for lists, single reads, flow validation and consents alike; the gate is in
+`component_gate`. A component that was deleted
 has no row; the tenant of a place is that of the unit of work.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, not_, or_, select, true
+from sqlalchemy import ColumnElement, and_, or_, select, true
 
 from keyrack.model.components import ComponentAccess
-from keyrack.store.schema import component_whitelists, components, contracts, oauth_clients
+from keyrack.store.component_gate import IS_GLOBAL, gate, gate_opens
+from keyrack.store.schema import component_whitelists, components, contracts
 
-_GLOBAL, _TENANT = (
-    components.c.access == ComponentAccess.everyone.value,
-    components.c.access == ComponentAccess.tenant.value,
-)
+_TENANT = components.c.access == ComponentAccess.tenant.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +34,12 @@ class Viewpoint:
 
 def tenant_sees(tenant_id: str) -> ColumnElement[bool]:
     """Any access inside the own tenant, or global."""
-    return or_(components.c.tenant_id == tenant_id, _GLOBAL)
-
-
-def gate(view: Viewpoint) -> ColumnElement[bool]:
-    """A global component that asks for an OAuth client opens when the tenant has one; its owner always passes."""
-    return or_(components.c.contract_id == view.contract_id, not_(_GLOBAL), _opens(view))
+    return or_(components.c.tenant_id == tenant_id, IS_GLOBAL)
 
 
 def contract_has(view: Viewpoint) -> ColumnElement[bool]:
     """The component can be used in the contract."""
-    return and_(_reaches_contract(view), gate(view))
+    return and_(_reaches_contract(view), gate(view.tenant_id, view.contract_id))
 
 
 def workspace_has_ungated(view: Viewpoint) -> ColumnElement[bool]:
@@ -71,7 +65,7 @@ def visibility_parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequ
     c = components.c
     if isinstance(place, str):
         narrow = [access for access in ComponentAccess if access is not ComponentAccess.everyone]
-        return [*(and_(c.tenant_id == place, c.access == access.value) for access in narrow), _GLOBAL]
+        return [*(and_(c.tenant_id == place, c.access == access.value) for access in narrow), IS_GLOBAL]
     # The tenant is asked of the contract: it need not be in the index, and a narrow one is read rather than the table.
     of_tenants = select(contracts.c.id).where(
         contracts.c.id == place.contract_id, contracts.c.tenant_id == place.tenant_id
@@ -79,7 +73,7 @@ def visibility_parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequ
     of_contract = and_(c.contract_id == place.contract_id, of_tenants.exists())
     from_others = and_(c.contract_id != place.contract_id, _listed(place))
     of_tenant = and_(c.tenant_id == place.tenant_id, _TENANT, from_others)
-    of_everybody = and_(_GLOBAL, from_others, _opens(place))
+    of_everybody = and_(IS_GLOBAL, from_others, gate_opens(place.tenant_id))
     if own is None:
         return [of_contract, of_tenant, of_everybody]
     return [of_contract] if own else [of_tenant, of_everybody]
@@ -87,13 +81,7 @@ def visibility_parts(place: Viewpoint | str, *, own: bool | None = None) -> Sequ
 
 def _reaches_contract(view: Viewpoint) -> ColumnElement[bool]:
     c = components.c
-    return or_(c.contract_id == view.contract_id, and_(_TENANT, c.tenant_id == view.tenant_id), _GLOBAL)
-
-
-def _opens(view: Viewpoint) -> ColumnElement[bool]:
-    x, c = oauth_clients.c, components.c
-    has_client = select(x.id).where(x.tenant_id == view.tenant_id, x.component_id == c.id).correlate(components)
-    return or_(not_(c.uses_oauth_client), has_client.exists())
+    return or_(c.contract_id == view.contract_id, and_(_TENANT, c.tenant_id == view.tenant_id), IS_GLOBAL)
 
 
 def _listed(view: Viewpoint) -> ColumnElement[bool]:

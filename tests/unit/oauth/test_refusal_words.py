@@ -8,7 +8,7 @@ import pytest
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
 from keyrack.oauth.error_codes import AT_HOSTS, CLIENT_ALONE, EVERYWHERE
-from keyrack.oauth.failure import FailureClass, blames_client_alone, classify_failure
+from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
 

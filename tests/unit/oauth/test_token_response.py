@@ -7,7 +7,7 @@ import pytest
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth.failure import FailureClass, classify_failure
+from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.token_response import MAX_LIFETIME, parse_lifetime, process_token_response
 from keyrack.oauth.wire import RawResponse
 

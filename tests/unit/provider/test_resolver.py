@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from keyrack.provider.addresses import ForbiddenAddressError
+from keyrack.provider.address_guard import ForbiddenAddressError
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 from support.raw_provider import FakeResolver
 

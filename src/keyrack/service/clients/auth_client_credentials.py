@@ -11,7 +11,7 @@ from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
-from keyrack.provider.guard import check_issuer, check_uri
+from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.clients.auth_client_profile import INSTAGRAM, origin_of
 
 POINTER = "/data/attributes/credentials"

@@ -1,4 +1,4 @@
-"""Decides who sees and who works on a component, with the gate on global ones (sections 3, 5, 13)."""
+"""Decides who sees and who works on a component (sections 3, 5, 13); the gate: `store.component_gate`."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -13,7 +13,7 @@ from keyrack.model.clients import OAuthClient
 from keyrack.model.components import Component
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.profile import ClientProfile
-from keyrack.provider.guard import check_issuer, check_uri
+from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.shared_environment import visible_environment
 from keyrack.store.oauth_clients import OAuthClientRows

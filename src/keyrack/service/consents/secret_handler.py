@@ -29,7 +29,7 @@ from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.token_response import TokenResponse
-from keyrack.provider.guard import check_issuer, check_uri
+from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
 from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
-from keyrack.oauth.failure import FailureClass
+from keyrack.oauth.failure_classes import FailureClass
 from keyrack.service.secrets.refresh.outcome import said
 
 _CLIENT_REJECTED = "The provider rejects the auth client; its secrets wait until the client is changed."

@@ -8,7 +8,7 @@ from keyrack.errors import NotFound, StateConflict
 from keyrack.ids import new_id
 from keyrack.model.events import Delivery, DeliveryState, Event, EventType, SigningKey, Webhook, wanted_types
 from keyrack.model.identity import Principal
-from keyrack.provider.guard import check_uri
+from keyrack.provider.uri_guard import check_uri
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.webhooks.signing import new_key
 from keyrack.store.deliveries import Deliveries

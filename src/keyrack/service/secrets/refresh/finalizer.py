@@ -16,7 +16,7 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret, ErrorCode
-from keyrack.oauth.failure import FailureClass, blames_client_alone, classify_failure
+from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host

@@ -7,7 +7,7 @@ from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
-from keyrack.oauth.failure import FailureClass, classify_failure
+from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import refresh_host

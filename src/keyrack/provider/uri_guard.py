@@ -11,7 +11,7 @@ from yarl import URL
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.uri import wire_uri
-from keyrack.provider.addresses import NAT64, Address, ForbiddenAddressError, check_address
+from keyrack.provider.address_guard import NAT64, Address, ForbiddenAddressError, check_address
 
 __all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
 
@@ -86,7 +86,7 @@ def check_host(url: URL, *, allow_insecure: bool) -> None:
 
     Args:
         url: what `parse_uri` returned.
-        allow_insecure: see `keyrack.provider.addresses.check_address`.
+        allow_insecure: see `keyrack.provider.address_guard.check_address`.
 
     Raises:
         ForbiddenAddressError: the host is refused. Other names are resolved and checked when connecting.

@@ -4,7 +4,7 @@ import pytest
 from yarl import URL
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.provider.guard import MAX_URI_LENGTH, check_uri, parse_uri
+from keyrack.provider.uri_guard import MAX_URI_LENGTH, check_uri, parse_uri
 
 ACCEPTED = [
     "https://login.example.com/oauth2/token",

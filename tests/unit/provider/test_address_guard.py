@@ -1,6 +1,6 @@
 import pytest
 
-from keyrack.provider.addresses import ForbiddenAddressError, check_address
+from keyrack.provider.address_guard import ForbiddenAddressError, check_address
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "2a00:1450:4001::5", "64:ff9b::808:808"]
 RELAXABLE = [

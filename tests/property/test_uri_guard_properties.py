@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from keyrack.errors import ValidationFailed
-from keyrack.provider.addresses import ForbiddenAddressError, check_address
-from keyrack.provider.guard import check_uri, parse_uri
+from keyrack.provider.address_guard import ForbiddenAddressError, check_address
+from keyrack.provider.uri_guard import check_uri, parse_uri
 
 FORBIDDEN_V4 = st.sampled_from(
     ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16",
