@@ -161,7 +161,7 @@ class Deliverer:
         log.info(
             "webhook",
             webhook=delivery.webhook_id,
-            event=delivery.event.id,
+            event_id=delivery.event.id,  # `event` is the name of the line itself
             attempt=delivery.attempts,
             status=attempt.status,
             error=attempt.error,
