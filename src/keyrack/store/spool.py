@@ -1,6 +1,7 @@
 """Keeps provider answers that could not be stored in the database in sealed local files until they can.
 
-One file an answer, written whole and forced to disk before it counts (fsync of the file, rename, fsync of the folder).
+One file an answer, written whole and forced to disk before it counts: fsync of the folder above, in which this one may
+be new, fsync of the file, rename, fsync of the folder.
 All processes that share the home folder share the spool, so any of them brings in what a dead one left.
 """
 
@@ -39,9 +40,10 @@ class Spool:
         """Keep an answer.
 
         Raises:
-            OSError: it could not be forced to disk; nothing is there then.
+            OSError: it could not be forced to disk. It may be there all the same, whole, while the power stays.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_folder(self.folder.parent)  # always, since whoever made the folder may not have come as far as this
         target = self.folder / (answer.attempt_id + _SUFFIX)
         partial = target.with_suffix(".partial")
         try:
