@@ -22,6 +22,7 @@ from keyrack.wiring.services import build_services
 from keyrack.wiring.storage import open_store
 from support.app import World
 from support.grants import connect, is_leased, is_live, is_renewed, stored
+from support.raw_provider import RawProvider, connect_raw, json_answer
 
 STRICT = {"rotation": "strict"}
 ELSEWHERE = "another-machine#17:1"
@@ -71,6 +72,38 @@ async def test_a_clock_that_jumped_does_not_end_anothers_lease(
     assert (caught.value.meta or {})["reason"] == "busy"
     assert calls(simulator) == 0
     assert await is_leased(keyrack_on_each.store, connected.secret)
+
+
+@pytest.mark.parametrize("jump", [5 * HOUR, -5 * HOUR], ids=["ahead", "behind"])
+async def test_a_lease_taken_by_a_wrong_clock_holds_for_all_until_its_refresh_ends(
+    keyrack_on_each: World, raw_provider: RawProvider, jump: timedelta
+) -> None:
+    world = keyrack_on_each
+    raw_provider.answers = [json_answer('{"access_token":"at-2","refresh_token":"rt-2","expires_in":3600}')]
+    raw_provider.go_on.clear()
+    secret = (await connect_raw(world, raw_provider, age=100_000)).secret
+    async with (
+        replica(world, jump) as wrong,
+        replica(world, timedelta(), refresh_wait=0.5) as right,
+        replica(world, -jump, refresh_wait=0.5) as wrong_too,
+    ):
+        running = asyncio.create_task(wrong.refresher.refresh(secret))
+        await asyncio.wait_for(raw_provider.asked.wait(), 60)
+        async with world.store.unit(secret.tenant_id, writes=True) as unit:  # all are this process; now it is another
+            held = update(auth_secrets).where(auth_secrets.c.id == secret.id).values(lease_owner=ELSEWHERE)
+            await unit.connection.execute(held)
+        for other in (right, wrong_too):
+            with pytest.raises(ProviderUnavailable) as caught:
+                await other.refresher.refresh(secret)
+            assert (caught.value.meta or {})["reason"] == "busy"
+            assert await other.refresher.claim(Places(10)) == []
+            assert await other.recovery.tick() == 0, "nor is the request taken for one that was lost"
+        raw_provider.go_on.set()
+        assert (await running).credentials["access_token"] == "at-2", "it has not lost its own lease either"
+    assert len(raw_provider.requests) == 1
+    now = await stored(world.store, secret)
+    assert (now.credentials["refresh_token"], now.ambiguous_since) == ("rt-2", None)
+    assert not await is_leased(world.store, secret)
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["ahead", "behind"])

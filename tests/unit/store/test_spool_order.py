@@ -10,7 +10,8 @@ import pytest
 
 from keyrack.store.spool import Spool, Spooled
 
-ANSWER = Spooled("1" * 24, "2" * 24, b"sealed" * 1000, datetime(2026, 1, 1, tzinfo=UTC))
+# short, so that it fits into a buffer that somebody may forget to empty
+ANSWER = Spooled("1" * 24, "2" * 24, b"sealed", datetime(2026, 1, 1, tzinfo=UTC))
 NAME, PARTIAL = f"{ANSWER.attempt_id}.answer", f"{ANSWER.attempt_id}.partial"
 
 
