@@ -74,6 +74,98 @@ async def test_after_the_pause_one_probe_goes_through_at_a_time(limiter: Provide
     assert limiter.circuits() == {}
 
 
+async def test_only_failures_in_a_row_count(limiter: ProviderLimiter) -> None:
+    for _ in range(5):
+        await fail(limiter, "a", 2)
+        await answer(limiter, "a")
+    await fail(limiter, "a", 2)
+    assert await refused(limiter, "a") is None, "two since the last answer"
+    await fail(limiter, "a", 1)
+    assert await refused(limiter, "a") == "circuit_open", "a call without a verdict is neither"
+
+
+async def test_each_failed_probe_doubles_the_pause_up_to_the_longest(limiter: ProviderLimiter, clock: Clock) -> None:
+    await fail(limiter, "a")
+    for pause in (5, 10, 20, 40, 60, 60):
+        clock.now += pause - 0.5
+        assert await refused(limiter, "a") == "circuit_open", f"not before {pause} s are over"
+        clock.now += 0.5
+        await fail(limiter, "a", 1)
+    clock.now += 60
+    await answer(limiter, "a")
+    await fail(limiter, "a", 2)
+    assert await refused(limiter, "a") is None, "it begins anew, with the failures that it takes"
+    await fail(limiter, "a", 1)
+    clock.now += 4.5
+    assert await refused(limiter, "a") == "circuit_open"
+    clock.now += 0.5
+    assert await refused(limiter, "a") is None, "and with the first pause"
+
+
+async def test_a_pause_is_never_shorter_than_the_first_one(clock: Clock) -> None:
+    limiter = ProviderLimiter(ProviderLimits(failures=1, pause=30.0, longest_pause=10.0, wait=0.05), clock)
+    await fail(limiter, "a", 1)
+    for _ in range(2):
+        clock.now += 29.5
+        assert await refused(limiter, "a") == "circuit_open"
+        clock.now += 0.5
+        await fail(limiter, "a", 1)
+
+
+async def test_of_many_who_come_at_once_after_the_pause_exactly_one_goes_through(
+    limiter: ProviderLimiter, clock: Clock
+) -> None:
+    await fail(limiter, "a")
+    clock.now += 5
+    through, release = [], asyncio.Event()
+
+    async def call(number: int) -> str | None:
+        try:
+            async with limiter.admit("a", ORIGIN) as admission:
+                through.append(number)
+                await release.wait()
+                admission.answered()
+        except ProviderUnavailable as error:
+            return str((error.meta or {})["reason"])
+        return None
+
+    calls = [asyncio.create_task(call(number)) for number in range(10)]
+    await asyncio.wait(calls, timeout=0.2)
+    assert len(through) == 1
+    assert limiter.circuits()[ORIGIN] == (Circuit.half_open, 1)
+    release.set()
+    assert sorted(map(str, await asyncio.gather(*calls))) == ["None", *["circuit_open"] * 9]
+    assert await refused(limiter, "a") is None
+
+
+async def test_a_probe_that_ends_without_a_verdict_leaves_the_next_to_another(
+    limiter: ProviderLimiter, clock: Clock
+) -> None:
+    await fail(limiter, "a")
+    clock.now += 5
+    for _ in range(3):
+        assert await refused(limiter, "a") is None, "whoever probed has gone away"
+    async with limiter.admit("a", ORIGIN):
+        assert await refused(limiter, "a") == "circuit_open", "still one at a time"
+
+
+async def test_no_more_calls_run_at_a_time_than_the_budget_whoever_makes_them(clock: Clock) -> None:
+    limiter = ProviderLimiter(ProviderLimits(concurrency=4, wait=0.05), clock)
+    async with AsyncExitStack() as held:
+        first = await held.enter_async_context(AsyncExitStack())
+        await first.enter_async_context(limiter.admit("0", ORIGIN))
+        for number in (1, 2, 3):
+            await held.enter_async_context(limiter.admit(str(number), ORIGIN))
+        for number in (0, 1, 7):
+            assert await refused(limiter, str(number)) == "busy"
+        assert limiter.circuits()[ORIGIN] == (Circuit.closed, 4)
+        async with limiter.admit("0", "https://other.example"):
+            pass  # each origin has a budget of its own
+        await first.aclose()
+        assert await refused(limiter, "7") is None, "a place is free again"
+    assert limiter.circuits() == {}
+
+
 async def test_what_several_tenants_see_opens_it_for_all(limiter: ProviderLimiter) -> None:
     for name in ("a", "b"):
         await fail(limiter, name)
