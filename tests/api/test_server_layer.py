@@ -98,8 +98,10 @@ def test_a_body_beyond_the_limit_in_chunks_stores_nothing(served: Served) -> Non
 def test_a_malformed_request_is_refused_or_cut_off(served: Served, request_: bytes) -> None:
     raw = served.speak(request_, seconds=3)
     assert b"set-cookie" not in raw.lower().partition(b"\r\n\r\n")[0]
-    if raw:
-        assert raw.startswith((b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 404", b"HTTP/1.1 405")), raw[:200]
+    if request_.strip():
+        assert raw.startswith(b"HTTP/1.1 401" if b"/users/%0d" in request_ else b"HTTP/1.1 400"), raw[:200]
+    else:
+        assert raw == b"", "nothing has been asked"
     assert httpx2.get(f"{served.base}/healthz").status_code == 200
 
 
@@ -107,7 +109,8 @@ def test_a_long_head_does_not_stop_the_server(served: Served) -> None:
     raw = served.speak(head(served, "GET", "/v2/users/" + "x" * 10_000) + b"\r\n")
     assert parsed(raw)[0] == 404
     raw = served.speak(head(served, "GET", "/v2/users/me", "x-long: " + "y" * 200_000) + b"\r\n", seconds=3)
-    assert not raw or raw.split()[1] in (b"200", b"400", b"431")
+    # the answer may be lost: the server closes with something unread, which a system may tell as a reset
+    assert not raw or parsed(raw)[0] == 431
     assert httpx2.get(f"{served.base}/healthz").status_code == 200
 
 

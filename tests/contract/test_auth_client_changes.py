@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from keyrack import clock, ids
+from keyrack.errors import RelatedNotFound
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.service.authz.access import Access
@@ -252,7 +253,7 @@ async def test_attaching_and_deleting_at_once_never_leaves_a_secret_without_clie
             await attaching
         else:
             assert (await world.support.delete(f"{PATH}/{wanted}")).status_code == 204
-            with pytest.raises(Exception, match="no such auth client"):
+            with pytest.raises(RelatedNotFound, match="no such auth client"):
                 await attach_slowly()
 
 

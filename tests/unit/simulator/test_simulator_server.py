@@ -91,28 +91,31 @@ async def test_no_secret_in_reprs_or_logs(driver: Driver, caplog: pytest.LogCapt
 
 
 @pytest.mark.parametrize(
-    "target",
+    ("target", "status"),
     [
-        b"/authorize?state=\xff&client_id=simulator-client&redirect_uri=http://127.0.0.1/&response_type=code",
-        b"/authorize?state=%ED%A0%80&client_id=simulator-client&redirect_uri=http://127.0.0.1/&response_type=code",
-        b"/authorize?client_id=%00&redirect_uri=%00",
-        b"/authorize?redirect_uri=http://[&client_id=simulator-client",
-        b"/authorize?sim=\xff",
-        b"/authorize?sim=%ED%A0%80:1",
-        b"/consent?request=\xff",
-        b"/_sim/tokens?kind=\xff",
-        b"/_sim/clients/%FF",
-        b"/api/me?sim=latency:99999999999999999999999",
+        (b"/authorize?state=\xff&client_id=simulator-client&redirect_uri=http://127.0.0.1/&response_type=code", 400),
+        (
+            b"/authorize?state=%ED%A0%80&client_id=simulator-client&redirect_uri=http://127.0.0.1/&response_type=code",
+            302,
+        ),
+        (b"/authorize?client_id=%00&redirect_uri=%00", 400),
+        (b"/authorize?redirect_uri=http://[&client_id=simulator-client", 400),
+        (b"/authorize?sim=\xff", 400),
+        (b"/authorize?sim=%ED%A0%80:1", 400),
+        (b"/consent?request=\xff", 400),
+        (b"/_sim/tokens?kind=\xff", 400),
+        (b"/_sim/clients/%FF", 404),
+        (b"/api/me?sim=latency:99999999999999999999999", 400),
     ],
 )
-async def test_hostile_targets_are_never_a_500(driver: Driver, target: bytes) -> None:
+async def test_hostile_targets_are_never_a_500(driver: Driver, target: bytes, status: int) -> None:
     host, port = driver.sim.base_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     async with asyncio.timeout(30):
-        status = int((await reader.read()).split(b" ", 2)[1])
+        answer = await reader.read()
     writer.close()
-    assert status in {302, 400, 404}
+    assert int(answer.split(b" ", 2)[1]) == status
 
 
 async def test_deep_json_is_a_400(driver: Driver) -> None:
