@@ -194,6 +194,25 @@ async def test_the_end_takes_the_permission_that_the_start_took(
     await begun.has_stored_nothing()
 
 
+@pytest.mark.parametrize("when", ["before the callback", "during the exchange"])
+async def test_a_permission_of_the_tenant_is_not_enough_for_who_has_left_the_workspace(begun: Begun, when: str) -> None:
+    async with begun.world.store.unit(begun.acme.id, writes=True) as unit:
+        role = Role("tenants", "connector", frozenset({CREATE, EDIT}), {"en": "Connector"})
+        await RolePolicy(unit).replace([*await RolePolicy(unit).list(), role])
+        await UserRows(unit).set_tenant_roles(begun.acme.integrator.id, [role.role])
+    await begun.start()
+    if when == "during the exchange":
+        async with begun.being_exchanged() as coming:
+            await leave_the_workspace(begun)
+        page = await coming
+    else:
+        await leave_the_workspace(begun)
+        page = await begun.come_back()
+    assert page.status_code == 400
+    assert "you are no longer a member of the workspace" in page.text
+    await begun.has_stored_nothing()
+
+
 @pytest.mark.parametrize(("again", "needed"), [(False, CREATE), (True, EDIT)])
 async def test_one_permission_is_enough_from_start_to_end(begun: Begun, again: bool, needed: str) -> None:
     await hold_only(begun, needed)
