@@ -102,6 +102,17 @@ async def test_each_failed_probe_doubles_the_pause_up_to_the_longest(limiter: Pr
     assert await refused(limiter, "a") is None, "and with the first pause"
 
 
+async def test_an_answer_to_a_call_from_before_opens_the_way_at_once(limiter: ProviderLimiter, clock: Clock) -> None:
+    async with limiter.admit("a", ORIGIN) as slow:
+        await fail(limiter, "a")
+        assert await refused(limiter, "a") == "circuit_open"
+        slow.answered()
+        assert await refused(limiter, "a") is None
+        await fail(limiter, "a")
+    clock.now += 5
+    assert await refused(limiter, "a") is None, "the pause is the first one again"
+
+
 async def test_a_pause_is_never_shorter_than_the_first_one(clock: Clock) -> None:
     limiter = ProviderLimiter(ProviderLimits(failures=1, pause=30.0, longest_pause=10.0, wait=0.05), clock)
     await fail(limiter, "a", 1)
