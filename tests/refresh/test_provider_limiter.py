@@ -113,6 +113,18 @@ async def test_an_answer_to_a_call_from_before_opens_the_way_at_once(limiter: Pr
     assert await refused(limiter, "a") is None, "the pause is the first one again"
 
 
+async def test_a_call_that_waited_while_the_circuit_opened_is_not_made(clock: Clock) -> None:
+    limiter = ProviderLimiter(ProviderLimits(failures=3, wait=60), clock)
+    async with AsyncExitStack() as held:
+        calls = [await held.enter_async_context(limiter.admit("a", ORIGIN)) for _ in range(15)]
+        waiting = asyncio.create_task(refused(limiter, "a"))
+        await asyncio.wait([waiting], timeout=0.1)
+        assert not waiting.done(), "there is no place for it yet"
+        for call in calls[:3]:
+            call.failed()
+    assert await asyncio.wait_for(waiting, 60) == "circuit_open"
+
+
 async def test_a_pause_is_never_shorter_than_the_first_one(clock: Clock) -> None:
     limiter = ProviderLimiter(ProviderLimits(failures=1, pause=30.0, longest_pause=10.0, wait=0.05), clock)
     await fail(limiter, "a", 1)
