@@ -175,7 +175,7 @@ class Finalizer:
     async def expire(self, lease: Lease) -> AuthSecret:
         """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).
 
-        Its state needs nothing to be written: it is worked out from the time of expiry, see `state.told`.
+        Its state needs nothing to be written: it is worked out from the time of expiry, see `status.current_status`.
 
         Returns:
             The secret as it is then; unchanged if it is not so.
