@@ -21,9 +21,10 @@ CACHES := $(BYTECODE) export MYPY_CACHE_DIR="$$venv/.cache/mypy" RUFF_CACHE_DIR=
 	HYPOTHESIS_STORAGE_DIRECTORY="$$venv/.cache/hypothesis";
 IN_TEST := venv=$$(scripts/environment test) || exit 1; $(CACHES)
 IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
+IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check check bench lock clean
+.PHONY: help demo test lint format types imports docs-check check bench mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +54,9 @@ check: lint types imports docs-check test ## Everything CI runs
 
 bench: ## Measure; figures go to bench/README.md by hand
 	@$(IN_TEST) exec "$$venv/bin/python" -m bench $(ARGS)
+
+mutate: ## Count the faults that tests notice (ARGS="--room oauth --seed 2"; CONTRIBUTING.md says more)
+	@$(IN_MUTATION) exec "$$venv/bin/python" -m mutation $(ARGS)
 
 lock: ## Renew the pinned, hashed requirements (ARGS=--upgrade takes newer versions)
 	@$(IN_LINT) scripts/lock "$$venv" $(ARGS)
