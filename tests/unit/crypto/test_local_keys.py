@@ -1,6 +1,7 @@
 """Key-encryption keys from file and environment: mode, order, rotation, and every wrong one refused."""
 
 import base64
+import os
 import stat
 from pathlib import Path
 
@@ -86,9 +87,23 @@ def test_a_malformed_key_is_refused_without_being_shown(tmp_path: Path, content:
         local.load_keys(settings_for(tmp_path))
     for word in content.split():
         assert word not in str(raised.value)
+    assert str(tmp_path / "key") in str(raised.value)
     if content.strip():
-        with pytest.raises(ConfigurationError):
+        with pytest.raises(ConfigurationError, match="KEYRACK_KEY"):
             local.load_keys(settings_for(tmp_path, key=content))
+
+
+@pytest.mark.parametrize("content", [" , ", "canary-no-base64!", base64.b64encode(b"x" * 31).decode()])
+def test_a_malformed_key_of_the_environment_names_the_setting(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"^KEYRACK_KEY ") as raised:
+        local.load_keys(settings_for(tmp_path, key=content))
+    assert "canary" not in str(raised.value)
+
+
+@pytest.mark.parametrize("keys", [[], [b"x" * 31], [OLD, b"x" * 33]])
+def test_only_keys_of_32_bytes_are_taken(keys: list[bytes]) -> None:
+    with pytest.raises(ConfigurationError, match="32 bytes"):
+        LocalKeys(keys)
 
 
 def test_no_key_file_is_a_wrong_key_and_a_folder_is_an_error(tmp_path: Path) -> None:
@@ -100,7 +115,7 @@ def test_no_key_file_is_a_wrong_key_and_a_folder_is_an_error(tmp_path: Path) -> 
 
 
 def test_a_generated_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "key"
+    path = tmp_path / "a" / "new" / "key"
     assert local.generate(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -108,4 +123,14 @@ def test_a_generated_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> Non
     assert not local.generate(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["key"], "no draft is left"
-    assert len(base64.b64decode(before)) == 32
+    assert len(base64.b64decode(before, validate=False)) == 32
+    assert before.endswith(b"=\n")
+    assert local.load_keys(settings_for(path.parent))
+
+
+def test_a_draft_that_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
+    draft = tmp_path / f".key.{os.getpid()}"
+    write(draft, "x" * 1000)
+    assert local.generate(tmp_path / "key")
+    assert local.load_keys(settings_for(tmp_path))
+    assert not draft.exists()

@@ -24,6 +24,11 @@ def test_no_way_of_printing_shows_it(shown: str) -> None:
     assert "***" in shown
 
 
+def test_a_format_is_that_of_the_mask() -> None:
+    assert f"{SECRET:>10}" == "       ***"
+    assert (repr(SECRET), str(SECRET)) == ("Secret(***)", "***")
+
+
 def test_no_serialiser_takes_it() -> None:
     for serialise in (pickle.dumps, copy.deepcopy, json.dumps, msgspec.json.encode):
         with pytest.raises(TypeError) as raised:
@@ -49,7 +54,10 @@ def test_equal_secrets_are_equal_and_hash_alike() -> None:
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert Secret("\ud800") != Secret("a")
+    assert Secret("a") != Secret("\ud800")
+    assert Secret("\ud800") == Secret("\ud800")
     assert hash(Secret("a")) != hash("a")
+    assert hash(Secret("a")) != hash(Secret("b"))
 
 
 def test_truth_is_whether_there_is_something() -> None:
