@@ -84,6 +84,14 @@ def test_the_url_has_all_parameters_in_order() -> None:
     ]
 
 
+def test_a_nonce_is_sent_if_there_is_one_and_extras_cannot_replace_it() -> None:
+    extra = {"nonce": "theirs"}
+    ours = build_authorization_url(a_profile(), redirect_uri=CALLBACK, state="s", nonce="n-1", extra=extra)
+    assert [value for name, value in query(ours) if name == "nonce"] == ["n-1"]
+    theirs = build_authorization_url(a_profile(), redirect_uri=CALLBACK, state="s", extra=extra)
+    assert [value for name, value in query(theirs) if name == "nonce"] == ["theirs"]
+
+
 def test_scope_and_challenge_are_left_out_when_there_are_none() -> None:
     names = [name for name, _ in query(build_authorization_url(a_profile(), redirect_uri=CALLBACK, state="s"))]
     assert names == ["response_type", "client_id", "redirect_uri", "state"]
@@ -206,6 +214,30 @@ def test_a_denial_carries_what_the_provider_says_made_printable() -> None:
     assert meta["error"] == "access_denied"
     assert meta["error_description"].startswith("The user said no!!!")
     assert len(meta["error_description"]) == 500
+
+
+def test_an_error_counts_before_a_code_and_in_other_words_only_without_one() -> None:
+    refused = "The authorization server did not grant access."
+    for params in ({"error": "e", "code": "x"}, {"error_reason": "no"}, {"denied": "t"}):
+        with pytest.raises(ProviderError) as caught:
+            process_callback(params)
+        assert str(caught.value) == refused
+    assert process_callback({"error_reason": "no", "code": "x"}).reveal() == "x"
+    assert process_callback({"error": "", "code": "x"}).reveal() == "x"
+
+
+def test_a_server_that_always_names_itself_has_to() -> None:
+    issuer = "https://as.example"
+    with pytest.raises(ProviderError, match=r"^The answer does not name the authorization server.*always does[.]$"):
+        process_callback({"code": "x"}, issuer, iss_required=True)
+    assert process_callback({"code": "x", "iss": issuer}, issuer, iss_required=True).reveal() == "x"
+    assert process_callback({"code": "x"}, None, iss_required=True).reveal() == "x"
+
+
+def test_a_code_may_be_as_long_as_8192_characters() -> None:
+    assert process_callback({"code": "x" * 8192}).reveal() == "x" * 8192
+    with pytest.raises(ProviderError, match="no usable code"):
+        process_callback({"code": "x" * 8193})
 
 
 @pytest.mark.parametrize("code", ["", "a\nb", "\ud800", "x" * 10_000])

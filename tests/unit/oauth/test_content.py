@@ -78,6 +78,17 @@ def test_the_bound_is_exact_and_spans_members() -> None:
     assert decoded(body, "gzip", 9) == (b"123456789", True)
 
 
+def test_much_that_cannot_be_decoded_is_read_byte_by_byte() -> None:
+    half = 32 * 1024
+    assert text_of(b"x" * half + b"\xff" * half, {})[0] == "x" * half + "\ufffd" * half
+    assert text_of(b"x" * half + b"\xff" * half + b"x", {})[0] == "x" * half + "\xff" * half + "x"
+
+
+def test_what_follows_the_last_member_is_no_sign_of_a_cut() -> None:
+    assert decoded(ZIPPED + b"\0" * 20_000, "gzip") == (CLEAR, False)
+    assert decoded(ZIPPED + ZIPPED[:3], "gzip") == (CLEAR, True)
+
+
 def test_members_are_bounded_in_number() -> None:
     member = gzip.compress(b"1")
     assert decoded(member * MAX_MEMBERS, "gzip") == (b"1" * MAX_MEMBERS, False)

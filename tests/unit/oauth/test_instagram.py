@@ -1,7 +1,10 @@
+"""Long-lived tokens of Instagram: where they are exchanged, and what of the short-lived answer stays."""
+
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.instagram import build_exchange_request, exchange_endpoint
+from keyrack.oauth.instagram import build_exchange_request, exchange_endpoint, long_lived
+from keyrack.oauth.token_response import TokenResponse
 
 
 @pytest.mark.parametrize(
@@ -27,3 +30,15 @@ def test_the_request_shows_no_secret() -> None:
     }
     assert "shh-secret" not in repr(request)
     assert "short-token" not in repr(request)
+
+
+def test_a_long_lived_token_keeps_what_only_came_with_the_short_lived_one() -> None:
+    members = {"access_token": "s", "user_id": 1, "id_token": "i", "refresh_token_expires_at": 7}
+    short = TokenResponse(Secret("s"), None, None, "a b", None, members)
+    answer = TokenResponse(Secret("l"), None, 60, None, "bearer", {"access_token": "l", "expires_in": 60})
+    found = long_lived(short, answer)
+    assert (found.access_token, found.scope, found.expires_in, found.token_type) == (Secret("l"), "a b", 60, "bearer")
+    assert found.members == {"access_token": "l", "user_id": 1, "expires_in": 60, "refresh_token_expires_at": 7}
+    renewed = TokenResponse(Secret("l"), Secret("r"), 60, "c", "bearer", {"access_token": "l"})
+    assert long_lived(short, renewed).scope == "c"
+    assert long_lived(short, renewed).members == {"access_token": "l", "user_id": 1}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.lifetime import DEFAULT_LIFETIME, token_lifetime
+from keyrack.oauth.lifetime import DEFAULT_LIFETIME, known_lifetime, token_lifetime
 from keyrack.oauth.token_response import MAX_LIFETIME
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -56,6 +56,21 @@ def test_the_order_of_the_contract() -> None:
 )
 def test_what_is_no_jwt_with_a_sensible_exp_falls_through(token: Secret) -> None:
     assert token_lifetime(None, access_token=token, learned=77, now=NOW) == 77
+
+
+def test_the_exp_of_a_jwt_counts_up_to_the_longest_lifetime() -> None:
+    for seconds in (1, MAX_LIFETIME):
+        token = a_jwt({"exp": int(NOW.timestamp()) + seconds})
+        assert token_lifetime(None, access_token=token, learned=77, now=NOW) == seconds
+    assert token_lifetime(None, access_token=a_jwt({"exp": NOW.timestamp() + MAX_LIFETIME + 1}), now=NOW) == 3600
+    assert token_lifetime(None, access_token=a_jwt({"exp": NOW.timestamp() + 5.9}), now=NOW) == 5
+
+
+def test_what_was_said_of_an_earlier_token_counts_before_what_was_learned() -> None:
+    assert token_lifetime(None, access_token=OPAQUE, stated_before=50, learned=70, now=NOW) == 50
+    assert token_lifetime(None, access_token=OPAQUE, stated_before=0, learned=MAX_LIFETIME + 1, now=NOW) == MAX_LIFETIME
+    assert known_lifetime(None, access_token=OPAQUE, now=NOW) is None
+    assert known_lifetime(1, access_token=OPAQUE, now=NOW) == 1
 
 
 def test_senseless_settings_are_passed_over_and_long_ones_are_cut() -> None:

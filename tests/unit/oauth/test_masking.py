@@ -54,6 +54,19 @@ def test_nothing_is_left_of_base64_with_a_secret_in_it(before: bytes, secret: st
     assert masked(f"<{run}>", [Secret(secret)]) == "<***>"
 
 
+def test_the_shortest_secret_has_four_characters() -> None:
+    assert masked("[abcd] [abc]", [Secret("abcd"), Secret("abc")]) == "[***] [abc]"
+
+
+def test_a_secret_with_lone_surrogates_is_masked_too() -> None:
+    assert masked("[a\ud800bc] [a%3Fbc] [a?bc]", [Secret("a\ud800bc")]) == "[***] [***] [a?bc]"
+
+
+def test_a_secret_in_json_is_found_with_and_without_escapes() -> None:
+    for ascii_only in (True, False):
+        assert masked(json.dumps(SECRET, ensure_ascii=ascii_only), [Secret(SECRET)]) == '"***"'
+
+
 def test_what_is_not_secret_stays() -> None:
     text = "invalid_grant: aGVsbG8gd29ybGQ= has expired at 2026-11-24T20:50:00Z (abc)"
     assert masked(text, [Secret("abc"), Secret(""), Secret(PLAIN)]) == text

@@ -15,7 +15,7 @@ from keyrack.errors import KeyrackError, ProviderError, ProviderUnavailable, Val
 from keyrack.oauth import oauth1
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.state import state_hash
-from keyrack.oauth.wire import FormRequest, RawResponse
+from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
 
 CALLBACK = "http://printer.example.com/ready"
 AT = datetime.fromtimestamp(137131200, UTC)
@@ -104,6 +104,7 @@ URLS = [
     "https://photos.example.net/initiate",
     "https://photos.example.net:443",
     "https://Photos.Example.net:8443/a%20b/%7Ec?b=2&a=x+y&a=%2B&c=&d=%26%3D&e=%C3%A9&f=a:b@c/d",
+    "https://photos.example.net/initiate?a=b?c&d=%3F",
 ]
 
 
@@ -211,8 +212,23 @@ def test_bad_answers(response: RawResponse, error: type[KeyrackError], meta: dic
 
 
 def test_a_callback_that_was_not_taken_is_refused() -> None:
-    with pytest.raises(ProviderError):
+    with pytest.raises(ProviderError, match="did not accept the callback address"):
         oauth1.process_temporary_response(answer(GOOD.replace(b"=true", b"=false")))
+    assert oauth1.process_temporary_response(answer(GOOD.replace(b"=true", b"=True")))
+
+
+def test_a_refusal_and_an_answer_without_credentials_say_what_was_wanted() -> None:
+    for process, wanted in (
+        (oauth1.process_temporary_response, "temporary credentials"),
+        (oauth1.process_token_response, "token credentials"),
+    ):
+        with pytest.raises(ProviderError, match=f"refused to give {wanted}"):
+            process(answer(b"", 401))
+        with pytest.raises(ProviderError, match=f"answered without {wanted}"):
+            process(answer(b"oauth_token=a"))
+        with pytest.raises(ProviderUnavailable) as caught:
+            process(RawResponse(200, {}, b"oauth_token=a", AnswerFault.CLOSED, cut=True))
+        assert caught.value.meta == {"status": 200, "reason": "closed", "sent": True, "received": True}
 
 
 def test_the_authorization_url_keeps_the_providers_own_query() -> None:
@@ -232,6 +248,7 @@ def test_callbacks() -> None:
         {},
         {"oauth_verifier": " "},
         {"oauth_verifier": "v\n"},
+        {"oauth_verifier": "v" * 8193},
         {"oauth_verifier": "v" * 9000},
         {"oauth_verifier": "v", "denied": "t"},
         {"oauth_verifier": "v", "oauth_problem": "user_refused"},

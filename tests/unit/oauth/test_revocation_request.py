@@ -49,6 +49,18 @@ def test_what_may_pass_is_unavailable(status: int) -> None:
     with pytest.raises(ProviderUnavailable) as raised:
         process_revocation_response(RawResponse(status, {"retry-after": "7"}, b""))
     assert raised.value.meta == {"status": status, "retry_after": 7}
+    assert str(raised.value) == "The authorization server cannot revoke tokens now."
+
+
+@pytest.mark.parametrize("code", ["invalid_token", "Token_Revoked", "token_expired"])
+def test_a_token_that_is_not_valid_any_more_is_revoked(code: str) -> None:
+    process_revocation_response(RawResponse(400, {}, b'{"error": "%s"}' % code.encode()))
+
+
+@pytest.mark.parametrize("status", [199, 300])
+def test_what_is_no_success_is_a_refusal_in_a_sentence(status: int) -> None:
+    with pytest.raises(ProviderError, match=r"^The authorization server refused to revoke the token[.:]"):
+        process_revocation_response(RawResponse(status, {}, b'{"error": "no"}'))
 
 
 @pytest.mark.parametrize(
