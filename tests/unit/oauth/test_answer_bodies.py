@@ -110,5 +110,10 @@ def test_tokens_of_what_broke_off_count_only_with_a_refresh_token() -> None:
             process_token_response(RawResponse(200, {}, b'{"access_token": "a", "x', fault, cut=True))
         told = ProviderFailure(reason="closed", sent=True, received=True, status=200) if fault else raised.value.failure
         assert raised.value.failure == told
+        assert str(raised.value).startswith(
+            "The authorization server closed the connection before its answer was complete."
+            if fault
+            else "The authorization server answered without an access token."
+        )
     ended = process_token_response(RawResponse(200, {}, b'{"access_token": "a"}', AnswerFault.CLOSED, cut=True))
     assert ended.access_token == Secret("a")

@@ -233,7 +233,7 @@ def test_a_refusal_and_an_answer_without_credentials_say_what_was_wanted() -> No
 
 def test_the_authorization_url_keeps_the_providers_own_query() -> None:
     url = oauth1.build_authorization_url(
-        "https://photos.example.net/authorize?a=1%20&oauth_token=x#f",
+        "https://photos.example.net/authorize?a=1%20&oauth_token=x#f?g",
         Secret("to ken"),
         {"a": "2", "b": "x y", " OAUTH_callback": "no", "oauth_token": "no"},
     )
@@ -256,6 +256,7 @@ def test_callbacks() -> None:
     ):
         with pytest.raises(ProviderError):
             oauth1.process_callback(refused)
+    assert oauth1.process_callback({"oauth_verifier": "v" * 8192}).reveal() == "v" * 8192
 
 
 def test_the_hash_of_a_token_is_never_that_of_a_state() -> None:
