@@ -4,10 +4,12 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ def main(words: Sequence[str]) -> int:
         known = tomllib.load(file)["tool"]["mutation"]
     rooms: Mapping[str, Any] = known["rooms"]
     asked = _parser(rooms).parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the copy is deleted then, too
     scores = {}
     for name in asked.room or rooms:
         room = rooms[name]
@@ -77,9 +80,17 @@ def _run(copy: Path, processes: int, faults: Sequence[str]) -> None:
     environment = os.environ | {"TMPDIR": str(copy.parent / "tmp"), "PYTHONDONTWRITEBYTECODE": ""}
     environment.pop("PYTHONPYCACHEPREFIX", None)
     command = [str(MUTMUT), "run", "--max-children", str(processes), *faults]
-    done = subprocess.run(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        print(done.stdout)
+    running = subprocess.Popen(
+        command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        told, _ = running.communicate()
+    finally:  # however this ends, no test goes on in the copy, which is deleted
+        with suppress(ProcessLookupError):
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    if running.returncode != 0:
+        print(told)
         raise SystemExit("mutmut failed; without a fault the room's tests must pass")
 
 
