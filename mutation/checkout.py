@@ -47,8 +47,9 @@ def copied(sources: Sequence[str], settings: Mapping[str, str | list[str]]) -> I
 def undecorated(source: str) -> str:
     """Return the same code with decorators written as calls, because mutmut leaves decorated functions alone.
 
-    `@asynccontextmanager`, `@property` and the like become `name = property(name)` after the function. Decorators that
-    take arguments stay, and with them their functions stay as they are.
+    `@asynccontextmanager`, `@property` and the like become `name = property(name)` after the function. `@cache` goes:
+    what was remembered of the run without a fault would hide it. Decorators that take arguments stay, and with them
+    their functions stay as they are.
     """
     lines = source.splitlines()
     functions = [
@@ -59,7 +60,8 @@ def undecorated(source: str) -> str:
         if not names or len(names) != len(function.decorator_list) or set(names) & {"staticmethod", "classmethod"}:
             continue
         assert function.end_lineno is not None
-        calls = [f"{' ' * function.col_offset}{function.name} = {name}({function.name})" for name in reversed(names)]
+        kept = [name for name in reversed(names) if name != "cache"]
+        calls = [f"{' ' * function.col_offset}{function.name} = {name}({function.name})" for name in kept]
         lines[function.end_lineno : function.end_lineno] = calls
         del lines[function.lineno - 1 - len(names) : function.lineno - 1]
     return "\n".join(lines) + "\n"

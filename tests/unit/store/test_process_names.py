@@ -48,6 +48,27 @@ def test_a_process_that_ended_is_dead_even_while_its_parent_has_not_looked() -> 
     assert is_dead(name)
 
 
+def test_a_process_whose_own_name_looks_like_what_is_told_of_it_is_told_right() -> None:
+    code = "open('/proc/self/comm', 'w').write('a) Z 1 (b) 2'); print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        started = process_id._start_time(child.pid)
+        assert started
+        assert started.isdigit()
+        machine, _, _ = parts()
+        assert not is_dead(f"{machine}#{child.pid}:{started}")
+        assert is_dead(f"{machine}#{child.pid}:{int(started) - 1}")
+        child.communicate(b"\n")
+
+
+def test_processes_share_a_machine_while_they_share_numbers_and_this_boot() -> None:
+    machine, _, _ = parts()
+    boot, _, numbers = machine.partition("/")
+    assert len(boot) == 36
+    assert numbers == os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - what it is called, and not where it leads
+
+
 @pytest.mark.parametrize("process", ["", "x:1", f"{2**70}:5", "-1:5", ":5"])
 def test_what_is_no_name_is_not_called_dead(process: str) -> None:
     machine, _, _ = parts()
