@@ -24,7 +24,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check check bench mutate lock clean
+.PHONY: help demo test lint format types imports docs-check bench-check check bench mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -32,7 +32,7 @@ help: ## Show this list
 demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--once ends after it)
 	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
 
-test: ## Install and run all tests
+test: ## Install and run all tests but those of bench-check
 	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
 
 lint: ## Check style and format
@@ -50,7 +50,10 @@ imports: ## Check that imports go downward only
 docs-check: ## Hold the documentation against the code
 	@$(IN_TEST) exec $(PYTEST) tests/docs $(ARGS)
 
-check: lint types imports docs-check test ## Everything CI runs
+bench-check: ## Check that the benchmark still measures what it says (no figure is judged)
+	@$(IN_TEST) exec $(PYTEST) tests/bench_checks $(ARGS)
+
+check: lint types imports docs-check bench-check test ## Everything CI runs
 
 bench: ## Measure; figures go to bench/README.md by hand
 	@$(IN_TEST) exec "$$venv/bin/python" -m bench $(ARGS)

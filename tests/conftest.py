@@ -1,4 +1,8 @@
-"""Fixtures for every test: the real counterparts and the rule for parts a machine lacks."""
+"""Fixtures for every test: the real counterparts, the rule for parts a machine lacks, and what runs only when named."""
+
+from pathlib import Path
+
+import pytest
 
 pytest_plugins = [  # each after those it imports from
     "support.parts",
@@ -12,3 +16,10 @@ pytest_plugins = [  # each after those it imports from
     "support.grants",
     "support.raw_provider",
 ]
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the benchmark's own checks out of a run that does not name them: `make bench-check` does."""
+    if collection_path.name == "bench_checks" and not any("bench_checks" in named for named in config.args):
+        return True
+    return None
