@@ -57,7 +57,9 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
         env = environment(
             settings, log_level="info", worker_interval=0.05, worker_concurrency=AT_ONCE, refresh_retry=0.2
         )
-        workers = [Replica(["worker"], env, tmp_path / f"worker-{n}.log") for n in range(WORKERS)]
+        # not forked: a start that takes a second is the time in which others can work before the next one is killed
+        logs = [tmp_path / f"worker-{n}.log" for n in range(WORKERS)]
+        workers = [Replica(["worker"], env, log, forked=False) for log in logs]
         kills, began = 0, time.monotonic()
         try:
             while refreshed(simulator) < REFRESHES:

@@ -1,36 +1,17 @@
 """The command line as scripts use it: fixed interfaces of the installation (real processes, real HTTP)."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
-    return clean | {"KEYRACK_HOME": str(home), **more}
-
-
-def keyrack(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "keyrack", *words]
-    return subprocess.run(
-        command, env=environment(home, **more), capture_output=True, text=True, check=False, timeout=120
-    )
-
-
-def bootstrapped(home: Path) -> dict[str, Any]:
-    done = keyrack(home, "bootstrap", "--email", "root@example.com", "--json")
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+from support.keyrack_processes import bootstrapped, command_environment, run_command
 
 
 def test_bootstrap_prints_one_object_and_works_once(tmp_path: Path) -> None:
@@ -40,7 +21,7 @@ def test_bootstrap_prints_one_object_and_works_once(tmp_path: Path) -> None:
     assert set(first["service_account"]) == {"username", "api_key"}
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
     before = (tmp_path / "key").read_bytes()
-    again = keyrack(tmp_path, "bootstrap", "--email", "other@example.com", "--json")
+    again = run_command(tmp_path, "bootstrap", "--email", "other@example.com", "--json")
     assert (again.returncode, again.stdout) == (1, "")
     assert (tmp_path / "key").read_bytes() == before
 
@@ -48,38 +29,40 @@ def test_bootstrap_prints_one_object_and_works_once(tmp_path: Path) -> None:
 def test_two_bootstraps_at_once_make_one_installation(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "keyrack", "bootstrap", "--email", "root@example.com", "--json"]
     both = [
-        subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env=command_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
     ended = [(process.communicate(timeout=120), process.returncode) for process in both]
     assert sorted(code for _, code in ended) == [0, 1], ended
-    users = keyrack(tmp_path, "audit", "list", "--json")
+    users = run_command(tmp_path, "audit", "list", "--json")
     assert users.returncode == 0, users.stderr
 
 
 def test_users_keys_and_service_accounts(tmp_path: Path) -> None:
     first = bootstrapped(tmp_path)
     tenant = ["--tenant", first["tenant_id"]]
-    made = keyrack(tmp_path, "users", "create", "--email", "ida@example.com", *tenant, "--tenant-admin", "--json")
+    made = run_command(tmp_path, "users", "create", "--email", "ida@example.com", *tenant, "--tenant-admin", "--json")
     user = json.loads(made.stdout)
     assert set(user) == {"user_id", "email", "api_key"}
-    listed = json.loads(keyrack(tmp_path, "users", "list", *tenant, "--json").stdout)
+    listed = json.loads(run_command(tmp_path, "users", "list", *tenant, "--json").stdout)
     assert {entry["email"] for entry in listed} == {"root@example.com", "ida@example.com"}
-    taken = keyrack(tmp_path, "users", "create", "--email", "IDA@example.com", *tenant, "--json")
+    taken = run_command(tmp_path, "users", "create", "--email", "IDA@example.com", *tenant, "--json")
     assert taken.returncode == 1
     assert "a user with this email already exists" in taken.stderr
-    key = json.loads(keyrack(tmp_path, "api-keys", "create", "--user", "ida@example.com", "--json").stdout)
-    revoked = keyrack(tmp_path, "api-keys", "revoke", "--user", "ida@example.com", "--id", key["id"], "--json")
+    key = json.loads(run_command(tmp_path, "api-keys", "create", "--user", "ida@example.com", "--json").stdout)
+    revoked = run_command(tmp_path, "api-keys", "revoke", "--user", "ida@example.com", "--id", key["id"], "--json")
     assert revoked.returncode == 0, revoked.stderr
-    unknown = keyrack(tmp_path, "service-accounts", "create", "--name", "x", "--permission", "no.such", "--json")
+    unknown = run_command(tmp_path, "service-accounts", "create", "--name", "x", "--permission", "no.such", "--json")
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    events = json.loads(keyrack(tmp_path, "audit", "list", *tenant, "--json").stdout)
+    events = json.loads(run_command(tmp_path, "audit", "list", *tenant, "--json").stdout)
     assert {"user.create", "api-key.create", "api-key.revoke"} <= {event["action"] for event in events}
 
 
 def test_settings_mask_secrets(tmp_path: Path) -> None:
     url = "postgresql://someone:hunter2@localhost/db"
-    shown = keyrack(tmp_path, "settings", "--json", KEYRACK_DATABASE_URL=url)
+    shown = run_command(tmp_path, "settings", "--json", KEYRACK_DATABASE_URL=url)
     assert "hunter2" not in shown.stdout + shown.stderr
     origins = {row["name"]: row["origin"] for row in json.loads(shown.stdout)}
     assert origins["KEYRACK_DATABASE_URL"] == "environment"
@@ -87,11 +70,11 @@ def test_settings_mask_secrets(tmp_path: Path) -> None:
 
 
 def test_serve_refuses_an_empty_database_and_a_wrong_key(tmp_path: Path) -> None:
-    empty = keyrack(tmp_path / "empty", "serve", "--port", "0")
+    empty = run_command(tmp_path / "empty", "serve", "--port", "0")
     assert empty.returncode == 1
     bootstrapped(tmp_path / "set-up")
     other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-    wrong = keyrack(tmp_path / "set-up", "serve", "--port", "0", KEYRACK_KEY=other)
+    wrong = run_command(tmp_path / "set-up", "serve", "--port", "0", KEYRACK_KEY=other)
     assert wrong.returncode == 1
     assert "key-encryption key" in wrong.stderr
 
@@ -103,7 +86,7 @@ def test_serve_answers_and_drains(tmp_path: Path, workers: int) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "keyrack", "serve", "--port", str(port), "--workers", str(workers)]
-    server = subprocess.Popen(command, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(command, env=command_environment(tmp_path), stderr=subprocess.PIPE, text=True)
     try:
         base, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 90
         while True:

@@ -1,7 +1,6 @@
 """`keyrack import platform` and `keyrack export platform` as operators run them (issue 4.8)."""
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -12,29 +11,16 @@ from typing import Any
 import pytest
 from pyrage import x25519
 
+from support.keyrack_processes import command_environment, run_command
 from support.platform import CANARY, identifier, platform_file
 
 _MANY = 4000
 _AS_MODULE = "import sys; sys.argv[0] = 'keyrack'; runpy.run_module('keyrack', run_name='__main__')"
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
-    return clean | {"KEYRACK_HOME": str(home), **more}
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "keyrack", *words]
-
-
-def keyrack(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environ = environment(home, **more)
-    return subprocess.run(command(*words), env=environ, capture_output=True, text=True, check=False, timeout=120)
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    done = keyrack(tmp_path / "home", "bootstrap", "--email", "root@example.com", "--json")
+    done = run_command(tmp_path / "home", "bootstrap", "--email", "root@example.com", "--json")
     assert done.returncode == 0, done.stderr
     return tmp_path / "home"
 
@@ -46,18 +32,18 @@ def written(folder: Path, file: dict[str, Any], name: str = "platform.json") -> 
 
 
 def audited(home: Path, *words: str) -> list[str]:
-    return [event["action"] for event in json.loads(keyrack(home, "audit", "list", *words, "--json").stdout)]
+    return [event["action"] for event in json.loads(run_command(home, "audit", "list", *words, "--json").stdout)]
 
 
 def test_an_import_tells_what_it_did_and_can_be_run_again(home: Path, tmp_path: Path) -> None:
     path = written(tmp_path, platform_file())
-    first = keyrack(home, "import", "platform", path, "--json")
+    first = run_command(home, "import", "platform", path, "--json")
     assert first.returncode == 0, first.stderr
     told = json.loads(first.stdout)
     assert told["imported"] is True
     assert told["records"]["users"] == {"created": 2, "updated": 0, "unchanged": 0}
     assert "writing users: 2 of 2" in first.stderr
-    second = keyrack(home, "import", "platform", path)
+    second = run_command(home, "import", "platform", path)
     assert second.returncode == 0, second.stderr
     assert "users: 2 unchanged" in second.stdout
     assert "created" not in second.stdout
@@ -74,7 +60,7 @@ def test_problems_have_pointers_and_show_nothing_secret(home: Path, tmp_path: Pa
     file["credentials"][0]["attributes"]["keys"] = CANARY
     path = written(tmp_path, file)
     for words in ((), ("--json",)):
-        done = keyrack(home, "import", "platform", path, *words)
+        done = run_command(home, "import", "platform", path, *words)
         assert done.returncode == 1
         assert CANARY not in done.stdout + done.stderr
         assert "problem: /auth_secrets/0/attributes/credentials/refresh_token: " in done.stderr
@@ -88,7 +74,9 @@ def test_problems_have_pointers_and_show_nothing_secret(home: Path, tmp_path: Pa
         "/credentials/0/attributes/keys",
     }
     assert "platform.import" in audited(home)
-    assert json.loads(keyrack(home, "users", "list", "--tenant", identifier("tenant"), "--json").stdout or "[]") == []
+    assert (
+        json.loads(run_command(home, "users", "list", "--tenant", identifier("tenant"), "--json").stdout or "[]") == []
+    )
 
 
 _HEAD = '{"format": "keyrack-platform", "version": 1'
@@ -112,7 +100,7 @@ _HEAD = '{"format": "keyrack-platform", "version": 1'
 def test_what_is_no_file_of_this_format_is_refused(home: Path, tmp_path: Path, content: str) -> None:
     path = tmp_path / "odd.json"
     path.write_text(content)
-    done = keyrack(home, "import", "platform", str(path))
+    done = run_command(home, "import", "platform", str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     assert "nothing was imported" in done.stderr
@@ -121,18 +109,18 @@ def test_what_is_no_file_of_this_format_is_refused(home: Path, tmp_path: Path, c
 def test_a_wrong_key_an_old_schema_and_an_empty_database_are_refused(home: Path, tmp_path: Path) -> None:
     path = written(tmp_path, platform_file())
     other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-    wrong = keyrack(home, "import", "platform", path, KEYRACK_KEY=other)
+    wrong = run_command(home, "import", "platform", path, KEYRACK_KEY=other)
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert "key-encryption key" in wrong.stderr
-    empty = keyrack(tmp_path / "empty", "import", "platform", path)
+    empty = run_command(tmp_path / "empty", "import", "platform", path)
     assert (empty.returncode, empty.stdout) == (1, "")
     with sqlite3.connect(home / "keyrack.sqlite3") as database:
         database.execute("UPDATE alembic_version SET version_num = '0001'")
     database.close()
-    old = keyrack(home, "import", "platform", path)
+    old = run_command(home, "import", "platform", path)
     assert (old.returncode, old.stdout) == (1, "")
     assert "out of date" in old.stderr
-    missing = keyrack(home, "import", "platform", str(tmp_path / "missing.json"))
+    missing = run_command(home, "import", "platform", str(tmp_path / "missing.json"))
     assert missing.returncode == 1
     assert "missing.json" in missing.stderr
 
@@ -142,7 +130,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(home: Path
     one = file["auth_secrets"][0]
     file["auth_secrets"] = [{**one, "id": identifier("auth-secret", number)} for number in range(1, _MANY + 1)]
     path = written(tmp_path, file)
-    words, environ = command("import", "platform", path), environment(home)
+    words, environ = [sys.executable, "-m", "keyrack", "import", "platform", path], command_environment(home)
     process = subprocess.Popen(words, env=environ, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None
     for line in process.stderr:
@@ -152,7 +140,7 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(home: Path
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert audited(home, "--tenant", identifier("tenant")) == []
-    again = keyrack(home, "import", "platform", path, "--json")
+    again = run_command(home, "import", "platform", path, "--json")
     assert again.returncode == 0, again.stderr
     records = json.loads(again.stdout)["records"]
     assert all(counts["updated"] == counts["unchanged"] == 0 for counts in records.values()), records
@@ -160,14 +148,16 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_run_again(home: Path
 
 
 def test_secrets_are_exported_to_recipients_only(home: Path, tmp_path: Path) -> None:
-    assert keyrack(home, "import", "platform", written(tmp_path, platform_file())).returncode == 0
+    assert run_command(home, "import", "platform", written(tmp_path, platform_file())).returncode == 0
     mine, yours = x25519.Identity.generate(), x25519.Identity.generate()
     target = tmp_path / "platform.age"
     words = ["export", "platform", str(target), "--with-secrets", "--tenant", identifier("tenant")]
-    refused = keyrack(home, *words)
+    refused = run_command(home, *words)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert not target.exists()
-    done = keyrack(home, *words, "--recipient", str(mine.to_public()), "--recipient", str(yours.to_public()), "--json")
+    done = run_command(
+        home, *words, "--recipient", str(mine.to_public()), "--recipient", str(yours.to_public()), "--json"
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["users"] == 2
     assert CANARY.encode() not in target.read_bytes()
@@ -176,9 +166,9 @@ def test_secrets_are_exported_to_recipients_only(home: Path, tmp_path: Path) -> 
     (tmp_path / "other.txt").write_text(f"{x25519.Identity.generate()}\n")
     (tmp_path / "yours.txt").write_text(f"# made today\n{yours}\n")
     for more in ((), ("--identity", str(tmp_path / "other.txt"))):
-        denied = keyrack(home, "import", "platform", str(target), *more)
+        denied = run_command(home, "import", "platform", str(target), *more)
         assert (denied.returncode, denied.stdout) == (1, "")
-    again = keyrack(home, "import", "platform", str(target), "--identity", str(tmp_path / "yours.txt"))
+    again = run_command(home, "import", "platform", str(target), "--identity", str(tmp_path / "yours.txt"))
     assert again.returncode == 0, again.stderr
     assert "auth_secrets: 1 unchanged" in again.stdout
 
@@ -187,7 +177,7 @@ def test_a_report_shows_no_value_of_the_file(home: Path, tmp_path: Path) -> None
     file = platform_file()
     file["auth_secrets"][0]["attributes"]["state"] = CANARY
     file["workspaces"][0]["attributes"]["type"] = CANARY
-    done = keyrack(home, "import", "platform", written(tmp_path, file))
+    done = run_command(home, "import", "platform", written(tmp_path, file))
     assert done.returncode == 1
     assert "/auth_secrets/0/attributes/state: must be one of ready, error" in done.stderr
     assert CANARY not in done.stdout + done.stderr
@@ -195,15 +185,15 @@ def test_a_report_shows_no_value_of_the_file(home: Path, tmp_path: Path) -> None
 
 def test_an_export_that_cannot_be_written_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
     home, target, environ = tmp_path / "home", tmp_path / "platform.json", {"KEYRACK_DATABASE_URL": postgres_url}
-    done = keyrack(home, "bootstrap", "--email", "root@example.com", **environ)
+    done = run_command(home, "bootstrap", "--email", "root@example.com", **environ)
     assert done.returncode == 0, done.stderr
     whole = tmp_path / "whole.json"
-    assert keyrack(home, "export", "platform", str(whole), **environ).returncode == 0
+    assert run_command(home, "export", "platform", str(whole), **environ).returncode == 0
     for room in (16, whole.stat().st_size - 1):
         smaller = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); {_AS_MODULE}"
         words = [sys.executable, "-c", smaller, "export", "platform", str(target)]
         full = subprocess.run(
-            words, env=environment(home, **environ), capture_output=True, text=True, check=False, timeout=120
+            words, env=command_environment(home, **environ), capture_output=True, text=True, check=False, timeout=120
         )
         assert full.returncode == 1, room
         assert not target.exists(), room
@@ -217,15 +207,15 @@ def test_a_whole_installation_moves_into_a_fresh_one_whose_first_accounts_have_o
     identity = x25519.Identity.generate()
     (tmp_path / "identity.txt").write_text(f"{identity}\n")
     words = ("export", "platform", path, "--with-secrets", "--recipient", str(identity.to_public()))
-    assert keyrack(home, *words).returncode == 0
+    assert run_command(home, *words).returncode == 0
     read = ("import", "platform", path, "--identity", str(tmp_path / "identity.txt"))
     others = ("--email", "new@example.com", "--app-domain", "new.localhost", "--json")
-    assert keyrack(tmp_path / "same", "bootstrap", *others).returncode == 0
-    refused = keyrack(tmp_path / "same", *read)
+    assert run_command(tmp_path / "same", "bootstrap", *others).returncode == 0
+    refused = run_command(tmp_path / "same", *read)
     assert refused.returncode == 1
     assert "problem: /teams/0/attributes/name: a stored team has this name\n" in refused.stderr
     assert "keyrack: nothing was imported: 1 problem\n" in refused.stderr
-    assert keyrack(tmp_path / "other", "bootstrap", *others, "--team-name", "new").returncode == 0
-    taken = keyrack(tmp_path / "other", *read)
+    assert run_command(tmp_path / "other", "bootstrap", *others, "--team-name", "new").returncode == 0
+    taken = run_command(tmp_path / "other", *read)
     assert taken.returncode == 0, taken.stderr
     assert "teams: 1 created" in taken.stdout

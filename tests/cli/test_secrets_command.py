@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from keyrack.clock import iso
 from keyrack.model.secrets import SecretState
 from keyrack.simulator.testing import RunningSimulator, running_simulator
+from support import forked_commands
 from support.app import World
 from support.grants import add_auth_client, add_secret, change, connect, is_live, stored
 from support.keyrack_processes import environment
@@ -27,15 +27,7 @@ async def simulator() -> AsyncIterator[RunningSimulator]:
 
 
 async def keyrack_secrets(world: World, *words: str) -> subprocess.CompletedProcess[str]:
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "keyrack", "secrets", *words],
-        env=environment(world.settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return await asyncio.to_thread(forked_commands.run, ["secrets", *words], environment(world.settings), 60)
 
 
 async def printed(world: World, *words: str) -> Any:

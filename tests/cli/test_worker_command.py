@@ -72,7 +72,7 @@ async def test_two_workers_share_the_work(keyrack_on_each: World, simulator: Run
     holders: set[str] = set()
     s = auth_secrets.c
     env = environment(world.settings, worker_concurrency=2, log_level="info", **QUICK)
-    workers = [Replica(["worker"], env, tmp_path / f"worker-{n}.log") for n in range(2)]
+    workers = [Replica(["worker"], env, tmp_path / f"worker-{n}.log", forked=bool(n)) for n in range(2)]
 
     async def started() -> bool:
         return all("worker started" in worker.log() for worker in workers)

@@ -20,6 +20,8 @@ import httpx2
 import pytest
 
 from keyrack.settings import PREFIX, Settings
+from support import forked_commands
+from support.forked_commands import Forked
 from support.postgres import PostgresServer
 from support.process import ServerProcess, free_port, guarded, wait_for
 
@@ -58,20 +60,15 @@ def _without_settings() -> dict[str, str]:
 
 def run_command(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a Keyrack command to its end."""
-    return _run(words, command_environment(home, **more))
+    return forked_commands.run(words, command_environment(home, **more), _COMMAND_SECONDS)
 
 
 def command(environment: Mapping[str, str], *words: str) -> Any:
     """Run a Keyrack command with `--json`, which must succeed, and return what it printed."""
-    done = _run((*words, "--json"), {**os.environ, **environment})
+    done = forked_commands.run((*words, "--json"), {**os.environ, **environment}, _COMMAND_SECONDS)
     if done.returncode != 0:
         raise RuntimeError(f"keyrack {words[0]}: {done.stderr}")
     return json.loads(done.stdout)
-
-
-def _run(words: tuple[str, ...], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "keyrack", *words]
-    return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=_COMMAND_SECONDS)
 
 
 def bootstrapped(home: Path, **more: str) -> dict[str, Any]:
@@ -81,10 +78,17 @@ def bootstrapped(home: Path, **more: str) -> dict[str, Any]:
 
 
 class Replica:
-    """A `keyrack` process that ends with the tests, however they end."""
+    """A `keyrack` process that ends with the tests, however they end.
 
-    def __init__(self, words: list[str], env: Mapping[str, str], log: Path) -> None:
-        self._words, self._env, self._log = words, env, log
+    Args:
+        words: its command line.
+        env: its whole environment.
+        log: the file that both its outputs are added to.
+        forked: fork it from a process that has loaded Keyrack, which saves a second, rather than start it from nothing.
+    """
+
+    def __init__(self, words: list[str], env: Mapping[str, str], log: Path, *, forked: bool = True) -> None:
+        self._words, self._env, self._log, self._forked = words, env, log, forked
         self.starts = 0
         self._process = self._spawn()
 
@@ -124,9 +128,11 @@ class Replica:
         """Return what it has written so far, to both outputs."""
         return self._log.read_text(errors="replace")
 
-    def _spawn(self) -> "subprocess.Popen[bytes]":
+    def _spawn(self) -> "Forked | subprocess.Popen[bytes]":
         self.starts += 1
         with self._log.open("ab") as log:
+            if self._forked:
+                return Forked(self._words, self._env, log.fileno(), log.fileno())
             return subprocess.Popen(  # a new session: a Ctrl-C reaches the tests first
                 [sys.executable, "-m", "keyrack", *self._words],
                 env=dict(self._env),
@@ -147,7 +153,8 @@ class Server(Replica):
 
     def __init__(self, env: Mapping[str, str], log: Path, *words: str, command: str = "serve") -> None:
         self.port = free_port()
-        super().__init__([command, "--port", str(self.port), *words], env, log)
+        forked = "--workers" not in words  # those are started by a process that must have started like them
+        super().__init__([command, "--port", str(self.port), *words], env, log, forked=forked)
 
     @property
     def base(self) -> str:
