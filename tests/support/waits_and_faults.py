@@ -1,11 +1,17 @@
 """Waiting for what comes by itself, stopping an operation at a chosen point, and letting a method fail for a moment."""
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
+from unittest import mock
 
 import pytest
+from sqlalchemy import Engine, event
+
+from keyrack.fair_share import FairSlots
 
 SECONDS = 60.0
 
@@ -54,9 +60,49 @@ class Pause:
 
 
 async def is_waiting(task: "asyncio.Task[Any]") -> bool:
-    """Tell whether a request is still waiting for somebody after half a second."""
-    await asyncio.wait([task], timeout=0.5)
+    """Tell whether a request is waiting for somebody: it has not ended, and stands still in the database.
+
+    That is so when a statement that it began meanwhile has got no answer for a tenth of a second, or it has waited as
+    long for its turn among the writers of SQLite; and when it has not ended for half a second, whatever it does.
+    """
+    with _standing_still(task) as begun:
+        deadline = time.monotonic() + 0.5
+        while not task.done() and time.monotonic() < min(deadline, begun[0] + 0.1):
+            await asyncio.wait([task], timeout=0.01)
     return not task.done()
+
+
+@contextmanager
+def _standing_still(task: "asyncio.Task[Any]") -> Iterator[list[float]]:
+    """Give, and keep up to date, since when a task has waited for the database or its turn there; infinity else."""
+    begun = [math.inf]
+
+    def note(at: float) -> None:
+        with suppress(RuntimeError):  # of a thread without a loop
+            if asyncio.current_task() is task:
+                begun[0] = at
+
+    def begins(*_: Any) -> None:
+        note(time.monotonic())
+
+    def ends(*_: Any) -> None:
+        note(math.inf)
+
+    take = FairSlots._take
+
+    async def takes(slots: FairSlots, holder: str) -> None:
+        begins()
+        await take(slots, holder)
+        ends()
+
+    event.listen(Engine, "before_cursor_execute", begins)
+    event.listen(Engine, "after_cursor_execute", ends)
+    try:
+        with mock.patch.object(FairSlots, "_take", takes):
+            yield begun
+    finally:
+        event.remove(Engine, "before_cursor_execute", begins)
+        event.remove(Engine, "after_cursor_execute", ends)
 
 
 async def in_turn(
