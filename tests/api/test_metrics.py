@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from keyrack import metrics
-from keyrack.errors import KeyrackError
+from keyrack.errors import ProviderError
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import BASE, World, settings_for, world
 from support.documents import numbers
@@ -71,7 +71,7 @@ async def test_refreshes_calls_and_circuits_are_told(keyrack: World, simulator: 
     refresher = keyrack.services.refreshing.refresher
     await refresher.refresh(good.secret)
     simulator.state.book.revoke(lambda token: token.value == bad.secret.credentials["refresh_token"])
-    with pytest.raises(KeyrackError):
+    with pytest.raises(ProviderError):
         await refresher.refresh(bad.secret)
     text = (await watcher.get("/metrics")).text
     after = numbers(text)

@@ -142,7 +142,8 @@ async def test_whoever_may_not_learns_nothing_of_it(
         "elsewhere": keyrack_to_read.tenants["Globex"].admin,
     }
     answer = await others[column].call(method, path.format(**closed.ids), body(path, closed))
-    assert error_of(answer)[1] in {"forbidden", "not_found", "related_not_found"}, answer.text
+    # which of them each gets is in the table of tests/tenancy; here it is that nobody is told of the suspension
+    assert error_of(answer)[:2] in {(403, "forbidden"), (404, "not_found"), (404, "related_not_found")}, answer.text
 
 
 def test_every_route_that_writes_is_in_the_table(keyrack_to_read: World) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, ProviderFailure, ProviderUnavailable
+from keyrack.errors import DatabaseUnavailable, NotFound, ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.ids import new_id
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.wire import RawResponse
@@ -279,7 +279,7 @@ async def test_a_secret_deleted_during_its_refresh_leaves_nothing_open(
     await sent(keyrack)
     async with keyrack.store.unit(connected.secret.tenant_id, writes=True) as unit:
         await AuthSecrets(unit).remove(connected.secret.id)
-    with pytest.raises(KeyrackError):
+    with pytest.raises(NotFound):
         await running
     await room.recovery.tick()
     assert await open_now(keyrack) == []
