@@ -149,18 +149,11 @@ async def nothing(_: World, __: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status", "credentials"),
-    [
-        (nothing, 200, 1),
-        (leave_the_workspace, 400, 0),
-        (suspend_the_contract, 400, 0),
-        (hide_the_component, 400, 0),
-        (change_the_client_id, 400, 0),
-        (delete_the_client, 400, 0),
-    ],
+    ("change", "status", "credentials", "reason"),
+    [(nothing, 200, 1, ""), *((change, 400, 0, reason) for change, reason in CHANGES.values())],
 )
 async def test_a_change_while_the_code_is_exchanged_stores_nothing(
-    keyrack: World, slow: SlowProvider, change: Change, status: int, credentials: int
+    keyrack: World, slow: SlowProvider, change: Change, status: int, credentials: int, reason: str
 ) -> None:
     descriptor = oauth_component("http://127.0.0.1:8/authorize", await slow.start())
     component_id = await keyrack.add_component(keyrack.tenants["Acme"], "slow", descriptor, access="global")
@@ -173,7 +166,8 @@ async def test_a_change_while_the_code_is_exchanged_stores_nothing(
         await slow.asked.wait()
     await change(keyrack, component_id)
     slow.may_answer.set()
-    assert (await coming).status_code == status
+    page = await coming
+    assert (page.status_code, reason in page.text) == (status, True), page.text
     assert len(await stored(keyrack, "Globex")) == credentials
 
 
