@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from keyrack.model.tenancy import Role
+from keyrack.store.contracts import ContractMembers
+from keyrack.store.tenants import RolePolicy
+from keyrack.store.workspaces import WorkspaceMembers
 from support.app import BASE, Caller, World, error_of, relationship
 from support.consent import add_oauth_client, oauth_component, query_of
 from support.documents import ID, TIME
@@ -158,6 +162,22 @@ async def test_a_credential_to_connect_again_must_fit(keyrack_to_read: World, pa
     pointer = "/data/relationships/credential/data/id"
     unknown = await who(keyrack_to_read).post(path(keyrack_to_read), consent(parts["ready"], NO_ID))
     assert error_of(unknown) == (404, "related_not_found", pointer)
+
+
+async def test_who_is_no_member_cannot_start_what_the_callback_would_refuse(keyrack: World) -> None:  # 0.17
+    globex = keyrack.tenants["Globex"]
+    component = await keyrack.add_component(globex, "own", oauth_component(AUTH, TOKEN))
+    await add_oauth_client(keyrack, "Globex", component, "globex-id", "globex-secret")
+    async with keyrack.store.unit(globex.id, writes=True) as unit:
+        editor = Role("tenants", "editor", frozenset({"workspaces.credential.edit"}), {"en": "Editor"})
+        await RolePolicy(unit).replace([*await RolePolicy(unit).list(), editor])
+    stranger = await keyrack.add_user(globex.id, "editor@globex.example", tenant_roles=["editor"])
+    answer = await stranger.post(path(keyrack), consent(component))
+    assert error_of(answer) == (403, "forbidden", None)
+    async with keyrack.store.unit(globex.id, writes=True) as unit:
+        await ContractMembers(unit).add(globex.contract_id, stranger.id, [])
+        await WorkspaceMembers(unit).add(globex.workspace_id, stranger.id, [])
+    assert (await stranger.post(path(keyrack), consent(component))).status_code == 201
 
 
 async def test_who_may_start(keyrack_to_read: World, parts: dict[str, str]) -> None:  # 20.2, 3

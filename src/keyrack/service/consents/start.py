@@ -58,7 +58,7 @@ class ConsentStart:
         """Start a consent and return it with the address to send the user's browser to, in its context.
 
         Raises:
-            Forbidden: the permission is missing, or the caller is not a person.
+            Forbidden: the permission is missing, or the caller is no person, or no member, as the callback asks again.
             ValidationFailed: the body, a field or a template is wrong; the return URL is foreign.
             RelatedNotFound: the workspace does not have the component, auth client, credential or secret.
             OAuthClientMissing: the tenant has no OAuth client for the component (contract 0.4).
@@ -67,6 +67,7 @@ class ConsentStart:
         async with self._access.workspace(who, workspace_id, "consent.start") as scope:
             scope.require(*self._targets.permissions)
             scope.require_that(who.kind is PrincipalKind.user, "only a user can connect an account")
+            scope.require_that(scope.in_workspace, "only a member of the workspace can connect an account")
             wanted = new.validated()
             target = self._targets.of(wanted.auth_client_id)
             scope.require(target.permissions[1 if wanted.again else 0])
