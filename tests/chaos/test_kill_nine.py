@@ -16,7 +16,8 @@ from support.grants import add_auth_client, add_secret, mint, stored
 from support.keyrack_processes import Replica, environment
 
 SECRETS = 60
-REFRESHES = 500
+REFRESHES = {"postgresql": 500, "sqlite": 150}
+"""On SQLite fewer: one writer at a time has the database, so processes have fewer ways to come between each other."""
 WORKERS = 3
 LIFETIME = 4
 AT_ONCE = 8
@@ -62,7 +63,7 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
         workers = [Replica(["worker"], env, log, forked=False) for log in logs]
         kills, began = 0, time.monotonic()
         try:
-            while refreshed(simulator) < REFRESHES:
+            while refreshed(simulator) < REFRESHES[engine]:
                 assert time.monotonic() - began < GIVEN_UP_AFTER, workers[0].log()
                 await asyncio.sleep(rng.uniform(0.2, 1.0))
                 at_work = [worker for worker in workers if worker.starts == worker.log().count("worker started")]
