@@ -19,6 +19,16 @@ print(server.socket_dir.parent, server._guard.ready["pid"], flush=True)
 time.sleep(60)
 """
 
+COMMANDS_OWNER = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from support.forked_commands import Forked
+out = os.open(os.devnull, os.O_WRONLY)
+command = Forked(["simulator", "--port", "0"], dict(os.environ), out, out)
+print(command.pid, flush=True)
+time.sleep(60)
+"""
+
 
 def is_running(pid: int) -> bool:
     try:
@@ -42,4 +52,17 @@ def test_postgres_ends_with_its_owner(ending: signal.Signals, postgres_server: o
     deadline = time.monotonic() + 60
     while is_running(int(pid)) or Path(root).exists():
         assert time.monotonic() < deadline, "PostgreSQL outlived the process that started it"
+        time.sleep(0.05)
+
+
+def test_a_forked_command_ends_with_its_owner() -> None:
+    line = [sys.executable, "-c", COMMANDS_OWNER, str(Path(__file__).parents[1])]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert is_running(pid)
+        owner.kill()
+    deadline = time.monotonic() + 60
+    while is_running(pid):
+        assert time.monotonic() < deadline, "a command outlived the process that started it"
         time.sleep(0.05)
