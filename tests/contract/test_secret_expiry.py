@@ -64,9 +64,9 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, database_url: str | None) -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path, url_with_tenants: str | None) -> AsyncIterator[Stage]:
     time = Time()
-    settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
+    settings = settings_for(tmp_path, url_with_tenants, allow_insecure_providers="true", public_url=BASE)
     async with world(settings, time) as keyrack:
         yield Stage(Desk(keyrack, await add_client(keyrack, keyrack.tenants["Globex"])), time)
 

@@ -45,10 +45,10 @@ async def hanging() -> AsyncIterator[HangingServers]:
 
 
 @pytest.fixture
-async def patient(tmp_path: Path, database_url: str | None) -> AsyncIterator[World]:
+async def patient(tmp_path: Path, url_with_tenants: str | None) -> AsyncIterator[World]:
     """A Keyrack that lets a provider hang for longer than a test takes."""
     settings = settings_for(
-        tmp_path, database_url, allow_insecure_providers="true", provider_timeout=str(PATIENCE), refresh_wait="5"
+        tmp_path, url_with_tenants, allow_insecure_providers="true", provider_timeout=str(PATIENCE), refresh_wait="5"
     )
     async with world(settings) as keyrack:
         yield keyrack

@@ -17,9 +17,9 @@ MANY = 150
 
 
 @pytest.fixture
-async def narrow(tmp_path: Path, database_url: str | None) -> AsyncIterator[World]:
+async def narrow(tmp_path: Path, url_with_tenants: str | None) -> AsyncIterator[World]:
     """A Keyrack with few database connections, and for everything that waits for them enough time."""
-    async with world(settings_for(tmp_path, database_url, database_pool_size="3")) as keyrack:
+    async with world(settings_for(tmp_path, url_with_tenants, database_pool_size="3")) as keyrack:
         yield keyrack
 
 

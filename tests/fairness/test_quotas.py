@@ -23,10 +23,10 @@ LIMITS = {f"quota_{name}": str(LIMIT) for name in ("pending_consents", "api_keys
 
 
 @pytest.fixture
-async def limited(tmp_path: Path, database_url: str | None) -> Any:
+async def limited(tmp_path: Path, url_with_tenants: str | None) -> Any:
     settings = settings_for(
         tmp_path,
-        database_url,
+        url_with_tenants,
         allow_insecure_providers="true",
         quota_credentials=str(LIMIT),
         quota_document_megabytes="1",

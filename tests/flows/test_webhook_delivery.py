@@ -82,8 +82,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, database_url: str | None) -> AsyncIterator[Stage]:
-    settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
+async def stage(tmp_path: Path, url_with_tenants: str | None) -> AsyncIterator[Stage]:
+    settings = settings_for(tmp_path, url_with_tenants, allow_insecure_providers="true", public_url=BASE)
     time = Time()
     async with (
         world(settings, time) as keyrack,

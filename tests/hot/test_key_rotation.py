@@ -73,13 +73,15 @@ async def test_a_key_may_revoke_itself_and_the_other_goes_on(pair: Pair) -> None
     assert (await pair.seen(acme.integrator, path)).status == 200
 
 
-async def test_a_key_ends_when_it_expires_also_where_it_is_remembered(tmp_path: Path, database_url: str | None) -> None:
+async def test_a_key_ends_when_it_expires_also_where_it_is_remembered(
+    tmp_path: Path, url_with_tenants: str | None
+) -> None:
     ahead = timedelta()
 
     def now() -> datetime:
         return datetime.now(UTC) + ahead
 
-    settings = settings_for(tmp_path, database_url, allow_insecure_providers="true", public_url=BASE)
+    settings = settings_for(tmp_path, url_with_tenants, allow_insecure_providers="true", public_url=BASE)
     async with world(settings, now) as made, hot(made) as seen:
         acme = made.tenants["Acme"]
         path, ends = await secret_of(made, acme), datetime.now(UTC) + timedelta(minutes=10)

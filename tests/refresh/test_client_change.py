@@ -58,10 +58,10 @@ async def test_a_new_client_secret_revives_paused_secrets_and_a_new_name_does_no
 
 @pytest.mark.parametrize("lead", [0, 45, 7200])
 async def test_a_revived_secret_is_due_by_the_lead_that_is_set(
-    tmp_path: Path, database_url: str | None, simulator: RunningSimulator, lead: int
+    tmp_path: Path, url_with_tenants: str | None, simulator: RunningSimulator, lead: int
 ) -> None:  # contract 0.12; KEYRACK_REFRESH_LEAD
     settings = settings_for(
-        tmp_path, database_url, allow_insecure_providers="true", public_url=BASE, refresh_lead=str(lead)
+        tmp_path, url_with_tenants, allow_insecure_providers="true", public_url=BASE, refresh_lead=str(lead)
     )
     async with world(settings) as made:
         acme = made.tenants["Acme"]
