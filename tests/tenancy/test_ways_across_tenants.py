@@ -52,6 +52,7 @@ INSTALLATION = {
     "service/identity/last_use.py": "notes when keys and secrets of all tenants were used, together",
     "service/importers/platform/exporting.py": "the operator's export",
     "service/importers/platform/importing.py": "the operator's import",
+    "service/jobs/claimed_jobs.py": "claims what is due in any tenant",
     "service/jobs/retention.py": "forgets what is too old, in all tenants",
     "service/operator/accounts.py": "the operator's accounts and keys, and the installation's audit log",
     "service/operator/installation.py": "sets the installation up",
@@ -59,8 +60,6 @@ INSTALLATION = {
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",
     "service/secrets/refresh/refresher.py": "claims what is due in any tenant",
-    "service/secrets/revocation.py": "claims what is due in any tenant",
-    "service/webhooks/delivery.py": "claims what is due in any tenant",
 }
 WAYS = {
     "of_tenant": OF_TENANT,
