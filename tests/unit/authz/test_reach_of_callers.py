@@ -2,11 +2,12 @@
 
 import pytest
 
-from keyrack.errors import Forbidden
+from keyrack.errors import ContractSuspended, Forbidden, NotFound, RelatedNotFound
 from keyrack.model.flows import FlowStatus, Reference
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz import permissions
 from keyrack.service.authz.access import _named, home
+from keyrack.service.authz.references import named_in_body
 from keyrack.service.authz.scope import Scope, scope_of
 from keyrack.service.authz.task_users import PERMISSIONS, READ_CREDENTIALS, READ_WORKSPACE, own_place
 from keyrack.service.authz.usage_guard import in_use
@@ -90,6 +91,53 @@ def test_other_spellings_of_permissions_become_the_usual_one_and_unknown_ones_ar
     alias, usual = next(iter(permissions._ALIASES.items()))
     known = "workspaces.flow.edit"
     assert permissions.normalise([known, alias, "none.such", usual, known]) == ([known, usual], ["none.such"])
+
+
+def may(*held: str, closed: bool = False) -> Scope:
+    nothing: Unit = None  # type: ignore[assignment] # nothing is looked up in the database
+    return Scope(nothing, STEP, WORKSPACE, frozenset(held), closed=closed)
+
+
+def refused(scope: Scope, *named: str) -> str | None:
+    """Return why changing these attributes is refused; None: it is not."""
+    try:
+        scope.require_edits({"name": "x.edit", "type": "x.edit_type"}, named)
+    except (Forbidden, ContractSuspended) as error:
+        return str(error)
+    return None
+
+
+def test_each_attribute_that_is_changed_needs_its_permission_and_a_change_of_none_any_of_them() -> None:
+    assert refused(may("x.edit"), "name") is None
+    assert refused(may("x.edit"), "name", "type") == "this needs the permission x.edit_type"
+    assert refused(may("x.edit_type"), "name") == "this needs the permission x.edit"
+    assert refused(may("x.edit_type"), "type", "other") is None
+    assert refused(may("x.edit_type")) is None
+    assert refused(may("x.other")) == "this needs the permission x.edit or x.edit_type"
+
+
+def test_a_suspended_contract_is_told_to_those_alone_who_may_do_it() -> None:
+    assert refused(may("x.edit", closed=True), "name") == str(ContractSuspended())
+    assert refused(may("x.other", closed=True), "name") == "this needs the permission x.edit or x.edit_type"
+    may("x.y").require("x.z", "x.y")
+    may().require_that(True, "no member")
+    with pytest.raises(Forbidden, match="no member"):
+        may().require_that(False, "no member")
+    closed = may("x.y", closed=True)
+    with pytest.raises(ContractSuspended):
+        closed.require_that(True, "no member")
+    with pytest.raises(ContractSuspended):
+        closed.require("x.y")
+
+
+def test_what_a_body_names_and_is_not_there_is_told_with_its_place() -> None:
+    with pytest.raises(RelatedNotFound, match="there is no such contract") as raised, named_in_body("contract"):
+        raise NotFound
+    assert [problem.pointer for problem in raised.value.problems] == ["/data/relationships/contract/data/id"]
+    with pytest.raises(Forbidden), named_in_body("contract"):
+        raise Forbidden
+    with named_in_body("contract"):
+        pass
 
 
 def blocking(*numbers: int) -> list[Reference]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from keyrack.service.authz.scope import Scope, contracts_granting
 from keyrack.service.authz.task_users import READ_CONTRACT, READ_FLOWS
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.directory import Location
+from keyrack.store.flows import FlowRows
 from keyrack.store.schema import audit_events, contracts
 from keyrack.store.workspaces import WorkspaceRows
 from support.app import Caller, TenantInTest, World
@@ -91,16 +93,16 @@ async def test_what_is_written_in_is_held_and_what_it_is_about_is_held_alone(
 ) -> None:
     who, use, alone = a_user(acme, acme.admin), "KEY SHARE", "UPDATE"
 
-    def ways(*, exclusive: bool) -> dict[str, Way]:
+    def ways(**how: Any) -> dict[str, Way]:
         return {
-            "tenants": access.tenant(who, acme.id, "x.do", exclusive=exclusive),
-            "contracts": access.contract(who, acme.contract_id, "x.do", exclusive=exclusive),
-            "workspaces": access.workspace(who, acme.workspace_id, "x.do", exclusive=exclusive),
+            "tenants": access.tenant(who, acme.id, "x.do", **how),
+            "contracts": access.contract(who, acme.contract_id, "x.do", **how),
+            "workspaces": access.workspace(who, acme.workspace_id, "x.do", **how),
         }
 
     order = ["tenants", "contracts", "workspaces"]
-    for exclusive in (False, True):
-        for number, (name, way) in enumerate(ways(exclusive=exclusive).items()):
+    for exclusive, made in ((False, ways()), (False, ways(exclusive=False)), (True, ways(exclusive=True))):
+        for number, (name, way) in enumerate(made.items()):
             with locks(keyrack_on_each) as found:
                 async with way as scope:
                     scope.audit_target("x", "1")
@@ -203,6 +205,38 @@ async def test_a_step_gets_into_its_own_places_through_a_door(access: Access, ac
         assert scope.in_workspace
     async with access.at(a_step(acme), place_of(acme)) as scope:
         assert not scope.in_workspace
+
+
+async def test_a_resource_without_a_parent_is_there_for_those_alone_who_reach_its_workspace(
+    access: Access, acme: TenantInTest, keyrack_on_each: World
+) -> None:
+    async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+        added = await FlowRows(unit).add(acme.workspace_id, acme.admin.id, "F", "ordinary", {"nodes": []}, {})
+    flow_id = added.id
+    keyholder = replace(SERVICE, permissions=frozenset({"the.key"}))
+    member = replace(SERVICE, permissions=frozenset({"workspaces.flow.get"}))
+    reaching: list[tuple[Principal, dict[str, Any]]] = [
+        (a_user(acme, acme.guest), {}),
+        (member, {}),
+        (keyholder, {"key": "the.key"}),
+        (a_step(acme), {"door": READ_FLOWS}),
+    ]
+    for who, more in reaching:
+        async with access.by_resource(who, "flow", flow_id, **more) as scope:
+            assert scope.place == place_of(acme)
+    globex = keyrack_on_each.tenants["Globex"]
+    hidden: list[tuple[Principal, str, dict[str, Any]]] = [
+        (a_user(acme, acme.stranger), flow_id, {}), (a_user(globex, globex.admin), flow_id, {}), (SERVICE, flow_id, {}),
+        (keyholder, flow_id, {}), (a_step(acme, new_id()), flow_id, {"door": READ_FLOWS}), (member, new_id(), {}),
+        (a_step(globex), flow_id, {"door": READ_FLOWS}),
+    ]  # fmt: skip
+    for who, wanted, more in hidden:
+        with pytest.raises(NotFound):
+            async with access.by_resource(who, "flow", wanted, **more):
+                pass
+    with pytest.raises(Forbidden, match="a running step may not do this"):
+        async with access.by_resource(a_step(acme), "flow", flow_id):
+            pass
 
 
 async def test_what_is_not_there_is_not_found(access: Access, acme: TenantInTest, keyrack_on_each: World) -> None:
