@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select
+from sqlalchemy import Row, select, text
 
 from keyrack.ids import new_id
 from keyrack.store.core.bulk import ORDER, Bulk, Complete, RowResult, RowToWrite
@@ -168,6 +168,9 @@ async def test_a_small_table_is_read_as_a_whole(unit: Unit, keyrack_on_each: Wor
 
 async def test_an_import_can_be_alone(unit: Unit) -> None:
     await Bulk(unit).alone()
+    if unit.connection.dialect.name == "postgresql":
+        held = text("SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()")
+        assert (await unit.connection.execute(held)).scalars().all() == [0x6B657969]
 
 
 def test_each_table_comes_after_those_it_refers_to() -> None:

@@ -189,6 +189,7 @@ async def test_keys_that_were_never_needed_or_are_forgotten_are_read_again(keyra
         assert keyring.open_now(place, sealed) == b"canary"
         other = EncryptionContext(keyrack.tenants["Globex"].id, "t", "r", "c")
         kept = await keyring.seal(unit.connection, other, b"other")
+        keyring.forget("unknown")
         keyring.forget(acme.id)
         assert keyring.open_now(other, kept) == b"other"
         with pytest.raises(KeyError):
