@@ -1,12 +1,13 @@
 """Rows of an import: new ones are made, different ones changed, and whatever is as wanted stays untouched."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select, text
+from sqlalchemy import Row, event, select, text
 
 from keyrack.ids import new_id
 from keyrack.store.core.bulk import ORDER, Bulk, Complete, RowResult, RowToWrite
@@ -52,6 +53,23 @@ async def secret_of(unit: Unit, wanted: RowToWrite) -> Any:
     row = await stored(unit, wanted)
     name = "sealed_client_secret"
     return await unit.of_tenant(row["tenant_id"]).open(oauth_clients, wanted.id, name, row[name])
+
+
+@contextmanager
+def locking(unit: Unit) -> Iterator[list[str]]:
+    """Collect the queries that lock rows."""
+    found = list[str]()
+
+    def seen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FOR UPDATE" in statement:
+            found.append(statement)
+
+    engine = unit.connection.sync_connection.engine if unit.connection.sync_connection else None
+    event.listen(engine, "before_cursor_execute", seen)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", seen)
 
 
 async def test_a_new_row_is_made_as_its_tenants_and_its_secrets_are_sealed(unit: Unit, acme: str) -> None:
@@ -119,7 +137,11 @@ async def test_a_stored_row_may_be_looked_at_first(unit: Unit, acme: str) -> Non
         return replace(each, given={"client_auth": f"{row.client_auth}-2"})
 
     fresh = a_client(acme, given={"component_id": "f" * 24}, refine=refine)
-    assert await Bulk(unit).put(oauth_clients, [replace(wanted, refine=refine), fresh]) == [UPDATED, CREATED]
+    with locking(unit) as locked:
+        assert await Bulk(unit).put(oauth_clients, [wanted]) == [UNCHANGED]
+        assert locked == []
+        assert await Bulk(unit).put(oauth_clients, [replace(wanted, refine=refine), fresh]) == [UPDATED, CREATED]
+        assert len(locked) == (1 if unit.connection.dialect.name == "postgresql" else 0)
     assert (await stored(unit, wanted))["client_auth"] == "post-2"
 
 

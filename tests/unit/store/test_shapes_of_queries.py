@@ -136,6 +136,9 @@ async def test_what_was_left_out_is_read_in_batches_and_all_stays_in_order() -> 
         [["A"], ["C", "c"], ["d"]],
     )
     assert await batched({"A": 1, "a": 1, "B": 1}, gone="aB") == (["whole A"], [["A", "a"], ["B"]])
+    assert (await batched({"C": 5, "c": BATCH_BYTES - 5}))[1] == [["C", "c"]], "as much as goes"
+    assert (await batched({"C": 6, "c": BATCH_BYTES - 5}))[1] == [["C"], ["c"]]
+    assert (await batched({"a": 0}))[1] == []
     assert await batched({}) == ([], [])
     assert large_columns._MOST_ROWS == 1000
 

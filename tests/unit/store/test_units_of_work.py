@@ -1,5 +1,6 @@
 """What a unit of work keeps when it is bound elsewhere, how its tables handle rows, and what a list survives."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from sqlalchemy import Row, select, update
 
 from keyrack.crypto.envelope import DecryptionFailed, EncryptionContext, key_id_of
-from keyrack.errors import AlreadyExists, RelatedNotFound, WrongKey
+from keyrack.errors import AlreadyExists, DatabaseUnavailable, RelatedNotFound, WrongKey
 from keyrack.ids import new_id
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.paging import opened, page_of, readable
@@ -223,3 +224,58 @@ async def test_a_transaction_that_fails_changes_nothing_and_leaves_no_connection
     async with keyrack.store.unit(acme.id) as unit:
         names = await Workspaces(unit).all(Workspaces(unit).select(workspaces.c.name))
     assert [row.name for row in names] == ["Acme workspace"]
+
+
+async def all_settled() -> None:
+    """Let everybody go on until they wait for each other."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_a_transaction_holds_a_place_and_one_inside_it_none(keyrack: World, acme: TenantInTest) -> None:
+    places = keyrack.store._places
+    assert places is not None
+    assert places.idle
+    async with keyrack.store.unit(acme.id):
+        held = places._places.free
+        assert held == places._places.most - 1
+        async with keyrack.store.unit(acme.id), keyrack.store.installation():
+            assert places._places.free == held
+        assert places._places.free == held
+    assert places.idle
+
+
+async def test_who_waits_to_write_on_sqlite_takes_no_connection_and_no_place(
+    keyrack: World, acme: TenantInTest
+) -> None:
+    places, order = keyrack.store._places, list[int]()
+    assert places is not None
+
+    async def write(number: int) -> None:
+        async with keyrack.store.unit(acme.id, writes=True):
+            order.append(number)
+
+    async with keyrack.store.unit(acme.id, writes=True):
+        waiting = [asyncio.create_task(write(number)) for number in range(3)]
+        await all_settled()
+        assert keyrack.store.connections()[0] == 1
+        assert places._places.free == places._places.most - 1
+        assert order == []
+    await asyncio.gather(*waiting)
+    assert order == [0, 1, 2]
+    assert places.idle
+
+
+async def test_who_gets_no_place_in_time_is_told_that_the_database_cannot_be_used(
+    keyrack: World, acme: TenantInTest
+) -> None:
+    keyrack.store._patience = 0.05
+
+    async def write() -> None:
+        async with keyrack.store.unit(acme.id, writes=True):
+            pass
+
+    async with keyrack.store.unit(acme.id, writes=True):
+        with pytest.raises(DatabaseUnavailable):
+            await asyncio.create_task(write())
+    await write()
