@@ -137,6 +137,11 @@ def test_an_answer_is_read_without_showing_what_was_sent() -> None:
     told = _interpret(RawResponse(400, {}, body), held)
     assert isinstance(told, ProviderError)
     assert told.failure.error_description == "*** *** ***"
+    without = replace(SECRET, credentials={"refresh_token": "r-canary"})
+    bare = LeasedSecret(Lease("t", "s", 1, without), replace(client, credentials={}), ())
+    told = _interpret(RawResponse(400, {}, b'{"error": "XXXX None"}'), bare)
+    assert isinstance(told, ProviderError)
+    assert told.failure.error == "XXXX None"
     assert isinstance(_interpret(RawResponse(200, {}, b"", AnswerFault.CLOSED, cut=True), held), ProviderUnavailable)
     assert isinstance(_interpret(RawResponse(200, {}, b'{"access_token": "b"}'), held), TokenResponse)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,8 @@ def test_a_name_has_machine_process_and_start() -> None:
     assert machine
     assert started.isdigit()
     assert started != "0"
+    after_the_name = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    assert started == after_the_name[22 - 3], "the 22nd of proc_pid_stat(5), of which the third is the first here"
     assert node_id() == node_id()
     assert not is_dead(node_id())
 
@@ -60,6 +63,7 @@ def test_a_process_whose_own_name_looks_like_what_is_told_of_it_is_told_right() 
         assert not is_dead(f"{machine}#{child.pid}:{started}")
         assert is_dead(f"{machine}#{child.pid}:{int(started) - 1}")
         child.communicate(b"\n")
+        assert child.returncode == 0, "to look at a process does nothing to it"
 
 
 def test_processes_share_a_machine_while_they_share_numbers_and_this_boot() -> None:
