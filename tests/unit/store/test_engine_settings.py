@@ -6,12 +6,16 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool, QueuePool
 
+from keyrack import clock
+from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.store.core import engine
 from keyrack.store.core.engine import WRITES
+from keyrack.store.core.keyring import Keyring
+from keyrack.store.core.store import Store
 from support.app import settings_for
 
 POSTGRES = "postgresql://me:canary@127.0.0.1:1/d"
@@ -59,6 +63,8 @@ async def test_a_connection_to_sqlite_is_durable_and_holds_to_its_references(tmp
         assert await pragma("synchronous") == 2
         assert await pragma("foreign_keys") == 1
         assert (await connection.execute(text("SELECT lower('ÄÉ'), lower(7), lower(NULL)"))).one() == ("äé", 7, None)
+        await connection.execute(text("CREATE TABLE t (x TEXT)"))
+        await connection.execute(text("CREATE INDEX i ON t (lower(x))"))  # of a function that is always the same
         await connection.rollback()
     await made.dispose()
     assert settings_for(tmp_path).sqlite_path.stat().st_mode & 0o777 == 0o600
@@ -77,6 +83,15 @@ async def test_a_transaction_that_writes_takes_the_lock_at_once(tmp_path: Path) 
             with pytest.raises(Exception, match="database is locked"):
                 await second.begin()
     await made.dispose()
+
+
+async def test_a_pool_without_a_number_of_connections_tells_none_and_divides_none(tmp_path: Path) -> None:
+    made = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/x.db", poolclass=NullPool)
+    store = Store(made, Keyring(LocalKeys([b"k" * 32]), clock.now), clock.now)
+    await store.ping()
+    assert store.connections() == (0, 0)
+    assert store._places is None
+    await store.close()
 
 
 def connected_with(monkeypatch: pytest.MonkeyPatch, fault: Exception | None = None) -> list[tuple[str, dict[str, Any]]]:
