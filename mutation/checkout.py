@@ -2,7 +2,6 @@
 
 import ast
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _PACKAGE = "src/keyrack"
+_LEFT_OUT = (".git", ".venv*", ".*cache*", ".hypothesis", "__pycache__", "node_modules", "build", "dist", "*.egg-info")
+"""What is made from the checkout, and made again where it is needed."""
 
 
 @contextmanager
 def copied(sources: Sequence[str], settings: Mapping[str, str | list[str]]) -> Iterator[Path]:
-    """Copy the checkout, with what git does not know yet, and delete the copy in the end.
+    """Copy the checkout as it is now, and delete the copy in the end.
 
     Args:
         sources: folders below `src/keyrack` that faults are put into.
@@ -23,13 +24,10 @@ def copied(sources: Sequence[str], settings: Mapping[str, str | list[str]]) -> I
     # The longest name in it is that of PostgreSQL's socket, which has room for about a hundred characters.
     with tempfile.TemporaryDirectory(prefix="keyrack-mutate-") as folder:
         root = Path(folder) / "copy"
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*_LEFT_OUT))
         for path in (Path(folder), Path(folder) / "tmp", root):
             path.mkdir(exist_ok=True)
             path.chmod(0o711)  # PostgreSQL runs as another user where the tests run as root
-        for name in _files():
-            target = root / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target)
         mutated = [path for source in sources for path in (root / _PACKAGE / source).rglob("*.py")]
         for path in mutated:
             path.write_text(undecorated(path.read_text("utf-8")), "utf-8")
@@ -65,18 +63,6 @@ def undecorated(source: str) -> str:
         lines[function.end_lineno : function.end_lineno] = calls
         del lines[function.lineno - 1 - len(names) : function.lineno - 1]
     return "\n".join(lines) + "\n"
-
-
-def _files() -> list[str]:
-    """Return the files of the checkout: those of git, or that may become so."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
 def _toml(value: str | list[str]) -> str:
