@@ -69,6 +69,7 @@ def test_the_exp_of_a_jwt_counts_up_to_the_longest_lifetime() -> None:
 def test_what_was_said_of_an_earlier_token_counts_before_what_was_learned() -> None:
     assert token_lifetime(None, access_token=OPAQUE, stated_before=50, learned=70, now=NOW) == 50
     assert token_lifetime(None, access_token=OPAQUE, stated_before=0, learned=MAX_LIFETIME + 1, now=NOW) == MAX_LIFETIME
+    assert token_lifetime(None, access_token=OPAQUE, learned=1, now=NOW) == 1
     assert known_lifetime(None, access_token=OPAQUE, now=NOW) is None
     assert known_lifetime(1, access_token=OPAQUE, now=NOW) == 1
 
