@@ -17,6 +17,7 @@ export PYTHON VENV
 # process that starts without it takes three times as long to begin.
 BYTECODE := export PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$venv/.cache/pycache";
 IN_RUNTIME := venv=$$(scripts/environment runtime) || exit 1; $(BYTECODE)
+IN_BENCH := venv=$$(scripts/environment bench) || exit 1; $(BYTECODE)
 CACHES := $(BYTECODE) export MYPY_CACHE_DIR="$$venv/.cache/mypy" RUFF_CACHE_DIR="$$venv/.cache/ruff" \
 	HYPOTHESIS_STORAGE_DIRECTORY="$$venv/.cache/hypothesis";
 IN_TEST := venv=$$(scripts/environment test) || exit 1; $(CACHES)
@@ -55,8 +56,8 @@ bench-check: ## Check that the benchmark still measures what it says (no figure 
 
 check: lint types imports docs-check bench-check test ## Everything CI runs
 
-bench: ## Measure; figures go to bench/README.md by hand
-	@$(IN_TEST) exec "$$venv/bin/python" -m bench $(ARGS)
+bench: ## Measure, beside the peers that it installs; figures go to bench/README.md by hand
+	@$(IN_BENCH) exec "$$venv/bin/python" -m bench $(ARGS)
 
 mutate: ## Count the faults that tests notice (ARGS="--room oauth --seed 2"; CONTRIBUTING.md says more)
 	@$(IN_MUTATION) exec "$$venv/bin/python" -m mutation $(ARGS)
