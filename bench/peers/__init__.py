@@ -1,0 +1,1 @@
+"""Other servers that answer the same requests: what Keyrack is measured beside."""
