@@ -1,4 +1,4 @@
-"""Benchmarks: Keyrack as a real process, beside a bare server of the same stack, in the same run."""
+"""Benchmarks: Keyrack as a real process, beside other servers that do the same, in the same run."""
 
 import sys
 from pathlib import Path

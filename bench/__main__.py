@@ -37,20 +37,22 @@ def main(words: Sequence[str]) -> int:
             results[scenario.name] = (scenario, scenario.run(made))
     for name, (scenario, rows) in results.items():
         print(f"\n{name}: {scenario.about}\n\n{report.table(rows)}")
+    for peer, reason in made.left_out.items():
+        print(f"\n{peer} is left out: {reason}")
     known = report.machine()
     print(f"\n{known['cores']} cores, Python {known['python']}; {time.monotonic() - began:.0f} s in all")
     if asked.json:
-        report.write(asked.json, plan, results)
+        report.write(asked.json, plan, results, made.left_out)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("bench", description="Measure Keyrack beside a bare server of the same stack.")
+    parser = argparse.ArgumentParser("bench", description="Measure Keyrack beside other servers that do the same.")
     add = parser.add_argument
     add("--only", metavar="NAME", action="append", choices=[s.name for s in SCENARIOS], help="run this scenario only")
     add("--seconds", type=_positive, default=_USUAL.seconds, help="length of one run (default %(default)s)")
     add("--runs", type=int, default=_USUAL.runs, help="runs of each kind; medians are shown (default %(default)s)")
-    add("--connections", type=int, nargs="+", default=_USUAL.connections, help="clients at the same time")
+    add("--connections", type=int, nargs="+", default=(), help="clients at the same time (default: the scenario's)")
     add("--database", action="append", choices=DATABASES, help="where data lives; both by default")
     add("--json", type=Path, metavar="FILE", help="write the results as JSON too")
     add("--list", action="store_true", help="list the scenarios")

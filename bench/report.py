@@ -36,10 +36,12 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def write(path: Path, plan: Plan, results: Mapping[str, tuple[Scenario, Sequence[Row]]]) -> None:
-    """Write everything as JSON: machine, plan, and the rows of each scenario."""
+def write(
+    path: Path, plan: Plan, results: Mapping[str, tuple[Scenario, Sequence[Row]]], left_out: Mapping[str, str]
+) -> None:
+    """Write everything as JSON: machine, plan, the rows of each scenario, and which peers are missing, and why."""
     scenarios = {name: {"about": scenario.about, "rows": list(rows)} for name, (scenario, rows) in results.items()}
-    document = {"machine": machine(), "plan": asdict(plan), "scenarios": scenarios}
+    document = {"machine": machine(), "plan": asdict(plan), "scenarios": scenarios, "left_out": left_out}
     path.write_text(json.dumps(document, indent=2) + "\n")
 
 

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DATABASES = (SQLITE, POSTGRESQL)
+_OUT_OF_REACH = dict.fromkeys(("rate_limit", "rate_limit_tenant", "rate_limit_address"), "1000000000")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +28,20 @@ class Plan:
         seconds: length of one run.
         warm_up: seconds before each run that are not measured.
         runs: runs of each kind; medians are reported.
-        connections: how many clients ask at the same time, one measurement each.
+        connections: how many clients ask at the same time, one measurement each; none: as the scenario has it.
         databases: where data lives.
     """
 
     seconds: float = 1.0
     warm_up: float = 0.25
     runs: int = 5
-    connections: tuple[int, ...] = (1, 32, 128)
+    connections: tuple[int, ...] = ()
     databases: tuple[str, ...] = DATABASES
+
+    @property
+    def database(self) -> str:
+        """Where a scenario measures that takes one database: PostgreSQL, unless it was not asked for."""
+        return POSTGRESQL if POSTGRESQL in self.databases else self.databases[0]
 
 
 class Stage:
@@ -44,13 +50,16 @@ class Stage:
     def __init__(self, plan: Plan, say: Callable[[str], None], running: ExitStack) -> None:
         self.plan = plan
         self.say = say
+        self.left_out: dict[str, str] = {}
         self._running = running
         self._installations: dict[tuple[str, int], Installation] = {}
         self._postgres: PostgresServer | None = None
         self.folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="keyrack-bench-")))
 
     def installation(self, database: str, workers: int = 1) -> Installation:
-        """Return Keyrack as an operator starts it, with all settings at their defaults, on this database.
+        """Return Keyrack as an operator starts it, on this database, with all settings at their defaults but one kind.
+
+        One caller asks more often than the default limits of rates let it: they count, and are out of reach.
 
         Args:
             database: where its data lives.
@@ -59,9 +68,14 @@ class Stage:
         if (database, workers) not in self._installations:
             home = self.folder / f"{database}-{workers}"
             more = {} if database == SQLITE else {"database_url": self.postgres_url()}
-            made = self._running.enter_context(installation(home, workers=workers, **more))
+            made = self._running.enter_context(installation(home, workers=workers, **_OUT_OF_REACH, **more))
             self._installations[database, workers] = made
         return self._installations[database, workers]
+
+    def leave_out(self, peer: str, reason: str) -> None:
+        """Note that a server is not measured, and why."""
+        self.left_out[peer] = reason
+        self.say(f"{peer} is left out: {reason}")
 
     def keep(self, made: AbstractContextManager[T]) -> T:
         """Enter something that ends with the run."""

@@ -3,19 +3,21 @@
 from bench.scenario import Scenario
 from bench.scenarios import (
     fairness,
+    list_secrets,
     lists,
     lists_whole,
-    read_credential,
-    read_oauth_client,
     read_secret,
+    reads,
     worker_memory,
     worker_refreshes,
     worker_tick,
+    writes,
 )
 
 SCENARIOS: tuple[Scenario, ...] = (
-    read_credential.SCENARIO,
-    read_oauth_client.SCENARIO,
+    reads.SCENARIO,
+    list_secrets.SCENARIO,
+    writes.SCENARIO,
     read_secret.SCENARIO,
     worker_tick.SCENARIO,
     worker_refreshes.SCENARIO,

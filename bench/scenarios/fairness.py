@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.attacks import ATTACKS, Attack, Ground, Tally
 from bench.scenario import Row, Scenario
 from bench.secrets_stored import Stored, add_client, add_secrets, set_up
-from bench.stage import POSTGRESQL, Caller, Stage
+from bench.stage import Caller, Stage
 from bench.tenants_stored import LATER, add_events, delivered, make_due, refreshed, remove_tenants
 from bench.victim import Order, Probe, Seen, seen
 from keyrack.model.clients import AuthClient
@@ -62,7 +62,7 @@ class _Victim:
 
 def run(stage: Stage) -> Sequence[Row]:
     # PostgreSQL is what counts; SQLite, if it was asked for alone.
-    database = POSTGRESQL if POSTGRESQL in stage.plan.databases else stage.plan.databases[0]
+    database = stage.plan.database
     port = free_port()
     with _open_files(_OUR_FILES), _token_endpoint(port):
         return asyncio.run(_measure(stage, database, port))

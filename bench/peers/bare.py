@@ -1,4 +1,4 @@
-"""The bare server: `python -m bench.bare PORT PATH BODY_FILE`. The same stack as Keyrack's, and nothing behind it.
+"""The bare server: `python -m bench.peers.bare PORT PATH BODY_FILE`. Keyrack's stack, and nothing behind it.
 
 uvicorn with uvloop and httptools, one process, one route that answers a constant: what Keyrack would reach if reading
 cost nothing.
