@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = [  # each after those it imports from
     "support.parts",
@@ -16,6 +17,10 @@ pytest_plugins = [  # each after those it imports from
     "support.grants",
     "support.raw_provider",
 ]
+
+if settings.get_current_profile_name() == "default":  # CI has a profile of its own, without deadlines too
+    settings.register_profile("unhurried", deadline=None)
+    settings.load_profile("unhurried")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
