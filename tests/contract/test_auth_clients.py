@@ -1,4 +1,4 @@
-"""Auth clients: contract section 14, the routes of 23, and the rules 15, 17, 20, 21 and 29 of section 24."""
+"""Auth clients: contract section 14, the routes of 23, and rules 24.15, 24.17, 24.20, 24.21 and 24.29."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -324,7 +324,7 @@ async def test_older_routes_have_the_tenant_as_scope(keyrack: World, component: 
         assert (await call).status_code == 403
 
 
-async def test_changes_are_in_the_audit_log(keyrack: World, component: str) -> None:  # issue 3, 0.16
+async def test_changes_are_in_the_audit_log(keyrack: World, component: str) -> None:  # 0.16
     globex = keyrack.tenants["Globex"]
     made = await make(globex.admin, auth_client([component], ("workspace", globex.workspace_id)))
     await globex.admin.patch(f"{PATH}/{made}", change({"name": "New"}))

@@ -1,4 +1,4 @@
-"""OAuth clients: contract section 8, rules 8.1 to 8.6, and the rules 1 to 9 of section 24.
+"""OAuth clients: contract section 8, rules 8.1 to 8.6, and rules 24.1 to 24.9.
 
 What blocks a deletion is in `test_in_use.py`, what a component finds at run time in `test_runtime_environment.py`.
 """

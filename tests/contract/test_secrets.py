@@ -1,4 +1,4 @@
-"""Auth secrets: contract section 15 (without refreshing), and the rules 16 and 17 of section 24."""
+"""Auth secrets: contract section 15 (without refreshing), and rules 24.16 and 24.17."""
 
 import json
 from datetime import UTC, datetime, timedelta

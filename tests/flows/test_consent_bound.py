@@ -1,4 +1,4 @@
-"""Bound consents: the link on our own host says who asks, and only that browser can finish (contract 0.23; 8.13)."""
+"""Bound consents: the link on our own host says who asks, and only that browser can finish (contract 0.23)."""
 
 import re
 from collections.abc import Mapping

@@ -102,7 +102,7 @@ async def test_no_page_holds_anything_secret(keyrack: World, simulator: RunningS
 
 
 async def test_without_a_public_url_the_tenants_own_host_counts(tmp_path: Path, simulator: RunningSimulator) -> None:
-    async with world(settings_for(tmp_path, allow_insecure_providers="true")) as keyrack:  # 20.1, rule 30
+    async with world(settings_for(tmp_path, allow_insecure_providers="true")) as keyrack:  # 20.1, 24.30
         component_id = await component_for(keyrack, simulator)
         globex = keyrack.tenants["Globex"]
         foreign = await start(globex.integrator, globex.workspace_id, component_id, return_url="https://acme.example/")

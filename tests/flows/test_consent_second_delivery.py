@@ -1,4 +1,4 @@
-"""The second delivery of a callback is told what the first led to; looking uses nothing up (contract 0.21; 8.15)."""
+"""The second delivery of a callback is told what the first led to; looking uses nothing up (contract 0.21)."""
 
 import asyncio
 from datetime import timedelta

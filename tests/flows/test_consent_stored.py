@@ -1,4 +1,4 @@
-"""What a consent stores (contract 0.17, 20.3, 20.4; rules 11 and 12)."""
+"""What a consent stores (contract 0.17, 20.3, 20.4; rules 24.11 and 24.12)."""
 
 from typing import Any
 

@@ -12,7 +12,7 @@ from keyrack.oauth.wire import FormRequest, RawResponse
 
 _TEMPORARY = frozenset({408, 425, 429})
 _GONE_ALREADY = frozenset({"invalid_token", "token_revoked", "token_expired"})
-"""What Google and others answer, against section 2.2, for a token that is not valid any more: just what was wanted."""
+"""What Google and others answer, against RFC 7009 section 2.2, for a token that is not valid any more."""
 
 
 class TokenTypeHint(StrEnum):
@@ -32,7 +32,7 @@ def build_revocation_request(
 ) -> FormRequest:
     """Return the request that revokes a token (RFC 7009 section 2.1).
 
-    Revoking a refresh token should also end the access tokens of its grant (section 2.1); not every server does that.
+    Revoking a refresh token should also end the access tokens of its grant (RFC 7009 section 2.1); not all do.
 
     Args:
         endpoint: the revocation endpoint, its own query kept.

@@ -1,4 +1,4 @@
-"""Contract sections 0.8, 0.17, 19.1, 19.2, 19.4 and 20.2; rules 11, 13 and 14."""
+"""Contract sections 0.8, 0.17, 19.1, 19.2, 19.4 and 20.2; rules 24.11, 24.13 and 24.14."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""Contract sections 0.8, 18.1 and 21; rules 2, 10 and 11."""
+"""Contract sections 0.8, 18.1 and 21; rules 24.2, 24.10 and 24.11."""
 
 from typing import Any
 

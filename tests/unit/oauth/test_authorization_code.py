@@ -1,4 +1,4 @@
-"""RFC 6749 section 4.1, RFC 7636, RFC 9207; contract sections 19.2, 20.2, 20.3; rules 14 and 29."""
+"""RFC 6749 section 4.1, RFC 7636, RFC 9207; contract sections 19.2, 20.2, 20.3; rules 24.14 and 24.29."""
 
 from base64 import b64decode
 from urllib.parse import parse_qsl, urlsplit
@@ -109,7 +109,7 @@ def test_a_parameter_is_never_sent_twice() -> None:
     sent = query(url)
     assert len({name for name, _ in sent}) == len(sent)
     assert dict(sent) == {
-        "prompt": "login",  # the own query survives (rule 29)
+        "prompt": "login",  # the own query survives (24.29)
         "scope": "own",  # no scope of ours, so nothing clashes
         "response_type": "code",
         "client_id": "acme id",

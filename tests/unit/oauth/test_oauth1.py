@@ -33,7 +33,7 @@ def profile(**differs: str) -> ClientProfile:
     return ClientProfile(client_secret=secret, **given)  # type: ignore[arg-type]  # texts all
 
 
-def signature(  # sections 3.4.1, 3.4.2 and 3.6, from their text
+def signature(  # RFC 5849 sections 3.4.1, 3.4.2 and 3.6, from their text
     method: str, url: str, protocol: Iterable[tuple[str, str]], client_secret: str, token_secret: str = ""
 ) -> str:
     def escaped(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Token revocation: what is sent (RFC 7009 section 2.1) and what an answer means (section 2.2)."""
+"""Token revocation: what is sent (RFC 7009 section 2.1) and what an answer means (RFC 7009 section 2.2)."""
 
 import pytest
 

@@ -5,8 +5,8 @@
 outlives its tenant: it is the installation's then, and so is the report.
 
 A job has all tokens of a secret, the refresh token first: that ends the access tokens too where the server cascades
-(section 2.1, a SHOULD). Where it does not, the access token would live on, so it is sent as well. Each is tried until
-its own outcome is there, and one report tells of all.
+(RFC 7009 section 2.1, a SHOULD). Where it does not, the access token would live on, so it is sent as well. Each is
+tried until its own outcome is there, and one report tells of all.
 """
 
 from collections.abc import Mapping, Sequence
