@@ -16,9 +16,11 @@ SECTIONS = range(25)
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that a code host makes of a page's headings."""
-    titles = re.findall(r"^#+ +(.+?) *$", page.read_text("utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    """Return the anchors that a page sets itself, and those that a code host makes of its headings."""
+    text = page.read_text("utf-8")
+    titles = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+    made = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return made | set(re.findall(r'<a id="([^"]+)"></a>', text))
 
 
 def there(place: Path, named: str) -> bool:
