@@ -106,7 +106,8 @@ def config() -> OpenAPIConfig:
         version=__version__,
         description=(
             "OAuth clients and user tokens for integration platforms. Every call is authenticated with HTTP Basic:"
-            " user name (or email) and API key."
+            " user name (or email) and API key. A number such as 8.2 or contract 0.7 is a section of the contract, the"
+            " rules that the API keeps: `docs/contract/README.md` in the repository of Keyrack."
         ),
         # relative to where the description comes from (OpenAPI 3.1 section 4.8.5): right under any proxy's path
         servers=[Server(url=".", description="where this description comes from")],
