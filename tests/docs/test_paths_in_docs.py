@@ -62,7 +62,7 @@ def test_the_index_leads_to_every_page() -> None:
 def contract_table() -> dict[int, tuple[str, str]]:
     """Return the cells of the contributor's table by section."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    rows = re.findall(r"^\| (\d+) [^|]*\|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
+    rows = re.findall(r"^\| \[(\d+) [^|]*\|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
     return {int(section): (code, tests) for section, code, tests in rows}
 
 
