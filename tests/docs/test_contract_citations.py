@@ -1,9 +1,10 @@
 """Every section of the contract that code, tests and pages cite is in `docs/contract/`, and can be linked to.
 
 A citation is `contract 0.7`, `contract section 9`, `sections 3, 5 and 6`, `rules 24.4`, a bare `0.7` in a comment, a
-docstring or a page, a list of numbers that a comment begins with (`# 17, 0.19`), or the first value in a row of a
-test's table (`("13.2", "POST", ...)`). Other numbers have a name before them or a unit behind: `RFC 6749 section 5.2`,
-`issue 2.9`, `OAuth 2.0`, `0.2 s`. A rule of section 24 is cited by its whole number, `24.29`: "rule 29" is none.
+docstring or a page, a list of numbers that a comment begins with (`# 17, 0.19`), or what a row of a test's table or a
+message begins with (`("13.2", "POST", ...)`, `"13.2 a name"`). Other numbers have a name before them or a unit behind:
+`RFC 6749 section 5.2`, `issue 2.9`, `OAuth 2.0`, `0.2 s`. A rule of section 24 is cited by its whole number, `24.29`:
+"rule 29" is none.
 """
 
 import io
@@ -45,6 +46,7 @@ PARTS = re.compile(r"(?<![\w.])[0-9]+(?:\.[0-9]+){2,}")
 NAMED = re.compile(rf"\b([Cc]ontract(?:'s)?,? (?:sections? |rules? )?|[Ss]ections? |[Rr]ules? )({LIST})")
 BARE = re.compile(LIST)
 BEGINS = re.compile(rf"^\W*({LIST})(?=\W*$|[:;,] )")
+LABEL = re.compile(rf'^f?"({LIST})(?=: | [a-zA-Z{{])')
 IN_BRACKETS = re.compile(r"\(([^()]*)\)")
 ROW = re.compile(rf"^\| \[?({LIST})(?= )", re.MULTILINE)
 ANCHOR = re.compile(r'<a id="([0-9.]+)"></a>')
@@ -74,7 +76,7 @@ class Kind(Enum):
     page = auto()
     """All that have a point."""
     string = auto()
-    """Those with a point, in brackets."""
+    """Those with a point, in brackets, or before a colon or a word that it begins with."""
 
 
 def sections(text: str, kind: Kind) -> Iterator[tuple[str, int]]:
@@ -90,7 +92,9 @@ def sections(text: str, kind: Kind) -> Iterator[tuple[str, int]]:
     if kind is Kind.comment:
         lists += [(found[1], found.start(1)) for found in BEGINS.finditer(text)]
         text = blank(BEGINS, text)
-    spans = [found.span(1) for found in IN_BRACKETS.finditer(text)] if kind is Kind.string else [(0, len(text))]
+    spans = [(0, len(text))]
+    if kind is Kind.string:
+        spans = [found.span(1) for pattern in (LABEL, IN_BRACKETS) for found in pattern.finditer(text)]
     lists += [
         (found[0], found.start())
         for start, end in spans
@@ -123,7 +127,7 @@ def texts(path: Path) -> Iterator[tuple[str, int, Kind]]:
                 block, began = [token.string], line
             last = line
         elif rows and re.fullmatch(f'"{NUMBER}"', token.string):
-            if tokens[at - 1].string == "(" and tokens[at + 1].string == ",":
+            if (tokens[at - 1].string, tokens[at + 1].string) in {("(", ","), (",", "\n")}:
                 yield f"contract {token.string[1:-1]}", line, Kind.string
         elif token.type == tokenize.STRING or "FSTRING_MIDDLE" in tokenize.tok_name[token.type]:
             yield token.string, line, Kind.comment if token.string.startswith('"""') else Kind.string
@@ -184,6 +188,7 @@ def linkable() -> tuple[str, ...]:
         ("# OAuth 2.0, JSON:API 1.1, HTTP/1.1, Python 3.11, 4.1.2.1, 1.3 to 1.9 times", Kind.comment, []),
         ("# rules 2 and 24.3", Kind.comment, ["rule 2", "24.3"]),
         ('"extensions (0.6): `pkce`, version 3.5, 9.75"', Kind.string, ["0.6"]),
+        ('"8.5, 24.6: it stays, 9.75"', Kind.string, ["8.5", "24.6"]),
         ("as 0.1 wins; 12 of 30", Kind.page, ["0.1"]),
     ],
 )  # fmt: skip
