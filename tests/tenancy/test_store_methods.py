@@ -58,7 +58,6 @@ ACROSS: dict[str, str] = {
     "DueDeliveries.claim": "work of all tenants for the worker; each goes to its own tenant's webhook",
     "DueRevocations.any": "whether there is work",
     "DueRevocations.claim": "work of all tenants for the worker, handed out by tenant",
-    "Dump.begin": "an export, by the operator, reads all tenants that are asked for",
     "Dump.clear": "an export",
     "Dump.count": "an export",
     "Dump.pages": "an export",

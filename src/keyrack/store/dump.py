@@ -6,7 +6,7 @@ An export crosses tenants on purpose; what is encrypted is opened as the tenant'
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, func, select, text
+from sqlalchemy import ColumnElement, Row, Table, func, select
 
 from keyrack.store.core.unit import Unit
 
@@ -14,17 +14,12 @@ _AT_ONCE = 500
 
 
 class Dump:
-    """All rows of the given tenants, or of all; made from the unit of the installation."""
+    """All rows of the given tenants, or of all; made from `Store.snapshot`, or else not of one moment."""
 
     def __init__(self, unit: Unit, tenants: Sequence[str]) -> None:
         self._unit = unit
         self._connection = unit.connection
         self._tenants = tenants
-
-    async def begin(self) -> None:
-        """See the database as it is now until the transaction ends; call it first."""
-        if self._connection.dialect.name == "postgresql":
-            await self._connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
 
     async def count(self, table: Table) -> int:
         """Count the rows of a table."""

@@ -13,7 +13,7 @@ from keyrack import clock
 from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.store.core import engine
-from keyrack.store.core.engine import WRITES
+from keyrack.store.core.engine import ACCESS, Access
 from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.store import Store
 from support.app import settings_for
@@ -29,17 +29,16 @@ def pool_of(made: AsyncEngine) -> dict[str, Any]:
         "more": pool._max_overflow,
         "patience": pool.timeout(),
         "last first": pool._pool.use_lifo,
-        "checked": pool._pre_ping,
         "values hidden": made.sync_engine.hide_parameters,
     }
 
 
-def test_postgresql_is_given_as_many_connections_as_allowed_and_each_is_checked(tmp_path: Path) -> None:
+def test_postgresql_is_given_as_many_connections_as_allowed(tmp_path: Path) -> None:
     made = engine.create_engine(settings_for(tmp_path, POSTGRES, database_pool_size="7"))
     assert made.dialect.name == "postgresql"
     assert made.dialect.driver == "asyncpg"
     assert pool_of(made) == {
-        "size": 7, "more": 0, "patience": 10.0, "last first": True, "checked": True, "values hidden": True,
+        "size": 7, "more": 0, "patience": 10.0, "last first": True, "values hidden": True,
     }  # fmt: skip
 
 
@@ -47,7 +46,7 @@ def test_sqlite_has_as_many_and_waits_as_long_as_for_its_lock(tmp_path: Path) ->
     made = engine.create_engine(settings_for(tmp_path, database_pool_size="3"))
     assert made.dialect.name == "sqlite"
     assert pool_of(made) == {
-        "size": 3, "more": 0, "patience": 30.0, "last first": True, "checked": False, "values hidden": True,
+        "size": 3, "more": 0, "patience": 30.0, "last first": True, "values hidden": True,
     }  # fmt: skip
 
 
@@ -75,11 +74,12 @@ async def test_a_transaction_that_writes_takes_the_lock_at_once(tmp_path: Path) 
     async with made.connect() as first, made.connect() as second:
         await second.exec_driver_sql("PRAGMA busy_timeout=0")
         await second.rollback()
-        await first.execution_options(**{WRITES: True})
+        await first.execution_options(**{ACCESS: Access.write})
         async with first.begin():
+            await second.execution_options(**{ACCESS: Access.read})
             async with second.begin():
                 await second.execute(text("SELECT 1"))  # one that reads may begin all the same
-            await second.execution_options(**{WRITES: True})
+            await second.execution_options(**{ACCESS: Access.write})
             with pytest.raises(Exception, match="database is locked"):
                 await second.begin()
     await made.dispose()

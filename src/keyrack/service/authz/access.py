@@ -53,7 +53,7 @@ class Access:
         async with self._audited(who, action), self._store.installation(writes=action is not None) as unit:
             if is_task_user(who) and door is None:
                 raise Forbidden(_NOT_FOR_STEPS)
-            scope = Scope(unit, who, Location(unit.tenant_id), who.permissions)
+            scope = Scope(unit, who, Location(unit.tenant_id), who.permissions, writes=action is not None)
             yield scope
             await _record(scope, action)
 
@@ -234,7 +234,7 @@ class Access:
                     await _hold_tenant(unit, place, exclusive=exclusive)
                 closed = await _is_closed(unit, place, action, precheck, exclusive=exclusive)
                 scope = await scope_of(unit, who, place, door)
-                scope.closed = closed
+                scope.closed, scope.writes = closed, action is not None
                 yield scope
                 scope.require_open()  # whatever was or was not asked on the way: nothing is written there
                 if action is not None and self._quotas is not None:

@@ -27,6 +27,7 @@ class Scope:
         targets: what the operation acts on, for the audit log.
         closed: the contract is suspended, and the operation is one that then is refused (section 9). It is refused to
             those who have shown that they may do it; others learn nothing of the contract's state.
+        writes: the unit is one transaction; in one that only reads, nothing can be locked.
     """
 
     unit: Unit
@@ -38,6 +39,7 @@ class Scope:
     in_workspace: bool = False
     targets: list[tuple[str, str | None]] = field(default_factory=list)
     closed: bool = False
+    writes: bool = False
 
     def allows(self, *permissions: str) -> bool:
         """Tell whether the caller holds one of the permissions here."""

@@ -102,13 +102,13 @@ class SecretHandler:
         return PlannedConsent(profile, scopes, extra, name, fields, auth_method=method, long_lived=bool(also))
 
     async def revalidate(self, scope: Scope, consent: Consent) -> "SecretDestination":
-        """Judge once more what was judged at the start, and keep the client from being deleted.
+        """Judge once more what was judged at the start, and keep the client from being deleted if tokens are stored.
 
         Raises:
             StateConflict: the auth client was changed.
             RelatedNotFound: it is gone.
         """
-        client = await available_client(scope, consent.auth_client_id or "", held=True)
+        client = await available_client(scope, consent.auth_client_id or "", held=scope.writes)
         if consent.component_id is not None:
             await _descriptor(scope, client, consent.component_id)
         context = consent.context

@@ -1,12 +1,14 @@
 """Opens connections to PostgreSQL (asyncpg) and SQLite (aiosqlite), set up the same way for everyone."""
 
 from collections.abc import Awaitable, Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, event
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
@@ -18,9 +20,23 @@ _SQLITE_BUSY_MS = 30_000
 _UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"
 _CONNECT_SECONDS = 10.0
 _STATEMENT_SECONDS = 30.0
-WRITES = "keyrack_writes"
-"""Execution option of a connection whose transaction will write: SQLite takes its lock at once, so that two writers
-queue up instead of failing when the second one wants to upgrade."""
+ACCESS = "keyrack_access"
+"""Execution option of a connection: what its statements are for, one of `Access`; by default to write."""
+
+
+class Access(Enum):
+    """How statements belong together (decision 17)."""
+
+    read = "read"
+    """Each sees what is committed when it begins: there is no transaction, whose beginning and end would be two more
+    round trips."""
+
+    write = "write"
+    """One transaction. SQLite takes its lock at once, so that two writers queue up instead of failing when the second
+    one wants to upgrade."""
+
+    snapshot = "snapshot"
+    """One transaction that sees all as of one moment, and does not write."""
 
 
 ListenerFactory = Callable[[], Awaitable[Any]]
@@ -52,16 +68,39 @@ def create_engine(settings: Settings) -> AsyncEngine:
 
 
 def _postgres(target: dsn.PostgresTarget, settings: Settings) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         "postgresql+asyncpg://",
         async_creator=_connector(target),
         pool_size=settings.database_pool_size,
         max_overflow=0,
         pool_timeout=_CONNECT_SECONDS,
-        pool_pre_ping=True,
         pool_use_lifo=True,
         hide_parameters=True,
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "begin", _begin_postgres)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool make a new connection in place of one that the server has closed meanwhile.
+
+    The event loop has read of it by then, so nothing is asked: a question would be three round trips for each use.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _begin_postgres(connection: Connection) -> None:
+    access = _access(connection)
+    connection.connection.dbapi_connection.autocommit = access is Access.read  # type: ignore[union-attr] # the adapter's
+    if access is Access.snapshot:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _access(connection: Connection) -> Access:
+    chosen: Access = connection.get_execution_options().get(ACCESS, Access.write)
+    return chosen
 
 
 def _connector(target: dsn.PostgresTarget) -> Callable[..., Awaitable[Any]]:
@@ -123,5 +162,8 @@ def _lower(text: object) -> object:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    match _access(connection):
+        case Access.write:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        case Access.snapshot:
+            connection.exec_driver_sql("BEGIN")

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 from keyrack.clock import Clock
 from keyrack.fair_share import FairSlots, asking_for
 from keyrack.store.core.database_errors import outages_named
-from keyrack.store.core.engine import WRITES
+from keyrack.store.core.engine import ACCESS, Access
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import deleted_parent_refused
 from keyrack.store.core.unit import Unit
@@ -51,27 +51,38 @@ class Store:
 
     @asynccontextmanager
     async def unit(self, tenant_id: str, *, writes: bool = False) -> AsyncIterator[Unit]:
-        """Begin a transaction bound to a tenant; commit it when the block ends, roll back when it raises.
+        """Begin a unit of work bound to a tenant.
 
         Args:
             tenant_id: the tenant all statements are limited to.
-            writes: whether the block may change data.
+            writes: whether the block may change data. Then it is one transaction: committed when the block ends, rolled
+                back when it raises. Else each statement sees what is committed when it begins (decision 17).
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
             RelatedNotFound: something that a new row belongs to was deleted at this moment.
         """
-        async with self._connection(tenant_id, writes=writes) as connection:
+        async with self._connection(tenant_id, Access.write if writes else Access.read) as connection:
             yield Unit(connection, tenant_id, self._keyring, self._clock)
 
     @asynccontextmanager
     async def installation(self, *, writes: bool = False) -> AsyncIterator[Unit]:
-        """Begin a transaction that belongs to no tenant: for `keyrack.store.directory` and the installation's rows.
+        """Begin a unit of work that belongs to no tenant: for `keyrack.store.directory` and the installation's rows.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(INSTALLATION, writes=writes) as connection:
+        async with self._connection(INSTALLATION, Access.write if writes else Access.read) as connection:
+            yield Unit(connection, INSTALLATION, self._keyring, self._clock)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Unit]:
+        """Begin a transaction of the installation that sees all data as it is now, for an export.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached, or was lost on the way.
+        """
+        async with self._connection(INSTALLATION, Access.snapshot) as connection:
             yield Unit(connection, INSTALLATION, self._keyring, self._clock)
 
     def connections(self) -> tuple[int, int]:
@@ -87,7 +98,7 @@ class Store:
         Raises:
             DatabaseUnavailable: it gave none.
         """
-        async with self._connection(INSTALLATION, writes=False) as connection:
+        async with self._connection(INSTALLATION, Access.read) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -95,10 +106,11 @@ class Store:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _connection(self, tenant_id: str, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self, tenant_id: str, access: Access) -> AsyncIterator[AsyncConnection]:
         with outages_named(), deleted_parent_refused():
-            async with self._place(asking_for.get() or tenant_id, writes=writes), self._engine.connect() as connection:
-                await connection.execution_options(**{WRITES: writes})
+            place = self._place(asking_for.get() or tenant_id, writes=access is Access.write)
+            async with place, self._engine.connect() as connection:
+                await connection.execution_options(**{ACCESS: access})
                 async with connection.begin():
                     yield connection
 

@@ -41,9 +41,8 @@ class Exporter:
             NotFound: there is no such tenant.
         """
         counts: dict[str, int] = {}
-        async with self._store.installation() as unit:
+        async with self._store.snapshot() as unit:
             dump = Dump(unit, tenants)
-            await dump.begin()
             for tenant_id in tenants:
                 if await Directory(unit).tenant(tenant_id) is None:
                     raise NotFound("there is no such tenant")
