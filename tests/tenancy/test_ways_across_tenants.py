@@ -16,6 +16,7 @@ from keyrack.store.core.unit import Unit
 ROOT = Path(keyrack.__file__).parent
 
 OF_TENANT = {
+    "service/authz/access.py": "what a path names is found and read in one unit, in the caller's tenant",
     "service/clients/auth_client_authorization.py": "the caller's home tenant has the roles that count for a client",
     "service/components/shared_environment.py": "the owner's variables, as far as the contract shares them (0.8, 18.1)",
     "service/importers/platform/exporting.py": "the audit log of every tenant that the operator exports",

@@ -5,7 +5,7 @@
 rules are those of contract sections 3 (403 and 404), 5, 6 and 9.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
@@ -73,7 +73,7 @@ class Access:
             NotFound: there is no such tenant.
             Forbidden: it is not the caller's tenant.
         """
-        async with self._enter(who, await self.locate("tenant", tenant_id), action, exclusive=exclusive) as scope:
+        async with self._named(who, "tenant", tenant_id, action, exclusive=exclusive) as scope:
             _require_open(scope)
             yield scope
 
@@ -96,8 +96,7 @@ class Access:
             door: given if the operation is open to task users.
             exclusive: the operation is about the contract itself: nothing else is written in it meanwhile.
         """
-        place = await self.locate("contract", contract_id)
-        async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
+        async with self._named(who, "contract", contract_id, action, door, exclusive=exclusive) as scope:
             _require_open(scope)
             yield scope
 
@@ -112,8 +111,7 @@ class Access:
         exclusive: bool = False,
     ) -> AsyncIterator[Scope]:
         """Enter a workspace named in the path or query; as `contract`."""
-        place = await self.locate("workspace", workspace_id)
-        async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
+        async with self._named(who, "workspace", workspace_id, action, door, exclusive=exclusive) as scope:
             _require_open(scope)
             yield scope
 
@@ -141,13 +139,16 @@ class Access:
             NotFound: it does not exist, or the caller is no member of its workspace.
             Forbidden: the caller is a task user of its workspace, and the operation is not open to those.
         """
-        async with self._store.installation() as unit:
-            place = await Directory(unit).in_workspace(kind, leaf_id)
-        if place is None or (who.tenant_id is not None and who.tenant_id != place.tenant_id):
-            raise NotFound
-        if is_task_user(who) and who.workspace_id != place.workspace_id:
-            raise NotFound
-        async with self._enter(who, place, action, door) as scope:
+
+        async def find(directory: Directory) -> Location:
+            place = await directory.in_workspace(kind, leaf_id)
+            if place is None or (who.tenant_id is not None and who.tenant_id != place.tenant_id):
+                raise NotFound
+            if is_task_user(who) and who.workspace_id != place.workspace_id:
+                raise NotFound
+            return place
+
+        async with self._found(who, find, action, door) as scope:
             if is_task_user(who) and door is None:
                 raise Forbidden(_NOT_FOR_STEPS)
             if not scope.in_workspace and key not in who.permissions:
@@ -193,10 +194,8 @@ class Access:
         Raises:
             NotFound: there is none.
         """
-        found = await self.find(kind, resource_id)
-        if found is None:
-            raise NotFound(f"there is no such {kind}")
-        return found
+        async with self._store.installation() as unit:
+            return await _located(Directory(unit), kind, resource_id)
 
     async def locate_for(self, who: Principal, kind: str, resource_id: str) -> Location:
         """Find where something is that has no parent in the path: what is another tenant's is not there (section 3).
@@ -215,6 +214,45 @@ class Access:
             found: Location | None = await getattr(Directory(unit), kind)(resource_id)
         return found
 
+    def _named(
+        self,
+        who: Principal,
+        kind: str,
+        place_id: str,
+        action: str | None,
+        door: TaskUserAccess | None = None,
+        *,
+        exclusive: bool = False,
+    ) -> AbstractAsyncContextManager[Scope]:
+        """Enter a place that a path or query names."""
+        return self._found(
+            who, lambda directory: _located(directory, kind, place_id), action, door, exclusive=exclusive
+        )
+
+    @asynccontextmanager
+    async def _found(
+        self,
+        who: Principal,
+        find: Callable[[Directory], Awaitable[Location]],
+        action: str | None,
+        door: TaskUserAccess | None = None,
+        *,
+        exclusive: bool = False,
+    ) -> AsyncIterator[Scope]:
+        """Find a place and enter it: a reading operation in one unit of work.
+
+        A writing one begins its transaction at the place, with a lock on the place's tenant: whoever names what is not
+        there, or another's, holds up nobody.
+        """
+        async with self._store.installation() as unit:
+            place = await find(Directory(unit))
+            if action is None:
+                _require_own_tenant(who, place)
+                yield await scope_of(unit.of_tenant(place.tenant_id), who, place, door)
+                return
+        async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
+            yield scope
+
     @asynccontextmanager
     async def _enter(
         self,
@@ -227,8 +265,7 @@ class Access:
         precheck: str | None = None,
     ) -> AsyncIterator[Scope]:
         async with self._audited(who, action, place):
-            if who.tenant_id is not None and who.tenant_id != place.tenant_id:
-                raise Forbidden
+            _require_own_tenant(who, place)
             async with self._store.unit(place.tenant_id, writes=action is not None) as unit:
                 if action is not None:
                     await _hold_tenant(unit, place, exclusive=exclusive)
@@ -271,6 +308,18 @@ def home(who: Principal) -> str:
     if who.tenant_id is None:
         raise Forbidden("a service account has no tenant of its own")
     return who.tenant_id
+
+
+async def _located(directory: Directory, kind: str, resource_id: str) -> Location:
+    found: Location | None = await getattr(directory, kind)(resource_id)
+    if found is None:
+        raise NotFound(f"there is no such {kind}")
+    return found
+
+
+def _require_own_tenant(who: Principal, place: Location) -> None:
+    if who.tenant_id is not None and who.tenant_id != place.tenant_id:
+        raise Forbidden
 
 
 async def _hold_tenant(unit: Unit, place: Location, *, exclusive: bool) -> None:
