@@ -95,6 +95,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "Store": "hands out units",
     "TenantTable": "what the others are made of: `mine` is in every statement",
     "Unit": "is bound; values are sealed for its tenant",
+    "Query": "a query whose tenant is one of its parameters: `TenantQuery`, or the directory's",
     "Keyring": "the tenant is part of every place: tests/unit/crypto",
     "Waiter": "waits",
     "Wakeups": "wakes up by a secret's id",

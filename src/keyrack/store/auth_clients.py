@@ -5,20 +5,23 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, literal, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, literal, or_, select
 
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
-from keyrack.store.core.unit import TenantTable, Unit, changing, referring
+from keyrack.store.core.unit import TenantQuery, TenantTable, Unit, changing, referring
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 
 _FEW = 1000
 """Clients that a statement names one by one: there is a limit to what a statement may name."""
 _LIGHT = [column for column in auth_clients.c if column is not auth_clients.c.sealed_credentials]
+
+
+_BY_ID = TenantQuery(auth_clients, select(*auth_clients.c).where(auth_clients.c.id == bindparam("id")))
 
 
 class AuthClientRows(TenantTable):
@@ -48,7 +51,7 @@ class AuthClientRows(TenantTable):
 
     async def find(self, auth_client_id: str) -> AuthClient | None:
         """Return one by its id, or None."""
-        row = await self.first(self.select().where(auth_clients.c.id == auth_client_id))
+        row = await self.ask_one(_BY_ID, id=auth_client_id)
         if row is None:
             return None
         linked = await AuthClientComponents(self.unit).of(auth_clients.c.id == auth_client_id)

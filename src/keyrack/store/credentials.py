@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, select
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.credentials import Credential
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
-from keyrack.store.core.unit import TenantTable, referring
+from keyrack.store.core.unit import TenantQuery, TenantTable, referring
 from keyrack.store.schema import credentials
+
+_BY_ID = TenantQuery(credentials, select(*credentials.c).where(credentials.c.id == bindparam("id")))
 
 
 class CredentialRows(TenantTable):
@@ -41,7 +43,7 @@ class CredentialRows(TenantTable):
 
     async def find(self, credential_id: str) -> Credential | None:
         """Return one by its id, or None."""
-        row = await self.first(self.select().where(credentials.c.id == credential_id))
+        row = await self.ask_one(_BY_ID, id=credential_id)
         return None if row is None else await self._read(row)
 
     async def hold(self, credential_ids: Sequence[str]) -> None:

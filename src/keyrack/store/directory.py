@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, func, or_, select
 
 from keyrack.model.flows import FlowStatus
 from keyrack.model.identity import PrincipalKind
 from keyrack.store import schema as t
 from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
 
 
@@ -54,7 +55,47 @@ _WITH_ID: dict[str, Table] = {
     "oauth-client": t.oauth_clients,
     "auth-client": t.auth_clients,
 }
-_IN_WORKSPACE: dict[str, Table] = {"flow": t.flows, "credential": t.credentials, "auth_secret": t.auth_secrets}
+
+
+def _workspace_of(leaf: Table) -> Query:
+    w = t.workspaces.c
+    query = select(w.tenant_id, w.contract_id, w.id).join_from(leaf, t.workspaces, leaf.c.workspace_id == w.id)
+    return Query(query.where(leaf.c.id == bindparam("id")))
+
+
+def _identities_by_key() -> Query:
+    """An expired key, or that of a flow which does not run, belongs to nobody."""
+    k, u, s, f, w = t.api_keys.c, t.users.c, t.service_accounts.c, t.flows.c, t.workspaces.c
+    columns: list[ColumnElement[Any]] = [
+        *(u.id, u.email, u.tenant_id),
+        *(s.id.label("account_id"), s.username, s.permissions),
+        *(f.id.label("flow_id"), f.workspace_id, w.contract_id, w.tenant_id.label("flow_tenant_id")),
+        k.expires_at,
+    ]
+    return Query(
+        select(*columns)
+        .select_from(t.api_keys)
+        .outerjoin(t.users, k.user_id == u.id)
+        .outerjoin(t.service_accounts, k.service_account_id == s.id)
+        .outerjoin(t.flows, and_(k.flow_id == f.id, f.status == bindparam("running")))
+        .outerjoin(t.workspaces, f.workspace_id == w.id)
+        .where(k.key_hash == bindparam("key_hash"), or_(k.expires_at.is_(None), k.expires_at > bindparam("now")))
+    )
+
+
+_TENANT = Query(select(t.tenants.c.id).where(t.tenants.c.id == bindparam("id")))
+_CONTRACT = Query(select(t.contracts.c.tenant_id, t.contracts.c.id).where(t.contracts.c.id == bindparam("id")))
+_WORKSPACE = Query(
+    select(t.workspaces.c.tenant_id, t.workspaces.c.contract_id, t.workspaces.c.id).where(
+        t.workspaces.c.id == bindparam("id")
+    )
+)
+_IN_WORKSPACE = {
+    "flow": _workspace_of(t.flows),
+    "credential": _workspace_of(t.credentials),
+    "auth_secret": _workspace_of(t.auth_secrets),
+}
+_IDENTITY_BY_KEY = _identities_by_key()
 
 
 class Directory:
@@ -65,18 +106,15 @@ class Directory:
 
     async def tenant(self, tenant_id: str) -> Location | None:
         """Find a tenant."""
-        found = (await self._connection.execute(select(t.tenants.c.id).where(t.tenants.c.id == tenant_id))).scalar()
-        return None if found is None else Location(found)
+        return await self._at(_TENANT, id=tenant_id)
 
     async def contract(self, contract_id: str) -> Location | None:
         """Find a contract's tenant."""
-        query = select(t.contracts.c.tenant_id, t.contracts.c.id).where(t.contracts.c.id == contract_id)
-        return await self._located(query)
+        return await self._at(_CONTRACT, id=contract_id)
 
     async def workspace(self, workspace_id: str) -> Location | None:
         """Find a workspace's contract and tenant."""
-        w = t.workspaces.c
-        return await self._located(select(w.tenant_id, w.contract_id, w.id).where(w.id == workspace_id))
+        return await self._at(_WORKSPACE, id=workspace_id)
 
     async def contracts(self, *, limit: int | None, offset: int) -> tuple[Sequence[Location], int]:
         """List where the contracts of all tenants are, by id; return a page and the total."""
@@ -120,9 +158,7 @@ class Directory:
 
     async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
         """Find the workspace of a `flow`, `credential` or `auth_secret`."""
-        leaf, w = _IN_WORKSPACE[kind], t.workspaces.c
-        query = select(w.tenant_id, w.contract_id, w.id).join_from(leaf, t.workspaces, leaf.c.workspace_id == w.id)
-        return await self._located(query.where(leaf.c.id == leaf_id))
+        return await self._at(_IN_WORKSPACE[kind], id=leaf_id)
 
     async def auth_client(self, auth_client_id: str) -> Location | None:
         """Find the scope of an auth client; that of a global one has an empty tenant id."""
@@ -159,23 +195,10 @@ class Directory:
 
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
         """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""
-        k, u, s, f, w = t.api_keys.c, t.users.c, t.service_accounts.c, t.flows.c, t.workspaces.c
-        columns: list[ColumnElement[Any]] = [
-            *(u.id, u.email, u.tenant_id),
-            *(s.id.label("account_id"), s.username, s.permissions),
-            *(f.id.label("flow_id"), f.workspace_id, w.contract_id, w.tenant_id.label("flow_tenant_id")),
-            k.expires_at,
-        ]
-        query = (
-            select(*columns)
-            .select_from(t.api_keys)
-            .outerjoin(t.users, k.user_id == u.id)
-            .outerjoin(t.service_accounts, k.service_account_id == s.id)
-            .outerjoin(t.flows, and_(k.flow_id == f.id, f.status == FlowStatus.active.value))
-            .outerjoin(t.workspaces, f.workspace_id == w.id)
-            .where(k.key_hash == key_hash, or_(k.expires_at.is_(None), k.expires_at > now))
+        rows = await _IDENTITY_BY_KEY.rows(
+            self._connection, key_hash=key_hash, now=now, running=FlowStatus.active.value
         )
-        row = (await self._connection.execute(query)).one_or_none()
+        row = rows[0] if rows else None
         found = None if row is None else _identity(row)
         return None if found is None or row is None else replace(found, key_expires_at=row.expires_at)
 
@@ -210,6 +233,10 @@ class Directory:
         total = (await self._connection.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
         rows = (await self._connection.execute(query.limit(limit).offset(offset))).all()
         return [Location(*row) for row in rows], int(total)
+
+    async def _at(self, query: Query, **values: str) -> Location | None:
+        rows = await query.rows(self._connection, **values)
+        return Location(*rows[0]) if rows else None
 
     async def _located(self, query: "Select[Any]") -> Location | None:
         row = (await self._connection.execute(query)).one_or_none()

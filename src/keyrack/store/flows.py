@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, func, select
+from sqlalchemy import Row, Text, bindparam, cast, delete, func, select
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Json
 from keyrack.model.flows import Flow, FlowStatus, FlowVersion
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, search_key
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.schema import (
     api_keys,
     flow_credentials,
@@ -21,6 +21,8 @@ from keyrack.store.schema import (
     flows,
     workspaces,
 )
+
+_BY_ID = TenantQuery(flows, select(*flows.c).where(flows.c.id == bindparam("id")))
 
 
 class FlowRows(TenantTable):
@@ -49,7 +51,7 @@ class FlowRows(TenantTable):
 
     async def find(self, flow_id: str) -> Flow | None:
         """Return a flow of the tenant, or None."""
-        row = await self.first(self.select().where(flows.c.id == flow_id))
+        row = await self.ask_one(_BY_ID, id=flow_id)
         return None if row is None else read_flow(row)
 
     async def change(self, flow: Flow, user_id: str) -> Flow:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from keyrack.crypto.secret import Secret
@@ -13,11 +13,14 @@ from keyrack.ids import new_id
 from keyrack.model.clients import OAuthClient
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
-from keyrack.store.core.unit import TenantTable, is_unique_clash, referring
+from keyrack.store.core.unit import TenantQuery, TenantTable, is_unique_clash, referring
 from keyrack.store.schema import oauth_clients
 
 _SEALED = (oauth_clients.c.sealed_client_id, oauth_clients.c.sealed_client_secret)
 _LIGHT = [column for column in oauth_clients.c if column not in set(_SEALED)]
+
+
+_BY_ID = TenantQuery(oauth_clients, select(*oauth_clients.c).where(oauth_clients.c.id == bindparam("id")))
 
 
 class OAuthClientRows(TenantTable):
@@ -27,7 +30,7 @@ class OAuthClientRows(TenantTable):
 
     async def find(self, oauth_client_id: str) -> OAuthClient | None:
         """Return one by its id, or None."""
-        row = await self.first(self.select().where(oauth_clients.c.id == oauth_client_id))
+        row = await self.ask_one(_BY_ID, id=oauth_client_id)
         return None if row is None else await self._read(row)
 
     async def for_component(self, component_id: str) -> OAuthClient | None:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, bindparam, select
 
 from keyrack.store import schema as t
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.directory import Location
 
 
@@ -27,6 +27,23 @@ class HeldRoles:
     roles: tuple[str, ...]
 
 
+def _roles_of() -> TenantQuery:
+    u, c, w = t.users.c, t.contract_members.c, t.workspace_members.c
+    in_contract = and_(c.user_id == u.id, c.contract_id == bindparam("contract_id"))
+    in_workspace = and_(w.user_id == u.id, w.workspace_id == bindparam("workspace_id"))
+    query = (
+        select(u.tenant_roles, c.roles.label("contract_roles"), w.roles.label("workspace_roles"))
+        .select_from(t.users)
+        .outerjoin(t.contract_members, in_contract)
+        .outerjoin(t.workspace_members, in_workspace)
+    )
+    return TenantQuery(t.users, query.where(u.id == bindparam("id")))
+
+
+_ROLES_OF = _roles_of()
+_POLICY = TenantQuery(t.roles, select(t.roles.c.scope, t.roles.c.role, t.roles.c.permissions))
+
+
 class RoleAssignments(TenantTable):
     """Reads a user's roles and the tenant's role policy."""
 
@@ -34,15 +51,9 @@ class RoleAssignments(TenantTable):
 
     async def roles_of(self, user_id: str, place: Location) -> AssignedRoles | None:
         """Return the roles a user holds at a place and above; None if the user is not of this tenant."""
-        u, c, w = t.users.c, t.contract_members.c, t.workspace_members.c
-        query = (
-            select(u.tenant_roles, c.roles.label("contract_roles"), w.roles.label("workspace_roles"))
-            .select_from(t.users)
-            .outerjoin(t.contract_members, and_(c.user_id == u.id, c.contract_id == (place.contract_id or "")))
-            .outerjoin(t.workspace_members, and_(w.user_id == u.id, w.workspace_id == (place.workspace_id or "")))
-            .where(u.id == user_id, u.tenant_id == self.unit.tenant_id)
+        row = await self.ask_one(
+            _ROLES_OF, id=user_id, contract_id=place.contract_id or "", workspace_id=place.workspace_id or ""
         )
-        row = await self.first(query)
         if row is None:
             return None
         held = [None if names is None else tuple(names) for names in (row.contract_roles, row.workspace_roles)]
@@ -70,7 +81,7 @@ class RoleAssignments(TenantTable):
 
     async def policy(self) -> Mapping[tuple[str, str], frozenset[str]]:
         """Return the permissions of every (scope, role) of the tenant."""
-        rows = await self.all(self.select(t.roles.c.scope, t.roles.c.role, t.roles.c.permissions))
+        rows = await self.ask(_POLICY)
         return {(row.scope, row.role): frozenset(row.permissions) for row in rows}
 
     async def contracts_of(self, user_id: str) -> frozenset[str]:

@@ -7,12 +7,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import httpx2
 from litestar.routes import HTTPRoute
 from sqlalchemy import event, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack import clock
+from keyrack.store.core.statements import Query, driver_of
 from keyrack.store.schema import api_keys, metadata
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
@@ -79,10 +82,16 @@ def statements(world: World) -> Iterator[list[str]]:
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         gathered.append(statement)
 
-    engine = world.store._engine.sync_engine
+    async def asked(query: Query, connection: AsyncConnection, **values: Any) -> Any:
+        if driver_of(connection) is not None:  # else it is seen as all others are
+            gathered.append(query.text)
+        return await run(query, connection, **values)
+
+    engine, run = world.store._engine.sync_engine, Query.rows
     event.listen(engine, "before_cursor_execute", note)
     try:
-        yield gathered
+        with mock.patch.object(Query, "rows", asked):
+            yield gathered
     finally:
         event.remove(engine, "before_cursor_execute", note)
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Update,
     and_,
+    bindparam,
     delete,
     literal,
     select,
@@ -34,6 +35,7 @@ from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import PARENT_DELETED, own_parents
+from keyrack.store.core.statements import Query
 from keyrack.turns import Turns
 
 _READ_AT_ONCE = 4
@@ -103,6 +105,18 @@ class Unit:
         return json.loads(clear) if len(clear) <= _PARSED_AT_ONCE else await asyncio.to_thread(json.loads, clear)
 
 
+class TenantQuery(Query):
+    """A query over the rows of one tenant: the unit's, whichever that is.
+
+    Args:
+        table: whose rows are the tenant's; the condition is added here.
+        select: the rest of the query; all its values are named bound parameters.
+    """
+
+    def __init__(self, table: Table, select: "Select[Any]") -> None:
+        super().__init__(select.where(table.c.tenant_id == bindparam("tenant_id")))
+
+
 class TenantTable:
     """Base of all tables with tenant data: every statement it makes is limited to the unit's tenant."""
 
@@ -155,6 +169,14 @@ class TenantTable:
         """
         row = {**values, "tenant_id": self.unit.tenant_id}
         await insert_row(self.unit.connection, table, row, own_parents(table, row))
+
+    async def ask(self, query: TenantQuery, **values: Any) -> Sequence[Any]:
+        """Run a query that was made once, for this tenant; return its rows."""
+        return await query.rows(self.unit.connection, tenant_id=self.unit.tenant_id, **values)
+
+    async def ask_one(self, query: TenantQuery, **values: Any) -> Any | None:
+        """As `ask`, for a query that finds one row at most: return it, or None."""
+        return next(iter(await self.ask(query, **values)), None)
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
         """Run a query and return its rows, as `all_rows`."""
