@@ -86,3 +86,20 @@ async def test_a_connection_that_the_server_closes_meanwhile_is_an_outage(keyrac
             await ended.rows(unit.connection, id="x")
     async with store.unit(acme.id) as unit:
         assert await Users(unit).ask(CREATED, id="none", now=store.clock()) == [], "another connection"
+
+
+async def test_a_snapshot_sees_all_as_of_one_moment_and_opens_what_it_sees(keyrack_on_each: World) -> None:
+    acme, store = keyrack_on_each.tenants["Acme"], keyrack_on_each.store
+    query = select(users.c.first_name).where(users.c.id == acme.admin.id)
+    async with store.unit(acme.id, writes=True) as unit:
+        sealed = await unit.seal(users, "row", "column", {"a": 1})
+    async with store.snapshot() as unit:
+        before = (await unit.connection.execute(query)).scalar()
+        async with store.unit(acme.id, writes=True) as other:
+            await Users(other).run(Users(other).update().where(users.c.id == acme.admin.id).values(first_name="New"))
+        assert (await unit.connection.execute(query)).scalar() == before != "New"
+        assert await unit.of_tenant(acme.id).open(users, "row", "column", sealed) == {"a": 1}
+        assert unit.tenant_id == ""
+        assert unit.clock is store.clock
+    async with store.unit(acme.id) as unit:
+        assert (await unit.connection.execute(query)).scalar() == "New"
