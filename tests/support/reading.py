@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from keyrack.settings import Settings
 from keyrack.store.core import engine
-from keyrack.store.core.engine import ACCESS, Access
+from keyrack.store.core.engine import UNIT_MODE, UnitMode
 
 _NEEDS_A_TRANSACTION = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b|.*\bFOR (NO KEY |KEY )?(UPDATE|SHARE)\b", re.DOTALL)
 
@@ -32,5 +32,5 @@ def reads_only_read() -> Iterator[None]:
 
 
 def _require_only_reading(connection: Connection, _cursor: object, statement: str, *_: Any) -> None:
-    if connection.get_execution_options().get(ACCESS) is Access.read:
+    if connection.get_execution_options().get(UNIT_MODE) is UnitMode.read:
         assert not _NEEDS_A_TRANSACTION.match(statement), statement

@@ -1,8 +1,7 @@
 """SQL conditions for who sees which component: the predicates of contract section 5 under their names.
 
 The one place that says it, for lists, single reads, flow validation and consents alike; the gate is in
-`component_gate`. A component that was deleted
-has no row; the tenant of a place is that of the unit of work.
+`component_gate`. A component that was deleted has no row; the tenant of a place is that of the unit of work.
 """
 
 from collections.abc import Sequence

@@ -139,9 +139,9 @@ def test_an_answer_is_read_without_showing_what_was_sent() -> None:
     assert told.failure.error_description == "*** *** ***"
     without = replace(SECRET, credentials={"refresh_token": "r-canary"})
     bare = LeasedSecret(Lease("t", "s", 1, without), replace(client, credentials={}), ())
-    told = _interpret(RawResponse(400, {}, b'{"error": "XXXX None"}'), bare)
+    told = _interpret(RawResponse(400, {}, b'{"error": "None of these"}'), bare)
     assert isinstance(told, ProviderError)
-    assert told.failure.error == "XXXX None"
+    assert told.failure.error == "None of these"
     assert isinstance(_interpret(RawResponse(200, {}, b"", AnswerFault.CLOSED, cut=True), held), ProviderUnavailable)
     assert isinstance(_interpret(RawResponse(200, {}, b'{"access_token": "b"}'), held), TokenResponse)
 

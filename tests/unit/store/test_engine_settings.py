@@ -13,7 +13,7 @@ from keyrack import clock
 from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.store.core import engine
-from keyrack.store.core.engine import ACCESS, Access
+from keyrack.store.core.engine import UNIT_MODE, UnitMode
 from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.store import Store
 from support.app import settings_for
@@ -74,12 +74,12 @@ async def test_a_transaction_that_writes_takes_the_lock_at_once(tmp_path: Path) 
     async with made.connect() as first, made.connect() as second:
         await second.exec_driver_sql("PRAGMA busy_timeout=0")
         await second.rollback()
-        await first.execution_options(**{ACCESS: Access.write})
+        await first.execution_options(**{UNIT_MODE: UnitMode.write})
         async with first.begin():
-            await second.execution_options(**{ACCESS: Access.read})
+            await second.execution_options(**{UNIT_MODE: UnitMode.read})
             async with second.begin():
                 await second.execute(text("SELECT 1"))  # one that reads may begin all the same
-            await second.execution_options(**{ACCESS: Access.write})
+            await second.execution_options(**{UNIT_MODE: UnitMode.write})
             with pytest.raises(Exception, match="database is locked"):
                 await second.begin()
     await made.dispose()

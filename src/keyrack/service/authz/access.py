@@ -181,11 +181,11 @@ class Access:
             yield scope
 
     def reading_on(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
-        """Open a transaction for what a list has left out of what its caller was shown (`store.core.large_columns`)."""
+        """Open a unit for what a list has left out of what its caller was shown (`store.core.large_columns`)."""
         return self._store.unit(tenant_id)
 
     def reading_across_tenants(self) -> AbstractAsyncContextManager[Unit]:
-        """Open a transaction as `reading_on`, for a list of tenants themselves."""
+        """Open a unit as `reading_on`, for a list of tenants themselves."""
         return self._store.installation()
 
     async def locate(self, kind: str, resource_id: str) -> Location:

@@ -17,7 +17,7 @@ class Scope:
     """A unit of work at a place, with what the caller may do there.
 
     Attributes:
-        unit: the transaction, bound to the place's tenant.
+        unit: bound to the place's tenant.
         who: the caller.
         place: where we are.
         permissions: what holds here: of roles held at this place and above.

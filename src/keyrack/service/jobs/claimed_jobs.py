@@ -41,7 +41,7 @@ class JobKind(Generic[J]):
     """What is done with jobs of one kind.
 
     Attributes:
-        any_due: whether there is something to claim; asked in a transaction that only reads.
+        any_due: whether there is something to claim; asked in a unit that only reads.
         claim: claims jobs in a transaction of its own: at most as many as there are places, which it takes.
         work: does one job, and settles it in the database; may raise anything.
         most: jobs at once in this process.

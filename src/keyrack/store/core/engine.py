@@ -20,11 +20,11 @@ _SQLITE_BUSY_MS = 30_000
 _UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"
 _CONNECT_SECONDS = 10.0
 _STATEMENT_SECONDS = 30.0
-ACCESS = "keyrack_access"
-"""Execution option of a connection: what its statements are for, one of `Access`; by default to write."""
+UNIT_MODE = "keyrack_unit_mode"
+"""Execution option of a connection, one of `UnitMode`; by default `UnitMode.write`."""
 
 
-class Access(Enum):
+class UnitMode(Enum):
     """How statements belong together (decision 17)."""
 
     read = "read"
@@ -92,14 +92,15 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
 
 
 def _begin_postgres(connection: Connection) -> None:
-    access = _access(connection)
-    connection.connection.dbapi_connection.autocommit = access is Access.read  # type: ignore[union-attr] # the adapter's
-    if access is Access.snapshot:
+    mode = _mode(connection)
+    adapter: Any = connection.connection.dbapi_connection
+    adapter.autocommit = mode is UnitMode.read
+    if mode is UnitMode.snapshot:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _access(connection: Connection) -> Access:
-    chosen: Access = connection.get_execution_options().get(ACCESS, Access.write)
+def _mode(connection: Connection) -> UnitMode:
+    chosen: UnitMode = connection.get_execution_options().get(UNIT_MODE, UnitMode.write)
     return chosen
 
 
@@ -162,8 +163,8 @@ def _lower(text: object) -> object:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    match _access(connection):
-        case Access.write:
+    match _mode(connection):
+        case UnitMode.write:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        case Access.snapshot:
+        case UnitMode.snapshot:
             connection.exec_driver_sql("BEGIN")

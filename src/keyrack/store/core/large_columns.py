@@ -1,7 +1,7 @@
 """Reads columns that may hold a megabyte apart from the page they belong to, in batches.
 
 A list whose documents are small is one statement as ever. Of larger ones it says how large they are, and whoever sends
-the list reads them in batches (`in_batches`), each in a transaction of its own. How large a value is, the database says
+the list reads them in batches (`in_batches`), each in a unit of its own. How large a value is, the database says
 without handing it out.
 """
 
@@ -91,7 +91,7 @@ async def in_batches(
         found: of the page.
         left_out: bytes that were left out of one; 0: nothing.
         key: what it is called in the result of `read`.
-        read: return some of them whole, by key, in a transaction of its own.
+        read: return some of them whole, by key, in a unit of its own.
         owner: a batch has only those of one.
     """
     batches = _batches([each for each in found if left_out(each)], left_out, owner)

@@ -76,9 +76,8 @@ _ASYNCPG = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy le
 class Query:
     """A query with named parameters, compiled once.
 
-    Where there is no transaction, PostgreSQL's driver runs it itself: SQLAlchemy would look its expression up, and hand
-    it through a greenlet, for as long again as the database takes. In a transaction, which SQLAlchemy began, and on
-    SQLite it goes through SQLAlchemy.
+    Where there is no transaction, PostgreSQL's driver runs it itself, which saves SQLAlchemy's look-up and greenlet. In
+    a transaction, which SQLAlchemy began, and on SQLite it goes through SQLAlchemy.
 
     Args:
         select: all its values are named bound parameters.

@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 from keyrack.clock import Clock
 from keyrack.fair_share import FairSlots, asking_for
 from keyrack.store.core.database_errors import outages_named
-from keyrack.store.core.engine import ACCESS, Access
+from keyrack.store.core.engine import UNIT_MODE, UnitMode
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import deleted_parent_refused
 from keyrack.store.core.unit import Unit
@@ -62,7 +62,7 @@ class Store:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
             RelatedNotFound: something that a new row belongs to was deleted at this moment.
         """
-        async with self._connection(tenant_id, Access.write if writes else Access.read) as connection:
+        async with self._connection(tenant_id, UnitMode.write if writes else UnitMode.read) as connection:
             yield Unit(connection, tenant_id, self._keyring, self._clock)
 
     @asynccontextmanager
@@ -72,7 +72,7 @@ class Store:
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(INSTALLATION, Access.write if writes else Access.read) as connection:
+        async with self._connection(INSTALLATION, UnitMode.write if writes else UnitMode.read) as connection:
             yield Unit(connection, INSTALLATION, self._keyring, self._clock)
 
     @asynccontextmanager
@@ -82,7 +82,7 @@ class Store:
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(INSTALLATION, Access.snapshot) as connection:
+        async with self._connection(INSTALLATION, UnitMode.snapshot) as connection:
             yield Unit(connection, INSTALLATION, self._keyring, self._clock)
 
     def connections(self) -> tuple[int, int]:
@@ -98,7 +98,7 @@ class Store:
         Raises:
             DatabaseUnavailable: it gave none.
         """
-        async with self._connection(INSTALLATION, Access.read) as connection:
+        async with self._connection(INSTALLATION, UnitMode.read) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
@@ -106,11 +106,11 @@ class Store:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _connection(self, tenant_id: str, access: Access) -> AsyncIterator[AsyncConnection]:
+    async def _connection(self, tenant_id: str, mode: UnitMode) -> AsyncIterator[AsyncConnection]:
         with outages_named(), deleted_parent_refused():
-            place = self._place(asking_for.get() or tenant_id, writes=access is Access.write)
+            place = self._place(asking_for.get() or tenant_id, writes=mode is UnitMode.write)
             async with place, self._engine.connect() as connection:
-                await connection.execution_options(**{ACCESS: access})
+                await connection.execution_options(**{UNIT_MODE: mode})
                 async with connection.begin():
                     yield connection
 

@@ -1,4 +1,4 @@
-"""Units of work: one transaction, bound to one tenant. The only door to tenant data.
+"""Units of work, bound to one tenant: one transaction, or reads without one. The only door to tenant data.
 
 A `Unit` knows its tenant; every statement built by `TenantTable` carries it. What must look across tenants (finding
 the owner of an id, signing in, blocking a deletion) is in `keyrack.store.directory` and returns no tenant's values.
@@ -45,10 +45,10 @@ _PARSED_AT_ONCE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A transaction bound to one tenant. Made by `Store.unit`; ends with its `async with` block.
+    """A unit of work bound to one tenant. Made by `Store.unit`; ends with its `async with` block.
 
     Attributes:
-        connection: the database connection of the transaction.
+        connection: the database connection; in a transaction if the unit writes (decision 17).
         tenant_id: the tenant; empty in the unit of the installation itself.
         keyring: seals and opens values.
         clock: the time.
@@ -59,11 +59,11 @@ class Unit:
     keyring: Keyring
     clock: Clock
 
-    # The three below are the only ways out of a tenant within a transaction; which module may take which, and why, is
+    # The three below are the only ways out of a tenant within a unit; which module may take which, and why, is
     # listed in `tests/tenancy/test_ways_across_tenants.py`.
 
     def of_tenant(self, tenant_id: str) -> "Unit":
-        """Return this transaction bound to another owner's rows.
+        """Return this unit bound to another owner's rows.
 
         Allowed where the owner was read from a row or comes from the operator, never from what a caller sent: a
         component's or global client's owner, the caller's home tenant, an import or export.
@@ -74,7 +74,7 @@ class Unit:
         return Unit(self.connection, tenant_id, self.keyring, self.clock)
 
     def of_installation(self) -> "Unit":
-        """Return this transaction bound to the rows that belong to no tenant; no tenant's row can be reached with it.
+        """Return this unit bound to the rows that belong to no tenant; no tenant's row can be reached with it.
 
         Allowed for what all tenants share or what must outlive them: global auth clients, the installation's audit
         log, pending revocations of a deleted tenant.
@@ -82,7 +82,7 @@ class Unit:
         return Unit(self.connection, INSTALLATION, self.keyring, self.clock)
 
     def across_tenants(self) -> "Unit":
-        """Return this transaction for a look across all tenants, as `keyrack.store.directory` does.
+        """Return this unit for a look across all tenants, as `keyrack.store.directory` does.
 
         Allowed where ids or numbers are wanted, never a tenant's values: what blocks a deletion, wherever it is.
         """

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from keyrack.errors import ConfigurationError
 from keyrack.store.core.database_errors import outages_named
-from keyrack.store.core.engine import ACCESS, Access
+from keyrack.store.core.engine import UNIT_MODE, UnitMode
 
 _LOCK = 0x6B657972  # "keyr": the advisory lock number of migrations on PostgreSQL
 
@@ -28,7 +28,7 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
     """
     with outages_named():
         async with engine.connect() as connection:
-            await connection.execution_options(**{ACCESS: Access.write})
+            await connection.execution_options(**{UNIT_MODE: UnitMode.write})
             async with connection.begin():
                 return await connection.run_sync(_upgrade)
 
