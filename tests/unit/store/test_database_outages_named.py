@@ -26,7 +26,8 @@ class Driver(Exception):
     "fault",
     [OSError(CANARY), TimeoutError(), PoolTimeoutError(CANARY), asyncpg.PostgresConnectionError(CANARY),
      asyncpg.InvalidPasswordError(CANARY), asyncpg.CannotConnectNowError(), asyncpg.TooManyConnectionsError(),
-     asyncpg.InterfaceError(CANARY), OperationalError("SELECT", {}, Driver()), InterfaceError("SELECT", {}, Driver()),
+     asyncpg.AdminShutdownError(CANARY), asyncpg.CrashShutdownError(CANARY), asyncpg.IdleSessionTimeoutError(CANARY),
+     asyncpg.InternalClientError(CANARY), asyncpg.InterfaceError(CANARY), OperationalError("SELECT", {}, Driver()), InterfaceError("SELECT", {}, Driver()),
      DBAPIError("SELECT", {}, Driver(), connection_invalidated=True)],
 )  # fmt: skip
 def test_an_outage_is_told_as_one_without_the_drivers_words(fault: Exception) -> None:

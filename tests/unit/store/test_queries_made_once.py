@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.errors import DatabaseUnavailable
@@ -86,6 +86,18 @@ async def test_a_connection_that_the_server_closes_meanwhile_is_an_outage(keyrac
             await ended.rows(unit.connection, id="x")
     async with store.unit(acme.id) as unit:
         assert await Users(unit).ask(CREATED, id="none", now=store.clock()) == [], "another connection"
+
+
+@pytest.mark.parametrize("writes", [False, True])
+async def test_the_servers_farewell_is_an_outage(keyrack_on_each: World, writes: bool) -> None:
+    async with keyrack_on_each.store.installation() as unit:
+        if unit.connection.dialect.name == "sqlite":
+            pytest.skip("SQLite has no server")
+    with pytest.raises(DatabaseUnavailable):
+        async with keyrack_on_each.store.installation(writes=writes) as unit:
+            await unit.connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    async with keyrack_on_each.store.installation(writes=writes) as unit:
+        assert (await unit.connection.execute(text("SELECT 1"))).scalar() == 1
 
 
 async def test_a_snapshot_sees_all_as_of_one_moment_and_opens_what_it_sees(keyrack_on_each: World) -> None:

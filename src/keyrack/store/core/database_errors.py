@@ -17,9 +17,13 @@ _UNUSABLE = (
     PoolTimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidPasswordError,
+    asyncpg.AdminShutdownError,  # what a connection hears that the server ends, before it is closed
+    asyncpg.CrashShutdownError,
+    asyncpg.IdleSessionTimeoutError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that has heard so while it was idle, and is not closed yet
 )
 _OF_THE_FILE = (  # SQLite's fixed texts; no other text of a driver is ever shown
     "disk I/O error",
@@ -39,11 +43,16 @@ def outages_named() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, _UNUSABLE):
+        if error.connection_invalidated or isinstance(error, _UNUSABLE) or isinstance(_driver_error(error), _UNUSABLE):
             raise DatabaseUnavailable(_said(error)) from error
         raise
     except _UNUSABLE as error:
         raise DatabaseUnavailable from error
+
+
+def _driver_error(error: DBAPIError) -> BaseException | None:
+    """Return what the driver raised, which SQLAlchemy's adapter of asyncpg wraps once more."""
+    return None if error.orig is None else error.orig.__cause__
 
 
 def _said(error: DBAPIError) -> str | None:
