@@ -8,7 +8,7 @@ from hypothesis import settings
 pytest_plugins = [  # each after those it imports from
     "support.parts",
     "support.postgres",
-    "support.reading",
+    "support.statements_seen",
     "support.authorization_servers",
     "support.app",
     "support.browser",

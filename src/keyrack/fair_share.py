@@ -126,6 +126,16 @@ class FairSlots:
         """Whether nobody holds or awaits a place."""
         return not self._waiting and self._places.free == self._places.most
 
+    @property
+    def held(self) -> int:
+        """How many places somebody holds."""
+        return self._places.most - self._places.free
+
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody waits for a place."""
+        return bool(self._waiting)
+
     @asynccontextmanager
     async def place(self, tenant_id: str) -> AsyncIterator[None]:
         """Hold a place for the length of a block; wait for it as long as it takes.
@@ -133,13 +143,29 @@ class FairSlots:
         Args:
             tenant_id: whose it is; empty for the installation.
         """
-        await self._take(tenant_id)
+        await self.take(tenant_id)
         try:
             yield
         finally:
-            self._give_back(tenant_id)
+            self.give_back(tenant_id)
 
-    async def _take(self, tenant_id: str) -> None:
+    async def take_within(self, tenant_id: str, seconds: float) -> None:
+        """Take a place, as `take`, but wait for it no longer than this.
+
+        Raises:
+            TimeoutError: there was none in time.
+        """
+        if tenant_id not in self._waiting and self._places.take(tenant_id):
+            return
+        async with asyncio.timeout(seconds):
+            await self.take(tenant_id)
+
+    async def take(self, tenant_id: str) -> None:
+        """Take a place, which `give_back` gives back; wait for it as long as it takes.
+
+        Args:
+            tenant_id: whose it is; empty for the installation.
+        """
         if tenant_id not in self._waiting and self._places.take(tenant_id):
             return
         turn = asyncio.get_running_loop().create_future()
@@ -148,12 +174,13 @@ class FairSlots:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():  # the place came in the moment in which nobody wanted it any more
-                self._give_back(tenant_id)
+                self.give_back(tenant_id)
             else:
                 self._leave(tenant_id, turn)
             raise
 
-    def _give_back(self, tenant_id: str) -> None:
+    def give_back(self, tenant_id: str) -> None:
+        """Give a place back, with the argument of `take`."""
         self._places.give_back(tenant_id)
         self._hand_out()
 

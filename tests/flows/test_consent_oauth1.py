@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from sqlalchemy import text
 
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.consents import ConsentRows
@@ -242,7 +243,7 @@ async def test_only_a_hash_of_the_token_can_be_found_and_the_secret_is_sealed(
         assert found is not None
         assert found.context.temporary is not None
         known, secret = (each.reveal() for each in found.context.temporary)
-        rows = (await unit.connection.exec_driver_sql("SELECT * FROM consents")).all()
+        rows = (await unit.connection.execute(text("SELECT * FROM consents"))).all()
     assert known == token
     assert token not in str(rows)
     assert secret not in str(rows)

@@ -69,14 +69,14 @@ class Begun:
 
     async def secrets(self) -> list[AuthSecret]:
         async with self.world.store.unit(self.acme.id) as unit:
-            ids = (await unit.connection.execute(select(auth_secrets.c.id))).scalars().all()
+            ids = (await unit.connection.execute(select(auth_secrets.c.id))).column()
             found = [await AuthSecrets(unit).find(secret_id) for secret_id in ids]
         return [secret for secret in found if secret is not None]
 
     async def ordered(self) -> list[str]:
         """Return whose tokens are to be revoked."""
         async with self.world.store.installation() as unit:
-            return list((await unit.connection.execute(select(revocations.c.secret_id))).scalars())
+            return list((await unit.connection.execute(select(revocations.c.secret_id))).column())
 
     async def revoke(self) -> None:
         """Let the worker do what is ordered, once."""

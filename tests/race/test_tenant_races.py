@@ -58,7 +58,7 @@ class Stage:
                 ).scalar_one()
                 for table in (schema.users, schema.webhooks)
             ]
-            found = (await unit.connection.execute(select(schema.tenants.c.id))).scalars().all()
+            found = (await unit.connection.execute(select(schema.tenants.c.id))).column()
         return self.tenant in found, rows[0], rows[1]
 
 

@@ -161,11 +161,11 @@ async def test_no_connection_is_held_while_the_provider_is_called(
 ) -> None:
     connected = await connect(keyrack_on_each, simulator, STRICT | {"latency": 400})
     world = keyrack_on_each
-    refresher, pool = world.services.refreshing.refresher, world.store._engine.pool
+    refresher = world.services.refreshing.refresher
     running = asyncio.create_task(refresher.refresh(connected.secret))
     held = []
     while not running.done():
         await asyncio.sleep(0.02)
-        held.append(pool.checkedout())  # type: ignore[attr-defined] # of the pools we use
+        held.append(world.store.connections()[0])
     await running
     assert held.count(0) >= 10, held

@@ -32,7 +32,7 @@ Rows = dict[str, Mapping[str, Any]]
 
 async def rows(world: World) -> Rows:
     async with world.store.installation() as unit:
-        return {row.id: dict(row._mapping) for row in await unit.connection.execute(select(auth_secrets))}
+        return {row.id: dict(row._asdict()) for row in await unit.connection.execute(select(auth_secrets))}
 
 
 def changed(before: Rows, after: Rows, secret: AuthSecret) -> dict[str, Any]:

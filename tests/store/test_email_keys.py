@@ -81,7 +81,7 @@ async def test_what_was_stored_before_is_compared_anew(tmp_path: Path, database_
                     change = update(users).where(users.c.id == user.id)
                     await connection.execute(change.values(email=email, email_key=email.casefold()))
                 (row,) = (await connection.execute(select(contract_invites))).all()
-                later = {**row._mapping, "id": "f" * 24, "email": UNSEEN, "email_key": UNSEEN}
+                later = {**row._asdict(), "id": "f" * 24, "email": UNSEEN, "email_key": UNSEEN}
                 await connection.execute(insert(contract_invites).values(later))
             if clash:
                 with pytest.raises(ConfigurationError, match="count as one") as refused:

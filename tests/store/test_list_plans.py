@@ -3,15 +3,12 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Connection
 
 from keyrack import store as store_package
 from keyrack.ids import new_id
@@ -25,6 +22,7 @@ from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows, ComponentVersions
 from keyrack.store.contracts import ContractMembers, ContractRows
+from keyrack.store.core.statements import CompiledStatement
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.deliveries import Deliveries
@@ -40,6 +38,7 @@ from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import World, settings_for, world
 from support.crowd import KINDS, RARE_COMPONENT, Home, analyze, crowd
+from support.statements_seen import statements_seen
 
 MANY, FEW = 3_000, 30
 BIG = ("flows", "auth_secrets", "credentials", "components", "component_versions", "users", "contracts", "workspaces")
@@ -237,28 +236,14 @@ def reads_all_of(table: str, line: str) -> bool:
 async def plans(world: World, home: Home, ask: Ask) -> list[list[str]]:
     """Run something and return the plan of each of its statements."""
     async with world.store.unit(home.tenant_id) as unit:
-        with statements(unit.connection.sync_connection) as ran:
+        ran: list[tuple[str, Sequence[Any]]] = []
+        with statements_seen(lambda _connection, text, values: ran.append((text, values))):
             await ask(unit, home)
         word = "EXPLAIN" if unit.connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
         found = []
         for statement, parameters in ran:
-            rows = (await unit.connection.exec_driver_sql(f"{word} {statement}", parameters)).all()
+            explained = CompiledStatement(f"{word} {statement}", (), {}, {}, tuple, returns_rows=True)
+            rows = (await unit.connection._run(explained, explained.text, parameters, scans=True)).all()
             found.append([str(row[-1]) for row in rows])
     assert found, "nothing was asked"
     return found
-
-
-@contextmanager
-def statements(connection: Connection | None) -> Iterator[list[tuple[str, Any]]]:
-    """Collect what runs on a connection."""
-    ran: list[tuple[str, Any]] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool) -> None:
-        ran.append((statement, parameters))
-
-    assert connection is not None
-    event.listen(connection, "before_cursor_execute", note)
-    try:
-        yield ran
-    finally:
-        event.remove(connection, "before_cursor_execute", note)

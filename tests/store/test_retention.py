@@ -99,7 +99,7 @@ async def test_refreshes_and_consents_that_are_over_are_removed(tmp_path: Path, 
 
     async def left() -> set[str]:
         async with keyrack.store.installation() as unit:
-            found = [(await unit.connection.execute(select(table.c.id))).scalars() for table in (attempts, consents)]
+            found = [(await unit.connection.execute(select(table.c.id))).column() for table in (attempts, consents)]
         return {row_id for rows in found for row_id in rows}
 
     settings = settings_for(tmp_path, database_url, public_url=BASE)

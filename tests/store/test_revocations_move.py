@@ -59,7 +59,7 @@ async def test_pending_revocations_outlive_the_migration_and_its_return(
         finally:
             await database.dispose()
         async with keyrack.store.installation(writes=True) as unit:
-            left = (await unit.connection.execute(select(revocations.c.tenant_id))).scalars().all()
+            left = (await unit.connection.execute(select(revocations.c.tenant_id))).column()
             (job,) = await DueRevocations(unit).claim(Places(10), timedelta(seconds=60))
     assert left == [acme]
     assert (job.tenant_id, job.subject.secret_id, job.order) == (acme, "a" * 24, ORDER)

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from unittest import mock
 
 import pytest
-from sqlalchemy import Engine, event
 
 from keyrack.fair_share import FairSlots
+from support.statements_seen import statements_seen
 
 SECONDS = 60.0
 
@@ -88,21 +88,15 @@ def _standing_still(task: "asyncio.Task[Any]") -> Iterator[list[float]]:
     def ends(*_: Any) -> None:
         note(math.inf)
 
-    take = FairSlots._take
+    take = FairSlots.take
 
     async def takes(slots: FairSlots, holder: str) -> None:
         begins()
         await take(slots, holder)
         ends()
 
-    event.listen(Engine, "before_cursor_execute", begins)
-    event.listen(Engine, "after_cursor_execute", ends)
-    try:
-        with mock.patch.object(FairSlots, "_take", takes):
-            yield begun
-    finally:
-        event.remove(Engine, "before_cursor_execute", begins)
-        event.remove(Engine, "after_cursor_execute", ends)
+    with statements_seen(begins, ends), mock.patch.object(FairSlots, "take", takes):
+        yield begun
 
 
 async def in_turn(

@@ -37,7 +37,7 @@ Told = tuple[int, Mapping[str, str], str, list[str]]
 
 async def told(stage: Stage, who: Caller, row: Row, ids: Mapping[str, str]) -> Told:
     """Return all that a caller can tell of an answer: status, headers, body but for ids, and what it costs."""
-    with statements(stage.world) as executed:
+    with statements() as executed:
         answer = await ask(who, row, ids)
     stage.snapshot.restore()
     headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}

@@ -33,7 +33,7 @@ def parents() -> Iterator[tuple[Table, str, Table]]:
 
 async def one_of(unit: Unit, table: Table, tenant_id: str) -> dict[str, Any] | None:
     row = (await unit.connection.execute(select(table).where(table.c.tenant_id == tenant_id).limit(1))).first()
-    return None if row is None else dict(row._mapping)
+    return None if row is None else dict(row._asdict())
 
 
 async def outcome(unit: Unit, table: Table, row: dict[str, Any]) -> str:

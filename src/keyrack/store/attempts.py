@@ -127,7 +127,7 @@ def answer_place(tenant_id: str, attempt_id: str) -> EncryptionContext:
 
 
 def _attempt(row: "Row[Any]") -> Attempt:
-    known = row._mapping  # noqa: SLF001 - the public name of a row's columns
+    known = row._asdict()
     return Attempt(
         row.id,
         row.tenant_id,

@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, or_
-from sqlalchemy.exc import IntegrityError
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.model import Json
 from keyrack.model.consents import AuthorizationContext, Consent, ConsentIntroduction, ConsentStatus
+from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.unit import TenantTable, is_unique_clash
 from keyrack.store.schema import consents
 
@@ -88,7 +88,7 @@ class ConsentRows(TenantTable):
         try:
             if await self.run(changed) == 0:
                 raise NotFound("the consent is gone")
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             if is_unique_clash(error):
                 raise AlreadyExists from None
             raise

@@ -179,7 +179,7 @@ class Directory:
         """List the tenants that have secrets of a global auth client."""
         s = t.auth_secrets.c
         query = select(s.tenant_id).where(s.auth_client_id == auth_client_id).distinct().order_by(s.tenant_id)
-        return (await self._connection.execute(query)).scalars().all()
+        return (await self._connection.execute(query)).column()
 
     async def consent_by_state(self, state_hash: str) -> Location | None:
         """Find the workspace of the consent a `state` parameter belongs to."""

@@ -44,12 +44,12 @@ class Dump:
         query = select(column.table).where(column.in_(ids)).order_by(column, order)
         found: dict[str, list[Row[Any]]] = {}
         for row in (await self._connection.execute(query)).all():
-            found.setdefault(row._mapping[column], []).append(row)  # noqa: SLF001 - SQLAlchemy's public accessor
+            found.setdefault(row._asdict()[column], []).append(row)
         return found
 
     async def clear(self, table: Table, row: "Row[Any]", column: str) -> Any:
         """Decrypt a column of a row."""
-        unit, values = self._unit.of_tenant(row.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+        unit, values = self._unit.of_tenant(row.tenant_id), row._asdict()
         return await unit.open(table, values[str(next(iter(table.primary_key)).key)], column, values[column])
 
     def _mine(self, table: Table) -> list[ColumnElement[bool]]:

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select
-from sqlalchemy.exc import IntegrityError
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model.clients import OAuthClient
+from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
 from keyrack.store.core.unit import TenantQuery, TenantTable, is_unique_clash, referring
@@ -98,7 +98,7 @@ class OAuthClientRows(TenantTable):
         changed = self.update().where(oauth_clients.c.id == client.id).values(**await self._columns(client))
         try:
             await self.run(changed)
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             if is_unique_clash(error):
                 raise AlreadyExists from None
             raise

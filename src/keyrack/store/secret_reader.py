@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ARRAY, String, and_, bindparam, func, select
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import asyncpg
-from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.model.secrets import AuthSecret
@@ -27,7 +24,7 @@ from keyrack.store.auth_secrets import SEALED, secret_of
 from keyrack.store.core import dsn, engine
 from keyrack.store.core.coalesce import Coalescer, ReadFailed
 from keyrack.store.core.keyring import Keyring
-from keyrack.store.core.statements import compiled
+from keyrack.store.core.statements import POSTGRESQL, SQLITE
 from keyrack.store.schema import auth_secrets
 
 _REST_SECONDS = 1.0
@@ -79,7 +76,7 @@ class PostgresSecretReader:
         .table_valued("tenant_id", "workspace_id", "id", name="asked")
         .render_derived()
     )
-    _QUERY = compiled(
+    _QUERY = POSTGRESQL.compile(
         select(*auth_secrets.c).join_from(
             _ASKED,
             auth_secrets,
@@ -88,9 +85,7 @@ class PostgresSecretReader:
                 auth_secrets.c.tenant_id == _ASKED.c.tenant_id,
                 auth_secrets.c.workspace_id == _ASKED.c.workspace_id,
             ),
-        ),
-        asyncpg.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
-        PGDialect(),  # type: ignore[no-untyped-call] # as above
+        )
     )
 
     def __init__(
@@ -157,13 +152,12 @@ class PostgresSecretReader:
 class SqliteSecretReader:
     """Point reads on the event loop, over a connection that can only read."""
 
-    _QUERY = compiled(
+    _QUERY = SQLITE.compile(
         select(*auth_secrets.c).where(
             auth_secrets.c.tenant_id == bindparam("tenant_id"),
             auth_secrets.c.workspace_id == bindparam("workspace_id"),
             auth_secrets.c.id == bindparam("id"),
-        ),
-        sqlite.dialect(paramstyle="qmark"),
+        )
     )
 
     def __init__(self, path: Path, keyring: Keyring) -> None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, Text, cast, delete, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Role, Tenant
+from keyrack.store.core.connection import Connection
+from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of
@@ -107,9 +107,9 @@ class TenantRows:
         """
         connection = self._require_mine(tenant.id)
         try:
-            async with connection.begin_nested():  # so that the transaction can still say what clashed
+            async with connection.savepoint():  # so that the transaction can still say what clashed
                 await connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**_columns(tenant)))
-        except IntegrityError as error:
+        except ConstraintViolated as error:
             if is_unique_clash(error):
                 raise await self._taken(tenant) from None
             raise
@@ -128,7 +128,7 @@ class TenantRows:
     def _is_mine(self, tenant_id: str) -> bool:
         return self._unit.tenant_id in (INSTALLATION, tenant_id)
 
-    def _require_mine(self, tenant_id: str) -> AsyncConnection:
+    def _require_mine(self, tenant_id: str) -> Connection:
         """Return the connection, for changing a tenant: another's unit never gets that far, as it finds none."""
         if not self._is_mine(tenant_id):
             raise RuntimeError("a unit that is bound to a tenant changes another")

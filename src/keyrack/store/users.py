@@ -93,7 +93,7 @@ class UserRows(TenantTable):
 
 def read_user(row: "Row[Any] | Mapping[str, Any]") -> User:
     """Build a user from a row of `users`."""
-    found = row if isinstance(row, Mapping) else row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+    found = row if isinstance(row, Mapping) else row._asdict()
     return User(
         found["id"], found["tenant_id"], found["email"], found["first_name"], found["last_name"], found["company"],
         found["registered"], found["last_login"],

@@ -17,4 +17,4 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
         ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
     """
     require_private_home(settings.home)
-    return Store(engine.create_engine(settings), Keyring(local.load_keys(settings), now), now)
+    return Store(engine.open_database(settings), Keyring(local.load_keys(settings), now), now)

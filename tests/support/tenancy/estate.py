@@ -231,7 +231,7 @@ async def _exchanging(unit: Unit, consent_id: str) -> str:
     c, other = s.consents.c, new_id()
     row = (await unit.connection.execute(select(s.consents).where(c.id == consent_id))).one()
     context = await unit.open(s.consents, consent_id, "sealed_memory", row.sealed_memory)
-    values = {**row._mapping, "id": other, "state_hash": other, "status": "exchanging"}
+    values = {**row._asdict(), "id": other, "state_hash": other, "status": "exchanging"}
     values["sealed_memory"] = await unit.seal(s.consents, other, "sealed_memory", context)
     await unit.connection.execute(insert(s.consents).values(values))
     return other
@@ -258,8 +258,8 @@ async def _deliveries(unit: Unit, event_id: str, claim: str) -> None:
     event = (await unit.connection.execute(select(s.events).where(e.id == event_id))).one()
     delivery = (await unit.connection.execute(select(s.deliveries).where(d.event_id == event_id))).one()
     earlier = HAPPENED_AT - timedelta(days=365 * 4)
-    await unit.connection.execute(insert(s.events).values({**event._mapping, "id": other, "created_at": earlier}))
-    await unit.connection.execute(insert(s.deliveries).values({**delivery._mapping, "event_id": other}))
+    await unit.connection.execute(insert(s.events).values({**event._asdict(), "id": other, "created_at": earlier}))
+    await unit.connection.execute(insert(s.deliveries).values({**delivery._asdict(), "event_id": other}))
     late = update(s.events).where(e.id == event_id).values(created_at=HAPPENED_AT)
     await unit.connection.execute(late)
     ended = {"state": "delivered", "due_at": None, "claim": claim, "finished_at": clock.now()}

@@ -7,21 +7,19 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from unittest import mock
 
 import httpx2
 from litestar.routes import HTTPRoute
-from sqlalchemy import event, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import update
 
 from keyrack import clock
-from keyrack.store.core.statements import Query, driver_of
 from keyrack.store.schema import api_keys, metadata
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
 from support.app import Caller, World
 from support.flows import PLAIN, Place, add_contract, flow_body, step_of
 from support.secrets import resource
+from support.statements_seen import statements_seen
 from support.tenancy.bodies import Ids, body
 from support.tenancy.estate import Estate, build_estate
 from support.tenancy.table import Row
@@ -75,25 +73,12 @@ def _digest(live: sqlite3.Connection, table: str, tenant_id: str | None = None) 
 
 
 @contextmanager
-def statements(world: World) -> Iterator[list[str]]:
+def statements() -> Iterator[list[str]]:
     """Gather the statements of everything that happens in the block; values are parameters, so not in them."""
     gathered: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        gathered.append(statement)
-
-    async def asked(query: Query, connection: AsyncConnection, **values: Any) -> Any:
-        if driver_of(connection) is not None:  # else it is seen as all others are
-            gathered.append(query.text)
-        return await run(query, connection, **values)
-
-    engine, run = world.store._engine.sync_engine, Query.rows
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        with mock.patch.object(Query, "rows", asked):
-            yield gathered
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
+    with statements_seen(lambda _connection, text, _values: gathered.append(text)):
+        yield gathered
 
 
 class NoKey(Caller):

@@ -1,12 +1,12 @@
 """Every way into an operation: what is held meanwhile, who is turned away, and what the audit log says of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from keyrack.errors import ContractSuspended, Forbidden, KeyrackError, NotFound
 from keyrack.ids import new_id
@@ -17,11 +17,13 @@ from keyrack.service.authz.access import Access
 from keyrack.service.authz.scope import Scope, contracts_granting
 from keyrack.service.authz.task_users import READ_CONTRACT, READ_FLOWS
 from keyrack.store.contracts import ContractMembers, ContractRows
+from keyrack.store.core.connection import Connection, UnitMode
 from keyrack.store.directory import Location
 from keyrack.store.flows import FlowRows
 from keyrack.store.schema import audit_events, contracts
 from keyrack.store.workspaces import WorkspaceRows
 from support.app import Caller, TenantInTest, World
+from support.statements_seen import statements_seen
 
 Way = AbstractAsyncContextManager[Scope]
 SERVICE = Principal(PrincipalKind.service_account, "s" * 24, "service", permissions=frozenset({"x.y"}))
@@ -53,24 +55,20 @@ def acme(keyrack_on_each: World) -> TenantInTest:
 
 
 @contextmanager
-def locks(world: World) -> Iterator[dict[str, str]]:
+def locks() -> Iterator[dict[str, str]]:
     """Collect which tables' rows are locked, and how; on SQLite whether the whole database is."""
     found: dict[str, str] = {}
 
-    def seen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def seen(connection: Connection, statement: str, _: Sequence[Any]) -> None:
+        if connection.mode is UnitMode.write and connection.dialect.name == "sqlite":
+            found["all"] = "BEGIN IMMEDIATE"
         said = " ".join(statement.split())
-        if said.startswith("BEGIN"):
-            found["all"] = said
         if " FOR " in said:
             table = said.partition(" FROM ")[2].partition(" ")[0]
             found[table] = said.partition(" FOR ")[2].partition(" OF ")[0]
 
-    engine = world.store._engine.sync_engine
-    event.listen(engine, "before_cursor_execute", seen)
-    try:
+    with statements_seen(seen):
         yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", seen)
 
 
 async def written(world: World, tenant_id: str, action: str) -> list[tuple[str, str, str | None]]:
@@ -103,7 +101,7 @@ async def test_what_is_written_in_is_held_and_what_it_is_about_is_held_alone(
     order = ["tenants", "contracts", "workspaces"]
     for exclusive, made in ((False, ways()), (False, ways(exclusive=False)), (True, ways(exclusive=True))):
         for number, (name, way) in enumerate(made.items()):
-            with locks(keyrack_on_each) as found:
+            with locks() as found:
                 async with way as scope:
                     scope.audit_target("x", "1")
             if keyrack_on_each.settings.database_url is None:
@@ -114,13 +112,11 @@ async def test_what_is_written_in_is_held_and_what_it_is_about_is_held_alone(
             assert set(found) & set(order) == set(expected)
 
 
-async def test_reading_holds_nothing_and_writes_nothing_down(
-    access: Access, acme: TenantInTest, keyrack_on_each: World
-) -> None:
+async def test_reading_holds_nothing_and_writes_nothing_down(access: Access, acme: TenantInTest) -> None:
     who = a_user(acme, acme.guest)
     for way in (access.tenant(who, acme.id), access.contract(who, acme.contract_id),
                 access.workspace(who, acme.workspace_id), access.at(who, place_of(acme))):  # fmt: skip
-        with locks(keyrack_on_each) as found:
+        with locks() as found:
             async with way as scope:
                 assert scope.place.tenant_id == acme.id
         assert found in ({}, {"all": "BEGIN"})
@@ -181,7 +177,7 @@ async def test_the_installation_is_closed_to_steps_without_a_door(
             pass
     async with access.installation(a_step(acme), door=READ_FLOWS) as scope:
         assert (scope.place, scope.permissions) == (Location(""), frozenset())
-    with locks(keyrack_on_each) as found:
+    with locks() as found:
         async with access.installation(SERVICE, "x.do") as scope:
             assert scope.permissions == {"x.y"}
             scope.audit_target("x", "1")

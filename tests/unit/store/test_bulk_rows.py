@@ -1,20 +1,22 @@
 """Rows of an import: new ones are made, different ones changed, and whatever is as wanted stays untouched."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, event, select, text
+from sqlalchemy import Row, select, text
 
 from keyrack.ids import new_id
 from keyrack.store.core.bulk import ORDER, Bulk, Complete, RowResult, RowToWrite
+from keyrack.store.core.connection import Connection
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import auth_secrets, oauth_clients, tenants, workspaces
 from keyrack.store.schema.foundation import data_keys, workspace_members
 from support.app import World
+from support.statements_seen import statements_seen
 
 CREATED, UPDATED, UNCHANGED = RowResult.created, RowResult.updated, RowResult.unchanged
 THEN, NOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 2, tzinfo=UTC)
@@ -46,7 +48,7 @@ def a_client(tenant_id: str, **differs: Any) -> RowToWrite:
 
 async def stored(unit: Unit, wanted: RowToWrite) -> Mapping[str, Any]:
     row = (await unit.connection.execute(select(wanted.table).where(wanted.table.c.id == wanted.id))).one()
-    return dict(row._mapping)
+    return dict(row._asdict())
 
 
 async def secret_of(unit: Unit, wanted: RowToWrite) -> Any:
@@ -56,20 +58,16 @@ async def secret_of(unit: Unit, wanted: RowToWrite) -> Any:
 
 
 @contextmanager
-def locking(unit: Unit) -> Iterator[list[str]]:
+def locking() -> Iterator[list[str]]:
     """Collect the queries that lock rows."""
     found = list[str]()
 
-    def seen(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def seen(_connection: Connection, statement: str, _: Sequence[Any]) -> None:
         if "FOR UPDATE" in statement:
             found.append(statement)
 
-    engine = unit.connection.sync_connection.engine if unit.connection.sync_connection else None
-    event.listen(engine, "before_cursor_execute", seen)
-    try:
+    with statements_seen(seen):
         yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", seen)
 
 
 async def test_a_new_row_is_made_as_its_tenants_and_its_secrets_are_sealed(unit: Unit, acme: str) -> None:
@@ -137,7 +135,7 @@ async def test_a_stored_row_may_be_looked_at_first(unit: Unit, acme: str) -> Non
         return replace(each, given={"client_auth": f"{row.client_auth}-2"})
 
     fresh = a_client(acme, given={"component_id": "f" * 24}, refine=refine)
-    with locking(unit) as locked:
+    with locking() as locked:
         assert await Bulk(unit).put(oauth_clients, [wanted]) == [UNCHANGED]
         assert locked == []
         assert await Bulk(unit).put(oauth_clients, [replace(wanted, refine=refine), fresh]) == [UPDATED, CREATED]
@@ -192,7 +190,7 @@ async def test_an_import_can_be_alone(unit: Unit) -> None:
     await Bulk(unit).alone()
     if unit.connection.dialect.name == "postgresql":
         held = text("SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()")
-        assert (await unit.connection.execute(held)).scalars().all() == [0x6B657969]
+        assert (await unit.connection.execute(held)).column() == [0x6B657969]
 
 
 def test_each_table_comes_after_those_it_refers_to() -> None:

@@ -1,12 +1,14 @@
 """What drivers raise, told as what it means: the database is gone, or a row was deleted meanwhile; else as it is."""
 
+import sqlite3
+from collections.abc import Callable
+
 import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from keyrack.errors import DatabaseUnavailable, RelatedNotFound
-from keyrack.store.core.database_errors import outages_named
+from keyrack.store.core.database_errors import ConstraintViolated, Rule, broken_rule, outages_named
 from keyrack.store.core.references import deleted_parent_refused
 from keyrack.store.core.unit import is_unique_clash
 
@@ -24,10 +26,12 @@ class Driver(Exception):
 
 @pytest.mark.parametrize(
     "fault",
-    [OSError(CANARY), TimeoutError(), PoolTimeoutError(CANARY), asyncpg.PostgresConnectionError(CANARY),
+    [OSError(CANARY), TimeoutError(), sqlite3.OperationalError(CANARY), sqlite3.InterfaceError(CANARY),
+     asyncpg.PostgresConnectionError(CANARY),
      asyncpg.InvalidPasswordError(CANARY), asyncpg.CannotConnectNowError(), asyncpg.TooManyConnectionsError(),
      asyncpg.AdminShutdownError(CANARY), asyncpg.CrashShutdownError(CANARY), asyncpg.IdleSessionTimeoutError(CANARY),
-     asyncpg.InternalClientError(CANARY), asyncpg.InterfaceError(CANARY), OperationalError("SELECT", {}, Driver()), InterfaceError("SELECT", {}, Driver()),
+     asyncpg.InternalClientError(CANARY), asyncpg.InterfaceError(CANARY),
+     OperationalError("SELECT", {}, Driver()), InterfaceError("SELECT", {}, Driver()),
      DBAPIError("SELECT", {}, Driver(), connection_invalidated=True)],
 )  # fmt: skip
 def test_an_outage_is_told_as_one_without_the_drivers_words(fault: Exception) -> None:
@@ -46,13 +50,20 @@ def test_an_outage_is_told_as_one_without_the_drivers_words(fault: Exception) ->
         "unable to open database file",
     ],
 )
-def test_what_sqlite_says_of_its_file_is_told(words: str) -> None:
+@pytest.mark.parametrize("through", [sqlite3.OperationalError, lambda words: OperationalError("", {}, Driver(words))])
+def test_what_sqlite_says_of_its_file_is_told(words: str, through: Callable[[str], Exception]) -> None:
     with pytest.raises(DatabaseUnavailable, match=f"^the database file cannot be used: {words}$"), outages_named():
-        raise OperationalError("SELECT", {}, Driver(words))
+        raise through(words)
 
 
 @pytest.mark.parametrize(
-    "fault", [ValueError(CANARY), ProgrammingError("SELECT", {}, Driver()), IntegrityError("INSERT", {}, Driver())]
+    "fault",
+    [
+        ValueError(CANARY),
+        ProgrammingError("SELECT", {}, Driver()),
+        IntegrityError("INSERT", {}, Driver()),
+        sqlite3.ProgrammingError(CANARY),
+    ],
 )
 def test_what_is_no_outage_stays_what_it_is(fault: Exception) -> None:
     with pytest.raises(type(fault)) as raised, outages_named(), deleted_parent_refused():
@@ -60,25 +71,23 @@ def test_what_is_no_outage_stays_what_it_is(fault: Exception) -> None:
     assert raised.value is fault
 
 
-@pytest.mark.parametrize("driver", [Driver(sqlstate="23503"), Driver("FOREIGN KEY constraint failed")])
 @pytest.mark.parametrize("statement", ["INSERT INTO x", "  update x", "Insert into x"])
-def test_a_reference_that_leads_nowhere_is_told_as_that(driver: Driver, statement: str) -> None:
+def test_a_reference_that_leads_nowhere_is_told_as_that(statement: str) -> None:
     with pytest.raises(RelatedNotFound, match="has just been deleted"), deleted_parent_refused():
-        raise IntegrityError(statement, {}, driver)
+        raise ConstraintViolated(Rule.reference, statement)
 
 
 @pytest.mark.parametrize(
-    ("statement", "driver"),
-    [("DELETE FROM x", Driver(sqlstate="23503")), (None, Driver(sqlstate="23503")),
-     ("INSERT", Driver(sqlstate="23505")), ("UPDATE x", Driver("UNIQUE constraint failed: x.y"))],
-)  # fmt: skip
-def test_any_other_broken_rule_stays_what_it_is(statement: str | None, driver: Driver) -> None:
-    with pytest.raises(IntegrityError), deleted_parent_refused():
-        raise IntegrityError(statement, {}, driver)
+    ("statement", "rule"),
+    [("DELETE FROM x", Rule.reference), ("INSERT", Rule.unique), ("UPDATE x", Rule.other), (" delete", Rule.reference)],
+)
+def test_any_other_broken_rule_stays_what_it_is(statement: str, rule: Rule) -> None:
+    with pytest.raises(ConstraintViolated), deleted_parent_refused():
+        raise ConstraintViolated(rule, statement)
 
 
-def test_a_clash_with_a_unique_index_is_known_on_both_databases() -> None:
-    assert is_unique_clash(IntegrityError("INSERT", {}, Driver(sqlstate="23505")))
-    assert is_unique_clash(IntegrityError("INSERT", {}, Driver("UNIQUE constraint failed: x.y")))
-    assert not is_unique_clash(IntegrityError("INSERT", {}, Driver(sqlstate="23503")))
-    assert not is_unique_clash(IntegrityError("INSERT", {}, Driver("NOT NULL constraint failed: x.y")))
+def test_which_rule_was_broken_is_known_by_postgresqls_code() -> None:
+    codes = {"23505": Rule.unique, "23503": Rule.reference, "23502": Rule.other, None: Rule.other}
+    assert {code: broken_rule(code) for code in codes} == codes
+    assert is_unique_clash(ConstraintViolated(Rule.unique, "INSERT"))
+    assert not is_unique_clash(ConstraintViolated(Rule.reference, "INSERT"))

@@ -1,97 +1,63 @@
 """How connections are made on each database: bounded, checked, with nothing of a statement's values in errors."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import NullPool, QueuePool
 
-from keyrack import clock
-from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.store.core import engine
-from keyrack.store.core.engine import UNIT_MODE, UnitMode
-from keyrack.store.core.keyring import Keyring
-from keyrack.store.core.store import Store
+from keyrack.store.core.connection import UnitMode
+from keyrack.store.core.postgresql import PostgresqlDatabase
+from keyrack.store.core.sqlite import BUSY_MS, SqliteDatabase
 from support.app import settings_for
 
 POSTGRES = "postgresql://me:canary@127.0.0.1:1/d"
 
 
-def pool_of(made: AsyncEngine) -> dict[str, Any]:
-    pool = made.pool
-    assert isinstance(pool, QueuePool)
-    return {
-        "size": pool.size(),
-        "more": pool._max_overflow,
-        "patience": pool.timeout(),
-        "last first": pool._pool.use_lifo,
-        "values hidden": made.sync_engine.hide_parameters,
-    }
-
-
 def test_postgresql_is_given_as_many_connections_as_allowed(tmp_path: Path) -> None:
-    made = engine.create_engine(settings_for(tmp_path, POSTGRES, database_pool_size="7"))
-    assert made.dialect.name == "postgresql"
-    assert made.dialect.driver == "asyncpg"
-    assert pool_of(made) == {
-        "size": 7, "more": 0, "patience": 10.0, "last first": True, "values hidden": True,
-    }  # fmt: skip
+    made = engine.open_database(settings_for(tmp_path, POSTGRES, database_pool_size="7"))
+    assert isinstance(made, PostgresqlDatabase)
+    assert made.connections() == (0, 7)
+    assert (made._places._places.most, made._patience) == (7, 10.0)
 
 
 def test_sqlite_has_as_many_and_waits_as_long_as_for_its_lock(tmp_path: Path) -> None:
-    made = engine.create_engine(settings_for(tmp_path, database_pool_size="3"))
-    assert made.dialect.name == "sqlite"
-    assert pool_of(made) == {
-        "size": 3, "more": 0, "patience": 30.0, "last first": True, "values hidden": True,
-    }  # fmt: skip
+    made = engine.open_database(settings_for(tmp_path, database_pool_size="3"))
+    assert isinstance(made, SqliteDatabase)
+    assert made.connections() == (0, 3)
+    assert made._places._places.most == 3
+    assert BUSY_MS == 30_000
 
 
-async def test_a_connection_to_sqlite_is_durable_and_holds_to_its_references(tmp_path: Path) -> None:
-    made = engine.create_engine(settings_for(tmp_path))
-    async with made.connect() as connection:
-
-        async def pragma(name: str) -> Any:
-            return (await connection.execute(text(f"PRAGMA {name}"))).scalar()
-
-        assert await pragma("busy_timeout") == 30_000
-        assert await pragma("journal_mode") == "wal"
-        assert await pragma("synchronous") == 2
-        assert await pragma("foreign_keys") == 1
+@pytest.mark.parametrize("mode", UnitMode)
+async def test_a_connection_to_sqlite_holds_to_its_references_and_knows_lower_case(
+    tmp_path: Path, mode: UnitMode
+) -> None:
+    made = engine.open_database(settings_for(tmp_path))
+    async with made.unit(mode, "") as connection:
+        assert (await connection.execute(text("PRAGMA foreign_keys"))).scalar() == 1
         assert (await connection.execute(text("SELECT lower('ÄÉ'), lower(7), lower(NULL)"))).one() == ("äé", 7, None)
-        await connection.execute(text("CREATE TABLE t (x TEXT)"))
-        await connection.execute(text("CREATE INDEX i ON t (lower(x))"))  # of a function that is always the same
-        await connection.rollback()
-    await made.dispose()
+        if mode is UnitMode.write:
+            await connection.execute(text("CREATE TABLE t (x TEXT)"))
+            await connection.execute(text("CREATE INDEX i ON t (lower(x))"))  # of a function that is always the same
+    await made.close()
     assert settings_for(tmp_path).sqlite_path.stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_transaction_that_writes_takes_the_lock_at_once(tmp_path: Path) -> None:
+async def test_migrations_have_values_hidden_and_a_lock_at_once(tmp_path: Path) -> None:
     made = engine.create_engine(settings_for(tmp_path))
-    async with made.connect() as first, made.connect() as second:
-        await second.exec_driver_sql("PRAGMA busy_timeout=0")
-        await second.rollback()
-        await first.execution_options(**{UNIT_MODE: UnitMode.write})
-        async with first.begin():
-            await second.execution_options(**{UNIT_MODE: UnitMode.read})
-            async with second.begin():
-                await second.execute(text("SELECT 1"))  # one that reads may begin all the same
-            await second.execution_options(**{UNIT_MODE: UnitMode.write})
-            with pytest.raises(Exception, match="database is locked"):
-                await second.begin()
+    assert made.sync_engine.hide_parameters
+    async with made.begin():
+        other = sqlite3.connect(settings_for(tmp_path).sqlite_path, timeout=0)
+        with closing(other), pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            other.execute("BEGIN IMMEDIATE")
     await made.dispose()
-
-
-async def test_a_pool_without_a_number_of_connections_tells_none_and_divides_none(tmp_path: Path) -> None:
-    made = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/x.db", poolclass=NullPool)
-    store = Store(made, Keyring(LocalKeys([b"k" * 32]), clock.now), clock.now)
-    await store.ping()
-    assert store.connections() == (0, 0)
-    assert store._places is None
-    await store.close()
+    assert engine.create_engine(settings_for(tmp_path, POSTGRES)).sync_engine.hide_parameters
 
 
 def connected_with(monkeypatch: pytest.MonkeyPatch, fault: Exception | None = None) -> list[tuple[str, dict[str, Any]]]:
@@ -151,17 +117,17 @@ async def test_why_no_connection_is_made_is_told_without_the_drivers_words(
 def test_a_folder_that_is_missing_or_none_is_named_with_the_remedy(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with pytest.raises(ConfigurationError) as raised:
-        engine.create_engine(settings_for(home))
+        engine.open_database(settings_for(home))
     remedy = "set KEYRACK_HOME to the right one, or make it with: keyrack bootstrap"
     assert str(raised.value) == f"there is no folder {home}; {remedy}"
     (tmp_path / "file").write_text("")
     remedy = "set KEYRACK_DATABASE_URL to the right file, or make the folder"
     for name, told in (("none", "there is no folder {}"), ("file", "{} is not a folder")):
         with pytest.raises(ConfigurationError) as raised:
-            engine.create_engine(settings_for(tmp_path, f"sqlite:///{tmp_path}/{name}/x.db"))
+            engine.open_database(settings_for(tmp_path, f"sqlite:///{tmp_path}/{name}/x.db"))
         assert str(raised.value) == f"{told.format(tmp_path / name)}; {remedy}"
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
     with pytest.raises(ConfigurationError, match="can be written by others"):
-        engine.create_engine(settings_for(tmp_path, f"sqlite:///{open_to_all}/x.db"))
+        engine.open_database(settings_for(tmp_path, f"sqlite:///{open_to_all}/x.db"))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack import clock
 from keyrack.crypto.envelope import DecryptionFailed, EncryptionContext, key_id_of
@@ -15,6 +14,7 @@ from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import WrongKey
 from keyrack.store import migrations
 from keyrack.store.core import engine
+from keyrack.store.core.connection import Connection, UnitMode
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.schema import data_keys
 from support.app import settings_for
@@ -25,27 +25,28 @@ CLEAR = b"canary"
 
 
 @pytest.fixture
-async def connection(tmp_path: Path, database_url: str | None) -> AsyncIterator[AsyncConnection]:
-    database = engine.create_engine(settings_for(tmp_path, database_url))
-    await migrations.upgrade(database)
-    async with database.connect() as opened, opened.begin():
+async def connection(tmp_path: Path, database_url: str | None) -> AsyncIterator[Connection]:
+    settings = settings_for(tmp_path, database_url)
+    await migrations.upgrade(engine.create_engine(settings))
+    database = engine.open_database(settings)
+    async with database.unit(UnitMode.write, "") as opened:
         for tenant in ("a" * 24, "b" * 24, INSTALLATION):
             await Keyring(LocalKeys([KEY]), clock.now).create_key(opened, tenant)
         yield opened
-    await database.dispose()
+    await database.close()
 
 
 def fresh(*keys: bytes) -> Keyring:
     return Keyring(LocalKeys(keys or [KEY]), clock.now)
 
 
-async def test_another_process_opens_what_was_sealed(connection: AsyncConnection) -> None:
+async def test_another_process_opens_what_was_sealed(connection: Connection) -> None:
     sealed = await fresh().seal(connection, PLACE, CLEAR)
     assert await fresh().open(connection, PLACE, sealed) == CLEAR
 
 
 @pytest.mark.parametrize("part", ["table", "row", "column"])
-async def test_a_value_moved_within_its_tenant_does_not_open(connection: AsyncConnection, part: str) -> None:
+async def test_a_value_moved_within_its_tenant_does_not_open(connection: Connection, part: str) -> None:
     keyring = fresh()
     sealed = await keyring.seal(connection, PLACE, CLEAR)
     for opener in (keyring, fresh()):
@@ -54,7 +55,7 @@ async def test_a_value_moved_within_its_tenant_does_not_open(connection: AsyncCo
 
 
 @pytest.mark.parametrize("tenant", ["b" * 24, INSTALLATION, "c" * 24])
-async def test_a_value_moved_to_another_tenant_does_not_open(connection: AsyncConnection, tenant: str) -> None:
+async def test_a_value_moved_to_another_tenant_does_not_open(connection: Connection, tenant: str) -> None:
     keyring = fresh()
     sealed = await keyring.seal(connection, PLACE, CLEAR)
     for opener in (keyring, fresh()):  # with the key in memory and without
@@ -62,7 +63,7 @@ async def test_a_value_moved_to_another_tenant_does_not_open(connection: AsyncCo
             await opener.open(connection, replace(PLACE, tenant=tenant), sealed)
 
 
-async def test_a_data_key_given_to_another_tenant_does_not_open(connection: AsyncConnection) -> None:
+async def test_a_data_key_given_to_another_tenant_does_not_open(connection: Connection) -> None:
     sealed = await fresh().seal(connection, PLACE, CLEAR)
     stolen = update(data_keys).where(data_keys.c.id == key_id_of(sealed)).values(tenant_id="b" * 24)
     await connection.execute(stolen)
@@ -70,7 +71,7 @@ async def test_a_data_key_given_to_another_tenant_does_not_open(connection: Asyn
         await fresh().open(connection, replace(PLACE, tenant="b" * 24), sealed)
 
 
-async def test_another_key_encryption_key_neither_seals_nor_opens(connection: AsyncConnection) -> None:
+async def test_another_key_encryption_key_neither_seals_nor_opens(connection: Connection) -> None:
     sealed = await fresh().seal(connection, PLACE, CLEAR)
     with pytest.raises(WrongKey):
         await fresh(OTHER).open(connection, PLACE, sealed)
@@ -79,7 +80,7 @@ async def test_another_key_encryption_key_neither_seals_nor_opens(connection: As
     assert await fresh(OTHER, KEY).open(connection, PLACE, sealed) == CLEAR
 
 
-async def test_the_newest_data_key_seals_and_the_older_still_opens(connection: AsyncConnection) -> None:
+async def test_the_newest_data_key_seals_and_the_older_still_opens(connection: Connection) -> None:
     before = await fresh().seal(connection, PLACE, CLEAR)
     await fresh(OTHER, KEY).create_key(connection, PLACE.tenant)
     after = await fresh(OTHER, KEY).seal(connection, PLACE, CLEAR)
@@ -89,11 +90,11 @@ async def test_the_newest_data_key_seals_and_the_older_still_opens(connection: A
         await fresh(KEY).open(connection, PLACE, after)
 
 
-async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(connection: AsyncConnection) -> None:
+async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(connection: Connection) -> None:
     keyring = fresh()
     sealed = await keyring.seal(connection, PLACE, CLEAR)
     material = next(iter(keyring._by_id.values())).material
-    stored = (await connection.execute(select(data_keys.c.wrapped))).scalars().all()
+    stored = (await connection.execute(select(data_keys.c.wrapped))).column()
     assert len(stored) == 3
     assert all(material not in wrapped for wrapped in stored)
     await fresh().destroy_keys(connection, PLACE.tenant)
@@ -111,8 +112,6 @@ async def test_no_data_key_is_stored_in_clear_and_destroyed_ones_open_nothing(co
         (b"\x01" + b"\0" * 60, WrongKey),
     ],
 )
-async def test_what_is_no_envelope_is_refused(
-    connection: AsyncConnection, damaged: bytes, error: type[Exception]
-) -> None:
+async def test_what_is_no_envelope_is_refused(connection: Connection, damaged: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         await fresh().open(connection, PLACE, damaged)

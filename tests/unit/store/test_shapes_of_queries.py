@@ -9,11 +9,10 @@ from sqlalchemy import Dialect, bindparam, column, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyrack.fair_share import Places
-from keyrack.store.core import claims, large_columns
+from keyrack.store.core import claims, large_columns, statements
 from keyrack.store.core.claims import chosen_fairly, may_take, unlocked_due
 from keyrack.store.core.large_columns import ALONG_BYTES, BATCH_BYTES, in_batches, read_along, size_at_most
 from keyrack.store.core.paging import _counted, _merged, search_key
-from keyrack.store.core.statements import compiled
 from keyrack.store.core.unit import changing, deleting, referring
 from keyrack.store.schema import auth_secrets, flows, teams, workspaces
 
@@ -171,16 +170,16 @@ def test_a_compiled_query_reads_a_drivers_row_as_sqlalchemy_would() -> None:
     query = select(auth_secrets.c.id, auth_secrets.c.expires_at, flows.c.graph).where(
         auth_secrets.c.id == bindparam("b"), flows.c.id == bindparam("a")
     )
-    made = compiled(query, sqlite.dialect(paramstyle="qmark"))
+    made = statements.SQLITE.compile(query)
     assert made.parameters == ("b", "a")
     assert made.text.count("?") == 2
     row = made.read(["i", 1767323045000, '{"nodes": []}'])
     assert (row.id, row.expires_at, row.graph) == ("i", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), {"nodes": []})
-    named = compiled(select(auth_secrets.c.id), POSTGRESQL, SQLITE)
+    named = statements.POSTGRESQL.compile(select(auth_secrets.c.id))
     assert named.parameters == ()
     assert named.read(["i"]) == ("i",)
     with pytest.raises(ValueError, match="Python keyword"):
-        compiled(select(auth_secrets.c.id.label("class")), SQLITE)
+        statements.SQLITE.compile(select(auth_secrets.c.id.label("class")))
 
 
 def test_texts_are_searched_without_case_and_in_one_form() -> None:

@@ -126,7 +126,7 @@ class Bulk:
             return []
         names = list(wanted[0].key)
         first = table.c[names[0]]
-        stored = {tuple(row._mapping[name] for name in names): row for row in await self._stored(first, wanted)}  # noqa: SLF001 - SQLAlchemy's public accessor
+        stored = {tuple(row._asdict()[name] for name in names): row for row in await self._stored(first, wanted)}
         fates, fresh = [], []
         for each in wanted:
             row = stored.get(tuple(each.key.values()))
@@ -144,7 +144,7 @@ class Bulk:
         """Delete what is not among the rows to keep; tell whether there was anything."""
         column = wanted.table.c[wanted.name]
         inside = [wanted.table.c[name] == value for name, value in wanted.within.items()]
-        there = (await self._connection.execute(select(column).where(*inside))).scalars().all()
+        there = (await self._connection.execute(select(column).where(*inside))).column()
         gone = sorted(set(there) - wanted.keep)
         for start in range(0, len(gone), _AT_ONCE):
             await self._connection.execute(
@@ -163,7 +163,7 @@ class Bulk:
         return {**wanted.first, **wanted.given, **wanted.key, **sealed, **owner}
 
     async def _change(self, wanted: RowToWrite, row: "Row[Any]") -> RowResult:
-        unit, stored = self._unit.of_tenant(wanted.tenant_id), row._mapping  # noqa: SLF001 - SQLAlchemy's public accessor
+        unit, stored = self._unit.of_tenant(wanted.tenant_id), row._asdict()
         changes = {name: value for name, value in wanted.given.items() if stored[name] != value}
         there = {name: await unit.open(wanted.table, wanted.id, name, stored[name]) for name in wanted.sealed}
         for name, clear in wanted.sealed.items():

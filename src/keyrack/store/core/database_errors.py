@@ -1,29 +1,36 @@
-"""Turns drivers' errors of an unusable database into `DatabaseUnavailable`."""
+"""Turns drivers' errors into two of ours: the database cannot be used, or a rule of its schema was broken."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from keyrack.errors import DatabaseUnavailable
 
-_UNUSABLE = (
+LOST = (
     OSError,
-    TimeoutError,
-    OperationalError,
-    InterfaceError,
-    PoolTimeoutError,
     asyncpg.PostgresConnectionError,
-    asyncpg.InvalidPasswordError,
     asyncpg.AdminShutdownError,  # what a connection hears that the server ends, before it is closed
     asyncpg.CrashShutdownError,
     asyncpg.IdleSessionTimeoutError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # of a connection that has heard so while it was idle, and is not closed yet
+)
+"""What a connection to PostgreSQL raises that is of no use any more."""
+
+_UNUSABLE = (
+    *LOST,
+    TimeoutError,
+    sqlite3.OperationalError,
+    sqlite3.InterfaceError,
+    OperationalError,
+    InterfaceError,
+    asyncpg.InvalidPasswordError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
 )
 _OF_THE_FILE = (  # SQLite's fixed texts; no other text of a driver is ever shown
     "disk I/O error",
@@ -31,6 +38,42 @@ _OF_THE_FILE = (  # SQLite's fixed texts; no other text of a driver is ever show
     "attempt to write a readonly database",
     "unable to open database file",
 )
+
+
+class Rule(Enum):
+    """What a schema demands of its rows."""
+
+    unique = "unique"
+    reference = "reference"
+    other = "other"
+
+
+class ConstraintViolated(Exception):
+    """A rule of the schema forbids what a statement would do.
+
+    Attributes:
+        rule: which kind.
+        deletes: whether the statement was a deletion.
+    """
+
+    def __init__(self, rule: Rule, statement: str) -> None:
+        super().__init__(f"a constraint forbids it: {rule.value}")
+        self.rule = rule
+        self.deletes = statement.lstrip()[:6].upper() == "DELETE"
+
+
+def broken_rule(sqlstate: str | None) -> Rule:
+    """Return which rule PostgreSQL means by a code of class 23."""
+    return {"23505": Rule.unique, "23503": Rule.reference}.get(sqlstate or "", Rule.other)
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailable:
+    """Return how to tell that the database cannot be used, with what SQLite says of its file."""
+    of_driver = error.orig if isinstance(error, DBAPIError) else error
+    said = str(of_driver) if of_driver is not None and of_driver.args else ""
+    told = DatabaseUnavailable(f"the database file cannot be used: {said}" if said in _OF_THE_FILE else None)
+    told.__cause__ = error
+    return told
 
 
 @contextmanager
@@ -42,19 +85,9 @@ def outages_named() -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error, _UNUSABLE) or isinstance(_driver_error(error), _UNUSABLE):
-            raise DatabaseUnavailable(_said(error)) from error
+    except DBAPIError as error:  # of a migration, which goes through SQLAlchemy
+        if error.connection_invalidated or isinstance(error, _UNUSABLE):
+            raise unavailable(error) from error
         raise
     except _UNUSABLE as error:
-        raise DatabaseUnavailable from error
-
-
-def _driver_error(error: DBAPIError) -> BaseException | None:
-    """Return what the driver raised, which SQLAlchemy's adapter of asyncpg wraps once more."""
-    return None if error.orig is None else error.orig.__cause__
-
-
-def _said(error: DBAPIError) -> str | None:
-    text = str(error.orig)
-    return f"the database file cannot be used: {text}" if text in _OF_THE_FILE else None
+        raise unavailable(error) from error

@@ -3,13 +3,13 @@
 import os
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import KEY_BYTES, DataKey, EncryptionContext, key_id_of
 from keyrack.crypto.kek import KeyEncryptionKey
 from keyrack.errors import WrongKey
 from keyrack.ids import new_id
+from keyrack.store.core.connection import Connection
 from keyrack.store.schema import data_keys
 
 INSTALLATION = ""
@@ -25,7 +25,7 @@ class Keyring:
         self._by_id: dict[str, DataKey] = {}
         self._newest: dict[str, DataKey] = {}
 
-    async def create_key(self, connection: AsyncConnection, tenant: str) -> None:
+    async def create_key(self, connection: Connection, tenant: str) -> None:
         """Give an owner a data key, in the transaction that creates the owner."""
         key = DataKey(new_id(), tenant, os.urandom(KEY_BYTES))
         kek_id, wrapped = await self._kek.wrap(key.material, _context(key.id, tenant))
@@ -35,7 +35,7 @@ class Keyring:
             )
         )
 
-    async def destroy_keys(self, connection: AsyncConnection, tenant: str) -> None:
+    async def destroy_keys(self, connection: Connection, tenant: str) -> None:
         """Delete an owner's data keys: what they sealed, backups included, can no longer be opened without them."""
         await connection.execute(delete(data_keys).where(data_keys.c.tenant_id == tenant))
         self._newest.pop(tenant, None)
@@ -45,7 +45,7 @@ class Keyring:
         self._newest.pop(tenant, None)
         self._by_id = {key_id: key for key_id, key in self._by_id.items() if key.tenant != tenant}
 
-    async def seal(self, connection: AsyncConnection, place: EncryptionContext, clear: bytes) -> bytes:
+    async def seal(self, connection: Connection, place: EncryptionContext, clear: bytes) -> bytes:
         """Encrypt a value for its place with its tenant's newest data key.
 
         Raises:
@@ -54,7 +54,7 @@ class Keyring:
         await self.prepare(connection, place.tenant)
         return self.seal_now(place, clear)
 
-    async def prepare(self, connection: AsyncConnection, tenant: str) -> None:
+    async def prepare(self, connection: Connection, tenant: str) -> None:
         """Make sure that `seal_now` can seal for a tenant.
 
         Raises:
@@ -71,7 +71,7 @@ class Keyring:
         """
         return self._newest[place.tenant].seal(place, clear)
 
-    async def open(self, connection: AsyncConnection, place: EncryptionContext, sealed: bytes) -> bytes:
+    async def open(self, connection: Connection, place: EncryptionContext, sealed: bytes) -> bytes:
         """Decrypt a value found at its place.
 
         Raises:
@@ -96,7 +96,7 @@ class Keyring:
             raise WrongKey
         return key.open(place, sealed)
 
-    async def _load(self, connection: AsyncConnection, tenant: str, key_id: str | None) -> DataKey:
+    async def _load(self, connection: Connection, tenant: str, key_id: str | None) -> DataKey:
         query = select(data_keys).where(data_keys.c.tenant_id == tenant).order_by(data_keys.c.id.desc()).limit(1)
         if key_id is not None:
             query = query.where(data_keys.c.id == key_id)

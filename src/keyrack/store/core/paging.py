@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack import metrics
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
-from keyrack.store.core.unit import all_rows
+from keyrack.store.core.connection import Connection
 from keyrack.turns import Turns
 
 log = structlog.get_logger()
@@ -53,7 +52,7 @@ async def readable(
 
 
 async def page_of(
-    connection: AsyncConnection,
+    connection: Connection,
     query: "Select[Any]",
     key: ColumnElement[Any],
     *,
@@ -86,7 +85,7 @@ async def page_of(
             chosen = query.where(key.in_(keys.limit(limit).offset(offset)))
     elif parts:
         chosen = query.where(key.in_(union_all(*parts)))
-    rows = await all_rows(connection, chosen)
+    rows = (await connection.execute(chosen)).all()
     if limit is None or 0 < len(rows) < limit or (offset == 0 and not rows):
         return rows, offset + len(rows)
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)

@@ -6,36 +6,38 @@ too, but a global auth client and a shared component have many tenants' rows bel
 others refer to new keys only by making it, and all below it, anew.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, exists
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, FromClause, Table, bindparam, exists, or_
 
 from keyrack.errors import RelatedNotFound
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION
 
 PARENT_DELETED = "a resource that this belongs to has just been deleted"
 SHARED_PARENTS = frozenset({("auth_client_components", "component_id"), ("component_whitelists", "component_id")})
 """Columns whose parents may be another tenant's: a component that is shared."""
 
-_REFERS = ("INSERT", "UPDATE")  # a DELETE that a foreign key forbids is a fault of ours
 
-
-def own_parents(table: Table, values: Mapping[str, Any]) -> Sequence[ColumnElement[bool]]:
+def own_parents(table: Table, named: Collection[str]) -> Sequence[ColumnElement[bool]]:
     """Return what must be true of the parents that a row names: each is there, and of the row's tenant or of none.
 
     Args:
         table: the row's.
-        values: the row, with its `tenant_id`.
+        named: the columns that have a value, which is the parameter of the same name; so is the row's `tenant_id`.
     """
-    owners = (values["tenant_id"], INSTALLATION)
     return [
-        exists().where(parent.c.id == values[name], parent.c.tenant_id.in_(owners))
+        exists().where(
+            parent.c.id == bindparam(name, type_=table.c[name].type),
+            or_(
+                parent.c.tenant_id == bindparam("tenant_id", type_=table.c.tenant_id.type),
+                parent.c.tenant_id == INSTALLATION,
+            ),
+        )
         for name, parent in _parents(table)
-        if values.get(name) is not None
+        if name in named
     ]
 
 
@@ -59,13 +61,7 @@ def deleted_parent_refused() -> Iterator[None]:
     """
     try:
         yield
-    except IntegrityError as error:
-        if _leads_nowhere(error):
+    except ConstraintViolated as error:
+        if error.rule is Rule.reference and not error.deletes:  # a deletion that is forbidden is a fault of ours
             raise RelatedNotFound(PARENT_DELETED) from error
         raise
-
-
-def _leads_nowhere(error: IntegrityError) -> bool:
-    code = getattr(error.orig, "sqlstate", None)
-    broken = code == "23503" or "FOREIGN KEY constraint failed" in str(error.orig)
-    return broken and (error.statement or "").lstrip().upper().startswith(_REFERS)

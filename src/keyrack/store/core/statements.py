@@ -1,124 +1,242 @@
-"""Queries that are compiled once, from the same Core expressions as all others, and run on the raw driver.
+"""Makes drivers' statements of SQLAlchemy Core's: SQL with its parameters in order, once for each and remembered.
 
-A `Query` is made when its module is imported, from an expression whose values are named parameters. A method of the
-store asks for its rows; how they are had is none of its business.
+A `Query` or `Change` is made when its module is imported, from an expression whose values are named parameters. A
+method of the store asks for its rows, or runs it; how that is done on which database is none of its business.
 """
 
 import keyword
-from collections import namedtuple
+from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
-from sqlalchemy import Dialect, Select
-from sqlalchemy.dialects.postgresql import asyncpg as postgresql
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Delete, Dialect, Executable, Insert, Select, Update
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
-from keyrack.errors import DatabaseUnavailable
+if TYPE_CHECKING:
+    from keyrack.store.core.connection import Connection
+
+_REMEMBERED = 2000
+"""Shapes of statements that are kept for each database."""
+
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class CompiledQuery:
-    """A query's text for a driver.
+class CompiledStatement:
+    """A statement's text for a driver.
 
     Attributes:
         text: with the driver's placeholders.
         parameters: names of the bound parameters in the order of the placeholders.
+        constants: values of the parameters that the statement itself gives a value, by name.
         write: by name, what makes of a parameter's value the driver's, where they differ.
-        read: makes of a driver's row one with named members and Python's values, as SQLAlchemy would.
+        read: makes of a driver's row one with named members and Python's values; a plain tuple of a text's row.
+        returns_rows: whether rows come back.
+        expand: gives text and parameters for an IN over values that are known only when it is run, if there is one.
     """
 
     text: str
     parameters: tuple[str, ...]
+    constants: Values
     write: Mapping[str, Callable[[Any], Any]]
     read: Callable[[Sequence[Any]], Any]
+    returns_rows: bool
+    expand: Callable[[Values], tuple[str, list[Any]]] | None = None
+
+    def bound(self, values: Values) -> tuple[str, list[Any]]:
+        """Return what a driver takes: the text, and the values of the parameters in order."""
+        if self.constants:
+            values = {**self.constants, **values}
+        if self.expand is not None:
+            return self.expand(values)
+        write = self.write
+        if not write:
+            return self.text, [values[name] for name in self.parameters]
+        return self.text, [write[name](values[name]) if name in write else values[name] for name in self.parameters]
 
 
-def compiled(query: "Select[Any]", dialect: Dialect, values: Dialect | None = None) -> CompiledQuery:
-    """Compile a query.
+class StatementDialect:
+    """Compiles statements for one driver.
+
+    Attributes:
+        name: `postgresql` or `sqlite`.
 
     Args:
-        query: all its values are named bound parameters.
-        dialect: whose placeholders to use.
+        dialect: whose text and placeholders to use.
         values: whose rules say what a driver's values mean; those of `dialect` by default.
+    """
+
+    def __init__(self, dialect: Dialect, values: Dialect | None = None) -> None:
+        self.name = dialect.name
+        self._dialect = dialect
+        self._values = values or dialect
+        self._shapes: OrderedDict[Any, tuple[SQLCompiler, CompiledStatement]] = OrderedDict()
+
+    def compile(self, statement: Executable) -> CompiledStatement:
+        """Compile a statement; its parameters without a value of their own are given when it is run."""
+        return self._made(statement, self._compiler(statement, None, ()))
+
+    def shaped(
+        self, statement: Executable, given: Values, columns: Sequence[str] = ()
+    ) -> tuple[CompiledStatement, Values]:
+        """Return a statement as compiled for the first of its shape, and its values.
+
+        Args:
+            statement: values may be anywhere in it.
+            given: values of its named parameters.
+            columns: of an insertion that has its values from `given`.
+        """
+        key = statement._generate_cache_key()  # type: ignore[attr-defined]  # noqa: SLF001 - SQLAlchemy has no other name for it
+        if key is None:
+            return self._made(statement, self._compiler(statement, None, columns)), given
+        shape = (key.key, tuple(columns))
+        known = self._shapes.get(shape)
+        if known is None:
+            compiler = self._compiler(statement, key, columns)
+            made = replace(self._made(statement, compiler), constants={})  # the next of this shape has other values
+            known = self._shapes[shape] = compiler, made
+            if len(self._shapes) > _REMEMBERED:
+                self._shapes.popitem(last=False)
+        compiler, made = known
+        return made, compiler.construct_params(dict(given), extracted_parameters=key.bindparams)
+
+    def _compiler(self, statement: Executable, key: Any, columns: Sequence[str]) -> SQLCompiler:
+        compiled: SQLCompiler = statement.compile(  # type: ignore[attr-defined] # of all that runs
+            dialect=self._dialect, cache_key=key, column_keys=list(columns) or None
+        )
+        return compiled
+
+    def _made(self, statement: Executable, compiler: SQLCompiler) -> CompiledStatement:
+        rules = self._values
+        write = {
+            name: processor
+            for name, bound in compiler.binds.items()
+            if (processor := bound.type.dialect_impl(rules).bind_processor(rules)) is not None
+        }
+        constants = {name: bound.effective_value for name, bound in compiler.binds.items() if not bound.required}
+        columns = _columns(statement)
+        return CompiledStatement(
+            str(compiler),
+            tuple(compiler.positiontup or ()),
+            constants,
+            write,
+            self._reader(columns) if columns else tuple,
+            columns is None or bool(columns),
+            _expansion(compiler, write) if compiler.post_compile_params else None,
+        )
+
+    def _reader(self, columns: Sequence[Any]) -> Callable[[Sequence[Any]], Any]:
+        processors = [column.type.dialect_impl(self._values).result_processor(self._values, None) for column in columns]
+        needed = [(place, processor) for place, processor in enumerate(processors) if processor is not None]
+        row_type = _row_type([str(getattr(column, "name", "")) for column in columns])
+        if not needed:
+            make: Callable[[Sequence[Any]], Any] = row_type._make
+            return make
+
+        def read(row: Sequence[Any]) -> Any:
+            values = list(row)
+            for place, processor in needed:
+                values[place] = processor(values[place])
+            return row_type._make(values)
+
+        return read
+
+
+def _expansion(
+    compiler: SQLCompiler, write: Mapping[str, Callable[[Any], Any]]
+) -> Callable[[Values], tuple[str, list[Any]]]:
+    """Return what gives each value of an IN a placeholder of its own."""
+
+    def expand(values: Values) -> tuple[str, list[Any]]:
+        state = compiler.construct_expanded_state(dict(values))
+        parents = {name: parent for parent, names in state.parameter_expansion.items() for name in names}
+        arguments = []
+        for name in state.positiontup or ():
+            processor = write.get(parents.get(name, name))
+            value = state.parameters[name]
+            arguments.append(value if processor is None else processor(value))
+        return state.statement, arguments
+
+    return expand
+
+
+def _row_type(names: Sequence[str]) -> Any:
+    """Return a type for rows with these columns; a column whose name was there before goes by its number.
 
     Raises:
         ValueError: a column has the name of a Python keyword, so no row could have a member of that name.
     """
-    made = query.compile(dialect=dialect)
-    columns = list(query.selected_columns)
-    rules = values or dialect
-    processors = [column.type.dialect_impl(rules).result_processor(rules, None) for column in columns]
-    needed = [(place, processor) for place, processor in enumerate(processors) if processor is not None]
-    names = [str(column.name) for column in columns]
     if any(keyword.iskeyword(name) for name in names):
         raise ValueError("a column has the name of a Python keyword")
-    row_type = namedtuple("Row", names)  # type: ignore[misc] # noqa: PYI024 - the members are the query's columns
-
-    def read(row: Sequence[Any]) -> Any:
-        row_values = list(row)
-        for place, processor in needed:
-            row_values[place] = processor(row_values[place])
-        return row_type._make(row_values)
-
-    writers = {
-        name: processor
-        for name, bound in made.binds.items()
-        if (processor := bound.type.dialect_impl(rules).bind_processor(rules)) is not None
-    }
-    return CompiledQuery(str(made), tuple(made.positiontup or ()), writers, read)
+    return namedtuple("Row", names, rename=True)  # noqa: PYI024 - the members are the query's
 
 
-_ASYNCPG = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
+def _columns(statement: Executable) -> Sequence[Any] | None:
+    """Return the columns of the rows that come back; None where only the database knows."""
+    if isinstance(statement, Insert | Update | Delete):
+        return list(statement.exported_columns)
+    selected = getattr(statement, "selected_columns", None)
+    return None if selected is None else list(selected)
 
 
-class Query:
-    """A query with named parameters, compiled once.
+POSTGRESQL = StatementDialect(
+    asyncpg.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
+    PGDialect(),  # type: ignore[no-untyped-call] # as above
+)
+SQLITE = StatementDialect(sqlite.dialect(paramstyle="qmark"))
 
-    Where there is no transaction, PostgreSQL's driver runs it itself, which saves SQLAlchemy's look-up and greenlet. In
-    a transaction, which SQLAlchemy began, and on SQLite it goes through SQLAlchemy.
+
+class Statement:
+    """A statement with named parameters, compiled once for each database.
 
     Args:
-        select: all its values are named bound parameters.
+        expression: values that differ from one use to the next are named bound parameters.
+        scans: whether it may look at many rows; on SQLite it then runs where it does not hold up others.
     """
 
-    def __init__(self, select: "Select[Any]") -> None:
-        self._select = select
-        self._compiled = compiled(select, _ASYNCPG)
+    def __init__(self, expression: Executable, *, scans: bool = False) -> None:
+        self.expression = expression
+        self.scans = scans
+        self._compiled: dict[str, CompiledStatement] = {}
 
-    @property
-    def text(self) -> str:
-        """What PostgreSQL is asked."""
-        return self._compiled.text
+    def compiled(self, dialect: StatementDialect) -> CompiledStatement:
+        """Return the statement for a driver."""
+        made = self._compiled.get(dialect.name)
+        if made is None:
+            made = self._compiled[dialect.name] = dialect.compile(self.expression)
+        return made
 
-    async def rows(self, connection: AsyncConnection, **values: Any) -> Sequence[Any]:
+
+class Query(Statement):
+    """A query with named parameters, compiled once for each database."""
+
+    def __init__(self, select: "Select[Any]", *, scans: bool = False) -> None:
+        super().__init__(select, scans=scans)
+
+    async def rows(self, connection: "Connection", **values: Any) -> Sequence[Any]:
         """Run the query; return its rows, which have the columns as members.
 
         Args:
             connection: of a unit of work.
             values: the parameters, by name.
-
-        Raises:
-            DatabaseUnavailable: the server closed the connection.
         """
-        driver = driver_of(connection)
-        if driver is None:
-            rows: Sequence[Any] = (await connection.execute(self._select, values)).all()
-            return rows
-        made = self._compiled
-        given = [made.write[name](values[name]) if name in made.write else values[name] for name in made.parameters]
-        try:
-            found = await driver.fetch(made.text, *given)
-        except asyncpg.PostgresError as error:
-            if driver.is_closed():
-                raise DatabaseUnavailable from error
-            raise
-        return [made.read(row) for row in found]
+        return (await connection.perform(self.compiled(connection.dialect), values, scans=self.scans)).rows
 
 
-def driver_of(connection: AsyncConnection) -> Any | None:
-    """Return the driver's own connection, if it is PostgreSQL's and no transaction is to be begun on it."""
-    sync = connection.sync_connection
-    adapter: Any = None if sync is None else sync.connection.dbapi_connection
-    return adapter.driver_connection if getattr(adapter, "autocommit", False) is True else None
+class Change(Statement):
+    """An insertion, update or deletion with named parameters, compiled once for each database."""
+
+    def __init__(self, change: Insert | Update | Delete, *, scans: bool = False) -> None:
+        super().__init__(change, scans=scans)
+
+    async def rows(self, connection: "Connection", **values: Any) -> Sequence[Any]:
+        """Make the change; return what its RETURNING says of each row, with the columns as members."""
+        return (await connection.perform(self.compiled(connection.dialect), values, scans=self.scans)).rows
+
+    async def run(self, connection: "Connection", **values: Any) -> int:
+        """Make the change; return how many rows it touched."""
+        return (await connection.perform(self.compiled(connection.dialect), values, scans=self.scans)).rowcount

@@ -8,11 +8,11 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from functools import cache
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     ColumnElement,
-    CursorResult,
     Delete,
     Executable,
     Row,
@@ -22,23 +22,20 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    literal,
     select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import AlreadyExists, RelatedNotFound
+from keyrack.store.core.connection import Connection
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import PARENT_DELETED, own_parents
-from keyrack.store.core.statements import Query
-from keyrack.turns import Turns
+from keyrack.store.core.statements import Change, Query
 
-_READ_AT_ONCE = 4
 _PARSED_AT_ONCE = 64 * 1024
 """Bytes of JSON that hold the event loop for a moment only, whatever they say."""
 
@@ -54,7 +51,7 @@ class Unit:
         clock: the time.
     """
 
-    connection: AsyncConnection
+    connection: Connection
     tenant_id: str
     keyring: Keyring
     clock: Clock
@@ -113,8 +110,20 @@ class TenantQuery(Query):
         select: the rest of the query; all its values are named bound parameters.
     """
 
-    def __init__(self, table: Table, select: "Select[Any]") -> None:
-        super().__init__(select.where(table.c.tenant_id == bindparam("tenant_id")))
+    def __init__(self, table: Table, select: "Select[Any]", *, scans: bool = False) -> None:
+        super().__init__(select.where(table.c.tenant_id == bindparam("tenant_id")), scans=scans)
+
+
+class TenantChange(Change):
+    """An update or deletion of rows of one tenant: the unit's, whichever that is.
+
+    Args:
+        table: whose rows are the tenant's; the condition is added here.
+        change: the rest of it; what differs from one use to the next are named bound parameters.
+    """
+
+    def __init__(self, table: Table, change: Update | Delete, *, scans: bool = False) -> None:
+        super().__init__(change.where(table.c.tenant_id == bindparam("tenant_id")), scans=scans)
 
 
 class TenantTable:
@@ -168,7 +177,7 @@ class TenantTable:
             RelatedNotFound: something that the row belongs to is not there, or another tenant's.
         """
         row = {**values, "tenant_id": self.unit.tenant_id}
-        await insert_row(self.unit.connection, table, row, own_parents(table, row))
+        await insert_row(self.unit.connection, table, row, owned=True)
 
     async def ask(self, query: TenantQuery, **values: Any) -> Sequence[Any]:
         """Run a query that was made once, for this tenant; return its rows."""
@@ -178,9 +187,18 @@ class TenantTable:
         """As `ask`, for a query that finds one row at most: return it, or None."""
         return next(iter(await self.ask(query, **values)), None)
 
+    async def make(self, change: TenantChange, **values: Any) -> int:
+        """Make a change that was made once to this tenant's rows; return how many rows it touched."""
+        return await change.run(self.unit.connection, tenant_id=self.unit.tenant_id, **values)
+
+    async def make_one(self, change: TenantChange, **values: Any) -> Any | None:
+        """As `make`, of one row at most: return what its RETURNING says of it, or None."""
+        rows = await change.rows(self.unit.connection, tenant_id=self.unit.tenant_id, **values)
+        return next(iter(rows), None)
+
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
-        """Run a query and return its rows, as `all_rows`."""
-        return await all_rows(self.unit.connection, statement)
+        """Run a query and return its rows."""
+        return (await self.unit.connection.execute(statement)).all()
 
     async def first(self, statement: Executable) -> Row[Any] | None:
         """Run a query and return its only row, or None."""
@@ -192,16 +210,7 @@ class TenantTable:
 
     async def run(self, statement: Executable) -> int:
         """Run a change and return how many rows it touched."""
-        return cast("CursorResult[Any]", await self.unit.connection.execute(statement)).rowcount
-
-
-async def all_rows(connection: AsyncConnection, statement: Executable) -> Sequence[Row[Any]]:
-    """Run a query and return its rows; others get their turn while large ones are read."""
-    result, rows, turns = await connection.execute(statement), list[Row[Any]](), Turns()
-    while some := result.fetchmany(_READ_AT_ONCE):
-        rows += some
-        await turns.step()
-    return rows
+        return (await self.unit.connection.execute(statement)).rowcount
 
 
 def changing(query: "Select[Any]") -> "Select[Any]":
@@ -225,35 +234,45 @@ def referring(query: "Select[Any]", table: Table) -> "Select[Any]":
     return query.with_for_update(read=True, key_share=True, of=table)
 
 
-async def insert_row(
-    connection: AsyncConnection, table: Table, values: Mapping[str, Any], given: Sequence[ColumnElement[bool]] = ()
-) -> None:
+async def insert_row(connection: Connection, table: Table, values: Mapping[str, Any], *, owned: bool = False) -> None:
     """Insert a row; a clash with a unique index becomes an error that leaves the transaction usable.
 
     Args:
         connection: in a transaction that writes.
         table: the row's.
         values: of its columns.
-        given: what must be true of what it belongs to.
+        owned: whether what the row belongs to must be its tenant's or the installation's (`own_parents`).
 
     Raises:
         AlreadyExists: a row with the same unique values exists (also when another transaction commits it meanwhile).
-        RelatedNotFound: what must be true is not.
+        RelatedNotFound: something that it belongs to is not there, or another tenant's.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    if given:
-        row = select(*(literal(value, table.c[name].type) for name, value in values.items())).where(*given)
-        statement = dialect.insert(table).from_select(list(values), row)
-    else:
-        statement = dialect.insert(table).values(**values)
-    result = cast("CursorResult[Any]", await connection.execute(statement.on_conflict_do_nothing()))
-    if result.rowcount == 0:
-        if given and not (await connection.execute(select(and_(*given)))).scalar():
+    parents = tuple(name for name, value in values.items() if value is not None) if owned else ()
+    insertion, has_parents = _insertion(table, tuple(values), parents)
+    if await insertion[connection.dialect.name].run(connection, **values) == 0:
+        if has_parents is not None and not (await has_parents.rows(connection, **values))[0][0]:
             raise RelatedNotFound(PARENT_DELETED)
         raise AlreadyExists
 
 
-def is_unique_clash(error: IntegrityError) -> bool:
-    """Tell a clash with a unique index from other integrity errors, on both databases."""
-    code = getattr(error.orig, "sqlstate", None)
-    return code == "23505" or "UNIQUE constraint failed" in str(error.orig)
+@cache
+def _insertion(
+    table: Table, columns: tuple[str, ...], named: tuple[str, ...]
+) -> tuple[Mapping[str, Change], Query | None]:
+    """Return the insertion of a row with these columns for each database, and what asks for its parents, if any."""
+    given = own_parents(table, named)
+    values = {name: bindparam(name, type_=table.c[name].type) for name in columns}
+    made = {}
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite)):
+        insertion = dialect.insert(table)
+        if given:
+            insertion = insertion.from_select(list(columns), select(*values.values()).where(*given))
+        else:
+            insertion = insertion.values(**values)
+        made[name] = Change(insertion.on_conflict_do_nothing())
+    return made, Query(select(and_(*given).label("there"))) if given else None
+
+
+def is_unique_clash(error: ConstraintViolated) -> bool:
+    """Tell a clash with a unique index from other broken rules."""
+    return error.rule is Rule.unique

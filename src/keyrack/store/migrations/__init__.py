@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from keyrack.errors import ConfigurationError
 from keyrack.store.core.database_errors import outages_named
-from keyrack.store.core.engine import UNIT_MODE, UnitMode
 
 _LOCK = 0x6B657972  # "keyr": the advisory lock number of migrations on PostgreSQL
 
@@ -27,10 +26,8 @@ async def upgrade(engine: AsyncEngine) -> tuple[str | None, str]:
         DatabaseUnavailable: it cannot be reached or cannot write; nothing was changed.
     """
     with outages_named():
-        async with engine.connect() as connection:
-            await connection.execution_options(**{UNIT_MODE: UnitMode.write})
-            async with connection.begin():
-                return await connection.run_sync(_upgrade)
+        async with engine.begin() as connection:
+            return await connection.run_sync(_upgrade)
 
 
 async def current(engine: AsyncEngine) -> str | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
-from sqlalchemy.exc import IntegrityError
 
 from keyrack.errors import Problem, StateConflict
 from keyrack.ids import is_id
@@ -26,6 +25,7 @@ from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.bulk import ORDER, Bulk, Complete, RowResult, RowToWrite
+from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import tenants
@@ -89,7 +89,7 @@ class Importer:
         except BaseException as error:
             for tenant_id in owners:  # a key that was made for it is gone with the transaction
                 self._store.keyring.forget(tenant_id)
-            if isinstance(error, IntegrityError):
+            if isinstance(error, ConstraintViolated):
                 raise StateConflict(_CHANGED) from None
             raise
 

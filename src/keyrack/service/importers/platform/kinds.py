@@ -78,7 +78,7 @@ def same_place(known: Known, at: str, stored: "Row[Any] | None", expected: Expec
     if stored is None:
         return
     for column, (value, where) in expected.items():
-        if value is not None and stored._mapping[column] != value:  # noqa: SLF001 - SQLAlchemy's public accessor
+        if value is not None and stored._asdict()[column] != value:
             what = column.removesuffix("_id").replace("_", " ")
             known.report.problem(f"what is stored under this id has another {what}", f"{at}{where}")
 

@@ -1,0 +1,204 @@
+"""Runs statements on PostgreSQL through asyncpg.
+
+Each is prepared once on a connection. A unit that only reads has no transaction; when its connection turns out to be
+dead it asks again on a new one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import asyncpg
+
+from keyrack.fair_share import FairSlots
+from keyrack.store.core.connection import Connection, Database, Result, UnitMode
+from keyrack.store.core.database_errors import LOST, ConstraintViolated, broken_rule
+from keyrack.store.core.statements import POSTGRESQL, CompiledStatement
+from keyrack.turns import Turns
+
+_READ_AT_ONCE = 4
+_BEGIN = {
+    UnitMode.write: "BEGIN",
+    UnitMode.snapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+
+Connect = Callable[[], Awaitable[Any]]
+
+_inside: ContextVar["asyncio.Task[Any] | None"] = ContextVar("inside", default=None)
+"""The task that is in a unit: one that begins another inside of it waits for no place, as it could wait for itself."""
+
+
+class PostgresqlDatabase(Database):
+    """A pool of connections to PostgreSQL.
+
+    Args:
+        connect: makes a connection.
+        size: how many there may be.
+        patience: how long a unit waits for its turn, seconds.
+    """
+
+    dialect = POSTGRESQL
+
+    def __init__(self, connect: Connect, size: int, patience: float) -> None:
+        self._connect = connect
+        self._size = size
+        self._patience = patience
+        self._places = FairSlots(size)
+        self._idle: list[Any] = []
+        self._used = 0
+
+    @asynccontextmanager
+    async def unit(self, mode: UnitMode, holder: str) -> AsyncIterator[Connection]:
+        """Give a unit of work a connection, when its turn has come."""
+        task = asyncio.current_task()
+        nested = _inside.get() is task
+        if not nested:
+            await self._places.take_within(holder, self._patience)
+            _inside.set(task)
+        try:
+            connection = PostgresqlConnection(self, mode)
+            self._used += 1
+            try:
+                await connection.begin()
+                yield connection
+                await connection.commit()
+            except Exception:
+                await connection.roll_back()
+                raise
+            finally:
+                self._used -= 1
+                self._give_back(connection.let_go())
+        finally:
+            if not nested:
+                _inside.set(None)
+                self._places.give_back(holder)
+
+    async def take(self) -> Any:
+        """Return a connection of the driver's, which nobody else uses: the one used last, if it is not closed."""
+        while self._idle:
+            raw = self._idle.pop()
+            if not raw.is_closed():
+                return raw
+        return await self._connect()
+
+    async def take_new(self) -> Any:
+        """Return a new connection of the driver's."""
+        return await self._connect()
+
+    def connections(self) -> tuple[int, int]:
+        """Return how many connections are in use, and how many there may be."""
+        return self._used, self._size
+
+    async def close(self) -> None:
+        """Close all connections that are not in use."""
+        while self._idle:
+            raw = self._idle.pop()
+            try:
+                await raw.close(timeout=1)
+            except Exception:  # noqa: BLE001 - whatever it is, the connection is to end
+                raw.terminate()
+
+    def _give_back(self, raw: Any | None) -> None:
+        if raw is None or raw.is_closed():
+            return
+        if len(self._idle) < self._size:
+            self._idle.append(raw)
+        else:
+            raw.terminate()
+
+
+class PostgresqlConnection(Connection):
+    """A connection to PostgreSQL within a unit."""
+
+    dialect = POSTGRESQL
+
+    def __init__(self, database: PostgresqlDatabase, mode: UnitMode) -> None:
+        self.mode = mode
+        self._database = database
+        self._raw: Any = None
+        self._unfinished = False
+
+    async def begin(self) -> None:
+        """Get a connection of the driver's, and begin the transaction if there is to be one."""
+        self._raw = await self._database.take()
+        begin = _BEGIN.get(self.mode)
+        if begin is None:
+            return
+        self._unfinished = True
+        try:
+            await self._raw.execute(begin)
+        except LOST:  # it was closed while nobody used it
+            self._raw.terminate()
+            self._raw = await self._database.take_new()
+            await self._raw.execute(begin)
+
+    async def commit(self) -> None:
+        """End the transaction, if there is one."""
+        if self._unfinished:
+            ended = await self._raw.execute("COMMIT")
+            self._unfinished = False
+            if ended != "COMMIT":
+                raise RuntimeError("a unit went on after a statement of it had failed; nothing of it is stored")
+
+    async def roll_back(self) -> None:
+        """End the transaction, if there is one, as if nothing had been done."""
+        if self._unfinished and self._raw is not None and not self._raw.is_closed():
+            try:
+                await self._raw.execute("ROLLBACK")
+            except (asyncpg.PostgresError, *LOST):
+                return  # what is unfinished is let go with its connection
+            self._unfinished = False
+
+    def let_go(self) -> Any | None:
+        """Return the driver's connection, if it may serve another unit: nothing is unfinished on it."""
+        raw, self._raw = self._raw, None
+        if raw is None or not self._unfinished:
+            return raw
+        raw.terminate()
+        return None
+
+    async def _run(self, statement: CompiledStatement, text: str, arguments: Sequence[Any], *, scans: bool) -> Result:
+        unfinished, self._unfinished = self._unfinished, True  # whoever is cancelled leaves an answer to come
+        try:
+            result = await self._asked(statement, text, arguments, scans=scans)
+        except TimeoutError:
+            raise
+        except LOST:
+            if self.mode is not UnitMode.read:
+                raise
+            self._raw.terminate()
+            self._raw = await self._database.take_new()
+            result = await self._asked(statement, text, arguments, scans=scans)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            self._unfinished = unfinished
+            raise ConstraintViolated(broken_rule(error.sqlstate), text) from error
+        except Exception:
+            self._unfinished = unfinished
+            raise
+        self._unfinished = unfinished
+        return result
+
+    async def _asked(self, statement: CompiledStatement, text: str, arguments: Sequence[Any], *, scans: bool) -> Result:
+        if not statement.returns_rows:
+            status = await self._raw.execute(text, *arguments)
+            return Result((), int(status.rpartition(" ")[2]))
+        found = await self._raw.fetch(text, *arguments)
+        read = statement.read
+        if not scans or len(found) <= _READ_AT_ONCE:
+            return Result([read(row) for row in found], len(found))
+        rows, turns = [], Turns()
+        for start in range(0, len(found), _READ_AT_ONCE):
+            rows += [read(row) for row in found[start : start + _READ_AT_ONCE]]
+            await turns.step()
+        return Result(rows, len(found))
+
+    async def _run_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        try:
+            await self._raw.executemany(text, rows)
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise ConstraintViolated(broken_rule(error.sqlstate), text) from error
+
+    async def _command(self, text: str) -> None:
+        await self._raw.execute(text)
