@@ -16,6 +16,7 @@ from keyrack.errors import KeyrackError, RelatedNotFound
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import metadata, tenants
 from keyrack.store.secret_reader import SecretLocation, secret_reader
+from keyrack.store.standings import find_with_standing
 from support.tenancy.estate import put_under_way
 from support.tenancy.stage import Stage
 from support.tenancy.store_methods import Arguments, Method, gather, methods, spelled, takes_a_unit
@@ -45,6 +46,7 @@ ACROSS: dict[str, str] = {
     "Directory.has": "whether an id is taken, in the tenant that is given",
     "Directory.identity_by_key": "who an API key belongs to, to who has the key",
     "Directory.in_workspace": "ids of where an id is",
+    "Directory.place": "ids of where an id is",
     "Directory.is_empty": "whether there is an installation",
     "Directory.secrets_attached": "a number: secrets of a global auth client may be in any tenant",
     "Directory.team": "ids of the contract and tenant",
@@ -80,11 +82,23 @@ ACROSS: dict[str, str] = {
     "leases.lease_clock": "the database's time",
     "leases.lease_holders": "names of processes",
     "queue_stats.queue_stats": "numbers, for the metrics",
+    "standings.find_with_standing": "ids of where an id is; roles of the caller, if it is of that tenant: below",
 }
 """Methods in a unit that are not limited to its tenant, and what keeps tenants apart all the same."""
 
 WITHOUT_A_UNIT: dict[str, str] = {
     "AccessChanges": "whether anything changed, by subject",
+    "Change": "a change whose tenant is one of its parameters: `TenantChange`, or those of `_insertion`",
+    "CompiledStatement": "the text of a statement",
+    "Connection": "runs statements it is given",
+    "Database": "hands out connections",
+    "PostgresqlConnection": "runs statements it is given",
+    "PostgresqlDatabase": "hands out connections",
+    "Result": "what came of a statement",
+    "SqliteDatabase": "hands out connections",
+    "Statement": "what queries and changes are made of",
+    "StatementDialect": "compiles statements",
+    "sqlite": "sets up a connection",
     "Coalescer": "answers each with what was read for its own key; keys have the tenant",
     "LeaseTime": "the database's time",
     "Listener": "wakes up; messages are ids",
@@ -117,7 +131,6 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "process_id": "a process",
     "references": "conditions for queries, and an error",
     "secret_reader": "connects",
-    "statements": "builds a query",
     "unit": "builds queries",
     "users": "reads a row that was found",
 }
@@ -247,6 +260,26 @@ async def test_another_tenants_rows_are_neither_read_nor_changed(
             assert (told, repr(refusal)) == (spelled(alone), repr(refusal_alone)), "it tells what another tenant has"
     said, after, refusal = await tried(stage, method, full, mine, before)  # so that the case is one
     assert bool(said or refusal or after != before) == (method.name not in IDLE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("tenant", "tenant_id"), ("contract", "contract_id"), ("workspace", "workspace_id"), ("flow", "flow_id"),
+     ("credential", "credential_id"), ("auth_client", "auth_client_id")],
+)  # fmt: skip
+async def test_a_place_comes_with_the_roles_of_users_of_its_own_tenant_only(stage: Stage, kind: str, name: str) -> None:
+    async with stage.world.store.installation() as unit:
+        own = await find_with_standing(unit, kind, stage.mine.ids[name], stage.mine.tenant.admin.id)
+        others = await find_with_standing(unit, kind, stage.mine.ids[name], stage.other.tenant.admin.id)
+        assert await find_with_standing(unit, kind, "f" * 24, stage.mine.tenant.admin.id) is None
+    assert own is not None
+    assert others is not None
+    assert own[0] == others[0]
+    assert own[0].tenant_id == stage.mine.tenant.id
+    assert own[1] is not None
+    assert "tenant-admin" in own[1].roles.tenant
+    assert own[1].policy["tenants", "tenant-admin"]
+    assert others[1] is None
 
 
 async def test_a_secret_is_read_at_its_own_tenant_only(stage: Stage) -> None:

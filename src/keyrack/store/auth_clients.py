@@ -5,14 +5,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, literal, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, literal, or_, select
 
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
-from keyrack.store.core.unit import TenantQuery, TenantTable, Unit, changing, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, changing, referring
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 
@@ -22,6 +22,31 @@ _LIGHT = [column for column in auth_clients.c if column is not auth_clients.c.se
 
 
 _BY_ID = TenantQuery(auth_clients, select(*auth_clients.c).where(auth_clients.c.id == bindparam("id")))
+_BY_IDS = TenantQuery(
+    auth_clients, select(*auth_clients.c).where(auth_clients.c.id.in_(bindparam("ids", expanding=True))), scans=True
+)
+_SHARED = TenantQuery(
+    auth_clients, referring(select(auth_clients.c.id).where(auth_clients.c.id == bindparam("id")), auth_clients)
+)
+_LOCKED = TenantQuery(
+    auth_clients,
+    changing(
+        select(auth_clients.c.id)
+        .where(auth_clients.c.id.in_(bindparam("ids", expanding=True)))
+        .order_by(auth_clients.c.id)
+    ),
+)
+_REMOVAL = TenantChange(auth_clients, delete(auth_clients).where(auth_clients.c.id == bindparam("id")))
+_LINKS = auth_client_components.c
+_LINKED = TenantQuery(
+    auth_client_components,
+    select(_LINKS.auth_client_id, _LINKS.component_id)
+    .where(_LINKS.auth_client_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_LINKS.auth_client_id, _LINKS.component_id),
+)
+_UNLINKING = TenantChange(
+    auth_client_components, delete(auth_client_components).where(_LINKS.auth_client_id == bindparam("auth_client_id"))
+)
 
 
 class AuthClientRows(TenantTable):
@@ -54,15 +79,15 @@ class AuthClientRows(TenantTable):
         row = await self.ask_one(_BY_ID, id=auth_client_id)
         if row is None:
             return None
-        linked = await AuthClientComponents(self.unit).of(auth_clients.c.id == auth_client_id)
+        linked = await AuthClientComponents(self.unit).of([auth_client_id])
         return await self._read(row, linked)
 
     async def find_many(self, auth_client_ids: Sequence[str]) -> Mapping[str, AuthClient]:
         """Return those of the given clients that there are, by id; of damaged ones without credentials."""
         found: dict[str, AuthClient] = {}
         for start in range(0, len(auth_client_ids), _FEW):
-            chosen = auth_clients.c.id.in_(auth_client_ids[start : start + _FEW])
-            rows = await self.all(self.select().where(chosen))
+            chosen = auth_client_ids[start : start + _FEW]
+            rows = await self.ask(_BY_IDS, ids=chosen)
             linked = await AuthClientComponents(self.unit).of(chosen)
             read, without = partial(self._read, linked=linked), partial(_damaged, linked=linked)
             found |= {client.id: client for client in await readable(rows, read, without)}
@@ -73,13 +98,11 @@ class AuthClientRows(TenantTable):
 
         For attaching a secret to it; see `lock_to_delete`.
         """
-        query = self.select(auth_clients.c.id).where(auth_clients.c.id == auth_client_id)
-        return await self.value(referring(query, auth_clients)) is not None
+        return await self.ask_one(_SHARED, id=auth_client_id) is not None
 
     async def lock_all(self, auth_client_ids: Sequence[str]) -> None:
         """Make others who want to change clients wait until the transaction ends."""
-        query = self.select(auth_clients.c.id).where(auth_clients.c.id.in_(auth_client_ids))
-        await self.all(changing(query.order_by(auth_clients.c.id)))
+        await self.ask(_LOCKED, ids=auth_client_ids)
 
     async def available(
         self, place: Location, component_id: str | None, *, limit: int | None, offset: int
@@ -102,10 +125,10 @@ class AuthClientRows(TenantTable):
             condition = and_(condition, c.id.in_(select(auth_client_components.c.auth_client_id).where(linked)))
         query = select(*_LIGHT, *read_along(limit, c.sealed_credentials)).where(condition).order_by(c.id)
         rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
-        few = condition if len(rows) > _FEW else c.id.in_([row.id for row in rows])
         links: dict[str, Sequence[str]] = {}
         for owner in {row.tenant_id for row in rows}:
-            links |= await AuthClientComponents(self.unit.of_tenant(owner)).of(few)
+            theirs = [row.id for row in rows if row.tenant_id == owner]
+            links |= await AuthClientComponents(self.unit.of_tenant(owner)).of(theirs)
 
         async def read(row: "Row[Any]") -> AuthClient:
             if row.left_out:
@@ -132,7 +155,7 @@ class AuthClientRows(TenantTable):
 
     async def remove(self, auth_client_id: str) -> bool:
         """Delete one; False if there was none."""
-        return await self.run(self.delete().where(auth_clients.c.id == auth_client_id)) == 1
+        return await self.make(_REMOVAL, id=auth_client_id) == 1
 
     async def _columns(self, client: AuthClient, origin: str | None) -> dict[str, object]:
         return {
@@ -177,19 +200,17 @@ class AuthClientComponents(TenantTable):
 
     table = auth_client_components
 
-    async def of(self, clients: ColumnElement[bool]) -> Mapping[str, Sequence[str]]:
-        """Return the component ids, in order, of each client that meets a condition."""
-        x = auth_client_components.c
-        query = self.select().where(x.auth_client_id.in_(select(auth_clients.c.id).where(clients)))
-        query = query.order_by(x.auth_client_id, x.component_id)
+    async def of(self, auth_client_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the component ids, in order, of each of some clients."""
         found: dict[str, list[str]] = {}
-        for row in await self.all(query):
-            found.setdefault(row.auth_client_id, []).append(row.component_id)
+        for start in range(0, len(auth_client_ids), _FEW):
+            for row in await self.ask(_LINKED, ids=auth_client_ids[start : start + _FEW]):
+                found.setdefault(row.auth_client_id, []).append(row.component_id)
         return found
 
     async def replace(self, auth_client_id: str, component_ids: Iterable[str]) -> None:
         """Set the components of a client."""
-        await self.run(self.delete().where(auth_client_components.c.auth_client_id == auth_client_id))
+        await self.make(_UNLINKING, auth_client_id=auth_client_id)
         for component_id in dict.fromkeys(component_ids):
             await self.insert({"auth_client_id": auth_client_id, "component_id": component_id})
 

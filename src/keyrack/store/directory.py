@@ -98,6 +98,81 @@ _IN_WORKSPACE = {
 _IDENTITY_BY_KEY = _identities_by_key()
 
 
+_TEAM = Query(select(t.teams.c.tenant_id, t.teams.c.contract_id).where(t.teams.c.id == bindparam("id")))
+_COMPONENT = Query(
+    select(t.components.c.tenant_id, t.components.c.contract_id).where(t.components.c.id == bindparam("id"))
+)
+_USER = Query(select(t.users.c.tenant_id).where(t.users.c.id == bindparam("id")))
+_USER_NAME = Query(select(t.users.c.email).where(t.users.c.id == bindparam("id")))
+_AUTH_CLIENT = Query(
+    select(
+        t.auth_clients.c.tenant_id,
+        func.coalesce(t.auth_clients.c.contract_id, t.workspaces.c.contract_id).label("contract_id"),
+        t.auth_clients.c.workspace_id,
+    )
+    .outerjoin_from(t.auth_clients, t.workspaces, t.auth_clients.c.workspace_id == t.workspaces.c.id)
+    .where(t.auth_clients.c.id == bindparam("id"))
+)
+_SECRETS = t.auth_secrets.c
+_SECRETS_ATTACHED = Query(
+    select(func.count()).select_from(t.auth_secrets).where(_SECRETS.auth_client_id == bindparam("auth_client_id")),
+    scans=True,
+)
+_TENANTS_WITH_SECRETS = Query(
+    select(_SECRETS.tenant_id)
+    .where(_SECRETS.auth_client_id == bindparam("auth_client_id"))
+    .distinct()
+    .order_by(_SECRETS.tenant_id),
+    scans=True,
+)
+
+
+def _consent_by(hash_column: ColumnElement[Any]) -> Query:
+    c, w = t.consents.c, t.workspaces.c
+    query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
+    return Query(query.where(hash_column == bindparam("hash")))
+
+
+_CONSENT_BY_STATE = _consent_by(t.consents.c.state_hash)
+_CONSENT_BY_LINK = _consent_by(t.consents.c.link_hash)
+_HAS = {kind: Query(select(table.c.id).where(table.c.id == bindparam("id"))) for kind, table in _WITH_ID.items()}
+_HAS_WITHIN = {
+    kind: Query(
+        select(table.c.id).where(
+            table.c.id == bindparam("id"),
+            (table.c.id if table is t.tenants else table.c.tenant_id).in_([bindparam("tenant_id"), INSTALLATION]),
+        )
+    )
+    for kind, table in _WITH_ID.items()
+}
+_REFERENCES = t.flow_references.c
+_FLOWS_USING = (
+    select(_REFERENCES.tenant_id, func.count(_REFERENCES.flow_id.distinct()).label("flows"))
+    .where(_REFERENCES.component_id == bindparam("component_id"))
+    .group_by(_REFERENCES.tenant_id)
+)
+_FLOWS_USING_COMPONENT = Query(_FLOWS_USING, scans=True)
+_FLOWS_USING_REVISION = Query(_FLOWS_USING.where(_REFERENCES.revision == bindparam("revision")), scans=True)
+_FLOWS_USING_CONTRACT = Query(
+    select(_REFERENCES.tenant_id, func.count(_REFERENCES.flow_id.distinct()).label("flows"))
+    .select_from(t.flow_references)
+    .join(t.components, _REFERENCES.component_id == t.components.c.id)
+    .join(t.flows, _REFERENCES.flow_id == t.flows.c.id)
+    .join(t.workspaces, t.flows.c.workspace_id == t.workspaces.c.id)
+    .where(
+        t.components.c.contract_id == bindparam("contract_id"), t.workspaces.c.contract_id != bindparam("contract_id")
+    )
+    .group_by(_REFERENCES.tenant_id),
+    scans=True,
+)
+_INSTALLATION = Query(select(t.installation.c.id))
+
+
+_PLACES = {
+    "tenant": _TENANT, "contract": _CONTRACT, "workspace": _WORKSPACE, "auth_client": _AUTH_CLIENT, **_IN_WORKSPACE,
+}  # fmt: skip
+
+
 class Directory:
     """Looks across tenants; made from the unit of the installation."""
 
@@ -128,33 +203,30 @@ class Directory:
 
     async def team(self, team_id: str) -> Location | None:
         """Find a team's contract and tenant."""
-        query = select(t.teams.c.tenant_id, t.teams.c.contract_id).where(t.teams.c.id == team_id)
-        return await self._located(query)
+        return await self._at(_TEAM, id=team_id)
 
     async def component(self, component_id: str) -> Location | None:
         """Find the contract and tenant that own a component."""
-        c = t.components.c
-        return await self._located(select(c.tenant_id, c.contract_id).where(c.id == component_id))
+        return await self._at(_COMPONENT, id=component_id)
 
     async def user(self, user_id: str) -> Location | None:
         """Find a user's home tenant."""
-        return await self._located(select(t.users.c.tenant_id).where(t.users.c.id == user_id))
+        return await self._at(_USER, id=user_id)
 
     async def user_name(self, user_id: str) -> str | None:
         """Return the email of a user, as the audit log shows it."""
-        name: str | None = (
-            await self._connection.execute(select(t.users.c.email).where(t.users.c.id == user_id))
-        ).scalar()
-        return name
+        rows = await _USER_NAME.rows(self._connection, id=user_id)
+        return str(rows[0].email) if rows else None
 
     async def has(self, kind: str, resource_id: str, tenant_id: str | None) -> bool:
         """Tell whether a resource of a type has an id, in a tenant or above all; None: in whichever tenant."""
-        table = _WITH_ID[kind]
-        query = select(table.c.id).where(table.c.id == resource_id)
-        if tenant_id is not None:
-            owner = table.c.id if table is t.tenants else table.c.tenant_id
-            query = query.where(owner.in_((tenant_id, INSTALLATION)))
-        return (await self._connection.execute(query)).first() is not None
+        if tenant_id is None:
+            return bool(await _HAS[kind].rows(self._connection, id=resource_id))
+        return bool(await _HAS_WITHIN[kind].rows(self._connection, id=resource_id, tenant_id=tenant_id))
+
+    async def place(self, kind: str, place_id: str) -> Location | None:
+        """Find a `tenant`, `contract`, `workspace` or `auth_client`, or where a `flow` or `credential` is."""
+        return await self._at(_PLACES[kind], id=place_id)
 
     async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
         """Find the workspace of a `flow`, `credential` or `auth_secret`."""
@@ -162,36 +234,24 @@ class Directory:
 
     async def auth_client(self, auth_client_id: str) -> Location | None:
         """Find the scope of an auth client; that of a global one has an empty tenant id."""
-        a, w = t.auth_clients.c, t.workspaces.c
-        around = func.coalesce(a.contract_id, w.contract_id).label("contract_id")
-        query = select(a.tenant_id, around, a.workspace_id).outerjoin_from(
-            t.auth_clients, t.workspaces, a.workspace_id == w.id
-        )
-        return await self._located(query.where(a.id == auth_client_id))
+        return await self._at(_AUTH_CLIENT, id=auth_client_id)
 
     async def secrets_attached(self, auth_client_id: str) -> int:
         """Count the secrets of an auth client: those of a global one may be in any tenant."""
-        s = t.auth_secrets.c
-        query = select(func.count()).select_from(t.auth_secrets).where(s.auth_client_id == auth_client_id)
-        return int((await self._connection.execute(query)).scalar_one())
+        return int((await _SECRETS_ATTACHED.rows(self._connection, auth_client_id=auth_client_id))[0][0])
 
     async def tenants_with_secrets_of(self, auth_client_id: str) -> Sequence[str]:
         """List the tenants that have secrets of a global auth client."""
-        s = t.auth_secrets.c
-        query = select(s.tenant_id).where(s.auth_client_id == auth_client_id).distinct().order_by(s.tenant_id)
-        return (await self._connection.execute(query)).column()
+        rows = await _TENANTS_WITH_SECRETS.rows(self._connection, auth_client_id=auth_client_id)
+        return [row.tenant_id for row in rows]
 
     async def consent_by_state(self, state_hash: str) -> Location | None:
         """Find the workspace of the consent a `state` parameter belongs to."""
-        c, w = t.consents.c, t.workspaces.c
-        query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
-        return await self._located(query.where(c.state_hash == state_hash))
+        return await self._at(_CONSENT_BY_STATE, hash=state_hash)
 
     async def consent_by_link(self, link_hash: str) -> Location | None:
         """Find the workspace of the bound consent that a link on our host begins."""
-        c, w = t.consents.c, t.workspaces.c
-        query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
-        return await self._located(query.where(c.link_hash == link_hash))
+        return await self._at(_CONSENT_BY_LINK, hash=link_hash)
 
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
         """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""
@@ -204,30 +264,20 @@ class Directory:
 
     async def flows_using(self, component_id: str, revision: str | None = None) -> dict[str, int]:
         """Count the flows of each tenant that name a component (or one revision of it), in graph, draft or versions."""
-        r = t.flow_references.c
-        query = select(r.tenant_id, func.count(r.flow_id.distinct())).where(r.component_id == component_id)
-        if revision is not None:
-            query = query.where(r.revision == revision)
-        rows = (await self._connection.execute(query.group_by(r.tenant_id))).all()
-        return {tenant_id: int(flows) for tenant_id, flows in rows}
+        if revision is None:
+            rows = await _FLOWS_USING_COMPONENT.rows(self._connection, component_id=component_id)
+        else:
+            rows = await _FLOWS_USING_REVISION.rows(self._connection, component_id=component_id, revision=revision)
+        return {row.tenant_id: int(row.flows) for row in rows}
 
     async def flows_using_contract(self, contract_id: str) -> dict[str, int]:
         """Count the flows of each tenant that name a component of a contract and are not in that contract."""
-        r, c, f, w = t.flow_references.c, t.components.c, t.flows.c, t.workspaces.c
-        query = (
-            select(r.tenant_id, func.count(r.flow_id.distinct()))
-            .select_from(t.flow_references)
-            .join(t.components, r.component_id == c.id)
-            .join(t.flows, r.flow_id == f.id)
-            .join(t.workspaces, f.workspace_id == w.id)
-            .where(c.contract_id == contract_id, w.contract_id != contract_id)
-            .group_by(r.tenant_id)
-        )
-        return {tenant_id: int(flows) for tenant_id, flows in (await self._connection.execute(query)).all()}
+        rows = await _FLOWS_USING_CONTRACT.rows(self._connection, contract_id=contract_id)
+        return {row.tenant_id: int(row.flows) for row in rows}
 
     async def is_empty(self) -> bool:
         """Tell whether the installation has not been set up yet."""
-        return (await self._connection.execute(select(t.installation.c.id))).first() is None
+        return not await _INSTALLATION.rows(self._connection)
 
     async def _page(self, query: "Select[Any]", limit: int | None, offset: int) -> tuple[Sequence[Location], int]:
         total = (await self._connection.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
@@ -237,10 +287,6 @@ class Directory:
     async def _at(self, query: Query, **values: str) -> Location | None:
         rows = await query.rows(self._connection, **values)
         return Location(*rows[0]) if rows else None
-
-    async def _located(self, query: "Select[Any]") -> Location | None:
-        row = (await self._connection.execute(query)).one_or_none()
-        return None if row is None else Location(*row)
 
 
 def task_user_name(flow_id: str) -> str:

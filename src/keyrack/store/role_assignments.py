@@ -1,22 +1,16 @@
-"""Reads a user's memberships and the roles they carry, in one query."""
+"""Reads the roles a user holds, wherever that is, and the permissions of a tenant's roles."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Text, bindparam, cast, null, select, union_all
 
 from keyrack.store import schema as t
+from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.directory import Location
-
-
-@dataclass(frozen=True, slots=True)
-class AssignedRoles:
-    """Names of the roles a user holds, level by level; None where the user is no member."""
-
-    tenant: tuple[str, ...]
-    contract: tuple[str, ...] | None
-    workspace: tuple[str, ...] | None
+from keyrack.store.standings import permissions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +21,25 @@ class HeldRoles:
     roles: tuple[str, ...]
 
 
-def _roles_of() -> TenantQuery:
-    u, c, w = t.users.c, t.contract_members.c, t.workspace_members.c
-    in_contract = and_(c.user_id == u.id, c.contract_id == bindparam("contract_id"))
-    in_workspace = and_(w.user_id == u.id, w.workspace_id == bindparam("workspace_id"))
-    query = (
-        select(u.tenant_roles, c.roles.label("contract_roles"), w.roles.label("workspace_roles"))
-        .select_from(t.users)
-        .outerjoin(t.contract_members, in_contract)
-        .outerjoin(t.workspace_members, in_workspace)
-    )
-    return TenantQuery(t.users, query.where(u.id == bindparam("id")))
-
-
-_ROLES_OF = _roles_of()
-_POLICY = TenantQuery(t.roles, select(t.roles.c.scope, t.roles.c.role, t.roles.c.permissions))
+_U, _C, _M, _W = t.users.c, t.contract_members.c, t.workspace_members.c, t.workspaces.c
+_NO_ID = cast(null(), _C.contract_id.type)
+_MINE, _USER = bindparam("tenant_id", type_=_U.tenant_id.type), bindparam("user_id", type_=_U.id.type)
+_EVERYWHERE = Query(
+    union_all(
+        select(
+            _NO_ID.label("contract_id"), _NO_ID.label("workspace_id"), cast(_U.tenant_roles, Text).label("roles")
+        ).where(_U.id == _USER, _U.tenant_id == _MINE),
+        select(_C.contract_id, _NO_ID, cast(_C.roles, Text)).where(_C.user_id == _USER, _C.tenant_id == _MINE),
+        select(_W.contract_id, _W.id, cast(_M.roles, Text))
+        .join_from(t.workspace_members, t.workspaces, _M.workspace_id == _W.id)
+        .where(_M.user_id == _USER, _M.tenant_id == _MINE),
+    ),
+    scans=True,
+)
+_POLICY = TenantQuery(
+    t.roles, select(t.roles.c.scope, t.roles.c.role, cast(t.roles.c.permissions, Text).label("permissions"))
+)
+_CONTRACTS = TenantQuery(t.contract_members, select(_C.contract_id).where(_C.user_id == _USER))
 
 
 class RoleAssignments(TenantTable):
@@ -49,43 +47,19 @@ class RoleAssignments(TenantTable):
 
     table = t.roles
 
-    async def roles_of(self, user_id: str, place: Location) -> AssignedRoles | None:
-        """Return the roles a user holds at a place and above; None if the user is not of this tenant."""
-        row = await self.ask_one(
-            _ROLES_OF, id=user_id, contract_id=place.contract_id or "", workspace_id=place.workspace_id or ""
-        )
-        if row is None:
-            return None
-        held = [None if names is None else tuple(names) for names in (row.contract_roles, row.workspace_roles)]
-        return AssignedRoles(tuple(row.tenant_roles), *held)
-
     async def everywhere(self, user_id: str) -> Sequence[HeldRoles]:
         """Return the roles a user holds, place by place: in the tenant, its contracts and workspaces."""
-        u, c, m, w = t.users.c, t.contract_members.c, t.workspace_members.c, t.workspaces.c
-        mine = self.unit.tenant_id
-        of_tenant = select(u.tenant_roles.label("roles")).where(u.id == user_id, u.tenant_id == mine)
-        of_contracts = select(c.contract_id, c.roles).where(c.user_id == user_id, c.tenant_id == mine)
-        of_workspaces = (
-            select(w.contract_id, w.id, m.roles)
-            .join_from(t.workspace_members, t.workspaces, m.workspace_id == w.id)
-            .where(m.user_id == user_id, m.tenant_id == mine)
-        )
+        rows = await _EVERYWHERE.rows(self.unit.connection, tenant_id=self.unit.tenant_id, user_id=user_id)
         return [
-            *(HeldRoles(Location(mine), tuple(row.roles)) for row in await self.all(of_tenant)),
-            *(HeldRoles(Location(mine, row.contract_id), tuple(row.roles)) for row in await self.all(of_contracts)),
-            *(
-                HeldRoles(Location(mine, row.contract_id, row.id), tuple(row.roles))
-                for row in await self.all(of_workspaces)
-            ),
+            HeldRoles(Location(self.unit.tenant_id, row.contract_id, row.workspace_id), tuple(json.loads(row.roles)))
+            for row in rows
         ]
 
     async def policy(self) -> Mapping[tuple[str, str], frozenset[str]]:
         """Return the permissions of every (scope, role) of the tenant."""
         rows = await self.ask(_POLICY)
-        return {(row.scope, row.role): frozenset(row.permissions) for row in rows}
+        return {(row.scope, row.role): permissions_of(row.permissions) for row in rows}
 
     async def contracts_of(self, user_id: str) -> frozenset[str]:
         """Return the ids of the contracts a user is a member of."""
-        c = t.contract_members.c
-        rows = await self.all(select(c.contract_id).where(c.user_id == user_id, c.tenant_id == self.unit.tenant_id))
-        return frozenset(row.contract_id for row in rows)
+        return frozenset(row.contract_id for row in await self.ask(_CONTRACTS, user_id=user_id))

@@ -117,6 +117,8 @@ def _hints(function: Any) -> Mapping[str, Any]:
 ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.page": {"equal": {}},
+    "Directory.place": {"kind": "workspace", "place_id": "text"},
+    "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
     "ContractRows.change": {"values": {"name": "New"}},
     "FlowRows.add": {"kind": "ordinary", "name": "New"},
     "FlowReferences.replace": {"place": "graph"},

@@ -5,19 +5,21 @@
 rules are those of contract sections 3 (403 and 404), 5, 6 and 9.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
-from keyrack.model.identity import Principal
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz import suspension
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.authz.scope import Scope, scope_of
 from keyrack.service.authz.task_users import TaskUserAccess, is_task_user
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
+from keyrack.store.standings import find_with_standing
 from keyrack.store.tenants import TenantRows
 
 __all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
@@ -140,15 +142,14 @@ class Access:
             Forbidden: the caller is a task user of its workspace, and the operation is not open to those.
         """
 
-        async def find(directory: Directory) -> Location:
-            place = await directory.in_workspace(kind, leaf_id)
+        def reached(place: Location | None) -> Location:
             if place is None or (who.tenant_id is not None and who.tenant_id != place.tenant_id):
                 raise NotFound
             if is_task_user(who) and who.workspace_id != place.workspace_id:
                 raise NotFound
             return place
 
-        async with self._found(who, find, action, door) as scope:
+        async with self._found(who, kind, leaf_id, reached, action, door) as scope:
             if is_task_user(who) and door is None:
                 raise Forbidden(_NOT_FOR_STEPS)
             if not scope.in_workspace and key not in who.permissions:
@@ -179,6 +180,19 @@ class Access:
         """
         async with self._enter(who, place, action, door, precheck=precheck) as scope:
             yield scope
+
+    def reading(
+        self, who: Principal, kind: str, resource_id: str, reached: Callable[[Location | None], Location]
+    ) -> AbstractAsyncContextManager[Scope]:
+        """Enter, to read, the scope of an `auth_client`, which is a place or the installation.
+
+        Args:
+            who: the caller; a task user comes as a stranger.
+            kind: `auth_client`.
+            resource_id: its id.
+            reached: takes where it is, and raises if the caller may not know of it.
+        """
+        return self._found(who, kind, resource_id, reached, None)
 
     def reading_on(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
         """Open a unit for what a list has left out of what its caller was shown (`store.core.large_columns`)."""
@@ -225,30 +239,44 @@ class Access:
         exclusive: bool = False,
     ) -> AbstractAsyncContextManager[Scope]:
         """Enter a place that a path or query names."""
-        return self._found(
-            who, lambda directory: _located(directory, kind, place_id), action, door, exclusive=exclusive
-        )
+
+        def reached(place: Location | None) -> Location:
+            if place is None:
+                raise _unknown(kind)
+            return place
+
+        return self._found(who, kind, place_id, reached, action, door, exclusive=exclusive)
 
     @asynccontextmanager
     async def _found(
         self,
         who: Principal,
-        find: Callable[[Directory], Awaitable[Location]],
+        kind: str,
+        place_id: str,
+        reached: Callable[[Location | None], Location],
         action: str | None,
         door: TaskUserAccess | None = None,
         *,
         exclusive: bool = False,
     ) -> AsyncIterator[Scope]:
-        """Find a place and enter it: a reading operation in one unit of work.
+        """Find a place and enter it: a reading operation in one unit of work, with a user's roles in one statement.
 
         A writing one begins its transaction at the place, with a lock on the place's tenant: whoever names what is not
         there, or another's, holds up nobody.
         """
         async with self._store.installation() as unit:
-            place = await find(Directory(unit))
+            standing = None
+            if action is None and who.kind is PrincipalKind.user:
+                found = await find_with_standing(unit, kind, place_id, who.id)
+                place, standing = (reached(None), None) if found is None else (reached(found[0]), found[1])
+            else:
+                place = reached(await Directory(unit).place(kind, place_id))
             if action is None:
+                if place.tenant_id == INSTALLATION:
+                    yield Scope(unit, who, place, who.permissions)
+                    return
                 _require_own_tenant(who, place)
-                yield await scope_of(unit.of_tenant(place.tenant_id), who, place, door)
+                yield await scope_of(unit.of_tenant(place.tenant_id), who, place, door, standing)
                 return
         async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
             yield scope
@@ -313,8 +341,12 @@ def home(who: Principal) -> str:
 async def _located(directory: Directory, kind: str, resource_id: str) -> Location:
     found: Location | None = await getattr(directory, kind)(resource_id)
     if found is None:
-        raise NotFound(f"there is no such {kind}")
+        raise _unknown(kind)
     return found
+
+
+def _unknown(kind: str) -> NotFound:
+    return NotFound(f"there is no such {kind}")
 
 
 def _require_own_tenant(who: Principal, place: Location) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from keyrack.errors import ContractSuspended, Forbidden
 from keyrack.model.identity import Principal, PrincipalKind
@@ -10,6 +11,9 @@ from keyrack.service.authz.task_users import PERMISSIONS, TaskUserAccess, is_tas
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
 from keyrack.store.role_assignments import RoleAssignments
+from keyrack.store.standings import Standing, Standings
+
+_REMEMBERED = 1024
 
 
 @dataclass(slots=True)
@@ -28,6 +32,7 @@ class Scope:
         closed: the contract is suspended, and the operation is one that then is refused (section 9). It is refused to
             those who have shown that they may do it; others learn nothing of the contract's state.
         writes: the unit is one transaction; in one that only reads, nothing can be locked.
+        standing: a user's roles at this place; None for others.
     """
 
     unit: Unit
@@ -40,6 +45,7 @@ class Scope:
     targets: list[tuple[str, str | None]] = field(default_factory=list)
     closed: bool = False
     writes: bool = False
+    standing: Standing | None = None
 
     def allows(self, *permissions: str) -> bool:
         """Tell whether the caller holds one of the permissions here."""
@@ -97,7 +103,9 @@ class Scope:
         self.targets.append((target_type, target_id))
 
 
-async def scope_of(unit: Unit, who: Principal, place: Location, door: TaskUserAccess | None) -> Scope:
+async def scope_of(
+    unit: Unit, who: Principal, place: Location, door: TaskUserAccess | None, known: Standing | None = None
+) -> Scope:
     """Find out what a caller may do at a place.
 
     Args:
@@ -105,6 +113,7 @@ async def scope_of(unit: Unit, who: Principal, place: Location, door: TaskUserAc
         who: the caller.
         place: where it is.
         door: given if the operation is open to task users.
+        known: the standing of a user at the place, if it was read with the place.
 
     Raises:
         Forbidden: the caller is not of this tenant.
@@ -113,33 +122,32 @@ async def scope_of(unit: Unit, who: Principal, place: Location, door: TaskUserAc
         return _task_scope(unit, who, place, door)
     if who.kind in (PrincipalKind.service_account, PrincipalKind.system):
         return _service_scope(unit, who, place)
-    standing = RoleAssignments(unit)
-    roles = await standing.roles_of(who.id, place)
-    if roles is None:
+    standing = known or await Standings(unit).of(who.id, place)
+    if standing is None:
         raise Forbidden
-    policy = await standing.policy()
-    held = {
-        "tenants": roles.tenant,
-        "contracts": roles.contract or (),
-        "workspaces": roles.workspace or (),
-    }
-    permissions = frozenset(
-        permission
-        for scope, names in held.items()
-        for name in names
-        for permission in policy.get((scope, name), ())
-        # contract roles give nothing inside workspaces (contract 6.3)
-        if not (scope == "contracts" and permission.startswith("workspaces."))
-    )
+    roles = standing.roles
     return Scope(
         unit,
         who,
         place,
-        permissions,
+        _permissions(standing),
         is_tenant_admin=TENANT_ADMIN in roles.tenant,
         in_contract=roles.contract is not None,
         in_workspace=roles.workspace is not None,
+        standing=standing,
     )
+
+
+def _permissions(standing: Standing) -> frozenset[str]:
+    """Return what the roles give; contract roles give nothing inside workspaces (contract 6.3)."""
+    return frozenset().union(
+        *(_of_contracts(held) if level == "contracts" else held for (level, _), held in standing.policy.items())
+    )
+
+
+@lru_cache(_REMEMBERED)
+def _of_contracts(permissions: frozenset[str]) -> frozenset[str]:
+    return frozenset(name for name in permissions if not name.startswith("workspaces."))
 
 
 async def contracts_granting(scope: Scope, permission: str) -> frozenset[str]:

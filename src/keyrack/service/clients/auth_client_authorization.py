@@ -72,14 +72,37 @@ class AuthClientPermissions:
         return not grant.permissions.isdisjoint(f"{family}.auth_clients.get" for family in families)
 
 
+def auth_client_permissions_here(scope: Scope) -> AuthClientPermissions:
+    """Return what the caller may do to auth clients of the scope's place and of those around it.
+
+    That is enough for whatever is not global: a role counts where it is held and inside. Nothing more is read for it.
+    """
+    if scope.standing is None:
+        return _without_roles(scope.who)
+    tenant_id, contract_id, workspace_id = scope.place.tenant_id, scope.place.contract_id, scope.place.workspace_id
+    places = {
+        "tenants": Location(tenant_id),
+        "contracts": Location(tenant_id, contract_id),
+        "workspaces": Location(tenant_id, contract_id, workspace_id),
+    }
+    return AuthClientPermissions(
+        [ScopedPermissions(places[level], held) for (level, _), held in scope.standing.policy.items()]
+    )
+
+
 async def auth_client_permissions(scope: Scope) -> AuthClientPermissions:
-    """Find out what the caller may do to auth clients, from within any operation."""
+    """Find out what the caller may do to auth clients anywhere, from within any operation."""
     who = scope.who
+    if is_task_user(who) or who.tenant_id is None:
+        return _without_roles(who)
+    return AuthClientPermissions(await _grants(scope.unit.of_tenant(who.tenant_id), who))
+
+
+def _without_roles(who: Principal) -> AuthClientPermissions:
+    """Return what task users and service accounts may do, who hold no roles."""
     if is_task_user(who):
         return AuthClientPermissions([ScopedPermissions(own_place(who), PERMISSIONS)], sees_keys=False)
-    if who.tenant_id is None:
-        return AuthClientPermissions([ScopedPermissions(GLOBAL, who.permissions)])
-    return AuthClientPermissions(await _grants(scope.unit.of_tenant(who.tenant_id), who))
+    return AuthClientPermissions([ScopedPermissions(GLOBAL, who.permissions)])
 
 
 async def _grants(home: Unit, who: Principal) -> Sequence[ScopedPermissions]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_id
@@ -17,7 +18,12 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.task_users import READ_AUTH_CLIENTS, TaskUserAccess, is_task_user, own_place
 from keyrack.service.clients import auth_client_credentials as credentials_of
-from keyrack.service.clients.auth_client_authorization import GLOBAL, AuthClientPermissions, auth_client_permissions
+from keyrack.service.clients.auth_client_authorization import (
+    GLOBAL,
+    AuthClientPermissions,
+    auth_client_permissions,
+    auth_client_permissions_here,
+)
 from keyrack.service.clients.auth_client_availability import available_clients, find_available, place_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_links import require_visible
@@ -107,12 +113,16 @@ class AuthClients:
                 reach = await auth_client_permissions(scope)
                 _require_get(reach, scope)
                 return _view(reach, scope.place, await _find(scope, auth_client_id))
-        place = await self._locate(who, auth_client_id)
-        async with self._in(who, place) as scope:
-            reach = await auth_client_permissions(scope)
-            if not (reach.knows(place) if place == GLOBAL else reach.allows("get", place)):
+        async with self._access.reading(who, "auth_client", auth_client_id, partial(_reached, who)) as scope:
+            if scope.place == GLOBAL:
+                reach = await auth_client_permissions(scope)
+                is_seen = reach.knows(GLOBAL)
+            else:
+                reach = auth_client_permissions_here(scope)
+                is_seen = reach.allows("get", scope.place)
+            if not is_seen:
                 raise _unknown()
-            return _view(reach, place, await _find(scope, auth_client_id))
+            return _view(reach, scope.place, await _find(scope, auth_client_id))
 
     async def create(
         self,
@@ -263,13 +273,7 @@ class AuthClients:
             _require(await auth_client_permissions(scope), action, scope.place)
 
     async def _locate(self, who: Principal, auth_client_id: str) -> Location:
-        try:
-            place = await self._access.locate("auth_client", auth_client_id)
-        except NotFound:
-            raise _unknown() from None
-        if place != GLOBAL and who.tenant_id not in (None, place.tenant_id):
-            raise _unknown()
-        return place
+        return _reached(who, await self._access.find("auth_client", auth_client_id))
 
     def _at(
         self, who: Principal, named: NamedScope | None, action: str | None = None, door: TaskUserAccess | None = None
@@ -287,6 +291,13 @@ class AuthClients:
         if place == GLOBAL:
             return self._access.installation(who, action)
         return self._access.at(who, place, action)
+
+
+def _reached(who: Principal, place: Location | None) -> Location:
+    """Return the scope of a client, if the caller may know of it: one of another tenant is not there."""
+    if place is None or (place != GLOBAL and who.tenant_id not in (None, place.tenant_id)):
+        raise _unknown()
+    return place
 
 
 def _require_get(reach: AuthClientPermissions, scope: Scope) -> None:

@@ -8,9 +8,9 @@ import keyword
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Delete, Dialect, Executable, Insert, Select, Update
+from sqlalchemy import Delete, Dialect, Executable, Insert, SelectBase, Update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.postgresql.base import PGDialect
@@ -214,8 +214,8 @@ class Statement:
 class Query(Statement):
     """A query with named parameters, compiled once for each database."""
 
-    def __init__(self, select: "Select[Any]", *, scans: bool = False) -> None:
-        super().__init__(select, scans=scans)
+    def __init__(self, select: SelectBase, *, scans: bool = False) -> None:
+        super().__init__(cast("Executable", select), scans=scans)
 
     async def rows(self, connection: "Connection", **values: Any) -> Sequence[Any]:
         """Run the query; return its rows, which have the columns as members.
