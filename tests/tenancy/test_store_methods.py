@@ -88,7 +88,7 @@ ACROSS: dict[str, str] = {
 
 WITHOUT_A_UNIT: dict[str, str] = {
     "AccessChanges": "whether anything changed, by subject",
-    "Change": "a change whose tenant is one of its parameters: `TenantChange`, or those of `_insertion`",
+    "Change": "a change whose tenant is one of its parameters: test_statements_made_once.py",
     "CompiledStatement": "the text of a statement",
     "Connection": "runs statements it is given",
     "Database": "hands out connections",
@@ -109,7 +109,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "Store": "hands out units",
     "TenantTable": "what the others are made of: `mine` is in every statement",
     "Unit": "is bound; values are sealed for its tenant",
-    "Query": "a query whose tenant is one of its parameters: `TenantQuery`, or the directory's",
+    "Query": "a query whose tenant is one of its parameters: test_statements_made_once.py",
     "Keyring": "the tenant is part of every place: tests/unit/crypto",
     "Waiter": "waits",
     "Wakeups": "wakes up by a secret's id",
