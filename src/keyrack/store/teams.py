@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, delete, select
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Team
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, team_members, teams
 
@@ -34,7 +34,9 @@ class TeamRows(TenantTable):
         found = await self._with_members(await self.all(self.select().where(teams.c.id == team_id)), [team_id])
         return found[0] if found else None
 
-    async def page(self, contract_id: str, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Team], int]:
+    async def page(
+        self, contract_id: str, *, limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[Team], int]:
         """List a contract's teams by id; return a page and the number of all."""
         mine = teams.c.contract_id == contract_id
         query = self.select().where(mine).order_by(teams.c.id)

@@ -28,6 +28,7 @@ from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
@@ -74,7 +75,7 @@ class Secrets:
         self._clock = clock
 
     async def list(
-        self, who: Principal, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int
+        self, who: Principal, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[SecretView], int]:
         """List a workspace's secrets as they are stored; return a page and the total."""
         async with self._access.workspace(who, workspace_id) as scope:
