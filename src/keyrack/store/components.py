@@ -21,6 +21,7 @@ from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantTable, deleting, referring
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
+from keyrack.turns import Turns
 
 _FEW = 1000
 """Components that a statement names one by one; a whole list is not: there is a limit to what a statement may name."""
@@ -161,7 +162,11 @@ class ComponentRows(TenantTable):
 
     async def _whole(self, rows: "Sequence[Row[Any]]") -> Sequence[Component]:
         whitelists = await self._whitelists([row.id for row in rows])
-        return [_component(row, whitelists.get(row.id, ())) for row in rows]
+        found, turns = list[Component](), Turns()
+        for row in rows:
+            found.append(_component(row, whitelists.get(row.id, ())))
+            await turns.step()
+        return found
 
     async def _whitelists(self, component_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         if not component_ids:
