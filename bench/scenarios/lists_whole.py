@@ -1,5 +1,6 @@
 """What a list costs that returns everything (contract section 4), and how long others wait meanwhile."""
 
+import statistics
 import threading
 import time
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from bench.stage import Stage
 
 _SIZE = 100_000
 _MIB = 1024
+_RESET_PEAK = "5"
+"""What to write into `/proc/{pid}/clear_refs` so that `VmHWM` begins anew."""
 
 
 def run(stage: Stage) -> Sequence[Row]:
@@ -33,12 +36,14 @@ def run(stage: Stage) -> Sequence[Row]:
 def _measure(made: Filled, path: str) -> Row:
     waits: list[float] = []
     done = threading.Event()
-    meanwhile = threading.Thread(target=_ask_meanwhile, args=(made.served.base, done, waits))
+    meanwhile = threading.Thread(target=_read_meanwhile, args=(made, done, waits))
+    Path(f"/proc/{made.served.pid}/clear_refs").write_text(_RESET_PEAK)
+    before = _memory_mib(made, "VmRSS")
     meanwhile.start()
     began, size = time.perf_counter(), 0
     try:
         with made.http.stream("GET", path) as answer:
-            for part in answer.iter_bytes():
+            for part in answer.iter_raw():
                 size += len(part)
         took = time.perf_counter() - began
     finally:
@@ -46,27 +51,32 @@ def _measure(made: Filled, path: str) -> Row:
         meanwhile.join()
     if answer.status_code != 200:  # noqa: PLR2004 - OK
         raise RuntimeError(f"GET {path} answered {answer.status_code}")
+    most = _memory_mib(made, "VmHWM")
     return {
         "answer MB": round(size / 1e6),
         "seconds": round(took, 1),
-        "longest wait of others s": round(max(waits), 1),
-        "memory at most MiB": _peak_mib(made),
+        "others p50 ms": round(statistics.median(waits) * 1000, 1),
+        "others p99 ms": round(statistics.quantiles(waits, n=100, method="inclusive")[-1] * 1000, 1),
+        "others longest ms": round(max(waits) * 1000, 1),
+        "memory at most MiB": most,
+        "memory more MiB": most - before,
     }
 
 
-def _ask_meanwhile(base: str, done: threading.Event, waits: list[float]) -> None:
-    with httpx2.Client(base_url=base, timeout=60.0) as http:
+def _read_meanwhile(made: Filled, done: threading.Event, waits: list[float]) -> None:
+    """Make an ordinary read again and again, on a connection of its own."""
+    with httpx2.Client(base_url=made.served.base, auth=made.http.auth, timeout=60.0) as http:
         while not done.is_set():
             began = time.perf_counter()
-            http.get("/healthz")
+            http.get("/v2/users/me").raise_for_status()
             waits.append(time.perf_counter() - began)
-            time.sleep(0.02)
+            time.sleep(0.01)
 
 
-def _peak_mib(made: Filled) -> int:
-    """Return the most resident memory that the serving process ever had."""
+def _memory_mib(made: Filled, what: str) -> int:
+    """Return resident memory of the serving process: now (`VmRSS`), or the most since it was last reset (`VmHWM`)."""
     status = Path(f"/proc/{made.served.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in status.splitlines() if line.startswith(what))
     return int(line.split()[1]) // _MIB
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-STEP_SECONDS = 0.005
+STEP_SECONDS = 0.001
 """How long one who works in steps keeps the event loop; a single step may take longer."""
 
 

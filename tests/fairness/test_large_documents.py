@@ -29,7 +29,7 @@ from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.schema import contracts, tenants
 from keyrack.store.secret_list import SecretList
 from keyrack.store.tenants import TenantRows
-from keyrack.turns import Turns
+from keyrack.turns import STEP_SECONDS, Turns
 from support.app import World
 from support.grants import add_auth_client, add_secret
 from support.raw_provider import RawProvider
@@ -383,7 +383,7 @@ async def test_others_have_their_turn_whenever_a_step_took_long() -> None:
     await asyncio.sleep(0)
     steps = Turns(lambda: time[0])
     for _ in range(100):
-        time[0] += 0.001
+        time[0] += STEP_SECONDS / 5
         await steps.step()
     task.cancel()
     assert 15 <= turns <= 21, "one in five steps"

@@ -1,5 +1,6 @@
 """`/v2/auth-clients` and its older spelling below a tenant (contract section 14)."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import Controller, delete, get, patch, post
@@ -16,7 +17,7 @@ from keyrack.api.auth_client_documents import (
 from keyrack.api.core.body import UnvalidatedBody, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Page, Single
-from keyrack.api.core.lists import listed
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.identity import Principal
@@ -158,8 +159,8 @@ class TenantAuthClientController(Controller):
 async def _list(
     auth_clients: AuthClients, who: Principal, asked: NamedScope | None, component_id: str | None, page: Page
 ) -> Many[AuthClientResource]:
-    views, total = await auth_clients.list(who, asked, component_id or None, limit=page.limit, offset=page.offset)
-    return await listed(views, auth_client_resource, page.meta(total), auth_clients.whole)
+    read = partial(auth_clients.list, who, asked, component_id or None)
+    return await read_list(page, read, auth_client_resource, key=lambda view: view.client.id, whole=auth_clients.whole)
 
 
 def _asked(tenant_id: str | None, contract_id: str | None, workspace_id: str | None) -> NamedScope | None:

@@ -1,5 +1,6 @@
 """Builds of components: `/v2/components/{C}/versions` (contract section 13, extension 0.3)."""
 
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from keyrack.api.component_documents import DescriptorResource, VersionResource,
 from keyrack.api.core.body import or_none
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Single, link_self
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.service.components.builds import ComponentBuilds, NewBuild
 from keyrack.validation.fields import Revision
@@ -47,9 +49,8 @@ class ComponentBuildController(Controller):
         self, component_id: PATH_ID, who: Who, builds: NamedDependency[ComponentBuilds], page: WantedPage
     ) -> Many[VersionResource]:
         """List a component's builds."""
-        found, total = await builds.list(who, component_id, limit=page.limit, offset=page.offset)
-        resources = [version_resource(each) for each in found]
-        return Many(resources, page.meta(total), links=link_self(f"/v2/components/{component_id}/versions"))
+        read, links = partial(builds.list, who, component_id), link_self(f"/v2/components/{component_id}/versions")
+        return await read_list(page, read, version_resource, key=lambda build: build.number, links=links)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def add(

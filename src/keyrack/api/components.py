@@ -1,7 +1,7 @@
 """Components: `/v2/components` and `/v2/workspaces/{W}/components` (contract section 13)."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 from functools import partial
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -15,12 +15,11 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.component_documents import ComponentResource, component_resource, latest_build
 from keyrack.api.core.body import or_none, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
-from keyrack.api.core.jsonapi import Linkage, Many, NewResource, PageMeta, SelfLink, Single, Text, each, link_self
-from keyrack.api.core.lists import Deferred, one_by_one
+from keyrack.api.core.jsonapi import Linkage, Many, NewResource, Page, SelfLink, Single, Text, each, link_self
+from keyrack.api.core.lists import Deferred, Read, entries, one_by_one, stretches
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.components import Component, ComponentAccess
-from keyrack.model.identity import Principal
 from keyrack.service.components.components import ChangedComponent, Components, NewComponent
 from keyrack.validation.fields import ComponentName
 
@@ -113,10 +112,8 @@ class ComponentController(Controller):
             problems.append(Problem("must be one of private, public, all", parameter="filter[access]"))
         if problems:
             raise ValidationFailed(*problems)
-        found, total = await components.of_contract(
-            who, contract_id or "", access or "all", limit=page.limit, offset=page.offset
-        )
-        return await _list(components, who, found, page.meta(total), links=link_self("/v2/components"))
+        read = partial(components.of_contract, who, contract_id or "", access or "all")
+        return await _list(page, read, partial(components.whole, who), links=link_self("/v2/components"))
 
     @get("/all", responses=Refusals.of(400, 403, 404))
     async def list_tenant(
@@ -127,8 +124,8 @@ class ComponentController(Controller):
         contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
-        found, total = await components.in_tenant(who, contract_id or None, limit=page.limit, offset=page.offset)
-        return await _list(components, who, found, page.meta(total))
+        read = partial(components.in_tenant, who, contract_id or None)
+        return await _list(page, read, partial(components.whole, who))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -180,8 +177,8 @@ class WorkspaceComponentController(Controller):
         self, workspace_id: PATH_ID, who: Who, components: NamedDependency[Components], page: WantedPage
     ) -> Many[ComponentResource]:
         """List what a workspace has."""
-        found, total = await components.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
-        return await _list(components, who, found, page.meta(total), whitelist=True)
+        read = partial(components.of_workspace, who, workspace_id)
+        return await _list(page, read, partial(components.whole, who), whitelist=True)
 
     @get("/{component_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(
@@ -191,27 +188,56 @@ class WorkspaceComponentController(Controller):
         return _one(await components.in_workspace(who, workspace_id, component_id), whitelist=True)
 
 
+_Whole = Callable[[Sequence[Component]], AsyncIterable[Component]]
+
+
 async def _list(
-    components: Components,
-    who: Principal,
-    found: Sequence[Component],
-    meta: PageMeta,
+    page: Page,
+    read: Read[Component],
+    whole: _Whole,
     *,
     links: SelfLink | UnsetType = UNSET,
     whitelist: bool = False,
 ) -> Many[ComponentResource]:
-    resources = await each(found, partial(component_resource, whitelist=whitelist))
+    found, total = await read(limit=page.limit, offset=page.offset)
+    make, meta = partial(component_resource, whitelist=whitelist), page.meta(total)
+    if page.goes_on(found):
+        linked = set[str]()
+        linking = _linking(entries(stretches(page, found, read)), make, linked)
+        return Deferred(linking, meta, _linked_builds(page, read, whole, linked), links).document
+    resources = await each(found, make)
     if any(component.left_out for component in found):
-        included = _builds(components.whole(who, found))
-        return Deferred(one_by_one(resources), meta, included, links).document
+        return Deferred(one_by_one(resources), meta, _builds(found, whole), links).document
     builds = await each(found, latest_build)
     return Many(resources, meta, included=list(chain.from_iterable(builds)), links=links)
 
 
-async def _builds(found: AsyncIterable[Component]) -> AsyncIterator[Any]:
-    """Make what is included beside the event loop: a descriptor may be a megabyte, and is searched for secrets."""
+async def _linking(
+    found: AsyncIterable[Component], make: Callable[[Component], ComponentResource], linked: set[str]
+) -> AsyncIterator[ComponentResource]:
+    """Make resources of components, and note the builds they link to."""
     async for component in found:
-        made = await asyncio.to_thread(latest_build, component) if component.latest else ()
+        if component.latest is not None:
+            linked.add(component.latest.revision)
+        yield make(component)
+
+
+async def _linked_builds(
+    page: Page, read: Read[Component], whole: _Whole, linked: Collection[str]
+) -> AsyncIterator[Any]:
+    """Read a list of components again, and make what is included of it: builds that are still there, and linked to."""
+    first, _ = await read(limit=page.limit, offset=page.offset)
+    async for stretch in stretches(page, first, read):
+        chosen = [component for component in stretch if component.latest and component.latest.revision in linked]
+        async for resource in _builds(chosen, whole):
+            yield resource
+
+
+async def _builds(found: Sequence[Component], whole: _Whole) -> AsyncIterator[Any]:
+    """Make what is included; beside the event loop if it may be a megabyte: it is searched for secrets."""
+    large = {component.id for component in found if component.left_out}
+    async for component in whole(found):
+        made = await asyncio.to_thread(latest_build, component) if component.id in large else latest_build(component)
         for resource in made:
             yield resource
 

@@ -1,5 +1,6 @@
 """`/v2/credentials` (contract section 16)."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,7 +23,7 @@ from keyrack.api.core.jsonapi import (
     link_self,
     related,
 )
-from keyrack.api.core.lists import listed
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.service.credentials.credentials import ChangedCredential, Credentials, CredentialView, NewCredential
@@ -128,10 +129,11 @@ class CredentialController(Controller):
         """List a workspace's credentials."""
         if not workspace_id:
             raise ValidationFailed(Problem("workspace_id is required", parameter="workspace_id"))
-        views, total = await credentials.list(
-            who, workspace_id, component_id or None, limit=page.limit, offset=page.offset
+        read = partial(credentials.list, who, workspace_id, component_id or None)
+        links = link_self("/v2/credentials")
+        return await read_list(
+            page, read, _resource, key=lambda view: view.credential.id, whole=credentials.whole, links=links
         )
-        return await listed(views, _resource, page.meta(total), credentials.whole, link_self("/v2/credentials"))
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(

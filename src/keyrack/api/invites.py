@@ -1,6 +1,7 @@
 """Invites into contracts (contract section 9), and those of the caller (extension)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from keyrack.api.core.body import JsonRequest, or_none, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Identifier, Many, NewResource, Relationship, SelfLink, Single, Text, related
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.members import ContractMemberResource, contract_member
 from keyrack.model.tenancy import Invite
@@ -116,8 +118,7 @@ class ContractInviteController(Controller):
         self, contract_id: PATH_ID, who: Who, invites: NamedDependency[Invites], page: WantedPage
     ) -> Many[InviteResource]:
         """List a contract's invites that nobody has accepted yet."""
-        found, total = await invites.of_contract(who, contract_id, limit=page.limit, offset=page.offset)
-        return Many([invite_resource(invite) for invite in found], page.meta(total))
+        return await read_list(page, partial(invites.of_contract, who, contract_id), invite_resource)
 
     @post(status_code=200, responses=Refusals.of(403, 404, body=True))
     async def create(
@@ -158,8 +159,7 @@ class OwnInviteController(Controller):
         self, who: Who, invite_acceptance: NamedDependency[InviteAcceptance], page: WantedPage
     ) -> Many[OwnInviteResource]:
         """List the invites of the caller's email (extension)."""
-        found, total = await invite_acceptance.mine(who, limit=page.limit, offset=page.offset)
-        return Many([_own(invite) for invite in found], page.meta(total))
+        return await read_list(page, partial(invite_acceptance.mine, who), _own, key=lambda invite: invite.contract_id)
 
     @post("/{invite_id:str}/accept", status_code=200, responses=Refusals.of(400, 403, 404, 409))
     async def accept(

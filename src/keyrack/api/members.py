@@ -1,6 +1,7 @@
 """Members of contracts and workspaces (contract sections 9 and 10)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from keyrack.api.core.body import require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Identifier, Many, Relationship, SelfLink, Single, Text, link_self, related
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.model.tenancy import Member
 from keyrack.service.tenancy.members import Members, NewMember
@@ -129,9 +131,9 @@ class ContractMemberController(Controller):
         self, contract_id: PATH_ID, who: Who, members: NamedDependency[Members], page: WantedPage
     ) -> Many[ContractMemberResource]:
         """List a contract's members."""
-        found, total = await members.of_contract(who, contract_id, limit=page.limit, offset=page.offset)
-        resources = [contract_member(member) for member in found]
-        return Many(resources, page.meta(total), links=link_self(f"/v2/contracts/{contract_id}/members"))
+        read = partial(members.of_contract, who, contract_id)
+        links = link_self(f"/v2/contracts/{contract_id}/members")
+        return await read_list(page, read, contract_member, key=lambda member: member.user.id, links=links)
 
     @post(status_code=200, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def add(
@@ -170,9 +172,9 @@ class WorkspaceMemberController(Controller):
         self, workspace_id: PATH_ID, who: Who, members: NamedDependency[Members], page: WantedPage
     ) -> Many[WorkspaceMemberResource]:
         """List a workspace's members."""
-        found, total = await members.of_workspace(who, workspace_id, limit=page.limit, offset=page.offset)
-        resources = [workspace_member(member) for member in found]
-        return Many(resources, page.meta(total), links=link_self(f"/v2/workspaces/{workspace_id}/members"))
+        read = partial(members.of_workspace, who, workspace_id)
+        links = link_self(f"/v2/workspaces/{workspace_id}/members")
+        return await read_list(page, read, workspace_member, key=lambda member: member.user.id, links=links)
 
     @post(status_code=200, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def add(

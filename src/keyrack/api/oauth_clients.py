@@ -1,5 +1,6 @@
 """`/v2/tenants/{T}/oauth-clients` (contract section 8, extension usage 0.15)."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -21,7 +22,7 @@ from keyrack.api.core.jsonapi import (
     Text,
     related,
 )
-from keyrack.api.core.lists import listed
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
@@ -166,10 +167,8 @@ class OAuthClientController(Controller):
         component_id: Annotated[str | None, QueryParameter(name="filter[component]")] = None,
     ) -> Many[OAuthClientResource]:
         """List the tenant's OAuth clients (8.3)."""
-        views, total = await oauth_clients.list(
-            who, tenant_id, component_id or None, limit=page.limit, offset=page.offset
-        )
-        return await listed(views, _resource, page.meta(total), oauth_clients.whole)
+        read = partial(oauth_clients.list, who, tenant_id, component_id or None)
+        return await read_list(page, read, _resource, key=lambda view: view.client.id, whole=oauth_clients.whole)
 
     @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
     async def retrieve(

@@ -1,5 +1,6 @@
 """`/v2/workspaces/{W}/secrets` (contract section 15)."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import Controller, delete, get, patch, post
@@ -9,7 +10,7 @@ from litestar.params import QueryParameter
 from keyrack.api.core.body import JsonRequest, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Single
-from keyrack.api.core.lists import listed
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.middleware import arrived
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.core.query import asked_seconds, asked_time
@@ -65,8 +66,8 @@ class SecretController(Controller):
             asked_time(expires_before, "filter[expires_before]"),
             _missing(scopes),
         )
-        found, total = await secrets.list(who, workspace_id, wanted, limit=page.limit, offset=page.offset)
-        return await listed(found, secret_resource, page.meta(total), secrets.whole)
+        read = partial(secrets.list, who, workspace_id, wanted)
+        return await read_list(page, read, secret_resource, key=lambda view: view.secret.id, whole=secrets.whole)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(

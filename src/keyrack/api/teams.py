@@ -1,5 +1,6 @@
 """Teams, the owners of component repositories (contract section 12)."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from keyrack.api.core.jsonapi import (
     link_self,
     related,
 )
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.tenancy import Team
@@ -142,8 +144,7 @@ class TeamController(Controller):
         """List a contract's teams."""
         if not contract_id:
             raise ValidationFailed(Problem("contract_id is required", parameter="contract_id"))
-        found, total = await teams.list(who, contract_id, limit=page.limit, offset=page.offset)
-        return Many([_resource(team) for team in found], page.meta(total))
+        return await read_list(page, partial(teams.list, who, contract_id), _resource)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(self, data: Body[CreateTeamBody], who: Who, teams: NamedDependency[Teams]) -> Single[TeamResource]:

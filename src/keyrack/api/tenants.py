@@ -1,5 +1,6 @@
 """Tenants (contract section 7)."""
 
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from keyrack.api.core.body import or_none, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
-from keyrack.api.core.lists import listed
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.model.tenancy import Tenant
 from keyrack.service.tenancy.tenants import NewTenant, TenantChanges, Tenants
@@ -130,8 +131,7 @@ class TenantController(Controller):
     @get(responses=Refusals.of(400, 403))
     async def list_all(self, who: Who, tenants: NamedDependency[Tenants], page: WantedPage) -> Many[TenantResource]:
         """List the caller's tenants."""
-        found, total = await tenants.list(who, limit=page.limit, offset=page.offset)
-        return await listed(found, _resource, page.meta(total), tenants.whole)
+        return await read_list(page, partial(tenants.list, who), _resource, whole=tenants.whole)
 
     @get("/{tenant_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(self, tenant_id: PATH_ID, who: Who, tenants: NamedDependency[Tenants]) -> Single[TenantResource]:

@@ -1,6 +1,7 @@
 """Users, their API keys, and teams (contract sections 11 and 12, 0.2)."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from keyrack.api.core.body import or_none
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, NewResource, SelfLink, Single, Text, link_self
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
@@ -155,8 +157,7 @@ class UserController(Controller):
     @get("/me/api-keys", responses=Refusals.of(400, 403))
     async def api_keys(self, who: Who, users: NamedDependency[Users], page: WantedPage) -> Many[ApiKeyResource]:
         """List the caller's API keys, without the keys themselves."""
-        found, total = await users.api_keys(who, limit=page.limit, offset=page.offset)
-        return Many([_api_key(key) for key in found], page.meta(total))
+        return await read_list(page, partial(users.api_keys, who), _api_key)
 
     @post("/me/api-keys", status_code=201, responses=Refusals.of(400, 403, body=True))
     async def create_api_key(

@@ -1,6 +1,7 @@
 """`/v2/tenants/{T}/webhooks` and `/v2/tenants/{T}/events` (extension, contract 0.6)."""
 
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, TypeVar
 
 from litestar import Controller, delete, get, patch, post
@@ -10,6 +11,7 @@ from litestar.params import QueryParameter
 from keyrack.api.core.body import require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Single
+from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.webhook_documents import (
     AcceptedResource,
@@ -55,8 +57,7 @@ class WebhookController(Controller):
         self, tenant_id: PATH_ID, who: Who, webhooks: NamedDependency[Webhooks], page: WantedPage
     ) -> Many[WebhookResource]:
         """List the tenant's webhooks (extension)."""
-        found, total = await webhooks.list(who, tenant_id, limit=page.limit, offset=page.offset)
-        return Many([webhook_resource(webhook) for webhook in found], page.meta(total))
+        return await read_list(page, partial(webhooks.list, who, tenant_id), webhook_resource)
 
     @get("/{webhook_id:str}", responses=Refusals.of(403, 404))
     async def retrieve(

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from keyrack.ids import new_id
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import api_keys, service_accounts, users
@@ -54,7 +54,7 @@ class ApiKeys:
         return key
 
     async def page(
-        self, kind: PrincipalKind, owner_id: str, *, limit: int | None = None, offset: int = 0
+        self, kind: PrincipalKind, owner_id: str, *, limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[ApiKey], int]:
         """List an owner's keys by id; return a page and the number of all."""
         query = select(api_keys).where(_OWNER[kind] == owner_id).order_by(api_keys.c.id)

@@ -11,7 +11,7 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.paging import After, page_of, readable
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, changing, referring
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
@@ -105,7 +105,7 @@ class AuthClientRows(TenantTable):
         await self.ask(_LOCKED, ids=auth_client_ids)
 
     async def available(
-        self, place: Location, component_id: str | None, *, limit: int | None, offset: int
+        self, place: Location, component_id: str | None, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[AuthClient], int]:
         """List by id the clients that can be used at a place: of the place itself, of those around, and global ones.
 
@@ -113,7 +113,7 @@ class AuthClientRows(TenantTable):
             place: a place of the unit's tenant; that of the installation has global clients alone.
             component_id: only those linked to a component, if given.
             limit: how many at most; None for all.
-            offset: how many to pass over.
+            offset: how many to pass over, or where a stretch begins.
 
         Returns:
             A page and the total. Long credentials are left out; `find_many` of their owner has them.

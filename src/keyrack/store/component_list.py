@@ -16,6 +16,7 @@ from keyrack.store.component_visibility import (
     workspace_has_ungated,
 )
 from keyrack.store.components import ComponentRows
+from keyrack.store.core.paging import After
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import components, contract_members, flow_references, flows
 
@@ -39,7 +40,7 @@ class ComponentList(TenantTable):
     table = components
 
     async def page(
-        self, wanted: ComponentFilter, *, leave_out: bool = False, limit: int | None = None, offset: int = 0
+        self, wanted: ComponentFilter, *, leave_out: bool = False, limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Component], int]:
         """List components by id; return a page and the total. Large descriptors may be left out: `ComponentRows`."""
         return await ComponentRows(self.unit).matching(

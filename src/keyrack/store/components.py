@@ -33,9 +33,10 @@ from keyrack.model import Json
 from keyrack.model.components import Component, ComponentAccess, Version, uses_oauth_client
 from keyrack.store.component_visibility import tenant_sees
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
+from keyrack.turns import Turns
 
 _FEW = 1000
 """Components that a statement names one by one; a whole list is not: there is a limit to what a statement may name."""
@@ -189,7 +190,7 @@ class ComponentRows(TenantTable):
         return await self._read(self._query().where(components.c.id.in_(ids)))
 
     async def matching(
-        self, parts: Sequence[ColumnElement[bool]], *, leave_out: bool = False, limit: int | None, offset: int
+        self, parts: Sequence[ColumnElement[bool]], *, leave_out: bool = False, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Component], int]:
         """List by id what the tenant sees and meets a condition; return a page and the total. See `component_list`.
 
@@ -197,7 +198,7 @@ class ComponentRows(TenantTable):
             parts: conditions; what one of them holds for, the tenant sees, and no other one holds for.
             leave_out: large descriptors are left out for now; see `whole`.
             limit: how many at most; None for all.
-            offset: how many to pass over.
+            offset: how many to pass over, or where a stretch begins.
         """
         c = components.c
         found = [select(c.id).where(part) for part in parts]
@@ -263,7 +264,11 @@ class ComponentRows(TenantTable):
 
     async def _whole(self, rows: "Sequence[Row[Any]]") -> Sequence[Component]:
         whitelists = await self._whitelists([row.id for row in rows])
-        return [_component(row, whitelists.get(row.id, ())) for row in rows]
+        found, turns = list[Component](), Turns()
+        for row in rows:
+            found.append(_component(row, whitelists.get(row.id, ())))
+            await turns.step()
+        return found
 
     async def _whitelists(self, component_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         if not component_ids:
@@ -285,7 +290,7 @@ class ComponentVersions(TenantTable):
 
     table = component_versions
 
-    async def page(self, component_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[Version], int]:
+    async def page(self, component_id: str, *, limit: int | None, offset: int | After) -> tuple[Sequence[Version], int]:
         """List a component's builds without descriptors, oldest first; return a page and the number of all.
 
         None if the tenant does not see the component.

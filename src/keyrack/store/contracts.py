@@ -10,7 +10,7 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Contract, Member
 from keyrack.store.core.large_columns import size_at_most
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import contract_members, contracts, users
 from keyrack.store.users import read_user
@@ -131,7 +131,7 @@ class ContractMembers(TenantTable):
         await self.insert({"contract_id": contract_id, "user_id": user_id, "roles": list(roles)})
 
     async def page(
-        self, contract_id: str, *, limit: int | None = None, offset: int = 0
+        self, contract_id: str, *, limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Member], int]:
         """List a contract's members by user id; return a page and the number of all."""
         m = contract_members.c

@@ -10,7 +10,7 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.credentials import Credential
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.paging import After, page_of, readable
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, referring
 from keyrack.store.schema import credentials
 
@@ -65,7 +65,7 @@ class CredentialRows(TenantTable):
         await self.ask(_HELD, ids=credential_ids)
 
     async def page(
-        self, workspace_id: str, component_id: str | None, *, with_keys: bool, limit: int | None, offset: int
+        self, workspace_id: str, component_id: str | None, *, with_keys: bool, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Credential], int]:
         """List a workspace's credentials by id; return a page and the total.
 
@@ -74,7 +74,7 @@ class CredentialRows(TenantTable):
             component_id: only those of a component, if given.
             with_keys: decrypt their values, but large ones, which are left out (`whole`); without, `keys` are empty.
             limit: how many at most; None for all.
-            offset: how many to pass over.
+            offset: how many to pass over, or where a stretch begins.
         """
         light = [column for column in credentials.c if column is not credentials.c.sealed_keys]
         columns = [*light, *read_along(limit, credentials.c.sealed_keys)] if with_keys else light

@@ -7,7 +7,7 @@ from sqlalchemy import Row, bindparam, delete, select
 
 from keyrack.ids import new_id
 from keyrack.model.tenancy import Invite, WorkspaceInvite
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import contract_invites
 from keyrack.store.users import require_email
@@ -71,7 +71,7 @@ class ContractInvites(TenantTable):
         row = await self.ask_one(_LOCKED if locked else _BY_ID, contract=contract_id, id=invite_id)
         return None if row is None else _invite(row)
 
-    async def page(self, contract_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[Invite], int]:
+    async def page(self, contract_id: str, *, limit: int | None, offset: int | After) -> tuple[Sequence[Invite], int]:
         """List a contract's invites by id; return a page and the number of all."""
         i = contract_invites.c
         query = self.select().where(i.contract_id == contract_id).order_by(i.id)
@@ -82,11 +82,13 @@ class ContractInvites(TenantTable):
         """List the invites into one of a contract's workspaces by id."""
         return [_invite(row) for row in await self.ask(_OF_WORKSPACE, contract=contract_id, workspace=workspace_id)]
 
-    async def of_email(self, email: str, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Invite], int]:
+    async def of_email(
+        self, email: str, *, limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[Invite], int]:
         """List the invites of an email into all contracts, by contract; return a page and the number of all."""
         i = contract_invites.c
         query = self.select().where(i.email_key == email_key(email)).order_by(i.contract_id)
-        rows, total = await page_of(self.unit.connection, query, i.id, limit=limit, offset=offset)
+        rows, total = await page_of(self.unit.connection, query, i.contract_id, limit=limit, offset=offset)
         return [_invite(row) for row in rows], total
 
     async def change(self, invite: Invite) -> None:

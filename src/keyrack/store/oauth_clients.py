@@ -12,7 +12,7 @@ from keyrack.ids import new_id
 from keyrack.model.clients import OAuthClient
 from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.paging import After, page_of, readable
 from keyrack.store.core.unit import TenantQuery, TenantTable, is_unique_clash, referring
 from keyrack.store.schema import oauth_clients
 
@@ -39,7 +39,7 @@ class OAuthClientRows(TenantTable):
         return None if row is None else await self._read(row)
 
     async def page(
-        self, component_id: str | None, *, limit: int | None, offset: int
+        self, component_id: str | None, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[OAuthClient], int]:
         """List the tenant's clients by id, optionally only the one of a component; return a page and the total.
 

@@ -12,7 +12,7 @@ from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of, readable
+from keyrack.store.core.paging import After, page_of, readable
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
 
@@ -44,7 +44,7 @@ class SecretList(TenantTable):
         with_credentials: bool = True,
         leave_out: bool = False,
         limit: int | None,
-        offset: int,
+        offset: int | After,
     ) -> tuple[Sequence[AuthSecret], int]:
         """List a workspace's secrets, or all of the tenant's, by id; return a page and the total.
 
@@ -54,7 +54,7 @@ class SecretList(TenantTable):
             with_credentials: decrypt them; without, they are empty.
             leave_out: large ones are left out for now; see `whole`.
             limit: how many at most; None for all.
-            offset: how many to pass over.
+            offset: how many to pass over, or where a stretch begins.
         """
         s = auth_secrets.c
         conditions = self._conditions(workspace_id, wanted)

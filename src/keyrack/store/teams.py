@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, bindparam, delete, select
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Team
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import components, team_members, teams
 
@@ -53,7 +53,9 @@ class TeamRows(TenantTable):
         members, owned = await self.ask(_MEMBERS_OF, team=team_id), await self.ask(_COMPONENTS_OF, team=team_id)
         return next(iter(_read(rows, members, owned)), None)
 
-    async def page(self, contract_id: str, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Team], int]:
+    async def page(
+        self, contract_id: str, *, limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[Team], int]:
         """List a contract's teams by id; return a page and the number of all."""
         mine = teams.c.contract_id == contract_id
         query = self.select().where(mine).order_by(teams.c.id)

@@ -16,7 +16,7 @@ from keyrack.store.core.connection import Connection
 from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import (
     TENANT,
@@ -91,7 +91,7 @@ class TenantRows:
             query = query.where(tenants.c.id == self._unit.tenant_id)
         return [_tenant(row) for row in (await self._unit.connection.execute(query)).all()]
 
-    async def page(self, *, limit: int | None, offset: int) -> tuple[Sequence[Tenant], int]:
+    async def page(self, *, limit: int | None, offset: int | After) -> tuple[Sequence[Tenant], int]:
         """List tenants as `list`; return a page and the total. Large attributes are left out; see `whole`."""
         c = tenants.c
         light = [column for column in c if column is not c.attributes]

@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, delete, false, func, select, update
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model.events import EventType, SigningKey, Webhook
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, changing
 from keyrack.store.schema import webhooks
 
@@ -47,7 +47,7 @@ class WebhookRows(TenantTable):
         row = await self.ask_one(_LOCKED if locked else _BY_ID, id=webhook_id)
         return None if row is None else await read_webhook(self.unit, row)
 
-    async def page(self, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Webhook], int]:
+    async def page(self, *, limit: int | None = None, offset: int | After = 0) -> tuple[Sequence[Webhook], int]:
         """List the webhooks by id; return a page and the number of all."""
         query = self.select().order_by(webhooks.c.id)
         rows, total = await page_of(self.unit.connection, query, webhooks.c.id, limit=limit, offset=offset)

@@ -9,7 +9,7 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Member, Workspace, WorkspaceType
 from keyrack.store.contracts import group_users
-from keyrack.store.core.paging import page_of
+from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import users, workspace_members, workspaces
 from keyrack.store.users import read_user
@@ -132,7 +132,7 @@ class WorkspaceMembers(TenantTable):
         await self.insert({"workspace_id": workspace_id, "user_id": user_id, "roles": list(roles)})
 
     async def page(
-        self, workspace_id: str, *, limit: int | None = None, offset: int = 0
+        self, workspace_id: str, *, limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Member], int]:
         """List a workspace's members by user id; return a page and the number of all."""
         m = workspace_members.c

@@ -12,7 +12,7 @@ from keyrack.errors import AlreadyExists, DatabaseUnavailable, RelatedNotFound, 
 from keyrack.ids import new_id
 from keyrack.store.core import sqlite
 from keyrack.store.core.keyring import INSTALLATION
-from keyrack.store.core.paging import opened, page_of, readable
+from keyrack.store.core.paging import After, opened, page_of, readable
 from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.references import own_parents
 from keyrack.store.core.unit import TenantTable, Unit
@@ -149,6 +149,31 @@ async def test_a_page_has_its_rows_and_the_number_of_all(
         )
         assert [row.attributes["n"] for row in rows] == numbers
         assert found == total
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_a_list_is_read_from_end_to_end_in_stretches(
+    keyrack: World, acme: TenantInTest, *, in_parts: bool
+) -> None:
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        table = Workspaces(unit)
+        for number in range(5):
+            await table.insert(a_row(acme.contract_id, number))
+        query = table.select().where(workspaces.c.id < f"{100:024x}").order_by(workspaces.c.id)
+        keys = table.select(workspaces.c.id)
+        border, end = f"{2:024x}", f"{100:024x}"
+        parts = [keys.where(workspaces.c.id >= border, workspaces.c.id < end), keys.where(workspaces.c.id < border)]
+        read, after = list[list[int]](), After()
+        for _ in range(4):
+            rows, found = await page_of(
+                unit.connection, query, workspaces.c.id, parts=parts if in_parts else None, limit=2, offset=after
+            )
+            assert found == len(rows), "nothing is counted"
+            read.append([row.attributes["n"] for row in rows])
+            after = After(rows[-1].id) if rows else after
+            if len(read) == 1:  # what has been read goes, and shifts nothing
+                await table.run(table.delete().where(workspaces.c.id == rows[0].id))
+        assert read == [[0, 1], [2, 3], [4], []]
 
 
 async def test_an_empty_list_has_no_rows(keyrack: World, acme: TenantInTest) -> None:

@@ -1,6 +1,7 @@
 """JSON:API documents as the contract prints them (section 4): only paths in links, absent members absent."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.errors import Problem as Fault
 from keyrack.errors import ValidationFailed
+from keyrack.store.core.paging import After
 from keyrack.turns import Turns
 from keyrack.validation import fields
 
@@ -144,16 +146,36 @@ def link_self(path: str) -> SelfLink:
     return SelfLink(path)
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A page of a list: `page[size]`, which limits how many rows are read, and `page[number]` (contract section 4)."""
+
+    limit: int
+    number: int
+
+    @property
+    def offset(self) -> int:
+        """How many rows to pass over."""
+        return self.limit * (self.number - 1)
+
+    def meta(self, total: int) -> PageMeta:
+        """Build the `meta` member."""
+        return PageMeta(self.number, self.limit, total, -(-total // self.limit))
+
+
 class Page:
-    """Which part of a list is asked for (contract section 4): `page[size]` and `page[number]`, 1-based."""
+    """Which part of a list is asked for (contract section 4): a page, or everything."""
 
     MAX_SIZE = 1000
     DEFAULT_SIZE = 50
+    STRETCH = 200
+    """How many rows are read at once of a list of which everything is asked for."""
 
     def __init__(self, size: int | None, number: int | None = None) -> None:
-        self._given = size
-        self.size = self.DEFAULT_SIZE if size is None and number is not None else size
-        self.number = 1 if number is None else number
+        self._size = size
+        self._number = number
+        everything = size is None and number is None
+        self._cut = None if everything else self.or_default(self.DEFAULT_SIZE)
 
     @classmethod
     def parse(cls, size: str | None, number: str | None) -> "Page":
@@ -179,25 +201,27 @@ class Page:
             raise ValidationFailed(*problems)
         return cls(sizes, numbers)
 
-    def or_default(self, size: int) -> "Page":
-        """Return this page with a default size for lists that are always paged (contract section 4)."""
-        return self if self._given is not None else Page(size, self.number)
+    def or_default(self, size: int) -> Cut:
+        """Return the page of a list that is always cut into pages (contract section 4), by default of this size."""
+        return Cut(self._size or size, self._number or 1)
 
     @property
-    def limit(self) -> int | None:
-        """How many rows to read; None for all."""
-        return self.size
+    def limit(self) -> int:
+        """How many rows to read at once."""
+        return self.STRETCH if self._cut is None else self._cut.limit
 
     @property
-    def offset(self) -> int:
-        """How many rows to pass over."""
-        return 0 if self.size is None else self.size * (self.number - 1)
+    def offset(self) -> int | After:
+        """How many rows to pass over; where everything is asked for, the beginning."""
+        return After() if self._cut is None else self._cut.offset
+
+    def goes_on(self, found: Sequence[object]) -> bool:
+        """Tell whether what was found may not be all that is asked for."""
+        return self._cut is None and len(found) == self.STRETCH
 
     def meta(self, total: int) -> PageMeta:
-        """Build the `meta` member; empty when the list is not paged."""
-        if self.size is None:
-            return PageMeta()
-        return PageMeta(self.number, self.size, total, -(-total // self.size))
+        """Build the `meta` member; empty where everything is asked for."""
+        return PageMeta() if self._cut is None else self._cut.meta(total)
 
 
 def _whole(text: str, least: int, most: int) -> int | None:

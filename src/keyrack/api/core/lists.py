@@ -4,7 +4,8 @@ A list that fits into one slice is sent as any other answer. Of a longer one onl
 next when the caller has taken the last. A `Deferred` list is not even read as a whole.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
@@ -14,14 +15,22 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.serialization import encode_json, get_serializer
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.core.jsonapi import Many, PageMeta, SelfLink
+from keyrack.api.core.jsonapi import Many, Page, PageMeta, SelfLink
 from keyrack.api.core.jsonapi import each as each_of
+from keyrack.fair_share import FairSlots, asking_for
+from keyrack.store.core.paging import After
 from keyrack.turns import Turns
 
 T = TypeVar("T")
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
 
 SLICE_BYTES = 64 * 1024
 """From how many bytes on a slice is sent. It is longer by what the resource that filled it has."""
+
+_SLICES_MADE = FairSlots(4)
+"""Of the process: slices of long lists that are made at the same time. Each takes its turns in the event loop, so that
+others wait for as many of them; a tenant that asks for many lists at once waits for its own."""
 
 
 class Deferred(Generic[T]):
@@ -57,42 +66,90 @@ class Deferred(Generic[T]):
         return cast("Many[T]", self)
 
 
-async def one_by_one(resources: Iterable[T]) -> AsyncIterator[T]:
-    """Yield resources that are made already, for a `Deferred` list."""
-    for resource in resources:
-        yield resource
+async def one_by_one(found: Iterable[T]) -> AsyncIterator[T]:
+    """Yield what is there already."""
+    for each in found:
+        yield each
 
 
-class Partial(Protocol):
-    """Something a list may have found in part."""
+class Read(Protocol[P_co]):
+    """Reads a page or a stretch of a list, if the caller may see it: a use case, as far as it knows what is asked for.
 
-    @property
-    def left_out(self) -> int:
-        """Bytes of what was left out for now; 0: it is whole."""
+    It returns what it found, and the number of all, which is told of a page only.
+    """
 
-
-P = TypeVar("P", bound=Partial)
+    def __call__(self, *, limit: int, offset: int | After) -> Awaitable[tuple[Sequence[P_co], int]]:
+        """Read."""
 
 
 async def listed(
     found: Sequence[P],
     make: Callable[[P], T],
     meta: PageMeta,
-    whole: Callable[[Sequence[P]], AsyncIterable[P]],
+    whole: Callable[[Sequence[P]], AsyncIterable[P]] | None = None,
     links: SelfLink | UnsetType = UNSET,
 ) -> Many[T]:
     """Return a list as a document; one of which something was left out is read while it is sent.
 
     Args:
-        found: of the page.
+        found: all of it.
         make: makes a resource.
         meta: of the list.
-        whole: yields what was found with what was left out (`keyrack.store.core.large_columns`).
+        whole: yields what was found with what was left out (`keyrack.store.core.large_columns`); None: nothing is.
         links: of the list.
     """
-    if any(each.left_out for each in found):
+    if whole is not None and any(getattr(each, "left_out", 0) for each in found):
         return Deferred((make(each) async for each in whole(found)), meta, links=links).document
     return Many(await each_of(found, make), meta, links=links)
+
+
+async def read_list(
+    page: Page,
+    read: Read[P],
+    make: Callable[[P], T],
+    *,
+    key: Callable[[P], str | int] = attrgetter("id"),
+    whole: Callable[[Sequence[P]], AsyncIterable[P]] | None = None,
+    links: SelfLink | UnsetType = UNSET,
+) -> Many[T]:
+    """Read a page of a list, or everything, and return it as a document; what is long is read while it is sent.
+
+    Args:
+        page: what is asked for.
+        read: reads it.
+        make: makes a resource.
+        key: what the list is in the order of, for `After`.
+        whole: as for `listed`.
+        links: of the list.
+    """
+    found, total = await read(limit=page.limit, offset=page.offset)
+    if not page.goes_on(found):
+        return await listed(found, make, page.meta(total), whole, links)
+    every = entries(stretches(page, found, read, key), whole)
+    return Deferred((make(each) async for each in every), page.meta(total), links=links).document
+
+
+async def stretches(
+    page: Page, found: Sequence[P], read: Read[P], key: Callable[[P], str | int] = attrgetter("id")
+) -> AsyncIterator[Sequence[P]]:
+    """Yield what was found of a list, and, if everything is asked for, the rest of it in stretches.
+
+    Each is read in a unit of its own, which nobody holds while the caller takes what is sent. The caller's permission
+    is judged for each: who loses it in the midst gets an answer that is cut off.
+    """
+    yield found
+    while page.goes_on(found):
+        found, _ = await read(limit=page.limit, offset=After(key(found[-1])))
+        yield found
+
+
+async def entries(
+    found: AsyncIterable[Sequence[P]], whole: Callable[[Sequence[P]], AsyncIterable[P]] | None = None
+) -> AsyncIterator[P]:
+    """Yield the entries of stretches one by one, with what was left out of them."""
+    async for stretch in found:
+        async for each in one_by_one(stretch) if whole is None else whole(stretch):
+            yield each
 
 
 class DocumentResponse(Response[Any]):
@@ -179,13 +236,24 @@ async def _after(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 async def _sliced(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Put small pieces together, and let others have their turn."""
+    """Put small pieces together, and let others have their turn.
+
+    Whoever makes a slice holds a place, also while it reads from the database, but not while the caller takes it.
+    """
+    whole = False
+    while not whole:
+        async with _SLICES_MADE.place(asking_for.get()):
+            made, whole = await _slice(pieces)
+        yield made
+
+
+async def _slice(pieces: AsyncIterator[bytes]) -> tuple[bytes, bool]:
+    """Return the next slice, and whether it is the last."""
     held, size, turns = list[bytes](), 0, Turns()
     async for piece in pieces:
         held.append(piece)
         size += len(piece)
         if size >= SLICE_BYTES:
-            yield b"".join(held)
-            held, size = [], 0
+            return b"".join(held), False
         await turns.step()
-    yield b"".join(held)
+    return b"".join(held), True

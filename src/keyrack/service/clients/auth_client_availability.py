@@ -7,6 +7,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.service.authz.access import Scope
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.paging import After
 from keyrack.store.directory import Location
 
 AUTH_CLIENT_POINTER = "/data/relationships/auth_client/data/id"
@@ -44,7 +45,7 @@ async def find_available(scope: Scope, auth_client_id: str, *, held: bool = Fals
 
 
 async def available_clients(
-    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int = 0
+    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int | After = 0
 ) -> tuple[Sequence[AuthClient], int]:
     """List by id the auth clients that can be used at the scope's place, optionally only those of a component.
 

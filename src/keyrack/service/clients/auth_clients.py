@@ -38,6 +38,7 @@ from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.store.directory import Directory, Location
 from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
@@ -66,7 +67,13 @@ class AuthClients:
         self._lead = lead
 
     async def list(
-        self, who: Principal, asked: NamedScope | None, component_id: str | None, *, limit: int | None, offset: int
+        self,
+        who: Principal,
+        asked: NamedScope | None,
+        component_id: str | None,
+        *,
+        limit: int | None,
+        offset: int | After,
     ) -> tuple[Sequence[AuthClientView], int]:
         """List the clients that can be used at a scope, optionally only those of a component (14.1).
 

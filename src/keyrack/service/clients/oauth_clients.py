@@ -14,6 +14,7 @@ from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
@@ -81,7 +82,7 @@ class OAuthClients:
             return OAuthClientView(client, component_visible=True)
 
     async def list(
-        self, who: Principal, tenant_id: str, component_id: str | None, *, limit: int | None, offset: int
+        self, who: Principal, tenant_id: str, component_id: str | None, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[OAuthClientView], int]:
         """List the tenant's clients, optionally only the one of a component id, visible or not (8.3).
 

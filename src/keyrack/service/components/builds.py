@@ -13,6 +13,7 @@ from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
 from keyrack.service.components.visibility import ComponentVisibility, own_component
 from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.core.paging import After
 from keyrack.validation.unvalidated import Unvalidated
 
 _LATEST = "latest"
@@ -33,7 +34,7 @@ class ComponentBuilds:
         self._components = components
 
     async def list(
-        self, who: Principal, component_id: str, *, limit: int | None, offset: int
+        self, who: Principal, component_id: str, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Version], int]:
         """List a component's builds, oldest first; return a page and the number of all.
 

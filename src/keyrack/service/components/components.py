@@ -23,6 +23,7 @@ from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.validation.unvalidated import Unvalidated
 
 
@@ -53,7 +54,7 @@ class Components:
         self._components = components
 
     async def of_contract(
-        self, who: Principal, contract_id: str, which: str, *, limit: int | None, offset: int
+        self, who: Principal, contract_id: str, which: str, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Component], int]:
         """List what a contract has: `private` (its own), `public` (others'), or `all` (13.2); a page and the total."""
         async with self._access.contract(who, contract_id) as scope:
@@ -65,7 +66,7 @@ class Components:
             return await ComponentList(scope.unit).page(wanted, leave_out=True, limit=limit, offset=offset)
 
     async def of_workspace(
-        self, who: Principal, workspace_id: str, *, limit: int | None, offset: int
+        self, who: Principal, workspace_id: str, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Component], int]:
         """List what a workspace has (13.2), to a task user what flows of it name (section 2); a page and the total."""
         async with self._access.workspace(who, workspace_id, door=READ_COMPONENTS) as scope:
@@ -95,7 +96,7 @@ class Components:
             return had[0]
 
     async def in_tenant(
-        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
+        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Component], int]:
         """List every component of the caller's tenant, ungated; without a contract also others' global ones (13.2).
 

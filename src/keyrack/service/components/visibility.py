@@ -13,6 +13,7 @@ from keyrack.service.authz.task_users import TaskUserAccess, is_task_user, own_p
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
+from keyrack.store.core.paging import After
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
 from keyrack.store.teams import TeamRows
@@ -40,7 +41,7 @@ async def workspace_view(unit: Unit, workspace: Workspace) -> Viewpoint:
 
 
 async def seen_in_workspace(
-    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int = 0
+    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int | After = 0
 ) -> tuple[Sequence[Component], int]:
     """List what the caller sees in the scope's workspace, a task user what its flows name; a page and the total.
 
@@ -48,7 +49,7 @@ async def seen_in_workspace(
         scope: of a workspace.
         component_id: only this one, if given.
         limit: how many at most; None for all.
-        offset: how many to pass over.
+        offset: how many to pass over, or where a stretch begins.
 
     Raises:
         NotFound: the workspace is gone.

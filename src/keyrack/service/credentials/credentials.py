@@ -21,6 +21,7 @@ from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_c
 from keyrack.service.credentials.token_merge import under_their_field
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
@@ -70,7 +71,7 @@ class Credentials:
         self._access = access
 
     async def list(
-        self, who: Principal, workspace_id: str, component_id: str | None, *, limit: int | None, offset: int
+        self, who: Principal, workspace_id: str, component_id: str | None, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[CredentialView], int]:
         """List a workspace's credentials, optionally only those of a component; return a page and the total."""
         async with self._access.workspace(who, workspace_id, door=READ_CREDENTIALS) as scope:

@@ -13,6 +13,7 @@ from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys
+from keyrack.store.core.paging import After
 from keyrack.store.role_assignments import RoleAssignments
 from keyrack.store.users import UserRows, require_email
 from keyrack.validation.unvalidated import Unvalidated
@@ -132,7 +133,7 @@ class Users:
         require_email(wanted.email)
         return wanted, await self._passwords.hash(home(who), wanted.password)
 
-    async def api_keys(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ApiKey], int]:
+    async def api_keys(self, who: Principal, *, limit: int | None, offset: int | After) -> tuple[Sequence[ApiKey], int]:
         """List the caller's API keys, without the keys themselves; return a page and the number of all.
 
         Raises:

@@ -23,11 +23,12 @@ from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import replaces_refresh_token
 from keyrack.service.secrets.revocation import enqueue
-from keyrack.service.secrets.status import SecretStatus, current_status
+from keyrack.service.secrets.status import SecretStatus, current_status, depends_on_client
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
@@ -74,7 +75,7 @@ class Secrets:
         self._clock = clock
 
     async def list(
-        self, who: Principal, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int
+        self, who: Principal, workspace_id: str, wanted: SecretFilter, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[SecretView], int]:
         """List a workspace's secrets as they are stored; return a page and the total."""
         async with self._access.workspace(who, workspace_id) as scope:
@@ -87,8 +88,7 @@ class Secrets:
                 limit=limit,
                 offset=offset,
             )
-            clients = await find_usable_among(scope.unit, [secret.auth_client_id for secret in found])
-            return [self._view(scope, secret, clients.get(secret.auth_client_id)) for secret in found], total
+            return await self._views(scope.unit, found, visible=scope.allows(GET_SECRET_CREDENTIALS)), total
 
     def whole(self, found: Sequence[SecretView]) -> AsyncIterator[SecretView]:
         """Yield the secrets of a list with the credentials that were left out."""
@@ -96,12 +96,7 @@ class Secrets:
         async def read(some: Sequence[SecretView]) -> Mapping[str, SecretView]:
             async with self._access.reading_on(some[0].secret.tenant_id) as unit:
                 whole = await SecretList(unit).whole([view.secret for view in some])
-                clients = await find_usable_among(unit, [secret.auth_client_id for secret in whole])
-            now = self._clock()
-            views = [
-                SecretView(each, current_status(each, clients.get(each.auth_client_id), now), True) for each in whole
-            ]
-            return {view.secret.id: view for view in views}
+                return {view.secret.id: view for view in await self._views(unit, whole, visible=True)}
 
         return in_batches(found, lambda view: view.left_out, lambda view: view.secret.id, read)
 
@@ -236,6 +231,13 @@ class Secrets:
     async def _client(self, secret: AuthSecret) -> AuthClient | None:
         async with self._store.unit(secret.tenant_id) as unit:
             return await find_usable(unit, secret.auth_client_id)
+
+    async def _views(self, unit: Unit, found: Sequence[AuthSecret], *, visible: bool) -> Sequence[SecretView]:
+        now = self._clock()
+        clients = await find_usable_among(unit, [each.auth_client_id for each in found if depends_on_client(each, now)])
+        return [
+            SecretView(each, current_status(each, clients.get(each.auth_client_id), now), visible) for each in found
+        ]
 
     def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:
         return SecretView(secret, current_status(secret, client, self._clock()), scope.allows(GET_SECRET_CREDENTIALS))

@@ -65,6 +65,12 @@ def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime)
     return SecretStatus(SecretState.ready)
 
 
+def depends_on_client(secret: AuthSecret, now: datetime) -> bool:
+    """Tell whether `current_status` has to know a secret's auth client: most need not be looked up for a list."""
+    expired = secret.expires_at is not None and secret.expires_at <= now
+    return expired and secret.refreshable and secret.state is not SecretState.error
+
+
 def _cause(failure: Failure) -> tuple[ErrorCode, str]:
     """Return why a refresh failed: the provider refused, sent nothing, or did not answer (contract 0.24)."""
     status = f" (status {failure.status})" if failure.status is not None else ""

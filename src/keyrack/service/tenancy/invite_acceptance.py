@@ -16,6 +16,7 @@ from keyrack.service.authz.suspension import SUSPENDED
 from keyrack.service.tenancy.available_roles import is_available
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractMembers, ContractRows
+from keyrack.store.core.paging import After
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
 from keyrack.store.invites import ContractInvites
@@ -32,7 +33,9 @@ class InviteAcceptance:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def mine(self, who: Principal, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Invite], int]:
+    async def mine(
+        self, who: Principal, *, limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[Invite], int]:
         """List the caller's invites; return a page and the number of all.
 
         Raises:

@@ -11,6 +11,7 @@ from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.scope import scope_of
 from keyrack.service.tenancy.members import EDIT_WORKSPACE_MEMBERS, require_editor, wrong_roles
 from keyrack.store.contracts import ContractMembers
+from keyrack.store.core.paging import After
 from keyrack.store.invites import ContractInvites
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceRows
@@ -49,7 +50,7 @@ class Invites:
         self._access = access
 
     async def of_contract(
-        self, who: Principal, contract_id: str, *, limit: int | None = None, offset: int = 0
+        self, who: Principal, contract_id: str, *, limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Invite], int]:
         """List a contract's invites that nobody has accepted yet; return a page and the number of all."""
         async with self._access.contract(who, contract_id) as scope:

@@ -11,6 +11,7 @@ from keyrack.service.authz.permissions import OWNER
 from keyrack.service.tenancy.available_roles import is_available
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.contracts import ContractMembers, ContractRows
+from keyrack.store.core.paging import After
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.flows import FlowRows
 from keyrack.store.invites import ContractInvites
@@ -42,7 +43,7 @@ class Members:
         self._access = access
 
     async def of_contract(
-        self, who: Principal, contract_id: str, *, limit: int | None, offset: int
+        self, who: Principal, contract_id: str, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Member], int]:
         """List a contract's members; return a page and the number of all."""
         async with self._access.contract(who, contract_id) as scope:
@@ -50,7 +51,7 @@ class Members:
             return await ContractMembers(scope.unit).page(contract_id, limit=limit, offset=offset)
 
     async def of_workspace(
-        self, who: Principal, workspace_id: str, *, limit: int | None = None, offset: int = 0
+        self, who: Principal, workspace_id: str, *, limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Member], int]:
         """List a workspace's members; return a page and the number of all."""
         async with self._access.workspace(who, workspace_id) as scope:

@@ -13,6 +13,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.store.contracts import ContractMembers
+from keyrack.store.core.paging import After
 from keyrack.store.teams import TeamRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -73,7 +74,7 @@ class Teams:
                 return await _there(scope, team_id)
 
     async def list(
-        self, who: Principal, contract_id: str, *, limit: int | None, offset: int
+        self, who: Principal, contract_id: str, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Team], int]:
         """List a contract's teams; return a page and the number of all."""
         async with self._access.contract(who, contract_id) as scope:

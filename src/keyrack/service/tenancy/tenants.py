@@ -14,6 +14,7 @@ from keyrack.service.authz.references import refuse_taken
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches
+from keyrack.store.core.paging import After
 from keyrack.store.tenants import TenantRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -73,13 +74,14 @@ class Tenants:
             scope.audit_target("tenant", tenant.id)
             return tenant
 
-    async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[Tenant], int]:
+    async def list(self, who: Principal, *, limit: int | None, offset: int | After) -> tuple[Sequence[Tenant], int]:
         """List the caller's tenants; a service account sees all. Return a page and the total."""
         if who.tenant_id is None:
             async with self._access.installation(who) as scope:
                 scope.require("tenants.tenant.get")
                 return await TenantRows(scope.unit).page(limit=limit, offset=offset)
-        return [await self.get(who, who.tenant_id)][offset:], 1
+        own = [await self.get(who, who.tenant_id)]
+        return own if isinstance(offset, After) else own[offset:], 1
 
     def whole(self, found: Sequence[Tenant]) -> AsyncIterator[Tenant]:
         """Yield the tenants of a list with the attributes that were left out."""

@@ -11,6 +11,7 @@ from keyrack.model.identity import Principal
 from keyrack.provider.uri_guard import check_uri
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.webhooks.signing import new_key
+from keyrack.store.core.paging import After
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.webhooks import WebhookRows
@@ -96,7 +97,7 @@ class Webhooks:
             return webhook
 
     async def list(
-        self, who: Principal, tenant_id: str, *, limit: int | None, offset: int
+        self, who: Principal, tenant_id: str, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[Webhook], int]:
         """List the tenant's webhooks; return a page and the number of all."""
         async with self._access.tenant(who, tenant_id) as scope:

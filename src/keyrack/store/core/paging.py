@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any, TypeVar
@@ -19,6 +20,20 @@ from keyrack.turns import Turns
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Where a stretch of a list begins: what came before it is not counted and not passed over, however much it is.
+
+    So a list is read from end to end in stretches, each in a unit of its own. What is in the list all the time is in
+    exactly one of them; what comes or goes meanwhile may be in one.
+
+    Attributes:
+        key: of the last row before it, in the order of the list; None: there is none.
+    """
+
+    key: str | int | None = None
 
 
 async def opened(rows: "Sequence[Row[Any]]", read: "Callable[[Row[Any]], Awaitable[T]]") -> list[T]:
@@ -58,9 +73,9 @@ async def page_of(
     *,
     parts: "Sequence[Select[Any]] | None" = None,
     limit: int | None,
-    offset: int,
+    offset: int | After,
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Read a page of a list.
+    """Read a page of a list, or a stretch of one that is read from end to end.
 
     Args:
         connection: where to run the query.
@@ -70,11 +85,14 @@ async def page_of(
         parts: the keys of the same rows, each found by one of these simpler queries, which an index answers alone; the
             list is in the order of keys. Without parts `query` is asked.
         limit: how many at most; None for all.
-        offset: how many to pass over.
+        offset: how many to pass over, or where a stretch begins; then the list is in the order of `key`.
 
     Returns:
-        The rows of the page and the number of all.
+        The rows of the page and the number of all; the rows of a stretch and their number.
     """
+    if isinstance(offset, After):
+        rows = (await connection.execute(_stretch(query, key, parts, limit, offset))).all()
+        return rows, len(rows)
     chosen = query
     if limit is not None:
         chosen = query.limit(limit)
@@ -91,6 +109,21 @@ async def page_of(
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
     number = await connection.execute(_counted(parts) if parts else counted)
     return rows, int(number.scalar_one())
+
+
+def _stretch(
+    query: "Select[Any]",
+    key: ColumnElement[Any],
+    parts: "Sequence[Select[Any]] | None",
+    limit: int | None,
+    begin: After,
+) -> "Select[Any]":
+    parts = parts or ()
+    if begin.key is not None:
+        query, parts = query.where(key > begin.key), [part.where(key > begin.key) for part in parts]
+    if parts:
+        query = query.where(key.in_(_merged(parts).limit(limit)))
+    return query.limit(limit)
 
 
 def _merged(parts: "Sequence[Select[Any]]") -> "Select[Any]":
