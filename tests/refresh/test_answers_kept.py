@@ -186,7 +186,7 @@ async def test_an_answer_is_stored_before_anybody_reads_it(
         fail_once(monkeypatch, Finalizer, "settle", DatabaseUnavailable)
         assert (await refreshed(keyrack, connected)).status_code == 503
         async with keyrack.store.unit(connected.secret.tenant_id) as unit:
-            (attempt,) = await Attempts(unit).open_of(connected.secret.id)
+            (attempt,) = await Attempts(unit).open_of([connected.secret.id])
             answer = await journal.read(unit, attempt)
         assert answer is not None
         assert answer.body == body, why

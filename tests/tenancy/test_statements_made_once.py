@@ -29,6 +29,7 @@ BINDS_THE_TENANT: dict[str, str] = {
     "flows._KEYS_OF_CONTRACT": "API keys have no tenant; those of the tenant's flows go",
     "flows._KEYS_OF_FLOW": "as above",
     "quota_usage._BYTES": "adds up many tables, each with the condition",
+    "leases._INTENT": "inserts what belongs to the tenant's secret that is leased",
     "role_assignments._EVERYWHERE": "three tables, each with the condition",
     "tenants._HELD": "the tenant's own row, whose id it is",
     "tenants._HELD_ALONE": "as above",
@@ -40,6 +41,7 @@ ACROSS: dict[str, str] = {
     "accounts._ADDITION": "an API key of the owner that is given",
     "accounts._REMOVAL": "an API key of the owner that is given",
     "accounts._USER": "for the command line: ids of who has a name",
+    "attempts._ALL_OPEN": "work of all tenants for the worker, handed out by tenant",
     "auth_client_health._PAUSE": "secrets of a global client may be in any tenant; the client decides",
     "auth_client_health._REVIVAL": "as above",
     "directory._AUTH_CLIENT": "ids of the scope an id is in",
@@ -70,6 +72,9 @@ ACROSS: dict[str, str] = {
     "last_use._SECRET_USED": "times of secrets that are named with their tenants",
     "last_use._UNLOCKED_KEYS": "hashes of keys that are named",
     "last_use._UNLOCKED_SECRETS": "ids of secrets that are named, with their tenants",
+    "leases._CLAIMING": "work of all tenants for the worker: ids",
+    "leases._HOLDERS": "names of processes",
+    "leases._SHOWN": "the database's time",
     "queue_stats._DUE": "numbers, for the metrics",
     "queue_stats._OPEN": "numbers, for the metrics",
     "retention._ATTEMPTS": "deletes what is old, whosever it is",
@@ -172,7 +177,13 @@ def test_a_statement_that_is_not_the_tenants_is_found(statement: Statement) -> N
     assert not is_of_tenant(statement)
 
 
-ONE_DATABASES_OWN = {"deliveries._REPLAY_ONE", "deliveries._REPLAY_SINCE", "quota_usage._BYTES", "wakeups._NOTIFY"}
+ONE_DATABASES_OWN = {
+    "leases._INTENT",
+    "deliveries._REPLAY_ONE",
+    "deliveries._REPLAY_SINCE",
+    "quota_usage._BYTES",
+    "wakeups._NOTIFY",
+}
 """Statements that are made for one database each, or for one alone; what runs them is tested on both."""
 
 

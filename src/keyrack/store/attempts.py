@@ -11,11 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, delete, null, select, update
 
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.store.core.process_id import node_id
-from keyrack.store.core.unit import TenantTable, Unit
+from keyrack.store.core.statements import Query
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
 from keyrack.store.schema import attempts
 
 _MANY = 500
@@ -67,6 +68,39 @@ class Attempt:
     sealed_answer: bytes | None = None
 
 
+ATTEMPT_COLUMNS = ("id", "kind", "subject_id", "fence", "generation", "owner", "started_at")
+"""What is written down of a request before it is sent."""
+
+_a = attempts.c
+_STILL_OPEN = (_a.id == bindparam("attempt"), _a.settled_at.is_(None))
+_OPEN = TenantQuery(attempts, select(*_a).where(*_STILL_OPEN))
+_OPEN_OF = TenantQuery(
+    attempts,
+    select(*_a)
+    .where(_a.subject_id.in_(bindparam("subjects", expanding=True)), _a.settled_at.is_(None))
+    .order_by(_a.id),
+)
+_ANSWER = TenantChange(
+    attempts,
+    update(attempts)
+    .where(_a.id == bindparam("attempt"))
+    .values(sealed_answer=bindparam("answer"), answered_at=bindparam("at"), settled_at=null(), outcome=null()),
+)
+_LANDING = TenantChange(attempts, delete(attempts).where(*_STILL_OPEN))
+_SETTLEMENT = TenantChange(
+    attempts,
+    update(attempts)
+    .where(*_STILL_OPEN)
+    .values(outcome=bindparam("fate"), settled_at=bindparam("now"), sealed_answer=null()),
+)
+_ALL_OPEN = Query(
+    select(*(column for column in _a if column is not _a.sealed_answer))
+    .where(_a.settled_at.is_(None))
+    .order_by(_a.id)
+    .limit(_MANY)
+)
+
+
 class Attempts(TenantTable):
     """The attempts of the unit's tenant."""
 
@@ -74,51 +108,42 @@ class Attempts(TenantTable):
 
     async def begin(self, attempt: Attempt) -> None:
         """Write down that a request is about to be sent."""
-        await self.insert(
-            {
-                "id": attempt.id,
-                "kind": attempt.kind.value,
-                "subject_id": attempt.subject_id,
-                "fence": attempt.fence,
-                "generation": attempt.generation,
-                "owner": node_id(),
-                "started_at": attempt.started_at,
-            }
-        )
+        await self.insert(attempt_columns(attempt))
 
     async def answered(self, attempt_id: str, sealed: bytes, at: datetime) -> bool:
         """Keep the answer of an attempt, also of one that was given up meanwhile; False if there is no such attempt."""
-        changed = self.update().where(attempts.c.id == attempt_id)
-        return await self.run(changed.values(sealed_answer=sealed, answered_at=at, settled_at=None, outcome=None)) == 1
+        return await self.make(_ANSWER, attempt=attempt_id, answer=sealed, at=at) == 1
 
     async def find(self, attempt_id: str) -> Attempt | None:
         """Return an open attempt, or None."""
-        row = await self.first(self.select().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None)))
+        row = await self.ask_one(_OPEN, attempt=attempt_id)
         return None if row is None else _attempt(row)
 
-    async def open_of(self, subject_id: str) -> Sequence[Attempt]:
-        """Return the attempts of a secret or consent whose fate has not been settled, oldest first."""
-        a = attempts.c
-        query = self.select().where(a.subject_id == subject_id, a.settled_at.is_(None)).order_by(a.id)
-        return [_attempt(row) for row in await self.all(query)]
+    async def open_of(self, subject_ids: Sequence[str]) -> Sequence[Attempt]:
+        """Return the attempts of some secrets or consents whose fate has not been settled, oldest first."""
+        return [_attempt(row) for row in await self.ask(_OPEN_OF, subjects=subject_ids)]
 
     async def landed(self, attempt_id: str) -> bool:
         """Forget an open attempt whose tokens are stored; False if it is open no more."""
-        return await self.run(self.delete().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None))) == 1
+        return await self.make(_LANDING, attempt=attempt_id) == 1
 
     async def settle(self, attempt_id: str, fate: AttemptResult) -> bool:
         """Note what became of an open attempt, and forget its answer; False if it is open no more."""
-        values = {"outcome": fate.value, "settled_at": self.unit.clock(), "sealed_answer": None}
-        still_open = self.update().where(attempts.c.id == attempt_id, attempts.c.settled_at.is_(None))
-        return await self.run(still_open.values(values)) == 1
+        return await self.make(_SETTLEMENT, attempt=attempt_id, fate=fate.value, now=self.unit.clock()) == 1
 
 
 async def open_attempts(unit: Unit) -> Sequence[Attempt]:
     """Return open attempts of all tenants, oldest first, without their answers: what recovery looks through."""
-    a = attempts.c
-    columns = [column for column in a if column is not a.sealed_answer]
-    query = select(*columns).where(a.settled_at.is_(None)).order_by(a.id).limit(_MANY)
-    return [_attempt(row) for row in (await unit.connection.execute(query)).all()]
+    return [_attempt(row) for row in await _ALL_OPEN.rows(unit.connection)]
+
+
+def attempt_columns(attempt: Attempt) -> dict[str, Any]:
+    """Return the columns of a new attempt of this process, all but the tenant."""
+    values = (
+        attempt.id, attempt.kind.value, attempt.subject_id, attempt.fence, attempt.generation, node_id(),
+        attempt.started_at,
+    )  # fmt: skip
+    return dict(zip(ATTEMPT_COLUMNS, values, strict=True))
 
 
 def answer_place(tenant_id: str, attempt_id: str) -> EncryptionContext:

@@ -9,28 +9,115 @@ refresh one grant.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from math import ceil, floor, inf
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, cast, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, cast, func, insert, literal, or_, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from keyrack.errors import KeyrackError
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
+from keyrack.store.attempts import ATTEMPT_COLUMNS, Attempt, Attempts, attempt_columns
 from keyrack.store.auth_secrets import read_secret, secret_columns
 from keyrack.store.core.claims import WINDOW, chosen_fairly, may_take
 from keyrack.store.core.process_id import node_id
-from keyrack.store.core.unit import TenantTable, Unit
-from keyrack.store.schema import auth_secrets
+from keyrack.store.core.statements import Change, Query
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
+from keyrack.store.schema import attempts, auth_secrets
+from keyrack.store.wakeups import CHANNEL
 
 LONGEST_MS = 10 * 60 * 1000
 """No lease is longer. One that seems to be comes from before a reboot, or the lease clock stepped back."""
 
 _DEAD_ASKED = 50
-_LOOKS, _NARROW_MS, _KNOWN_SECONDS = 3, 5.0, 10.0
+_LOOKS, _NARROW_MS, _KNOWN_SECONDS, _LEARNED_SECONDS = 3, 5.0, 10.0, 1.0
+
+
+class lease_now(FunctionElement[int]):  # noqa: N801 - reads as a function of the database
+    """The time of the lease clock, whole milliseconds; where the database has none, the parameter that it is given."""
+
+    type = BigInteger()
+    inherit_cache = True
+    name = "lease_now"
+
+
+@compiles(lease_now, "postgresql")
+def _postgresql_now(element: lease_now, compiler: SQLCompiler, **more: Any) -> str:
+    del element, compiler, more
+    return "CAST(EXTRACT(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(lease_now, "sqlite")
+def _sqlite_now(element: lease_now, compiler: SQLCompiler, **more: Any) -> str:
+    return compiler.process(element.clauses, **more)
+
+
+def _free(now: ColumnElement[int]) -> ColumnElement[bool]:
+    return or_(
+        _s.lease_until.is_(None),
+        _s.lease_until <= now,
+        _s.lease_until > now + LONGEST_MS,
+        _s.lease_owner.in_(bindparam("dead", expanding=True)),
+    )
+
+
+_s = auth_secrets.c
+_NOW: ColumnElement[int] = lease_now(bindparam("lease_now", type_=BigInteger))
+_UNTIL = _NOW + bindparam("length_ms", type_=BigInteger)
+_MINE = (_s.id == bindparam("secret"), _s.fence == bindparam("held"))
+_TAKEN = {"lease_owner": bindparam("node"), "lease_until": _UNTIL, "fence": _s.fence + 1}
+_TAKING = TenantChange(
+    auth_secrets,
+    update(auth_secrets).where(_s.id == bindparam("secret"), _free(_NOW)).values(**_TAKEN).returning(*_s),
+)
+_HOLDER = TenantQuery(auth_secrets, select(_s.lease_owner).where(_s.id == bindparam("secret"), _s.lease_until > _NOW))
+_LOCKED = TenantQuery(auth_secrets, select(*_s, _NOW.label("shown")).where(*_MINE).with_for_update())
+_EXTENDED = update(auth_secrets).where(*_MINE).values(lease_owner=bindparam("node"), lease_until=_UNTIL)
+_EXTENSION = TenantChange(auth_secrets, _EXTENDED)
+_ALL_HELD = TenantQuery(auth_secrets, select(*_s).where(_s.id.in_(bindparam("secrets", expanding=True))), scans=True)
+_CLAIMING = Change(
+    update(auth_secrets)
+    .where(_s.id.in_(bindparam("secrets", expanding=True)))
+    .values(**_TAKEN)
+    .returning(_s.tenant_id, _s.id, _s.fence)
+)
+_HOLDERS = Query(
+    select(_s.lease_owner)
+    .where(_s.due_at <= bindparam("now"), _s.lease_owner.is_not(None))
+    .distinct()
+    .limit(_DEAD_ASKED)
+)
+_SHOWN = Query(select(_NOW.label("shown")))
+
+
+def _intent() -> Change:
+    """Return what extends a lease and writes down what is sent under it, at once; nothing, if the lease is lost."""
+    held = _EXTENDED.where(TenantQuery.of_tenant(auth_secrets)).returning(_s.tenant_id).cte("held")
+    given = [bindparam(f"attempt_{name}", type_=attempts.c[name].type) for name in ATTEMPT_COLUMNS]
+    row = select(*given, held.c.tenant_id).select_from(held)
+    return Change(insert(attempts).from_select([*ATTEMPT_COLUMNS, "tenant_id"], row))
+
+
+_INTENT = {"postgresql": _intent()}
+
+
+@cache
+def _writing(columns: tuple[str, ...], *, tells: bool) -> TenantChange:
+    """Return the change of these columns of a leased secret, made once for each set of columns.
+
+    Args:
+        columns: their names.
+        tells: whether those who wait for the secret, in whichever process, are told when the transaction commits.
+    """
+    change = update(auth_secrets).where(*_MINE).values(**{name: bindparam(name) for name in columns})
+    return TenantChange(auth_secrets, change.returning(func.pg_notify(CHANNEL, _s.id)) if tells else change)
 
 
 class LeaseLost(KeyrackError):
@@ -75,28 +162,19 @@ class Leases(TenantTable):
         Returns:
             The lease, or None if another process holds it or there is no such secret.
         """
-        now = lease_clock(self.unit)
-        taken = (
-            self.update()
-            .where(auth_secrets.c.id == secret_id, _free(now, [*dead, node_id()]))
-            .values(lease_owner=node_id(), lease_until=now + length_ms, fence=auth_secrets.c.fence + 1)
-            .returning(*auth_secrets.c)
-        )
-        row = await self.first(taken)
+        row = await self.make_one(_TAKING, secret=secret_id, dead=[*dead, node_id()], **_lasting(length_ms))
         return None if row is None else await self._lease(row)
 
     async def holder(self, secret_id: str) -> str | None:
         """Return which process holds the lease of a secret, if any."""
-        s, now = auth_secrets.c, lease_clock(self.unit)
-        query = self.select(s.lease_owner).where(s.id == secret_id, s.lease_until > now)
-        holder: str | None = await self.value(query)
-        return holder
+        row = await self.ask_one(_HOLDER, secret=secret_id, lease_now=_since_boot_ms())
+        return None if row is None else row.lease_owner
 
-    async def read(self, due: Due) -> Lease | None:
-        """Return the lease that `claim_due` took, with its secret; None if it was lost meanwhile."""
-        s = auth_secrets.c
-        row = await self.first(self.select().where(s.id == due.secret_id, s.fence == due.fence))
-        return None if row is None else await self._lease(row)
+    async def claimed(self, dues: Sequence[Due]) -> Mapping[str, Lease]:
+        """Return the leases that `claim_due` took, with their secrets, by secret; those lost meanwhile are missing."""
+        fences = {due.secret_id: due.fence for due in dues}
+        rows = await self.ask(_ALL_HELD, secrets=list(fences))
+        return {row.id: await self._lease(row) for row in rows if row.fence == fences[row.id]}
 
     async def extend(self, lease: Lease, length_ms: int) -> None:
         """Make a lease last from now.
@@ -104,32 +182,56 @@ class Leases(TenantTable):
         Raises:
             LeaseLost: another process has the lease by now.
         """
-        until = lease_clock(self.unit) + length_ms
-        await self._write(lease, lease_owner=node_id(), lease_until=until)
-
-    async def release(self, lease: Lease | Due, **values: Any) -> None:
-        """End a lease, changing nothing else but the given columns; a lost one is left alone."""
-        await self.run(self._mine(lease).values(lease_owner=None, lease_until=None, **values))
-
-    async def current(self, lease: Lease) -> AuthSecret:
-        """Return the secret as it is now, kept from changing until the transaction ends.
-
-        Raises:
-            LeaseLost: another process has the lease by now, or the secret is gone.
-        """
-        s = auth_secrets.c
-        row = await self.first(self.select().where(s.id == lease.secret_id, s.fence == lease.fence).with_for_update())
-        if row is None:
+        if await self.make(_EXTENSION, **_held(lease), **_lasting(length_ms)) != 1:
             raise LeaseLost
-        return await read_secret(self.unit, row)
 
-    async def finish(self, lease: Lease, secret: AuthSecret) -> None:
-        """Write what became of a refresh and end the lease.
+    async def intend(self, lease: Lease, length_ms: int, attempt: Attempt) -> None:
+        """Make a lease last from now, and write down that a request is about to be sent under it; both or neither.
 
         Raises:
             LeaseLost: another process has the lease by now; nothing is written.
         """
-        await self._write(lease, **await secret_columns(self.unit, secret), lease_owner=None, lease_until=None)
+        intent = _INTENT.get(self.unit.connection.dialect.name)
+        if intent is None:  # SQLite changes one table with one statement; a unit is always one transaction there
+            await self.extend(lease, length_ms)
+            await Attempts(self.unit).begin(attempt)
+            return
+        values = {f"attempt_{name}": value for name, value in attempt_columns(attempt).items()}
+        mine = {"tenant_id": self.unit.tenant_id, **_held(lease), **_lasting(length_ms)}
+        if await intent.run(self.unit.connection, **mine, **values) != 1:
+            raise LeaseLost
+
+    async def release(self, lease: Lease | Due, **values: Any) -> None:
+        """End a lease, changing nothing else but the given columns; a lost one is left alone."""
+        await self._change(lease, {**values, **_ENDED}, tells=False)
+
+    async def current(self, lease: Lease, lease_time: "LeaseTime | None" = None) -> AuthSecret:
+        """Return the secret as it is now, kept from changing until the transaction ends.
+
+        Args:
+            lease: the secret's.
+            lease_time: learns what the lease clock shows.
+
+        Raises:
+            LeaseLost: another process has the lease by now, or the secret is gone.
+        """
+        before = time.monotonic()
+        row = await self.ask_one(_LOCKED, **_held(lease), lease_now=_since_boot_ms())
+        if row is None:
+            raise LeaseLost
+        if lease_time is not None:
+            lease_time.learn(row.shown, before, time.monotonic())
+        return await read_secret(self.unit, row)
+
+    async def finish(self, lease: Lease, secret: AuthSecret) -> None:
+        """Write what became of a refresh, end the lease, and wake those who wait for the secret.
+
+        Raises:
+            LeaseLost: another process has the lease by now; nothing is written.
+        """
+        values = {**await secret_columns(self.unit, secret), **_ENDED}
+        if await self._change(lease, values, tells=self.unit.connection.dialect.name == "postgresql") != 1:
+            raise LeaseLost
 
     async def keep(self, lease: Lease, secret: AuthSecret) -> None:
         """Write a secret in the middle of a refresh; the lease goes on.
@@ -137,17 +239,27 @@ class Leases(TenantTable):
         Raises:
             LeaseLost: another process has the lease by now; nothing is written.
         """
-        await self._write(lease, **await secret_columns(self.unit, secret))
-
-    async def _write(self, lease: Lease, **values: Any) -> None:
-        if await self.run(self._mine(lease).values(**values)) != 1:
+        if await self._change(lease, await secret_columns(self.unit, secret), tells=False) != 1:
             raise LeaseLost
 
-    def _mine(self, lease: Lease | Due) -> Any:
-        return self.update().where(auth_secrets.c.id == lease.secret_id, auth_secrets.c.fence == lease.fence)
+    async def _change(self, lease: Lease | Due, values: Mapping[str, Any], *, tells: bool) -> int:
+        return await self.make(_writing(tuple(values), tells=tells), **_held(lease), **values)
 
     async def _lease(self, row: "Row[Any]") -> Lease:
         return Lease(row.tenant_id, row.id, row.fence, await read_secret(self.unit, row))
+
+
+_ENDED = {"lease_owner": None, "lease_until": None}
+
+
+def _held(lease: Lease | Due) -> dict[str, Any]:
+    """Return the parameters that say which lease is meant."""
+    return {"secret": lease.secret_id, "held": lease.fence}
+
+
+def _lasting(length_ms: int) -> dict[str, Any]:
+    """Return the parameters that say whose lease it is from now on, and how long."""
+    return {"node": node_id(), "length_ms": length_ms, "lease_now": _since_boot_ms()}
 
 
 async def claim_due(
@@ -164,20 +276,20 @@ async def claim_due(
         length_ms: how long the leases last, milliseconds.
         dead: processes that are known to be gone; their leases are free.
     """
-    s, lease_now = auth_secrets.c, lease_clock(unit)
+    s, shown = auth_secrets.c, lease_clock(unit)
     failed = s.failed_at.is_not(None)
     seen: list[str] = []
 
     async def window() -> Sequence[Row[Any]]:
         query = (
             select(s.id, s.tenant_id, failed.label("slow"))
-            .where(s.due_at.is_not(None), s.due_at <= now, _free(lease_now, dead), s.id.not_in(seen))
+            .where(s.due_at.is_not(None), s.due_at <= now, _free(shown), s.id.not_in(seen))
             .where(*may_take(places, s.tenant_id, failed))
             .order_by(s.due_at)
             .limit(WINDOW)
             .with_for_update(skip_locked=True)
         )
-        rows = (await unit.connection.execute(query)).all()
+        rows = (await unit.connection.execute(query, {"dead": list(dead)})).all()
         seen.extend(row.id for row in rows)
         return rows
 
@@ -187,22 +299,13 @@ async def claim_due(
     chosen = {row.id: bool(row.slow) for row in await chosen_fairly(window, takes, places)}
     if not chosen:
         return []
-    taken = (
-        update(auth_secrets)
-        .where(s.id.in_(list(chosen)))
-        .values(lease_owner=node_id(), lease_until=lease_now + length_ms, fence=s.fence + 1)
-        .returning(s.tenant_id, s.id, s.fence)
-    )
-    return [
-        Due(row.tenant_id, row.id, row.fence, chosen[row.id]) for row in (await unit.connection.execute(taken)).all()
-    ]
+    taken = await _CLAIMING.rows(unit.connection, secrets=list(chosen), **_lasting(length_ms))
+    return [Due(row.tenant_id, row.id, row.fence, chosen[row.id]) for row in taken]
 
 
 async def lease_holders(unit: Unit, now: datetime) -> Sequence[str]:
     """Return the processes that hold leases of due secrets; asked to find out which of them are dead."""
-    s = auth_secrets.c
-    query = select(s.lease_owner).where(s.due_at <= now, s.lease_owner.is_not(None)).distinct().limit(_DEAD_ASKED)
-    return [str(row.lease_owner) for row in (await unit.connection.execute(query)).all()]
+    return [str(row.lease_owner) for row in await _HOLDERS.rows(unit.connection, now=now)]
 
 
 class LeaseTime:
@@ -216,10 +319,15 @@ class LeaseTime:
     def __init__(self) -> None:
         self._apart: tuple[float, float] = (-inf, inf)
         self._since = -inf
+        self._learned = -inf
 
     async def earliest(self, unit: Unit, moment: float) -> int:
-        """Return what the lease clock showed at a moment, at the least; whole milliseconds."""
-        await self._look(unit)
+        """Return what the lease clock showed at a moment, at the least; whole milliseconds.
+
+        Nothing is asked if what was learned last, a moment ago, is exact enough.
+        """
+        if not self._is_narrow or time.monotonic() - self._learned > _LEARNED_SECONDS:
+            await self._look(unit)
         return floor(moment * 1000 + self._apart[0])
 
     async def is_before(self, unit: Unit, moment: float, answered_ms: int | None) -> bool:
@@ -236,18 +344,32 @@ class LeaseTime:
         now = time.monotonic() * 1000 + self._apart[1]
         return answered_ms is not None and at_most <= answered_ms <= now
 
+    def learn(self, shown: int, before: float, after: float) -> None:
+        """Take note of a reading of the lease clock.
+
+        Args:
+            shown: whole milliseconds.
+            before: a moment before it was read, a reading of `time.monotonic`.
+            after: a moment after it was read.
+        """
+        low, high = shown - after * 1000, shown + 1 - before * 1000
+        known = self._apart if after - self._since < _KNOWN_SECONDS else (-inf, inf)
+        if known == (-inf, inf) or not (max(low, known[0]) < min(high, known[1])):
+            self._apart, self._since = (low, high), after
+        else:
+            self._apart = max(low, known[0]), min(high, known[1])
+        self._learned = after
+
+    @property
+    def _is_narrow(self) -> bool:
+        return self._apart[1] - self._apart[0] <= _NARROW_MS
+
     async def _look(self, unit: Unit) -> None:
         for _ in range(_LOOKS):
             before = time.monotonic()
             shown = await _shown(unit)
-            after = time.monotonic()
-            low, high = shown - after * 1000, shown + 1 - before * 1000
-            known = self._apart if after - self._since < _KNOWN_SECONDS else (-inf, inf)
-            if known == (-inf, inf) or not (max(low, known[0]) < min(high, known[1])):
-                self._apart, self._since = (low, high), after
-            else:
-                self._apart = max(low, known[0]), min(high, known[1])
-            if self._apart[1] - self._apart[0] <= _NARROW_MS:
+            self.learn(shown, before, time.monotonic())
+            if self._is_narrow:
                 return
 
 
@@ -255,8 +377,7 @@ async def _shown(unit: Unit) -> int:
     """Return what the lease clock shows now."""
     if unit.connection.dialect.name != "postgresql":
         return _since_boot_ms()
-    shown: int = (await unit.connection.execute(select(lease_clock(unit)))).scalar_one()
-    return shown
+    return int((await _SHOWN.rows(unit.connection))[0].shown)
 
 
 def lease_clock(unit: Unit) -> ColumnElement[int]:
@@ -270,11 +391,3 @@ def _since_boot_ms() -> int:
     """Return the milliseconds since this machine started, sleep included where it can be known."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock) // 1_000_000
-
-
-def _free(now: ColumnElement[int], dead: Sequence[str]) -> ColumnElement[bool]:
-    s = auth_secrets.c
-    free = [s.lease_until.is_(None), s.lease_until <= now, s.lease_until > now + LONGEST_MS]
-    if dead:
-        free.append(s.lease_owner.in_(dead))
-    return or_(*free)

@@ -9,10 +9,13 @@ from keyrack import metrics
 from keyrack.errors import DatabaseUnavailable, KeyrackError
 from keyrack.fair_share import Places
 from keyrack.logs import log_fault
-from keyrack.service.secrets.refresh.refresher import Refresher
+from keyrack.service.secrets.refresh.refresher import Claimed, Refresher
 from keyrack.store.leases import Due
 
 log = structlog.get_logger()
+
+_PARTS = 8
+"""Into how many the places are parted: when one is free, it is worth a look for what is due."""
 
 
 class RefreshWorker:
@@ -43,17 +46,19 @@ class RefreshWorker:
         async with self._claiming:
             if not self._places.free or self._stopping:
                 return 0
-            dues = await self._refresher.claim(self._places.copy())
-            metrics.claimed(len(dues))
-            for due in dues:
-                self._places.hold(due.tenant_id, slow=due.slow)
-                task = asyncio.create_task(self._refresh(due))
-                self._tasks[task] = due
+            claimed = await self._refresher.claim(self._places.copy())
+            metrics.claimed(len(claimed))
+            for each in claimed:
+                self._places.hold(each.due.tenant_id, slow=each.due.slow)
+                task = asyncio.create_task(self._refresh(each))
+                self._tasks[task] = each.due
                 task.add_done_callback(self._done)
-            return len(dues)
+            return len(claimed)
 
     async def run(self, interval: float) -> None:
-        """Claim and refresh for ever: as soon as half is free while there is more to do, else every `interval` seconds.
+        """Claim and refresh for ever: while there is more to do, as soon as a part of the places is free.
+
+        Else, or if that takes longer, every `interval` seconds.
 
         What takes long holds nothing up: whatever room there is, is used after `interval` seconds.
         """
@@ -88,12 +93,13 @@ class RefreshWorker:
         self._note_room()
 
     def _note_room(self) -> None:
-        if self._places.free * 2 >= self._places.most:
+        if self._places.free * _PARTS >= self._places.most:
             self._room.set()
 
-    async def _refresh(self, due: Due) -> None:
+    async def _refresh(self, claimed: Claimed) -> None:
+        due = claimed.due
         try:
-            await self._refresher.refresh_due(due)
+            await self._refresher.refresh_due(claimed)
         except KeyrackError as error:
             log.info("refresh failed", secret=due.secret_id, error=type(error).__qualname__)
         except Exception as error:  # noqa: BLE001 - one secret's fault is not the others'

@@ -23,6 +23,9 @@ class UnitMode(Enum):
     """One transaction. SQLite takes its lock at once, so that two writers queue up instead of failing when the second
     one wants to upgrade."""
 
+    each = "each"
+    """Each is a transaction of its own: for a single change, which needs no beginning and end around it."""
+
     snapshot = "snapshot"
     """One transaction that sees all as of one moment, and does not write."""
 

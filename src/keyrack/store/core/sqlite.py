@@ -72,7 +72,7 @@ class SqliteDatabase(Database):
         """Give a unit of work a connection, when its turn has come."""
         if mode is UnitMode.read:
             yield _Reading(self, holder)
-        elif mode is UnitMode.write:
+        elif mode in (UnitMode.write, UnitMode.each):
             async with self._writer.turn(holder):
                 yield _Writing(self._writer)
         else:

@@ -53,6 +53,16 @@ class Store:
             yield Unit(connection, tenant_id, self._keyring, self._clock)
 
     @asynccontextmanager
+    async def single(self, tenant_id: str) -> AsyncIterator[Unit]:
+        """Begin a unit bound to a tenant that makes one change, with one statement, which is a transaction by itself.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached, or was lost on the way.
+        """
+        async with self._connection(tenant_id, UnitMode.each) as connection:
+            yield Unit(connection, tenant_id, self._keyring, self._clock)
+
+    @asynccontextmanager
     async def installation(self, *, writes: bool = False) -> AsyncIterator[Unit]:
         """Begin a unit of work that belongs to no tenant: for `keyrack.store.directory` and the installation's rows.
 

@@ -114,7 +114,7 @@ class Finalizer:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
         verdict = await self._reject(lease, client, result)
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            current = await Leases(unit).current(lease)
+            current = await Leases(unit).current(lease, self._lease_time)
             doubted = verdict is RejectionResult.doubted
             outcome = judge(
                 current,
@@ -140,7 +140,6 @@ class Finalizer:
             if outcome.event is not None:
                 await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
             await tell_missing_scopes(unit, current.missing_scopes, outcome.secret, at)
-            await self._wakeups.notify(unit, lease.secret_id)
         if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)
         ended = current.error_code is None and outcome.secret.error_code is ErrorCode.refresh_interrupted

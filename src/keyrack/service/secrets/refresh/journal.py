@@ -21,6 +21,7 @@ from keyrack.service.secrets.refresh.sending import send
 from keyrack.store.attempts import Attempt, AttemptResult, Attempts, answer_place
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
+from keyrack.store.leases import Lease, Leases
 from keyrack.store.spool import Spool, Spooled
 
 log = structlog.get_logger()
@@ -84,6 +85,26 @@ class Journal:
                 await unit.keyring.prepare(unit.connection, attempt.tenant_id)
                 await Attempts(unit).begin(attempt)
 
+        return await self._sent(attempt, request, intend)
+
+    async def exchange_under(self, lease: Lease, length_ms: int, attempt: Attempt, request: FormRequest) -> RawResponse:
+        """Send a request under a lease and return its answer, as `exchange`.
+
+        The intent is written if the lease still holds, which then lasts from that moment for `length_ms` milliseconds.
+
+        Raises:
+            LeaseLost: another process has the lease by now; nothing was sent.
+            KeyrackError: as `exchange`.
+        """
+
+        async def intend() -> None:
+            async with self._store.single(attempt.tenant_id) as unit:
+                await unit.keyring.prepare(unit.connection, attempt.tenant_id)
+                await Leases(unit).intend(lease, length_ms, attempt)
+
+        return await self._sent(attempt, request, intend)
+
+    async def _sent(self, attempt: Attempt, request: FormRequest, intend: Callable[[], Awaitable[None]]) -> RawResponse:
         self._running.add(attempt.id)
         try:
             answer = await send(self._provider, request, intend, tenant_id=attempt.tenant_id)
@@ -154,7 +175,7 @@ class Journal:
                 raise
 
     async def _store_answer(self, answer: Spooled) -> None:
-        async with self._store.unit(answer.tenant_id, writes=True) as unit:
+        async with self._store.single(answer.tenant_id) as unit:
             await Attempts(unit).answered(answer.attempt_id, answer.sealed, answer.at)
 
     def _put_aside(self, answer: Spooled) -> None:

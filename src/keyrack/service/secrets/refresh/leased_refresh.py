@@ -4,7 +4,7 @@ Steps 2 to 5 of `refresher`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -33,7 +33,7 @@ from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
-from keyrack.store.auth_clients import find_usable
+from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
@@ -201,13 +201,10 @@ class LeasedRefresh:
         token = Secret(lease.secret.credentials["refresh_token"])
         request = build_refresh_request(profile, token)
 
-        async def permit(unit: Unit) -> None:
-            await Leases(unit).extend(lease, self._timing.lease_ms)
-
         try:
             async with self._limiter.admit(lease.tenant_id, origin_of(request.url)) as admission:
                 try:
-                    answer = await self._journal.exchange(attempt, request, permit)
+                    answer = await self._journal.exchange_under(lease, self._timing.lease_ms, attempt, request)
                     result = _interpret(answer, held)
                 except ProviderUnavailable:
                     admission.failed()
@@ -245,7 +242,24 @@ async def leased_with(unit: Unit, lease: Lease) -> LeasedSecret:
     client = await find_usable(unit, lease.secret.auth_client_id)
     if client is None:
         raise NotFound
-    return LeasedSecret(lease, client, await Attempts(unit).open_of(lease.secret_id))
+    return LeasedSecret(lease, client, await Attempts(unit).open_of([lease.secret_id]))
+
+
+async def claimed_with(unit: Unit, dues: Sequence[Due]) -> Mapping[str, LeasedSecret]:
+    """Return what is needed to use the leases of a tenant that were claimed together, by secret.
+
+    Those whose lease was lost meanwhile, or whose auth client is gone, are missing.
+    """
+    leases = await Leases(unit).claimed(dues)
+    clients = await find_usable_among(unit, {lease.secret.auth_client_id for lease in leases.values()})
+    left_open: dict[str, list[Attempt]] = {}
+    for attempt in await Attempts(unit).open_of(list(leases)):
+        left_open.setdefault(attempt.subject_id, []).append(attempt)
+    return {
+        secret_id: LeasedSecret(lease, clients[lease.secret.auth_client_id], left_open.get(secret_id, ()))
+        for secret_id, lease in leases.items()
+        if lease.secret.auth_client_id in clients
+    }
 
 
 def _lost(result: Result) -> bool:

@@ -29,7 +29,15 @@ from keyrack.errors import (
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.finalizer import Finalizer
-from keyrack.service.secrets.refresh.leased_refresh import BUSY, LeasedRefresh, LeasedSecret, Timing, busy, leased_with
+from keyrack.service.secrets.refresh.leased_refresh import (
+    BUSY,
+    LeasedRefresh,
+    LeasedSecret,
+    Timing,
+    busy,
+    claimed_with,
+    leased_with,
+)
 from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_secrets import AuthSecrets
@@ -37,6 +45,14 @@ from keyrack.store.core.process_id import is_dead
 from keyrack.store.core.store import Store
 from keyrack.store.leases import Due, Leases, LeaseTime, claim_due, lease_holders
 from keyrack.store.wakeups import Wakeups
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A secret that is due and was leased, with what is needed to refresh it; `held` is None if that is not there."""
+
+    due: Due
+    held: LeasedSecret | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +184,7 @@ class Refresher:
         if self._running:
             await asyncio.wait([running.task for running in self._running.values()], timeout=seconds)
 
-    async def claim(self, places: Places) -> Sequence[Due]:
+    async def claim(self, places: Places) -> Sequence[Claimed]:
         """Take the leases of secrets that are due, of each tenant no more than its share.
 
         Args:
@@ -183,18 +199,27 @@ class Refresher:
         async with self._store.installation() as unit:
             dead = [holder for holder in await lease_holders(unit, self._clock()) if is_dead(holder)]
         async with self._store.installation(writes=True) as unit:
-            return await claim_due(unit, self._clock(), places, self._timing.lease_ms, dead)
+            dues = await claim_due(unit, self._clock(), places, self._timing.lease_ms, dead)
+        of_tenants: dict[str, list[Due]] = {}
+        for due in dues:
+            of_tenants.setdefault(due.tenant_id, []).append(due)
+        held: dict[str, LeasedSecret] = {}
+        for tenant_id, theirs in of_tenants.items():
+            async with self._store.unit(tenant_id) as unit:
+                held |= await claimed_with(unit, theirs)
+        return [Claimed(due, held.get(due.secret_id)) for due in dues]
 
-    async def refresh_due(self, due: Due) -> AuthSecret | None:
+    async def refresh_due(self, claimed: Claimed) -> AuthSecret | None:
         """Refresh a secret that was claimed; return it, or None if there was nothing to do.
 
         Raises:
             ProviderError, ProviderUnavailable, DatabaseUnavailable: as `refresh`.
         """
-        if due.secret_id in self._running:
-            await self._leased_refresh.release(due)
+        secret_id = claimed.due.secret_id
+        if secret_id in self._running:
+            await self._leased_refresh.release(claimed.due)
             return None
-        return await self._start(due.secret_id, self._run_due(due)).task
+        return await self._start(secret_id, self._run_claimed(claimed.held)).task
 
     def _start(self, secret_id: str, work: Coroutine[Any, Any, AuthSecret]) -> _Running:
         running = _Running(asyncio.create_task(work), time.monotonic())
@@ -263,12 +288,9 @@ class Refresher:
                 raise NotFound
             return found, await self._lease_time.is_before(unit, arrived, found.answered_ms)
 
-    async def _run_due(self, due: Due) -> AuthSecret:
-        async with self._store.unit(due.tenant_id) as unit:
-            lease = await Leases(unit).read(due)
-            held = None if lease is None else await leased_with(unit, lease)
+    async def _run_claimed(self, held: LeasedSecret | None) -> AuthSecret:
         if held is None:
-            raise busy("Another process has taken over the refresh.")
+            raise busy("Another process has taken over the refresh, or the secret is gone.")
         if not held.lease.secret.refreshable:  # it is due because its token has expired
             return await self._leased_refresh.expire(held.lease)
         return await self._leased_refresh.use(held, scheduled=True)
