@@ -21,7 +21,7 @@ async def test_a_service_accounts_list_outlives_what_is_in_it(
     gone = {"contract": place.contract_id, "workspace": place.workspace_id}[kind]
     path = f"/v2/{kind}s?page[size]=1000"
     before = [each["id"] for each in (await world.support.get(path)).json()["data"]]
-    pause = Pause(monkeypatch, Directory, kind)  # which finds each one that was listed
+    pause = Pause(monkeypatch, Directory, "place")  # which finds each one that was listed
     listing = asyncio.create_task(world.support.get(path))
     await pause.reached.wait()
     deleted = await (acme.admin if kind == "contract" else place.member).delete(f"/v2/{kind}s/{gone}")
