@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from keyrack.ids import new_id
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount
 from keyrack.store.core.paging import page_of
+from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import api_keys, service_accounts, users
 from keyrack.validation.emails import email_key
@@ -17,6 +18,21 @@ _OWNER = {
     PrincipalKind.service_account: api_keys.c.service_account_id,
     PrincipalKind.task_user: api_keys.c.flow_id,
 }
+_GIVEN = ("id", "name", "key_hash", "created_at", "expires_at")
+_ADDITION = {
+    kind: Change(
+        insert(api_keys).values({column.name: bindparam("owner"), **{name: bindparam(name) for name in _GIVEN}})
+    )
+    for kind, column in _OWNER.items()
+}
+_REMOVAL = {
+    kind: Change(delete(api_keys).where(column == bindparam("owner"), api_keys.c.id == bindparam("id")))
+    for kind, column in _OWNER.items()
+}
+_USER = Query(select(users.c.id, users.c.tenant_id).where(users.c.email_key == bindparam("email")))
+_ACCOUNT = Query(
+    select(service_accounts.c.id).where(func.lower(service_accounts.c.username) == bindparam("username")), scans=True
+)
 
 
 class ApiKeys:
@@ -31,10 +47,10 @@ class ApiKeys:
         """Store the hash of a new key."""
         key = ApiKey(new_id(), name, self._unit.clock(), expires_at)
         values = {
-            "id": key.id, _OWNER[kind].name: owner_id, "name": name, "key_hash": key_hash,
-            "created_at": key.created_at, "expires_at": expires_at,
+            "id": key.id, "owner": owner_id, "name": name, "key_hash": key_hash, "created_at": key.created_at,
+            "expires_at": expires_at,
         }  # fmt: skip
-        await self._unit.connection.execute(insert(api_keys).values(**values))
+        await _ADDITION[kind].run(self._unit.connection, **values)
         return key
 
     async def page(
@@ -47,17 +63,15 @@ class ApiKeys:
 
     async def remove(self, kind: PrincipalKind, owner_id: str, key_id: str) -> bool:
         """Revoke one of an owner's keys; False if it has no such key."""
-        own = (_OWNER[kind] == owner_id, api_keys.c.id == key_id)
-        return (await self._unit.connection.execute(delete(api_keys).where(*own))).rowcount == 1
+        return await _REMOVAL[kind].run(self._unit.connection, owner=owner_id, id=key_id) == 1
 
     async def owner(self, name: str) -> tuple[PrincipalKind, str, str] | None:
         """Find who a user name belongs to, for the command line: kind, id, and tenant (empty for a service account)."""
-        user = select(users.c.id, users.c.tenant_id).where(users.c.email_key == email_key(name))
-        if (row := (await self._unit.connection.execute(user)).one_or_none()) is not None:
-            return PrincipalKind.user, row.id, row.tenant_id
-        account = select(service_accounts.c.id).where(func.lower(service_accounts.c.username) == name.lower())
-        found = (await self._unit.connection.execute(account)).scalar()
-        return None if found is None else (PrincipalKind.service_account, found, "")
+        for user in await _USER.rows(self._unit.connection, email=email_key(name)):
+            return PrincipalKind.user, user.id, user.tenant_id
+        for account in await _ACCOUNT.rows(self._unit.connection, username=name.lower()):
+            return PrincipalKind.service_account, account.id, ""
+        return None
 
 
 class ServiceAccounts:

@@ -6,22 +6,74 @@ tenant's values.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import BigInteger, case, literal, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, null, select, type_coerce, update
 
 from keyrack.clock import epoch_ms
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.statements import Change
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
 
 _TENTH = 10
 _SUSPECT, _OWNER, _PROVEN = "suspect", "suspect_owner", "suspect_proven"
 """In the rejection of a client that is only suspected: the secret whose grant was refused, whose it is, and whether it
 ever worked."""
-_WELL = {"rejected_at": None, "rejection": None, "probe_at": None}
+
+_c, _s = auth_clients.c, auth_secrets.c
+_SAME = update(auth_clients).where(_c.id == bindparam("id"), _c.updated_at == bindparam("seen"))
+
+_REJECTION = TenantChange(
+    auth_clients,
+    _SAME.where(_c.rejected_at.is_(None)).values(
+        rejected_at=bindparam("now"), rejection=bindparam("reason"), probe_at=bindparam("next_probe")
+    ),
+)
+_REJECTION_AGAIN = TenantChange(
+    auth_clients, _SAME.values(rejection=bindparam("reason"), probe_at=bindparam("next_probe"))
+)
+_LOCKED = TenantQuery(auth_clients, select(*_c).where(_c.id == bindparam("id")).with_for_update())
+_NO_SUSPICION = TenantChange(
+    auth_clients,
+    update(auth_clients).where(_c.id == bindparam("id"), _c.rejected_at.is_(None)).values(rejection=null()),
+)
+_RECOVERY = TenantChange(
+    auth_clients,
+    _SAME.where(_c.probe_at.is_not(None)).values(rejected_at=null(), rejection=null(), probe_at=null()),
+)
+_PAUSE = Change(
+    update(auth_secrets)
+    .where(_s.auth_client_id == bindparam("id"), _s.due_at.is_not(None), _s.refreshable)
+    .values(due_at=null()),
+    scans=True,
+)
+
+
+def _revival() -> Change:
+    expiry, issued = type_coerce(_s.expires_at, BigInteger), type_coerce(_s.issued_at, BigInteger)
+    now: ColumnElement[int] = bindparam("now_ms", type_=BigInteger)
+    lead: ColumnElement[int] = bindparam("lead_ms", type_=BigInteger)
+    tenth = (expiry - issued) // _TENTH
+    due = expiry - case((tenth < lead, tenth), else_=lead)
+    paused = (_s.auth_client_id == bindparam("id"), _s.refreshable, _s.due_at.is_(None), _s.error_code.is_(None))
+    return Change(
+        update(auth_secrets)
+        .where(*paused)
+        .values(
+            due_at=case((due <= now, now), else_=due),
+            retry_at=null(),
+            failure=null(),
+            failure_count=0,
+            failed_at=null(),
+            backoff_count=0,
+        ),
+        scans=True,
+    )
+
+
+_REVIVAL = _revival()
 
 
 class RejectionResult(StrEnum):
@@ -52,22 +104,11 @@ class AuthClientHealth(TenantTable):
             rejection: what the provider said.
             probe_at: when an explicit refresh may try again.
         """
-        c = auth_clients.c
-        same = (c.id == client.id, c.updated_at == client.updated_at)
-        fresh = await self.run(
-            self.update()
-            .where(*same, c.rejected_at.is_(None))
-            .values(rejected_at=self.unit.clock(), rejection=rejection, probe_at=probe_at)
-        )
-        if not fresh:
-            known = await self.run(self.update().where(*same).values(rejection=rejection, probe_at=probe_at))
+        said = {"id": client.id, "seen": client.updated_at, "reason": rejection, "next_probe": probe_at}
+        if not await self.make(_REJECTION, **said, now=self.unit.clock()):
+            known = await self.make(_REJECTION_AGAIN, **said)
             return RejectionResult.known if known else RejectionResult.changed
-        s = auth_secrets.c
-        await self.run(
-            update(auth_secrets)
-            .where(s.auth_client_id == client.id, s.due_at.is_not(None), s.refreshable)
-            .values(due_at=None)
-        )
+        await _PAUSE.run(self.unit.connection, id=client.id)
         return RejectionResult.paused
 
     async def suspect(self, client: AuthClient, rejection: Json, secret: AuthSecret) -> bool:
@@ -85,8 +126,7 @@ class AuthClientHealth(TenantTable):
             Whether nothing more than this one grant speaks against the client; False if another one has met the same
             since the client last worked, if it is rejected already, or was changed meanwhile.
         """
-        c = auth_clients.c
-        row = await self.first(self.select().where(c.id == client.id).with_for_update())
+        row = await self.ask_one(_LOCKED, id=client.id)
         if row is None or row.rejected_at is not None or row.updated_at != client.updated_at:
             return False
         proven = _was_refreshed(secret)
@@ -97,13 +137,12 @@ class AuthClientHealth(TenantTable):
             if first.get(_PROVEN):
                 return True  # a grant that never worked does not take the place of one that did
         noted = rejection | {_SUSPECT: secret.id, _OWNER: secret.user_id, _PROVEN: proven}
-        await self.run(self.update().where(c.id == client.id).values(rejection=noted))
+        await self.set_columns(client.id, {"rejection": noted})
         return True
 
     async def clear(self, client_id: str) -> None:
         """Forget what was suspected of a client, because it works."""
-        c = auth_clients.c
-        await self.run(self.update().where(c.id == client_id, c.rejected_at.is_(None)).values(rejection=None))
+        await self.make(_NO_SUSPICION, id=client_id)
 
     async def recovered(self, client: AuthClient) -> bool:
         """Note that the provider took a client that it had rejected.
@@ -114,9 +153,7 @@ class AuthClientHealth(TenantTable):
         Returns:
             Whether this is the first time since, and the client has not been changed meanwhile.
         """
-        c = auth_clients.c
-        unproven = (c.id == client.id, c.updated_at == client.updated_at, c.probe_at.is_not(None))
-        return await self.run(self.update().where(*unproven).values(**_WELL)) == 1
+        return await self.make(_RECOVERY, id=client.id, seen=client.updated_at) == 1
 
     async def revive(self, client_id: str, lead: timedelta) -> None:
         """Let a client that was changed, or works again, refresh its secrets: those whose token ends first come first.
@@ -129,21 +166,13 @@ class AuthClientHealth(TenantTable):
             lead: how long before its expiry a token is due, or its last tenth if that is shorter (contract 0.12;
                 `KEYRACK_REFRESH_LEAD`). One whose time has come is due now.
         """
-        s, now = auth_secrets.c, self.unit.clock()
-        paused = (s.auth_client_id == client_id, s.refreshable, s.due_at.is_(None), s.error_code.is_(None))
-        well: dict[str, Any] = {"retry_at": None, "failure": None, "failure_count": 0, "failed_at": None}
-        well["backoff_count"] = 0
-        expiry, issued = type_coerce(s.expires_at, BigInteger), type_coerce(s.issued_at, BigInteger)
-        now_ms, lead_ms = (literal(ms, BigInteger) for ms in (epoch_ms(now), lead // timedelta(milliseconds=1)))
-        tenth = (expiry - issued) // _TENTH
-        due = expiry - case((tenth < lead_ms, tenth), else_=lead_ms)
-        due = case((due <= now_ms, now_ms), else_=due)
-        await self.run(update(auth_secrets).where(*paused).values(due_at=due, **well))
+        now_ms, lead_ms = epoch_ms(self.unit.clock()), lead // timedelta(milliseconds=1)
+        await _REVIVAL.run(self.unit.connection, id=client_id, now_ms=now_ms, lead_ms=lead_ms)
 
     async def learn(self, client_id: str, lifetime: int) -> None:
         """Remember how many seconds a client's tokens live, and when that was seen (contract 0.14)."""
         seen = {"learned_lifetime": lifetime, "learned_at": self.unit.clock()}
-        await self.run(self.update().where(auth_clients.c.id == client_id).values(seen))
+        await self.set_columns(client_id, seen)
 
 
 def _was_refreshed(secret: AuthSecret) -> bool:

@@ -31,7 +31,7 @@ class Viewpoint:
     whitelisting: bool = False
 
 
-def tenant_sees(tenant_id: str) -> ColumnElement[bool]:
+def tenant_sees(tenant_id: str | ColumnElement[str]) -> ColumnElement[bool]:
     """Any access inside the own tenant, or global."""
     return or_(components.c.tenant_id == tenant_id, IS_GLOBAL)
 

@@ -10,7 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, delete, literal, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
@@ -19,11 +34,112 @@ from keyrack.model.components import Component, ComponentAccess, Version, uses_o
 from keyrack.store.component_visibility import tenant_sees
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable, deleting, referring
+from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import component_env, component_versions, component_whitelists, components, teams
 
 _FEW = 1000
 """Components that a statement names one by one; a whole list is not: there is a limit to what a statement may name."""
+
+
+class SeenQuery(TenantQuery):
+    """A query over the components that the unit's tenant sees (`tenant_sees`)."""
+
+    @classmethod
+    def of_tenant(cls, table: Table) -> ColumnElement[bool]:
+        """Return the condition that the tenant sees a component."""
+        del table  # always `components`
+        return tenant_sees(TENANT)
+
+
+def _latest(*descriptor: ColumnElement[Any]) -> "Select[Any]":
+    """Return the query of components by id with their teams' names and latest builds.
+
+    Args:
+        descriptor: what is read of the build's descriptor, with how much was left out; by default all of it.
+    """
+    v = component_versions.c
+    read = descriptor or (v.descriptor, literal(0).label("left_out"))
+    latest = and_(v.component_id == components.c.id, v.revision == components.c.latest_revision)
+    return (
+        select(components, teams.c.name.label("team_name"), v.number, v.created_at, *read)
+        .join_from(components, teams, components.c.team_id == teams.c.id)
+        .outerjoin(component_versions, latest)
+        .order_by(components.c.id)
+    )
+
+
+_c, _v, _e, _w = components.c, component_versions.c, component_env.c, component_whitelists.c
+
+_BY_ID = SeenQuery(components, _latest().where(_c.id == bindparam("id")))
+_BY_NAME = SeenQuery(components, _latest().where(teams.c.name == bindparam("team"), _c.name == bindparam("name")))
+_HELD = SeenQuery(
+    components,
+    referring(
+        select(_c.id)
+        .join_from(components, teams, _c.team_id == teams.c.id)
+        .where(
+            or_(
+                tuple_(teams.c.name, _c.name).in_(bindparam("names", expanding=True)),
+                _c.id.in_(bindparam("ids", expanding=True)),
+            )
+        )
+        .order_by(_c.id),
+        components,
+    ),
+    scans=True,
+)
+_ALL_LOCKED = TenantQuery(
+    components,
+    deleting(select(_c.id).where(_c.contract_id == bindparam("contract")).order_by(_c.id)),
+    scans=True,
+)
+_AMONG = SeenQuery(components, select(_c.id).where(_c.id.in_(bindparam("ids", expanding=True))), scans=True)
+_REMOVAL = TenantChange(components, delete(components).where(_c.id == bindparam("id")), scans=True)
+_WHITELISTED = select(_w.component_id, _w.contract_id).order_by(_w.contract_id)
+_WHITELISTS = TenantQuery(component_whitelists, _WHITELISTED, scans=True)
+_WHITELISTS_OF = TenantQuery(
+    component_whitelists, _WHITELISTED.where(_w.component_id.in_(bindparam("ids", expanding=True))), scans=True
+)
+_WHITELIST = TenantQuery(component_whitelists, _WHITELISTED.where(_w.component_id == bindparam("component")))
+_WHITELIST_GONE = TenantChange(
+    component_whitelists, delete(component_whitelists).where(_w.component_id == bindparam("component"))
+)
+_BUILD = (_v.component_id == bindparam("component"), _v.revision == bindparam("build"))
+_BUILD_SEEN = SeenQuery(
+    components, select(*_v).join_from(component_versions, components, _v.component_id == _c.id).where(*_BUILD)
+)
+_INNER = _v.descriptor["credentials"]
+_PROTOCOL_BLOCKS = TenantQuery(
+    component_versions,
+    select(
+        _v.descriptor["oauth2"].label("oauth2"),
+        _v.descriptor["oauth1"].label("oauth1"),
+        _INNER["oauth2"].label("inner_oauth2"),
+        _INNER["oauth1"].label("inner_oauth1"),
+    ).where(_v.component_id == bindparam("component")),
+    scans=True,
+)
+_NEW_BUILD = TenantChange(
+    components,
+    update(components)
+    .where(_c.id == bindparam("component"))
+    .values(
+        latest_number=_c.latest_number + 1,
+        latest_revision=bindparam("build"),
+        uses_oauth_client=bindparam("needs_client"),
+    )
+    .returning(_c.latest_number),
+)
+_BUILD_REMOVAL = TenantChange(component_versions, delete(component_versions).where(*_BUILD))
+_NEWEST_BUILD = TenantQuery(
+    component_versions,
+    select(*_v).where(_v.component_id == bindparam("component")).order_by(_v.number.desc()).limit(1),
+)
+_VARIABLES = TenantQuery(component_env, select(_e.sealed_vars).where(_e.component_id == bindparam("component")))
+_VARIABLES_CHANGE = TenantChange(
+    component_env,
+    update(component_env).where(_e.component_id == bindparam("component")).values(sealed_vars=bindparam("sealed")),
+)
 
 
 class ComponentRows(TenantTable):
@@ -38,12 +154,12 @@ class ComponentRows(TenantTable):
 
     async def find(self, component_id: str) -> Component | None:
         """Return a component the tenant sees, or None."""
-        found = await self._read(self._query().where(components.c.id == component_id))
+        found = await self._whole(await self.ask(_BY_ID, id=component_id))
         return found[0] if found else None
 
     async def find_by_name(self, team_name: str, name: str) -> Component | None:
         """Return the component `team/name` if the tenant sees it; team names are unique in the installation."""
-        found = await self._read(self._query().where(teams.c.name == team_name, components.c.name == name))
+        found = await self._whole(await self.ask(_BY_NAME, team=team_name, name=name))
         return found[0] if found else None
 
     async def hold(self, names: Sequence[tuple[str, str]], ids: Sequence[str] = ()) -> None:
@@ -55,21 +171,17 @@ class ComponentRows(TenantTable):
             names: (team name, component name) pairs.
             ids: further components by id.
         """
-        named = or_(tuple_(teams.c.name, components.c.name).in_(names), components.c.id.in_(ids))
-        query = select(components.c.id).join_from(components, teams, components.c.team_id == teams.c.id)
-        await self.all(referring(query.where(self.seen, named).order_by(components.c.id), components))
+        await self.ask(_HELD, names=names, ids=ids)
 
     async def lock_all_of(self, contract_id: str) -> None:
         """Make others who want to change, delete or name a component of a contract wait; see `lock_to_delete`."""
-        query = self.select(components.c.id).where(components.c.contract_id == contract_id)
-        await self.all(deleting(query.order_by(components.c.id)))
+        await self.ask(_ALL_LOCKED, contract=contract_id)
 
     async def seen_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return those of the given ids that the tenant sees."""
         found: set[str] = set()
         for start in range(0, len(component_ids), _FEW):
-            few = components.c.id.in_(component_ids[start : start + _FEW])
-            found.update(row.id for row in await self.all(select(components.c.id).where(self.seen, few)))
+            found.update(row.id for row in await self.ask(_AMONG, ids=component_ids[start : start + _FEW]))
         return frozenset(found)
 
     async def list(self, ids: Sequence[str]) -> Sequence[Component]:
@@ -131,30 +243,20 @@ class ComponentRows(TenantTable):
 
     async def set_access(self, component_id: str, access: ComponentAccess) -> None:
         """Change who can use a component of this tenant."""
-        await self.run(self.update().where(components.c.id == component_id).values(access=access.value))
+        await self.set_columns(component_id, {"access": access.value})
 
     async def set_whitelist(self, component_id: str, contract_ids: Sequence[str]) -> None:
         """Replace this tenant's part of a component's whitelist; the component may be another tenant's."""
-        mine = component_whitelists.c.tenant_id == self.unit.tenant_id
-        await self.run(delete(component_whitelists).where(mine, component_whitelists.c.component_id == component_id))
+        await self.make(_WHITELIST_GONE, component=component_id)
         for contract_id in dict.fromkeys(contract_ids):
             await self.insert_into(component_whitelists, {"component_id": component_id, "contract_id": contract_id})
 
     async def remove(self, component_id: str) -> bool:
         """Delete a component of this tenant with its builds and variables; OAuth clients stay (contract 24.6)."""
-        return await self.run(self.delete().where(components.c.id == component_id)) == 1
+        return await self.make(_REMOVAL, id=component_id) == 1
 
     def _query(self, *descriptor: ColumnElement[Any]) -> "Select[Any]":
-        v = component_versions.c
-        read = descriptor or (v.descriptor, literal(0).label("left_out"))
-        latest = and_(v.component_id == components.c.id, v.revision == components.c.latest_revision)
-        return (
-            select(components, teams.c.name.label("team_name"), v.number, v.created_at, *read)
-            .join_from(components, teams, components.c.team_id == teams.c.id)
-            .outerjoin(component_versions, latest)
-            .where(self.seen)
-            .order_by(components.c.id)
-        )
+        return _latest(*descriptor).where(self.seen)
 
     async def _read(self, query: "Select[Any]") -> Sequence[Component]:
         return await self._whole(await self.all(query))
@@ -166,12 +268,14 @@ class ComponentRows(TenantTable):
     async def _whitelists(self, component_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
         if not component_ids:
             return {}
-        w = component_whitelists.c
-        query = select(w.component_id, w.contract_id).where(w.tenant_id == self.unit.tenant_id).order_by(w.contract_id)
-        if len(component_ids) <= _FEW:
-            query = query.where(w.component_id.in_(component_ids))
+        if len(component_ids) == 1:
+            rows = await self.ask(_WHITELIST, component=component_ids[0])
+        elif len(component_ids) <= _FEW:
+            rows = await self.ask(_WHITELISTS_OF, ids=component_ids)
+        else:
+            rows = await self.ask(_WHITELISTS)
         found: dict[str, tuple[str, ...]] = {}
-        for row in await self.all(query):
+        for row in rows:
             found[row.component_id] = (*found.get(row.component_id, ()), row.contract_id)
         return found
 
@@ -195,27 +299,18 @@ class ComponentVersions(TenantTable):
 
     async def find(self, component_id: str, revision: str) -> Version | None:
         """Return one build of a component the tenant sees, or None."""
-        v = component_versions.c
-        row = await self.first(self._seen().where(v.component_id == component_id, v.revision == revision))
+        row = await self.ask_one(_BUILD_SEEN, component=component_id, build=revision)
         return None if row is None else _version(row)
 
     async def protocol_blocks(self, component_id: str) -> Sequence[Json]:
         """Return of every build only `oauth2` and `oauth1`, from both places of a descriptor that they may stand in."""
-        d = component_versions.c.descriptor
-        inner = d["credentials"]
-        blocks = self.select(
-            d["oauth2"].label("oauth2"),
-            d["oauth1"].label("oauth1"),
-            inner["oauth2"].label("inner_oauth2"),
-            inner["oauth1"].label("inner_oauth1"),
-        )
         return [
             {
                 "oauth2": row.oauth2,
                 "oauth1": row.oauth1,
                 "credentials": {"oauth2": row.inner_oauth2, "oauth1": row.inner_oauth1},
             }
-            for row in await self.all(blocks.where(component_versions.c.component_id == component_id))
+            for row in await self.ask(_PROTOCOL_BLOCKS, component=component_id)
         ]
 
     async def add(self, component_id: str, revision: str, descriptor: Json) -> Version:
@@ -225,35 +320,29 @@ class ComponentVersions(TenantTable):
             NotFound: the component is not this tenant's.
             AlreadyExists: the component has that revision.
         """
-        c = components.c
-        own = (c.id == component_id, c.tenant_id == self.unit.tenant_id)
-        latest = {"latest_revision": revision, "uses_oauth_client": uses_oauth_client(descriptor)}
-        changed = components.update().where(*own).values(latest_number=c.latest_number + 1, **latest)
-        number = await self.value(changed.returning(c.latest_number))
-        if number is None:
+        needs_client = uses_oauth_client(descriptor)
+        changed = await self.make_one(_NEW_BUILD, component=component_id, build=revision, needs_client=needs_client)
+        if changed is None:
             raise NotFound
-        version = Version(revision, component_id, number, self.unit.clock(), descriptor)
+        version = Version(revision, component_id, changed.latest_number, self.unit.clock(), descriptor)
         await self.insert(
             {
-                "component_id": component_id, "revision": revision, "number": number, "descriptor": descriptor,
-                "created_at": version.created_at,
+                "component_id": component_id, "revision": revision, "number": version.number,
+                "descriptor": descriptor, "created_at": version.created_at,
             }
         )  # fmt: skip
         return version
 
     async def remove(self, component_id: str, revision: str) -> bool:
         """Delete a build of this tenant; the newest that is left becomes the latest."""
-        v, c = component_versions.c, components.c
-        if await self.run(self.delete().where(v.component_id == component_id, v.revision == revision)) == 0:
+        if await self.make(_BUILD_REMOVAL, component=component_id, build=revision) == 0:
             return False
-        newest = self.select().where(v.component_id == component_id).order_by(v.number.desc()).limit(1)
-        left = await self.first(newest)
+        left = await self.ask_one(_NEWEST_BUILD, component=component_id)
         latest = {
             "latest_revision": None if left is None else left.revision,
             "uses_oauth_client": left is not None and uses_oauth_client(left.descriptor),
         }
-        own = (c.id == component_id, c.tenant_id == self.unit.tenant_id)
-        await self.run(components.update().where(*own).values(**latest))
+        await ComponentRows(self.unit).set_columns(component_id, latest)
         return True
 
     def _seen(self, *columns: ColumnElement[Any]) -> "Select[Any]":
@@ -269,7 +358,7 @@ class ComponentEnvironment(TenantTable):
 
     async def read(self, component_id: str) -> dict[str, str]:
         """Return a component's variables; none if they were never set or the component is another tenant's."""
-        row = await self.first(self.select().where(component_env.c.component_id == component_id))
+        row = await self.ask_one(_VARIABLES, component=component_id)
         if row is None:
             return {}
         variables: dict[str, str] = await self.unit.open(component_env, component_id, "sealed_vars", row.sealed_vars)
@@ -278,8 +367,7 @@ class ComponentEnvironment(TenantTable):
     async def replace(self, component_id: str, variables: Mapping[str, str]) -> None:
         """Replace the whole set of a component's variables."""
         sealed = await self.unit.seal(component_env, component_id, "sealed_vars", dict(variables))
-        changed = self.update().where(component_env.c.component_id == component_id).values(sealed_vars=sealed)
-        if await self.run(changed) == 0:
+        if await self.make(_VARIABLES_CHANGE, component=component_id, sealed=sealed) == 0:
             await self.insert({"component_id": component_id, "sealed_vars": sealed})
 
 

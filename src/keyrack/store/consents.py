@@ -4,14 +4,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, or_
+from sqlalchemy import Row, bindparam, or_, select, update
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.model import Json
 from keyrack.model.consents import AuthorizationContext, Consent, ConsentIntroduction, ConsentStatus
 from keyrack.store.core.database_errors import ConstraintViolated
-from keyrack.store.core.unit import TenantTable, is_unique_clash
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, is_unique_clash
 from keyrack.store.schema import consents
 
 _ALWAYS_STORED = (
@@ -22,6 +22,64 @@ _ALWAYS_STORED = (
 _STORED_IF_KNOWN = ("authorization_url", "link")
 _KEPT = ("redirect_uri", "return_url")
 """What a second delivery of the callback is answered with (contract 0.21)."""
+
+_c = consents.c
+_PENDING, _EXCHANGING = ConsentStatus.pending.value, ConsentStatus.exchanging.value
+
+_BY_ID = TenantQuery(consents, select(*_c).where(_c.id == bindparam("id")))
+_BY_STATE = TenantQuery(consents, select(*_c).where(_c.state_hash == bindparam("state")))
+_BY_LINK = TenantQuery(consents, select(*_c).where(_c.link_hash == bindparam("link")))
+_BINDING = TenantChange(
+    consents,
+    update(consents)
+    .where(
+        _c.id == bindparam("id"),
+        _c.status == _PENDING,
+        _c.link_hash.is_not(None),
+        _c.expires_at > bindparam("now"),
+    )
+    .values(browser_hash=bindparam("browser")),
+)
+_AWAITING = TenantChange(
+    consents,
+    update(consents)
+    .where(_c.id == bindparam("id"), _c.status == _PENDING)
+    .values(state_hash=bindparam("state"), sealed_memory=bindparam("sealed")),
+)
+_TAKING = TenantChange(
+    consents,
+    update(consents)
+    .where(
+        _c.state_hash == bindparam("state"),
+        _c.status == _PENDING,
+        _c.expires_at > bindparam("now"),
+        or_(_c.link_hash.is_(None), _c.browser_hash.is_not_distinct_from(bindparam("browser"))),
+    )
+    .values(status=_EXCHANGING, browser_hash=bindparam("browser")),
+)
+_HELD = TenantQuery(consents, select(_c.id).where(_c.id == bindparam("id"), _c.status == _EXCHANGING).with_for_update())
+_COMPLETION = TenantChange(
+    consents,
+    update(consents)
+    .where(_c.id == bindparam("id"), _c.status == _EXCHANGING)
+    .values(
+        status=ConsentStatus.completed.value,
+        result_id=bindparam("result"),
+        sealed_memory=bindparam("sealed"),
+        ended_at=bindparam("now"),
+    ),
+)
+_FAILURE = TenantChange(
+    consents,
+    update(consents)
+    .where(_c.id == bindparam("id"), _c.status == bindparam("until_now"))
+    .values(
+        status=ConsentStatus.failed.value,
+        error=bindparam("reason"),
+        sealed_memory=bindparam("sealed"),
+        ended_at=bindparam("now"),
+    ),
+)
 
 
 class ConsentRows(TenantTable):
@@ -51,29 +109,22 @@ class ConsentRows(TenantTable):
 
     async def find(self, consent_id: str) -> Consent | None:
         """Return a consent, or None."""
-        row = await self.first(self.select().where(consents.c.id == consent_id))
+        row = await self.ask_one(_BY_ID, id=consent_id)
         return None if row is None else await self._read(row)
 
     async def by_state(self, state_hash: str) -> Consent | None:
         """Return the consent of a state, however far it has come, or None."""
-        row = await self.first(self.select().where(consents.c.state_hash == state_hash))
+        row = await self.ask_one(_BY_STATE, state=state_hash)
         return None if row is None else await self._read(row)
 
     async def by_link(self, link_hash: str) -> Consent | None:
         """Return the consent of a link on our host, however far it has come, or None."""
-        row = await self.first(self.select().where(consents.c.link_hash == link_hash))
+        row = await self.ask_one(_BY_LINK, link=link_hash)
         return None if row is None else await self._read(row)
 
     async def bind(self, consent_id: str, browser_hash: str, now: datetime) -> bool:
         """Let only one browser finish a pending bound consent from now on; tell whether there is such a consent."""
-        c = consents.c
-        waiting = (
-            c.id == consent_id,
-            c.status == ConsentStatus.pending.value,
-            c.link_hash.is_not(None),
-            c.expires_at > now,
-        )
-        return await self.run(self.update().where(*waiting).values(browser_hash=browser_hash)) == 1
+        return await self.make(_BINDING, id=consent_id, now=now, browser=browser_hash) == 1
 
     async def await_callback(self, consent_id: str, state_hash: str, context: AuthorizationContext) -> None:
         """Let the callback of a pending consent find it under another hash, with another context, from now on.
@@ -83,10 +134,8 @@ class ConsentRows(TenantTable):
             NotFound: the consent is gone.
         """
         sealed = await self._seal(consent_id, _to_json(context))
-        pending = (consents.c.id == consent_id, consents.c.status == ConsentStatus.pending.value)
-        changed = self.update().where(*pending).values(state_hash=state_hash, sealed_memory=sealed)
         try:
-            if await self.run(changed) == 0:
+            if await self.make(_AWAITING, id=consent_id, state=state_hash, sealed=sealed) == 0:
                 raise NotFound("the consent is gone")
         except ConstraintViolated as error:
             if is_unique_clash(error):
@@ -95,8 +144,7 @@ class ConsentRows(TenantTable):
 
     async def abandon(self, consent_id: str, error: str) -> None:
         """Note why a consent failed before anybody was sent to the provider, and forget its context."""
-        values = {"status": ConsentStatus.failed.value, "error": error}
-        await self._end(consent_id, values, {}, ConsentStatus.pending)
+        await self._end(_FAILURE, consent_id, {}, until_now=_PENDING, reason=error)
 
     async def consume(self, state_hash: str, now: datetime, browser_hash: str | None = None) -> Consent | None:
         """Take the pending consent of a state, at most once in the whole installation.
@@ -109,14 +157,7 @@ class ConsentRows(TenantTable):
         Returns:
             The consent, now `exchanging`; None if there is none, or it was taken before, or it has expired.
         """
-        pending = (
-            consents.c.state_hash == state_hash,
-            consents.c.status == ConsentStatus.pending.value,
-            consents.c.expires_at > now,
-            or_(consents.c.link_hash.is_(None), consents.c.browser_hash == browser_hash),
-        )
-        taken = {"status": ConsentStatus.exchanging.value, "browser_hash": browser_hash}
-        if await self.run(self.update().where(*pending).values(taken)) == 0:
+        if await self.make(_TAKING, state=state_hash, now=now, browser=browser_hash) == 0:
             return None
         return await self.by_state(state_hash)
 
@@ -126,25 +167,20 @@ class ConsentRows(TenantTable):
         Raises:
             StateConflict: somebody else has finished it.
         """
-        c = consents.c
-        query = self.select(c.id).where(c.id == consent_id, c.status == ConsentStatus.exchanging.value)
-        if await self.first(query.with_for_update()) is None:
+        if await self.ask_one(_HELD, id=consent_id) is None:
             raise StateConflict("this connection was finished elsewhere")
 
     async def complete(self, consent_id: str, result_id: str, context: AuthorizationContext) -> None:
         """Note what came out of a consent, and forget its context but for where the browser is sent back to."""
-        await self._end(consent_id, {"status": ConsentStatus.completed.value, "result_id": result_id}, _kept(context))
+        await self._end(_COMPLETION, consent_id, _kept(context), result=result_id)
 
     async def fail(self, consent_id: str, error: str, context: AuthorizationContext) -> None:
         """Note why a consent failed; as `complete`."""
-        await self._end(consent_id, {"status": ConsentStatus.failed.value, "error": error}, _kept(context))
+        await self._end(_FAILURE, consent_id, _kept(context), until_now=_EXCHANGING, reason=error)
 
-    async def _end(
-        self, consent_id: str, values: Json, kept: Json, status: ConsentStatus = ConsentStatus.exchanging
-    ) -> None:
-        forgotten = {"sealed_memory": await self._seal(consent_id, kept), "ended_at": self.unit.clock()}
-        under_way = (consents.c.id == consent_id, consents.c.status == status.value)
-        await self.run(self.update().where(*under_way).values(values | forgotten))
+    async def _end(self, how: TenantChange, consent_id: str, kept: Json, **values: str) -> None:
+        sealed = await self._seal(consent_id, kept)
+        await self.make(how, id=consent_id, sealed=sealed, now=self.unit.clock(), **values)
 
     async def _seal(self, consent_id: str, context: Json) -> bytes:
         return await self.unit.seal(consents, consent_id, "sealed_memory", context)

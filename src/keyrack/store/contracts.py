@@ -4,20 +4,54 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, func, select, update
+from sqlalchemy import Row, Text, bindparam, cast, delete, func, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Contract, Member
 from keyrack.store.core.large_columns import size_at_most
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable, deleting, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import contract_members, contracts, users
 from keyrack.store.users import read_user
 
 _LIGHT = [column for column in contracts.c if column is not contracts.c.custom_data]
 _HAS_CUSTOM_DATA = contracts.c.custom_data.is_not(None).label("has_custom_data")
 _SIZE = func.coalesce(size_at_most(contracts.c.custom_data), 0).label("left_out")
+
+_c, _m = contracts.c, contract_members.c
+
+_BY_ID = TenantQuery(contracts, select(*_LIGHT, _HAS_CUSTOM_DATA).where(_c.id == bindparam("id")))
+_BY_ID_SIZED = TenantQuery(contracts, select(*_LIGHT, _HAS_CUSTOM_DATA, _SIZE).where(_c.id == bindparam("id")))
+_CUSTOM_DATA = TenantQuery(
+    contracts,
+    select(_c.id, cast(_c.custom_data, Text).label("text")).where(
+        _c.id.in_(bindparam("ids", expanding=True)), _c.custom_data.is_not(None)
+    ),
+    scans=True,
+)
+_STATUS = select(_c.status).where(_c.id == bindparam("id"))
+_HELD = TenantQuery(contracts, referring(_STATUS, contracts))
+_HELD_ALONE = TenantQuery(contracts, deleting(_STATUS))
+_REMOVAL = TenantChange(contracts, delete(contracts).where(_c.id == bindparam("id")), scans=True)
+_MEMBER = (_m.contract_id == bindparam("contract"), _m.user_id == bindparam("user"))
+_ROLES = TenantQuery(contract_members, select(_m.roles).where(*_MEMBER))
+_MEMBER_KEPT = TenantQuery(contract_members, referring(select(_m.user_id).where(*_MEMBER), contract_members))
+_ROLES_CHANGE = TenantChange(
+    contract_members, update(contract_members).where(*_MEMBER).values(roles=bindparam("roles"))
+)
+_MEMBER_REMOVAL = TenantChange(contract_members, delete(contract_members).where(*_MEMBER))
+_OF_CONTRACT = select(_m.user_id, _m.roles).where(_m.contract_id == bindparam("contract")).order_by(_m.user_id)
+_MEMBERS = TenantQuery(contract_members, _OF_CONTRACT, scans=True)
+_MEMBERS_HELD = TenantQuery(contract_members, deleting(_OF_CONTRACT), scans=True)
+_ROLES_HELD = TenantQuery(contract_members, select(_m.roles).where(_m.contract_id == bindparam("contract")), scans=True)
+_MEMBERS_OF = TenantQuery(
+    contract_members,
+    select(_m.contract_id.label("place"), _m.user_id)
+    .where(_m.contract_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_m.user_id),
+    scans=True,
+)
 
 
 class ContractRows(TenantTable):
@@ -44,16 +78,12 @@ class ContractRows(TenantTable):
             contract_id: its id.
             sized: say how large its custom data is, as a list does.
         """
-        columns = (*self.columns, _SIZE) if sized else self.columns
-        row = await self.first(self.select(*columns).where(contracts.c.id == contract_id))
+        row = await self.ask_one(_BY_ID_SIZED if sized else _BY_ID, id=contract_id)
         return None if row is None else replace(_contract(row), left_out=row.left_out if sized else 0)
 
     async def custom_data(self, contract_ids: Sequence[str]) -> Mapping[str, bytes]:
         """Return the custom data of those contracts that have any as JSON text: up to 1 MB each, not decoded."""
-        c = contracts.c
-        query = self.select(c.id, cast(c.custom_data, Text).label("text"))
-        rows = await self.all(query.where(c.id.in_(contract_ids), c.custom_data.is_not(None)))
-        return {row.id: row.text.encode() for row in rows}
+        return {row.id: row.text.encode() for row in await self.ask(_CUSTOM_DATA, ids=contract_ids)}
 
     async def hold(self, contract_id: str, *, exclusive: bool) -> str | None:
         """Keep a contract until the transaction ends: from being deleted and suspended, or, `exclusive`, from all use.
@@ -61,17 +91,16 @@ class ContractRows(TenantTable):
         Returns:
             Its status; None if there is none.
         """
-        query = self.select(contracts.c.status).where(contracts.c.id == contract_id)
-        status: str | None = await self.value(deleting(query) if exclusive else referring(query, contracts))
-        return status
+        row = await self.ask_one(_HELD_ALONE if exclusive else _HELD, id=contract_id)
+        return None if row is None else str(row.status)
 
     async def change(self, contract_id: str, **values: Any) -> None:
         """Set columns of a contract."""
-        await self.run(self.update().where(contracts.c.id == contract_id).values(**values))
+        await self.set_columns(contract_id, values)
 
     async def remove(self, contract_id: str) -> bool:
         """Delete a contract with all that is in it; OAuth clients stay (contract section 22). False if none."""
-        return await self.run(self.delete().where(contracts.c.id == contract_id)) == 1
+        return await self.make(_REMOVAL, id=contract_id) == 1
 
     async def page(
         self, *, member: str | None, limit: int | None = None, offset: int = 0
@@ -118,8 +147,7 @@ class ContractMembers(TenantTable):
 
     async def roles(self, contract_id: str, user_id: str) -> tuple[str, ...] | None:
         """Return a member's roles; None if the user is no member."""
-        m = contract_members.c
-        row = await self.first(self.select(m.roles).where(m.contract_id == contract_id, m.user_id == user_id))
+        row = await self.ask_one(_ROLES, contract=contract_id, user=user_id)
         return None if row is None else tuple(row.roles)
 
     async def hold(self, contract_id: str) -> "Sequence[tuple[str, tuple[str, ...]]]":
@@ -127,43 +155,28 @@ class ContractMembers(TenantTable):
 
         Until the transaction ends. They are read after the lock: who waited for it finds those who came meanwhile.
         """
-        m = contract_members.c
-        query = self.select(m.user_id, m.roles).where(m.contract_id == contract_id).order_by(m.user_id)
-        await self.all(deleting(query))
-        return [(row.user_id, tuple(row.roles)) for row in await self.all(query)]
+        await self.ask(_MEMBERS_HELD, contract=contract_id)
+        return [(row.user_id, tuple(row.roles)) for row in await self.ask(_MEMBERS, contract=contract_id)]
 
     async def keep(self, contract_id: str, user_id: str) -> bool:
         """Keep a member from leaving until the transaction ends; False if the user is none."""
-        m = contract_members.c
-        query = self.select(m.user_id).where(m.contract_id == contract_id, m.user_id == user_id)
-        return await self.first(referring(query, contract_members)) is not None
+        return await self.ask_one(_MEMBER_KEPT, contract=contract_id, user=user_id) is not None
 
     async def roles_held(self, contract_id: str) -> "Sequence[tuple[str, ...]]":
         """Return the roles of each member."""
-        m = contract_members.c
-        return [tuple(row.roles) for row in await self.all(self.select(m.roles).where(m.contract_id == contract_id))]
+        return [tuple(row.roles) for row in await self.ask(_ROLES_HELD, contract=contract_id)]
 
     async def ids(self, contract_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several contracts."""
-        m = contract_members.c
-        rows = await self.all(
-            self.select(m.contract_id.label("place"), m.user_id)
-            .where(m.contract_id.in_(contract_ids))
-            .order_by(m.user_id)
-        )
-        return group_users(rows)
+        return group_users(await self.ask(_MEMBERS_OF, ids=contract_ids))
 
     async def change(self, contract_id: str, user_id: str, roles: Sequence[str]) -> bool:
         """Replace a member's roles; False if the user is no member."""
-        m = contract_members.c
-        own = (self.mine, m.contract_id == contract_id, m.user_id == user_id)
-        return await self.run(update(contract_members).where(*own).values(roles=list(roles))) == 1
+        return await self.make(_ROLES_CHANGE, contract=contract_id, user=user_id, roles=list(roles)) == 1
 
     async def remove(self, contract_id: str, user_id: str) -> bool:
         """Take a member out; False if the user is none."""
-        m = contract_members.c
-        own = (self.mine, m.contract_id == contract_id, m.user_id == user_id)
-        return await self.run(delete(contract_members).where(*own)) == 1
+        return await self.make(_MEMBER_REMOVAL, contract=contract_id, user=user_id) == 1
 
 
 def group_users(rows: "Sequence[Row[Any]]") -> Mapping[str, Sequence[str]]:

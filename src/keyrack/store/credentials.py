@@ -4,17 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, delete, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.credentials import Credential
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, readable
-from keyrack.store.core.unit import TenantQuery, TenantTable, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, referring
 from keyrack.store.schema import credentials
 
-_BY_ID = TenantQuery(credentials, select(*credentials.c).where(credentials.c.id == bindparam("id")))
+_c = credentials.c
+
+_BY_ID = TenantQuery(credentials, select(*_c).where(_c.id == bindparam("id")))
+_HELD = TenantQuery(
+    credentials,
+    referring(select(_c.id).where(_c.id.in_(bindparam("ids", expanding=True))).order_by(_c.id), credentials),
+)
+_HANDING_OVER = TenantChange(
+    credentials,
+    update(credentials)
+    .where(_c.workspace_id == bindparam("workspace"), _c.user_id == bindparam("user"))
+    .values(user_id=bindparam("successor")),
+    scans=True,
+)
+_REMOVAL = TenantChange(credentials, delete(credentials).where(_c.id == bindparam("id")))
 
 
 class CredentialRows(TenantTable):
@@ -48,8 +62,7 @@ class CredentialRows(TenantTable):
 
     async def hold(self, credential_ids: Sequence[str]) -> None:
         """Keep credentials that a flow is going to use from being deleted until the transaction ends."""
-        query = self.select(credentials.c.id).where(credentials.c.id.in_(credential_ids)).order_by(credentials.c.id)
-        await self.all(referring(query, credentials))
+        await self.ask(_HELD, ids=credential_ids)
 
     async def page(
         self, workspace_id: str, component_id: str | None, *, with_keys: bool, limit: int | None, offset: int
@@ -86,16 +99,15 @@ class CredentialRows(TenantTable):
         """Store a credential's changed name and values."""
         sealed = await self.unit.seal(credentials, credential.id, "sealed_keys", credential.keys)
         changed = {"name": credential.name, "sealed_keys": sealed, "updated_at": self.unit.clock()}
-        await self.run(self.update().where(credentials.c.id == credential.id).values(changed))
+        await self.set_columns(credential.id, changed)
 
     async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's credentials in a workspace to another user (contract section 10)."""
-        own = (credentials.c.workspace_id == workspace_id, credentials.c.user_id == user_id)
-        await self.run(self.update().where(*own).values(user_id=successor))
+        await self.make(_HANDING_OVER, workspace=workspace_id, user=user_id, successor=successor)
 
     async def remove(self, credential_id: str) -> bool:
         """Delete one; False if there was none."""
-        return await self.run(self.delete().where(credentials.c.id == credential_id)) == 1
+        return await self.make(_REMOVAL, id=credential_id) == 1
 
     async def _read(self, row: "Row[Any]") -> Credential:
         keys = await self.unit.open(credentials, row.id, "sealed_keys", row.sealed_keys)

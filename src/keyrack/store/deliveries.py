@@ -3,21 +3,81 @@
 Those that are due are found across tenants by `keyrack.store.due_deliveries`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, String, literal, select
+from sqlalchemy import ColumnElement, Integer, Row, bindparam, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyrack.model.events import Delivery, DeliveryState, EventType, wanted_types
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.statements import Change
+from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import deliveries, events, webhooks
-from keyrack.store.schema.base import Moment
+from keyrack.store.schema.base import Id, Moment
 
 _PENDING = DeliveryState.pending.value
 DISABLED = "disabled"
+
+_d = deliveries.c
+_ENDED: dict[str, Any] = {"due_at": null(), "claim": null(), "finished_at": bindparam("now")}
+
+
+def _replay(*conditions: ColumnElement[bool]) -> Mapping[str, Change]:
+    """Return, for each database, what delivers events of the tenant again that are not on their way already."""
+    now = bindparam("now", type_=Moment)
+    begun: dict[str, ColumnElement[Any]] = {
+        "state": literal(_PENDING, _d.state.type),
+        "attempts": literal(0, Integer),
+        "due_at": now,
+    }
+    created = {
+        "webhook_id": bindparam("webhook", type_=Id),
+        "event_id": events.c.id,
+        "tenant_id": events.c.tenant_id,
+        **begun,
+        "created_at": now,
+    }
+    chosen = select(*created.values()).where(events.c.tenant_id == TENANT, *conditions)
+    made = {}
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite)):
+        again = dialect.insert(deliveries).from_select(list(created), chosen)
+        again = again.on_conflict_do_update(
+            index_elements=[_d.webhook_id, _d.event_id],
+            set_={**begun, "finished_at": None},
+            where=_d.state != _PENDING,
+        )
+        made[name] = Change(again, scans=True)
+    return made
+
+
+_RECEIVERS = TenantQuery(
+    webhooks,
+    select(webhooks.c.id, webhooks.c.event_types)
+    .where(webhooks.c.enabled)
+    .with_for_update(read=True, key_share=True, skip_locked=True),
+)
+_REPLAY_ONE = _replay(events.c.id == bindparam("event"))
+_UNTIL: ColumnElement[Any] = bindparam("until", type_=Moment)
+_REPLAY_SINCE = _replay(
+    events.c.type.in_(bindparam("kinds", expanding=True)),
+    events.c.created_at >= bindparam("since"),
+    or_(_UNTIL.is_(None), events.c.created_at < _UNTIL),
+)
+_GIVING_UP = TenantChange(
+    deliveries,
+    update(deliveries)
+    .where(_d.webhook_id == bindparam("webhook"), _d.state == _PENDING)
+    .values(state=DeliveryState.failed.value, last_error=DISABLED, **_ENDED),
+    scans=True,
+)
+_CLAIMED = update(deliveries).where(
+    _d.webhook_id == bindparam("webhook"), _d.event_id == bindparam("event"), _d.claim == bindparam("held")
+)
+_ANSWERED = _CLAIMED.values(last_status=bindparam("answer"), last_error=bindparam("reason"))
+_END = TenantChange(deliveries, _ANSWERED.values(state=bindparam("outcome"), **_ENDED))
+_POSTPONEMENT = TenantChange(deliveries, _ANSWERED.values(claim=null(), due_at=bindparam("due")))
 
 
 class Deliveries(TenantTable):
@@ -31,10 +91,7 @@ class Deliveries(TenantTable):
         One indexed query for a tenant without webhooks. A webhook that is being deleted at this moment is passed over
         instead of waited for: whoever tells of an event must neither wait nor fail because of a receiver.
         """
-        asked = select(webhooks.c.id, webhooks.c.event_types).where(
-            webhooks.c.tenant_id == self.unit.tenant_id, webhooks.c.enabled
-        )
-        for row in await self.all(asked.with_for_update(read=True, key_share=True, skip_locked=True)):
+        for row in await self.ask(_RECEIVERS):
             if kind in wanted_types(row.event_types):
                 await self.add(row.id, event_id)
 
@@ -52,20 +109,17 @@ class Deliveries(TenantTable):
         self, webhook_id: str, kinds: Iterable[EventType], since: datetime, until: datetime | None
     ) -> int:
         """Deliver again what happened from `since` on and before `until`; return how many events go out."""
-        conditions = [events.c.type.in_(sorted(kinds)), events.c.created_at >= since]
-        if until is not None:
-            conditions.append(events.c.created_at < until)
-        return await self._replay(webhook_id, *conditions)
+        return await self._deliver_again(
+            _REPLAY_SINCE, webhook=webhook_id, kinds=sorted(kinds), since=since, until=until
+        )
 
     async def replay_one(self, webhook_id: str, event_id: str) -> int:
         """Deliver one event again; return 1, or 0 if it is on its way already."""
-        return await self._replay(webhook_id, events.c.id == event_id)
+        return await self._deliver_again(_REPLAY_ONE, webhook=webhook_id, event=event_id)
 
     async def end_pending(self, webhook_id: str) -> None:
         """Give up what is on its way to a webhook that has been disabled."""
-        d = deliveries.c
-        pending = self.update().where(d.webhook_id == webhook_id, d.state == _PENDING)
-        await self.run(pending.values(_ended(DeliveryState.failed, self.unit.clock()) | {"last_error": DISABLED}))
+        await self.make(_GIVING_UP, webhook=webhook_id, now=self.unit.clock())
 
     async def settle(
         self,
@@ -92,14 +146,11 @@ class Deliveries(TenantTable):
         Returns:
             Whether the claim still held.
         """
-        values: dict[str, Any] = {"last_status": status, "last_error": error, "claim": None, "due_at": due_at}
-        if delivered:
-            values |= _ended(DeliveryState.delivered, self.unit.clock())
-        elif due_at is None:
-            values |= _ended(DeliveryState.failed, self.unit.clock())
-        d = deliveries.c
-        mine = self.update().where(d.webhook_id == webhook_id, d.event_id == event_id, d.claim == claim)
-        return await self.run(mine.values(values)) == 1
+        mine = {"webhook": webhook_id, "event": event_id, "held": claim, "answer": status, "reason": error}
+        if due_at is not None and not delivered:
+            return await self.make(_POSTPONEMENT, **mine, due=due_at) == 1
+        outcome = DeliveryState.delivered if delivered else DeliveryState.failed
+        return await self.make(_END, **mine, outcome=outcome.value, now=self.unit.clock()) == 1
 
     async def page(
         self, webhook_id: str, state: DeliveryState | None, *, limit: int | None, offset: int = 0
@@ -118,33 +169,10 @@ class Deliveries(TenantTable):
         rows, total = await page_of(self.unit.connection, query, d.event_id, limit=limit, offset=offset)
         return [_delivery(row) for row in rows], total
 
-    async def _replay(self, webhook_id: str, *conditions: ColumnElement[bool]) -> int:
-        now = self.unit.clock()
-        begun: dict[str, ColumnElement[Any]] = {
-            "state": literal(_PENDING, String),
-            "attempts": literal(0, Integer),
-            "due_at": literal(now, Moment),
-        }
-        created = {
-            "webhook_id": literal(webhook_id, String),
-            "event_id": events.c.id,
-            "tenant_id": events.c.tenant_id,
-            **begun,
-            "created_at": literal(now, Moment),
-        }
-        chosen = select(*created.values()).where(events.c.tenant_id == self.unit.tenant_id, *conditions)
-        dialect = postgresql if self.unit.connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(deliveries).from_select(list(created), chosen)
-        again = statement.on_conflict_do_update(
-            index_elements=[deliveries.c.webhook_id, deliveries.c.event_id],
-            set_={**begun, "finished_at": None},
-            where=deliveries.c.state != _PENDING,
-        )
-        return await self.run(again)
-
-
-def _ended(state: DeliveryState, now: datetime) -> dict[str, Any]:
-    return {"state": state.value, "due_at": None, "claim": None, "finished_at": now}
+    async def _deliver_again(self, replay: Mapping[str, Change], **values: Any) -> int:
+        connection = self.unit.connection
+        made = replay[connection.dialect.name]
+        return await made.run(connection, tenant_id=self.unit.tenant_id, now=self.unit.clock(), **values)
 
 
 def _delivery(row: "Row[Any]") -> Delivery:

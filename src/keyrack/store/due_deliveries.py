@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, or_, select, tuple_, update
+from sqlalchemy import Row, bindparam, or_, select, tuple_, update
 
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
@@ -14,9 +14,18 @@ from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model.events import Event, EventType, Webhook
 from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.webhooks import read_webhook
+
+_d = deliveries.c
+
+_CLAIMING = Change(
+    update(deliveries)
+    .where(tuple_(_d.webhook_id, _d.event_id).in_(bindparam("pairs", expanding=True)))
+    .values(claim=bindparam("name"), due_at=bindparam("until"), attempts=_d.attempts + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,8 @@ class DueDeliveries:
 
         chosen = await chosen_fairly(window, takes, places)
         if chosen:
-            await self._mark([(row.id, row.event_id) for row in chosen], claim, lease)
+            pairs = [(row.id, row.event_id) for row in chosen]
+            await _CLAIMING.run(self._unit.connection, pairs=pairs, name=claim, until=self._unit.clock() + lease)
         for row in chosen:
             if row.id not in opened:
                 opened[row.id] = await self._open(row)
@@ -131,12 +141,6 @@ class DueDeliveries:
         due = unlocked_due(query, deliveries, self._unit.clock(), WINDOW)
         rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
         return rows
-
-    async def _mark(self, pairs: Sequence[tuple[str, str]], claim: str, lease: timedelta) -> None:
-        d = deliveries.c
-        marked = update(deliveries).where(tuple_(d.webhook_id, d.event_id).in_(pairs))
-        values = {"claim": claim, "due_at": self._unit.clock() + lease, "attempts": d.attempts + 1}
-        await self._unit.connection.execute(marked.values(values))
 
     async def _open(self, row: "Row[Any]") -> Webhook | None:
         try:

@@ -4,14 +4,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, cast, delete, func, select
+from sqlalchemy import Row, Text, bindparam, cast, delete, func, select, update
 
 from keyrack.ids import new_id, new_revision
 from keyrack.model import Json
 from keyrack.model.flows import Flow, FlowStatus, FlowVersion
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, search_key
-from keyrack.store.core.unit import TenantQuery, TenantTable
+from keyrack.store.core.statements import Change
+from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import (
     api_keys,
     flow_credentials,
@@ -22,7 +23,63 @@ from keyrack.store.schema import (
     workspaces,
 )
 
-_BY_ID = TenantQuery(flows, select(*flows.c).where(flows.c.id == bindparam("id")))
+_f, _v, _r = flows.c, flow_versions.c, flow_references.c
+
+_BY_ID = TenantQuery(flows, select(*flows.c).where(_f.id == bindparam("id")))
+_HANDING_OVER = TenantChange(
+    flows,
+    update(flows)
+    .where(_f.workspace_id == bindparam("workspace"), _f.user_id == bindparam("user"))
+    .values(user_id=bindparam("successor")),
+    scans=True,
+)
+_REMOVAL = TenantChange(flows, delete(flows).where(_f.id == bindparam("id")), scans=True)
+_OF_CONTRACT = _f.workspace_id.in_(
+    select(workspaces.c.id).where(workspaces.c.contract_id == bindparam("contract"), workspaces.c.tenant_id == TENANT)
+)
+_INACTIVE = FlowStatus.inactive.value
+_STOPPING_ALL = TenantChange(
+    flows,
+    update(flows)
+    .where(_OF_CONTRACT, _f.status != _INACTIVE)
+    .values(status=_INACTIVE, current_status=_INACTIVE, last_stop_time=bindparam("now")),
+    scans=True,
+)
+_KEYS_OF_FLOW = Change(
+    delete(api_keys).where(
+        api_keys.c.flow_id.in_(select(_f.id).where(_f.tenant_id == TENANT, _f.id == bindparam("id")))
+    )
+)
+_KEYS_OF_CONTRACT = Change(
+    delete(api_keys).where(api_keys.c.flow_id.in_(select(_f.id).where(_f.tenant_id == TENANT, _OF_CONTRACT))),
+    scans=True,
+)
+_LAST_VERSION = TenantQuery(
+    flow_versions, select(func.max(_v.number).label("number")).where(_v.flow_id == bindparam("flow"))
+)
+_VERSION = TenantQuery(
+    flow_versions, select(*_v).where(_v.flow_id == bindparam("flow"), _v.hash == bindparam("version"))
+)
+_REFERENCES_GONE = TenantChange(
+    flow_references,
+    delete(flow_references).where(_r.flow_id == bindparam("flow"), _r.place == bindparam("where")),
+)
+_OF_VERSIONS = TenantQuery(
+    flow_references,
+    select(_r.component_id, _r.revision).where(_r.flow_id == bindparam("flow"), _r.place == "versions"),
+)
+_COMPONENTS_IN = (
+    select(_r.component_id)
+    .join_from(flow_references, flows, _r.flow_id == _f.id)
+    .where(_f.workspace_id == bindparam("workspace"))
+    .distinct()
+)
+_NAMED_IN = TenantQuery(flow_references, _COMPONENTS_IN.where(_r.place != "draft"), scans=True)
+_CURRENT_IN = TenantQuery(flow_references, _COMPONENTS_IN.where(_r.place.in_(("graph", "draft"))), scans=True)
+_CREDENTIALS_GONE = TenantChange(
+    flow_credentials, delete(flow_credentials).where(flow_credentials.c.flow_id == bindparam("flow"))
+)
+_SECRETS_GONE = TenantChange(flow_secrets, delete(flow_secrets).where(flow_secrets.c.flow_id == bindparam("flow")))
 
 
 class FlowRows(TenantTable):
@@ -57,15 +114,11 @@ class FlowRows(TenantTable):
     async def change(self, flow: Flow, user_id: str) -> Flow:
         """Store a flow's changed values as a new version."""
         version, now = new_revision(), self.unit.clock()
-        await self._set(
-            flow.id,
-            **_texts(flow.name, flow.attributes),
-            type=flow.type,
-            graph=flow.graph,
-            attributes=flow.attributes,
-            latest_version=version,
-            updated_at=now,
-        )
+        changed = {
+            **_texts(flow.name, flow.attributes), "type": flow.type, "graph": flow.graph,
+            "attributes": flow.attributes, "latest_version": version, "updated_at": now,
+        }  # fmt: skip
+        await self.set_columns(flow.id, changed)
         await FlowVersions(self.unit).add(flow.id, version, flow.graph, user_id)
         return await self._again(flow.id)
 
@@ -75,37 +128,28 @@ class FlowRows(TenantTable):
         The task keys of a flow that stops are gone (contract 0.16).
         """
         moment = "last_start_time" if status is FlowStatus.active else "last_stop_time"
-        await self._set(flow_id, status=status.value, current_status=status.value, **{moment: self.unit.clock()})
+        changed = {"status": status.value, "current_status": status.value, moment: self.unit.clock()}
+        await self.set_columns(flow_id, changed)
         if status is not FlowStatus.active:
-            mine = select(flows.c.id).where(self.mine, flows.c.id == flow_id)
-            await self.run(delete(api_keys).where(api_keys.c.flow_id.in_(mine)))
+            await _KEYS_OF_FLOW.run(self.unit.connection, tenant_id=self.unit.tenant_id, id=flow_id)
         return await self._again(flow_id)
 
     async def stop_all(self, contract_id: str) -> None:
         """Stop all flows of a contract; the keys of their steps are gone (contract section 9, 0.16)."""
-        w, now, inactive = workspaces.c, self.unit.clock(), FlowStatus.inactive.value
-        places = select(w.id).where(w.contract_id == contract_id, w.tenant_id == self.unit.tenant_id)
-        here = flows.c.workspace_id.in_(places)
-        stopped = {"status": inactive, "current_status": inactive, "last_stop_time": now}
-        await self.run(self.update().where(here, flows.c.status != inactive).values(**stopped))
-        ids = select(flows.c.id).where(self.mine, here)
-        await self.run(delete(api_keys).where(api_keys.c.flow_id.in_(ids)))
+        await self.make(_STOPPING_ALL, contract=contract_id, now=self.unit.clock())
+        await _KEYS_OF_CONTRACT.run(self.unit.connection, tenant_id=self.unit.tenant_id, contract=contract_id)
 
     async def set_draft(self, flow_id: str, draft: Json | None) -> None:
         """Store or drop a flow's draft."""
-        await self._set(flow_id, draft=draft)
+        await self.set_columns(flow_id, {"draft": draft})
 
     async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's flows in a workspace to another user (contract section 10)."""
-        own = (flows.c.workspace_id == workspace_id, flows.c.user_id == user_id)
-        await self.run(self.update().where(*own).values(user_id=successor))
+        await self.make(_HANDING_OVER, workspace=workspace_id, user=user_id, successor=successor)
 
     async def remove(self, flow_id: str) -> bool:
         """Delete a flow with draft, versions and references."""
-        return await self.run(self.delete().where(flows.c.id == flow_id)) == 1
-
-    async def _set(self, flow_id: str, **values: Any) -> None:
-        await self.run(self.update().where(flows.c.id == flow_id).values(**values))
+        return await self.make(_REMOVAL, id=flow_id) == 1
 
     async def _again(self, flow_id: str) -> Flow:
         found = await self.find(flow_id)
@@ -121,12 +165,12 @@ class FlowVersions(TenantTable):
 
     async def add(self, flow_id: str, version: str, graph: Json, user_id: str) -> None:
         """Store a version; numbers count up per flow."""
-        v = flow_versions.c
-        last = await self.value(self.select(func.max(v.number)).where(v.flow_id == flow_id))
+        last = await self.ask(_LAST_VERSION, flow=flow_id)
+        number = (last[0].number or 0) + 1
         await self.insert(
             {
-                "flow_id": flow_id, "hash": version, "number": (last or 0) + 1, "graph": graph, "user_id": user_id,
-                "created_at": self.unit.clock(),
+                "flow_id": flow_id, "hash": version, "number": number,
+                "graph": graph, "user_id": user_id, "created_at": self.unit.clock(),
             }
         )  # fmt: skip
 
@@ -148,8 +192,7 @@ class FlowVersions(TenantTable):
 
     async def find(self, flow_id: str, version: str) -> FlowVersion | None:
         """Return one version of a flow, or None."""
-        v = flow_versions.c
-        row = await self.first(self.select().where(v.flow_id == flow_id, v.hash == version))
+        row = await self.ask_one(_VERSION, flow=flow_id, version=version)
         return None if row is None else _version(row)
 
 
@@ -160,32 +203,21 @@ class FlowReferences(TenantTable):
 
     async def replace(self, flow_id: str, place: str, used: Iterable[tuple[str, str]]) -> None:
         """Set what a flow's `graph` or `draft` names: (component id, revision) pairs."""
-        r = flow_references.c
-        await self.run(self.delete().where(r.flow_id == flow_id, r.place == place))
+        await self.make(_REFERENCES_GONE, flow=flow_id, where=place)
         await self._add(flow_id, place, used)
 
     async def keep(self, flow_id: str, used: Iterable[tuple[str, str]]) -> None:
         """Add what a new stored version names; what old versions name stays."""
-        r = flow_references.c
-        known = await self.all(
-            self.select(r.component_id, r.revision).where(r.flow_id == flow_id, r.place == "versions")
-        )
-        there = {(row.component_id, row.revision) for row in known}
+        there = {(row.component_id, row.revision) for row in await self.ask(_OF_VERSIONS, flow=flow_id)}
         await self._add(flow_id, "versions", [pair for pair in used if pair not in there])
 
     async def named_in(self, workspace_id: str) -> frozenset[str]:
         """Return the ids of the components that a workspace's flows name in graphs and stored versions, not drafts."""
-        r, f = flow_references.c, flows.c
-        query = self.select(r.component_id).join_from(flow_references, flows, r.flow_id == f.id)
-        rows = await self.all(query.where(f.workspace_id == workspace_id, r.place != "draft").distinct())
-        return frozenset(row.component_id for row in rows)
+        return frozenset(row.component_id for row in await self.ask(_NAMED_IN, workspace=workspace_id))
 
     async def current_in(self, workspace_id: str) -> frozenset[str]:
         """Return the ids of the components that a workspace's flows name in graphs and drafts, not in old versions."""
-        r, f = flow_references.c, flows.c
-        query = self.select(r.component_id).join_from(flow_references, flows, r.flow_id == f.id)
-        rows = await self.all(query.where(f.workspace_id == workspace_id, r.place.in_(("graph", "draft"))).distinct())
-        return frozenset(row.component_id for row in rows)
+        return frozenset(row.component_id for row in await self.ask(_CURRENT_IN, workspace=workspace_id))
 
     async def _add(self, flow_id: str, place: str, used: Iterable[tuple[str, str]]) -> None:
         for component_id, revision in dict.fromkeys(used):
@@ -199,7 +231,7 @@ class FlowCredentials(TenantTable):
 
     async def replace(self, flow_id: str, credential_ids: Iterable[str]) -> None:
         """Set which credentials a flow's current graph names."""
-        await self.run(self.delete().where(flow_credentials.c.flow_id == flow_id))
+        await self.make(_CREDENTIALS_GONE, flow=flow_id)
         for credential_id in dict.fromkeys(credential_ids):
             await self.insert({"flow_id": flow_id, "credential_id": credential_id})
 
@@ -211,7 +243,7 @@ class FlowSecrets(TenantTable):
 
     async def replace(self, flow_id: str, secret_ids: Iterable[str]) -> None:
         """Set which secrets a flow's current graph names."""
-        await self.run(self.delete().where(flow_secrets.c.flow_id == flow_id))
+        await self.make(_SECRETS_GONE, flow=flow_id)
         for secret_id in dict.fromkeys(secret_ids):
             await self.insert({"flow_id": flow_id, "secret_id": secret_id})
 

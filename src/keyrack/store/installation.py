@@ -4,11 +4,14 @@ from sqlalchemy import select
 
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
+from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit, insert_row
 from keyrack.store.schema import installation
 
 _ROW = "1"
 _KNOWN = "keyrack"
+
+_CHECK = Query(select(installation.c.sealed_check))
 
 
 class Installation:
@@ -30,8 +33,8 @@ class Installation:
 
     async def opens(self) -> bool:
         """Tell whether the known value opens with the key at hand."""
-        sealed = (await self._unit.connection.execute(select(installation.c.sealed_check))).scalar_one()
+        (row,) = await _CHECK.rows(self._unit.connection)
         try:
-            return bool(await self._unit.open(installation, _ROW, "sealed_check", sealed) == _KNOWN)
+            return bool(await self._unit.open(installation, _ROW, "sealed_check", row.sealed_check) == _KNOWN)
         except (WrongKey, DecryptionFailed):
             return False

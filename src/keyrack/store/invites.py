@@ -3,15 +3,33 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, delete, select
 
 from keyrack.ids import new_id
 from keyrack.model.tenancy import Invite, WorkspaceInvite
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import contract_invites
 from keyrack.store.users import require_email
 from keyrack.validation.emails import email_key
+
+_i = contract_invites.c
+
+_ONE = select(*_i).where(_i.contract_id == bindparam("contract"), _i.id == bindparam("id"))
+_BY_ID = TenantQuery(contract_invites, _ONE)
+_LOCKED = TenantQuery(contract_invites, _ONE.with_for_update())
+_OF_WORKSPACE = TenantQuery(
+    contract_invites,
+    select(*_i)
+    .where(_i.contract_id == bindparam("contract"), _i.workspace_id == bindparam("workspace"))
+    .order_by(_i.id),
+    scans=True,
+)
+_REMOVAL = TenantChange(contract_invites, delete(contract_invites).where(_i.id == bindparam("id")))
+_REMOVAL_BY_EMAIL = TenantChange(
+    contract_invites,
+    delete(contract_invites).where(_i.contract_id == bindparam("contract"), _i.email_key == bindparam("email")),
+)
 
 
 class ContractInvites(TenantTable):
@@ -50,9 +68,7 @@ class ContractInvites(TenantTable):
             invite_id: the invite.
             locked: keep others from changing, deleting or accepting it until the transaction ends.
         """
-        i = contract_invites.c
-        query = self.select().where(i.contract_id == contract_id, i.id == invite_id)
-        row = await self.first(query.with_for_update() if locked else query)
+        row = await self.ask_one(_LOCKED if locked else _BY_ID, contract=contract_id, id=invite_id)
         return None if row is None else _invite(row)
 
     async def page(self, contract_id: str, *, limit: int | None, offset: int) -> tuple[Sequence[Invite], int]:
@@ -64,9 +80,7 @@ class ContractInvites(TenantTable):
 
     async def of_workspace(self, contract_id: str, workspace_id: str) -> Sequence[Invite]:
         """List the invites into one of a contract's workspaces by id."""
-        i = contract_invites.c
-        query = self.select().where(i.contract_id == contract_id, i.workspace_id == workspace_id).order_by(i.id)
-        return [_invite(row) for row in await self.all(query)]
+        return [_invite(row) for row in await self.ask(_OF_WORKSPACE, contract=contract_id, workspace=workspace_id)]
 
     async def of_email(self, email: str, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Invite], int]:
         """List the invites of an email into all contracts, by contract; return a page and the number of all."""
@@ -77,16 +91,15 @@ class ContractInvites(TenantTable):
 
     async def change(self, invite: Invite) -> None:
         """Store what an invite offers."""
-        await self.run(self.update().where(contract_invites.c.id == invite.id).values(**_offer(invite)))
+        await self.set_columns(invite.id, _offer(invite))
 
     async def remove(self, invite_id: str) -> bool:
         """Delete one; False if there was none."""
-        return await self.run(self.delete().where(contract_invites.c.id == invite_id)) == 1
+        return await self.make(_REMOVAL, id=invite_id) == 1
 
     async def remove_of(self, contract_id: str, email: str) -> None:
         """Delete the invite of an email into a contract, if there is one."""
-        i = contract_invites.c
-        await self.run(self.delete().where(i.contract_id == contract_id, i.email_key == email_key(email)))
+        await self.make(_REMOVAL_BY_EMAIL, contract=contract_id, email=email_key(email))
 
 
 def _offer(invite: Invite) -> dict[str, Any]:

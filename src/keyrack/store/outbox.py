@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, select
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.events import Event, EventType
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.schema import events
+
+_BY_ID = TenantQuery(events, select(*events.c).where(events.c.id == bindparam("id")))
 
 
 class Outbox(TenantTable):
@@ -37,7 +39,7 @@ class Outbox(TenantTable):
 
     async def find(self, event_id: str) -> Event | None:
         """Return an event, or None."""
-        row = await self.first(self.select().where(events.c.id == event_id))
+        row = await self.ask_one(_BY_ID, id=event_id)
         return None if row is None else _event(row)
 
     async def page(self, kind: EventType | None, *, limit: int | None, offset: int = 0) -> tuple[Sequence[Event], int]:

@@ -3,11 +3,43 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, select, union
+from sqlalchemy import ColumnElement, Select, bindparam, select, union, update
 
 from keyrack.store import schema as t
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable
 from keyrack.store.directory import Location
+from keyrack.store.schema.base import Id
+
+_USER: ColumnElement[str] = bindparam("user", type_=Id)
+
+
+def _places() -> TenantQuery:
+    f, v, w = t.flows.c, t.flow_versions.c, t.workspaces.c
+    owned: tuple[Select[Any], ...] = (
+        select(t.workspace_members.c.workspace_id).where(t.workspace_members.c.user_id == _USER),
+        select(f.workspace_id).where(f.user_id == _USER),
+        select(f.workspace_id).join_from(t.flow_versions, t.flows, v.flow_id == f.id).where(v.user_id == _USER),
+        select(t.credentials.c.workspace_id).where(t.credentials.c.user_id == _USER),
+        select(t.auth_secrets.c.workspace_id).where(t.auth_secrets.c.user_id == _USER),
+    )
+    query = select(w.tenant_id, w.contract_id, w.id).where(w.id.in_(union(*owned).subquery().select()))
+    return TenantQuery(t.workspaces, query.order_by(w.contract_id, w.id), scans=True)
+
+
+def _passing_on() -> Sequence[TenantChange]:
+    """Return the changes of all that has an owner; the last one is of flows' versions."""
+    f, v = t.flows.c, t.flow_versions.c
+    made = []
+    for table in (t.flows, t.credentials, t.auth_secrets):
+        own = (table.c.workspace_id == bindparam("workspace"), table.c.user_id == _USER)
+        made.append(TenantChange(table, update(table).where(*own).values(user_id=bindparam("successor")), scans=True))
+    here = select(f.id).where(f.tenant_id == TENANT, f.workspace_id == bindparam("workspace"))
+    of_versions = update(t.flow_versions).where(v.user_id == _USER, v.flow_id.in_(here))
+    return [*made, TenantChange(t.flow_versions, of_versions.values(user_id=bindparam("successor")), scans=True)]
+
+
+_PLACES = _places()
+_PASSING_ON = _passing_on()
 
 
 class Ownership(TenantTable):
@@ -20,28 +52,12 @@ class Ownership(TenantTable):
 
         Those who left a workspace may still own something there.
         """
-        f, v = t.flows.c, t.flow_versions.c
-        owned: tuple[Select[Any], ...] = (
-            select(t.workspace_members.c.workspace_id).where(t.workspace_members.c.user_id == user_id),
-            select(f.workspace_id).where(f.user_id == user_id),
-            select(f.workspace_id).join_from(t.flow_versions, t.flows, v.flow_id == f.id).where(v.user_id == user_id),
-            select(t.credentials.c.workspace_id).where(t.credentials.c.user_id == user_id),
-            select(t.auth_secrets.c.workspace_id).where(t.auth_secrets.c.user_id == user_id),
-        )
-        w = t.workspaces.c
-        query = self.select(w.tenant_id, w.contract_id, w.id).where(w.id.in_(union(*owned).subquery().select()))
-        return [Location(*row) for row in await self.all(query.order_by(w.contract_id, w.id))]
+        return [Location(*row) for row in await self.ask(_PLACES, user=user_id)]
 
     async def pass_on(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's flows, their versions, credentials and secrets in a workspace to another user.
 
         Versions must name a user who exists; who really made one is in the audit log.
         """
-        mine = self.unit.tenant_id
-        for table in (t.flows, t.credentials, t.auth_secrets):
-            own = (table.c.tenant_id == mine, table.c.workspace_id == workspace_id, table.c.user_id == user_id)
-            await self.run(table.update().where(*own).values(user_id=successor))
-        here = select(t.flows.c.id).where(t.flows.c.tenant_id == mine, t.flows.c.workspace_id == workspace_id)
-        v = t.flow_versions.c
-        own = (v.tenant_id == mine, v.user_id == user_id, v.flow_id.in_(here))
-        await self.run(t.flow_versions.update().where(*own).values(user_id=successor))
+        for change in _PASSING_ON:
+            await self.make(change, workspace=workspace_id, user=user_id, successor=successor)

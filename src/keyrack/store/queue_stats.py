@@ -5,14 +5,32 @@ much is stored or due.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 
 from keyrack.clock import epoch_ms
+from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import attempts, auth_secrets
 
 MOST = 10_000
+
+_s, _a = auth_secrets.c, attempts.c
+_due = (
+    select(_s.due_at)
+    .where(_s.due_at.is_not(None), _s.due_at <= bindparam("now"))
+    .order_by(_s.due_at)
+    .limit(MOST)
+    .subquery()
+)
+_NUMBER = func.count().label("number")
+_OLDEST: ColumnElement[Any] = func.min(_due.c.due_at).label("oldest")
+_DUE = Query(select(_NUMBER).add_columns(_OLDEST).select_from(_due), scans=True)
+_OPEN = Query(
+    select(_NUMBER).select_from(select(_a.id).where(_a.settled_at.is_(None)).limit(MOST).subquery()),
+    scans=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +50,8 @@ class QueueStats:
 
 async def queue_stats(unit: Unit) -> QueueStats:
     """Return what waits; made from the unit of the installation."""
-    s, a, now = auth_secrets.c, attempts.c, unit.clock()
-    due = select(s.due_at).where(s.due_at.is_not(None), s.due_at <= now).order_by(s.due_at).limit(MOST).subquery()
-    left = select(a.id).where(a.settled_at.is_(None)).limit(MOST).subquery()
-    found = (await unit.connection.execute(select(func.count(), func.min(due.c.due_at)).select_from(due))).one()
-    unsettled = (await unit.connection.execute(select(func.count()).select_from(left))).scalar_one()
-    age = 0.0 if found[1] is None else (epoch_ms(now) - epoch_ms(found[1])) / 1000
-    return QueueStats(found[0], max(0.0, age), unsettled)
+    now = unit.clock()
+    (due,) = await _DUE.rows(unit.connection, now=now)
+    (unsettled,) = await _OPEN.rows(unit.connection)
+    age = 0.0 if due.oldest is None else (epoch_ms(now) - epoch_ms(due.oldest)) / 1000
+    return QueueStats(due.number, max(0.0, age), unsettled.number)

@@ -1,14 +1,34 @@
 """Deletes old rows of all tenants: events, and finished deliveries, revocations, attempts and consents."""
 
 from datetime import datetime
-from typing import cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Table, delete, exists, select, tuple_
+from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, select, tuple_
 
+from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import attempts, consents, deliveries, events, revocations
 
 BATCH = 1000
+
+
+def _forgetting(table: Table, *old: ColumnElement[bool]) -> Change:
+    """Return what deletes at most `BATCH` rows that are old, from `before` a time."""
+    key = tuple_(*table.primary_key.columns)
+    chosen = select(*table.primary_key.columns).where(*old).limit(BATCH)
+    return Change(delete(table).where(key.in_(chosen)), scans=True)
+
+
+_BEFORE: ColumnElement[Any] = bindparam("before")
+_DELIVERIES = _forgetting(deliveries, deliveries.c.finished_at < _BEFORE)
+_REVOCATIONS = _forgetting(revocations, revocations.c.finished_at < _BEFORE)
+_EVENTS = _forgetting(events, events.c.created_at < _BEFORE, ~exists().where(deliveries.c.event_id == events.c.id))
+_ATTEMPTS = _forgetting(attempts, attempts.c.settled_at < _BEFORE)
+_CONSENTS = _forgetting(
+    consents,
+    consents.c.expires_at < _BEFORE,
+    ~exists().where(attempts.c.subject_id == consents.c.id, attempts.c.settled_at.is_(None)),
+)
 
 
 class ExpiredRows:
@@ -19,28 +39,20 @@ class ExpiredRows:
 
     async def forget_deliveries(self, before: datetime) -> int:
         """Delete at most `BATCH` deliveries that were finished before a time; return how many."""
-        return await self._forget(deliveries, deliveries.c.finished_at < before)
+        return await _DELIVERIES.run(self._unit.connection, before=before)
 
     async def forget_revocations(self, before: datetime) -> int:
         """Delete at most `BATCH` revocations that were finished before a time; return how many."""
-        return await self._forget(revocations, revocations.c.finished_at < before)
+        return await _REVOCATIONS.run(self._unit.connection, before=before)
 
     async def forget_events(self, before: datetime) -> int:
         """Delete at most `BATCH` events from before a time that are on their way nowhere; return how many."""
-        told = exists().where(deliveries.c.event_id == events.c.id)
-        return await self._forget(events, (events.c.created_at < before) & ~told)
+        return await _EVENTS.run(self._unit.connection, before=before)
 
     async def forget_attempts(self, before: datetime) -> int:
         """Delete at most `BATCH` attempts at tokens whose fate was settled before a time; return how many."""
-        return await self._forget(attempts, attempts.c.settled_at < before)
+        return await _ATTEMPTS.run(self._unit.connection, before=before)
 
     async def forget_consents(self, before: datetime) -> int:
         """Delete at most `BATCH` consents that expired before a time and wait for nothing; return how many."""
-        awaited = exists().where(attempts.c.subject_id == consents.c.id, attempts.c.settled_at.is_(None))
-        return await self._forget(consents, (consents.c.expires_at < before) & ~awaited)
-
-    async def _forget(self, table: Table, old: ColumnElement[bool]) -> int:
-        key = tuple_(*table.primary_key.columns)
-        chosen = select(*table.primary_key.columns).where(old).limit(BATCH)
-        done = await self._unit.connection.execute(delete(table).where(key.in_(chosen)))
-        return cast("CursorResult[object]", done).rowcount
+        return await _CONSENTS.run(self._unit.connection, before=before)

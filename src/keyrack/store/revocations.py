@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, delete, null, select, update
 
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
@@ -14,11 +14,42 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
 from keyrack.store.core.keyring import INSTALLATION
-from keyrack.store.core.unit import TenantTable, Unit
+from keyrack.store.core.statements import Change
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
 from keyrack.store.schema import revocations
 
 _AT_ONCE = 200
 """Tokens that are held in clear at a time."""
+
+_r = revocations.c
+
+_CLAIMED = update(revocations).where(_r.id == bindparam("id"), _r.claim == bindparam("held"))
+_POSTPONED = _CLAIMED.values(claim=null(), due_at=bindparam("due"))
+_POSTPONEMENT = TenantChange(revocations, _POSTPONED)
+_POSTPONEMENT_OF_REST = TenantChange(revocations, _POSTPONED.values(sealed_order=bindparam("sealed")))
+_END = TenantChange(
+    revocations,
+    _CLAIMED.values(
+        claim=null(), due_at=null(), sealed_order=null(), outcome=bindparam("result"), finished_at=bindparam("now")
+    ),
+)
+_PENDING = TenantQuery(
+    revocations,
+    select(_r.id, _r.sealed_order).where(_r.due_at.is_not(None)).order_by(_r.id).limit(_AT_ONCE).with_for_update(),
+    scans=True,
+)
+_HANDING_OVER = TenantChange(
+    revocations,
+    update(revocations)
+    .where(_r.id == bindparam("id"))
+    .values(tenant_id=bindparam("successor"), sealed_order=bindparam("sealed")),
+)
+_ALL_GONE = TenantChange(revocations, delete(revocations), scans=True)
+_CLAIMING = Change(
+    update(revocations)
+    .where(_r.id.in_(bindparam("ids", expanding=True)))
+    .values(claim=bindparam("name"), due_at=bindparam("until"), attempts=_r.attempts + 1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +124,15 @@ class Revocations(TenantTable):
             due_at: when it is tried next.
             order: with what has been done of it; None leaves it as it is.
         """
-        r = revocations.c
-        later: dict[str, object] = {"claim": None, "due_at": due_at}
-        if order is not None:
-            later["sealed_order"] = await self.unit.seal(revocations, job_id, "sealed_order", order)
-        await self.run(self.update().where(r.id == job_id, r.claim == claim).values(**later))
+        if order is None:
+            await self.make(_POSTPONEMENT, id=job_id, held=claim, due=due_at)
+        else:
+            sealed = await self.unit.seal(revocations, job_id, "sealed_order", order)
+            await self.make(_POSTPONEMENT_OF_REST, id=job_id, held=claim, due=due_at, sealed=sealed)
 
     async def finish(self, job_id: str, claim: str, outcome: str) -> bool:
         """Note the outcome and wipe the token; False if somebody else has taken it over."""
-        r = revocations.c
-        ended = {"claim": None, "due_at": None, "outcome": outcome, "sealed_order": None}
-        mine = self.update().where(r.id == job_id, r.claim == claim)
-        return await self.run(mine.values(**ended, finished_at=self.unit.clock())) == 1
+        return await self.make(_END, id=job_id, held=claim, result=outcome, now=self.unit.clock()) == 1
 
     async def outlive_tenant(self) -> None:
         """Hand what is pending over to the installation, and forget the rest: the tenant is being deleted.
@@ -112,15 +140,13 @@ class Revocations(TenantTable):
         The tenant's data key goes with it, so the orders are sealed anew, with the installation's. Who is revoking one
         of them at this moment can no longer settle it: it is due again when that claim ends.
         """
-        r, successor = revocations.c, self.unit.of_installation()
-        pending = self.select(r.id, r.sealed_order).where(r.due_at.is_not(None)).order_by(r.id).limit(_AT_ONCE)
-        while rows := await self.all(pending.with_for_update()):
+        successor = self.unit.of_installation()
+        while rows := await self.ask(_PENDING):
             for row in rows:
                 order = await _opened(self.unit, row.id, row.sealed_order)
                 sealed = None if order is None else await successor.seal(revocations, row.id, "sealed_order", order)
-                moved = self.update().where(r.id == row.id).values(tenant_id=INSTALLATION, sealed_order=sealed)
-                await self.run(moved)
-        await self.run(self.delete())
+                await self.make(_HANDING_OVER, id=row.id, successor=INSTALLATION, sealed=sealed)
+        await self.make(_ALL_GONE)
 
 
 class DueRevocations:
@@ -155,9 +181,7 @@ class DueRevocations:
             return places.take(row.tenant_id, slow=bool(row.slow))
 
         rows = await chosen_fairly(window, takes, places)
-        marked = update(revocations).where(revocations.c.id.in_([row.id for row in rows]))
-        values = {"claim": claim, "due_at": now + lease, "attempts": revocations.c.attempts + 1}
-        await self._unit.connection.execute(marked.values(values))
+        await _CLAIMING.run(self._unit.connection, ids=[row.id for row in rows], name=claim, until=now + lease)
         return [
             ClaimedRevocation(
                 row.id,

@@ -2,14 +2,54 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, String, cast, select
+from sqlalchemy import String, cast, select
 
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.schema import contract_invites, contract_members, contracts, users, workspace_members
 
 _NONE = "[]"
+
+_m, _w, _u, _i = contract_members.c, workspace_members.c, users.c, contract_invites.c
+_AVAILABLE = TenantQuery(contracts, select(contracts.c.id, contracts.c.available_roles), scans=True)
+_HELD: Sequence[tuple[str, str, TenantQuery]] = (
+    (
+        "contracts",
+        "contract",
+        TenantQuery(contract_members, select(_m.contract_id.label("place"), _m.roles).distinct(), scans=True),
+    ),
+    (
+        "workspaces",
+        "workspace",
+        TenantQuery(workspace_members, select(_w.workspace_id.label("place"), _w.roles).distinct(), scans=True),
+    ),
+    (
+        "contracts",
+        "contract",
+        TenantQuery(contract_invites, select(_i.contract_id.label("place"), _i.roles).distinct(), scans=True),
+    ),
+    (
+        "workspaces",
+        "workspace",
+        TenantQuery(
+            contract_invites,
+            select(_i.workspace_id.label("place"), _i.workspace_roles.label("roles"))
+            .where(_i.workspace_id.is_not(None))
+            .distinct(),
+            scans=True,
+        ),
+    ),
+    (
+        "tenants",
+        "user",
+        TenantQuery(
+            users,
+            select(_u.id.label("place"), _u.tenant_roles.label("roles")).where(cast(_u.tenant_roles, String) != _NONE),
+            scans=True,
+        ),
+    ),
+)
+"""Scope of the roles, kind of the place, and what asks who holds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +76,10 @@ class RoleUses(TenantTable):
 
     async def list(self) -> Sequence[RoleUse]:
         """List all uses, each once."""
-        c, m, w, u, i = contracts.c, contract_members.c, workspace_members.c, users.c, contract_invites.c
-        mine = self.unit.tenant_id
         found: dict[RoleUse, None] = {}
-        for row in await self.all(self.select(c.id, c.available_roles)):
+        for row in await self.ask(_AVAILABLE):
             found |= {RoleUse(scope, role, "contract", row.id): None for scope, role in row.available_roles}
-        held: tuple[tuple[str, str, Select[Any]], ...] = (
-            (
-                "contracts",
-                "contract",
-                select(m.contract_id.label("place"), m.roles).where(m.tenant_id == mine).distinct(),
-            ),
-            (
-                "workspaces",
-                "workspace",
-                select(w.workspace_id.label("place"), w.roles).where(w.tenant_id == mine).distinct(),
-            ),
-            (
-                "contracts",
-                "contract",
-                select(i.contract_id.label("place"), i.roles).where(i.tenant_id == mine).distinct(),
-            ),
-            (
-                "workspaces",
-                "workspace",
-                select(i.workspace_id.label("place"), i.workspace_roles.label("roles"))
-                .where(i.tenant_id == mine, i.workspace_id.is_not(None))
-                .distinct(),
-            ),
-            (
-                "tenants",
-                "user",
-                select(u.id.label("place"), u.tenant_roles.label("roles")).where(
-                    u.tenant_id == mine, cast(u.tenant_roles, String) != _NONE
-                ),
-            ),
-        )
-        for scope, kind, query in held:
-            for row in await self.all(query):
+        for scope, kind, query in _HELD:
+            for row in await self.ask(query):
                 found |= {RoleUse(scope, role, kind, row.place): None for role in row.roles}
         return list(found)

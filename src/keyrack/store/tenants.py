@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, cast, delete, select, update
+from sqlalchemy import Row, Text, bindparam, cast, delete, select, update
 
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
@@ -17,9 +17,40 @@ from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable, Unit, deleting, insert_row, is_unique_clash, referring
+from keyrack.store.core.statements import Change, Query
+from keyrack.store.core.unit import (
+    TENANT,
+    TenantChange,
+    TenantTable,
+    Unit,
+    deleting,
+    insert_row,
+    is_unique_clash,
+    referring,
+)
 from keyrack.store.revocations import Revocations
 from keyrack.store.schema import auth_clients, roles, tenants
+
+_t = tenants.c
+
+_BY_ID = Query(select(*_t).where(_t.id == bindparam("id")))
+_ITSELF = select(_t.id).where(_t.id == TENANT)
+_HELD = Query(referring(_ITSELF, tenants))
+_HELD_ALONE = Query(deleting(_ITSELF))
+_CHANGE = Change(
+    update(tenants)
+    .where(_t.id == bindparam("row"))
+    .values(
+        name=bindparam("name"),
+        app_domain=bindparam("app_domain"),
+        attributes=bindparam("attributes"),
+        is_default=bindparam("is_default"),
+    )
+)
+_REMOVAL = Change(delete(tenants).where(_t.id == bindparam("id")), scans=True)
+_CLIENTS_GONE = TenantChange(auth_clients, delete(auth_clients), scans=True)
+_WITH_DOMAIN = Query(select(_t.id).where(_t.app_domain == bindparam("domain"), _t.id != bindparam("id")))
+_POLICY_GONE = TenantChange(roles, delete(roles))
 
 
 class TenantRows:
@@ -50,8 +81,8 @@ class TenantRows:
         """Return a tenant, or None; a tenant-bound unit finds no other's."""
         if not self._is_mine(tenant_id):
             return None
-        row = (await self._unit.connection.execute(select(tenants).where(tenants.c.id == tenant_id))).one_or_none()
-        return None if row is None else _tenant(row)
+        rows = await _BY_ID.rows(self._unit.connection, id=tenant_id)
+        return _tenant(rows[0]) if rows else None
 
     async def list(self) -> Sequence[Tenant]:
         """List tenants by id: all in the unit of the installation, else the unit's own."""
@@ -95,9 +126,8 @@ class TenantRows:
         Returns:
             Whether the tenant is there.
         """
-        query = select(tenants.c.id).where(tenants.c.id == self._unit.tenant_id)
-        query = deleting(query) if exclusive else referring(query, tenants)
-        return (await self._unit.connection.execute(query)).one_or_none() is not None
+        held = _HELD_ALONE if exclusive else _HELD
+        return bool(await held.rows(self._unit.connection, tenant_id=self._unit.tenant_id))
 
     async def change(self, tenant: Tenant) -> None:
         """Store the changed values of a tenant that is held alone.
@@ -108,7 +138,7 @@ class TenantRows:
         connection = self._require_mine(tenant.id)
         try:
             async with connection.savepoint():  # so that the transaction can still say what clashed
-                await connection.execute(update(tenants).where(tenants.c.id == tenant.id).values(**_columns(tenant)))
+                await _CHANGE.run(connection, row=tenant.id, **_columns(tenant))
         except ConstraintViolated as error:
             if is_unique_clash(error):
                 raise await self._taken(tenant) from None
@@ -121,8 +151,8 @@ class TenantRows:
         """
         connection = self._require_mine(tenant_id)
         await Revocations(self._unit.of_tenant(tenant_id)).outlive_tenant()
-        await connection.execute(delete(auth_clients).where(auth_clients.c.tenant_id == tenant_id))  # no foreign key
-        await connection.execute(delete(tenants).where(tenants.c.id == tenant_id))
+        await _CLIENTS_GONE.run(connection, tenant_id=tenant_id)  # they have no foreign key
+        await _REMOVAL.run(connection, id=tenant_id)
         await self._unit.keyring.destroy_keys(connection, tenant_id)
 
     def _is_mine(self, tenant_id: str) -> bool:
@@ -135,8 +165,7 @@ class TenantRows:
         return self._unit.connection
 
     async def _taken(self, tenant: Tenant) -> AlreadyExists:
-        other = select(tenants.c.id).where(tenants.c.app_domain == tenant.app_domain, tenants.c.id != tenant.id)
-        if (await self._unit.connection.execute(other)).first() is not None:
+        if await _WITH_DOMAIN.rows(self._unit.connection, domain=tenant.app_domain, id=tenant.id):
             return AlreadyExists("another tenant already has this domain", pointer="/data/attributes/app_domain")
         return AlreadyExists("the installation already has a default tenant", pointer="/data/attributes/is_default")
 
@@ -153,7 +182,7 @@ class RolePolicy(TenantTable):
 
     async def replace(self, policy: Iterable[Role]) -> None:
         """Replace the whole policy (contract 6.4)."""
-        await self.run(self.delete())
+        await self.make(_POLICY_GONE)
         for position, role in enumerate(policy):
             await self.insert(_role_columns(role, position))
 

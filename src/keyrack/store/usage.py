@@ -3,14 +3,59 @@
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Row, Table, func, select
+from sqlalchemy import Row, Table, bindparam, func, select
 
 from keyrack.model.clients import OAuthClient
 from keyrack.model.flows import FlowPlace, FlowStatus, Reference, Usage
 from keyrack.store import schema as t
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantQuery, TenantTable
 
 _PLACES: tuple[FlowPlace, ...] = get_args(FlowPlace)
+
+_r, _f, _c, _w = t.flow_references.c, t.flows.c, t.components.c, t.workspaces.c
+
+_NAMING = (
+    select(_f.id, _f.name, _f.status, _f.workspace_id, _r.place)
+    .select_from(t.flow_references)
+    .join(t.flows, _r.flow_id == _f.id)
+    .order_by(_f.id)
+)
+_NAMING_COMPONENT = _NAMING.where(_r.component_id == bindparam("component"))
+_FLOWS_OF = TenantQuery(t.flow_references, _NAMING_COMPONENT, scans=True)
+_FLOWS_OF_BUILD = TenantQuery(t.flow_references, _NAMING_COMPONENT.where(_r.revision == bindparam("build")), scans=True)
+_FLOWS_OF_CONTRACT = TenantQuery(
+    t.flow_references,
+    _NAMING.join(t.components, _r.component_id == _c.id)
+    .join(t.workspaces, _f.workspace_id == _w.id)
+    .where(_c.contract_id == bindparam("contract"), _w.contract_id != bindparam("contract")),
+    scans=True,
+)
+_CREDENTIALS_OF = TenantQuery(
+    t.credentials,
+    select(t.credentials.c.workspace_id, func.count().label("credentials"))
+    .where(t.credentials.c.component_id == bindparam("component"))
+    .group_by(t.credentials.c.workspace_id),
+    scans=True,
+)
+_LAST_USE = TenantQuery(
+    t.oauth_clients, select(t.oauth_clients.c.last_used_at).where(t.oauth_clients.c.id == bindparam("id"))
+)
+_WORKSPACES_OF = TenantQuery(
+    t.workspace_members,
+    select(t.workspace_members.c.workspace_id).where(t.workspace_members.c.user_id == bindparam("user")),
+    scans=True,
+)
+
+
+def _active_flows(index: Table, used: str) -> TenantQuery:
+    """Return the query for active flows whose current graph names something, by an index of what graphs name."""
+    query = select(_f.id, _f.name, _f.status, _f.workspace_id).join_from(index, t.flows, index.c.flow_id == _f.id)
+    active = (index.c[used] == bindparam("used"), _f.status == FlowStatus.active.value)
+    return TenantQuery(index, query.where(*active).order_by(_f.id), scans=True)
+
+
+_FLOWS_WITH_CREDENTIAL = _active_flows(t.flow_credentials, "credential_id")
+_FLOWS_WITH_SECRET = _active_flows(t.flow_secrets, "secret_id")
 
 
 class Usages(TenantTable):
@@ -20,72 +65,38 @@ class Usages(TenantTable):
 
     async def flows_of(self, component_id: str, revision: str | None = None) -> Sequence[Reference]:
         """List the tenant's flows that name a component (or one revision of it), with the places where they do."""
-        r, f = t.flow_references.c, t.flows.c
-        query = (
-            self.select(f.id, f.name, f.status, f.workspace_id, r.place)
-            .join_from(t.flow_references, t.flows, r.flow_id == f.id)
-            .where(r.component_id == component_id)
-            .order_by(f.id)
-        )
-        if revision is not None:
-            query = query.where(r.revision == revision)
-        return _references(await self.all(query))
+        if revision is None:
+            return _references(await self.ask(_FLOWS_OF, component=component_id))
+        return _references(await self.ask(_FLOWS_OF_BUILD, component=component_id, build=revision))
 
     async def flows_of_contract(self, contract_id: str) -> Sequence[Reference]:
         """List the tenant's flows outside of a contract that name a component of it."""
-        r, f, c, w = t.flow_references.c, t.flows.c, t.components.c, t.workspaces.c
-        query = (
-            self.select(f.id, f.name, f.status, f.workspace_id, r.place)
-            .select_from(t.flow_references)
-            .join(t.flows, r.flow_id == f.id)
-            .join(t.components, r.component_id == c.id)
-            .join(t.workspaces, f.workspace_id == w.id)
-            .where(c.contract_id == contract_id, w.contract_id != contract_id)
-            .order_by(f.id)
-        )
-        return _references(await self.all(query))
+        return _references(await self.ask(_FLOWS_OF_CONTRACT, contract=contract_id))
 
     async def of_oauth_client(self, client: OAuthClient) -> Usage:
         """Count what depends on a client: flows, credentials and the workspaces they are in (contract 0.15)."""
-        c, x = t.credentials.c, t.oauth_clients.c
         flows = tuple(await self.flows_of(client.component_id))
-        rows = await self.all(
-            select(c.workspace_id, func.count().label("credentials"))
-            .where(c.tenant_id == self.unit.tenant_id, c.component_id == client.component_id)
-            .group_by(c.workspace_id)
-        )
+        rows = await self.ask(_CREDENTIALS_OF, component=client.component_id)
         workspaces = {row.workspace_id for row in rows} | {flow.workspace_id for flow in flows}
-        own = (x.id == client.id, x.tenant_id == self.unit.tenant_id)
-        last_used_at = await self.value(select(x.last_used_at).where(*own))
+        own = await self.ask_one(_LAST_USE, id=client.id)
+        last_used_at = None if own is None else own.last_used_at
         return Usage(flows, sum(row.credentials for row in rows), len(workspaces), last_used_at)
 
     async def active_flows_with_credential(self, credential_id: str) -> Sequence[Reference]:
         """List the tenant's active flows whose current graph names a credential (contract section 16)."""
-        return await self._active_flows(t.flow_credentials, t.flow_credentials.c.credential_id == credential_id)
+        return _in_graph(await self.ask(_FLOWS_WITH_CREDENTIAL, used=credential_id))
 
     async def active_flows_with_secret(self, secret_id: str) -> Sequence[Reference]:
         """List the tenant's active flows whose current graph names an auth secret (contract 15.2)."""
-        return await self._active_flows(t.flow_secrets, t.flow_secrets.c.secret_id == secret_id)
-
-    async def _active_flows(self, index: Table, condition: ColumnElement[bool]) -> Sequence[Reference]:
-        f = t.flows.c
-        query = (
-            select(f.id, f.name, f.status, f.workspace_id)
-            .join_from(index, t.flows, index.c.flow_id == f.id)
-            .where(index.c.tenant_id == self.unit.tenant_id, condition)
-            .where(f.status == FlowStatus.active.value)
-            .order_by(f.id)
-        )
-        return [
-            Reference(row.id, row.name, FlowStatus(row.status), row.workspace_id, ("graph",))
-            for row in await self.all(query)
-        ]
+        return _in_graph(await self.ask(_FLOWS_WITH_SECRET, used=secret_id))
 
     async def workspaces_of(self, user_id: str) -> frozenset[str]:
         """Return the ids of the workspaces a user is a member of."""
-        m = t.workspace_members.c
-        query = select(m.workspace_id).where(m.user_id == user_id, m.tenant_id == self.unit.tenant_id)
-        return frozenset(row.workspace_id for row in await self.all(query))
+        return frozenset(row.workspace_id for row in await self.ask(_WORKSPACES_OF, user=user_id))
+
+
+def _in_graph(rows: Sequence[Row[Any]]) -> Sequence[Reference]:
+    return [Reference(row.id, row.name, FlowStatus(row.status), row.workspace_id, ("graph",)) for row in rows]
 
 
 def _references(rows: Sequence[Row[Any]]) -> Sequence[Reference]:

@@ -3,18 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, delete, select
 
 from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model.identity import User
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import users
 from keyrack.validation.emails import email_key, fault_of
 
 LONGEST_EMAIL = 320
 """Characters of an email's key, which may be longer than the email."""
+
+_u = users.c
+
+_BY_ID = TenantQuery(users, select(*_u).where(_u.id == bindparam("id")))
+_TENANT_ROLES = TenantQuery(users, select(_u.tenant_roles).where(_u.id == bindparam("id")))
+_REMOVAL = TenantChange(users, delete(users).where(_u.id == bindparam("id")), scans=True)
 
 
 def require_email(email: str) -> None:
@@ -65,7 +71,7 @@ class UserRows(TenantTable):
 
     async def find(self, user_id: str) -> User | None:
         """Return a user of the tenant, or None."""
-        row = await self.first(self.select().where(users.c.id == user_id))
+        row = await self.ask_one(_BY_ID, id=user_id)
         return None if row is None else read_user(row)
 
     async def page(
@@ -80,15 +86,16 @@ class UserRows(TenantTable):
 
     async def tenant_roles(self, user_id: str) -> tuple[str, ...]:
         """Return the tenant roles of a user."""
-        return tuple(await self.value(self.select(users.c.tenant_roles).where(users.c.id == user_id)) or ())
+        row = await self.ask_one(_TENANT_ROLES, id=user_id)
+        return () if row is None else tuple(row.tenant_roles)
 
     async def set_tenant_roles(self, user_id: str, roles: Sequence[str]) -> None:
         """Replace the tenant roles of a user."""
-        await self.run(self.update().where(users.c.id == user_id).values(tenant_roles=list(roles)))
+        await self.set_columns(user_id, {"tenant_roles": list(roles)})
 
     async def remove(self, user_id: str) -> bool:
         """Delete a user with memberships and API keys."""
-        return await self.run(self.delete().where(users.c.id == user_id)) == 1
+        return await self.make(_REMOVAL, id=user_id) == 1
 
 
 def read_user(row: "Row[Any] | Mapping[str, Any]") -> User:

@@ -9,13 +9,16 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import func, select
+from sqlalchemy import String, bindparam, func, select
 
 from keyrack.store.core.listening import Listener
+from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
 
 CHANNEL = "keyrack_secret"
 _POLL_SECONDS = (0.02, 0.05, 0.1, 0.25)
+
+_NOTIFY = Query(select(func.pg_notify(CHANNEL, bindparam("secret", type_=String))))
 
 
 class Wakeups:
@@ -45,7 +48,7 @@ class Wakeups:
     async def notify(self, unit: Unit, secret_id: str) -> None:
         """Wake all waiters of a secret, in every process, when the unit's transaction commits."""
         if unit.connection.dialect.name == "postgresql":
-            await unit.connection.execute(select(func.pg_notify(CHANNEL, secret_id)))
+            await _NOTIFY.rows(unit.connection, secret=secret_id)
 
     def _heard(self, secret_id: str) -> None:
         for event in self._waiting.get(secret_id, ()):

@@ -4,14 +4,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, delete, false, func, select, update
 
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model.events import EventType, SigningKey, Webhook
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable, Unit
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, changing
 from keyrack.store.schema import webhooks
+
+_w = webhooks.c
+
+_ONE = select(*_w).where(_w.id == bindparam("id"))
+_BY_ID = TenantQuery(webhooks, _ONE)
+_LOCKED = TenantQuery(webhooks, changing(_ONE))
+_NUMBER = TenantQuery(webhooks, select(func.count().label("number")).select_from(webhooks))
+_DISABLING = TenantChange(
+    webhooks,
+    update(webhooks)
+    .where(_w.id == bindparam("id"), _w.enabled)
+    .values(enabled=false(), disabled_reason=bindparam("reason"), updated_at=bindparam("now")),
+)
+_REMOVAL = TenantChange(webhooks, delete(webhooks).where(_w.id == bindparam("id")), scans=True)
 
 
 class WebhookRows(TenantTable):
@@ -30,8 +44,7 @@ class WebhookRows(TenantTable):
             webhook_id: its id.
             locked: keep others from changing it until the transaction ends.
         """
-        query = self.select().where(webhooks.c.id == webhook_id)
-        row = await self.first(query.with_for_update(key_share=True) if locked else query)
+        row = await self.ask_one(_LOCKED if locked else _BY_ID, id=webhook_id)
         return None if row is None else await read_webhook(self.unit, row)
 
     async def page(self, *, limit: int | None = None, offset: int = 0) -> tuple[Sequence[Webhook], int]:
@@ -42,21 +55,20 @@ class WebhookRows(TenantTable):
 
     async def count(self) -> int:
         """Return how many there are."""
-        return int(await self.value(select(func.count()).select_from(webhooks).where(self.mine)))
+        (row,) = await self.ask(_NUMBER)
+        return int(row.number)
 
     async def replace(self, webhook: Webhook) -> None:
         """Store all changeable values of an existing webhook."""
-        await self.run(self.update().where(webhooks.c.id == webhook.id).values(**await self._columns(webhook)))
+        await self.set_columns(webhook.id, await self._columns(webhook))
 
     async def disable(self, webhook_id: str, reason: str) -> bool:
         """Send it nothing any more; False if it was disabled or gone already."""
-        found = self.update().where(webhooks.c.id == webhook_id, webhooks.c.enabled)
-        values = {"enabled": False, "disabled_reason": reason, "updated_at": self.unit.clock()}
-        return await self.run(found.values(values)) == 1
+        return await self.make(_DISABLING, id=webhook_id, reason=reason, now=self.unit.clock()) == 1
 
     async def remove(self, webhook_id: str) -> bool:
         """Delete one with its deliveries; False if there was none."""
-        return await self.run(self.delete().where(webhooks.c.id == webhook_id)) == 1
+        return await self.make(_REMOVAL, id=webhook_id) == 1
 
     async def _columns(self, webhook: Webhook) -> dict[str, Any]:
         keys = [

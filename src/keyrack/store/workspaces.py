@@ -3,16 +3,56 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, or_, select, update
+from sqlalchemy import Row, bindparam, delete, or_, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Member, Workspace, WorkspaceType
 from keyrack.store.contracts import group_users
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable, deleting, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import users, workspace_members, workspaces
 from keyrack.store.users import read_user
+
+_w, _m = workspaces.c, workspace_members.c
+
+_BY_ID = TenantQuery(workspaces, select(*_w).where(_w.id == bindparam("id")))
+_ID = select(_w.id).where(_w.id == bindparam("id"))
+_HELD = TenantQuery(workspaces, referring(_ID, workspaces))
+_HELD_ALONE = TenantQuery(workspaces, deleting(_ID))
+_REMOVAL = TenantChange(workspaces, delete(workspaces).where(_w.id == bindparam("id")), scans=True)
+_OF_CONTRACT = TenantQuery(
+    workspaces, select(_w.id).where(_w.contract_id == bindparam("contract")).order_by(_w.id), scans=True
+)
+_MEMBER = (_m.workspace_id == bindparam("workspace"), _m.user_id == bindparam("user"))
+_ROLES = TenantQuery(workspace_members, select(_m.roles).where(*_MEMBER))
+_MEMBER_HELD = TenantQuery(workspace_members, deleting(select(_m.user_id).where(*_MEMBER)))
+_ROLES_CHANGE = TenantChange(
+    workspace_members, update(workspace_members).where(*_MEMBER).values(roles=bindparam("roles"))
+)
+_MEMBER_REMOVAL = TenantChange(workspace_members, delete(workspace_members).where(*_MEMBER))
+_ROLES_HELD = TenantQuery(
+    workspace_members,
+    select(_m.roles)
+    .join_from(workspace_members, workspaces, _m.workspace_id == _w.id)
+    .where(_w.contract_id == bindparam("contract")),
+    scans=True,
+)
+_JOINED = TenantQuery(
+    workspace_members,
+    select(_m.workspace_id)
+    .join_from(workspace_members, workspaces, _m.workspace_id == _w.id)
+    .where(_w.contract_id == bindparam("contract"), _m.user_id == bindparam("user"))
+    .order_by(_m.workspace_id),
+    scans=True,
+)
+_MEMBERS_OF = TenantQuery(
+    workspace_members,
+    select(_m.workspace_id.label("place"), _m.user_id)
+    .where(_m.workspace_id.in_(bindparam("ids", expanding=True)))
+    .order_by(_m.user_id),
+    scans=True,
+)
 
 
 class WorkspaceRows(TenantTable):
@@ -30,28 +70,24 @@ class WorkspaceRows(TenantTable):
 
     async def find(self, workspace_id: str) -> Workspace | None:
         """Return a workspace of the tenant, or None."""
-        row = await self.first(self.select().where(workspaces.c.id == workspace_id))
+        row = await self.ask_one(_BY_ID, id=workspace_id)
         return None if row is None else _workspace(row)
 
     async def hold(self, workspace_id: str, *, exclusive: bool) -> bool:
         """Keep a workspace until the transaction ends: from deletion, or, `exclusive`, from all use; False if gone."""
-        query = self.select(workspaces.c.id).where(workspaces.c.id == workspace_id)
-        return await self.value(deleting(query) if exclusive else referring(query, workspaces)) is not None
+        return await self.ask_one(_HELD_ALONE if exclusive else _HELD, id=workspace_id) is not None
 
     async def change(self, workspace: Workspace) -> None:
         """Store a workspace's name and type."""
-        changed = {"name": workspace.name, "type": workspace.type.value}
-        await self.run(self.update().where(workspaces.c.id == workspace.id).values(**changed))
+        await self.set_columns(workspace.id, {"name": workspace.name, "type": workspace.type.value})
 
     async def remove(self, workspace_id: str) -> bool:
         """Delete a workspace with all that is in it (contract section 22); False if there is none."""
-        return await self.run(self.delete().where(workspaces.c.id == workspace_id)) == 1
+        return await self.make(_REMOVAL, id=workspace_id) == 1
 
     async def of_contract(self, contract_id: str) -> Sequence[str]:
         """Return the ids of a contract's workspaces."""
-        w = workspaces.c
-        rows = await self.all(self.select(w.id).where(w.contract_id == contract_id).order_by(w.id))
-        return [row.id for row in rows]
+        return [row.id for row in await self.ask(_OF_CONTRACT, contract=contract_id)]
 
     async def page(
         self,
@@ -112,50 +148,32 @@ class WorkspaceMembers(TenantTable):
 
     async def roles(self, workspace_id: str, user_id: str) -> tuple[str, ...] | None:
         """Return a member's roles; None if the user is no member."""
-        m = workspace_members.c
-        row = await self.first(self.select(m.roles).where(m.workspace_id == workspace_id, m.user_id == user_id))
+        row = await self.ask_one(_ROLES, workspace=workspace_id, user=user_id)
         return None if row is None else tuple(row.roles)
 
     async def hold(self, workspace_id: str, user_id: str) -> bool:
         """Keep a member from being changed or removed until the transaction ends; False if the user is none."""
-        m = workspace_members.c
-        query = self.select(m.user_id).where(m.workspace_id == workspace_id, m.user_id == user_id)
-        return await self.first(deleting(query)) is not None
+        return await self.ask_one(_MEMBER_HELD, workspace=workspace_id, user=user_id) is not None
 
     async def roles_held(self, contract_id: str) -> "Sequence[tuple[str, ...]]":
         """Return the roles of each member of each of a contract's workspaces."""
-        m, w = workspace_members.c, workspaces.c
-        query = self.select(m.roles).join_from(workspace_members, workspaces, m.workspace_id == w.id)
-        return [tuple(row.roles) for row in await self.all(query.where(w.contract_id == contract_id))]
+        return [tuple(row.roles) for row in await self.ask(_ROLES_HELD, contract=contract_id)]
 
     async def joined(self, contract_id: str, user_id: str) -> "Sequence[str]":
         """Return the ids of the contract's workspaces that a user is a member of."""
-        m, w = workspace_members.c, workspaces.c
-        query = select(m.workspace_id).join_from(workspace_members, workspaces, m.workspace_id == w.id)
-        query = query.where(self.mine, w.contract_id == contract_id, m.user_id == user_id).order_by(m.workspace_id)
-        return [row.workspace_id for row in await self.all(query)]
+        return [row.workspace_id for row in await self.ask(_JOINED, contract=contract_id, user=user_id)]
 
     async def ids(self, workspace_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several workspaces."""
-        m = workspace_members.c
-        rows = await self.all(
-            self.select(m.workspace_id.label("place"), m.user_id)
-            .where(m.workspace_id.in_(workspace_ids))
-            .order_by(m.user_id)
-        )
-        return group_users(rows)
+        return group_users(await self.ask(_MEMBERS_OF, ids=workspace_ids))
 
     async def change(self, workspace_id: str, user_id: str, roles: Sequence[str]) -> bool:
         """Replace a member's roles; False if the user is no member."""
-        m = workspace_members.c
-        own = (self.mine, m.workspace_id == workspace_id, m.user_id == user_id)
-        return await self.run(update(workspace_members).where(*own).values(roles=list(roles))) == 1
+        return await self.make(_ROLES_CHANGE, workspace=workspace_id, user=user_id, roles=list(roles)) == 1
 
     async def remove(self, workspace_id: str, user_id: str) -> bool:
         """Take a member out; False if the user is none."""
-        m = workspace_members.c
-        own = (self.mine, m.workspace_id == workspace_id, m.user_id == user_id)
-        return await self.run(delete(workspace_members).where(*own)) == 1
+        return await self.make(_MEMBER_REMOVAL, workspace=workspace_id, user=user_id) == 1
 
 
 def _workspace(row: "Row[Any]") -> Workspace:

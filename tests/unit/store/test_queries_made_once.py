@@ -92,6 +92,21 @@ async def test_a_change_made_once_touches_rows_of_one_tenant_alone(keyrack_on_ea
         assert len(names.column()) == 2
 
 
+async def test_columns_of_a_row_are_set_by_a_change_for_each_set_of_them_in_the_tenant_alone(
+    keyrack_on_each: World,
+) -> None:
+    acme, globex = keyrack_on_each.tenants["Acme"], keyrack_on_each.tenants["Globex"]
+    query = select(users.c.first_name, users.c.last_name, users.c.tenant_roles).where(users.c.id == acme.admin.id)
+    async with keyrack_on_each.store.unit(globex.id, writes=True) as unit:
+        assert await Users(unit).set_columns(acme.admin.id, {"first_name": "Stolen"}) == 0
+    async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+        assert await Users(unit).set_columns(acme.admin.id, {"first_name": "New", "tenant_roles": []}) == 1
+        assert await Users(unit).set_columns(acme.admin.id, {"last_name": "Newer"}) == 1
+        with pytest.raises(TypeError, match="tenant_id"):
+            await Users(unit).set_columns(acme.admin.id, {"tenant_id": globex.id})
+        assert tuple((await unit.connection.execute(query)).one()) == ("New", "Newer", [])
+
+
 async def test_a_query_of_a_transaction_sees_what_that_has_written(keyrack_on_each: World) -> None:
     acme, now = keyrack_on_each.tenants["Acme"], keyrack_on_each.store.clock()
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:

@@ -7,11 +7,13 @@ least once": a worker that stands still for longer than the lease does not keep 
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, exists, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, exists, or_, select
 
 from keyrack.fair_share import Places
+from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
 
 WINDOW = 200
@@ -22,8 +24,14 @@ _ROUNDS = 5
 
 async def any_due(unit: Unit, table: Table) -> bool:
     """Tell whether a row of any tenant is due; cheap, and takes no lock."""
-    query = select(exists().where(table.c.due_at <= unit.clock()))
-    return bool((await unit.connection.execute(query)).scalar())
+    rows = await _due_in(table).rows(unit.connection, now=unit.clock())
+    return bool(rows[0].there)
+
+
+@cache
+def _due_in(table: Table) -> Query:
+    """Return the query whether a row of a table is due, made once for each table."""
+    return Query(select(exists().where(table.c.due_at <= bindparam("now")).label("there")))
 
 
 def unlocked_due(query: "Select[Any]", table: Table, now: datetime, most: int) -> "Select[Any]":

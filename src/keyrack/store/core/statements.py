@@ -240,3 +240,7 @@ class Change(Statement):
     async def run(self, connection: "Connection", **values: Any) -> int:
         """Make the change; return how many rows it touched."""
         return (await connection.perform(self.compiled(connection.dialect), values, scans=self.scans)).rowcount
+
+    async def run_each(self, connection: "Connection", rows: Sequence[Values]) -> None:
+        """Make the change, which returns nothing, once for each of several rows of values."""
+        await connection.perform_each(self.compiled(connection.dialect), rows)

@@ -6,12 +6,13 @@ the owner of an id, signing in, blocking a deletion) is in `keyrack.store.direct
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Delete,
     Executable,
@@ -35,7 +36,10 @@ from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import PARENT_DELETED, own_parents
 from keyrack.store.core.statements import Change, Query
+from keyrack.store.schema.base import Id
 
+TENANT: BindParameter[str] = bindparam("tenant_id", type_=Id)
+"""The unit's tenant, in statements that are made once."""
 _PARSED_AT_ONCE = 64 * 1024
 """Bytes of JSON that hold the event loop for a moment only, whatever they say."""
 
@@ -111,7 +115,12 @@ class TenantQuery(Query):
     """
 
     def __init__(self, table: Table, select: "Select[Any]", *, scans: bool = False) -> None:
-        super().__init__(select.where(table.c.tenant_id == bindparam("tenant_id")), scans=scans)
+        super().__init__(select.where(self.of_tenant(table)), scans=scans)
+
+    @classmethod
+    def of_tenant(cls, table: Table) -> ColumnElement[bool]:
+        """Return the condition that a row is the tenant's."""
+        return table.c.tenant_id == TENANT
 
 
 class TenantChange(Change):
@@ -123,7 +132,7 @@ class TenantChange(Change):
     """
 
     def __init__(self, table: Table, change: Update | Delete, *, scans: bool = False) -> None:
-        super().__init__(change.where(table.c.tenant_id == bindparam("tenant_id")), scans=scans)
+        super().__init__(change.where(table.c.tenant_id == TENANT), scans=scans)
 
 
 class TenantTable:
@@ -155,7 +164,7 @@ class TenantTable:
 
     async def lock_to_change(self, row_id: str) -> None:
         """Make others who want to change or delete a row wait until the transaction ends: read it after this."""
-        await self.unit.connection.execute(changing(self.select(self.table.c.id).where(self.table.c.id == row_id)))
+        await self.ask(_lock(self.table, changing), id=row_id)
 
     async def lock_to_delete(self, row_id: str) -> None:
         """Make others who want to change, delete or refer to a row wait until the transaction ends.
@@ -163,7 +172,7 @@ class TenantTable:
         What would forbid the deletion is looked up after this: who refers to the row holds it with `referring`, so
         either the reference is seen here, or the other finds the row gone.
         """
-        await self.unit.connection.execute(deleting(self.select(self.table.c.id).where(self.table.c.id == row_id)))
+        await self.ask(_lock(self.table, deleting), id=row_id)
 
     async def insert(self, values: Mapping[str, Any]) -> None:
         """Add a row to this tenant, as `insert_into`."""
@@ -195,6 +204,10 @@ class TenantTable:
         """As `make`, of one row at most: return what its RETURNING says of it, or None."""
         rows = await change.rows(self.unit.connection, tenant_id=self.unit.tenant_id, **values)
         return next(iter(rows), None)
+
+    async def set_columns(self, row_id: str, values: Mapping[str, Any]) -> int:
+        """Set columns of the row with an id; return how many rows that touched: 1, or 0 if there is none."""
+        return await self.make(_setting(self.table, tuple(values)), row=row_id, **values)
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
         """Run a query and return its rows."""
@@ -232,6 +245,19 @@ def referring(query: "Select[Any]", table: Table) -> "Select[Any]":
     Give the query an order, so that two units lock the same rows in the same order.
     """
     return query.with_for_update(read=True, key_share=True, of=table)
+
+
+@cache
+def _lock(table: Table, locking: "Callable[[Select[Any]], Select[Any]]") -> TenantQuery:
+    """Return the query that locks the row with an id, made once for each table and kind of lock."""
+    return TenantQuery(table, locking(select(table.c.id).where(table.c.id == bindparam("id"))))
+
+
+@cache
+def _setting(table: Table, columns: tuple[str, ...]) -> TenantChange:
+    """Return the change of these columns of the row with an id, made once for each set of columns."""
+    given: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in columns}
+    return TenantChange(table, update(table).where(table.c.id == bindparam("row")).values(**given))
 
 
 async def insert_row(connection: Connection, table: Table, values: Mapping[str, Any], *, owned: bool = False) -> None:

@@ -1,0 +1,175 @@
+"""Every statement of the store that is made once says whose rows it is about, or is listed here with the reason.
+
+`TenantQuery` and `TenantChange` add the tenant's condition themselves. What is neither stands in one of the lists.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import BindParameter, Select, bindparam, select, update
+from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.compiler import COLLECT_CARTESIAN_PRODUCTS
+
+from keyrack.store.components import SeenQuery
+from keyrack.store.core.statements import POSTGRESQL, Change, Query, Statement
+from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery
+from keyrack.store.schema import flows, users
+from support.app import World
+from support.tenancy.store_methods import modules
+
+DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
+
+BINDS_THE_TENANT: dict[str, str] = {
+    "deliveries._REPLAY_ONE": "inserts what it finds among the tenant's events",
+    "deliveries._REPLAY_SINCE": "as above",
+    "flows._KEYS_OF_CONTRACT": "API keys have no tenant; those of the tenant's flows go",
+    "flows._KEYS_OF_FLOW": "as above",
+    "quota_usage._BYTES": "adds up many tables, each with the condition",
+    "tenants._HELD": "the tenant's own row, whose id it is",
+    "tenants._HELD_ALONE": "as above",
+}
+"""Statements that have the tenant as a parameter, in another way than the tenant of the rows of one table."""
+
+ACROSS: dict[str, str] = {
+    "accounts._ACCOUNT": "service accounts belong to no tenant",
+    "accounts._ADDITION": "an API key of the owner that is given",
+    "accounts._REMOVAL": "an API key of the owner that is given",
+    "accounts._USER": "for the command line: ids of who has a name",
+    "auth_client_health._PAUSE": "secrets of a global client may be in any tenant; the client decides",
+    "auth_client_health._REVIVAL": "as above",
+    "directory._CONTRACT": "ids of the owner",
+    "directory._IDENTITY_BY_KEY": "who an API key belongs to, to who has the key",
+    "directory._IN_WORKSPACE": "ids of where an id is",
+    "directory._TENANT": "whether there is one",
+    "directory._WORKSPACE": "ids of the owner",
+    "due_deliveries._CLAIMING": "what was found due, of all tenants, for the worker",
+    "installation._CHECK": "the installation's own row",
+    "last_use._KEYS": "hashes of keys that are named",
+    "last_use._KEY_USED": "times of keys that are named",
+    "last_use._SECRETS": "ids of secrets that are named, with their tenants",
+    "last_use._SECRET_USED": "times of secrets that are named with their tenants",
+    "last_use._UNLOCKED_KEYS": "hashes of keys that are named",
+    "last_use._UNLOCKED_SECRETS": "ids of secrets that are named, with their tenants",
+    "queue_stats._DUE": "numbers, for the metrics",
+    "queue_stats._OPEN": "numbers, for the metrics",
+    "retention._ATTEMPTS": "deletes what is old, whosever it is",
+    "retention._CONSENTS": "as above",
+    "retention._DELIVERIES": "as above",
+    "retention._EVENTS": "as above",
+    "retention._REVOCATIONS": "as above",
+    "revocations._CLAIMING": "what was found due, of all tenants, for the worker",
+    "tenants._BY_ID": "a tenant-bound unit asks for no other's: `TenantRows`",
+    "tenants._CHANGE": "as above",
+    "tenants._REMOVAL": "as above",
+    "tenants._WITH_DOMAIN": "whether a domain is taken, which must be told",
+    "wakeups._NOTIFY": "reads nothing",
+}
+"""Statements without a tenant, and what keeps tenants apart all the same."""
+
+OTHER_CONDITIONS: dict[type[TenantQuery], str] = {
+    SeenQuery: "the components that the tenant sees (contract section 5): its own and global ones",
+}
+"""Kinds of `TenantQuery` with another condition than that the rows are the tenant's."""
+
+
+def found_in(thing: Any) -> Iterator[Statement]:
+    """Yield the statements in a value of a module."""
+    if isinstance(thing, Statement):
+        yield thing
+    elif isinstance(thing, Mapping):
+        yield from found_in(list(thing.values()))
+    elif isinstance(thing, (list, tuple)):
+        for each in thing:
+            yield from found_in(each)
+
+
+def statements() -> list[tuple[str, Statement]]:
+    return [
+        (f"{module.__name__.rpartition('.')[2]}.{name}", statement)
+        for module in modules()
+        for name, thing in vars(module).items()
+        for statement in found_in(thing)
+    ]
+
+
+def parts_of(statement: Statement) -> Iterator[Any]:
+    return iter(visitors.iterate(statement.expression))  # type: ignore[arg-type] # all that runs can be gone through
+
+
+def is_bound(statement: Statement) -> bool:
+    """Tell whether a statement has the unit's tenant as a parameter."""
+    return any(isinstance(part, BindParameter) and part.key == TENANT.key for part in parts_of(statement))
+
+
+def is_of_tenant(statement: Statement) -> bool:
+    """Tell whether the rows of a statement are the tenant's: of the one thing it reads, or the table it changes."""
+    expression: Any = statement.expression
+    if not isinstance(statement, TenantQuery | TenantChange) or not is_bound(statement):
+        return False
+    if isinstance(expression, Select):
+        linter: Any = expression.compile(dialect=DIALECT, linting=COLLECT_CARTESIAN_PRODUCTS).from_linter
+        return bool(linter.lint() == (None, None))  # else the condition is of a table of its own
+    return f"{expression.table.name}.tenant_id = " in statement.compiled(POSTGRESQL).text
+
+
+FOUND = statements()
+
+
+def test_every_statement_is_bound_to_a_tenant_or_has_a_reason() -> None:
+    unbound = {name for name, statement in FOUND if not isinstance(statement, TenantQuery | TenantChange)}
+    assert unbound == set(BINDS_THE_TENANT) | set(ACROSS)
+    assert len(FOUND) > 150
+
+
+@pytest.mark.parametrize(("name", "statement"), FOUND, ids=[name for name, _ in FOUND])
+def test_a_statement_has_the_tenant_where_it_must(name: str, statement: Statement) -> None:
+    if name in BINDS_THE_TENANT:
+        assert is_bound(statement)
+    elif name in ACROSS:
+        assert not is_bound(statement), "it belongs into the other list"
+    else:
+        assert is_of_tenant(statement)
+
+
+def test_another_condition_has_a_reason() -> None:
+    assert {type(statement) for _, statement in FOUND if isinstance(statement, TenantQuery)} - {TenantQuery} == set(
+        OTHER_CONDITIONS
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        Query(select(users.c.id).where(users.c.id == bindparam("id"))),
+        Query(select(users.c.id).where(users.c.tenant_id == TENANT)),
+        Change(update(users).where(users.c.id == bindparam("id")).values(company=None)),
+        TenantQuery(flows, select(users.c.id).where(users.c.id == bindparam("id"))),
+        TenantChange(flows, update(users).where(users.c.id == bindparam("id")).values(company=None)),
+    ],
+)
+def test_a_statement_that_is_not_the_tenants_is_found(statement: Statement) -> None:
+    assert not is_of_tenant(statement)
+
+
+ONE_DATABASES_OWN = {"deliveries._REPLAY_ONE", "deliveries._REPLAY_SINCE", "quota_usage._BYTES", "wakeups._NOTIFY"}
+"""Statements that are made for one database each, or for one alone; what runs them is tested on both."""
+
+
+async def test_each_database_understands_every_statement(keyrack_on_each: World) -> None:
+    async with keyrack_on_each.store.installation(writes=True) as unit:
+        dialect = unit.connection.dialect
+        for name, statement in FOUND:
+            if name in ONE_DATABASES_OWN:
+                continue
+            made = statement.compiled(dialect)
+            binds = {part.key: part for part in parts_of(statement) if isinstance(part, BindParameter)}
+            values: dict[str, Any] = {each: None for each in made.parameters if each not in made.constants}
+            for each in values:
+                if binds[each].expanding:
+                    values[each] = [("x", "y")] if each in {"names", "pairs"} else ["x"]
+            text, arguments = made.bound(values)
+            explained = replace(made, read=tuple, returns_rows=True)
+            assert (await unit.connection._run(explained, f"EXPLAIN {text}", arguments, scans=False)).rows
