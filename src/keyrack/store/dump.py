@@ -44,7 +44,7 @@ class Dump:
         query = select(column.table).where(column.in_(ids)).order_by(column, order)
         found: dict[str, list[Row[Any]]] = {}
         for row in (await self._connection.execute(query)).all():
-            found.setdefault(row._asdict()[column], []).append(row)
+            found.setdefault(row._asdict()[str(column.key)], []).append(row)
         return found
 
     async def clear(self, table: Table, row: "Row[Any]", column: str) -> Any:
