@@ -1,24 +1,24 @@
 """Runs around every request before a route is found: request id, authentication, `Accept`, access log."""
 
-import base64
-import binascii
 import re
 import time
 from typing import Any
 
 import structlog
 
+from keyrack.api.core import arrival
 from keyrack.api.core.account import METHODS, Account
+from keyrack.api.core.arrival import basic_credentials
 from keyrack.api.core.asgi import App, Message, Receive, Scope, Send
 from keyrack.api.core.caller_address import CallerAddress
+from keyrack.api.core.direct import COUNTED, DIRECT
 from keyrack.api.core.errors import error_document
 from keyrack.api.core.pages import is_for_a_person, refusal_page
 from keyrack.api.core.rate_limits import Throttle
+from keyrack.api.direct_read import DirectRead
 from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
-from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
 from keyrack.fair_share import asked_by, asking_for
-from keyrack.ids import new_id
 from keyrack.logs import log_fault
 from keyrack.model.identity import Principal
 from keyrack.service.identity.authentication import Authentication
@@ -36,7 +36,6 @@ HEALTH = frozenset({"/healthz", "/readyz"})
 """Asked by whoever keeps the server running; no rate holds."""
 _TURNS_OF_AN_ADDRESS = 16
 _NO_ROUTE_HAS = "TRACE"
-_PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
 
 
 class Middleware:
@@ -69,15 +68,18 @@ class Middleware:
         self._metrics_open = metrics_open
         self._hot = hot
         self._address = CallerAddress(trusted_proxies)
+        self._direct = None if hot is None else DirectRead(hot, throttle, self._address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
+            if "state" in scope:
+                scope["state"][DIRECT] = self._direct
             await self._app(scope, receive, send)
             return
         scope[ARRIVED] = time.monotonic()
         headers = dict(scope["headers"])
-        request_id = _request_id(headers.get(b"x-request-id"))
+        request_id = arrival.request_id_of(headers)
         account = Account(scope, request_id)
         is_head = scope["method"] == "HEAD"
         if is_head:  # the server keeps its own scope, from which it knows that no body may be sent
@@ -104,10 +106,14 @@ class Middleware:
     ) -> None:
         scope[ADDRESS], scope[REQUEST_ID] = self._address.of(scope, headers), request_id
         asking_for.set(_unknown(scope[ADDRESS], headers))
-        if scope["path"] not in HEALTH:
+        done, counted = False, COUNTED in scope
+        if counted and scope[COUNTED] is not None:
+            raise scope[COUNTED]
+        if not counted and scope["path"] not in HEALTH:
             self._throttle.arrived(scope[ADDRESS])
         if self._is_guarded(scope["path"]):
-            done, counted = await self._shortcut(scope, headers, answer)
+            if not counted:  # else the shortcut has been tried, before this was called
+                done, counted = await self._shortcut(scope, headers, answer)
             if done:
                 return
             # what is only remembered of the caller counts for nothing from here on
@@ -127,7 +133,7 @@ class Middleware:
         """Answer before the framework, if possible; tell whether it was, and whether the request has been counted."""
         if self._hot is None or (ids := self._hot.asked(scope, headers)) is None:
             return False, False
-        known = await self._hot.principal(*_basic(headers.get(b"authorization")))
+        known = await self._hot.principal(*basic_credentials(headers.get(b"authorization")))
         if known is None:
             return False, False
         self._throttle.admit(known)
@@ -138,7 +144,7 @@ class Middleware:
         return _GUARDED.match(path) is not None or (not self._metrics_open and _METRICS.match(path) is not None)
 
     async def _authenticate(self, headers: dict[bytes, bytes], address: str | None, request_id: str) -> Principal:
-        name, api_key = _basic(headers.get(b"authorization"))
+        name, api_key = basic_credentials(headers.get(b"authorization"))
         try:
             return await self._authentication.authenticate(name, api_key, address, request_id)
         except Unauthorized:
@@ -188,12 +194,7 @@ class _Answer:
         self._send = send
         self._account = account
         self._without_body = without_body
-        self._headers = [
-            (b"x-request-id", request_id.encode("latin-1")),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        if private:  # much of the API carries secrets, all of it depends on the caller (contract 0.18)
-            self._headers.append((b"cache-control", b"no-store"))
+        self._headers = arrival.answer_headers(request_id, private=private)
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -222,23 +223,3 @@ class _Answer:
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _basic(header: bytes | None) -> tuple[str, Secret]:
-    """Read Basic credentials (RFC 7617), split at the first colon."""
-    scheme, _, encoded = (header or b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        raise Unauthorized
-    try:
-        name, colon, api_key = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise Unauthorized from None
-    if not colon or not name or not api_key:
-        raise Unauthorized
-    return name, Secret(api_key)
-
-
-def _request_id(given: bytes | None) -> str:
-    """Echo a printable request id, make one otherwise (contract section 1)."""
-    text = (given or b"").decode("latin-1")
-    return text if _PRINTABLE_ID.fullmatch(text) else new_id()
