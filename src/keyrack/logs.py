@@ -5,8 +5,9 @@ import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import structlog
 
 from keyrack.settings import Settings
@@ -17,9 +18,7 @@ def configure(settings: Settings) -> None:
     """Set logging up for this process."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
-    renderer: list[Any] = (
-        [_visible, structlog.dev.ConsoleRenderer()] if console else [structlog.processors.JSONRenderer(json_text)]
-    )
+    renderer: list[Any] = [_visible, structlog.dev.ConsoleRenderer()] if console else [_json]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -35,6 +34,23 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Visible("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_encode = msgspec.json.Encoder().encode
+_render = structlog.processors.JSONRenderer(json_text)
+
+
+def _json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """Write an event as JSON in visible ASCII; what is plain, as a request's line is, in less than half the time."""
+    if _PLAIN.issuperset(map(type, event.values())):
+        try:
+            line = msgspec.json.format(_encode(event), indent=0)
+        except UnicodeEncodeError:  # half a surrogate pair
+            line = b"\x7f"
+        if line.isascii() and b"\x7f" not in line:
+            return line.decode()
+    return cast("str", _render(logger, method, event))
 
 
 def _visible(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

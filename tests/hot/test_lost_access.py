@@ -1,19 +1,23 @@
 """Whoever loses a key or a permission stops reading secrets within a second, in every process."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy import Executable, delete, update
+from sqlalchemy import Executable, delete, select, text, update
 
+from keyrack.ids import new_id
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from keyrack.store import schema as t
 from keyrack.store.tenants import TenantRows
 from keyrack.store.workspaces import WorkspaceMembers
 from support.app import Caller, TenantInTest, World
-from support.flows import site, step_of
+from support.flows import Site, site, step_of
 from support.grants import add_auth_client, add_secret
 from support.hot import Pair, Seen, hot
 from support.keyrack_processes import Server, environment
@@ -68,9 +72,53 @@ async def rename_user(world: World, acme: TenantInTest) -> None:
     await _run(world, update(t.users).where(mine).values(email="x@x.example", email_key="x@x.example"))
 
 
+async def expire_key(world: World, acme: TenantInTest) -> None:
+    mine, now = t.api_keys.c.user_id == acme.integrator.id, world.store.clock()
+    await _run(world, update(t.api_keys).where(mine).values(expires_at=now))
+
+
+async def leave_contract(world: World, acme: TenantInTest) -> None:
+    path = f"/v2/contracts/{acme.contract_id}/members/{acme.integrator.id}"
+    assert (await acme.admin.delete(path)).status_code == 204
+    del world
+
+
+async def replace_token(world: World, acme: TenantInTest) -> None:
+    body = {"data": {"type": "auth-secret", "attributes": {"credentials": {"access_token": "new"}}}}
+    assert (await acme.admin.patch(await _path(world, acme), body)).status_code == 200
+
+
+async def delete_secret(world: World, acme: TenantInTest) -> None:
+    assert (await acme.admin.delete(await _path(world, acme))).status_code == 204
+
+
+async def delete_workspace(world: World, acme: TenantInTest) -> None:
+    assert (await acme.admin.delete(f"/v2/workspaces/{acme.workspace_id}")).status_code == 204
+    del world
+
+
+async def delete_contract(world: World, acme: TenantInTest) -> None:
+    assert (await acme.admin.delete(f"/v2/contracts/{acme.contract_id}")).status_code == 204
+    del world
+
+
+async def delete_tenant(world: World, acme: TenantInTest) -> None:
+    await delete_contract(world, acme)
+    assert (await world.support.delete(f"/v2/tenants/{acme.id}")).status_code == 204
+
+
+async def _path(world: World, acme: TenantInTest) -> str:
+    async with world.store.installation() as unit:
+        in_it = t.auth_secrets.c.workspace_id == acme.workspace_id
+        secret_id = (await unit.connection.execute(select(t.auth_secrets.c.id).where(in_it))).scalar_one()
+    return f"/v2/workspaces/{acme.workspace_id}/secrets/{secret_id}"
+
+
 TAKING = [
     revoke_key,
     leave_workspace,
+    leave_contract,
+    expire_key,
     change_roles,
     change_policy,
     replace_policy,
@@ -79,7 +127,10 @@ TAKING = [
     rename_user,
 ]
 
-UNKNOWN = {revoke_key, remove_user, delete_user, rename_user}
+FOR_ALL = [replace_token, delete_secret, delete_workspace, delete_contract, delete_tenant]
+"""What takes the token away from everybody."""
+
+UNKNOWN = {revoke_key, expire_key, remove_user, delete_user, rename_user}
 """After these nobody knows the caller; after the others it may not."""
 
 
@@ -102,7 +153,8 @@ class Replicas:
         for server in self.servers:
             async with httpx2.AsyncClient() as http:
                 answer = await http.get(f"{server.base}{path}", headers=who.headers)
-            found.append(answer.status_code == 200 and "access_token" in answer.text)
+            assert answer.status_code in (200, 401, 403, 404), answer.text
+            found.append(answer.status_code == 200 and '"access_token":"at' in answer.text)
         return found
 
 
@@ -120,21 +172,86 @@ def replicas(keyrack_on_each: World, tmp_path: Path) -> Iterator[Replicas]:
 
 
 async def test_two_processes_learn_within_a_second(replicas: Replicas) -> None:
-    """Remembered, used, then taken away by a third process; every way after the other, with a user for each."""
+    """Remembered, used, then taken away by a third process; every way after the other, with a tenant for each."""
+    for take in TAKING + FOR_ALL:
+        await _is_learnt(replicas, take)
+
+
+@asynccontextmanager
+async def nobody_listens(world: World) -> AsyncIterator[None]:
+    """End every connection that listens, again and again; on SQLite nobody does anyway."""
+    ended = 0
+
+    async def end_them() -> None:
+        nonlocal ended
+        listening = text(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND (query ILIKE 'LISTEN%' OR query LIKE 'SELECT 1%')"
+        )
+        while True:
+            async with world.store.installation() as unit:
+                ended += (await unit.connection.execute(listening)).scalar_one()
+            await asyncio.sleep(0.02)
+
+    if world.settings.database_url is None:
+        yield
+        return
+    ending = asyncio.create_task(end_them())
+    try:
+        yield
+    finally:
+        ending.cancel()
+        with suppress(asyncio.CancelledError):
+            await ending
+    assert ended >= len(("the first", "the second")), "each process had one"
+
+
+async def test_two_processes_learn_within_a_second_when_nobody_tells_them(replicas: Replicas) -> None:
+    async with nobody_listens(replicas.world):
+        for take in TAKING + FOR_ALL:
+            await _is_learnt(replicas, take)
+
+
+STEP_ENDS = {
+    "flow stopped": ("POST", "/v2/flows/{flow_id}/stop", 202),
+    "contract suspended": ("POST", "/v2/contracts/{contract_id}/suspend", 202),
+}
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_two_processes_learn_that_a_steps_flow_has_ended(replicas: Replicas, *, told: bool) -> None:
     world = replicas.world
-    for number, take in enumerate(TAKING):
-        tenant = await world.add_tenant(f"T{number}")
-        path = await secret_of(world, tenant)
-        bystander = tenant.admin
-        for _ in range(3):
-            assert await replicas.reads(tenant.integrator, path) == [True, True]
-        await take(world, tenant)
-        taken = asked = time.monotonic()
-        # read on without a pause: what is used all the time must not live on
-        while any(await replicas.reads(tenant.integrator, path)):
-            assert asked - taken <= WITHIN, f"{take.__name__}: read {asked - taken:.2f} s after"
-            asked = time.monotonic()
-        assert await replicas.reads(bystander, path) == [True, True]
+    async with nullcontext() if told else nobody_listens(world):
+        for number, how in enumerate(STEP_ENDS.values()):
+            tenant = await world.add_tenant(f"Steps{number}")
+            place = await site(world, tenant, f"steps{number}")
+            step = await step_of(world, place.flow_id)
+            path = f"/v2/workspaces/{place.workspace_id}/secrets/{place.secret_id}"
+            await _is_gone(replicas, step, path, partial(_end, tenant.admin, place, *how))
+
+
+async def _end(admin: Caller, place: Site, method: str, path: str, status: int) -> None:
+    assert (await admin.call(method, path.format(**place.ids))).status_code == status
+
+
+async def _is_learnt(replicas: Replicas, take: Taking) -> None:
+    world = replicas.world
+    tenant = await world.add_tenant(f"T{new_id()}")
+    path = await secret_of(world, tenant)
+    await _is_gone(replicas, tenant.integrator, path, lambda: take(world, tenant))
+    if take not in FOR_ALL:
+        assert await replicas.reads(tenant.admin, path) == [True, True], "a bystander goes on"
+
+
+async def _is_gone(replicas: Replicas, who: Caller, path: str, end: Callable[[], Awaitable[None]]) -> None:
+    for _ in range(3):
+        assert await replicas.reads(who, path) == [True, True]
+    await end()
+    taken = asked = time.monotonic()
+    # read on without a pause: what is used all the time must not live on
+    while any(await replicas.reads(who, path)):
+        assert asked - taken <= WITHIN, f"read {asked - taken:.2f} s after"
+        asked = time.monotonic()
 
 
 @pytest.fixture

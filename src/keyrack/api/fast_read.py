@@ -6,23 +6,28 @@ byte for byte, because both are made by the same functions; a test compares them
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from keyrack.api.core.accept import require_json_acceptable
+from keyrack.api.core.arrival import basic_credentials
 from keyrack.api.core.asgi import Scope, Send
 from keyrack.api.core.jsonapi import Single
 from keyrack.api.secret_documents import secret_resource
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotAcceptable
 from keyrack.model.identity import Principal
+from keyrack.service.identity.principal_cache import Reader
 from keyrack.service.secrets.fast_read import FastReads
+from keyrack.service.secrets.secrets import SecretView
+from keyrack.short_memory import ShortMemory
+from keyrack.store.secret_reader import SecretLocation
 
 _PATH = re.compile(r"/v2/workspaces/([0-9a-f]{24})/secrets/([0-9a-f]{24})")
 PATH_TEMPLATE = "/v2/workspaces/{workspace_id}/secrets/{secret_id}"
 """What the framework calls this route, for the metrics."""
-_WITH_A_BODY = (b"content-length", b"transfer-encoding")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -31,19 +36,21 @@ class FastRead:
 
     def __init__(self, reads: FastReads) -> None:
         self._reads = reads
+        self._documents: ShortMemory[str, tuple[SecretView, bytes]] = ShortMemory()
 
     def asked(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, str] | None:
         """Return the ids of workspace and secret that a request reads; None if it is not a plain one of this route."""
         if not self._reads.is_open or scope["method"] != "GET" or scope["query_string"]:
             return None
         found = _PATH.fullmatch(scope["path"])
-        if found is None or any(name in headers for name in _WITH_A_BODY):
+        if found is None or b"content-length" in headers or b"transfer-encoding" in headers:
             return None
-        try:
-            accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
-            require_json_acceptable(accept)
-        except NotAcceptable:
-            return None
+        if b"accept" in headers:
+            try:
+                accept = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+                require_json_acceptable(accept)
+            except NotAcceptable:
+                return None
         return found[1], found[2]
 
     async def principal(self, name: str, api_key: Secret) -> Principal | None:
@@ -55,9 +62,26 @@ class FastRead:
         view = await self._reads.find(who, workspace_id, secret_id)
         if view is None:
             return False
-        document: Single[Any] = Single(secret_resource(view))
-        body = _encode(document)
+        body = self.document(view)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
         return True
+
+    def reader(self, authorization: bytes, workspace_id: str) -> Reader | None:
+        """Return who reads in which tenant, if that is remembered; see `PrincipalCache.reader`."""
+        return self._reads.callers.reader(authorization, workspace_id, basic_credentials)
+
+    def ask(self, place: SecretLocation, heard: Callable[[bytes | None], None]) -> None:
+        """Have somebody told later the document of a secret; None: it is not plain."""
+        self._reads.ask(place, lambda view: heard(None if view is None else self.document(view)))
+
+    def document(self, view: SecretView) -> bytes:
+        """Return a secret's document, made once for all who are answered with the same reading of the same row."""
+        known = self._documents.get(view.secret.id)
+        if known is not None and known[0].secret is view.secret and known[0].status == view.status:
+            return known[1]
+        document: Single[Any] = Single(secret_resource(view))
+        body = _encode(document)
+        self._documents.keep(view.secret.id, (view, body))
+        return body

@@ -78,8 +78,9 @@ class AccessChanges:
         age = self._timer() - mark.moment
         if age > LONGEST_SECONDS or mark.moment <= self._all_changed:
             return False
-        if any(mark.moment <= self._changed.get(subject, -1.0) for subject in subjects):
-            return False
+        for subject in subjects:
+            if mark.moment <= self._changed.get(subject, -1.0):
+                return False
         if age <= SHORT_SECONDS or self._listener.missed_nothing_since(mark.moment):
             return True
         return mark.version is not None and self._version is not None and self._version() == mark.version

@@ -7,6 +7,7 @@ for at the same time with one query (`store.core.coalesce`), on SQLite as point 
 time than handing them to a thread would.
 """
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -18,13 +19,16 @@ from typing import Any, NamedTuple, Protocol
 from sqlalchemy import ARRAY, String, and_, bindparam, func, select
 
 from keyrack.crypto.envelope import EncryptionContext
+from keyrack.errors import KeyrackError
+from keyrack.logs import log_fault
 from keyrack.model.secrets import AuthSecret
 from keyrack.settings import Settings
+from keyrack.short_memory import ShortMemory
 from keyrack.store.auth_secrets import SEALED, secret_of
 from keyrack.store.core import dsn, engine
 from keyrack.store.core.coalesce import Coalescer, ReadFailed
 from keyrack.store.core.keyring import Keyring
-from keyrack.store.core.statements import POSTGRESQL, SQLITE
+from keyrack.store.core.statements import POSTGRESQL, SQLITE, CompiledStatement
 from keyrack.store.schema import auth_secrets
 
 _REST_SECONDS = 1.0
@@ -38,11 +42,18 @@ class SecretLocation(NamedTuple):
     secret_id: str
 
 
+Heard = Callable[[AuthSecret | None], None]
+"""Takes a secret that was read; must not block."""
+
+
 class SecretReader(Protocol):
     """Reads secrets by their place."""
 
     async def find(self, point: SecretLocation) -> AuthSecret | None:
         """Return a secret, or None: it is not there, or cannot be read this way now."""
+
+    def ask(self, point: SecretLocation, heard: Heard) -> None:
+        """Have somebody told what `find` returns, later; None also where it cannot be opened."""
 
     def version(self) -> int | None:
         """Return a number that changes with every commit to the database; None where there is no such number."""
@@ -92,7 +103,7 @@ class PostgresSecretReader:
         self, connect: engine.ListenerFactory, keyring: Keyring, timer: Callable[[], float] = time.monotonic
     ) -> None:
         self._connect = connect
-        self._keyring = keyring
+        self._opener = _Opener(keyring, self._QUERY)
         self._timer = timer
         self._idle: list[tuple[Any, Any]] = []
         self._rests_until = float("-inf")
@@ -104,6 +115,7 @@ class PostgresSecretReader:
 
     async def close(self) -> None:
         """Let go of all connections."""
+        self._opener.forget()
         if self._reads is not None:
             reads, self._reads = self._reads, None
             await reads.close()
@@ -124,7 +136,14 @@ class PostgresSecretReader:
             row = await self._reads.get(point)
         except ReadFailed:
             return None
-        return None if row is None else _opened(self._keyring, point, self._QUERY.read(row))
+        return None if row is None else self._opener.open(point, row)
+
+    def ask(self, point: SecretLocation, heard: Heard) -> None:
+        """Have somebody told what `find` returns, later; None also where it cannot be opened."""
+        if self._reads is None or self._timer() < self._rests_until:
+            asyncio.get_running_loop().call_soon(heard, None)
+        else:
+            self._reads.ask(point, lambda row, _failed: heard(self._opener.open_or_none(point, row)))
 
     async def _fetch(self, points: Sequence[SecretLocation]) -> Mapping[SecretLocation, Any]:
         try:
@@ -162,9 +181,11 @@ class SqliteSecretReader:
 
     def __init__(self, path: Path, keyring: Keyring) -> None:
         self._path = path
-        self._keyring = keyring
+        self._opener = _Opener(keyring, self._QUERY)
         self._is_open = False
         self._connection: sqlite3.Connection | None = None
+        self._waiting: dict[SecretLocation, list[Heard]] = {}
+        self._version: int | None = None
 
     def open(self) -> None:
         """Begin; connects when needed."""
@@ -173,17 +194,49 @@ class SqliteSecretReader:
     async def close(self) -> None:
         """Let go of the connection."""
         self._is_open = False
+        self._opener.forget()
         self._give_up()
 
     def version(self) -> int | None:
-        """Return a number that changes with every commit to the file by anybody else, in whichever process."""
-        rows = self._asked("PRAGMA data_version", ())
-        return rows[0][0] if rows else None
+        """Return a number that changes with every commit to the file by anybody else, in whichever process.
+
+        It is asked for once in a turn of the event loop.
+        """
+        if self._version is None:
+            rows = self._asked("PRAGMA data_version", ())
+            if rows:
+                asyncio.get_running_loop().call_soon(self._next_turn)
+                self._version = rows[0][0]
+        return self._version
+
+    def _next_turn(self) -> None:
+        self._version = None
 
     async def find(self, point: SecretLocation) -> AuthSecret | None:
         """Return a secret, or None: it is not there, or cannot be read this way now."""
+        row = self._row(point)
+        return None if row is None else self._opener.open(point, row)
+
+    def ask(self, point: SecretLocation, heard: Heard) -> None:
+        """Have somebody told what `find` returns, later; None also where it cannot be opened."""
+        if not self._waiting:
+            # who was received in the same turn of the event loop is told what one query found
+            asyncio.get_running_loop().call_soon(self._tell)
+        self._waiting.setdefault(point, []).append(heard)
+
+    def _tell(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for point, readers in waiting.items():
+            secret = self._opener.open_or_none(point, self._row(point))
+            for heard in readers:
+                try:
+                    heard(secret)
+                except Exception as fault:  # noqa: BLE001 - one reader's must not keep the others from being told
+                    log_fault(fault)
+
+    def _row(self, point: SecretLocation) -> Any | None:
         rows = self._asked(self._QUERY.text, point)
-        return _opened(self._keyring, point, self._QUERY.read(rows[0])) if rows else None
+        return rows[0] if rows else None
 
     def _asked(self, text: str, values: Sequence[str]) -> list[Any]:
         if not self._is_open:
@@ -204,10 +257,45 @@ class SqliteSecretReader:
             self._connection = None
 
 
-def _opened(keyring: Keyring, point: SecretLocation, row: Any) -> AuthSecret | None:
-    place = EncryptionContext(point.tenant_id, auth_secrets.name, point.secret_id, SEALED)
-    try:
-        clear = keyring.open_now(place, row.sealed_credentials)
-    except KeyError:  # the usual way gets the tenant's data key, and next time it is there
-        return None
-    return secret_of(row, json.loads(clear))
+class _Opener:
+    """Opens rows; within a second, none again that the database returns unchanged.
+
+    What was opened is never answered by itself: only for a row that was read just now, and is the same.
+    """
+
+    def __init__(self, keyring: Keyring, query: CompiledStatement) -> None:
+        self._keyring = keyring
+        self._query = query
+        self._opened: ShortMemory[SecretLocation, tuple[Any, AuthSecret]] = ShortMemory()
+
+    def open(self, point: SecretLocation, row: Any) -> AuthSecret | None:
+        """Return what is in a row that was read at a place; None: the tenant's data key must be fetched first.
+
+        Raises:
+            WrongKey, DecryptionFailed: it cannot be opened there.
+        """
+        known = self._opened.get(point)
+        if known is not None and known[0] == row:
+            return known[1]
+        values = self._query.read(row)
+        place = EncryptionContext(point.tenant_id, auth_secrets.name, point.secret_id, SEALED)
+        try:
+            clear = self._keyring.open_now(place, values.sealed_credentials)
+        except KeyError:  # the usual way gets the tenant's data key, and next time it is there
+            return None
+        secret = secret_of(values, json.loads(clear))
+        self._opened.keep(point, (row, secret))
+        return secret
+
+    def open_or_none(self, point: SecretLocation, row: Any) -> AuthSecret | None:
+        """Return the same; None where there is no row, or it cannot be opened, for which the usual way says why."""
+        if row is None:
+            return None
+        try:
+            return self.open(point, row)
+        except KeyrackError:
+            return None
+
+    def forget(self) -> None:
+        """Forget what was opened."""
+        self._opened.forget()

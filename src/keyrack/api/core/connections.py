@@ -6,6 +6,7 @@ new one is refused only where all others are at work.
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -188,6 +189,7 @@ class Connections:
                 connection.abort()
 
 
+@lru_cache(maxsize=4096)
 def source_of(peer: str | None) -> str | None:
     """Return what counts as the address of a peer: the address, of IPv6 its network."""
     if peer is None:

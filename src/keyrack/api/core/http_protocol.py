@@ -7,6 +7,7 @@ other side has had a moment to read it: closing with unread input would reset it
 import asyncio
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -14,12 +15,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from keyrack.api.core.body import MAX_BODY_BYTES
 from keyrack.api.core.connections import Connections
+from keyrack.api.core.direct import DIRECT, Answer, Direct
 from keyrack.api.core.errors import error_document, status_and_code
 from keyrack.errors import BadRequest, HeadTooLarge, KeyrackError, PayloadTooLarge, RequestTimeout, TooManyConnections
 from keyrack.ids import new_id
 
 if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
     from uvicorn.config import Config
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
 MAX_HEAD_BYTES = 1 << 16
@@ -83,6 +87,7 @@ class LimitedHttp(HttpToolsProtocol):
         self.peer: str | None = None
         self._all = connections
         self._limits = connections.limits
+        self._direct: Direct | None = app_state.get(DIRECT)
         self._phase = _Phase.head
         self._since = 0.0
         self._bytes = 0  # of the head or body that is being read, or of what is thrown away
@@ -152,6 +157,33 @@ class LimitedHttp(HttpToolsProtocol):
         self.headers = []  # what follows the body is no header of the request (RFC 9110 section 6.5.1)
         self._phase, self._since, self._bytes = _Phase.body, self.loop.time(), 0
         self._all.works(self)
+
+    def _start_asgi_task(self, cycle: "RequestResponseCycle", app: "ASGI3Application") -> None:
+        """Begin to answer, in a task of the application or without one."""
+        taken = (
+            self._direct is not None
+            and not self.flow.write_paused
+            and self._direct.take(cycle.scope, partial(self._answer, cycle, app))  # type: ignore[arg-type] # any scope
+        )
+        if not taken:
+            super()._start_asgi_task(cycle, app)
+
+    def _answer(self, cycle: "RequestResponseCycle", app: "ASGI3Application", answer: Answer | None) -> None:
+        """Send an answer that was made without a task; None: begin one after all."""
+        if cycle.disconnected or self.transport.is_closing():
+            return
+        if answer is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        headers, body = answer
+        lines = [STATUS_LINE[200]]
+        lines += [name + b": " + value + b"\r\n" for name, value in self.server_state.default_headers]
+        lines += [headers, b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n", body]
+        self.transport.write(b"".join(lines))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
 
     def _refuse(self, error: KeyrackError) -> None:
         """Stop the parser from inside."""

@@ -1,30 +1,27 @@
 """Runs around every request before a route is found: request id, authentication, `Accept`, access log."""
 
-import base64
-import binascii
 import re
 import time
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 import structlog
 
-from keyrack import metrics
+from keyrack.api.core import arrival
+from keyrack.api.core.account import METHODS, Account
+from keyrack.api.core.arrival import basic_credentials
 from keyrack.api.core.asgi import App, Message, Receive, Scope, Send
+from keyrack.api.core.caller_address import CallerAddress
+from keyrack.api.core.direct import COUNTED, DIRECT
 from keyrack.api.core.errors import error_document
 from keyrack.api.core.pages import is_for_a_person, refusal_page
 from keyrack.api.core.rate_limits import Throttle
+from keyrack.api.direct_read import DirectRead
 from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
-from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
 from keyrack.fair_share import asked_by, asking_for
-from keyrack.ids import new_id
 from keyrack.logs import log_fault
-from keyrack.metrics import NO_ROUTE, OTHER
 from keyrack.model.identity import Principal
 from keyrack.service.identity.authentication import Authentication
-
-log = structlog.get_logger()
 
 PRINCIPAL = "keyrack.principal"
 ADDRESS = "keyrack.address"
@@ -38,10 +35,7 @@ _SLASHES = re.compile("/{2,}")
 HEALTH = frozenset({"/healthz", "/readyz"})
 """Asked by whoever keeps the server running; no rate holds."""
 _TURNS_OF_AN_ADDRESS = 16
-_METHODS = {"GET", "POST", "PATCH", "PUT", "DELETE"}
-_COUNTED = _METHODS | {"HEAD"}
 _NO_ROUTE_HAS = "TRACE"
-_PRINTABLE_ID = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,255}")
 
 
 class Middleware:
@@ -73,22 +67,25 @@ class Middleware:
         self._throttle = throttle
         self._metrics_open = metrics_open
         self._hot = hot
-        self._proxies = [ip_network(text.strip()) for text in trusted_proxies.split(",") if text.strip()]
+        self._address = CallerAddress(trusted_proxies)
+        self._direct = None if hot is None else DirectRead(hot, throttle, self._address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] != "http":
+            if "state" in scope:
+                scope["state"][DIRECT] = self._direct
             await self._app(scope, receive, send)
             return
         scope[ARRIVED] = time.monotonic()
-        account = _Account(scope)
+        headers = dict(scope["headers"])
+        request_id = arrival.request_id_of(headers)
+        account = Account(scope, request_id)
         is_head = scope["method"] == "HEAD"
         if is_head:  # the server keeps its own scope, from which it knows that no body may be sent
             scope = account.scope = {**scope, "method": "GET", IS_HEAD: True}
         # as the router reads a path, so that none is guarded here and another one answered there
         scope["path"] = _SLASHES.sub("/", scope["path"])
-        headers = dict(scope["headers"])
-        request_id = _request_id(headers.get(b"x-request-id"))
         guarded = self._is_guarded(scope["path"])
         answer = _Answer(send, request_id, account, private=guarded, without_body=is_head)
         with structlog.contextvars.bound_contextvars(request_id=request_id), asked_by(""):
@@ -107,12 +104,16 @@ class Middleware:
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
-        scope[ADDRESS], scope[REQUEST_ID] = self._address(scope, headers), request_id
+        scope[ADDRESS], scope[REQUEST_ID] = self._address.of(scope, headers), request_id
         asking_for.set(_unknown(scope[ADDRESS], headers))
-        if scope["path"] not in HEALTH:
+        done, counted = False, COUNTED in scope
+        if counted and scope[COUNTED] is not None:
+            raise scope[COUNTED]
+        if not counted and scope["path"] not in HEALTH:
             self._throttle.arrived(scope[ADDRESS])
         if self._is_guarded(scope["path"]):
-            done, counted = await self._shortcut(scope, headers, answer)
+            if not counted:  # else the shortcut has been tried, before this was called
+                done, counted = await self._shortcut(scope, headers, answer)
             if done:
                 return
             # what is only remembered of the caller counts for nothing from here on
@@ -124,7 +125,7 @@ class Middleware:
             if "\0" in scope["path"]:
                 raise NotFound  # a malformed id is an unknown one (contract section 1), but no database takes this one
             scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
-        if scope["method"] not in _METHODS:
+        if scope["method"] not in METHODS:
             scope["method"] = _NO_ROUTE_HAS  # so that the router answers 404 or 405 with Allow by itself
         await self._app(scope, receive, answer)
 
@@ -132,7 +133,7 @@ class Middleware:
         """Answer before the framework, if possible; tell whether it was, and whether the request has been counted."""
         if self._hot is None or (ids := self._hot.asked(scope, headers)) is None:
             return False, False
-        known = await self._hot.principal(*_basic(headers.get(b"authorization")))
+        known = await self._hot.principal(*basic_credentials(headers.get(b"authorization")))
         if known is None:
             return False, False
         self._throttle.admit(known)
@@ -143,26 +144,12 @@ class Middleware:
         return _GUARDED.match(path) is not None or (not self._metrics_open and _METRICS.match(path) is not None)
 
     async def _authenticate(self, headers: dict[bytes, bytes], address: str | None, request_id: str) -> Principal:
-        name, api_key = _basic(headers.get(b"authorization"))
+        name, api_key = basic_credentials(headers.get(b"authorization"))
         try:
             return await self._authentication.authenticate(name, api_key, address, request_id)
         except Unauthorized:
             self._throttle.wrong_key(name, address)
             raise
-
-    def _address(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
-        """Return the caller's address; X-Forwarded-For is believed only from proxies the operator named."""
-        peer: str | None = scope["client"][0] if scope.get("client") else None
-        if peer is None or not self._proxies or not self._is_proxy(peer):
-            return peer
-        hops = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-        for hop in reversed([text.strip() for text in hops]):
-            if not self._is_proxy(hop):
-                return hop if _is_address(hop) else peer
-        return peer
-
-    def _is_proxy(self, text: str) -> bool:
-        return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
 
 
 def _unknown(address: str | None, headers: dict[bytes, bytes]) -> str:
@@ -172,11 +159,6 @@ def _unknown(address: str | None, headers: dict[bytes, bytes]) -> str:
     credentials up take more than these turns.
     """
     return f"{address} {hash(headers.get(b'authorization')) % _TURNS_OF_AN_ADDRESS}"
-
-
-def _counted(method: str) -> str:
-    """Return a method as it is counted: anybody may send any word."""
-    return method if method in _COUNTED else OTHER
 
 
 def caller_address(scope: Any) -> str | None:
@@ -202,52 +184,17 @@ def is_head(scope: Any) -> bool:
     return IS_HEAD in scope
 
 
-class _Account:
-    """Logs and counts a request, once, by the method it came with.
-
-    Attributes:
-        scope: the request, as it is served.
-    """
-
-    def __init__(self, scope: Scope) -> None:
-        self.scope = scope
-        self._method: str = scope["method"]
-        self._started = time.perf_counter()
-        self._given = False
-
-    def give(self, status: int) -> None:
-        """Log and count it with the status of its answer; later calls do nothing."""
-        if self._given:
-            return
-        self._given = True
-        scope, elapsed = self.scope, time.perf_counter() - self._started
-        metrics.request(_counted(self._method), scope.get("path_template") or NO_ROUTE, status, elapsed)
-        # the path without its query string: queries carry codes and states (contract 0.18)
-        log.info(
-            "request",
-            method=self._method,
-            path=scope["path"][:200],
-            status=status,
-            ms=round(elapsed * 1000, 1),
-        )
-
-
 class _Answer:
     """Sends the response, adding what every response has; gives account of the request before the caller sees the end.
 
     Whoever has an answer finds its line in the log and its count in the metrics.
     """
 
-    def __init__(self, send: Send, request_id: str, account: _Account, *, private: bool, without_body: bool) -> None:
+    def __init__(self, send: Send, request_id: str, account: Account, *, private: bool, without_body: bool) -> None:
         self._send = send
         self._account = account
         self._without_body = without_body
-        self._headers = [
-            (b"x-request-id", request_id.encode("latin-1")),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        if private:  # much of the API carries secrets, all of it depends on the caller (contract 0.18)
-            self._headers.append((b"cache-control", b"no-store"))
+        self._headers = arrival.answer_headers(request_id, private=private)
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
@@ -276,31 +223,3 @@ class _Answer:
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]
         await self({"type": "http.response.start", "status": status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _basic(header: bytes | None) -> tuple[str, Secret]:
-    """Read Basic credentials (RFC 7617), split at the first colon."""
-    scheme, _, encoded = (header or b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        raise Unauthorized
-    try:
-        name, colon, api_key = base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise Unauthorized from None
-    if not colon or not name or not api_key:
-        raise Unauthorized
-    return name, Secret(api_key)
-
-
-def _request_id(given: bytes | None) -> str:
-    """Echo a printable request id, make one otherwise (contract section 1)."""
-    text = (given or b"").decode("latin-1")
-    return text if _PRINTABLE_ID.fullmatch(text) else new_id()
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -51,13 +51,14 @@ class _Buckets:
         """Take one; return 0, or after how many seconds there is one again."""
         if self._limit == 0:
             return 0
-        now = self._timer()
-        left, since = self._buckets.pop(whose, (float(self._limit), now))
+        now, buckets = self._timer(), self._buckets
+        left, since = buckets.get(whose) or (float(self._limit), now)
         left = min(self._limit, left + (now - since) * self._limit / _MINUTE)
         admitted = left >= 1
-        self._buckets[whose] = (left - 1 if admitted else left, now)
-        if len(self._buckets) > _MOST_BUCKETS:
-            self._buckets.popitem(last=False)
+        buckets[whose] = (left - 1 if admitted else left, now)
+        buckets.move_to_end(whose)
+        if len(buckets) > _MOST_BUCKETS:
+            buckets.popitem(last=False)
         return 0 if admitted else max(1, math.ceil((1 - left) * _MINUTE / self._limit))
 
 

@@ -6,8 +6,9 @@ refusal, and nobody gains by it: whoever loses a key or a permission is refused 
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from keyrack.clock import Clock
@@ -35,6 +36,21 @@ class _Owner:
     subjects: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads, and where.
+
+    Attributes:
+        principal: the caller, without address and request id.
+        tenant_id: of the workspace.
+    """
+
+    principal: Principal
+    tenant_id: str
+    owner: _Owner = field(repr=False)
+    hashed: str = field(repr=False)
+
+
 class PrincipalCache:
     """Remembers callers."""
 
@@ -45,6 +61,7 @@ class PrincipalCache:
         self._clock = clock
         self._owners: _Memory[str, _Owner] = _Memory(changes)
         self._tenants: _Memory[tuple[Principal, str], str] = _Memory(changes)
+        self._readers: _Memory[tuple[bytes, str], Reader] = _Memory(changes)
 
     async def principal(self, name: str, api_key: Secret) -> Principal | None:
         """Return the principal an API key belongs to, without address and request id.
@@ -61,17 +78,61 @@ class PrincipalCache:
             DatabaseUnavailable: it had to be asked, and is gone.
         """
         hashed = key_hash(api_key)
-        owner = self._owners.get(hashed)
+        owner = self._owners.get(hashed) or await self._owners.learn(hashed, lambda: self._owner(hashed))
+        return None if owner is None else self._principal(owner, name, hashed)
+
+    def reader(
+        self, authorization: bytes, workspace_id: str, read: Callable[[bytes], tuple[str, Secret]]
+    ) -> Reader | None:
+        """Return who reads with an `Authorization` header in a workspace, as far as that is remembered.
+
+        What was found out about the header's very bytes is remembered too, by their hash.
+
+        Args:
+            authorization: the header's value.
+            workspace_id: the workspace.
+            read: returns the user name and the API key in the header, or raises Unauthorized.
+
+        Returns:
+            A caller who may see credentials there; None: it must be asked for, also for the reason of a refusal.
+        """
+        key = (hashlib.sha256(authorization).digest(), workspace_id)
+        reader = self._readers.get(key)
+        try:
+            if reader is None:
+                reader = self._found_reader(key, *read(authorization))
+                if reader is None:
+                    return None
+            self._admit(reader.owner, reader.hashed)
+        except Unauthorized:
+            return None
+        return reader
+
+    def _found_reader(self, key: tuple[bytes, str], name: str, api_key: Secret) -> Reader | None:
+        """Put together what is remembered of a key and of a workspace; it holds as long as both do."""
+        hashed = key_hash(api_key)
+        owner = self._owners.known(hashed)
         if owner is None:
-            owner = await self._owners.learn(hashed, lambda: self._owner(hashed))
-            if owner is None:
-                return None
+            return None
+        self._authentication.require_name(owner.value.identity, name)
+        tenant = self._tenants.known((owner.value.principal, key[1]))
+        if tenant is None:
+            return None
+        reader = Reader(owner.value.principal, tenant.value, owner.value, hashed)
+        earlier = min(owner.mark, tenant.mark, key=lambda mark: mark.moment)
+        self._readers.keep(key, _Known(reader, earlier, (*owner.subjects, *tenant.subjects)))
+        return reader
+
+    def _principal(self, owner: _Owner, name: str, hashed: str) -> Principal:
+        self._authentication.require_name(owner.identity, name)
+        self._admit(owner, hashed)
+        return owner.principal
+
+    def _admit(self, owner: _Owner, hashed: str) -> None:
         expires_at = owner.identity.key_expires_at
         if expires_at is not None and expires_at <= self._clock():
             raise Unauthorized
-        self._authentication.require_name(owner.identity, name)
         self._authentication.used(owner.identity, hashed)
-        return owner.principal
 
     async def tenant_to_read(self, who: Principal, workspace_id: str) -> str | None:
         """Return the tenant of a workspace in which a caller may read secrets and their credentials.
@@ -103,23 +164,38 @@ class PrincipalCache:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Known(Generic[V]):
+    """A value, the mark before it was looked up, and whom it is about."""
+
+    value: V
+    mark: Mark
+    subjects: tuple[str, ...]
+
+
 class _Memory(Generic[K, V]):
-    """Values with the mark before they were looked up; several who need the same one look it up once."""
+    """Values that are known; several who need the same one look it up once."""
 
     def __init__(self, changes: AccessChanges) -> None:
         self._changes = changes
-        self._known: dict[K, tuple[V, Mark, tuple[str, ...]]] = {}
+        self._known: dict[K, _Known[V]] = {}
         self._asking: dict[K, asyncio.Task[V | None]] = {}
 
     def get(self, key: K) -> V | None:
+        known = self.known(key)
+        return None if known is None else known.value
+
+    def known(self, key: K) -> _Known[V] | None:
         known = self._known.get(key)
-        if known is None:
-            return None
-        value, mark, subjects = known
-        if self._changes.holds(mark, *subjects):
-            return value
+        if known is None or self._changes.holds(known.mark, *known.subjects):
+            return known
         del self._known[key]
         return None
+
+    def keep(self, key: K, known: _Known[V]) -> None:
+        if len(self._known) >= _MOST:
+            del self._known[next(iter(self._known))]
+        self._known[key] = known
 
     async def learn(self, key: K, ask: Callable[[], Awaitable[tuple[V, tuple[str, ...]] | None]]) -> V | None:
         task = self._asking.get(key)
@@ -137,9 +213,7 @@ class _Memory(Generic[K, V]):
         value, subjects = found
         if not self._changes.holds(mark, *subjects):
             return None  # it took too long, or changed meanwhile
-        if len(self._known) >= _MOST:
-            del self._known[next(iter(self._known))]
-        self._known[key] = (value, mark, subjects)
+        self.keep(key, _Known(value, mark, subjects))
         return value
 
     def _asked(self, key: K, done: "asyncio.Task[V | None]") -> None:

@@ -4,9 +4,12 @@ What `Secrets.get` answers without `min_validity`, for the case in which there i
 All other cases are left to `Secrets.get`; who may read and what is fresh is decided by the same functions.
 """
 
+import asyncio
+from collections.abc import Callable
+
 from keyrack.clock import Clock
 from keyrack.model.identity import Principal
-from keyrack.model.secrets import ErrorCode, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing
@@ -28,6 +31,7 @@ class FastReads:
         self._last_use = last_use
         self._clock = clock
         self.is_open = False
+        self._shown: tuple[AuthSecret, SecretView | None] | None = None
 
     def open(self) -> None:
         """Begin."""
@@ -50,13 +54,33 @@ class FastReads:
         tenant_id = await self.callers.tenant_to_read(who, workspace_id)
         if tenant_id is None:
             return None
-        secret = await self._points.find(SecretLocation(tenant_id, workspace_id, secret_id))
+        return self._view(await self._points.find(SecretLocation(tenant_id, workspace_id, secret_id)))
+
+    def ask(self, place: SecretLocation, heard: Callable[[SecretView | None], None]) -> None:
+        """Have somebody told later what `find` returns, who may read there by `PrincipalCache.reader`."""
+        self._points.ask(place, lambda secret: heard(self._view(secret)))
+
+    def _view(self, secret: AuthSecret | None) -> SecretView | None:
+        """Return what is shown of a secret, found out once for all who are told of it in the same turn."""
+        if secret is None:
+            return None
+        if self._shown is None or self._shown[0] is not secret:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+            self._shown = (secret, self._judged(secret))
+        view = self._shown[1]
+        if view is not None:
+            self._last_use.note(secret.tenant_id, secret.id)
+        return view
+
+    def _next_turn(self) -> None:
+        self._shown = None
+
+    def _judged(self, secret: AuthSecret) -> SecretView | None:
         now = self._clock()
-        if secret is None or not needs_nothing(secret, self._schedule, now):
+        if not needs_nothing(secret, self._schedule, now):
             return None
         said = current_status(secret, None, now)
         # that a token expired which nothing can renew is the whole truth, whatever the client's standing
         if said.state is not SecretState.ready and said.error_code is not ErrorCode.token_expired:
             return None
-        self._last_use.note(tenant_id, secret_id)
         return SecretView(secret, said, credentials_visible=True)

@@ -6,14 +6,20 @@ with the next one; so the batches grow with the load and the database sees ever 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 import structlog
+
+from keyrack.logs import log_fault
 
 log = structlog.get_logger()
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+Heard = Callable[[V | None, bool], None]
+"""Takes what was read, or None, and whether the reading failed; must not block."""
 
 
 class ReadFailed(Exception):
@@ -42,7 +48,7 @@ class Coalescer(Generic[K, V]):
         self._flights = flights
         self._batch = batch
         self._seconds = seconds
-        self._waiting: dict[K, list[asyncio.Future[V | None]]] = {}
+        self._waiting: dict[K, list[Heard[V]]] = {}
         self._flying: set[asyncio.Task[None]] = set()
         self._called = False
 
@@ -52,14 +58,30 @@ class Coalescer(Generic[K, V]):
         Raises:
             ReadFailed: it could not be read.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[V | None] = loop.create_future()
-        self._waiting.setdefault(key, []).append(future)
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+
+        def heard(value: V | None, failed: bool) -> None:  # noqa: FBT001 - as every reader is told
+            if future.done():
+                return
+            if failed:
+                future.set_exception(ReadFailed())
+            else:
+                future.set_result(value)
+
+        self.ask(key, heard)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._leave(key, heard)
+            raise
+
+    def ask(self, key: K, heard: Heard[V]) -> None:
+        """Have somebody told the value of a key, as `get` returns it, later."""
+        self._waiting.setdefault(key, []).append(heard)
         if not self._called and len(self._flying) < self._flights:
             # not at once: who was received in the same turn of the loop comes along, and nobody waits for it
             self._called = True
-            loop.call_soon(self._depart)
-        return await future
+            asyncio.get_running_loop().call_soon(self._depart)
 
     async def close(self) -> None:
         """Fail whoever is still waiting."""
@@ -72,21 +94,24 @@ class Coalescer(Generic[K, V]):
     def _depart(self) -> None:
         self._called = False
         while self._waiting and len(self._flying) < self._flights:
-            flight: dict[K, list[asyncio.Future[V | None]]] = {}
-            for key in list(self._waiting)[: self._batch]:
-                # whoever gave up meanwhile is left behind
-                if readers := [reader for reader in self._waiting.pop(key) if not reader.done()]:
-                    flight[key] = readers
-            if flight:
-                task = asyncio.create_task(self._fly(flight))
-                self._flying.add(task)
-                task.add_done_callback(self._land)
+            flight = {key: self._waiting.pop(key) for key in list(islice(self._waiting, self._batch))}
+            task = asyncio.create_task(self._fly(flight))
+            self._flying.add(task)
+            task.add_done_callback(self._land)
+
+    def _leave(self, key: K, heard: Heard[V]) -> None:
+        """Ask for nobody who gave up before the query departed."""
+        readers = self._waiting.get(key, [])
+        if heard in readers:
+            readers.remove(heard)
+            if not readers:
+                del self._waiting[key]
 
     def _land(self, task: "asyncio.Task[None]") -> None:
         self._flying.discard(task)
         self._depart()
 
-    async def _fly(self, flight: dict[K, list["asyncio.Future[V | None]"]]) -> None:
+    async def _fly(self, flight: dict[K, list[Heard[V]]]) -> None:
         try:
             async with asyncio.timeout(self._seconds):
                 found = await self._fetch(list(flight))
@@ -98,14 +123,17 @@ class Coalescer(Generic[K, V]):
             raise
         else:
             for key, readers in flight.items():
-                value = found.get(key)
-                for reader in readers:
-                    if not reader.done():
-                        reader.set_result(value)
+                _tell(readers, found.get(key), failed=False)
 
 
-def _fail(flight: "Mapping[K, list[asyncio.Future[V | None]]]") -> None:
+def _fail(flight: Mapping[K, list[Heard[V]]]) -> None:
     for readers in flight.values():
-        for reader in readers:
-            if not reader.done():
-                reader.set_exception(ReadFailed())
+        _tell(readers, None, failed=True)
+
+
+def _tell(readers: list[Heard[V]], value: V | None, *, failed: bool) -> None:
+    for heard in readers:
+        try:
+            heard(value, failed)
+        except Exception as fault:  # noqa: BLE001 - one reader's must not keep the others from being told
+            log_fault(fault)
