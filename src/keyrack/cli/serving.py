@@ -212,13 +212,13 @@ def _ready() -> Settings:
 
 async def _check(settings: Settings) -> None:
     from keyrack.service.operator.installation import InstallationSetup
-    from keyrack.store import migrations
+    from keyrack.store import schema_revision
     from keyrack.store.core import engine
     from keyrack.wiring.storage import open_store
 
     database = engine.create_engine(settings)
     try:
-        await migrations.check(database)
+        await schema_revision.check(database)
     finally:
         await database.dispose()
     store = open_store(settings)
