@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -121,7 +121,11 @@ def add_spare_components(made: Installation, count: int) -> Sequence[str]:
 
 def estate_of(made: Installation) -> Estate:
     """Store over the API what is read, and return it."""
-    caller = Caller(made)
+    with closing(Caller(made)) as caller:
+        return _stored_over_api(made, caller)
+
+
+def _stored_over_api(made: Installation, caller: Caller) -> Estate:
     ids, first = caller.ids, made.first["admin"]
     workspace, team = ids["workspace_id"], ids["team_id"]
     component, used = (

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from bench import contents
@@ -42,7 +42,12 @@ def kinds_at(made: Installation, token_endpoint: str) -> Kinds:
         made: a served installation that allows insecure providers.
         token_endpoint: of the provider that refreshes.
     """
-    estate, caller = estate_of(made), Caller(made)
+    with closing(Caller(made)) as caller:
+        return _stored(made, caller, token_endpoint)
+
+
+def _stored(made: Installation, caller: Caller, token_endpoint: str) -> Kinds:
+    estate = estate_of(made)
     target = Target("Keyrack", int(made.base.rpartition(":")[2]), made.pid, estate.headers)
     endpoints = {"auth_uri": token_endpoint, "token_uri": token_endpoint, "refresh_token_uri": token_endpoint}
     attributes = {"name": "Refreshed", "type": "oauth2", "credentials": {**contents.PAIR, **endpoints}}

@@ -107,6 +107,10 @@ class Caller:
         self.auth = httpx2.BasicAuth(made.first["admin"]["email"], made.first["admin"]["api_key"])
         self._http = httpx2.Client(base_url=made.base, auth=self.auth)
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
     def create(self, path: str, resource_type: str, attributes: Mapping[str, Any], **related: str | list[str]) -> str:
         """Create a resource and return its id; `related` names the related resources by relationship."""
         relationships = {name: {"data": _linkage(name, value)} for name, value in related.items()}

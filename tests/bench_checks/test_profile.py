@@ -9,7 +9,7 @@ _SERVE = "run (/usr/lib/python3.11/asyncio/runners.py:118);serve (/home/keyrack/
 def test_a_look_counts_for_what_runs_and_once_for_each_room_that_called_it() -> None:
     stacks = (
         f"{_SERVE} 3\n"
-        f"{_SERVE};rows (/home/keyrack/src/keyrack/store/core/unit.py:1);value (/home/keyrack/src/keyrack/store/x.py:2);"
+        f"{_SERVE};rows (/home/keyrack/src/keyrack/store/core/unit.py:1);one (/home/keyrack/src/keyrack/store/x.py:2);"
         f"execute ({_BASE}/sqlalchemy/engine/base.py:5) 2\n"
         "_bootstrap (/usr/lib/python3.11/threading.py:1002) 1\n"
     )
