@@ -37,26 +37,26 @@ def run(stage: Stage) -> Sequence[Row]:
 
 def measure(stage: Stage, database: str, secrets: int, tenants: int) -> Sequence[Row]:
     """Measure with a thousand secrets of one tenant, with `secrets` of one, and with `tenants` beside it."""
-    filled = {
-        "few": _filled(stage, database, "few"),
-        f"{secrets:,} secrets": _filled(stage, database, "secrets", secrets=secrets),
-        f"{tenants:,} tenants": _filled(stage, database, "tenants", tenants=tenants),
+    databases = {
+        "few": filled(stage, database, "few"),
+        f"{secrets:,} secrets": filled(stage, database, "secrets", secrets=secrets),
+        f"{tenants:,} tenants": filled(stage, database, "tenants", tenants=tenants),
     }
-    costs: dict[str, dict[str, list[Cost]]] = {name: {} for name in filled}
+    costs: dict[str, dict[str, list[Cost]]] = {name: {} for name in databases}
     for _ in range(stage.plan.runs):
-        for name, stored in filled.items():
+        for name, stored in databases.items():
             costs[name].setdefault(_TICK, []).append(_tick(stored))
     with ExitStack() as running:
         provider = running.enter_context(token_endpoint())
         # The worker would refresh what falls due meanwhile.
         servers = {
             name: kinds_at(running.enter_context(served(stored, "--no-worker")), provider)
-            for name, stored in filled.items()
+            for name, stored in databases.items()
         }
         for _ in range(stage.plan.runs):
-            for what in _requests(servers["few"]):
+            for what in requests_of(servers["few"]):
                 for name, kinds in servers.items():
-                    costs[name].setdefault(what, []).append(_request(stage, kinds, _requests(kinds)[what]))
+                    costs[name].setdefault(what, []).append(cost_of(stage, kinds, requests_of(kinds)[what]))
     few = costs.pop("few")
     return [
         {"what": what, "database": database, "beside": name, **_row(_median(few[what]), _median(own[what]))}
@@ -65,7 +65,7 @@ def measure(stage: Stage, database: str, secrets: int, tenants: int) -> Sequence
     ]
 
 
-def _filled(stage: Stage, database: str, name: str, *, secrets: int = 0, tenants: int = 0) -> Stored:
+def filled(stage: Stage, database: str, name: str, *, secrets: int = 0, tenants: int = 0) -> Stored:
     """Store a thousand due secrets, and more secrets in another workspace, or tenants."""
     stage.say(f"{database}: storing {secrets + DUE:,} secrets, {tenants + 1:,} tenants")
     stored = set_up(stage, database, f"flat-{name}", quota_secrets="0", **OUT_OF_REACH)
@@ -83,12 +83,14 @@ async def _other_workspace(store: Store, stored: Stored) -> str:
     return made.id
 
 
-def _requests(kinds: Kinds) -> Mapping[str, Sequence[str]]:
+def requests_of(kinds: Kinds) -> Mapping[str, Sequence[str]]:
+    """Return what is measured, by name."""
     page = kinds.target.get(f"{kinds.estate.secrets}?page%5Bsize%5D={_PAGE}")
     return {**kinds.requests, f"page of {_PAGE}": [page]}
 
 
-def _request(stage: Stage, kinds: Kinds, requests: Sequence[str]) -> Cost:
+def cost_of(stage: Stage, kinds: Kinds, requests: Sequence[str]) -> Cost:
+    """Make requests for a run and return what one cost."""
     plan, target = stage.plan, kinds.target
     connections = plan.connections[0] if plan.connections else 1
     order = Order("127.0.0.1", target.port, requests, connections, plan.warm_up, plan.seconds, pid=target.pid)
