@@ -7,7 +7,7 @@ its peers; and what requests cost when more and more secrets are stored.
 import argparse
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.drawing import Points, drawn
@@ -15,7 +15,7 @@ from bench.estates import bao, bare, keyrack, usual
 from bench.request_kinds import kinds_at, served, token_endpoint
 from bench.scenario import Row
 from bench.scenarios.flat_costs import cost_of, filled, requests_of
-from bench.side_by_side import read
+from bench.side_by_side import Target, read
 from bench.stage import POSTGRESQL, Plan, Stage, stage
 
 _CONNECTIONS = (1, 8, 32, 64, 128)
@@ -29,37 +29,32 @@ def main(words: Sequence[str]) -> int:
     asked.folder.mkdir(parents=True, exist_ok=True)
     plan = Plan(seconds=asked.seconds, warm_up=min(Plan().warm_up, asked.seconds), runs=asked.runs)
     with stage(plan, lambda text: print(f"  {text}", file=sys.stderr)) as made:
-        drawings = {
-            **_against_connections(made, asked.database, asked.connections),
-            "cost-by-secrets": _against_stored(made, asked.database, asked.stored),
-        }
-    for name, drawing in drawings.items():
-        (asked.folder / f"{name}.svg").write_text(drawing)
-        print(asked.folder / f"{name}.svg")
+        for name, drawing in _drawings(made, asked):
+            (asked.folder / f"{name}.svg").write_text(drawing)
+            print(asked.folder / f"{name}.svg", flush=True)
     return 0
 
 
-def _against_connections(made: Stage, database: str, connections: Sequence[int]) -> Mapping[str, str]:
-    target, estate = keyrack(made, database)
-    peer, vault = usual(made, database), bao(made)
-    drawings = {}
-    for kind, path in {"hot-read": estate.secret, "ordinary-read": estate.credential}.items():
-        hot = kind == "hot-read"
-        with bare(made, database, path) as plain:
-            reads = [(target, path), (plain, path)]
-            if peer is not None:
-                reads.append((peer[0], peer[1].secret if hot else peer[1].credential))
-            if hot and vault is not None:
-                reads.append(vault)
-            rows = {number: read(made, reads, number) for number in connections}
-        made.say(f"{kind}: {rows}")
-        for name, column, what in (
-            ("rate", "requests/s", "requests a second"),
-            ("p99", "p99 ms", "99th percentile, ms"),
-        ):
-            title = f"{kind.replace('-', ' ').capitalize()} ({database}): {what}"
-            drawings[f"{kind}-{name}"] = drawn(title, "connections", what, _series(rows, column), connections)
-    return drawings
+def _drawings(made: Stage, asked: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Yield the name and the content of each drawing as soon as it is measured."""
+    target, estate = keyrack(made, asked.database)
+    peer, vault = usual(made, asked.database), bao(made)
+    reads = [(target, estate.secret)] + ([vault] if vault else []) + ([(peer[0], peer[1].secret)] if peer else [])
+    yield from _against_connections(made, asked, "hot read", reads)
+    reads = [(target, estate.credential)] + ([(peer[0], peer[1].credential)] if peer else [])
+    yield from _against_connections(made, asked, "ordinary read", reads)
+    yield "cost-by-secrets", _against_stored(made, asked.database, asked.stored)
+
+
+def _against_connections(
+    made: Stage, asked: argparse.Namespace, kind: str, reads: Sequence[tuple[Target, str]]
+) -> Iterator[tuple[str, str]]:
+    with bare(made, asked.database, reads[0][1]) as plain:
+        rows = {number: read(made, [*reads, (plain, reads[0][1])], number) for number in asked.connections}
+    for name, column, what in (("rate", "requests/s", "requests a second"), ("p99", "p99 ms", "99th percentile, ms")):
+        title = f"{kind.capitalize()} ({asked.database}): {what}"
+        drawing = drawn(title, "connections", what, _series(rows, column), asked.connections)
+        yield f"{kind.replace(' ', '-')}-{name}", drawing
 
 
 def _series(rows: Mapping[int, Sequence[Row]], column: str) -> Mapping[str, Points]:
