@@ -25,7 +25,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check bench-check check bench mutate lock clean
+.PHONY: help demo test lint format types imports docs-check bench-check check bench soak profile plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,15 @@ check: lint types imports docs-check bench-check test ## Everything CI runs
 
 bench: ## Measure, beside the peers that it installs; figures go to bench/README.md by hand
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench $(ARGS)
+
+soak: ## Load a server for an hour and see that its memory stays flat (ARGS="--minutes 10")
+	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.soak $(ARGS)
+
+profile: ## Show where the time of a request goes, by room (ARGS="--kind write")
+	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.profile $(ARGS)
+
+plots: ## Measure and draw bench/plots anew, about a quarter of an hour (ARGS="--seconds 0.2")
+	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.plots $(ARGS)
 
 mutate: ## Count the faults that tests notice (ARGS="--room oauth --seed 2"; CONTRIBUTING.md says more)
 	@$(IN_MUTATION) exec "$$venv/bin/python" -m mutation $(ARGS)

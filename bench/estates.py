@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -63,7 +63,7 @@ Server = tuple[Target, Estate]
 def keyrack(stage: Stage, database: str, workers: int = 1) -> Server:
     """Return Keyrack with an estate; the same one for every scenario of a run."""
     made = stage.installation(database, workers)
-    estate = _estate(made)
+    estate = estate_of(made)
     name = "Keyrack" if workers == 1 else f"Keyrack, {workers} workers"
     return Target(name, int(made.base.rpartition(":")[2]), made.pid, estate.headers), estate
 
@@ -119,8 +119,13 @@ def add_spare_components(made: Installation, count: int) -> Sequence[str]:
     return [caller.create("/v2/components", "component", {"name": f"spare-{n}"}, team=team) for n in range(count)]
 
 
-def _estate(made: Installation) -> Estate:
-    caller = Caller(made)
+def estate_of(made: Installation) -> Estate:
+    """Store over the API what is read, and return it."""
+    with closing(Caller(made)) as caller:
+        return _stored_over_api(made, caller)
+
+
+def _stored_over_api(made: Installation, caller: Caller) -> Estate:
     ids, first = caller.ids, made.first["admin"]
     workspace, team = ids["workspace_id"], ids["team_id"]
     component, used = (

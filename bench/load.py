@@ -38,11 +38,11 @@ _MS = 1e-6  # nanoseconds to milliseconds
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """To send one request again and again.
+    """To send requests again and again.
 
     Attributes:
         host, port: where the server listens.
-        request: the whole request, as latin-1 text.
+        request: the whole request, as latin-1 text, or several that are sent in turn.
         connections: how many ask at the same time.
         warm_up: seconds before measuring begins.
         seconds: seconds to measure, or longer until there is an answer.
@@ -52,7 +52,7 @@ class Order:
 
     host: str
     port: int
-    request: str
+    request: str | Sequence[str]
     connections: int
     warm_up: float
     seconds: float
@@ -224,7 +224,8 @@ async def generate(order: Order) -> Seen:
         OSError: the server cannot be reached.
         TimeoutError: it does not take connections, or leaves requests unanswered.
     """
-    run = _Run(itertools.repeat((order.request.encode("latin-1"), "")), order.status)
+    requests = [order.request] if isinstance(order.request, str) else order.request
+    run = _Run(itertools.cycle([(each.encode("latin-1"), "") for each in requests]), order.status)
     connections = await _connected(order, run)
     try:
         for connection in connections:

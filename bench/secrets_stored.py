@@ -21,6 +21,7 @@ from keyrack.settings import Settings, load_settings
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.schema import auth_secrets
 from keyrack.wiring.storage import open_store
 from support.keyrack_processes import command, settings
@@ -125,26 +126,36 @@ async def add_secrets(
     return made
 
 
-async def multiply(store: Store, stored: Stored, count: int) -> None:
-    """Copy one stored secret until there are `count` more, due over the next day. The copies cannot be opened."""
+async def multiply(store: Store, stored: Stored, count: int, workspace_id: str | None = None) -> None:
+    """Copy one stored secret until there are `count` more, due over the next day. The copies cannot be opened.
+
+    Args:
+        store: where.
+        stored: whose they are.
+        count: how many.
+        workspace_id: where they belong; None: where the one that is copied does.
+    """
     columns = ", ".join(_COPIED)
+    values = columns if workspace_id is None else columns.replace("workspace_id", "CAST(:workspace_id AS VARCHAR)")
     tomorrow = int((datetime.now(UTC) + timedelta(days=1)).timestamp() * 1000)
+    more = {} if workspace_id is None else {"workspace_id": workspace_id}
     for start in range(0, count, _CHUNK):
         async with store.unit(stored.first["tenant_id"], writes=True) as unit:
-            if unit.connection.dialect.name == "postgresql":
-                numbers, identifier = (
-                    "generate_series(CAST(:least AS BIGINT), CAST(:most AS BIGINT)) AS s(n)",
-                    "'f' || lpad(to_hex(n), 23, '0')",
-                )
-            else:
-                numbers, identifier = f"({_SQLITE_SERIES}) AS s", "'f' || printf('%023x', n)"
+            numbers, hexadecimal = series(unit)
             await unit.connection.execute(
                 text(
                     f"INSERT INTO auth_secrets (id, due_at, {columns})"
-                    f" SELECT {identifier}, CAST(:tomorrow AS BIGINT) + n % 86400000, {columns}"
+                    f" SELECT 'f' || {hexadecimal}, CAST(:tomorrow AS BIGINT) + n % 86400000, {values}"
                     f" FROM {numbers}, (SELECT * FROM auth_secrets LIMIT 1) AS made"
                 ),
-                {"least": start, "most": min(start + _CHUNK, count) - 1, "tomorrow": tomorrow},
+                {"least": start, "most": min(start + _CHUNK, count) - 1, "tomorrow": tomorrow, **more},
             )
     async with store.installation(writes=True) as unit:
         await unit.connection.execute(text("ANALYZE"))
+
+
+def series(unit: Unit) -> tuple[str, str]:
+    """Return SQL for the numbers `n` from `:least` to `:most`, and for one of them in 23 hexadecimal digits."""
+    if unit.connection.dialect.name == "postgresql":
+        return "generate_series(CAST(:least AS BIGINT), CAST(:most AS BIGINT)) AS s(n)", "lpad(to_hex(n), 23, '0')"
+    return f"({_SQLITE_SERIES}) AS s", "printf('%023x', n)"

@@ -17,7 +17,8 @@ T = TypeVar("T")
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DATABASES = (SQLITE, POSTGRESQL)
-_OUT_OF_REACH = dict.fromkeys(("rate_limit", "rate_limit_tenant", "rate_limit_address"), "1000000000")
+OUT_OF_REACH = dict.fromkeys(("rate_limit", "rate_limit_tenant", "rate_limit_address"), "1000000000")
+"""Limits of rates that count, and that no benchmark meets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Stage:
         if (database, workers) not in self._installations:
             home = self.folder / f"{database}-{workers}"
             more = {} if database == SQLITE else {"database_url": self.postgres_url()}
-            made = self._running.enter_context(installation(home, workers=workers, **_OUT_OF_REACH, **more))
+            made = self._running.enter_context(installation(home, workers=workers, **OUT_OF_REACH, **more))
             self._installations[database, workers] = made
         return self._installations[database, workers]
 
@@ -105,6 +106,10 @@ class Caller:
         self.ids: Mapping[str, str] = {name: made.first[name] for name in ("tenant_id", "workspace_id", "team_id")}
         self.auth = httpx2.BasicAuth(made.first["admin"]["email"], made.first["admin"]["api_key"])
         self._http = httpx2.Client(base_url=made.base, auth=self.auth)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
 
     def create(self, path: str, resource_type: str, attributes: Mapping[str, Any], **related: str | list[str]) -> str:
         """Create a resource and return its id; `related` names the related resources by relationship."""

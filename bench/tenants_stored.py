@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, text
 
-from bench.secrets_stored import Stored
+from bench.secrets_stored import Stored, series
 from keyrack.model.events import DeliveryState, EventType
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
@@ -18,7 +18,7 @@ from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.store import Store
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
-from keyrack.store.schema import auth_secrets, deliveries
+from keyrack.store.schema import api_keys, auth_secrets, contracts, deliveries, tenants, users, workspaces
 from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows
@@ -44,6 +44,36 @@ async def add_tenant(store: Store, stored: Stored, name: str) -> Stored:
     admin = {"user_id": user.id, "email": email, "api_key": key.reveal()}
     ids = {"tenant_id": tenant.id, "contract_id": contract_id, "workspace_id": workspace.id, "team_id": team_id}
     return replace(stored, first={**ids, "admin": admin})
+
+
+async def multiply_tenants(store: Store, stored: Stored, count: int) -> None:
+    """Copy a tenant `count` times: it, its contracts, workspaces, people and API keys, which nobody knows."""
+    copied = {
+        tenants: {"app_domain": "'t' || {n} || '.example'", "is_default": "NULL"},
+        contracts: {},
+        workspaces: {"contract_id": "'f' || {n}"},
+        users: {"email": "'u' || {n} || '@t.example'", "email_key": "'u' || {n} || '@t.example'"},
+        api_keys: {"user_id": "'f' || {n}", "key_hash": "'k' || {n}"},
+    }
+    async with store.installation(writes=True) as unit:
+        numbers, hexadecimal = series(unit)
+        for table, changed in copied.items():
+            values = {"id": "'f' || {n}", "tenant_id": "'f' || {n}", **changed}
+            columns = ", ".join(column.name for column in table.c)
+            chosen = ", ".join(values.get(column.name, column.name) for column in table.c).format(n=hexadecimal)
+            which = (
+                "user_id IS NOT NULL"
+                if table is api_keys
+                else ("id" if table is tenants else "tenant_id") + " = :tenant"
+            )
+            await unit.connection.execute(
+                text(
+                    f"INSERT INTO {table.name} ({columns})"
+                    f" SELECT {chosen} FROM {numbers}, (SELECT * FROM {table.name} WHERE {which} LIMIT 1) AS made"
+                ),
+                {"least": 0, "most": count - 1, "tenant": stored.first["tenant_id"]},
+            )
+        await unit.connection.execute(text("ANALYZE"))
 
 
 async def add_contracts(store: Store, tenant: Stored, count: int, custom_bytes: int) -> None:

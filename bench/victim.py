@@ -11,7 +11,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import uvloop
@@ -32,13 +32,13 @@ class Probe:
     """A request that is made again and again.
 
     Attributes:
-        request: the whole request, as latin-1 text.
+        request: the whole request, as latin-1 text, or one for each connection.
         every: seconds between two requests of one connection.
         connections: how many ask.
         keeps: whether a connection stays for the next request; else each request has one of its own.
     """
 
-    request: str
+    request: str | Sequence[str]
     every: float
     connections: int
     keeps: bool
@@ -94,6 +94,13 @@ def seen(times: list[int], failed: int, seconds: float) -> Seen:
     return Seen((len(times) - failed) / seconds, failed, p50, p99, times[-1] * _MS)
 
 
+@dataclass(frozen=True, slots=True)
+class _One:
+    request: bytes
+    every: float
+    keeps: bool
+
+
 @dataclass(slots=True)
 class _Times:
     taken: list[int] = field(default_factory=list)
@@ -107,7 +114,9 @@ async def ask(order: Order) -> Mapping[str, Seen]:
     times = {name: _Times() for name in order.probes}
     await asyncio.gather(
         *(
-            _ask_on_time(order, probe, began + probe.every * number / probe.connections, began, times[name])
+            _ask_on_time(
+                order, _of_one(probe, number), began + probe.every * number / probe.connections, began, times[name]
+            )
             for name, probe in order.probes.items()
             for number in range(probe.connections)
         )
@@ -118,10 +127,15 @@ async def ask(order: Order) -> Mapping[str, Seen]:
     }
 
 
-async def _ask_on_time(order: Order, probe: Probe, planned: float, began: float, times: _Times) -> None:
+def _of_one(probe: Probe, number: int) -> _One:
+    """Return what one connection does."""
+    request = probe.request if isinstance(probe.request, str) else probe.request[number]
+    return _One(request.encode("latin-1"), probe.every, probe.keeps)
+
+
+async def _ask_on_time(order: Order, probe: _One, planned: float, began: float, times: _Times) -> None:
     """Ask on one connection until the time is over; what could not be asked until patience was over has failed."""
     measured_from, ends = began + order.warm_up, began + order.warm_up + order.seconds
-    request = probe.request.encode("latin-1")
     kept: _Streams | None = None
     while planned < ends:
         since, good = planned, False
@@ -132,7 +146,7 @@ async def _ask_on_time(order: Order, probe: Probe, planned: float, began: float,
             try:
                 async with asyncio.timeout(order.patience):
                     kept = kept or await asyncio.open_connection(order.host, order.port, limit=_MOST_HEAD)
-                    good = await _answered(kept, request)
+                    good = await _answered(kept, probe.request)
             except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):  # a TimeoutError is an OSError
                 pass
         if kept is not None and not (good and probe.keeps):

@@ -3,6 +3,7 @@
 from bench.scenario import Scenario
 from bench.scenarios import (
     fairness,
+    flat_costs,
     list_secrets,
     lists,
     lists_whole,
@@ -24,5 +25,6 @@ SCENARIOS: tuple[Scenario, ...] = (
     worker_memory.SCENARIO,
     lists.SCENARIO,
     lists_whole.SCENARIO,
+    flat_costs.SCENARIO,
     fairness.SCENARIO,
 )

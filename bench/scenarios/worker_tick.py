@@ -17,13 +17,16 @@ from keyrack.store.leases import claim_due, lease_holders
 from keyrack.store.schema import auth_secrets
 
 _SIZES = (10_000, 1_000_000)
-_DUE = 1_000
-_BATCH = 64
+DUE = 1_000
+"""So many are due, neither more nor less."""
+BATCH = 64
 _LEASE_MS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Tick:
+class Tick:
+    """Seconds that looks for due secrets took: half of them at most, and all together."""
+
     first: float
     all: float
 
@@ -32,15 +35,15 @@ def run(stage: Stage) -> Sequence[Row]:
     rows: list[Row] = []
     for database in stage.plan.databases:
         made = {size: _filled(stage, database, size) for size in _SIZES}
-        ticks: dict[int, list[_Tick]] = {size: [] for size in _SIZES}
+        ticks: dict[int, list[Tick]] = {size: [] for size in _SIZES}
         for _ in range(stage.plan.runs):
             for size, stored in made.items():
-                ticks[size].append(_measure(stored))
+                ticks[size].append(tick_at(stored))
         small, large = (_median(ticks[size]) for size in _SIZES)
         rows.append(
             {
                 "database": database,
-                "due": _DUE,
+                "due": DUE,
                 "one tick, 10 thousand ms": round(small.first * 1000, 2),
                 "one tick, 1 million ms": round(large.first * 1000, 2),
                 "ratio of one": round(large.first / small.first, 2),
@@ -58,12 +61,13 @@ def _filled(stage: Stage, database: str, size: int) -> Stored:
     stored = set_up(stage, database, f"tick-{size}")
     with opened(stored) as (runner, store):
         client = runner.run(add_client(store, stored, "https://provider.example/token"))
-        runner.run(add_due(store, stored, client, _DUE))
-        runner.run(multiply(store, stored, size - _DUE))
+        runner.run(add_due(store, stored, client, DUE))
+        runner.run(multiply(store, stored, size - DUE))
     return stored
 
 
-def _measure(stored: Stored) -> _Tick:
+def tick_at(stored: Stored) -> Tick:
+    """Claim all that is due at a database, and give it back."""
     with opened(stored) as (runner, store):
         runner.run(store.ping())
         tick = runner.run(_claim_all(store))
@@ -71,21 +75,21 @@ def _measure(stored: Stored) -> _Tick:
     return tick
 
 
-async def _claim_all(store: Store) -> _Tick:
+async def _claim_all(store: Store) -> Tick:
     began, took, claimed = time.perf_counter(), [], 0
     while True:
         before, now = time.perf_counter(), datetime.now(UTC)
         async with store.installation() as unit:
             await lease_holders(unit, now)
         async with store.installation(writes=True) as unit:
-            got = await claim_due(unit, now, Places(_BATCH), _LEASE_MS)
+            got = await claim_due(unit, now, Places(BATCH), _LEASE_MS)
         took.append(time.perf_counter() - before)
         if not got:
             break
         claimed += len(got)
-    if claimed != _DUE:
-        raise RuntimeError(f"claimed {claimed} of {_DUE}")
-    return _Tick(statistics.median(took), time.perf_counter() - began)
+    if claimed != DUE:
+        raise RuntimeError(f"claimed {claimed} of {DUE}")
+    return Tick(statistics.median(took), time.perf_counter() - began)
 
 
 async def _give_back(store: Store) -> None:
@@ -95,8 +99,8 @@ async def _give_back(store: Store) -> None:
         await unit.connection.execute(free)
 
 
-def _median(ticks: Sequence[_Tick]) -> _Tick:
-    return _Tick(statistics.median(t.first for t in ticks), statistics.median(t.all for t in ticks))
+def _median(ticks: Sequence[Tick]) -> Tick:
+    return Tick(statistics.median(t.first for t in ticks), statistics.median(t.all for t in ticks))
 
 
 SCENARIO = Scenario("worker-tick", "claiming the same 1,000 due secrets out of 10 thousand and out of 1 million", run)

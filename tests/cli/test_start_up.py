@@ -1,5 +1,6 @@
-"""Commands that need no server do not load one."""
+"""Commands that need no server do not load one, and a server loads nothing that it has no use for."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from support.keyrack_processes import bootstrapped, command_environment, run_command
+from support.process import free_port, guarded, wait_for
 
 HEAVY = ("sqlalchemy", "litestar", "aiohttp", "alembic", "uvicorn", "prometheus_client", "keyrack.wiring")
 HTTP = ("litestar", "aiohttp", "uvicorn", "keyrack.api", "keyrack.wiring.services", "keyrack.wiring.http")
+UNUSED_BY_SERVERS = ("alembic", "mako", "polyfactory", "faker", "keyrack.simulator", "keyrack.demo.play")
+"""Installed with what Keyrack needs or a part of it, but of no use to a server: seconds to start, and memory."""
 
 
 @pytest.mark.parametrize("words", [["version"], ["--help"], ["secrets", "--help"], ["settings"]])
@@ -30,6 +34,21 @@ def test_no_http_is_loaded_where_a_command_needs_only_the_database(tmp_path: Pat
         ["import", "platform", file],
     ):
         assert loaded_by(words, HTTP, command_environment(home)) == "", words
+
+
+def test_a_server_loads_nothing_it_has_no_use_for(tmp_path: Path) -> None:
+    home, names, port = tmp_path / "home", tmp_path / "loaded", free_port()
+    bootstrapped(home)
+    code = (
+        "import atexit, pathlib, sys\nfrom keyrack.cli import main\n"
+        f"atexit.register(lambda: pathlib.Path({str(names)!r}).write_text(' '.join(sys.modules)))\n"
+        f"sys.argv[1:] = ['serve', '--port', '{port}']\nmain()\n"
+    )
+    with guarded([sys.executable, "-c", code], {**os.environ, **command_environment(home)}) as server:
+        wait_for(f"http://127.0.0.1:{port}/readyz", server)
+    loaded = names.read_text().split()
+    assert "keyrack.wiring.http" in loaded
+    assert [name for name in UNUSED_BY_SERVERS if name in loaded] == []
 
 
 def loaded_by(words: list[str], names: tuple[str, ...], environment: dict[str, str]) -> str:

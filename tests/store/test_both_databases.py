@@ -6,9 +6,10 @@ from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 
-from keyrack.store import migrations
+from keyrack.store import migrations, schema_revision
 from keyrack.store.core import engine
 from keyrack.store.schema import metadata
 from support.app import World, relationship, settings_for
@@ -24,11 +25,17 @@ async def test_replayed_migrations_equal_the_schema(tmp_path: Path, database_url
         before, after = await migrations.upgrade(database)
         assert before is None
         assert await migrations.upgrade(database) == (after, after), "a second upgrade changes nothing"
-        await migrations.check(database)
+        await schema_revision.check(database)
         async with database.connect() as connection:
             assert await connection.run_sync(differences) == []
     finally:
         await database.dispose()
+
+
+def test_a_migration_is_named_for_its_revision_and_the_last_name_is_the_newest() -> None:
+    script = ScriptDirectory.from_config(migrations._config())
+    assert list(schema_revision.known()) == sorted(each.revision for each in script.walk_revisions())
+    assert schema_revision.known()[-1] == script.get_current_head()
 
 
 async def test_fifty_parallel_creates_make_one_client(keyrack_on_each: World) -> None:  # contract 24.1

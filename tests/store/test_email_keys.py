@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.engine import Connection
 
 from keyrack.errors import ConfigurationError
-from keyrack.store import migrations
+from keyrack.store import migrations, schema_revision
 from keyrack.store.core import engine
 from keyrack.store.schema import contract_invites, users
 from support.app import Caller, World, error_of, settings_for, world
@@ -89,7 +89,7 @@ async def test_what_was_stored_before_is_compared_anew(tmp_path: Path, database_
                 assert one.id in str(refused.value)
                 assert two.id in str(refused.value)
                 async with database.connect() as connection:
-                    assert await connection.run_sync(migrations._current) != "0018"
+                    assert await connection.run_sync(schema_revision.current) != "0018"
                 return
             await migrations.upgrade(database)
             async with database.connect() as connection:

@@ -156,12 +156,12 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
 
 
 async def _require_schema(settings: "Settings") -> None:
-    from keyrack.store import migrations
+    from keyrack.store import schema_revision
     from keyrack.store.core import engine
 
     database = engine.create_engine(settings)
     try:
-        await migrations.check(database)
+        await schema_revision.check(database)
     finally:
         await database.dispose()
 
