@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, literal, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, null, or_, select, update
 
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
@@ -35,6 +35,16 @@ _LOCKED = TenantQuery(
         .where(auth_clients.c.id.in_(bindparam("ids", expanding=True)))
         .order_by(auth_clients.c.id)
     ),
+)
+_UNPROVEN = case(
+    (auth_clients.c.rejected_at.is_not(None), bindparam("now", type_=auth_clients.c.probe_at.type)),
+    else_=auth_clients.c.probe_at,
+)
+_FORGIVING = TenantChange(
+    auth_clients,
+    update(auth_clients)
+    .where(auth_clients.c.id == bindparam("id"))
+    .values(rejected_at=null(), rejection=null(), probe_at=_UNPROVEN),
 )
 _REMOVAL = TenantChange(auth_clients, delete(auth_clients).where(auth_clients.c.id == bindparam("id")))
 _LINKS = auth_client_components.c
@@ -146,11 +156,9 @@ class AuthClientRows(TenantTable):
             forgive: forget that the provider rejected the client, because its credentials were set again; whether it
                 takes them is still to be seen (`probe_at`).
         """
-        c = auth_clients.c
-        unproven = case((c.rejected_at.is_not(None), literal(self.unit.clock(), c.probe_at.type)), else_=c.probe_at)
-        forgotten = {"rejected_at": None, "rejection": None, "probe_at": unproven} if forgive else {}
-        changed = self.update().where(auth_clients.c.id == client.id)
-        await self.run(changed.values(**await self._columns(client, origin), **forgotten))
+        if forgive:
+            await self.make(_FORGIVING, id=client.id, now=self.unit.clock())
+        await self.set_columns(client.id, await self._columns(client, origin))
         await AuthClientComponents(self.unit).replace(client.id, client.component_ids)
 
     async def remove(self, auth_client_id: str) -> bool:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, delete, select, update
 
 from keyrack.model import Json
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
-from keyrack.store.core.unit import TenantTable, Unit, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, referring
 from keyrack.store.schema import auth_secrets
 
 SEALED = "sealed_credentials"
@@ -22,6 +22,44 @@ SUPERSEDED: Mapping[str, Any] = {
     "lease_until": None,
 }
 """What is written with another refresh token: whoever is refreshing with the old one can no longer write."""
+
+
+_s = auth_secrets.c
+_OF_ID = select(*_s).where(_s.id == bindparam("id"))
+_BY_ID = TenantQuery(auth_secrets, _OF_ID)
+_LOCKED = TenantQuery(auth_secrets, _OF_ID.with_for_update())
+_HELD = TenantQuery(
+    auth_secrets,
+    referring(select(_s.id).where(_s.id.in_(bindparam("ids", expanding=True))).order_by(_s.id), auth_secrets),
+)
+_SUPERSEDING = TenantChange(auth_secrets, update(auth_secrets).where(_s.id == bindparam("id")).values(**SUPERSEDED))
+_REMOVAL = TenantChange(auth_secrets, delete(auth_secrets).where(_s.id == bindparam("id")))
+_SOME_OF = TenantQuery(
+    auth_secrets,
+    select(*_s)
+    .where(_s.workspace_id == bindparam("workspace"))
+    .order_by(_s.id)
+    .limit(bindparam("most"))
+    .with_for_update(),
+    scans=True,
+)
+_CLIENTS_IN = TenantQuery(
+    auth_secrets,
+    select(_s.auth_client_id).where(_s.workspace_id.in_(bindparam("workspaces", expanding=True))).distinct(),
+    scans=True,
+)
+_HANDING_OVER = TenantChange(
+    auth_secrets,
+    update(auth_secrets)
+    .where(_s.workspace_id == bindparam("workspace"), _s.user_id == bindparam("user"))
+    .values(user_id=bindparam("successor")),
+    scans=True,
+)
+_OF_CLIENT = select(_s.id).where(_s.auth_client_id == bindparam("client")).order_by(_s.id).limit(bindparam("most"))
+_ATTACHED = TenantQuery(auth_secrets, _OF_CLIENT, scans=True)
+_ATTACHED_IN = TenantQuery(
+    auth_secrets, _OF_CLIENT.where(_s.workspace_id.in_(bindparam("workspaces", expanding=True))), scans=True
+)
 
 
 class AuthSecrets(TenantTable):
@@ -51,8 +89,7 @@ class AuthSecrets(TenantTable):
             secret_id: its id.
             locked: keep others from changing it until the transaction ends.
         """
-        query = self.select().where(auth_secrets.c.id == secret_id)
-        row = await self.first(query.with_for_update() if locked else query)
+        row = await self.ask_one(_LOCKED if locked else _BY_ID, id=secret_id)
         return None if row is None else await read_secret(self.unit, row)
 
     async def hold(self, secret_ids: Sequence[str]) -> frozenset[str]:
@@ -61,9 +98,7 @@ class AuthSecrets(TenantTable):
         Returns:
             The ids of those that exist.
         """
-        s = auth_secrets.c
-        query = self.select(s.id).where(s.id.in_(secret_ids)).order_by(s.id)
-        return frozenset(row.id for row in await self.all(referring(query, auth_secrets)))
+        return frozenset(row.id for row in await self.ask(_HELD, ids=secret_ids))
 
     async def replace(self, secret: AuthSecret, *, refresh_token_replaced: bool) -> None:
         """Store a secret that a person or a consent changed.
@@ -76,29 +111,26 @@ class AuthSecrets(TenantTable):
         """
         values = await secret_columns(self.unit, secret)
         if refresh_token_replaced:
-            values |= SUPERSEDED
-        await self.run(self.update().where(auth_secrets.c.id == secret.id).values(values))
+            del values["grant_generation"]
+            await self.make(_SUPERSEDING, id=secret.id)
+        await self.set_columns(secret.id, values)
 
     async def remove(self, secret_id: str) -> bool:
         """Delete one; False if there was none."""
-        return await self.run(self.delete().where(auth_secrets.c.id == secret_id)) == 1
+        return await self.make(_REMOVAL, id=secret_id) == 1
 
     async def lock_some_of(self, workspace_id: str, limit: int) -> Sequence[AuthSecret]:
         """Return the first secrets of a workspace, kept from changing until the transaction ends."""
-        s = auth_secrets.c
-        query = self.select().where(s.workspace_id == workspace_id).order_by(s.id).limit(limit).with_for_update()
-        return [await read_secret(self.unit, row) for row in await self.all(query)]
+        rows = await self.ask(_SOME_OF, workspace=workspace_id, most=limit)
+        return [await read_secret(self.unit, row) for row in rows]
 
     async def clients_in(self, workspace_ids: Sequence[str]) -> Sequence[str]:
         """Return the ids of the auth clients that workspaces have secrets of."""
-        s = auth_secrets.c
-        rows = await self.all(self.select(s.auth_client_id).where(s.workspace_id.in_(workspace_ids)).distinct())
-        return sorted(row.auth_client_id for row in rows)
+        return sorted(row.auth_client_id for row in await self.ask(_CLIENTS_IN, workspaces=workspace_ids))
 
     async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
         """Give a user's secrets in a workspace to another user (contract section 10)."""
-        own = (auth_secrets.c.workspace_id == workspace_id, auth_secrets.c.user_id == user_id)
-        await self.run(self.update().where(*own).values(user_id=successor))
+        await self.make(_HANDING_OVER, workspace=workspace_id, user=user_id, successor=successor)
 
     async def attached_to(
         self, auth_client_id: str, workspace_ids: Collection[str] | None, *, limit: int
@@ -110,11 +142,11 @@ class AuthSecrets(TenantTable):
             workspace_ids: only those in these workspaces; None for all.
             limit: how many at most.
         """
-        s = auth_secrets.c
-        query = self.select(s.id).where(s.auth_client_id == auth_client_id).order_by(s.id).limit(limit)
-        if workspace_ids is not None:
-            query = query.where(s.workspace_id.in_(workspace_ids))
-        return [row.id for row in await self.all(query)]
+        if workspace_ids is None:
+            rows = await self.ask(_ATTACHED, client=auth_client_id, most=limit)
+        else:
+            rows = await self.ask(_ATTACHED_IN, client=auth_client_id, most=limit, workspaces=list(workspace_ids))
+        return [row.id for row in rows]
 
 
 async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row, bindparam, delete, select
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
@@ -13,14 +13,21 @@ from keyrack.model.clients import OAuthClient
 from keyrack.store.core.database_errors import ConstraintViolated
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
-from keyrack.store.core.unit import TenantQuery, TenantTable, is_unique_clash, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, is_unique_clash, referring
 from keyrack.store.schema import oauth_clients
 
 _SEALED = (oauth_clients.c.sealed_client_id, oauth_clients.c.sealed_client_secret)
 _LIGHT = [column for column in oauth_clients.c if column not in set(_SEALED)]
 
 
-_BY_ID = TenantQuery(oauth_clients, select(*oauth_clients.c).where(oauth_clients.c.id == bindparam("id")))
+_x = oauth_clients.c
+_BY_ID = TenantQuery(oauth_clients, select(*_x).where(_x.id == bindparam("id")))
+_BY_IDS = TenantQuery(oauth_clients, select(*_x).where(_x.id.in_(bindparam("ids", expanding=True))), scans=True)
+_FOR_COMPONENT = TenantQuery(oauth_clients, select(*_x).where(_x.component_id == bindparam("component")))
+_OF_COMPONENTS = _x.component_id.in_(bindparam("components", expanding=True))
+_SERVED = TenantQuery(oauth_clients, select(_x.component_id).where(_OF_COMPONENTS), scans=True)
+_HELD = TenantQuery(oauth_clients, referring(select(_x.id).where(_OF_COMPONENTS).order_by(_x.id), oauth_clients))
+_REMOVAL = TenantChange(oauth_clients, delete(oauth_clients).where(_x.id == bindparam("id")))
 
 
 class OAuthClientRows(TenantTable):
@@ -35,7 +42,7 @@ class OAuthClientRows(TenantTable):
 
     async def for_component(self, component_id: str) -> OAuthClient | None:
         """Return the tenant's client for a component, or None."""
-        row = await self.first(self.select().where(oauth_clients.c.component_id == component_id))
+        row = await self.ask_one(_FOR_COMPONENT, component=component_id)
         return None if row is None else await self._read(row)
 
     async def page(
@@ -58,22 +65,19 @@ class OAuthClientRows(TenantTable):
 
     async def whole(self, found: Sequence[OAuthClient]) -> Mapping[str, OAuthClient]:
         """Return by id those of some clients of a list that are still there, decrypted."""
-        rows = await self.all(self.select().where(oauth_clients.c.id.in_([each.id for each in found])))
+        rows = await self.ask(_BY_IDS, ids=[each.id for each in found])
         return {each.id: each for each in await readable(rows, self._read, _damaged)}
 
     async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return the ids of those of some components that the tenant has a client for."""
-        x = oauth_clients.c
-        rows = await self.all(self.select(x.component_id).where(x.component_id.in_(component_ids)))
-        return frozenset(row.component_id for row in rows)
+        return frozenset(row.component_id for row in await self.ask(_SERVED, components=component_ids))
 
     async def hold(self, component_ids: Sequence[str]) -> None:
         """Keep the tenant's clients for some components from being deleted until the transaction ends.
 
         Whether there are any is to be read after this.
         """
-        query = self.select(oauth_clients.c.id).where(oauth_clients.c.component_id.in_(component_ids))
-        await self.all(referring(query.order_by(oauth_clients.c.id), oauth_clients))
+        await self.ask(_HELD, components=component_ids)
 
     async def add(
         self, component_id: str, client_id: str, client_secret: Secret, client_auth: str | None = None
@@ -95,9 +99,9 @@ class OAuthClientRows(TenantTable):
         Raises:
             AlreadyExists: another client serves the component.
         """
-        changed = self.update().where(oauth_clients.c.id == client.id).values(**await self._columns(client))
+        values = await self._columns(client)
         try:
-            await self.run(changed)
+            await self.set_columns(client.id, values)
         except ConstraintViolated as error:
             if is_unique_clash(error):
                 raise AlreadyExists from None
@@ -105,12 +109,11 @@ class OAuthClientRows(TenantTable):
 
     async def remove(self, oauth_client_id: str) -> bool:
         """Delete one; False if there was none."""
-        return await self.run(self.delete().where(oauth_clients.c.id == oauth_client_id)) == 1
+        return await self.make(_REMOVAL, id=oauth_client_id) == 1
 
     async def touch(self, oauth_client_id: str) -> None:
         """Note that a client was used at the provider just now."""
-        used = self.update().where(oauth_clients.c.id == oauth_client_id).values(last_used_at=self.unit.clock())
-        await self.run(used)
+        await self.set_columns(oauth_client_id, {"last_used_at": self.unit.clock()})
 
     async def _columns(self, client: OAuthClient) -> dict[str, object]:
         seal, table = self.unit.seal, oauth_clients

@@ -2,7 +2,7 @@
 
 import os
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import KEY_BYTES, DataKey, EncryptionContext, key_id_of
@@ -10,10 +10,19 @@ from keyrack.crypto.kek import KeyEncryptionKey
 from keyrack.errors import WrongKey
 from keyrack.ids import new_id
 from keyrack.store.core.connection import Connection
+from keyrack.store.core.statements import Change, Query
 from keyrack.store.schema import data_keys
 
 INSTALLATION = ""
 """Owner of what belongs to no tenant."""
+
+
+_k = data_keys.c
+_OF_TENANT = _k.tenant_id == bindparam("tenant_id")
+_NEWEST = Query(select(*_k).where(_OF_TENANT).order_by(_k.id.desc()).limit(1))
+_BY_ID = Query(select(*_k).where(_OF_TENANT, _k.id == bindparam("id")))
+_ADDITION = Change(insert(data_keys).values(**{column.name: bindparam(column.name) for column in _k}))
+_REMOVAL = Change(delete(data_keys).where(_OF_TENANT))
 
 
 class Keyring:
@@ -29,15 +38,13 @@ class Keyring:
         """Give an owner a data key, in the transaction that creates the owner."""
         key = DataKey(new_id(), tenant, os.urandom(KEY_BYTES))
         kek_id, wrapped = await self._kek.wrap(key.material, _context(key.id, tenant))
-        await connection.execute(
-            insert(data_keys).values(
-                id=key.id, tenant_id=tenant, kek_id=kek_id, wrapped=wrapped, created_at=self._clock()
-            )
+        await _ADDITION.run(
+            connection, id=key.id, tenant_id=tenant, kek_id=kek_id, wrapped=wrapped, created_at=self._clock()
         )
 
     async def destroy_keys(self, connection: Connection, tenant: str) -> None:
         """Delete an owner's data keys: what they sealed, backups included, can no longer be opened without them."""
-        await connection.execute(delete(data_keys).where(data_keys.c.tenant_id == tenant))
+        await _REMOVAL.run(connection, tenant_id=tenant)
         self._newest.pop(tenant, None)
 
     def forget(self, tenant: str) -> None:
@@ -97,12 +104,13 @@ class Keyring:
         return key.open(place, sealed)
 
     async def _load(self, connection: Connection, tenant: str, key_id: str | None) -> DataKey:
-        query = select(data_keys).where(data_keys.c.tenant_id == tenant).order_by(data_keys.c.id.desc()).limit(1)
-        if key_id is not None:
-            query = query.where(data_keys.c.id == key_id)
-        row = (await connection.execute(query)).one_or_none()
-        if row is None:
+        if key_id is None:
+            rows = await _NEWEST.rows(connection, tenant_id=tenant)
+        else:
+            rows = await _BY_ID.rows(connection, tenant_id=tenant, id=key_id)
+        if not rows:
             raise WrongKey
+        row = rows[0]
         material = await self._kek.unwrap(row.kek_id, row.wrapped, _context(row.id, tenant))
         key = DataKey(row.id, tenant, material)
         self._by_id[key.id] = key
