@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from sqlalchemy import func, select
 
 from bench.scenario import Row, Scenario
-from bench.secrets_stored import Stored, add_client, add_due, opened, set_up
+from bench.secrets_stored import add_client, add_due, opened, set_up
 from bench.stage import Stage
+from bench.tenants_stored import add_tenant
 from keyrack.oauth.wire import FormRequest
 from keyrack.provider.client import ProviderClient
 from keyrack.store.core.store import Store
@@ -19,8 +20,10 @@ from keyrack.store.schema import auth_secrets
 from support.process import free_port, guarded, wait_for
 
 _CONCURRENCY = 64
-_SECRETS = {0: 1_000, 200: 1_500}
+_SECRETS = {0: 1_600, 200: 1_600}
 """How many are refreshed, by the provider's delay in milliseconds."""
+_TENANTS = 8
+"""Whose they are, in equal parts: of one tenant alone a worker refreshes no more than three quarters at a time."""
 _PATIENCE = 120.0
 
 
@@ -62,19 +65,21 @@ def _refreshes(stage: Stage, database: str, url: str, name: str, count: int) -> 
     more = {"worker_concurrency": str(_CONCURRENCY), "provider_concurrency": str(_CONCURRENCY)}
     stored = set_up(stage, database, f"refresh-{name}", **more)
     with opened(stored) as (runner, store):
-        client = runner.run(add_client(store, stored, url))
-        runner.run(add_due(store, stored, client, count))
+        for number in range(_TENANTS):
+            tenant = stored if number == 0 else runner.run(add_tenant(store, stored, f"other-{number}"))
+            client = runner.run(add_client(store, tenant, url))
+            runner.run(add_due(store, tenant, client, count // _TENANTS))
         with guarded([sys.executable, "-m", "keyrack", "worker"], stored.environment):
-            first, last = runner.run(_until_refreshed(store, stored, count))
+            first, last = runner.run(_until_refreshed(store, count))
     return count / (last - first)
 
 
-async def _until_refreshed(store: Store, stored: Stored, count: int) -> tuple[float, float]:
+async def _until_refreshed(store: Store, count: int) -> tuple[float, float]:
     """Wait until all are refreshed; return when the first and the last were, seconds since 1970."""
     s, deadline = auth_secrets.c, time.monotonic() + _PATIENCE
     query = select(func.count(), func.min(s.refreshed_at), func.max(s.refreshed_at)).where(s.refreshed_at.is_not(None))
     while True:
-        async with store.unit(stored.first["tenant_id"]) as unit:
+        async with store.installation() as unit:
             done, first, last = (await unit.connection.execute(query)).one()
         if done == count:
             return first.timestamp(), last.timestamp()

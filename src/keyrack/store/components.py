@@ -46,7 +46,7 @@ class SeenQuery(TenantQuery):
     """A query over the components that the unit's tenant sees (`tenant_sees`)."""
 
     @classmethod
-    def of_tenant(cls, table: Table) -> ColumnElement[bool]:
+    def condition(cls, table: Table) -> ColumnElement[bool]:
         """Return the condition that the tenant sees a component."""
         del table  # always `components`
         return tenant_sees(TENANT)

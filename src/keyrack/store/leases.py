@@ -99,7 +99,7 @@ _SHOWN = Query(select(_NOW.label("shown")))
 
 def _intent() -> Change:
     """Return what extends a lease and writes down what is sent under it, at once; nothing, if the lease is lost."""
-    held = _EXTENDED.where(TenantQuery.of_tenant(auth_secrets)).returning(_s.tenant_id).cte("held")
+    held = _EXTENDED.where(TenantQuery.condition(auth_secrets)).returning(_s.tenant_id).cte("held")
     given = [bindparam(f"attempt_{name}", type_=attempts.c[name].type) for name in ATTEMPT_COLUMNS]
     row = select(*given, held.c.tenant_id).select_from(held)
     return Change(insert(attempts).from_select([*ATTEMPT_COLUMNS, "tenant_id"], row))

@@ -125,6 +125,7 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowCredentials.replace": {"credential_ids": []},
     "FlowSecrets.replace": {"secret_ids": []},
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
+    "Leases.current": {"lease_time": None},
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
     "UserRows.add": {"email": "somebody@new.example"},
@@ -197,6 +198,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "clients": schema.auth_clients.c.id == ids["auth_client_id"],
         "table": schema.deliveries,
         "dead": [],
+        "dues": [Due(of, secret.id, 0)],
+        "subject_ids": [secret.id],
         "whole_contracts": [ids["contract_id"]],
         "ids": [ids["component_id"]],
     }

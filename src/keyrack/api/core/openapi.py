@@ -20,7 +20,7 @@ from keyrack.api.core.jsonapi import ErrorDocument
 PATH_ID = Annotated[str, PathParameter(description="Opaque id; a malformed one is treated like an unknown one (404).")]
 
 _MEANING: Mapping[int, str] = {
-    400: "The body or a parameter is not valid; one error for each problem, with a pointer.",
+    400: "The request, its body or a parameter is not valid; one error for each problem, with a pointer.",
     401: "No valid user name and API key.",
     403: "Not permitted.",
     404: "No such resource, or a related one named in the body does not exist.",
@@ -31,8 +31,8 @@ _MEANING: Mapping[int, str] = {
     429: "Too many requests; `Retry-After` says when to come back.",
     503: "The database cannot be reached; `Retry-After` says when to come back.",
 }
-_ALWAYS = (401, 404, 405, 406, 429, 503)
-_WITH_BODY = (400, 409, 413)
+_ALWAYS = (400, 401, 404, 405, 406, 429, 503)
+_WITH_BODY = (409, 413)
 
 
 class Refusals:
@@ -44,7 +44,7 @@ class Refusals:
 
         Args:
             statuses: statuses of this handler beyond those every endpoint can answer.
-            body: whether it takes a JSON body, which adds 400, 409 and 413.
+            body: whether it takes a JSON body, which adds 409 and 413.
         """
         wanted = sorted({*_ALWAYS, *statuses, *(_WITH_BODY if body else ())})
         return {

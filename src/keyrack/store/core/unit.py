@@ -115,10 +115,10 @@ class TenantQuery(Query):
     """
 
     def __init__(self, table: Table, select: "Select[Any]", *, scans: bool = False) -> None:
-        super().__init__(select.where(self.of_tenant(table)), scans=scans)
+        super().__init__(select.where(self.condition(table)), scans=scans)
 
     @classmethod
-    def of_tenant(cls, table: Table) -> ColumnElement[bool]:
+    def condition(cls, table: Table) -> ColumnElement[bool]:
         """Return the condition that a row is the tenant's."""
         return table.c.tenant_id == TENANT
 
