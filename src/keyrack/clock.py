@@ -14,7 +14,8 @@ def now() -> datetime:
 
 def iso(moment: datetime) -> str:
     """Format a time as the API prints it: ISO 8601, UTC, milliseconds, `Z` (contract section 1)."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    in_utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, Litestar, Request, Response
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import QueryParameter
@@ -102,10 +102,23 @@ def page(
 
 
 def _named(name: str, services: Mapping[str, Any]) -> Any:
+    """Return what hands a use case to a handler.
+
+    After the caller, where there must be one: what does not wait for each other, the framework does in a task each.
+    """
+
     def provide() -> Any:
         return services[name]
 
-    return provide
+    def provide_after(who: NamedDependency[Principal]) -> Any:
+        del who
+        return services[name]
+
+    return provide if name in _FOR_ANYBODY else provide_after
+
+
+_FOR_ANYBODY = frozenset({"callbacks", "consent_links", "metrics_reader", "store"})
+"""Use cases of handlers that nobody need sign in for."""
 
 
 def _judge_request(request: Request[Any, Any, Any]) -> None:

@@ -34,8 +34,8 @@ class EncryptionContext:
 
     def associated_data(self) -> bytes:
         """Return an encoding in which no two places are equal: each part is preceded by its length."""
-        parts = (part.encode() for part in (self.tenant, self.table, self.row, self.column))
-        return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        parts = [part.encode() for part in (self.tenant, self.table, self.row, self.column)]
+        return b"".join([len(part).to_bytes(4, "big") + part for part in parts])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +51,17 @@ class DataKey:
     id: str
     tenant: str
     material: bytes = field(repr=False)
+    _cipher: AESGCM = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Set the cipher up once."""
+        object.__setattr__(self, "_cipher", AESGCM(self.material))
 
     def seal(self, place: EncryptionContext, clear: bytes) -> bytes:
         """Encrypt `clear` for `place`: version, key id, nonce, ciphertext and tag."""
         nonce = os.urandom(_NONCE_BYTES)
         header = _VERSION + bytes.fromhex(self.id) + nonce
-        return header + AESGCM(self.material).encrypt(nonce, clear, place.associated_data())
+        return header + self._cipher.encrypt(nonce, clear, place.associated_data())
 
     def open(self, place: EncryptionContext, sealed: bytes) -> bytes:
         """Decrypt what `seal` made for the same place.
@@ -68,7 +73,7 @@ class DataKey:
             raise DecryptionFailed
         nonce, body = sealed[_HEADER_BYTES - _NONCE_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         try:
-            return AESGCM(self.material).decrypt(nonce, body, place.associated_data())
+            return self._cipher.decrypt(nonce, body, place.associated_data())
         except InvalidTag:
             raise DecryptionFailed from None
 

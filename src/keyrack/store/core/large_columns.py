@@ -6,7 +6,7 @@ without handing it out.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from typing import Any, TypeVar
 
@@ -27,6 +27,8 @@ _MOST_ROWS = 1000
 _MEASURED = 64 * 1024
 """Bytes as PostgreSQL compressed them up to which a document is read to tell its size: most are, and must not be taken
 for larger than they are."""
+_SHAPES = 256
+"""Pages of how many rows and columns are remembered as expressions."""
 _MOST_SAVED = 255
 """How many times smaller than it is the database's compression makes a value at best (lz4; pglz: 90)."""
 
@@ -57,7 +59,8 @@ def _postgresql_size(element: size_at_most, compiler: SQLCompiler, **more: Any) 
     )
 
 
-def read_along(limit: int | None, *columns: ColumnElement[Any]) -> "list[ColumnElement[Any]]":
+@lru_cache(_SHAPES)
+def read_along(limit: int | None, *columns: ColumnElement[Any]) -> "tuple[ColumnElement[Any], ...]":
     """Return what a page selects in place of columns that may be large.
 
     Args:
@@ -71,7 +74,7 @@ def read_along(limit: int | None, *columns: ColumnElement[Any]) -> "list[ColumnE
     share = ALONG_BYTES // min(limit or _MOST_ROWS, _MOST_ROWS)
     size = reduce(add, [func.coalesce(size_at_most(column), 0) for column in columns])
     left_out = case((size > share, size), else_=0).label("left_out")
-    return [*(case((size <= share, column)).label(column.key) for column in columns), left_out]
+    return (*(case((size <= share, column)).label(column.key) for column in columns), left_out)
 
 
 async def in_batches(

@@ -1,13 +1,13 @@
 """Hands out units of work, and hides which database is behind them."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy import text
 
 from keyrack.clock import Clock
 from keyrack.fair_share import asking_for
-from keyrack.store.core.connection import Connection, Database, UnitMode
+from keyrack.store.core.connection import Database, UnitMode
 from keyrack.store.core.database_errors import outages_named
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import deleted_parent_refused
@@ -36,8 +36,7 @@ class Store:
         """The time, as units of work see it."""
         return self._clock
 
-    @asynccontextmanager
-    async def unit(self, tenant_id: str, *, writes: bool = False) -> AsyncIterator[Unit]:
+    def unit(self, tenant_id: str, *, writes: bool = False) -> AbstractAsyncContextManager[Unit]:
         """Begin a unit of work bound to a tenant.
 
         Args:
@@ -49,38 +48,31 @@ class Store:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
             RelatedNotFound: something that a new row belongs to was deleted at this moment.
         """
-        async with self._connection(tenant_id, UnitMode.write if writes else UnitMode.read) as connection:
-            yield Unit(connection, tenant_id, self._keyring, self._clock)
+        return self._begun(tenant_id, UnitMode.write if writes else UnitMode.read)
 
-    @asynccontextmanager
-    async def single(self, tenant_id: str) -> AsyncIterator[Unit]:
+    def single(self, tenant_id: str) -> AbstractAsyncContextManager[Unit]:
         """Begin a unit bound to a tenant that makes one change, with one statement, which is a transaction by itself.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(tenant_id, UnitMode.each) as connection:
-            yield Unit(connection, tenant_id, self._keyring, self._clock)
+        return self._begun(tenant_id, UnitMode.each)
 
-    @asynccontextmanager
-    async def installation(self, *, writes: bool = False) -> AsyncIterator[Unit]:
+    def installation(self, *, writes: bool = False) -> AbstractAsyncContextManager[Unit]:
         """Begin a unit of work that belongs to no tenant: for `keyrack.store.directory` and the installation's rows.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(INSTALLATION, UnitMode.write if writes else UnitMode.read) as connection:
-            yield Unit(connection, INSTALLATION, self._keyring, self._clock)
+        return self._begun(INSTALLATION, UnitMode.write if writes else UnitMode.read)
 
-    @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Unit]:
+    def snapshot(self) -> AbstractAsyncContextManager[Unit]:
         """Begin a transaction of the installation that sees all data as it is now, for an export.
 
         Raises:
             DatabaseUnavailable: the database cannot be reached, or was lost on the way.
         """
-        async with self._connection(INSTALLATION, UnitMode.snapshot) as connection:
-            yield Unit(connection, INSTALLATION, self._keyring, self._clock)
+        return self._begun(INSTALLATION, UnitMode.snapshot)
 
     def connections(self) -> tuple[int, int]:
         """Return how many connections are in use, and how many there may be."""
@@ -92,15 +84,15 @@ class Store:
         Raises:
             DatabaseUnavailable: it gave none.
         """
-        async with self._connection(INSTALLATION, UnitMode.read) as connection:
-            await connection.execute(text("SELECT 1"))
+        async with self._begun(INSTALLATION, UnitMode.read) as unit:
+            await unit.connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
         await self._database.close()
 
     @asynccontextmanager
-    async def _connection(self, tenant_id: str, mode: UnitMode) -> AsyncIterator[Connection]:
+    async def _begun(self, tenant_id: str, mode: UnitMode) -> AsyncIterator[Unit]:
         with outages_named(), deleted_parent_refused():
             async with self._database.unit(mode, asking_for.get() or tenant_id) as connection:
-                yield connection
+                yield Unit(connection, tenant_id, self._keyring, self._clock)

@@ -1,5 +1,6 @@
 """Metadata, column types and columns that all tables share."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -30,10 +31,14 @@ class Moment(TypeDecorator[datetime]):
         del dialect
         return None if value is None else (value - _EPOCH) // _MILLISECOND
 
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Turn milliseconds into an aware time in UTC."""
-        del dialect
-        return None if value is None else _EPOCH + value * _MILLISECOND
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        """Return what turns milliseconds into an aware time in UTC."""
+        del dialect, coltype
+        return _moment
+
+
+def _moment(value: int | None) -> datetime | None:
+    return None if value is None else _EPOCH + timedelta(milliseconds=value)
 
 
 Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
