@@ -121,8 +121,11 @@ _FOR_ANYBODY = frozenset({"callbacks", "consent_links", "metrics_reader", "store
 """Use cases of handlers that nobody need sign in for."""
 
 
-def _judge_request(request: Request[Any, Any, Any]) -> None:
-    """Judge what every handler would have to, once the route is known (contract section 3: 406 before 400)."""
+async def _judge_request(request: Request[Any, Any, Any]) -> None:
+    """Judge what every handler would have to, once the route is known (contract section 3: 406 before 400).
+
+    Waits for nothing; a plain function would be run in a thread by the framework.
+    """
     if PRINCIPAL in request.scope:
         require_json_acceptable(request.headers.getall("accept", []))
     given = dict(sorted(request.query_params.dict().items()))  # the framework has them in no order at all

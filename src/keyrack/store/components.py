@@ -94,7 +94,7 @@ _ALL_LOCKED = TenantQuery(
     deleting(select(_c.id).where(_c.contract_id == bindparam("contract")).order_by(_c.id)),
     scans=True,
 )
-_AMONG = SeenQuery(components, select(_c.id).where(_c.id.in_(bindparam("ids", expanding=True))), scans=True)
+_AMONG = SeenQuery(components, select(_c.id).where(_c.id.in_(bindparam("ids", expanding=True))))
 _REMOVAL = TenantChange(components, delete(components).where(_c.id == bindparam("id")), scans=True)
 _WHITELISTED = select(_w.component_id, _w.contract_id).order_by(_w.contract_id)
 _WHITELISTS = TenantQuery(component_whitelists, _WHITELISTED, scans=True)

@@ -4,12 +4,14 @@ A `Query` or `Change` is made when its module is imported, from an expression wh
 method of the store asks for its rows, or runs it; how that is done on which database is none of its business.
 """
 
+import json
 import keyword
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from sqlalchemy import Delete, Dialect, Executable, Insert, SelectBase, Update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
@@ -183,11 +185,23 @@ def _columns(statement: Executable) -> Sequence[Any] | None:
     return None if selected is None else list(selected)
 
 
+def parsed(stored: str | bytes) -> Any:
+    """Parse JSON that was stored; what others' JSON may have and this parser refuses, the slower one takes.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(stored)
+    except (msgspec.DecodeError, UnicodeError):
+        return json.loads(stored)
+
+
 POSTGRESQL = StatementDialect(
     asyncpg.dialect(),  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
-    PGDialect(),  # type: ignore[no-untyped-call] # as above
+    PGDialect(json_deserializer=parsed),  # type: ignore[no-untyped-call] # as above
 )
-SQLITE = StatementDialect(sqlite.dialect(paramstyle="qmark"))
+SQLITE = StatementDialect(sqlite.dialect(paramstyle="qmark", json_deserializer=parsed))
 
 
 class Statement:

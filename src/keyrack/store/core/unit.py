@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-import msgspec
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
@@ -36,7 +35,7 @@ from keyrack.store.core.connection import Connection
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import PARENT_DELETED, own_parents
-from keyrack.store.core.statements import Change, Query
+from keyrack.store.core.statements import Change, Query, parsed
 from keyrack.store.schema.base import Id
 
 TENANT: BindParameter[str] = bindparam("tenant_id", type_=Id)
@@ -108,14 +107,6 @@ class Unit:
         except KeyError:  # its key has not been needed yet
             clear = await self.keyring.open(self.connection, place, sealed)
         return parsed(clear) if len(clear) <= _PARSED_AT_ONCE else await asyncio.to_thread(parsed, clear)
-
-
-def parsed(clear: bytes) -> Any:
-    """Parse JSON that we wrote; what JSON of others may have and this parser refuses, the slower one takes."""
-    try:
-        return msgspec.json.decode(clear)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return json.loads(clear)
 
 
 class TenantQuery(Query):
