@@ -3,7 +3,8 @@
 import gc
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
@@ -129,10 +130,20 @@ def worker(
     with _starting():
         settings = _ready()
     if port is None:
-        asyncio.run(_work(settings))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_work(settings))
     else:
         signal.signal(signal.SIGTERM, lambda *_: None)  # as in `serve`
         _run("watched_worker", host, port, 1, settings)
+
+
+def _loop_factory() -> Callable[[], Any] | None:
+    """Return what makes the event loop that `serve` has too; None for Python's own, where that is not to be had."""
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def _work(settings: Settings) -> None:

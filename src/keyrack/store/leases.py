@@ -37,6 +37,8 @@ LONGEST_MS = 10 * 60 * 1000
 """No lease is longer. One that seems to be comes from before a reboot, or the lease clock stepped back."""
 
 _DEAD_ASKED = 50
+_FEW, _FOR_ONE_PLACE = 16, 4
+"""Rows that are looked at in one round of a claim, and for each place that is free: most of them can be taken."""
 _LOOKS, _NARROW_MS, _KNOWN_SECONDS, _LEARNED_SECONDS = 3, 5.0, 10.0, 1.0
 
 
@@ -279,6 +281,7 @@ async def claim_due(
     s, shown = auth_secrets.c, lease_clock(unit)
     failed = s.failed_at.is_not(None)
     seen: list[str] = []
+    size = min(WINDOW, _FEW + _FOR_ONE_PLACE * places.free)
 
     async def window() -> Sequence[Row[Any]]:
         query = (
@@ -286,7 +289,7 @@ async def claim_due(
             .where(s.due_at.is_not(None), s.due_at <= now, _free(shown), s.id.not_in(seen))
             .where(*may_take(places, s.tenant_id, failed))
             .order_by(s.due_at)
-            .limit(WINDOW)
+            .limit(size)
             .with_for_update(skip_locked=True)
         )
         rows = (await unit.connection.execute(query, {"dead": list(dead)})).all()
@@ -296,7 +299,7 @@ async def claim_due(
     def takes(row: Row[Any]) -> bool:
         return places.take(row.tenant_id, slow=bool(row.slow))
 
-    chosen = {row.id: bool(row.slow) for row in await chosen_fairly(window, takes, places)}
+    chosen = {row.id: bool(row.slow) for row in await chosen_fairly(window, takes, places, size)}
     if not chosen:
         return []
     taken = await _CLAIMING.rows(unit.connection, secrets=list(chosen), **_lasting(length_ms))

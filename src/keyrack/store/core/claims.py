@@ -44,21 +44,25 @@ def unlocked_due(query: "Select[Any]", table: Table, now: datetime, most: int) -
 
 
 async def chosen_fairly(
-    window: Callable[[], Awaitable[Sequence["Row[Any]"]]], takes: Callable[["Row[Any]"], bool], places: Places
+    window: Callable[[], Awaitable[Sequence["Row[Any]"]]],
+    takes: Callable[["Row[Any]"], bool],
+    places: Places,
+    size: int = WINDOW,
 ) -> "list[Row[Any]]":
     """Choose among what is due, the longest due first, so that no tenant gets more than its share.
 
     Args:
-        window: reads the next `WINDOW` rows at most, without those that `takes` could only refuse now (see `may_take`)
+        window: reads the next `size` rows at most, without those that `takes` could only refuse now (see `may_take`)
             or has taken before.
         takes: takes a place for a row and says whether there was one.
         places: what is divided; only to know when there is none left.
+        size: rows that are looked at in one round.
     """
     chosen: list[Row[Any]] = []
     for _ in range(_ROUNDS):
         rows = await window()
         chosen += [row for row in rows if takes(row)]
-        if len(rows) < WINDOW or not places.free:
+        if len(rows) < size or not places.free:
             break
     return chosen
 
