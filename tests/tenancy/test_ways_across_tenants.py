@@ -26,6 +26,7 @@ OF_TENANT = {
     "service/operator/installation.py": "the first tenant, made in the transaction that sets the installation up",
     "service/secrets/refresh/finalizer.py": "a client's standing, and its events, are its owner's: perhaps everybody's",
     "service/secrets/refresh/refresh_by_hand.py": "how long a client's tokens live is remembered with the client",
+    "service/secrets/refresh/refresher.py": "what is due in any tenant is loaded at once; each is opened as its own",
     "store/auth_clients.py": "a list has clients of the tenant and global ones; each is opened as its owner's",
     "store/core/bulk.py": "an import writes rows of all tenants that its file has, each sealed as its owner's",
     "store/due_deliveries.py": "what is due in any tenant is claimed at once; a webhook is opened as its owner's",

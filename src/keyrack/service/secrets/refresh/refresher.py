@@ -204,9 +204,9 @@ class Refresher:
         for due in dues:
             of_tenants.setdefault(due.tenant_id, []).append(due)
         held: dict[str, LeasedSecret] = {}
-        for tenant_id, theirs in of_tenants.items():
-            async with self._store.unit(tenant_id) as unit:
-                held |= await claimed_with(unit, theirs)
+        async with self._store.installation() as unit:
+            for tenant_id, theirs in of_tenants.items():
+                held |= await claimed_with(unit.of_tenant(tenant_id), theirs)
         return [Claimed(due, held.get(due.secret_id)) for due in dues]
 
     async def refresh_due(self, claimed: Claimed) -> AuthSecret | None:
