@@ -131,6 +131,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "process_id": "a process",
     "references": "conditions for queries, and an error",
     "secret_reader": "connects",
+    "statements": "parses what was stored",
     "unit": "builds queries",
     "users": "reads a row that was found",
 }
