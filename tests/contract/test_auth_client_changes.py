@@ -161,8 +161,8 @@ async def test_setting_credentials_again_ends_a_rejection_and_revives_what_waite
     async def reject() -> None:
         async with keyrack.store.unit(globex.id, writes=True) as unit:
             rejected = {"rejected_at": now, "rejection": {"error": "x"}}
-            await AuthClientRows(unit).run(auth_clients.update().values(rejected))
-            await AuthSecrets(unit).run(auth_secrets.update().values(due_at=None))
+            await unit.connection.execute(auth_clients.update().values(rejected))
+            await unit.connection.execute(auth_secrets.update().values(due_at=None))
 
     async def state() -> tuple[bool, datetime | None]:
         async with keyrack.store.unit(globex.id) as unit:

@@ -11,7 +11,6 @@ from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.keyring import INSTALLATION
-from keyrack.store.schema import auth_clients
 from support.app import TenantInTest, World, error_of
 from support.secrets import add_client, make
 
@@ -99,8 +98,7 @@ async def test_the_filter_by_state_says_what_readers_are_told(keyrack_on_each: W
     good, rejected = [await add_client(keyrack_on_each, owner) for _ in range(2)]
     whose = keyrack_on_each.store.unit(INSTALLATION if everyones else globex.id, writes=True)
     async with whose as unit:
-        change = AuthClientRows(unit).update().where(auth_clients.c.id == rejected).values(rejected_at=now)
-        await AuthClientRows(unit).run(change)
+        await AuthClientRows(unit).set_columns(rejected, {"rejected_at": now})
     for client in (good, rejected):
         made = await make(globex.integrator, globex.workspace_id, client)
         async with keyrack_on_each.store.unit(globex.id, writes=True) as unit:

@@ -59,9 +59,8 @@ async def found(keyrack: World, tenant_id: str) -> tuple[AuthorizationContext, d
     async with keyrack.store.unit(tenant_id) as unit:
         rows = ConsentRows(unit)
         consent = await rows.find(ID)
-        row = await rows.first(rows.select().where(consents.c.id == ID))
+        (row,) = await rows.all(rows.select().where(consents.c.id == ID))
         assert consent is not None
-        assert row is not None
         return consent.context, await unit.open(consents, ID, "sealed_memory", row.sealed_memory)
 
 
@@ -86,7 +85,7 @@ async def test_what_another_version_stored_is_read_as_far_as_it_is_known(keyrack
     async with keyrack.store.unit(tenant_id, writes=True) as unit:
         rows = ConsentRows(unit)
         sealed = await unit.seal(consents, ID, "sealed_memory", other)
-        await rows.run(rows.update().where(consents.c.id == ID).values(sealed_memory=sealed))
+        await rows.set_columns(ID, {"sealed_memory": sealed})
     context, _ = await found(keyrack, tenant_id)
     assert context == AuthorizationContext(
         protocol="oauth2", redirect_uri="https://acme.example/callback/oauth2", verifier=Secret("v")

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import text
 
 from keyrack.errors import DatabaseUnavailable
-from keyrack.store.core import sqlite
+from keyrack.store.core import sqlite_writer
 from keyrack.store.core.connection import Connection, UnitMode
 from keyrack.store.core.database_errors import ConstraintViolated, outages_named
 from keyrack.store.core.sqlite import SqliteDatabase
+from keyrack.store.core.sqlite_writer import Threads
 from support.waits_and_faults import until
 
 
@@ -60,7 +61,7 @@ async def all_wait(database: SqliteDatabase, many: int) -> None:
 async def test_units_that_wait_for_each_other_are_committed_together_and_end_when_that_is_done(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_GROUP_SECONDS", 60)
+    monkeypatch.setattr(sqlite_writer, "_GROUP_SECONDS", 60)
     seen, ends = transactions(database), list[list[int]]()
 
     async def one(number: int) -> None:
@@ -81,12 +82,12 @@ async def test_units_that_wait_for_each_other_are_committed_together_and_end_whe
 async def test_a_group_is_committed_when_it_is_full_whoever_waits(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "_GROUP_UNITS", 2)
+    monkeypatch.setattr(sqlite_writer, "_GROUP_UNITS", 2)
     seen = transactions(database)
     await asyncio.gather(*(write(database, number) for number in range(5)))
     assert seen == ["BEGIN", "COMMIT"] * 3
-    monkeypatch.setattr(sqlite, "_GROUP_UNITS", 64)
-    monkeypatch.setattr(sqlite, "_GROUP_SECONDS", 0)
+    monkeypatch.setattr(sqlite_writer, "_GROUP_UNITS", 64)
+    monkeypatch.setattr(sqlite_writer, "_GROUP_SECONDS", 0)
     seen.clear()
     await asyncio.gather(*(write(database, number) for number in range(5, 8)))
     assert seen == ["BEGIN", "COMMIT"] * 3
@@ -162,15 +163,15 @@ async def test_whoever_is_cancelled_at_whatever_moment_the_others_are_committed(
 async def test_a_commit_that_fails_is_told_to_all_it_was_for(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = sqlite._Threads.run
+    run = Threads.run
 
-    async def full(threads: sqlite._Threads, call: object, *given: object) -> object:
+    async def full(threads: Threads, call: object, *given: object) -> object:
         if given == ("COMMIT",):
             raise sqlite3.OperationalError("database or disk is full")
         return await run(threads, call, *given)  # type: ignore[arg-type] # whatever it is
 
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite._Threads, "run", full)
+        patch.setattr(Threads, "run", full)
         results = await asyncio.gather(*(write(database, number) for number in range(3)), return_exceptions=True)
     assert [str(each) for each in results] == ["the database file cannot be used: database or disk is full"] * 3
     assert {type(each) for each in results} == {DatabaseUnavailable}
@@ -208,7 +209,7 @@ async def test_the_lock_of_another_process_is_waited_for_without_holding_up_othe
 async def test_a_lock_that_another_process_keeps_is_an_outage(
     database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_writer, "BUSY_MS", 50)
     with closing(sqlite3.connect(database._path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DatabaseUnavailable), outages_named():

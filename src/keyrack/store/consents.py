@@ -10,8 +10,8 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.model import Json
 from keyrack.model.consents import AuthorizationContext, Consent, ConsentIntroduction, ConsentStatus
-from keyrack.store.core.database_errors import ConstraintViolated
-from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, is_unique_clash
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import consents
 
 _ALWAYS_STORED = (
@@ -138,7 +138,7 @@ class ConsentRows(TenantTable):
             if await self.make(_AWAITING, id=consent_id, state=state_hash, sealed=sealed) == 0:
                 raise NotFound("the consent is gone")
         except ConstraintViolated as error:
-            if is_unique_clash(error):
+            if error.rule is Rule.unique:
                 raise AlreadyExists from None
             raise
 

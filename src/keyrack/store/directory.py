@@ -225,12 +225,8 @@ class Directory:
         return bool(await _HAS_WITHIN[kind].rows(self._connection, id=resource_id, tenant_id=tenant_id))
 
     async def place(self, kind: str, place_id: str) -> Location | None:
-        """Find a `tenant`, `contract`, `workspace` or `auth_client`, or where a `flow` or `credential` is."""
+        """Find a tenant, contract, workspace or `auth_client`, or where a `flow`, `credential` or `auth_secret` is."""
         return await self._at(_PLACES[kind], id=place_id)
-
-    async def in_workspace(self, kind: str, leaf_id: str) -> Location | None:
-        """Find the workspace of a `flow`, `credential` or `auth_secret`."""
-        return await self._at(_IN_WORKSPACE[kind], id=leaf_id)
 
     async def auth_client(self, auth_client_id: str) -> Location | None:
         """Find the scope of an auth client; that of a global one has an empty tenant id."""

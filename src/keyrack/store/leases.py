@@ -16,7 +16,7 @@ from functools import cache
 from math import ceil, floor, inf
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, cast, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -71,16 +71,18 @@ def _free(now: ColumnElement[int]) -> ColumnElement[bool]:
 
 
 _s = auth_secrets.c
-_NOW: ColumnElement[int] = lease_now(bindparam("lease_now", type_=BigInteger))
-_UNTIL = _NOW + bindparam("length_ms", type_=BigInteger)
+LEASE_NOW: ColumnElement[int] = lease_now(bindparam("lease_now", type_=BigInteger))
+_UNTIL = LEASE_NOW + bindparam("length_ms", type_=BigInteger)
 _MINE = (_s.id == bindparam("secret"), _s.fence == bindparam("held"))
 _TAKEN = {"lease_owner": bindparam("node"), "lease_until": _UNTIL, "fence": _s.fence + 1}
 _TAKING = TenantChange(
     auth_secrets,
-    update(auth_secrets).where(_s.id == bindparam("secret"), _free(_NOW)).values(**_TAKEN).returning(*_s),
+    update(auth_secrets).where(_s.id == bindparam("secret"), _free(LEASE_NOW)).values(**_TAKEN).returning(*_s),
 )
-_HOLDER = TenantQuery(auth_secrets, select(_s.lease_owner).where(_s.id == bindparam("secret"), _s.lease_until > _NOW))
-_LOCKED = TenantQuery(auth_secrets, select(*_s, _NOW.label("shown")).where(*_MINE).with_for_update())
+_HOLDER = TenantQuery(
+    auth_secrets, select(_s.lease_owner).where(_s.id == bindparam("secret"), _s.lease_until > LEASE_NOW)
+)
+_LOCKED = TenantQuery(auth_secrets, select(*_s, LEASE_NOW.label("shown")).where(*_MINE).with_for_update())
 _EXTENDED = update(auth_secrets).where(*_MINE).values(lease_owner=bindparam("node"), lease_until=_UNTIL)
 _EXTENSION = TenantChange(auth_secrets, _EXTENDED)
 _ALL_HELD = TenantQuery(auth_secrets, select(*_s).where(_s.id.in_(bindparam("secrets", expanding=True))), scans=True)
@@ -96,7 +98,7 @@ _HOLDERS = Query(
     .distinct()
     .limit(_DEAD_ASKED)
 )
-_SHOWN = Query(select(_NOW.label("shown")))
+_SHOWN = Query(select(LEASE_NOW.label("shown")))
 
 
 def _intent() -> Change:
@@ -169,7 +171,7 @@ class Leases(TenantTable):
 
     async def holder(self, secret_id: str) -> str | None:
         """Return which process holds the lease of a secret, if any."""
-        row = await self.ask_one(_HOLDER, secret=secret_id, lease_now=_since_boot_ms())
+        row = await self.ask_one(_HOLDER, secret=secret_id, lease_now=since_boot_ms())
         return None if row is None else row.lease_owner
 
     async def claimed(self, dues: Sequence[Due]) -> Mapping[str, Lease]:
@@ -218,7 +220,7 @@ class Leases(TenantTable):
             LeaseLost: another process has the lease by now, or the secret is gone.
         """
         before = time.monotonic()
-        row = await self.ask_one(_LOCKED, **_held(lease), lease_now=_since_boot_ms())
+        row = await self.ask_one(_LOCKED, **_held(lease), lease_now=since_boot_ms())
         if row is None:
             raise LeaseLost
         if lease_time is not None:
@@ -261,7 +263,7 @@ def _held(lease: Lease | Due) -> dict[str, Any]:
 
 def _lasting(length_ms: int) -> dict[str, Any]:
     """Return the parameters that say whose lease it is from now on, and how long."""
-    return {"node": node_id(), "length_ms": length_ms, "lease_now": _since_boot_ms()}
+    return {"node": node_id(), "length_ms": length_ms, "lease_now": since_boot_ms()}
 
 
 async def claim_due(
@@ -278,7 +280,7 @@ async def claim_due(
         length_ms: how long the leases last, milliseconds.
         dead: processes that are known to be gone; their leases are free.
     """
-    s, shown = auth_secrets.c, lease_clock(unit)
+    s = auth_secrets.c
     failed = s.failed_at.is_not(None)
     seen: list[str] = []
     size = min(WINDOW, _FEW + _FOR_ONE_PLACE * places.free)
@@ -286,13 +288,13 @@ async def claim_due(
     async def window() -> Sequence[Row[Any]]:
         query = (
             select(s.id, s.tenant_id, failed.label("slow"))
-            .where(s.due_at.is_not(None), s.due_at <= now, _free(shown), s.id.not_in(seen))
+            .where(s.due_at.is_not(None), s.due_at <= now, _free(LEASE_NOW), s.id.not_in(seen))
             .where(*may_take(places, s.tenant_id, failed))
             .order_by(s.due_at)
             .limit(size)
             .with_for_update(skip_locked=True)
         )
-        rows = (await unit.connection.execute(query, {"dead": list(dead)})).all()
+        rows = (await unit.connection.execute(query, {"dead": list(dead), "lease_now": since_boot_ms()})).all()
         seen.extend(row.id for row in rows)
         return rows
 
@@ -379,18 +381,11 @@ class LeaseTime:
 async def _shown(unit: Unit) -> int:
     """Return what the lease clock shows now."""
     if unit.connection.dialect.name != "postgresql":
-        return _since_boot_ms()
+        return since_boot_ms()
     return int((await _SHOWN.rows(unit.connection))[0].shown)
 
 
-def lease_clock(unit: Unit) -> ColumnElement[int]:
-    """Return the time of the lease clock, whole milliseconds, as an expression of the unit's database."""
-    if unit.connection.dialect.name == "postgresql":
-        return cast(func.extract("epoch", func.clock_timestamp()) * 1000, BigInteger)
-    return literal(_since_boot_ms(), BigInteger)
-
-
-def _since_boot_ms() -> int:
+def since_boot_ms() -> int:
     """Return the milliseconds since this machine started, sleep included where it can be known."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
     return time.clock_gettime_ns(clock) // 1_000_000

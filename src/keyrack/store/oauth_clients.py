@@ -10,10 +10,10 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model.clients import OAuthClient
-from keyrack.store.core.database_errors import ConstraintViolated
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
-from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, is_unique_clash, referring
+from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, referring
 from keyrack.store.schema import oauth_clients
 
 _SEALED = (oauth_clients.c.sealed_client_id, oauth_clients.c.sealed_client_secret)
@@ -103,7 +103,7 @@ class OAuthClientRows(TenantTable):
         try:
             await self.set_columns(client.id, values)
         except ConstraintViolated as error:
-            if is_unique_clash(error):
+            if error.rule is Rule.unique:
                 raise AlreadyExists from None
             raise
 

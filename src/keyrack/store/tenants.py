@@ -13,7 +13,7 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Role, Tenant
 from keyrack.store.core.connection import Connection
-from keyrack.store.core.database_errors import ConstraintViolated
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of
@@ -25,7 +25,6 @@ from keyrack.store.core.unit import (
     Unit,
     deleting,
     insert_row,
-    is_unique_clash,
     referring,
 )
 from keyrack.store.revocations import Revocations
@@ -140,7 +139,7 @@ class TenantRows:
             async with connection.savepoint():  # so that the transaction can still say what clashed
                 await _CHANGE.run(connection, row=tenant.id, **_columns(tenant))
         except ConstraintViolated as error:
-            if is_unique_clash(error):
+            if error.rule is Rule.unique:
                 raise await self._taken(tenant) from None
             raise
 

@@ -12,7 +12,7 @@ from keyrack.store import schema as s
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
-from keyrack.store.leases import lease_clock
+from keyrack.store.leases import LEASE_NOW, since_boot_ms
 from keyrack.store.revocations import Revocations, Subject
 from support.app import Caller, TenantInTest, World, relationship
 from support.auth_clients import auth_client
@@ -205,7 +205,6 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
-    now = lease_clock(unit)
     for statement in (
         update(consents)
         .where(consents.c.id == ids["consent_id"])
@@ -215,14 +214,14 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         .values(rejection={"error": "x"}, probe_at=clock.now()),
         update(secrets)
         .where(secrets.c.id == ids["secret_id"])
-        .values(lease_owner=node_id(), lease_until=now + _LEASE_MS),
+        .values(lease_owner=node_id(), lease_until=LEASE_NOW + _LEASE_MS),
         update(s.revocations).where(s.revocations.c.id == made["job_id"]).values(claim=made["claim"]),
         update(users).where(users.c.id == ids["user_id"]).values(tenant_roles=["tenant-admin"]),
         update(invites)
         .where(invites.c.id == ids["invite_id"])
         .values(workspace_id=ids["workspace_id"], workspace_roles=["guest"]),
     ):
-        assert (await unit.connection.execute(statement)).rowcount == 1
+        assert (await unit.connection.execute(statement, {"lease_now": since_boot_ms()})).rowcount == 1
     return made
 
 

@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from keyrack.errors import DatabaseUnavailable, RelatedNotFound
 from keyrack.store.core.database_errors import ConstraintViolated, Rule, broken_rule, outages_named
 from keyrack.store.core.references import deleted_parent_refused
-from keyrack.store.core.unit import is_unique_clash
 
 CANARY = "canary-password"
 
@@ -89,5 +88,3 @@ def test_any_other_broken_rule_stays_what_it_is(statement: str, rule: Rule) -> N
 def test_which_rule_was_broken_is_known_by_postgresqls_code() -> None:
     codes = {"23505": Rule.unique, "23503": Rule.reference, "23502": Rule.other, None: Rule.other}
     assert {code: broken_rule(code) for code in codes} == codes
-    assert is_unique_clash(ConstraintViolated(Rule.unique, "INSERT"))
-    assert not is_unique_clash(ConstraintViolated(Rule.reference, "INSERT"))

@@ -13,7 +13,8 @@ from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.store.core import engine
 from keyrack.store.core.connection import UnitMode
 from keyrack.store.core.postgresql import PostgresqlDatabase
-from keyrack.store.core.sqlite import BUSY_MS, SqliteDatabase
+from keyrack.store.core.sqlite import SqliteDatabase
+from keyrack.store.core.sqlite_writer import BUSY_MS
 from support.app import settings_for
 
 POSTGRES = "postgresql://me:canary@127.0.0.1:1/d"

@@ -110,7 +110,7 @@ async def test_columns_of_a_row_are_set_by_a_change_for_each_set_of_them_in_the_
 async def test_a_query_of_a_transaction_sees_what_that_has_written(keyrack_on_each: World) -> None:
     acme, now = keyrack_on_each.tenants["Acme"], keyrack_on_each.store.clock()
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
-        await Users(unit).run(Users(unit).update().where(users.c.id == acme.admin.id).values(tenant_roles=[]))
+        await Users(unit).set_columns(acme.admin.id, {"tenant_roles": []})
         row = await Users(unit).ask_one(CREATED, id=acme.admin.id, now=now)
         assert row is not None
         assert row.tenant_roles == []
@@ -207,7 +207,7 @@ async def test_a_snapshot_sees_all_as_of_one_moment_and_opens_what_it_sees(keyra
     async with store.snapshot() as unit:
         before = (await unit.connection.execute(query)).scalar()
         async with store.unit(acme.id, writes=True) as other:
-            await Users(other).run(Users(other).update().where(users.c.id == acme.admin.id).values(first_name="New"))
+            await Users(other).set_columns(acme.admin.id, {"first_name": "New"})
         assert (await unit.connection.execute(query)).scalar() == before != "New"
         assert await unit.of_tenant(acme.id).open(users, "row", "column", sealed) == {"a": 1}
         assert unit.tenant_id == ""

@@ -5,12 +5,12 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, Select, delete, select, update
 
 from keyrack.crypto.envelope import DecryptionFailed, EncryptionContext, key_id_of
 from keyrack.errors import AlreadyExists, DatabaseUnavailable, RelatedNotFound, WrongKey
 from keyrack.ids import new_id
-from keyrack.store.core import sqlite
+from keyrack.store.core import sqlite_writer
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.paging import After, opened, page_of, readable
 from keyrack.store.core.postgresql import PostgresqlDatabase
@@ -78,16 +78,16 @@ async def test_a_table_reads_and_changes_its_tenants_rows_alone(keyrack: World, 
         await table.insert(a_row(acme.contract_id, 1))
         rows = await table.all(table.select().order_by(workspaces.c.id))
         assert [(row.id, row.tenant_id) for row in rows] == [(f"{1:024x}", acme.id), (acme.workspace_id, acme.id)]
-        found = await table.first(table.select().where(workspaces.c.id == f"{1:024x}"))
-        assert found is not None
+        (found,) = await table.all(table.select().where(workspaces.c.id == f"{1:024x}"))
         assert (found.name, found.attributes) == ("W1", {"n": 1})
-        assert await table.first(table.select().where(workspaces.c.id == other.workspace_id)) is None
+        assert await table.all(table.select().where(workspaces.c.id == other.workspace_id)) == []
         assert await table.value(table.select(workspaces.c.name).where(workspaces.c.id == f"{1:024x}")) == "W1"
         assert await table.value(table.select().where(workspaces.c.id == "none")) is None
-        assert await table.run(table.update().values(name="N")) == 2
+        assert await table.set_columns(acme.workspace_id, {"name": "N"}) == 1
+        assert await table.set_columns(other.workspace_id, {"name": "N"}) == 0
         await table.lock_to_change(acme.workspace_id)
         await table.lock_to_delete(acme.workspace_id)
-        assert await table.run(table.delete()) == 2
+        assert (await unit.connection.execute(delete(workspaces).where(table.mine))).rowcount == 2
     async with keyrack.store.unit(other.id) as unit:
         rows = await Workspaces(unit).all(select(workspaces))
         names = {row.id: row.name for row in rows}
@@ -127,6 +127,17 @@ def test_parents_are_asked_for_where_a_row_names_them_and_may_be_shared_where_th
     assert own_parents(tenants, ["tenant_id", "id"]) == []
 
 
+async def a_list_of_five(
+    table: Workspaces, contract_id: str, *, in_parts: bool
+) -> tuple["Select[Any]", "list[Select[Any]] | None"]:
+    """Add five workspaces; return the query of them by id, and its parts if it is to have some."""
+    for number in range(5):
+        await table.insert(a_row(contract_id, number))
+    border, end, keys = f"{2:024x}", f"{100:024x}", table.select(workspaces.c.id)
+    parts = [keys.where(workspaces.c.id >= border, workspaces.c.id < end), keys.where(workspaces.c.id < border)]
+    return table.select().where(workspaces.c.id < end).order_by(workspaces.c.id), parts if in_parts else None
+
+
 @pytest.mark.parametrize(
     ("limit", "offset", "numbers", "total"),
     [(None, 0, [0, 1, 2, 3, 4], 5), (2, 0, [0, 1], 5), (2, 2, [2, 3], 5), (2, 4, [4], 5), (2, 6, [], 5),
@@ -138,15 +149,8 @@ async def test_a_page_has_its_rows_and_the_number_of_all(
 ) -> None:
     async with keyrack.store.unit(acme.id, writes=True) as unit:
         table = Workspaces(unit)
-        for number in range(5):
-            await table.insert(a_row(acme.contract_id, number))
-        query = table.select().where(workspaces.c.id < f"{100:024x}").order_by(workspaces.c.id)
-        keys = table.select(workspaces.c.id)
-        border, end = f"{2:024x}", f"{100:024x}"
-        parts = [keys.where(workspaces.c.id >= border, workspaces.c.id < end), keys.where(workspaces.c.id < border)]
-        rows, found = await page_of(
-            unit.connection, query, workspaces.c.id, parts=parts if in_parts else None, limit=limit, offset=offset
-        )
+        query, parts = await a_list_of_five(table, acme.contract_id, in_parts=in_parts)
+        rows, found = await page_of(unit.connection, query, workspaces.c.id, parts=parts, limit=limit, offset=offset)
         assert [row.attributes["n"] for row in rows] == numbers
         assert found == total
 
@@ -157,22 +161,15 @@ async def test_a_list_is_read_from_end_to_end_in_stretches(
 ) -> None:
     async with keyrack.store.unit(acme.id, writes=True) as unit:
         table = Workspaces(unit)
-        for number in range(5):
-            await table.insert(a_row(acme.contract_id, number))
-        query = table.select().where(workspaces.c.id < f"{100:024x}").order_by(workspaces.c.id)
-        keys = table.select(workspaces.c.id)
-        border, end = f"{2:024x}", f"{100:024x}"
-        parts = [keys.where(workspaces.c.id >= border, workspaces.c.id < end), keys.where(workspaces.c.id < border)]
+        query, parts = await a_list_of_five(table, acme.contract_id, in_parts=in_parts)
         read, after = list[list[int]](), After()
         for _ in range(4):
-            rows, found = await page_of(
-                unit.connection, query, workspaces.c.id, parts=parts if in_parts else None, limit=2, offset=after
-            )
+            rows, found = await page_of(unit.connection, query, workspaces.c.id, parts=parts, limit=2, offset=after)
             assert found == len(rows), "nothing is counted"
             read.append([row.attributes["n"] for row in rows])
             after = After(rows[-1].id) if rows else after
             if len(read) == 1:  # what has been read goes, and shifts nothing
-                await table.run(table.delete().where(workspaces.c.id == rows[0].id))
+                await unit.connection.execute(delete(workspaces).where(workspaces.c.id == rows[0].id))
         assert read == [[0, 1], [2, 3], [4], []]
 
 
@@ -270,7 +267,7 @@ async def test_a_unit_holds_a_place_and_one_inside_it_none(keyrack_on_each: Worl
 async def test_who_gets_no_place_in_time_is_told_that_the_database_cannot_be_used(
     keyrack: World, acme: TenantInTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_writer, "BUSY_MS", 50)
 
     async def write() -> None:
         async with keyrack.store.unit(acme.id, writes=True):

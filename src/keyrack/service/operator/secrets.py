@@ -102,7 +102,7 @@ class SecretOperations:
 
     async def _tenant_of(self, secret_id: str) -> str:
         async with self._store.installation() as unit:
-            place = await Directory(unit).in_workspace("auth_secret", secret_id)
+            place = await Directory(unit).place("auth_secret", secret_id)
         if place is None:
             raise _unknown()
         return place.tenant_id

@@ -155,10 +155,12 @@ class Connection(ABC):
     ) -> Result: ...
 
     async def _run_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        raise NotImplementedError(f"nothing is inserted in a unit of mode {self.mode.value}")
+        del text, rows
+        raise RuntimeError(f"a unit of mode {self.mode.value} was asked to insert rows")
 
     async def _command(self, text: str) -> None:
-        raise NotImplementedError(f"a unit of mode {self.mode.value} has no parts")
+        del text
+        raise RuntimeError(f"a unit of mode {self.mode.value} was asked for a savepoint")
 
 
 class Database(ABC):

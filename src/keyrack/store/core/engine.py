@@ -14,7 +14,8 @@ from keyrack.store.core import dsn
 from keyrack.store.core.connection import Database
 from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.private_files import make_private, require_own_folder
-from keyrack.store.core.sqlite import BUSY_MS, SqliteDatabase, prepare
+from keyrack.store.core.sqlite import SqliteDatabase, prepare
+from keyrack.store.core.sqlite_writer import BUSY_MS
 
 _UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"
 _CONNECT_SECONDS = 10.0

@@ -129,6 +129,8 @@ class PostgresqlConnection(Connection):
         self._unfinished = True
         try:
             await self._raw.execute(begin)
+        except TimeoutError:  # which is an OSError too; a database that hangs is not asked twice
+            raise
         except LOST:  # it was closed while nobody used it
             self._raw.terminate()
             self._raw = await self._database.take_new()

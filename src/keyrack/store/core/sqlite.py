@@ -1,32 +1,22 @@
 """Runs statements on SQLite through the standard library's driver, so that none of them holds up the event loop.
 
 What reads single rows runs on the event loop, which takes less time than handing it to a thread would. What may look
-at many rows, waits for a disk or for another process runs in threads. There is one writer in a process; what it does
-is in one transaction with what others who wait for their turn do, so that one wait for the disk serves them all.
+at many rows, waits for a disk or for another process runs in threads. Who writes takes turns
+(`keyrack.store.core.sqlite_writer`).
 """
 
-import asyncio
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from keyrack.fair_share import FairSlots
 from keyrack.store.core.connection import Connection, Database, Result, UnitMode
-from keyrack.store.core.database_errors import ConstraintViolated, Rule, unavailable
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.private_files import make_private
+from keyrack.store.core.sqlite_writer import BUSY_MS, Threads, Writer, is_busy
 from keyrack.store.core.statements import SQLITE, CompiledStatement
-
-T = TypeVar("T")
-
-BUSY_MS = 30_000
-"""How long a lock of another process is waited for."""
-_GROUP_UNITS = 64
-_GROUP_SECONDS = 0.02
-_LOOK_AGAIN_SECONDS = 0.002
 
 
 def prepare(connection: Any) -> None:
@@ -61,11 +51,11 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
         self._size = size
-        self._threads = _Threads(size, "sqlite-reader")
+        self._threads = Threads(size, "sqlite-reader")
         self._places = FairSlots(size)
         self._idle: list[sqlite3.Connection] = []
         self._point_reader: sqlite3.Connection | None = None
-        self._writer = _Writer(self._connected)
+        self._writer = Writer(self._connected)
 
     @asynccontextmanager
     async def unit(self, mode: UnitMode, holder: str) -> AsyncIterator[Connection]:
@@ -106,7 +96,7 @@ class SqliteDatabase(Database):
         try:
             return self._point_reader.execute(text, arguments).fetchall()
         except sqlite3.OperationalError as error:
-            if _is_busy(error):
+            if is_busy(error):
                 return None
             raise
 
@@ -171,7 +161,7 @@ class _Snapshot(Connection):
     dialect = SQLITE
     mode = UnitMode.snapshot
 
-    def __init__(self, threads: "_Threads", raw: sqlite3.Connection) -> None:
+    def __init__(self, threads: Threads, raw: sqlite3.Connection) -> None:
         self._threads = threads
         self._raw = raw
 
@@ -186,7 +176,7 @@ class _Writing(Connection):
     dialect = SQLITE
     mode = UnitMode.write
 
-    def __init__(self, writer: "_Writer") -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
     async def _run(self, statement: CompiledStatement, text: str, arguments: Sequence[Any], *, scans: bool) -> Result:
@@ -201,183 +191,6 @@ class _Writing(Connection):
 
     async def _command(self, text: str) -> None:
         self._writer.raw.execute(text)
-
-
-class _Group:
-    """Units that are committed together."""
-
-    def __init__(self) -> None:
-        self.units = 0
-        self.began = time.monotonic()
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.ended.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # all may have gone away
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it is to be committed now, whoever waits."""
-        return self.units >= _GROUP_UNITS or time.monotonic() - self.began > _GROUP_SECONDS
-
-
-class _Writer:
-    """The one connection of a process that writes, and the turns on it.
-
-    A unit is a savepoint of a transaction. When it ends and others wait for their turn, the next goes on in the same
-    transaction; the last one commits it, and each unit ends when that is done. While a transaction is open, somebody
-    holds or awaits the turn, or a task is about to commit it.
-
-    Args:
-        connect: opens the connection; called in a thread.
-    """
-
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        self._connect = connect
-        self._threads = _Threads(1, "sqlite-writer")
-        self._turns = FairSlots(1)
-        self._group: _Group | None = None
-        self._raw: sqlite3.Connection | None = None
-        self._ends: set[asyncio.Task[None]] = set()
-
-    @property
-    def raw(self) -> sqlite3.Connection:
-        """The driver's connection; only for whoever has the turn."""
-        if self._raw is None:
-            raise RuntimeError("nobody has the turn to write")
-        return self._raw
-
-    @property
-    def held(self) -> int:
-        """1 while somebody has the turn, else 0."""
-        return self._turns.held
-
-    async def in_thread(self, call: Callable[..., T], *given: Any) -> T:
-        """Call something that uses the connection where it does not hold up the event loop."""
-        return await self._threads.run(call, *given)
-
-    @asynccontextmanager
-    async def turn(self, holder: str) -> AsyncIterator[None]:
-        """Have the turn to write in a block; what the block does is committed, or undone if it raises."""
-        await self._take(holder)
-        try:
-            group = await self._entered()
-        except BaseException:
-            self._leave(holder)
-            raise
-        try:
-            yield
-            self.raw.execute("RELEASE SAVEPOINT unit")
-            group.units += 1
-        except BaseException as error:
-            self._undo(group, error)
-            self._leave(holder)
-            raise
-        self._leave(holder)
-        await asyncio.shield(group.ended)
-
-    async def close(self) -> None:
-        """Close the connection, when all that was begun has ended."""
-        while self._ends:
-            await asyncio.wait(self._ends)
-        self._threads.close()
-        if self._raw is not None:
-            self._raw.close()
-            self._raw = None
-
-    async def _take(self, holder: str) -> None:
-        try:
-            await self._turns.take_within(holder, BUSY_MS / 1000)
-        except BaseException:
-            if self._group is not None and self._turns.idle:  # the turn came when nobody wanted it any more
-                self._end_soon(holder, taken=False)
-            raise
-
-    async def _entered(self) -> _Group:
-        """Begin a transaction, or go on in the one that is open; return who is committed together."""
-        if self._raw is None:
-            self._raw = await self._threads.run(self._connect)
-            self._raw.execute("PRAGMA busy_timeout=0")
-        if self._group is None:
-            await self._begin(self._raw)
-            self._group = _Group()
-        self._raw.execute("SAVEPOINT unit")
-        return self._group
-
-    async def _begin(self, raw: sqlite3.Connection) -> None:
-        """Take the lock of the file; another process may have it."""
-        until = time.monotonic() + BUSY_MS / 1000
-        while True:
-            try:
-                raw.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > until:
-                    raise
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            else:
-                return
-
-    def _undo(self, group: _Group, error: BaseException) -> None:
-        """Undo what a unit did; if the database has given up the whole transaction, so have all that are in it."""
-        if self.raw.in_transaction:
-            self.raw.execute("ROLLBACK TO SAVEPOINT unit")
-            self.raw.execute("RELEASE SAVEPOINT unit")
-        else:
-            self._group = None
-            if group.units:
-                group.ended.set_exception(unavailable(error))
-
-    def _leave(self, holder: str) -> None:
-        group = self._group
-        if group is None or (self._turns.awaited and not group.is_full):
-            self._turns.give_back(holder)
-        elif group.units:
-            self._end_soon(holder, taken=True)
-        else:
-            self._group = None
-            self.raw.execute("ROLLBACK")
-            self._turns.give_back(holder)
-
-    def _end_soon(self, holder: str, *, taken: bool) -> None:
-        """Commit what is open, whoever is cancelled meanwhile, and give the turn back."""
-        task = asyncio.create_task(self._end(holder, taken=taken))
-        self._ends.add(task)
-        task.add_done_callback(self._ends.discard)
-
-    async def _end(self, holder: str, *, taken: bool) -> None:
-        if not taken:
-            await self._turns.take(holder)
-        try:
-            group, self._group = self._group, None
-            if group is None:
-                return
-            try:
-                await self._threads.run(self.raw.execute, "COMMIT" if group.units else "ROLLBACK")
-            except BaseException as error:  # noqa: BLE001 - each unit is told
-                if self.raw.in_transaction:
-                    self.raw.execute("ROLLBACK")
-                group.ended.set_exception(unavailable(error))
-            else:
-                group.ended.set_result(None)
-        finally:
-            self._turns.give_back(holder)
-
-
-class _Threads:
-    """Threads that use connections."""
-
-    def __init__(self, most: int, name: str) -> None:
-        self._executor = ThreadPoolExecutor(most, name)
-
-    async def run(self, call: Callable[..., T], *given: Any) -> T:
-        """Call something in a thread. Whoever is cancelled waits for its end: the connection is in use until then."""
-        called = asyncio.get_running_loop().run_in_executor(self._executor, call, *given)
-        try:
-            return await asyncio.shield(called)
-        except asyncio.CancelledError:
-            await asyncio.wait([called])
-            raise
-
-    def close(self) -> None:
-        """End the threads that have nothing to do."""
-        self._executor.shutdown(wait=False)
 
 
 def _asked(raw: sqlite3.Connection, statement: CompiledStatement, text: str, arguments: Sequence[Any]) -> Result:
@@ -402,7 +215,3 @@ _RULES = {
     "SQLITE_CONSTRAINT_PRIMARYKEY": Rule.unique,
     "SQLITE_CONSTRAINT_FOREIGNKEY": Rule.reference,
 }
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))

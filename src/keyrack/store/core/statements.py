@@ -6,7 +6,7 @@ method of the store asks for its rows, or runs it; how that is done on which dat
 
 import json
 import keyword
-from collections import OrderedDict, namedtuple
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -17,12 +17,13 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.util import LRUCache
 
 if TYPE_CHECKING:
     from keyrack.store.core.connection import Connection
 
 _REMEMBERED = 2000
-"""Shapes of statements that are kept for each database."""
+"""Shapes of statements that are kept for each database, those used last; now and then half as many more."""
 
 Values = Mapping[str, Any]
 
@@ -76,7 +77,7 @@ class StatementDialect:
         self.name = dialect.name
         self._dialect = dialect
         self._values = values or dialect
-        self._shapes: OrderedDict[Any, tuple[SQLCompiler, CompiledStatement]] = OrderedDict()
+        self._shapes: LRUCache[Any, tuple[SQLCompiler, CompiledStatement]] = LRUCache(_REMEMBERED)
 
     def compile(self, statement: Executable) -> CompiledStatement:
         """Compile a statement; its parameters without a value of their own are given when it is run."""
@@ -101,8 +102,6 @@ class StatementDialect:
             compiler = self._compiler(statement, key, columns)
             made = replace(self._made(statement, compiler), constants={})  # the next of this shape has other values
             known = self._shapes[shape] = compiler, made
-            if len(self._shapes) > _REMEMBERED:
-                self._shapes.popitem(last=False)
         compiler, made = known
         return made, compiler.construct_params(dict(given), extracted_parameters=key.bindparams)
 

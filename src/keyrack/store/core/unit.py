@@ -22,7 +22,6 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
-    delete,
     select,
     update,
 )
@@ -32,7 +31,6 @@ from keyrack.clock import Clock
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.store.core.connection import Connection
-from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import PARENT_DELETED, own_parents
 from keyrack.store.core.statements import Change, Query, parsed
@@ -157,14 +155,6 @@ class TenantTable:
         """Begin a query over this tenant's rows."""
         return select(*(columns or self.columns or self.table.c)).where(self.mine)
 
-    def update(self) -> Update:
-        """Begin an update of this tenant's rows."""
-        return update(self.table).where(self.mine)
-
-    def delete(self) -> Delete:
-        """Begin a deletion of this tenant's rows."""
-        return delete(self.table).where(self.mine)
-
     async def lock_to_change(self, row_id: str) -> None:
         """Make others who want to change or delete a row wait until the transaction ends: read it after this."""
         await self.ask(_lock(self.table, changing), id=row_id)
@@ -216,17 +206,9 @@ class TenantTable:
         """Run a query and return its rows."""
         return (await self.unit.connection.execute(statement)).all()
 
-    async def first(self, statement: Executable) -> Row[Any] | None:
-        """Run a query and return its only row, or None."""
-        return (await self.unit.connection.execute(statement)).one_or_none()
-
     async def value(self, statement: Executable) -> Any:
         """Run a query of one column and return the first value, or None."""
         return (await self.unit.connection.execute(statement)).scalar()
-
-    async def run(self, statement: Executable) -> int:
-        """Run a change and return how many rows it touched."""
-        return (await self.unit.connection.execute(statement)).rowcount
 
 
 def changing(query: "Select[Any]") -> "Select[Any]":
@@ -300,8 +282,3 @@ def _insertion(
             insertion = insertion.values(**values)
         made[name] = Change(insertion.on_conflict_do_nothing())
     return made, Query(select(and_(*given).label("there"))) if given else None
-
-
-def is_unique_clash(error: ConstraintViolated) -> bool:
-    """Tell a clash with a unique index from other broken rules."""
-    return error.rule is Rule.unique

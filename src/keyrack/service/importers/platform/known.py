@@ -196,7 +196,7 @@ class Known:
         """Find a credential's workspace and component."""
 
         async def stored() -> tuple[str, str] | None:
-            place = await Directory(self.unit).in_workspace("credential", credential_id)
+            place = await Directory(self.unit).place("credential", credential_id)
             found = place and await CredentialRows(self.unit.of_tenant(place.tenant_id)).find(credential_id)
             return (found.workspace_id, found.component_id) if found else None
 
@@ -206,7 +206,7 @@ class Known:
         """Find a secret's workspace and auth client."""
 
         async def stored() -> tuple[str, str] | None:
-            place = await Directory(self.unit).in_workspace("auth_secret", secret_id)
+            place = await Directory(self.unit).place("auth_secret", secret_id)
             found = place and await AuthSecrets(self.unit.of_tenant(place.tenant_id)).find(secret_id)
             return (found.workspace_id, found.auth_client_id) if found else None
 
