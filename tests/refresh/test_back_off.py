@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Table, update
 
 from keyrack.errors import KeyrackError
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.clients.auth_client_profile import origin_of
+from keyrack.store.leases import Leases
+from keyrack.store.schema import auth_clients, auth_secrets
 from support.app import World, error_of
 from support.grants import change, stored
 from support.raw_provider import RawProvider, connect_raw, json_answer
@@ -51,6 +54,29 @@ def waits(secret: AuthSecret) -> tuple[timedelta, timedelta]:
     assert secret.retry_at is not None
     assert secret.due_at is not None
     return secret.retry_at - secret.failed_at, secret.due_at - secret.failed_at
+
+
+@pytest.mark.parametrize("table", [auth_secrets, auth_clients])
+async def test_what_cannot_be_opened_holds_up_no_other_secret_of_the_background(
+    keyrack_on_each: World, raw_provider: RawProvider, table: Table
+) -> None:
+    world, refresher = keyrack_on_each, keyrack_on_each.services.refreshing.refresher
+    damaged, good = [(await connect_raw(world, raw_provider)).secret for _ in range(2)]
+    row = damaged.id if table is auth_secrets else damaged.auth_client_id
+    async with world.store.installation(writes=True) as unit:
+        await unit.connection.execute(update(table).where(table.c.id == row).values(sealed_credentials=b"damaged"))
+    raw_provider.answers = [WELL]
+    for _ in range(2):  # a lease of our own is as good as free: the damaged one is claimed again
+        for secret in (damaged, good):
+            async with world.store.unit(secret.tenant_id, writes=True) as unit:
+                await Leases(unit).set_columns(secret.id, {"due_at": PAST, "lease_until": None, "lease_owner": None})
+        claimed = {each.due.secret_id: each for each in await refresher.claim(Places(10))}
+        assert set(claimed) == {damaged.id, good.id}
+        with pytest.raises(KeyrackError):
+            await refresher.refresh_due(claimed[damaged.id])
+        renewed = await refresher.refresh_due(claimed[good.id])
+        assert renewed is not None
+        assert renewed.credentials["access_token"] == "at-2"
 
 
 async def test_forced_refreshes_delay_nobody(keyrack_on_each: World, raw_provider: RawProvider) -> None:

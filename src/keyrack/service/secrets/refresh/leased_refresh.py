@@ -248,7 +248,10 @@ async def leased_with(unit: Unit, lease: Lease) -> LeasedSecret:
 async def claimed_with(unit: Unit, dues: Sequence[Due]) -> Mapping[str, LeasedSecret]:
     """Return what is needed to use the leases of a tenant that were claimed together, by secret.
 
-    Those whose lease was lost meanwhile, or whose auth client is gone, are missing.
+    Those whose lease was lost meanwhile, or whose auth client is gone or damaged, are missing.
+
+    Raises:
+        DecryptionFailed, WrongKey, ValueError: the credentials of one of them are damaged.
     """
     leases = await Leases(unit).claimed(dues)
     clients = await find_usable_among(unit, {lease.secret.auth_client_id for lease in leases.values()})
@@ -256,9 +259,9 @@ async def claimed_with(unit: Unit, dues: Sequence[Due]) -> Mapping[str, LeasedSe
     for attempt in await Attempts(unit).open_of(list(leases)):
         left_open.setdefault(attempt.subject_id, []).append(attempt)
     return {
-        secret_id: LeasedSecret(lease, clients[lease.secret.auth_client_id], left_open.get(secret_id, ()))
+        secret_id: LeasedSecret(lease, client, left_open.get(secret_id, ()))
         for secret_id, lease in leases.items()
-        if lease.secret.auth_client_id in clients
+        if (client := clients.get(lease.secret.auth_client_id)) is not None and not client.damaged
     }
 
 

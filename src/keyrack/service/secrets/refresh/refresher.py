@@ -20,11 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyrack.clock import Clock
+from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import (
     NotFound,
     NotRefreshable,
     ProviderError,
     ProviderUnavailable,
+    WrongKey,
 )
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
@@ -49,7 +51,12 @@ from keyrack.store.wakeups import Wakeups
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A secret that is due and was leased, with what is needed to refresh it; `held` is None if that is not there."""
+    """A secret that is due and was leased.
+
+    Attributes:
+        due: the secret.
+        held: what is needed to refresh it; None if that could not be loaded together with the tenant's others.
+    """
 
     due: Due
     held: LeasedSecret | None
@@ -206,7 +213,8 @@ class Refresher:
         held: dict[str, LeasedSecret] = {}
         async with self._store.installation() as unit:
             for tenant_id, theirs in of_tenants.items():
-                held |= await claimed_with(unit.of_tenant(tenant_id), theirs)
+                with suppress(DecryptionFailed, WrongKey, ValueError):  # the damaged one fails when it is loaded alone
+                    held |= await claimed_with(unit.of_tenant(tenant_id), theirs)
         return [Claimed(due, held.get(due.secret_id)) for due in dues]
 
     async def refresh_due(self, claimed: Claimed) -> AuthSecret | None:
@@ -219,7 +227,7 @@ class Refresher:
         if secret_id in self._running:
             await self._leased_refresh.release(claimed.due)
             return None
-        return await self._start(secret_id, self._run_claimed(claimed.held)).task
+        return await self._start(secret_id, self._run_claimed(claimed)).task
 
     def _start(self, secret_id: str, work: Coroutine[Any, Any, AuthSecret]) -> _Running:
         running = _Running(asyncio.create_task(work), time.monotonic())
@@ -288,7 +296,11 @@ class Refresher:
                 raise NotFound
             return found, await self._lease_time.is_before(unit, arrived, found.answered_ms)
 
-    async def _run_claimed(self, held: LeasedSecret | None) -> AuthSecret:
+    async def _run_claimed(self, claimed: Claimed) -> AuthSecret:
+        held, due = claimed.held, claimed.due
+        if held is None:
+            async with self._store.unit(due.tenant_id) as unit:
+                held = (await claimed_with(unit, [due])).get(due.secret_id)
         if held is None:
             raise busy("Another process has taken over the refresh, or the secret is gone.")
         if not held.lease.secret.refreshable:  # it is due because its token has expired
