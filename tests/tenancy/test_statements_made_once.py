@@ -3,8 +3,10 @@
 `TenantQuery` and `TenantChange` add the tenant's condition themselves. What is neither stands in one of the lists.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -14,9 +16,12 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import COLLECT_CARTESIAN_PRODUCTS
 
 from keyrack.store.components import SeenQuery
+from keyrack.store.core.paging import PagedQuery
 from keyrack.store.core.statements import POSTGRESQL, Change, Query, Statement
 from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery
 from keyrack.store.schema import flows, users
+from keyrack.store.secret_list import _NARROWING as NARROWING
+from keyrack.store.secret_list import _paged
 from support.app import World
 from support.tenancy.store_methods import modules
 
@@ -122,6 +127,17 @@ def statements() -> list[tuple[str, Statement]]:
     ]
 
 
+def lists() -> list[tuple[str, Statement]]:
+    """Return the statements of lists that are made for each way to narrow one."""
+    both = itertools.product((True, False), repeat=2)
+    paged = [
+        _paged(narrowing, with_credentials=credentials, leave_out=leave_out, limit=10)
+        for (credentials, leave_out), narrowing in itertools.product(both, [(), *itertools.combinations(NARROWING, 2)])
+    ]
+    names = [name for name, made in vars(PagedQuery).items() if isinstance(made, cached_property)]
+    return [(f"{number}-{name}", getattr(each, name)) for number, each in enumerate(paged) for name in names]
+
+
 def parts_of(statement: Statement) -> Iterator[Any]:
     return iter(visitors.iterate(statement.expression))  # type: ignore[arg-type] # all that runs can be gone through
 
@@ -161,6 +177,17 @@ def test_a_statement_has_the_tenant_where_it_must(name: str, statement: Statemen
         assert is_of_tenant(statement)
 
 
+def test_every_statement_of_a_list_is_the_tenants() -> None:
+    found = lists()
+    assert len(found) == 4 * (1 + 21) * 5
+    assert all(isinstance(statement, TenantQuery) and is_bound(statement) for _, statement in found)
+    for name, statement in found:
+        if not name.endswith("_later"):  # which looks its keys up in a query of its own
+            assert is_of_tenant(statement), name
+        text = statement.compiled(POSTGRESQL).text
+        assert text.count("auth_secrets.tenant_id = ") == 1 + name.endswith("_later"), name
+
+
 def test_another_condition_has_a_reason() -> None:
     assert {type(statement) for _, statement in FOUND if isinstance(statement, TenantQuery)} - {TenantQuery} == set(
         OTHER_CONDITIONS
@@ -181,6 +208,7 @@ def test_a_statement_that_is_not_the_tenants_is_found(statement: Statement) -> N
     assert not is_of_tenant(statement)
 
 
+NO_ROWS = {"most": 0, "over": 0}
 ONE_DATABASES_OWN = {
     "leases._INTENT",
     "deliveries._REPLAY_ONE",
@@ -194,12 +222,12 @@ ONE_DATABASES_OWN = {
 async def test_each_database_understands_every_statement(keyrack_on_each: World) -> None:
     async with keyrack_on_each.store.installation(writes=True) as unit:
         dialect = unit.connection.dialect
-        for name, statement in FOUND:
+        for name, statement in FOUND + lists():
             if name in ONE_DATABASES_OWN:
                 continue
             made = statement.compiled(dialect)
             binds = {part.key: part for part in parts_of(statement) if isinstance(part, BindParameter)}
-            values: dict[str, Any] = {each: None for each in made.parameters if each not in made.constants}
+            values: dict[str, Any] = {each: NO_ROWS.get(each) for each in made.parameters if each not in made.constants}
             for each in values:
                 if binds[each].expanding:
                     values[each] = [("x", "y")] if each in {"names", "pairs"} else ["x"]

@@ -1,20 +1,23 @@
 """Lists of a workspace's auth secrets, narrowed in the database (contract 15.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, bindparam, not_, or_, select
 
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.store.auth_secrets import read_secret, secret_of
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import After, page_of, readable
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.paging import After, PagedQuery, readable
+from keyrack.store.core.unit import TENANT, TenantTable
 from keyrack.store.schema import auth_clients, auth_secrets
+
+_SHAPES = 512
+"""Lists that are remembered: ways to narrow one, times sizes of its pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +59,10 @@ class SecretList(TenantTable):
             limit: how many at most; None for all.
             offset: how many to pass over, or where a stretch begins.
         """
-        s = auth_secrets.c
-        conditions = self._conditions(workspace_id, wanted)
-        columns: list[ColumnElement[Any]] = [column for column in s if column is not s.sealed_credentials]
-        if with_credentials:
-            columns += read_along(limit, s.sealed_credentials) if leave_out else [s.sealed_credentials]
-        query = self.select(*columns).where(*conditions).order_by(s.id)
-        rows, total = await page_of(self.unit.connection, query, s.id, limit=limit, offset=offset)
+        narrowing, values = self._narrowed_by(workspace_id, wanted)
+        measured = limit if leave_out and with_credentials else None
+        secrets = _paged(narrowing, with_credentials=with_credentials, leave_out=leave_out, limit=measured)
+        rows, total = await secrets.page(self, limit=limit, offset=offset, **values)
         if not with_credentials:
             return [secret_of(row, {}) for row in rows], total
 
@@ -78,39 +78,69 @@ class SecretList(TenantTable):
         rows = await self.all(self.select().where(auth_secrets.c.id.in_([each.id for each in found])))
         return await readable(rows, partial(read_secret, self.unit), _damaged)
 
-    def _conditions(self, workspace_id: str | None, wanted: SecretFilter) -> list[ColumnElement[bool]]:
-        s = auth_secrets.c
-        conditions: list[ColumnElement[bool]] = []
-        if workspace_id is not None:
-            conditions.append(s.workspace_id == workspace_id)
-        if wanted.user_id is not None:
-            conditions.append(s.user_id == wanted.user_id)
-        if wanted.auth_client_id is not None:
-            conditions.append(s.auth_client_id == wanted.auth_client_id)
-        if wanted.expires_before is not None:
-            conditions.append(s.expires_at < wanted.expires_before)
+    def _narrowed_by(self, workspace_id: str | None, wanted: SecretFilter) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Return the names of the conditions that narrow a list, and their values."""
+        given = {
+            "workspace": workspace_id,
+            "user": wanted.user_id,
+            "client": wanted.auth_client_id,
+            "expires_before": wanted.expires_before,
+        }
+        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        names = list(values)
         if wanted.scopes_missing:
-            conditions.append(s.missing_scopes.is_not(None))
+            names.append("scopes_missing")
         if wanted.state is not None:
-            broken = self._told_as_error(self.unit.clock())
-            conditions.append(broken if wanted.state is SecretState.error else not_(broken))
-        return conditions
+            names.append(f"told_as_{wanted.state.value}")
+            values["now"] = self.unit.clock()
+        return tuple(names), values
 
-    def _told_as_error(self, now: datetime) -> ColumnElement[bool]:
-        """`keyrack.service.secrets.status.current_status` as a condition; a test holds both to the same answers."""
-        s, c = auth_secrets.c, auth_clients.c
-        rejected = (
-            select(c.id)
-            .where(c.id == s.auth_client_id, c.tenant_id.in_([self.unit.tenant_id, INSTALLATION]))
-            .where(c.rejected_at.is_not(None))
-            .exists()
-        )
-        failed = and_(s.failure.is_not(None), s.failed_at.is_not(None))
-        expired = and_(s.expires_at.is_not(None), s.expires_at <= now)
-        ended = not_(or_(s.refreshable, s.lifetime_guessed))
-        return or_(
-            s.state == SecretState.error.value, and_(expired, or_(ended, and_(s.refreshable, or_(rejected, failed))))
-        )
+
+def _told_as_error() -> ColumnElement[bool]:
+    """`keyrack.service.secrets.status.current_status` as a condition; a test holds both to the same answers."""
+    c = auth_clients.c
+    rejected = (
+        select(c.id)
+        .where(c.id == _s.auth_client_id, or_(c.tenant_id == TENANT, c.tenant_id == INSTALLATION))
+        .where(c.rejected_at.is_not(None))
+        .exists()
+    )
+    failed = and_(_s.failure.is_not(None), _s.failed_at.is_not(None))
+    expired = and_(_s.expires_at.is_not(None), _s.expires_at <= bindparam("now"))
+    ended = not_(or_(_s.refreshable, _s.lifetime_guessed))
+    return or_(
+        _s.state == SecretState.error.value, and_(expired, or_(ended, and_(_s.refreshable, or_(rejected, failed))))
+    )
+
+
+_s = auth_secrets.c
+_NARROWING: Mapping[str, ColumnElement[bool]] = {
+    "workspace": _s.workspace_id == bindparam("workspace"),
+    "user": _s.user_id == bindparam("user"),
+    "client": _s.auth_client_id == bindparam("client"),
+    "expires_before": _s.expires_at < bindparam("expires_before"),
+    "scopes_missing": _s.missing_scopes.is_not(None),
+    "told_as_error": _told_as_error(),
+    "told_as_ready": not_(_told_as_error()),
+}
+"""What a list may be narrowed by, with named parameters."""
+
+
+@lru_cache(_SHAPES)
+def _paged(narrowing: tuple[str, ...], *, with_credentials: bool, leave_out: bool, limit: int | None) -> PagedQuery:
+    """Return the list that is narrowed so, made once for each way.
+
+    Args:
+        narrowing: names in `_NARROWING`.
+        with_credentials: whether they are read.
+        leave_out: whether large ones are left out, as `read_along` says.
+        limit: rows of a page that leaves something out.
+    """
+    columns: list[ColumnElement[Any]] = [column for column in _s if column is not _s.sealed_credentials]
+    if with_credentials:
+        columns += read_along(limit, _s.sealed_credentials) if leave_out else [_s.sealed_credentials]
+    query = select(*columns).where(*(_NARROWING[name] for name in narrowing)).order_by(_s.id)
+    return PagedQuery(auth_secrets, query, _s.id)
 
 
 def _damaged(row: Any) -> AuthSecret:

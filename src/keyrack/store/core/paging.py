@@ -4,17 +4,18 @@ import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, Subquery, func, select, union_all
+from sqlalchemy import ColumnElement, Integer, Row, Select, Subquery, Table, bindparam, func, select, union_all
 
 from keyrack import metrics
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.store.core.connection import Connection
+from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.turns import Turns
 
 log = structlog.get_logger()
@@ -104,11 +105,87 @@ async def page_of(
     elif parts:
         chosen = query.where(key.in_(union_all(*parts)))
     rows = (await connection.execute(chosen)).all()
-    if limit is None or 0 < len(rows) < limit or (offset == 0 and not rows):
+    if _tells_total(len(rows), limit, offset):
         return rows, offset + len(rows)
     counted = query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)
     number = await connection.execute(_counted(parts) if parts else counted)
     return rows, int(number.scalar_one())
+
+
+class PagedQuery:
+    """A list of one tenant's rows, for one way to narrow it: its statements are made once, each when it is needed.
+
+    For lists that are asked for often; `page_of` builds the statements of others anew each time.
+
+    Args:
+        table: whose rows are the tenant's.
+        query: all rows of the list, in its order; its values are named parameters, others than `most`, `over`, `last`.
+        key: the column that names a row.
+    """
+
+    def __init__(self, table: Table, query: "Select[Any]", key: ColumnElement[Any]) -> None:
+        self._table = table
+        self._query = query
+        self._key = key
+
+    async def page(
+        self, owner: TenantTable, *, limit: int | None, offset: int | After, **values: Any
+    ) -> tuple[Sequence[Row[Any]], int]:
+        """Read a page or a stretch, as `page_of`.
+
+        Args:
+            owner: of the tenant whose list it is.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or where a stretch begins; then the list is in the order of the key.
+            values: of the query's parameters.
+        """
+        if isinstance(offset, After):
+            if offset.key is None:
+                rows = await owner.ask(self._first, most=limit, **values)
+            else:
+                rows = await owner.ask(self._next, most=limit, last=offset.key, **values)
+            return rows, len(rows)
+        if limit is None:
+            rows = await owner.ask(self._every, **values)
+        elif offset:
+            rows = await owner.ask(self._later, most=limit, over=offset, **values)
+        else:
+            rows = await owner.ask(self._first, most=limit, **values)
+        if _tells_total(len(rows), limit, offset):
+            return rows, offset + len(rows)
+        return rows, int((await owner.ask(self._count, **values))[0].number)
+
+    @cached_property
+    def _every(self) -> TenantQuery:
+        return TenantQuery(self._table, self._query, scans=True)
+
+    @cached_property
+    def _first(self) -> TenantQuery:
+        return TenantQuery(self._table, self._query.limit(_MOST), scans=True)
+
+    @cached_property
+    def _next(self) -> TenantQuery:
+        return TenantQuery(self._table, self._query.where(self._key > bindparam("last")).limit(_MOST), scans=True)
+
+    @cached_property
+    def _later(self) -> TenantQuery:
+        keys = self._query.with_only_columns(self._key, maintain_column_froms=True)
+        keys = keys.where(TenantQuery.condition(self._table)).limit(_MOST).offset(_OVER)
+        return TenantQuery(self._table, self._query.where(self._key.in_(keys)), scans=True)
+
+    @cached_property
+    def _count(self) -> TenantQuery:
+        number = func.count().label("number")
+        counted = self._query.with_only_columns(number, maintain_column_froms=True).order_by(None)
+        return TenantQuery(self._table, counted, scans=True)
+
+
+def _tells_total(found: int, limit: int | None, offset: int) -> bool:
+    """Tell whether a page of so many rows says by itself how many there are in all."""
+    return limit is None or 0 < found < limit or (offset == 0 and not found)
+
+
+_MOST, _OVER = bindparam("most", type_=Integer), bindparam("over", type_=Integer)
 
 
 def _stretch(

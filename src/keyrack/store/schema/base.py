@@ -38,7 +38,7 @@ class Moment(TypeDecorator[datetime]):
 
 
 def _moment(value: int | None) -> datetime | None:
-    return None if value is None else _EPOCH + timedelta(milliseconds=value)
+    return None if value is None else _EPOCH + value * _MILLISECOND
 
 
 Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
