@@ -176,7 +176,7 @@ async def test_the_fence_refuses_a_holder_that_outlived_its_lease(
     fresh = await world.services.refreshing.refresher.refresh(connected.secret)
     async with world.store.unit(connected.secret.tenant_id, writes=True) as unit:
         with pytest.raises(LeaseLost):
-            await Leases(unit).finish(old, old.secret)
+            await Leases(unit).finish([(old, old.secret)])
     assert (await stored(world.store, connected.secret)).credentials == fresh.credentials
 
 

@@ -145,8 +145,8 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "OAuthClientRows.add", "Outbox.add", "Outbox.record",
-    "Revocations.add", "RolePolicy.replace", "UserRows.add",
+    "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "OAuthClientRows.add", "Outbox.add", "Outbox.add_all",
+    "Outbox.record", "Revocations.add", "RolePolicy.replace", "UserRows.add",
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {

@@ -87,6 +87,9 @@ _ANSWER = TenantChange(
     .values(sealed_answer=bindparam("answer"), answered_at=bindparam("at"), settled_at=null(), outcome=null()),
 )
 _LANDING = TenantChange(attempts, delete(attempts).where(*_STILL_OPEN))
+_ALL_LANDING = TenantChange(
+    attempts, delete(attempts).where(_a.id.in_(bindparam("attempts", expanding=True)), _a.settled_at.is_(None))
+)
 _SETTLEMENT = TenantChange(
     attempts,
     update(attempts)
@@ -126,6 +129,10 @@ class Attempts(TenantTable):
     async def landed(self, attempt_id: str) -> bool:
         """Forget an open attempt whose tokens are stored; False if it is open no more."""
         return await self.make(_LANDING, attempt=attempt_id) == 1
+
+    async def all_landed(self, attempt_ids: Sequence[str]) -> None:
+        """Forget those of some attempts that are open, as their tokens are stored."""
+        await self.make(_ALL_LANDING, attempts=list(attempt_ids))
 
     async def settle(self, attempt_id: str, fate: AttemptResult) -> bool:
         """Note what became of an open attempt, and forget its answer; False if it is open no more."""

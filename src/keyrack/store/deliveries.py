@@ -85,15 +85,19 @@ class Deliveries(TenantTable):
 
     table = deliveries
 
-    async def fan_out(self, event_id: str, kind: EventType) -> None:
-        """Put a new event on its way to every enabled webhook that wants its type.
+    async def fan_out(self, new: Sequence[tuple[str, EventType]]) -> None:
+        """Put new events on their way to every enabled webhook that wants their types.
 
         One indexed query for a tenant without webhooks. A webhook that is being deleted at this moment is passed over
         instead of waited for: whoever tells of an event must neither wait nor fail because of a receiver.
+
+        Args:
+            new: ids and types.
         """
         for row in await self.ask(_RECEIVERS):
-            if kind in wanted_types(row.event_types):
-                await self.add(row.id, event_id)
+            for event_id, kind in new:
+                if kind in wanted_types(row.event_types):
+                    await self.add(row.id, event_id)
 
     async def add(self, webhook_id: str, event_id: str) -> None:
         """Put an event on its way to a webhook, at once."""

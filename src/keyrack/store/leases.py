@@ -21,7 +21,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from keyrack.errors import KeyrackError
+from keyrack.crypto.envelope import DecryptionFailed
+from keyrack.errors import KeyrackError, WrongKey
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.store.attempts import ATTEMPT_COLUMNS, Attempt, Attempts, attempt_columns
@@ -82,7 +83,14 @@ _TAKING = TenantChange(
 _HOLDER = TenantQuery(
     auth_secrets, select(_s.lease_owner).where(_s.id == bindparam("secret"), _s.lease_until > LEASE_NOW)
 )
-_LOCKED = TenantQuery(auth_secrets, select(*_s, LEASE_NOW.label("shown")).where(*_MINE).with_for_update())
+_LOCKED = TenantQuery(auth_secrets, select(*_s).where(*_MINE).with_for_update())
+_ALL_LOCKED = TenantQuery(
+    auth_secrets,
+    select(*_s, LEASE_NOW.label("shown"))
+    .where(_s.id.in_(bindparam("secrets", expanding=True)))
+    .order_by(_s.id)
+    .with_for_update(),
+)
 _EXTENDED = update(auth_secrets).where(*_MINE).values(lease_owner=bindparam("node"), lease_until=_UNTIL)
 _EXTENSION = TenantChange(auth_secrets, _EXTENDED)
 _ALL_HELD = TenantQuery(auth_secrets, select(*_s).where(_s.id.in_(bindparam("secrets", expanding=True))), scans=True)
@@ -209,32 +217,56 @@ class Leases(TenantTable):
         """End a lease, changing nothing else but the given columns; a lost one is left alone."""
         await self._change(lease, {**values, **_ENDED}, tells=False)
 
-    async def current(self, lease: Lease, lease_time: "LeaseTime | None" = None) -> AuthSecret:
+    async def current(self, lease: Lease) -> AuthSecret:
         """Return the secret as it is now, kept from changing until the transaction ends.
-
-        Args:
-            lease: the secret's.
-            lease_time: learns what the lease clock shows.
 
         Raises:
             LeaseLost: another process has the lease by now, or the secret is gone.
         """
-        before = time.monotonic()
-        row = await self.ask_one(_LOCKED, **_held(lease), lease_now=since_boot_ms())
+        row = await self.ask_one(_LOCKED, **_held(lease))
         if row is None:
             raise LeaseLost
-        if lease_time is not None:
-            lease_time.learn(row.shown, before, time.monotonic())
         return await read_secret(self.unit, row)
 
-    async def finish(self, lease: Lease, secret: AuthSecret) -> None:
-        """Write what became of a refresh, end the lease, and wake those who wait for the secret.
+    async def current_of(self, leases: Sequence[Lease], lease_time: "LeaseTime") -> "Sequence[AuthSecret | Exception]":
+        """Return several secrets as they are now, kept from changing until the transaction ends.
+
+        Args:
+            leases: the secrets', which are different ones.
+            lease_time: learns what the lease clock shows.
+
+        Returns:
+            One for each lease; in its place, what `current` would raise, or what opening its credentials has raised.
+        """
+        before = time.monotonic()
+        secrets = [lease.secret_id for lease in leases]
+        rows = {row.id: row for row in await self.ask(_ALL_LOCKED, secrets=secrets, lease_now=since_boot_ms())}
+        after, found = time.monotonic(), list[AuthSecret | Exception]()
+        for lease in leases:
+            row = rows.get(lease.secret_id)
+            if row is None or row.fence != lease.fence:
+                found.append(LeaseLost())
+                continue
+            lease_time.learn(row.shown, before, after)
+            try:
+                found.append(await read_secret(self.unit, row))
+            except (DecryptionFailed, WrongKey, ValueError) as error:
+                found.append(error)
+        return found
+
+    async def finish(self, ended: Sequence[tuple[Lease, AuthSecret]]) -> None:
+        """Write what became of refreshes, end their leases, and wake those who wait for the secrets.
 
         Raises:
-            LeaseLost: another process has the lease by now; nothing is written.
+            LeaseLost: another process has one of the leases by now; the transaction is not to be committed.
         """
-        values = {**await secret_columns(self.unit, secret), **_ENDED}
-        if await self._change(lease, values, tells=self.unit.connection.dialect.name == "postgresql") != 1:
+        tells = self.unit.connection.dialect.name == "postgresql"
+        written = [{**await secret_columns(self.unit, secret), **_ENDED} for _, secret in ended]
+        rows = [
+            {"tenant_id": self.unit.tenant_id, **_held(lease), **values}
+            for (lease, _), values in zip(ended, written, strict=True)
+        ]
+        if await _writing(tuple(written[0]), tells=tells).run_each(self.unit.connection, rows) != len(rows):
             raise LeaseLost
 
     async def keep(self, lease: Lease, secret: AuthSecret) -> None:

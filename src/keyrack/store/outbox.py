@@ -28,14 +28,23 @@ class Outbox(TenantTable):
             kind: what.
             data: ids and facts for the receiver; never a secret.
         """
-        event_id = await self.record(kind, data)
-        await Deliveries(self.unit).fan_out(event_id, kind)
+        await self.add_all([(kind, data)])
+
+    async def add_all(self, happened: Sequence[tuple[EventType, Json]]) -> None:
+        """Tell of several things in their order, as `add`."""
+        if happened:
+            ids = await self._record(happened)
+            await Deliveries(self.unit).fan_out([(id_, kind) for id_, (kind, _) in zip(ids, happened, strict=True)])
 
     async def record(self, kind: EventType, data: Json) -> str:
         """Store an event that nobody is told of yet; return its id."""
-        event_id = new_id()
-        await self.insert({"id": event_id, "type": kind.value, "data": data, "created_at": self.unit.clock()})
-        return event_id
+        return (await self._record([(kind, data)]))[0]
+
+    async def _record(self, happened: Sequence[tuple[EventType, Json]]) -> Sequence[str]:
+        now = self.unit.clock()
+        rows = [{"id": new_id(), "type": kind.value, "data": data, "created_at": now} for kind, data in happened]
+        await self.insert_each(rows)
+        return [str(row["id"]) for row in rows]
 
     async def find(self, event_id: str) -> Event | None:
         """Return an event, or None."""

@@ -32,7 +32,7 @@ from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter
 from keyrack.store.flows import FlowRows, FlowVersions
 from keyrack.store.invites import ContractInvites
-from keyrack.store.leases import Due, Lease
+from keyrack.store.leases import Due, Lease, LeaseTime
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
 from keyrack.store.secret_list import SecretFilter
@@ -125,7 +125,6 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowCredentials.replace": {"credential_ids": []},
     "FlowSecrets.replace": {"secret_ids": []},
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
-    "Leases.current": {"lease_time": None},
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
     "UserRows.add": {"email": "somebody@new.example"},
@@ -188,6 +187,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         Secret("new"),
         clock.now(),
         timedelta(seconds=30),
+        LeaseTime(),
     ]
     lists: dict[str, Any] = {
         "names": [(ids["team_name"], ids["name"])],
@@ -199,6 +199,10 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "table": schema.deliveries,
         "dead": [],
         "dues": [Due(of, secret.id, 0)],
+        "ended": [(Lease(of, secret.id, 0, secret), secret)],
+        "happened": [(EventType.secret_refreshed, {})],
+        "leases": [Lease(of, secret.id, 0, secret)],
+        "new": [(ids["event_id"], EventType.secret_created)],
         "subject_ids": [secret.id],
         "whole_contracts": [ids["contract_id"]],
         "ids": [ids["component_id"]],

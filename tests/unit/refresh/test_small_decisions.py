@@ -13,12 +13,13 @@ from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.service.secrets.refresh.abandonment import Abandonment
-from keyrack.service.secrets.refresh.finalizer import _called, _told
+from keyrack.service.secrets.refresh.finalizer import _called
 from keyrack.service.secrets.refresh.leased_refresh import LeasedSecret, Timing, _interpret, _kept, _lost, busy
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens, needs_nothing
 from keyrack.service.secrets.refresh.refresher import _is_better, _is_busy, _outcome
 from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.settlements import facts_of
 from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult
 from keyrack.store.core.process_id import node_id
 from keyrack.store.leases import Lease
@@ -81,13 +82,13 @@ def test_an_attempt_of_this_process_or_of_a_dead_one_need_not_be_waited_for() ->
 
 def test_an_event_tells_of_a_secret_what_is_not_secret() -> None:
     at = {"secret_id": "s", "workspace_id": "w", "auth_client_id": "c", "at": "2026-10-21T12:00:00.000Z"}
-    assert _told(replace(SECRET, expires_at=None), NOW) == at
+    assert facts_of(replace(SECRET, expires_at=None), NOW) == at
     failed = replace(
         SECRET,
         error_code=ErrorCode.reauthorization_required,
         failure=Failure("grant_dead", "It refused.", "invalid_grant", status=400),
     )
-    assert _told(failed, NOW) == at | {
+    assert facts_of(failed, NOW) == at | {
         "expires_at": "2026-10-21T13:00:00.000Z",
         "error_code": "reauthorization_required",
         "failure": {"class": "grant_dead", "error": "invalid_grant", "text": "It refused."},

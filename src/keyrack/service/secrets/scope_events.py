@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from keyrack.clock import iso
+from keyrack.model import Json
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret
 from keyrack.store.core.unit import Unit
@@ -11,18 +12,27 @@ from keyrack.store.outbox import Outbox
 
 
 async def tell_missing_scopes(unit: Unit, before: Collection[str], secret: AuthSecret, at: datetime) -> None:
-    """Write the event `secret.scopes_missing` if other scopes are missing now than before.
+    """Write the event `secret.scopes_missing` if other scopes are missing now than before, in the secret's own unit.
+
+    Arguments are those of `missing_scopes_event`.
+    """
+    event = missing_scopes_event(before, secret, at)
+    if event is not None:
+        await Outbox(unit).add(*event)
+
+
+def missing_scopes_event(before: Collection[str], secret: AuthSecret, at: datetime) -> tuple[EventType, Json] | None:
+    """Return the event `secret.scopes_missing` if other scopes are missing now than before, else None.
 
     Args:
-        unit: of the tenant; the one that stores the secret.
         before: what was missing; nothing for a new grant.
         secret: as it is stored.
         at: when the answer came.
     """
     missing = secret.missing_scopes
     if not missing or set(missing) == set(before):
-        return
-    facts = {
+        return None
+    facts: Json = {
         "secret_id": secret.id,
         "workspace_id": secret.workspace_id,
         "auth_client_id": secret.auth_client_id,
@@ -30,4 +40,4 @@ async def tell_missing_scopes(unit: Unit, before: Collection[str], secret: AuthS
         "missing_scopes": list(missing),
         "at": iso(at),
     }
-    await Outbox(unit).add(EventType.secret_scopes_missing, facts)
+    return EventType.secret_scopes_missing, facts

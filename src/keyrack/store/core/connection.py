@@ -134,9 +134,14 @@ class Connection(ABC):
         return await self._run(statement, text, arguments, scans=scans)
 
     async def perform_each(self, statement: CompiledStatement, rows: Sequence[Values]) -> Result:
-        """Run a compiled statement, which returns nothing, for each of several rows of values; raises as `perform`."""
-        await self._run_each(statement.text, [statement.bound(row)[1] for row in rows])
-        return Result((), len(rows))
+        """Run a compiled statement for each of several rows of values; raises as `perform`.
+
+        Returns:
+            No rows, and how many were touched. PostgreSQL says that only of a statement that returns them; of others it
+            is as many as were given.
+        """
+        arguments = [statement.bound(row)[1] for row in rows]
+        return Result((), await self._run_each(statement, arguments))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
@@ -154,8 +159,8 @@ class Connection(ABC):
         self, statement: CompiledStatement, text: str, arguments: Sequence[Any], *, scans: bool
     ) -> Result: ...
 
-    async def _run_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        del text, rows
+    async def _run_each(self, statement: CompiledStatement, rows: Sequence[Sequence[Any]]) -> int:
+        del statement, rows
         raise RuntimeError(f"a unit of mode {self.mode.value} was asked to insert rows")
 
     async def _command(self, text: str) -> None:

@@ -196,11 +196,14 @@ class PostgresqlConnection(Connection):
             await turns.step()
         return Result(rows, len(found))
 
-    async def _run_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+    async def _run_each(self, statement: CompiledStatement, rows: Sequence[Sequence[Any]]) -> int:
         try:
-            await self._raw.executemany(text, rows)
+            if statement.returns_rows:
+                return len(await self._raw.fetchmany(statement.text, rows))
+            await self._raw.executemany(statement.text, rows)
         except asyncpg.IntegrityConstraintViolationError as error:
-            raise ConstraintViolated(broken_rule(error.sqlstate), text) from error
+            raise ConstraintViolated(broken_rule(error.sqlstate), statement.text) from error
+        return len(rows)
 
     async def _command(self, text: str) -> None:
         await self._raw.execute(text)

@@ -170,6 +170,10 @@ class _Snapshot(Connection):
         return await self._threads.run(_asked, self._raw, statement, text, arguments)
 
 
+_AT_ONCE = 50
+"""Rows that are written on the event loop: a millisecond."""
+
+
 class _Writing(Connection):
     """Writes in the turn of a unit."""
 
@@ -185,9 +189,12 @@ class _Writing(Connection):
             return await self._writer.in_thread(_asked, raw, statement, text, arguments)
         return _asked(raw, statement, text, arguments)
 
-    async def _run_each(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
-        with _rules_named(text):
-            await self._writer.in_thread(self._writer.raw.executemany, text, rows)
+    async def _run_each(self, statement: CompiledStatement, rows: Sequence[Sequence[Any]]) -> int:
+        with _rules_named(statement.text):
+            if len(rows) <= _AT_ONCE:
+                return int(self._writer.raw.executemany(statement.text, rows).rowcount)
+            cursor = await self._writer.in_thread(self._writer.raw.executemany, statement.text, rows)
+            return int(cursor.rowcount)
 
     async def _command(self, text: str) -> None:
         self._writer.raw.execute(text)

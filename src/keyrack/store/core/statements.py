@@ -254,6 +254,6 @@ class Change(Statement):
         """Make the change; return how many rows it touched."""
         return (await connection.perform(self.compiled(connection.dialect), values, scans=self.scans)).rowcount
 
-    async def run_each(self, connection: "Connection", rows: Sequence[Values]) -> None:
-        """Make the change, which returns nothing, once for each of several rows of values."""
-        await connection.perform_each(self.compiled(connection.dialect), rows)
+    async def run_each(self, connection: "Connection", rows: Sequence[Values]) -> int:
+        """Make the change once for each of several rows of values; return what `Connection.perform_each` counts."""
+        return (await connection.perform_each(self.compiled(connection.dialect), rows)).rowcount

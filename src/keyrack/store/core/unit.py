@@ -171,6 +171,13 @@ class TenantTable:
         """Add a row to this tenant, as `insert_into`."""
         await self.insert_into(self.table, values)
 
+    async def insert_each(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows with the same columns to this tenant; for a table whose rows belong to nothing but the tenant."""
+        insertion, _ = _insertion(self.table, (*rows[0], "tenant_id"), ())
+        mine = {"tenant_id": self.unit.tenant_id}
+        connection = self.unit.connection
+        await insertion[connection.dialect.name].run_each(connection, [{**row, **mine} for row in rows])
+
     async def insert_into(self, table: Table, values: Mapping[str, Any]) -> None:
         """Add a row of another table to this tenant.
 

@@ -16,6 +16,7 @@ from keyrack.service.secrets.refresh.recovery import Recovery
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.settlements import Settlements
 from keyrack.store.attempts import AttemptKind
 from keyrack.store.core.listening import Listener
 from keyrack.store.core.store import Store
@@ -76,7 +77,8 @@ def build_refreshing(
     limiter = ProviderLimiter(settings.limits, time.monotonic)
     journal = Journal(store, provider, spool, clock)
     lease_time = LeaseTime()
-    finalizer = Finalizer(store, wakeups, settings.schedule, orphaned, clock, lease_time)
+    settlements = Settlements(store, settings.schedule, lease_time)
+    finalizer = Finalizer(store, settlements, settings.schedule, orphaned, clock)
     leased_refresh = LeasedRefresh(store, journal, finalizer, limiter, abandonment, settings.timing, clock)
     refresher = Refresher(store, leased_refresh, finalizer, wakeups, settings.timing, clock, lease_time)
     return RefreshParts(

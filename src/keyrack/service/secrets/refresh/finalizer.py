@@ -1,7 +1,7 @@
-"""Stores the outcome of a refresh: secret, attempt, the client's health, events.
+"""Ends refreshes: has the outcome written (`settlements`), pauses and revives clients, gives up what was interrupted.
 
 A secret is changed only where the fence of the lease still holds, in one transaction with its attempt and its events.
-The client's standing is written in transactions of its own: they lock the client and all its secrets, which one that
+The client's health is written in transactions of its own: they lock the client and all its secrets, which one that
 has locked a secret must not do.
 """
 
@@ -20,10 +20,10 @@ from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, cla
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host
-from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, judge
+from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
 from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.settlements import Ended, Settlements, facts_of
 from keyrack.service.secrets.refresh.tokens import merged
-from keyrack.service.secrets.scope_events import tell_missing_scopes
 from keyrack.service.secrets.status import current_status
 from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_client_health import AuthClientHealth, RejectionResult
@@ -32,9 +32,8 @@ from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
-from keyrack.store.leases import Lease, LeaseLost, Leases, LeaseTime
+from keyrack.store.leases import Lease, LeaseLost, Leases
 from keyrack.store.outbox import Outbox
-from keyrack.store.wakeups import Wakeups
 
 _PROBE_AFTER = timedelta(minutes=1)
 
@@ -48,18 +47,16 @@ class Finalizer:
     def __init__(
         self,
         store: Store,
-        wakeups: Wakeups,
+        settlements: Settlements,
         schedule: Schedule,
         orphaned: Orphaned,
         clock: Clock,
-        lease_time: LeaseTime,
     ) -> None:
         self._store = store
-        self._wakeups = wakeups
+        self._settlements = settlements
         self._schedule = schedule
         self._orphaned = orphaned
         self._clock = clock
-        self._lease_time = lease_time
 
     async def settle(
         self,
@@ -112,38 +109,14 @@ class Finalizer:
         scheduled: bool,
     ) -> AuthSecret:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
-        verdict = await self._reject(lease, client, result)
-        async with self._store.unit(lease.tenant_id, writes=True) as unit:
-            current = await Leases(unit).current(lease, self._lease_time)
-            doubted = verdict is RejectionResult.doubted
-            outcome = judge(
-                current,
-                client,
-                result,
-                self._schedule,
-                attempt.started_at,
-                at,
-                doubted=doubted,
-                scheduled=scheduled,
-            )
-            if came is not None:
-                answered_ms = await self._lease_time.earliest(unit, came)
-                outcome = replace(outcome, secret=replace(outcome.secret, answered_ms=answered_ms))
-            if verdict is RejectionResult.changed:  # the client as it is now may do
-                due_at = self._schedule.retry(1, at)
-                outcome = replace(outcome, secret=replace(outcome.secret, due_at=due_at))
-            await Leases(unit).finish(lease, outcome.secret)
-            if outcome.fate is None:
-                await Attempts(unit).landed(attempt.id)
-            else:
-                await Attempts(unit).settle(attempt.id, outcome.fate)
-            if outcome.event is not None:
-                await Outbox(unit).add(outcome.event, _told(outcome.secret, at))
-            await tell_missing_scopes(unit, current.missing_scopes, outcome.secret, at)
+        rejection = await self._reject(lease, client, result)
+        ended = Ended(lease, client, attempt, result, at, came, scheduled, rejection)
+        written = await self._settlements.write(ended)
+        outcome = written.outcome
         if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)
-        ended = current.error_code is None and outcome.secret.error_code is ErrorCode.refresh_interrupted
-        metrics.refreshed(_called(outcome, result), interrupted=ended)
+        interrupted = outcome.secret.error_code is ErrorCode.refresh_interrupted and written.before.error_code is None
+        metrics.refreshed(_called(outcome, result), interrupted=interrupted)
         if not isinstance(result, TokenResponse):
             raise result
         return outcome.secret
@@ -189,9 +162,9 @@ class Finalizer:
             over = said.error_code is ErrorCode.token_expired
             early = current.expires_at is not None and now < current.expires_at
             ended = replace(current, due_at=current.expires_at if early else None)
-            await Leases(unit).finish(lease, ended)
+            await Leases(unit).finish([(lease, ended)])
             if over:
-                facts = _told(current, now) | {"error_code": ErrorCode.token_expired.value}
+                facts = facts_of(current, now) | {"error_code": ErrorCode.token_expired.value}
                 await Outbox(unit).add(EventType.secret_reauthorization_required, facts)
         return ended
 
@@ -257,20 +230,3 @@ def _called(outcome: RefreshOutcome, result: Result) -> str:
     if isinstance(result, ProviderUnavailable) and not may_have_been_sent(result):
         return AttemptResult.unsent.value
     return outcome.fate.value
-
-
-def _told(secret: AuthSecret, at: datetime) -> Json:
-    """Return what an event says of a secret; nothing of it is secret."""
-    told: Json = {
-        "secret_id": secret.id,
-        "workspace_id": secret.workspace_id,
-        "auth_client_id": secret.auth_client_id,
-        "at": iso(at),
-    }
-    if secret.expires_at is not None:
-        told["expires_at"] = iso(secret.expires_at)
-    if secret.error_code is not None:
-        told["error_code"] = secret.error_code.value
-    if secret.failure is not None:
-        told["failure"] = {"class": secret.failure.kind, "error": secret.failure.error, "text": secret.failure.text}
-    return told

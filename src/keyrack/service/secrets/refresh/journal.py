@@ -87,10 +87,17 @@ class Journal:
 
         return await self._sent(attempt, request, intend)
 
-    async def exchange_under(self, lease: Lease, length_ms: int, attempt: Attempt, request: FormRequest) -> RawResponse:
+    async def exchange_under(
+        self, lease: Lease, length_ms: int, attempt: Attempt, request: FormRequest, call_over: Callable[[], None]
+    ) -> RawResponse:
         """Send a request under a lease and return its answer, as `exchange`.
 
-        The intent is written if the lease still holds, which then lasts from that moment for `length_ms` milliseconds.
+        Args:
+            lease: the intent is written if it still holds; it then lasts from that moment.
+            length_ms: how long, milliseconds.
+            attempt: what is written down.
+            request: what is sent.
+            call_over: called when the answer is there, before it is stored.
 
         Raises:
             LeaseLost: another process has the lease by now; nothing was sent.
@@ -102,12 +109,19 @@ class Journal:
                 await unit.keyring.prepare(unit.connection, attempt.tenant_id)
                 await Leases(unit).intend(lease, length_ms, attempt)
 
-        return await self._sent(attempt, request, intend)
+        return await self._sent(attempt, request, intend, call_over)
 
-    async def _sent(self, attempt: Attempt, request: FormRequest, intend: Callable[[], Awaitable[None]]) -> RawResponse:
+    async def _sent(
+        self,
+        attempt: Attempt,
+        request: FormRequest,
+        intend: Callable[[], Awaitable[None]],
+        call_over: Callable[[], None] = lambda: None,
+    ) -> RawResponse:
         self._running.add(attempt.id)
         try:
             answer = await send(self._provider, request, intend, tenant_id=attempt.tenant_id)
+            call_over()
             await self._keep(attempt, answer)
         except ProviderUnavailable as error:
             if not may_have_been_sent(error):  # the intent may be there all the same, if its commit took too long

@@ -204,7 +204,9 @@ class LeasedRefresh:
         try:
             async with self._limiter.admit(lease.tenant_id, origin_of(request.url)) as admission:
                 try:
-                    answer = await self._journal.exchange_under(lease, self._timing.lease_ms, attempt, request)
+                    answer = await self._journal.exchange_under(
+                        lease, self._timing.lease_ms, attempt, request, admission.call_over
+                    )
                     result = _interpret(answer, held)
                 except ProviderUnavailable:
                     admission.failed()

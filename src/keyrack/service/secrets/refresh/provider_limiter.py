@@ -14,7 +14,7 @@ Pauses that a provider asks for with `Retry-After` stand with the grant they wer
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -96,6 +96,11 @@ class Admission:
     _limiter: "ProviderLimiter"
     _tenant_id: str
     _origin: str
+    _free: ExitStack
+
+    def call_over(self) -> None:
+        """The call is over: another may begin in its place while what came of it is still being stored and judged."""
+        self._free.close()
 
     def answered(self) -> None:
         """The provider gave a sensible answer, be it a refusal."""
@@ -136,12 +141,8 @@ class ProviderLimiter:
         standing = provider.standings.setdefault(tenant_id, _Standing())
         standing.users += 1
         try:
-            async with self._turn(tenant_id, provider, standing):
-                provider.running += 1
-                try:
-                    yield Admission(self, tenant_id, origin)
-                finally:
-                    provider.running -= 1
+            async with self._turn(tenant_id, provider, standing) as free:
+                yield Admission(self, tenant_id, origin, free)
         finally:
             standing.users -= 1
             self._forget_if_idle(tenant_id, origin)
@@ -157,17 +158,25 @@ class ProviderLimiter:
         return {origin: (self._circuit(provider), provider.running) for origin, provider in self._origins.items()}
 
     @asynccontextmanager
-    async def _turn(self, tenant_id: str, provider: _Origin, standing: _Standing) -> AsyncIterator[None]:
-        async with AsyncExitStack() as turn:
+    async def _turn(self, tenant_id: str, provider: _Origin, standing: _Standing) -> AsyncIterator[ExitStack]:
+        """Wait for a turn; hand over what gives its place back, which happens at the end of the block at the latest."""
+        with ExitStack() as turn, ExitStack() as place:
             try:
                 async with asyncio.timeout(self.limits.wait):
                     await self._let_through(provider, standing)
                     turn.callback(self._call_ended, provider, standing)
-                    await turn.enter_async_context(provider.slots.place(tenant_id))
+                    await provider.slots.take(tenant_id)
+                    provider.running += 1
+                    place.callback(self._give_back, provider, tenant_id)
             except TimeoutError:
                 raise _unavailable("Too many calls to this provider are running.", "busy") from None
             self._refuse_if_open(standing, calls=standing.running - 1)  # it may have opened while we waited
-            yield
+            yield place
+
+    @staticmethod
+    def _give_back(provider: _Origin, tenant_id: str) -> None:
+        provider.running -= 1
+        provider.slots.give_back(tenant_id)
 
     async def _let_through(self, provider: _Origin, standing: _Standing) -> None:
         """Count a call among those that run; in doubt, wait for the one that does."""
