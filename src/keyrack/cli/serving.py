@@ -1,5 +1,6 @@
 """`keyrack serve`, `keyrack simulator` and `keyrack settings`."""
 
+import errno
 import gc
 import os
 import signal
@@ -45,8 +46,13 @@ def serve(
 
 
 def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -> None:
+    from keyrack.cli.listening import bound, not_to_be_had, port_of
+    from keyrack.cli.start_report import report
+
+    sockets = bound(host, port)
     with _starting():
         import uvicorn
+        from uvicorn.supervisors import Multiprocess
 
         from keyrack.api.core.connections import ConnectionLimits, Connections
         from keyrack.api.core.http_protocol import served_by
@@ -59,11 +65,9 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
         write_seconds=settings.write_timeout,
         proxies=settings.trusted_proxies,
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         f"{__name__}:{factory}",
         factory=True,
-        host=host,
-        port=port,
         workers=workers,
         access_log=False,
         log_config=None,
@@ -76,6 +80,21 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
         timeout_graceful_shutdown=settings.drain_timeout,
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
+    report(settings, host, port_of(sockets), workers=workers, api=factory != "watched_worker")
+    server = uvicorn.Server(config)
+    try:
+        if workers > 1:
+            Multiprocess(config, sockets=sockets).run()
+        else:
+            server.run(sockets)
+    except KeyboardInterrupt:  # the server has drained, and raises it again
+        pass
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise not_to_be_had(host, port, error) from None  # another server began to listen meanwhile
+    if workers == 1 and not server.started:
+        sys.exit(1)
 
 
 def application() -> "App":
@@ -202,7 +221,7 @@ def settings(*, as_json: Json = False) -> None:
         for spec in fields(found)
         if spec.name in found.origins
     ]
-    show_list(rows, as_json=as_json)
+    show_list(("name", "value", "origin"), rows, as_json=as_json)
     if found.unknown_variables:
         complain(f"keyrack: unknown settings are ignored: {', '.join(found.unknown_variables)}")
 
