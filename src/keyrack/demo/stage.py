@@ -140,8 +140,10 @@ class Stage:
                     self._tell(f"  [magenta]browser[/] is sent to {escape(masked_address(url))}")
         raise Unexpected("the browser was sent around in circles")
 
-    def ask_a_person(self, authorization_url: str) -> None:
-        """Say where a person goes on."""
+    def ask_a_person(self, authorization_url: str, *, again: bool) -> None:
+        """Say where a person goes on; again after a consent that failed."""
+        if again:
+            self._console.print("\n  that was not it; once more, with a new address")
         self._console.print("\n  [bold magenta]Open this address in a browser[/] and sign in as alice / wonderland:")
         self._console.print(f"\n  {escape(authorization_url)}\n")
         self._console.print("  [dim]waiting for the browser to come back …[/]")
