@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from keyrack import __version__
+from keyrack.cli import app
 from keyrack.cli.tables import Table
 from keyrack.service.authz.permissions import ALL, LISTED
 from support.keyrack_processes import bootstrapped, command_environment, run_command
@@ -119,7 +121,10 @@ def test_an_empty_list_has_its_columns_too(home: Path) -> None:
 
 
 def test_columns_that_do_not_fit_go_on_in_the_next_line_whole() -> None:
-    rows = [{"id": UNKNOWN, "name": "日本語", "at": None}, {"id": "1" * 24, "name": "long " * 10, "at": "2026"}]
+    rows: list[dict[str, Any]] = [
+        {"id": UNKNOWN, "name": "日本語", "at": None},
+        {"id": "1" * 24, "name": "long " * 10, "at": "2026"},
+    ]
     table = Table(["id", "name", "at"], 40)
     table.fit(rows)
     assert table.header() == ["id", "  name", "  at"]
@@ -241,3 +246,14 @@ def test_a_new_key_stands_in_a_line_of_its_own(tmp_path: Path) -> None:
 def test_the_version(tmp_path: Path, words: list[str]) -> None:
     done = run_command(tmp_path, *words)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{__version__}\n", "")
+
+
+GROUPS = [[], *([name] for name, each in get_command(app).commands.items() if hasattr(each, "commands"))]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("words", GROUPS, ids=" ".join)
+def test_help_is_plain_text_and_says_each_command_in_a_line(tmp_path: Path, words: list[str]) -> None:
+    text = run_command(tmp_path, *words, "--help").stdout
+    assert text.startswith(" ".join(["Usage: keyrack", *words])), text
+    assert text.isascii(), "no box is drawn"
+    assert "..." not in text.replace("[ARGS]...", ""), text

@@ -28,7 +28,7 @@ from keyrack.cli import (
 from keyrack.cli.common import complain
 from keyrack.errors import KeyrackError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)  # help in plain text
 app.add_typer(database.db, name="db", help="The database schema.")
 app.add_typer(accounts.users, name="users", help="Users.")
 app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and service accounts.")
@@ -61,7 +61,10 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Keep the OAuth clients and user tokens of an integration platform. `keyrack COMMAND --help` says more."""
+    """Keep the OAuth clients and user tokens of an integration platform.
+
+    `keyrack COMMAND --help` says more of a command.
+    """
     del version  # it was printed before
 
 

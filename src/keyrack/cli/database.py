@@ -26,7 +26,10 @@ def bootstrap(
     *,
     as_json: Json = False,
 ) -> None:
-    """Set up an empty database: the first tenant, its admin, and a service account. Keys are shown only once."""
+    """Set up an empty database.
+
+    It gets a first tenant with an admin, and a service account. Their keys are shown only once.
+    """
     import asyncio
 
     from keyrack import logs

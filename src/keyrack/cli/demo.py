@@ -15,7 +15,7 @@ def demo(
         bool, typer.Option("--verbose", help="Show every call and its answer, not only a line a step.")
     ] = False,
 ) -> None:
-    """Demonstrate Keyrack on SQLite, with generated keys and the bundled simulator."""
+    """Play a story that shows Keyrack. It runs on SQLite, with generated keys and the bundled simulator."""
     from keyrack.demo.play import play
 
     play(once=once, browser=browser, verbose=verbose)

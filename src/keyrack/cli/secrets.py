@@ -71,7 +71,7 @@ def show_secret(
 
 @secrets.command("refresh")
 def refresh_secret(secret_id: SecretId, *, as_json: Json = False) -> None:
-    """Refresh one auth secret now; safe while servers and workers are running."""
+    """Refresh one auth secret now. It is safe while servers and workers are running."""
     show(_row(_with_secrets(lambda desk: desk.refresh(secret_id))), as_json=as_json)
 
 

@@ -27,7 +27,7 @@ def create_service_account(
     *,
     as_json: Json = False,
 ) -> None:
-    """Create a service account with an API key, which is shown only once."""
+    """Create a service account. Its API key is shown only once."""
     account, key = with_accounts(lambda accounts: accounts.create_service_account(name, permission))
     result = {
         "id": account.id,
@@ -77,7 +77,7 @@ def change_service_account(
     *,
     as_json: Json = False,
 ) -> None:
-    """Change the name or the permissions of a service account, at once; its API keys stay."""
+    """Change a service account at once. Its name or permissions, that is; its API keys stay."""
     if permission and (add or remove):
         raise ConfigurationError("--permission replaces all permissions; it does not go with --add or --remove")
     if new_name is None and not (permission or add or remove):

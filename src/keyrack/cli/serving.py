@@ -143,7 +143,7 @@ def worker(
         int | None, typer.Option("--port", min=0, max=65535, help="Port for /healthz, /readyz and /metrics.")
     ] = None,
 ) -> None:
-    """Run only the background work: refresh due secrets, deliver webhooks. SIGTERM finishes running work."""
+    """Run only the background work. It refreshes due secrets and delivers webhooks; SIGTERM finishes what runs."""
     import asyncio
 
     with _starting():
@@ -195,7 +195,7 @@ def simulator(
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Approve without showing a page.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the bundled authorization server, whose behaviour is configurable. For development and tests only."""
+    """Run the bundled authorization server. Its behaviour is configurable; for development and tests only."""
     from keyrack.simulator import server
     from keyrack.simulator.config import SimulatorConfig, automatic, load_config
 
@@ -210,7 +210,7 @@ def simulator(
 
 
 def settings(*, as_json: Json = False) -> None:
-    """Print all settings and their sources; secrets are masked."""
+    """Print all settings and their sources. Secrets are masked."""
     found = load_settings()
     rows = [
         {

@@ -1,5 +1,6 @@
 """Lays rows out as aligned columns. A value is never cut or folded: an id or a time can be copied as it stands."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ def shown(value: Any) -> str:
     """Return a value in one line as people read it; `-` for none, so that every column has something in it."""
     if isinstance(value, list | tuple):
         value = ", ".join(map(str, value))
+    elif isinstance(value, Mapping):
+        value = json.dumps(value, ensure_ascii=False)
     return _NOTHING if value is None or value == "" else visible(str(value))
 
 
