@@ -50,7 +50,7 @@ def list_service_accounts(*, as_json: Json = False) -> None:
 
 @service_accounts.command("show")
 def show_service_account(name: Account, *, as_json: Json = False) -> None:
-    """Show one service account, its permissions and its API keys, without the keys themselves."""
+    """Show one service account. With its permissions and its API keys, without the keys themselves."""
     account, keys = with_accounts(lambda accounts: accounts.service_account(name))
     rows = [key_row(key) for key in keys]
     if as_json:
