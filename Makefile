@@ -30,7 +30,7 @@ PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--once ends after it)
+demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--verbose shows every call, --once ends after it)
 	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
 
 test: ## Install and run all tests but those of bench-check

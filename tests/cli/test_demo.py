@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,15 +90,33 @@ def is_gone(pid: int) -> bool:
         return True
 
 
-def test_once_ends_after_the_story_in_plain_text(tmp_path: Path) -> None:
+def test_once_tells_the_story_in_a_line_a_step(tmp_path: Path) -> None:
     with demo(tmp_path, "--once") as running:
+        assert running.end() == 0, running.text[-3000:]
+    first, *steps, ended = running.text.splitlines()
+    assert first == "keyrack demo: setting up an empty installation …"
+    assert re.fullmatch(r"Every step held \(\d+ API calls\)\.", ended)
+    assert [step for step in steps if not step.startswith("● ")] == [steps[0], ""]
+    assert "Keyrack at http://127.0.0.1:" in steps[0]
+    assert len(steps) > 10
+    assert "\x1b" not in running.text, "colours only on a terminal"
+    assert not [secret for secret in SECRETS if secret in running.text]
+    assert not re.findall(r"kr_[A-Za-z0-9_-]{8,}", running.text), "no API key before the demo stays up"
+    assert list(tmp_path.iterdir()) == [], "nothing is kept"
+
+
+def test_verbose_shows_every_call_and_what_holds(tmp_path: Path) -> None:
+    with demo(tmp_path, "--once", "--verbose") as running:
         assert running.end() == 0, running.text[-3000:]
     text = running.text
     assert "Every step held" in text
     assert "\x1b" not in text, "colours only on a terminal"
-    assert not [secret for secret in SECRETS if secret in text]
+    commands = "\n".join(command for command, _ in commands_of(text))
+    answers = [line for line in text.splitlines() if line.strip() not in commands]
+    assert all(secret in commands for secret in SECRETS), "a command works as it is printed"
+    assert not [line for line in answers if any(secret in line for secret in SECRETS)]
     assert not re.findall(r"kr_[A-Za-z0-9_-]{8,}", text), "no API key before the demo stays up"
-    breakable = [line for line in text.splitlines() if " http" not in line and not re.search(r'": ".*",?$', line)]
+    breakable = [line for line in text.splitlines() if "http" not in line and not re.search(r'": ".*",?$', line)]
     assert max(map(len, breakable)) <= 110, "an address or a single text cannot be broken; all else fits"
     for sentence in (
         "pizza-van is in none of Globex's lists",
@@ -117,18 +136,68 @@ def test_once_ends_after_the_story_in_plain_text(tmp_path: Path) -> None:
         "it lists the client the admin created",
     ):
         assert sentence in text, sentence
-    assert list(tmp_path.iterdir()) == [], "nothing is kept"
+
+
+def commands_of(text: str) -> list[tuple[str, str]]:
+    """Return the commands of a story as they are printed, without the name above each, and how each ended."""
+    return re.findall(r"^  # [^\n]*\n(.*?)\n  → ([^\n]*)", text, re.DOTALL | re.MULTILINE)
+
+
+def in_bash(*lines: str) -> "subprocess.CompletedProcess[str]":
+    """Run pasted lines in a shell that knows nothing but where programs are; curl also prints the status."""
+    told = 'curl() { command curl -sS -w "\\n%{http_code}" "$@"; }'
+    clean = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "KEYRACK_DATABASE_URL": "postgresql://nobody@nowhere/x"}
+    return subprocess.run(
+        ["bash", "-c", "\n".join([told, *lines])], env=clean, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the printed commands use curl")
+def test_everything_that_is_printed_works_when_it_is_pasted(tmp_path: Path) -> None:
+    with demo(tmp_path, "--verbose") as running:
+        running.read_until(r"For example:.*keyrack audit list[^\n]*\n")
+        story, _, footer = running.text.partition("Paste this into a shell")
+        logins, _, examples = footer.partition("For example:")
+        shell = [line for line in logins.splitlines() if line.startswith(("  export ", "  keyrack() "))]
+        tried = re.findall(r"^  ((?:curl|keyrack) [^\n]*(?:\\\n[^\n]*)*)", examples, re.MULTILINE)
+        assert len(tried) == 3
+        for command in tried:
+            done = in_bash(*shell, command)
+            assert (done.returncode, done.stderr) == (0, ""), command
+            assert command.startswith("keyrack") or done.stdout.endswith("\n200"), (command, done.stdout)
+        commands = commands_of(story)
+        assert len(commands) > 30
+        repeated = 0
+        for command, ended in commands:
+            done = in_bash(*shell, command)
+            if command.strip().startswith("keyrack"):
+                assert "a user with this email already exists" in done.stderr, (command, done)
+                continue
+            assert (done.returncode, done.stderr) == (0, ""), command
+            status, expected = done.stdout.rpartition("\n")[2], ended.partition(" ")[0]
+            allowed = {expected, *({"409"} if " -X POST" in command else ()), *({"404"} if gone(command) else ())}
+            assert status in allowed, (command, ended, done.stdout)
+            repeated += status == expected
+        assert repeated > len(commands) // 2
+        assert running.process.poll() is None, "it stays up"
+
+
+def gone(command: str) -> bool:
+    """Tell whether a command is about what the story has deleted since."""
+    return " -X DELETE" in command or "/usage" in command
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_stays_up_until_told_to_end_and_takes_its_servers_along(tmp_path: Path, number: signal.Signals) -> None:
     with demo(tmp_path, terminal=True) as running:
         base = running.read_until(r"stays up\S* at (http://127.0.0.1:\d+)")[1]
-        simulator = running.read_until(r"the simulator at (http://127.0.0.1:\d+)")[1]
-        running.read_until(r"export GLOBEX_INTEGRATOR='[^\n]*'")
+        simulator = running.read_until(r"The authorization server: (http://127.0.0.1:\d+) \(it approves")[1]
+        running.read_until(r"keyrack audit list[^\n]*\n")
+        assert "alice" not in running.text, "nobody is asked to sign in"
+        assert httpx2.get(running.read_until(r"(http://127.0.0.1:\d+/docs) ")[1]).status_code == 200
         assert "\x1b[" in running.text, "colours on a terminal"
         assert not [secret for secret in SECRETS if secret in running.text]
-        logins = dict(re.findall(r"export ([A-Z_]+)='([^']+)'", running.text))
+        logins = dict(re.findall(r"export ([A-Z_]+)=(\S+:kr_\S+)", running.text))
         assert set(logins) == {"SUPPORT", "ACME_ADMIN", "GLOBEX_ADMIN", "GLOBEX_INTEGRATOR"}
         for name in ("ACME_ADMIN", "GLOBEX_ADMIN", "GLOBEX_INTEGRATOR"):
             user, _, key = logins[name].partition(":")
@@ -156,7 +225,7 @@ def test_ctrl_c_in_the_middle_ends_it_at_once(tmp_path: Path) -> None:
 
 async def test_a_person_denies_once_and_then_allows(tmp_path: Path, page: "Page") -> None:
     address = r"sign in as alice / wonderland:\s+(http\S+)\s"
-    with demo(tmp_path, "--browser", "--once") as running:
+    with demo(tmp_path, "--browser") as running:
         await page.goto(running.read_until(address)[1])
         assert "Sign in to continue to Globex's app" in await page.inner_text("main")
         await page.fill("#login", "alice")
@@ -172,8 +241,7 @@ async def test_a_person_denies_once_and_then_allows(tmp_path: Path, page: "Page"
         await page.goto(running.read_until(f"once more.*{address}")[1])
         await page.click("button:has-text('Allow')")
         await page.wait_for_selector("text=The account is connected")
-        assert running.end() == 0, running.text[-3000:]
-    assert "Every step held" in running.text
+        running.read_until(r"Every step held.*The authorization server: \S+ \(sign in as alice / wonderland\)")
 
 
 def test_json_stands_in_few_lines() -> None:
@@ -209,7 +277,7 @@ def test_a_shown_curl_line_is_one_that_a_shell_takes() -> None:
     *words, text, _ = done.stdout.split("|")
     address = "http://127.0.0.1:1/v2/" + "y" * 80
     assert words == ["-u", "name:key", "-X", "POST", address, "-H", "content-type: application/json", "-d"]
-    assert json.loads(text) == {"data": {**body["data"], "client_secret": "0123…"}}
+    assert json.loads(text) == body
 
 
 def test_a_page_is_told_in_one_line() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from typer.main import get_command
 
 from keyrack.cli import app
+from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.schema import tenants
 from keyrack.visible import json_text, visible, visible_in
 from support.app import World
@@ -23,11 +24,15 @@ SHOWN = "[/x][red]\\x1b]0;owned\\x07\\x1b[2J\\x9b31m\\x0d\\x0a\\u202eevil\\u200b
 EMAIL = "[/x][red]evil@a.example"
 """As hostile as an email may be."""
 BY_EMAIL = ("users list", "audit list")
-LISTING = ["users list", "api-keys list", "secrets list", "secrets show", "audit list", "settings", "quotas"]
+LISTING = [
+    "users list", "api-keys list", "secrets list", "secrets show", "audit list", "settings", "quotas", "tenants list",
+    "tenants show", "service-accounts list", "service-accounts show", "service-accounts change",
+]  # fmt: skip
 """Commands that show what tenants, or somebody's environment, have named."""
 OTHERS = [
     "bootstrap", "db upgrade", "users create", "api-keys create", "api-keys revoke", "service-accounts create",
-    "secrets refresh", "import platform", "export platform", "serve", "worker", "simulator", "demo", "version",
+    "service-accounts delete", "permissions list", "secrets refresh", "import platform", "export platform", "serve",
+    "worker", "simulator", "demo", "version",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, counts, or one of the errors below."""
 RUN = """
@@ -89,6 +94,7 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
     file = keyrack.settings.home / "hostile.json"
     file.write_text(json.dumps({HOSTILE: []}))
     async with keyrack.store.installation(writes=True) as unit:
+        await ServiceAccounts(unit).add(HOSTILE, ["global.metrics.get"])
         await unit.connection.execute(update(tenants).where(tenants.c.id == acme.id).values(name=HOSTILE))
     commands = {
         "users list": ["users", "list", "--tenant", acme.id],
@@ -98,9 +104,16 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
         "audit list": ["audit", "list", "--tenant", acme.id],
         "settings": ["settings"],
         "quotas": ["quotas", "--tenant", acme.id],
+        "tenants list": ["tenants", "list"],
+        "tenants show": ["tenants", "show", acme.id],
+        "service-accounts list": ["service-accounts", "list"],
+        "service-accounts show": ["service-accounts", "show", HOSTILE],
+        "service-accounts change": ["service-accounts", "change", HOSTILE, "--add", "tenants.tenant.get"],
     }
     assert sorted(commands) == sorted(LISTING)
     refused = {
+        "an unknown tenant": ["tenants", "show", HOSTILE + "?"],
+        "an unknown service account": ["service-accounts", "delete", HOSTILE + "?"],
         "an unknown user": ["api-keys", "list", "--user", HOSTILE + "?"],
         "a broken file": ["import", "platform", str(file)],
         "a missing file": ["import", "platform", HOSTILE],

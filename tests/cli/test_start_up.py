@@ -16,7 +16,9 @@ UNUSED_BY_SERVERS = ("alembic", "mako", "polyfactory", "faker", "keyrack.simulat
 """Installed with what Keyrack needs or a part of it, but of no use to a server: seconds to start, and memory."""
 
 
-@pytest.mark.parametrize("words", [["version"], ["--help"], ["secrets", "--help"], ["settings"]])
+@pytest.mark.parametrize(
+    "words", [["version"], ["--version"], ["--help"], ["secrets", "--help"], ["settings"], ["permissions", "list"]]
+)
 def test_no_server_is_loaded(words: list[str]) -> None:
     assert loaded_by(words, HEAVY, {}) == ""
 
@@ -28,7 +30,9 @@ def test_no_http_is_loaded_where_a_command_needs_only_the_database(tmp_path: Pat
     for words in (
         ["db", "upgrade"],
         ["users", "list", "--tenant", tenant],
-        ["audit", "list"],
+        ["audit", "list", "--since", "1h"],
+        ["tenants", "list"],
+        ["service-accounts", "list"],
         ["quotas"],
         ["export", "platform", file + ".again"],
         ["import", "platform", file],

@@ -1,6 +1,7 @@
 """`keyrack.client` when the network or a server is at fault: safe requests are tried three times, others once."""
 
 import asyncio
+import re
 import time
 from typing import Any
 
@@ -8,6 +9,8 @@ import httpx2
 import pytest
 
 from keyrack.client import AsyncKeyrack, Keyrack, RateLimited, Refused, Unexpected, Unreachable
+from keyrack.client.sending import Account
+from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from support.flows import Site, site
 from support.loopback_peers import Proxy, receiving
@@ -97,9 +100,24 @@ async def test_what_is_not_keyrack_is_told() -> None:
         base = other.url.removesuffix("/hook")
         with Keyrack(base, "me@example.com", "key") as keyrack, pytest.raises(Unexpected, match="is the address right"):
             await asyncio.to_thread(keyrack.me)
-    unused = Keyrack("http://127.0.0.1:9", "me@example.com", "key", timeout=1)
-    with unused, pytest.raises(Unreachable):
+
+
+@pytest.mark.parametrize("path", ["", "/behind/a/proxy"])
+async def test_what_cannot_be_reached_is_named_and_no_secret_with_it(path: str) -> None:
+    base = f"http://127.0.0.1:9{path}"
+    told = re.escape("ConnectError after 3 tries: GET /v2/users/me at http://127.0.0.1:9") + "$"
+    unused = Keyrack(base, "me@example.com", "a-secret-key", timeout=1)
+    with unused, pytest.raises(Unreachable, match=told):
         await asyncio.to_thread(unused.me)
+    async with AsyncKeyrack(base, "me@example.com", "a-secret-key", timeout=1) as waiting:
+        with pytest.raises(Unreachable, match=told):
+            await waiting.me()
+
+
+def test_a_host_is_named_without_what_surrounds_it() -> None:
+    account = Account("https://me:pass@[2001:db8::1]:8443/path?key=word", "me", Secret("key"))
+    told = str(account.unreachable(TimeoutError(), 1, "POST /v2/flows"))
+    assert told == "TimeoutError after 1 try: POST /v2/flows at https://[2001:db8::1]:8443"
 
 
 async def test_a_silent_server_is_waited_for_no_longer_than_told() -> None:

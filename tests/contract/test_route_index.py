@@ -74,6 +74,8 @@ EXTENSIONS = """
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
 /v2/tenants/{T}/audit-events                      GET
+/v2/service-accounts                              GET
+/v2/service-accounts/{ID}                         GET PATCH DELETE
 /v2/workspaces/{W}/components                     GET
 /v2/workspaces/{W}/components/{C}                 GET
 /v2/workspaces/{W}/components/{C}/runtime-env     GET
@@ -107,6 +109,8 @@ UNKNOWN = [
     "/v1",
     "/v1/accounts",
 ]
+OF_THE_INSTALLATION = {"/v2/service-accounts"}
+"""Lists that no tenant's admin may read."""
 SOME_ID = "5f0000000000000000000000"
 
 
@@ -133,6 +137,8 @@ def status_of(method: str, path: str) -> int:
     takes_body = method in {"PATCH", "PUT"} or (method == "POST" and not path.endswith(WITHOUT_BODY))
     if takes_body or path.endswith("/relationships/members") or (method == "GET" and path in LACKING):
         return 400
+    if path in OF_THE_INSTALLATION:
+        return 403
     return 404 if SOME_ID in path else 200  # of what the made-up id names, not of the route
 
 

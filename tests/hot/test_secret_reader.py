@@ -19,7 +19,7 @@ from keyrack.store.secret_reader import (
     SqliteSecretReader,
     secret_reader,
 )
-from support.app import World
+from support.app import World, on_postgresql_only
 from support.grants import add_auth_client, add_secret, change
 
 NOBODY_LISTENS = "http://127.0.0.1:8/token"
@@ -90,9 +90,9 @@ async def test_nothing_is_read_before_the_data_key_is_known_or_after_closing(key
     assert await points.find(point_of(secret)) is None
 
 
+@on_postgresql_only  # a file has no connections to lose
 async def test_lost_connections_are_replaced(keyrack_on_each: World, points: SecretReader) -> None:
-    if not isinstance(points, PostgresSecretReader):
-        pytest.skip("a file has no connections to lose")
+    assert isinstance(points, PostgresSecretReader)
     secret = await secret_of(keyrack_on_each, "Acme")
     assert await points.find(point_of(secret)) is not None
     async with keyrack_on_each.store.installation() as unit:

@@ -337,6 +337,10 @@ def url_with_tenants(request: pytest.FixtureRequest) -> str | None:
     return url
 
 
+on_postgresql_only = pytest.mark.parametrize("url_with_tenants", ["postgresql"], indirect=True)
+"""For a test with `keyrack_on_each` of what SQLite does not have: there is none on SQLite, rather than one skipped."""
+
+
 @pytest.fixture
 async def keyrack_on_each(tmp_path: Path, url_with_tenants: str | None) -> AsyncIterator[World]:
     """The same on both databases, one after the other."""

@@ -1,7 +1,8 @@
 """Parts of the test environment a machine may lack: skipped by name with the reason, and a failure in CI.
 
 A fixture calls `require_part("chromium", "no browser found")` when its part cannot be had. The tests that need it are
-skipped, the end of the run lists every missing part, and with CI=true each such skip is a failure instead.
+skipped, the end of the run lists every missing part, and with CI=true each such skip is a failure instead. What is
+skipped for another reason is named there too.
 """
 
 import os
@@ -50,12 +51,19 @@ def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, py
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     missing: dict[str, int] = {}
+    skipped: dict[str, str] = {}
     for reports in terminalreporter.stats.values():
         for report in reports:
             message = getattr(report, "missing_part", None)
             if message is not None:
                 missing[message] = missing.get(message, 0) + 1
+            elif getattr(report, "skipped", False) and isinstance(report.longrepr, tuple):
+                skipped[report.nodeid] = report.longrepr[2].removeprefix("Skipped: ")
     if missing:
         terminalreporter.section("missing parts")
         for message, count in sorted(missing.items()):
             terminalreporter.line(f"{message} ({count} tests {'failed' if is_strict() else 'skipped'})")
+    if skipped:
+        terminalreporter.section("skipped tests")
+        for test, reason in sorted(skipped.items()):
+            terminalreporter.line(f"{test}: {reason}")

@@ -37,6 +37,7 @@ def test_skipped_by_name_with_the_reason(
     result = run(pytester, monkeypatch, "", *workers)
     result.assert_outcomes(passed=1, skipped=3)
     result.stdout.fnmatch_lines(["*missing parts*", "missing part 'chromium': no browser found (2 tests skipped)"])
+    result.stdout.fnmatch_lines(["*skipped tests*", "*::test_ordinary_skip: not on a Tuesday"])
     assert result.ret == 0
 
 
@@ -53,3 +54,4 @@ def test_nothing_is_said_when_nothing_is_missing(pytester: pytest.Pytester, monk
     result = run(pytester, monkeypatch, "true", "-k", "without")
     result.assert_outcomes(passed=1, deselected=3)
     result.stdout.no_fnmatch_line("*missing part*")
+    result.stdout.no_fnmatch_line("*skipped tests*")

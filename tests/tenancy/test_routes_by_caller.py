@@ -40,6 +40,7 @@ SEEN: dict[str, str] = {
     "custom data":                         "y...... .. .. y.",
     "registry password":                   "....... .. .. ..",
     "API key":                             "....... .. .. ..",
+    "service account":                     "....... .. .. y.",
 }
 """Which values of the tenant occur in any answer to a caller."""
 # fmt: on

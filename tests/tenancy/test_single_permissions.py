@@ -29,6 +29,7 @@ CLIENTS = "/v2/tenants/{tenant_id}/oauth-clients"
 HOOKS = "/v2/tenants/{tenant_id}/webhooks"
 SECRETS = "/v2/workspaces/{workspace_id}/secrets"
 RUNTIME = "/v2/workspaces/{workspace_id}/components/{component_id}/runtime-env"
+ACCOUNT = "/v2/service-accounts/{service_account_id}"
 WHOLE_CONTRACT = "contracts.workspace.listAll global.workspace.get_all"
 SCOPED = "/v2/tenants/{tenant_id}/auth-clients"
 
@@ -92,6 +93,10 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("tenants",    "GET",    "/v2/tenants/{tenant_id}/events",                      "..webhooks.get"),
     ("tenants",    "POST",   "/v2/tenants/{tenant_id}/events/{event_id}/replay",    "..webhooks.edit"),
     ("tenants",    "GET",    CLIENTS,                                               "..oauth_clients.get"),
+    ("services",   "GET",    "/v2/service-accounts",                                "global.service_accounts.get"),
+    ("services",   "GET",    ACCOUNT,                                               "global.service_accounts.get"),
+    ("services",   "PATCH",  ACCOUNT,                                               "global.service_accounts.edit"),
+    ("services",   "DELETE", ACCOUNT,                                               "global.service_accounts.delete"),
     ("tenants",    "POST",   CLIENTS,                                               "..oauth_clients.create"),
     ("tenants",    "GET",    CLIENTS + "/{oauth_client_id}",                        "..oauth_clients.get"),
     ("tenants",    "PATCH",  CLIENTS + "/{oauth_client_id}",                        "..oauth_clients.edit"),
@@ -222,6 +227,7 @@ HIDDEN: dict[str, frozenset[str]] = {
     "/v2/auth-clients/{lone_auth_client_id}": READS_CLIENTS,
     "/v2/teams/{team_id}": TEAM,
     "/v2/users/{stranger_id}": frozenset(),
+    ACCOUNT: frozenset({"global.service_accounts.get"}),
     "/v2/flows/{flow_id}/task-keys": frozenset({"global.workspace.get_all"}),
 }
 """What is addressed without a parent and not seen is not there (section 3), but for those who hold one of these."""

@@ -47,6 +47,10 @@ BINDS_THE_TENANT: dict[str, str] = {
 
 ACROSS: dict[str, str] = {
     "accounts._ACCOUNT": "service accounts belong to no tenant",
+    "accounts._BY_ID": "service accounts belong to no tenant",
+    "accounts._CHANGE": "as above",
+    "accounts._DELETION": "as above",
+    "accounts._HELD": "as above",
     "accounts._ADDITION": "an API key of the owner that is given",
     "accounts._REMOVAL": "an API key of the owner that is given",
     "accounts._USER": "for the command line: ids of who has a name",

@@ -20,6 +20,7 @@ from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.roles import TenantRoleController, permissions
 from keyrack.api.secrets import SecretController
+from keyrack.api.service_accounts import ServiceAccountController
 from keyrack.api.task_keys import task_key
 from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController
@@ -38,6 +39,7 @@ HANDLERS = (
     audit_events,
     UserController,
     OwnInviteController,
+    ServiceAccountController,
     TeamController,
     ContractController,
     ContractMemberController,

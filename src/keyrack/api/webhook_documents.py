@@ -8,11 +8,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from keyrack.api.core.body import or_none
 from keyrack.api.core.jsonapi import NotBlank, SelfLink, Single, link_self
-from keyrack.api.core.query import NOT_A_TIME, parse_time
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.events import TELLABLE, Delivery, Event, EventType, Webhook
 from keyrack.service.webhooks.registry import NewWebhook, Period, WebhookChange
+from keyrack.validation.times import NOT_A_TIME, parse_time
 
 TypeName = Literal[
     "secret.created",

@@ -7,21 +7,36 @@ import io
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
 from keyrack import __version__
-from keyrack.cli import accounts, database, demo, quotas, secrets, serving, transfer
+from keyrack.cli import (
+    accounts,
+    audit,
+    database,
+    demo,
+    permissions,
+    quotas,
+    secrets,
+    service_accounts,
+    serving,
+    tenants,
+    transfer,
+)
 from keyrack.cli.common import complain
 from keyrack.errors import KeyrackError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)  # help in plain text
 app.add_typer(database.db, name="db", help="The database schema.")
 app.add_typer(accounts.users, name="users", help="Users.")
 app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and service accounts.")
-app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
+app.add_typer(service_accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
+app.add_typer(tenants.tenants, name="tenants", help="Tenants.")
+app.add_typer(permissions.permissions, name="permissions", help="What roles and service accounts may do.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
-app.add_typer(accounts.audit, name="audit", help="The audit log.")
+app.add_typer(audit.audit, name="audit", help="The audit log.")
 app.add_typer(transfer.imports, name="import", help="Import data.")
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)
@@ -31,6 +46,26 @@ app.command()(serving.worker)
 app.command()(serving.simulator)
 app.command()(serving.settings)
 app.command()(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the library calls it
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Keep the OAuth clients and user tokens of an integration platform.
+
+    `keyrack COMMAND --help` says more of a command.
+    """
+    del version  # it was printed before
 
 
 @app.command()
@@ -51,6 +86,11 @@ def main() -> None:
     except KeyrackError as error:
         for problem in error.problems:
             complain(f"keyrack: {problem.detail}")
+        sys.exit(1)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] == "keyrack":
+            raise
+        complain(f"keyrack: the package {missing.name} is not installed; run: pip install keyrack")
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that cannot be made
         complain(f"keyrack: {error.strerror or 'input or output failed'}: {error.filename or ''}")

@@ -1,17 +1,26 @@
 """Shared by all commands: opens the store, prints results as JSON or for people."""
 
 import asyncio
+import shutil
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from keyrack.cli.tables import Table, shown
+from keyrack.clock import iso
+from keyrack.crypto.secret import Secret
 from keyrack.visible import json_text, visible
 
 if TYPE_CHECKING:
     from keyrack.store.core.store import Store
 
 T = TypeVar("T")
+
+_API_KEY = "api_key"
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -45,7 +54,34 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
         show_json(result)
         return
     for name, value in result.items():
-        typer.echo(visible(f"{name}: {value}"))
+        typer.echo(f"{visible(name)}: {shown(value)}")
+
+
+def show_made(result: Mapping[str, Any], keys: Mapping[str, Secret], *, as_json: bool) -> None:
+    """Print what was made, with API keys that are not shown again: for people each in a line of its own, to be copied.
+
+    Args:
+        result: as JSON has it; a member that is an object has its own members shown.
+        keys: new API keys by the user name they go with. In the JSON each stands where `result` has an `api_key`.
+        as_json: whether to print JSON.
+    """
+    if as_json:
+        show_json(result)
+        return
+    flat = {
+        f"{name} {inner}" if inner else name: text
+        for name, value in result.items()
+        for inner, text in (value.items() if isinstance(value, Mapping) else [("", value)])
+        if _API_KEY not in (name, inner)
+    }
+    show(flat, as_json=False)
+    for owner, key in keys.items():
+        typer.echo(f"\nAPI key of {visible(owner)}; it is not shown again:\n\n{key.reveal()}")
+
+
+def moment(at: datetime | None) -> str | None:
+    """Return a time as the API prints it, or None."""
+    return None if at is None else iso(at)
 
 
 def show_json(value: Any) -> None:
@@ -58,19 +94,17 @@ def complain(text: str) -> None:
     typer.echo(visible(text), err=True)
 
 
-def show_list(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print several results: a JSON array, or a table."""
+def show_list(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Print several results: a JSON array of all that is known, or a table with some columns of it."""
     if as_json:
         show_json(rows)
         return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    table = table_of(columns)
+    table.fit(rows)
+    for line in chain(table.header(), *map(table.row, rows)):
+        typer.echo(line)
 
-    table = Table(box=None)
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        # as texts: plain strings are read as markup
-        table.add_row(*(Text("" if value is None else visible(str(value))) for value in row.values()))
-    Console().print(table)
+
+def table_of(columns: Sequence[str]) -> Table:
+    """Return an empty table for standard output: as wide as the terminal, if that is one."""
+    return Table(columns, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keyrack.cli.common import Json, show
+from keyrack.cli.common import Json, show, show_made
 from keyrack.clock import now
 from keyrack.errors import ConfigurationError
 from keyrack.validation.emails import fault_of
@@ -26,7 +26,10 @@ def bootstrap(
     *,
     as_json: Json = False,
 ) -> None:
-    """Set up an empty database: the first tenant, its admin, and a service account. Keys are shown only once."""
+    """Set up an empty database.
+
+    It gets a first tenant with an admin, and a service account. Their keys are shown only once.
+    """
     import asyncio
 
     from keyrack import logs
@@ -43,7 +46,8 @@ def bootstrap(
         "admin": {"email": first.email, "api_key": first.user_key.reveal(), "user_id": first.user_id},
         "service_account": {"username": first.service_account, "api_key": first.service_key.reveal()},
     }
-    show(result, as_json=as_json)
+    keys = {first.email: first.user_key, first.service_account: first.service_key}
+    show_made(result, keys, as_json=as_json)
 
 
 @db.command("upgrade")

@@ -11,8 +11,11 @@ def demo(
         bool, typer.Option("--once", help="Exit after the last step: with 0 if every step succeeded, else 1.")
     ] = False,
     browser: Annotated[bool, typer.Option("--browser", help="Complete the consent yourself in a browser.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show every call and its answer, not only a line a step.")
+    ] = False,
 ) -> None:
-    """Demonstrate Keyrack on SQLite, with generated keys and the bundled simulator."""
+    """Play a story that shows Keyrack. It runs on SQLite, with generated keys and the bundled simulator."""
     from keyrack.demo.play import play
 
-    play(once=once, browser=browser)
+    play(once=once, browser=browser, verbose=verbose)

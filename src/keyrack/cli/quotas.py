@@ -15,6 +15,7 @@ def quotas(
     """Show the quotas of tenants and how much of each is used."""
     from keyrack.service.authz.quotas import QuotaUse, usage
     from keyrack.settings import load_settings
+    from keyrack.store.quota_usage import Quota
     from keyrack.wiring.configuration import quota_limits
 
     limits = quota_limits(load_settings())
@@ -26,4 +27,5 @@ def quotas(
             return who | {quota.value: {"used": used, "limit": of.limits[quota]} for quota, used in of.used.items()}
         return who | {quota.value: f"{used}/{of.limits[quota] or '-'}" for quota, used in of.used.items()}
 
-    show_list([row(of) for of in found], as_json=as_json)
+    columns = ("tenant_id", "name", *(quota.value for quota in Quota))
+    show_list(columns, [row(of) for of in found], as_json=as_json)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from keyrack.cli.common import Json, show, show_list
-from keyrack.clock import iso
+from keyrack.cli.common import Json, moment, show, show_list
 from keyrack.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 secrets = typer.Typer(no_args_is_help=True)
 
 T = TypeVar("T")
+_COLUMNS = ("id", "workspace_id", "name", "state", "error_code", "expires_at", "next_refresh_at", "last_used_at")
+"""What a list shows of a secret, but as JSON."""
+
 SecretId = Annotated[str, typer.Argument(help="Id of the secret.")]
 
 
@@ -47,11 +49,7 @@ def list_secrets(
         state=None if state is None else SecretState(state.value), expires_before=_time(expires_before)
     )
     found = _with_secrets(lambda desk: desk.list(tenant, workspace, wanted, limit))
-    rows = [_row(view) for view in found]
-    if not as_json:  # what fits on a screen
-        shown = ("id", "workspace_id", "name", "state", "error_code", "expires_at", "next_refresh_at", "last_used_at")
-        rows = [{name: row[name] for name in shown} for row in rows]
-    show_list(rows, as_json=as_json)
+    show_list(_COLUMNS, [_row(view) for view in found], as_json=as_json)
 
 
 @secrets.command("show")
@@ -73,7 +71,7 @@ def show_secret(
 
 @secrets.command("refresh")
 def refresh_secret(secret_id: SecretId, *, as_json: Json = False) -> None:
-    """Refresh one auth secret now; safe while servers and workers are running."""
+    """Refresh one auth secret now. It is safe while servers and workers are running."""
     show(_row(_with_secrets(lambda desk: desk.refresh(secret_id))), as_json=as_json)
 
 
@@ -113,26 +111,22 @@ def _row(view: "OperatorView") -> dict[str, Any]:
         "state": view.status.state.value,
         "error_code": None if view.status.error_code is None else view.status.error_code.value,
         "error": view.status.error,
-        "expires_at": _iso(secret.expires_at),
-        "last_refreshed_at": _iso(secret.refreshed_at),
-        "next_refresh_at": _iso(secret.due_at if secret.refreshable else None),
+        "expires_at": moment(secret.expires_at),
+        "last_refreshed_at": moment(secret.refreshed_at),
+        "next_refresh_at": moment(secret.due_at if secret.refreshable else None),
         "last_error": None if failure is None else failure.text,
-        "last_error_at": None if failure is None else _iso(secret.failed_at),
+        "last_error_at": None if failure is None else moment(secret.failed_at),
         "failures": secret.failure_count,
-        "last_used_at": _iso(secret.last_used_at),
+        "last_used_at": moment(secret.last_used_at),
     }
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else iso(moment)
-
-
 def _time(text: str | None) -> datetime | None:
-    from keyrack.api.core.query import NOT_A_TIME, parse_time
+    from keyrack.validation.times import NOT_A_TIME, parse_time
 
     if text is None:
         return None
-    moment = parse_time(text)
-    if moment is None:
+    at = parse_time(text)
+    if at is None:
         raise ConfigurationError(f"--expires-before {NOT_A_TIME}")
-    return moment
+    return at

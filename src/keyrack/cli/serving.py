@@ -1,5 +1,6 @@
 """`keyrack serve`, `keyrack simulator` and `keyrack settings`."""
 
+import errno
 import gc
 import os
 import signal
@@ -45,8 +46,13 @@ def serve(
 
 
 def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -> None:
+    from keyrack.cli.listening import bound, not_to_be_had, port_of
+    from keyrack.cli.start_report import report
+
+    sockets = bound(host, port)
     with _starting():
         import uvicorn
+        from uvicorn.supervisors import Multiprocess
 
         from keyrack.api.core.connections import ConnectionLimits, Connections
         from keyrack.api.core.http_protocol import served_by
@@ -59,11 +65,9 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
         write_seconds=settings.write_timeout,
         proxies=settings.trusted_proxies,
     )
-    uvicorn.run(
+    config = uvicorn.Config(
         f"{__name__}:{factory}",
         factory=True,
-        host=host,
-        port=port,
         workers=workers,
         access_log=False,
         log_config=None,
@@ -76,6 +80,21 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
         timeout_graceful_shutdown=settings.drain_timeout,
         timeout_worker_healthcheck=_HUNG_SECONDS,
     )
+    report(settings, host, port_of(sockets), workers=workers, api=factory != "watched_worker")
+    server = uvicorn.Server(config)
+    try:
+        if workers > 1:
+            Multiprocess(config, sockets=sockets).run()
+        else:
+            server.run(sockets)
+    except KeyboardInterrupt:  # the server has drained, and raises it again
+        pass
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise not_to_be_had(host, port, error) from None  # another server began to listen meanwhile
+    if workers == 1 and not server.started:
+        sys.exit(1)
 
 
 def application() -> "App":
@@ -124,7 +143,7 @@ def worker(
         int | None, typer.Option("--port", min=0, max=65535, help="Port for /healthz, /readyz and /metrics.")
     ] = None,
 ) -> None:
-    """Run only the background work: refresh due secrets, deliver webhooks. SIGTERM finishes running work."""
+    """Run only the background work. It refreshes due secrets and delivers webhooks; SIGTERM finishes what runs."""
     import asyncio
 
     with _starting():
@@ -176,7 +195,7 @@ def simulator(
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Approve without showing a page.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the bundled authorization server, whose behaviour is configurable. For development and tests only."""
+    """Run the bundled authorization server. Its behaviour is configurable; for development and tests only."""
     from keyrack.simulator import server
     from keyrack.simulator.config import SimulatorConfig, automatic, load_config
 
@@ -191,7 +210,7 @@ def simulator(
 
 
 def settings(*, as_json: Json = False) -> None:
-    """Print all settings and their sources; secrets are masked."""
+    """Print all settings and their sources. Secrets are masked."""
     found = load_settings()
     rows = [
         {
@@ -202,7 +221,7 @@ def settings(*, as_json: Json = False) -> None:
         for spec in fields(found)
         if spec.name in found.origins
     ]
-    show_list(rows, as_json=as_json)
+    show_list(("name", "value", "origin"), rows, as_json=as_json)
     if found.unknown_variables:
         complain(f"keyrack: unknown settings are ignored: {', '.join(found.unknown_variables)}")
 

@@ -31,7 +31,7 @@ def import_platform(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import complete tenants, or report everything that is wrong with the file and write nothing."""
+    """Import complete tenants. Or report everything that is wrong with the file, and write nothing."""
     import asyncio
 
     from keyrack import logs
@@ -83,7 +83,7 @@ def export_platform(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Export complete tenants, to be imported elsewhere; secret values only with --with-secrets."""
+    """Export complete tenants, to be imported elsewhere. Secret values only with --with-secrets."""
     import asyncio
     import os
 

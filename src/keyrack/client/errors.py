@@ -14,7 +14,7 @@ class Misconfigured(KeyrackClientError):
 
 
 class Unreachable(KeyrackClientError):
-    """Keyrack could not be reached, or did not answer in time; a safe request was tried several times."""
+    """Keyrack, at the host that is named, gave no answer in time; a safe request was tried several times."""
 
 
 class Unexpected(KeyrackClientError):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from keyrack.client.documents import Answer, retry_after, time_of
-from keyrack.client.errors import Misconfigured
+from keyrack.client.errors import Misconfigured, Unreachable
 from keyrack.crypto.secret import Secret
 
 TRIES = 3
@@ -68,6 +68,20 @@ class Account:
     def auth(self) -> httpx2.BasicAuth:
         """What every request is signed with (contract section 2)."""
         return httpx2.BasicAuth(self.username, self.api_key.reveal())
+
+    def unreachable(self, error: Exception, tries: int, asked: str) -> Unreachable:
+        """Return the error for a request that got no answer: it names the host, and nothing that may be secret.
+
+        Args:
+            error: what the last try ended with.
+            tries: how many there were.
+            asked: method and path of the request, without its query.
+        """
+        parts = urlsplit(self.base_url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = f":{parts.port}" if parts.port else ""
+        times = f"{tries} {'try' if tries == 1 else 'tries'}"
+        return Unreachable(f"{type(error).__name__} after {times}: {asked} at {parts.scheme}://{host}{port}")
 
 
 def timeouts(seconds: float) -> httpx2.Timeout:

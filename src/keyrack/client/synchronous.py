@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from keyrack.client import calls
-from keyrack.client.errors import Unexpected, Unreachable
+from keyrack.client.errors import Unexpected
 from keyrack.client.results import (
     AuthClient,
     AuthSecret,
@@ -199,9 +199,7 @@ class Keyrack:
             except httpx2.TransportError as error:
                 pause = pause_after_fault(call.method, tries)
                 if pause is None:
-                    raise Unreachable(
-                        f"{type(error).__name__} after {tries} tries: {call.method} {call.path}"
-                    ) from error
+                    raise self._account.unreachable(error, tries, f"{call.method} {call.path}") from error
             except httpx2.RequestError as error:
                 raise Unexpected(f"{type(error).__name__}: {call.method} {call.path}") from error
             time.sleep(pause)

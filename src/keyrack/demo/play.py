@@ -1,7 +1,9 @@
 """`keyrack demo`: a real Keyrack and a real authorization server on loopback, and the story that shows them."""
 
 import asyncio
+import shlex
 import signal
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,14 +14,21 @@ import aiohttp
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 from keyrack.demo.servers import CLIENTS, Scene, set_up
-from keyrack.demo.stage import Actor, Stage, Unexpected
+from keyrack.demo.stage import WIDTH, Actor, Stage, Unexpected
 from keyrack.demo.story import Cast, Story
+from keyrack.demo.text import curl
 
 
-def play(*, once: bool, browser: bool) -> None:
+def play(*, once: bool, browser: bool, verbose: bool) -> None:
     """Set everything up, play the story, and stay until Ctrl-C unless it is to be played `once`.
+
+    Args:
+        once: end after the last step.
+        browser: a person goes through the consent.
+        verbose: show every call and its answer, not only a line a step.
 
     Raises:
         typer.Exit: with 1 if a step did not hold, with 130 if it was stopped.
@@ -33,10 +42,10 @@ def play(*, once: bool, browser: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="keyrack-demo-") as folder, ExitStack() as running:
             console.print("[bold]keyrack demo[/]: setting up an empty installation …")
             scene = set_up(Path(folder), running, person=browser)
-            story = asyncio.run(_play(scene, console, person=browser))
+            story = asyncio.run(_play(scene, console, person=browser, verbose=verbose))
             console.print(f"\n[bold green]Every step held[/] ({story.stage.calls} API calls).")
             if not once:
-                _stay(scene, story, console)
+                _stay(scene, story, console, person=browser, verbose=verbose)
     except Unexpected as broken:
         console.print(f"\n[bold red]✗ The story broke:[/] {escape(str(broken))}")
         raise typer.Exit(1) from None
@@ -50,7 +59,7 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-async def _play(scene: Scene, console: Console, *, person: bool) -> Story:
+async def _play(scene: Scene, console: Console, *, person: bool, verbose: bool) -> Story:
     first = scene.first
     account, admin = first["service_account"], first["admin"]
     async with aiohttp.ClientSession() as http:
@@ -61,32 +70,54 @@ async def _play(scene: Scene, console: Console, *, person: bool) -> Story:
             provider=scene.provider,
             clients=CLIENTS,
         )
-        stage = Stage(scene.base, http, console)
+        stage = Stage(scene.base, http, console, verbose=verbose)
 
         async def make_user(title: str, *words: str) -> tuple[Actor, str]:
             made: dict[str, Any] = await asyncio.to_thread(scene.command, "users", "create", *words, "--json")
             stage.command(("keyrack", "users", "create", *words, "--json"), made)
             return Actor(title, made["email"], made["api_key"]), made["user_id"]
 
-        console.print(f"  Keyrack ($KEYRACK below) at {scene.base}, an authorization server at {scene.provider}")
-        console.print("  $SUPPORT, $ACME_ADMIN and the like stand for somebody's user name and API key, name:key")
+        console.print(f"  Keyrack at {scene.base}, an authorization server at {scene.provider}")
+        if verbose:
+            console.print("  $KEYRACK is the address; $SUPPORT, $ACME_ADMIN and the like are somebody's user name and")
+            console.print("  API key, name:key. They are printed at the end, to be pasted into a shell.")
         story = Story(stage, cast, make_user, person=person)
         await story.play()
         return story
 
 
-def _stay(scene: Scene, story: Story, console: Console) -> None:
-    console.print(f"\n[bold]Keyrack stays up[/] at {scene.base} (API description at {scene.base}/openapi.json),")
-    console.print(
-        f"the simulator at {scene.provider} (sign in as alice / wonderland). Ctrl-C ends both; nothing is kept."
-    )
-    console.print(
-        "With these in a shell, lines like those above work (with clear secrets in place of the masked ones):\n"
-    )
-    console.print(f"  export KEYRACK={scene.base}")
-    for role in story.roles:
-        console.print(escape(f"  export {role.variable}='{role.name}:{role.api_key}'"))
+def _stay(scene: Scene, story: Story, console: Console, *, person: bool, verbose: bool) -> None:
+    signs_in = "sign in as alice / wonderland" if person else "it approves whatever it is asked, nobody signs in"
+    console.print(f"\n[bold]Keyrack stays up[/] at {scene.base}; Ctrl-C ends it, and nothing is kept.")
+    console.print(f"  The API, to be read and tried: {scene.base}/docs (Authorize takes a name and key of those below)")
+    console.print(f"  The authorization server: {scene.provider} ({signs_in})")
+    console.print("\nPaste this into a shell, and what is printed here works there:\n")
+    for line in _shell(scene, story):
+        console.print(Text(f"  {line}"))
+    if verbose:
+        console.print("\nWhat made or deleted something above says now that it is there already (409), or gone (404).")
+    console.print("\nFor example:\n")
+    for line in _examples(story):
+        console.print(Text(f"  {line}"))
     try:
         signal.pause()
     except KeyboardInterrupt:
         console.print("\nstopping …")
+
+
+def _shell(scene: Scene, story: Story) -> list[str]:
+    """Return the lines that make a shell know who is who, and which `keyrack` means this installation."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in sorted(scene.settings.items())]
+    command = " ".join([*settings, shlex.quote(sys.executable), "-m", "keyrack", '"$@"'])
+    roles = [f"export {role.variable}={shlex.quote(f'{role.name}:{role.api_key}')}" for role in story.roles]
+    return [f"export KEYRACK={shlex.quote(scene.base)}", *roles, f"keyrack() {{ {command}; }}"]
+
+
+def _examples(story: Story) -> list[str]:
+    """Return commands that read what the story has left behind."""
+    integrator, admin = story.integrator.variable, story.admin.variable
+    return [
+        *curl(integrator, "GET", f"$KEYRACK/v2/credentials?workspace_id={story.workspace}", None, WIDTH),
+        *curl(admin, "GET", f"$KEYRACK/v2/tenants/{story.tenant}/oauth-clients", None, WIDTH),
+        f"keyrack audit list --tenant {story.tenant} --limit 5",
+    ]

@@ -19,6 +19,9 @@ from keyrack.demo.stage import Unexpected
 CLIENTS = {"Acme": ("acme-app", "acme-app-own-secret"), "Globex": ("globex-app", "globex-app-own-secret")}
 """Client id and secret at the simulator, by tenant."""
 
+_ELSEWHERE = ("KEYRACK_CONFIG", "KEYRACK_DATABASE_URL", "KEYRACK_KEY", "KEYRACK_KEY_FILE")
+"""Variables with which a command would mean another installation."""
+
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 
@@ -32,12 +35,14 @@ class Scene:
         provider: the simulator's.
         first: what `bootstrap` printed.
         environment: the environment in which `keyrack` means this installation.
+        settings: what of it must be given to `keyrack` in another shell; empty is as good as not set.
     """
 
     base: str
     provider: str
     first: dict[str, Any]
     environment: dict[str, str]
+    settings: dict[str, str]
 
     def command(self, *words: str) -> Any:
         """Run a `keyrack` command on the installation and return the JSON it prints.
@@ -61,13 +66,14 @@ def set_up(folder: Path, running: ExitStack, *, person: bool) -> Scene:
     """
     port, provider_port = _free_port(), _free_port()
     base, provider = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{provider_port}"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
-    environment |= {
+    settings = {
         "KEYRACK_HOME": str(folder / "home"),
         "KEYRACK_PUBLIC_URL": base,
         "KEYRACK_ALLOW_INSECURE_PROVIDERS": "true",
-        "KEYRACK_LOG_LEVEL": "warning",
+        "KEYRACK_LOG_LEVEL": "error",  # that it is insecure is what a demo on loopback is meant to be
     }
+    others = {name: "" for name in (*_ELSEWHERE, *os.environ) if name.startswith("KEYRACK_")}
+    environment = {name: value for name, value in os.environ.items() if name not in others} | settings
     clients = [
         {
             "client_id": name,
@@ -87,7 +93,7 @@ def set_up(folder: Path, running: ExitStack, *, person: bool) -> Scene:
         _server(environment, f"{provider}/.well-known/oauth-authorization-server", *simulator),
     )
     running.enter_context(_server(environment, f"{base}/healthz", "serve", "--port", str(port)))
-    return Scene(base, provider, first, environment)
+    return Scene(base, provider, first, environment, others | settings)
 
 
 def _run(environment: dict[str, str], *words: str) -> Any:

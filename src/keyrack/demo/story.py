@@ -259,11 +259,12 @@ class Story:
 
     async def _connect(self, component_id: str, *, by_a_person: bool = False) -> Any:
         """Run a consent and return it as it ended; a person may try again after a failure."""
+        again = False
         while True:
             started = (await self._start(component_id, expect=201))["data"]
             url, path = started["attributes"]["authorization_url"], self._consent_path(started["id"])
             if by_a_person:
-                self.stage.ask_a_person(url)
+                self.stage.ask_a_person(url, again=again)
                 while (await self.stage.look(self.integrator, path))["data"]["attributes"]["status"] == "pending":  # noqa: ASYNC110 - it changes in another process
                     await asyncio.sleep(_POLL_SECONDS)
             else:
@@ -271,7 +272,7 @@ class Story:
             consent = (await self.stage.call(self.integrator, "GET", path, expect=200))["data"]
             if not by_a_person or consent["attributes"]["status"] == "completed":
                 return consent
-            self.stage.note("that was not it; once more, with a new address")
+            again = True
 
     def _consent_path(self, consent_id: str) -> str:
         return f"/v2/workspaces/{self.workspace}/oauth-consents/{consent_id}"

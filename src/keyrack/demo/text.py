@@ -1,4 +1,4 @@
-"""Formats what the demo prints: JSON in few lines, secrets masked, `curl` lines a shell takes."""
+"""Formats what the demo prints: JSON in few lines, answers with secrets masked, commands that a shell takes."""
 
 import html
 import json
@@ -14,8 +14,6 @@ _SECRET_MEMBERS = re.compile(r"(secret|token|password|api_key|verifier)$", re.IG
 _SECRET_PARAMETERS = {"state", "code", "code_challenge"}
 _SHOWN = 4
 _STEP = 2
-_BEFORE_CURL = 20
-"""Characters of a first line that the caller's title takes."""
 
 
 def mask(value: str) -> str:
@@ -81,17 +79,34 @@ def curl(login: str, method: str, address: str, body: Any, width: int) -> list[s
         login: the shell variable that holds user name and API key.
         method: the HTTP method.
         address: may begin with a shell variable.
-        body: what to send as JSON, secrets masked; None for nothing.
+        body: what to send as JSON; None for nothing.
         width: characters a line should have.
     """
     verb = "" if method == "GET" else f" -X {method}"
     lines = [f'curl -u "${login}"{verb} "{address}"']
-    if len(lines[0]) > width - _BEFORE_CURL:
+    if len(lines[0]) > width:
         lines = [f'curl -u "${login}"{verb} \\', f'  "{address}"']
     if body is None:
         return lines
-    text = shlex.quote(laid_out(masked(body), width, _STEP, len("  -d '")))
+    text = shlex.quote(laid_out(body, width, _STEP, len("  -d '")))
     return [*lines[:-1], f"{lines[-1]} \\", "  -H 'content-type: application/json' \\", *f"  -d {text}".splitlines()]
+
+
+def joined(words: Sequence[str], width: int) -> list[str]:
+    """Return a command in as many lines as it needs, as a shell takes them.
+
+    Args:
+        words: of the command, quoted where they must be.
+        width: characters a line should have.
+    """
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) + len("  \\") > width:
+            lines[-1] += " \\"
+            lines.append(f"  {word}")
+        else:
+            lines[-1] += f" {word}"
+    return lines
 
 
 def shortened(lines: Sequence[str], most: int) -> list[str]:

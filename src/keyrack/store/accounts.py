@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount
+from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.statements import Change, Query
-from keyrack.store.core.unit import Unit, insert_row
+from keyrack.store.core.unit import Unit, changing, insert_row
 from keyrack.store.schema import api_keys, service_accounts, users
 from keyrack.validation.emails import email_key
+
+_a = service_accounts.c
 
 _OWNER = {
     PrincipalKind.user: api_keys.c.user_id,
@@ -33,6 +38,14 @@ _USER = Query(select(users.c.id, users.c.tenant_id).where(users.c.email_key == b
 _ACCOUNT = Query(
     select(service_accounts.c.id).where(func.lower(service_accounts.c.username) == bindparam("username")), scans=True
 )
+_BY_ID = Query(select(*_a).where(_a.id == bindparam("id")))
+_HELD = Query(changing(select(*_a).where(_a.id == bindparam("id"))))
+_CHANGE = Change(
+    update(service_accounts)
+    .where(_a.id == bindparam("row"))
+    .values(username=bindparam("username"), permissions=bindparam("permissions"))
+)
+_DELETION = Change(delete(service_accounts).where(_a.id == bindparam("id")))
 
 
 class ApiKeys:
@@ -94,7 +107,42 @@ class ServiceAccounts:
         await insert_row(self._unit.connection, service_accounts, values)
         return account
 
-    async def list(self) -> Sequence[ServiceAccount]:
-        """List all service accounts by id."""
-        rows = (await self._unit.connection.execute(select(service_accounts).order_by(service_accounts.c.id))).all()
-        return [ServiceAccount(row.id, row.username, frozenset(row.permissions), row.created_at) for row in rows]
+    async def page(self, *, limit: int | None = None, offset: int | After = 0) -> tuple[Sequence[ServiceAccount], int]:
+        """List service accounts by id; return a page and the number of all."""
+        query = select(service_accounts).order_by(_a.id)
+        rows, total = await page_of(self._unit.connection, query, _a.id, limit=limit, offset=offset)
+        return [_account(row) for row in rows], total
+
+    async def find(self, account_id: str) -> ServiceAccount | None:
+        """Return the service account with an id, or None."""
+        return await self._one(_BY_ID, id=account_id)
+
+    async def hold(self, account_id: str) -> ServiceAccount | None:
+        """Return the service account with an id, or None; nobody else changes it until the transaction ends."""
+        return await self._one(_HELD, id=account_id)
+
+    async def change(self, account: ServiceAccount) -> None:
+        """Store the user name and permissions of a service account that is held.
+
+        Raises:
+            AlreadyExists: another one has the user name.
+        """
+        values = {"username": account.username, "permissions": sorted(account.permissions)}
+        try:
+            async with self._unit.connection.savepoint():  # so that the transaction can still be written to
+                await _CHANGE.run(self._unit.connection, row=account.id, **values)
+        except ConstraintViolated as error:
+            if error.rule is Rule.unique:
+                raise AlreadyExists("another service account has this user name") from None
+            raise
+
+    async def remove(self, account_id: str) -> bool:
+        """Delete a service account with its API keys; False if there is none."""
+        return await _DELETION.run(self._unit.connection, id=account_id) == 1
+
+    async def _one(self, query: Query, **values: str) -> ServiceAccount | None:
+        return next(map(_account, await query.rows(self._unit.connection, **values)), None)
+
+
+def _account(row: Any) -> ServiceAccount:
+    return ServiceAccount(row.id, row.username, frozenset(row.permissions), row.created_at)

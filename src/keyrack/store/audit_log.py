@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select
 
 from keyrack.ids import new_id
 from keyrack.model.audit import AuditEvent
@@ -56,18 +59,34 @@ class AuditLog(TenantTable):
         Returns:
             The events of the page and the number of all that match.
         """
+        query = self._matching(equal, since, until).order_by(self.table.c.at, self.table.c.id)
+        rows, total = await page_of(self.unit.connection, query, self.table.c.id, limit=limit, offset=offset)
+        return [_event(row) for row in rows], total
+
+    async def newest(
+        self, equal: Mapping[str, str], since: datetime | None, *, limit: int | None
+    ) -> Sequence[AuditEvent]:
+        """List events, newest first, without counting all there are.
+
+        Args:
+            equal: as in `page`.
+            since: only events at or after this time.
+            limit: how many at most; None for all.
+        """
+        query = self._matching(equal, since, None).order_by(self.table.c.at.desc(), self.table.c.id.desc())
+        return [_event(row) for row in await self.all(query.limit(limit))]
+
+    def _matching(self, equal: Mapping[str, str], since: datetime | None, until: datetime | None) -> "Select[Any]":
         conditions = [self.table.c[name] == value for name, value in equal.items()]
         if since is not None:
             conditions.append(self.table.c.at >= since)
         if until is not None:
             conditions.append(self.table.c.at < until)
-        query = self.select().where(*conditions).order_by(self.table.c.at, self.table.c.id)
-        rows, total = await page_of(self.unit.connection, query, self.table.c.id, limit=limit, offset=offset)
-        events = [
-            AuditEvent(
-                row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
-                row.outcome, row.address, row.request_id,
-            )
-            for row in rows
-        ]  # fmt: skip
-        return events, total
+        return self.select().where(*conditions)
+
+
+def _event(row: "Row[Any]") -> AuditEvent:
+    return AuditEvent(
+        row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
+        row.outcome, row.address, row.request_id,
+    )  # fmt: skip

@@ -40,6 +40,7 @@ from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
+from keyrack.service.operator.service_accounts import ServiceAccountAdmin
 from keyrack.service.secrets import revocation
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
@@ -105,6 +106,7 @@ class Services:
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
     audit_trail: AuditTrail
+    service_accounts: ServiceAccountAdmin
     refreshing: RefreshParts
     last_use: LastUse
     key_use: KeyUse
@@ -191,6 +193,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
         audit_trail=AuditTrail(access),
+        service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
         last_use=last_use,
         key_use=key_use,

@@ -115,6 +115,7 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "PATCH /v2/workspaces/{workspace_id}/secrets/{secret_id}": lambda _: _data("auth-secret", {"name": "New"}),
     "POST /v2/users/me/api-keys": lambda _: _data("api-key", {"name": "laptop"}),
     "POST /v2/users": lambda _: _data("user", _PERSON),
+    "PATCH /v2/service-accounts/{service_account_id}": lambda _: _data("service-account", {"permissions": []}),
     "POST /v2/teams": lambda ids: _data("team", contract=relationship("contract", ids["contract_id"])),
     "PATCH /v2/teams/{team_id}": lambda _: _data("team", {"docker_registry": None}),
     "POST /v2/teams/{team_id}/relationships/members": lambda ids: {"data": {"type": "user", "id": ids["joiner_id"]}},

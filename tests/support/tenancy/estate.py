@@ -9,6 +9,7 @@ from sqlalchemy import insert, select, update
 from keyrack import clock
 from keyrack.ids import new_id
 from keyrack.store import schema as s
+from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
@@ -64,6 +65,7 @@ async def build_estate(world: World, name: str) -> Estate:
     await _first_generation(made)
     await _flow(made)
     await _around(made)
+    await _service_account(world, made)
     return made
 
 
@@ -190,6 +192,13 @@ async def _around(made: Estate) -> None:
     resource(await admin.patch(f"/v2/contracts/{tenant.contract_id}", custom))
     registry = {"docker_registry": {"password": made.canary("registry password")}}
     resource(await admin.patch(f"/v2/teams/{tenant.team_id}", {"data": {"type": "team", "attributes": registry}}))
+
+
+async def _service_account(world: World, made: Estate) -> None:
+    """Add one beside the tenant: it belongs to the installation, as all of them do."""
+    async with world.store.installation(writes=True) as unit:
+        account = await ServiceAccounts(unit).add(made.canary("service account"), ["global.metrics.get"])
+    made.ids["service_account_id"] = account.id
 
 
 HAPPENED_AT = datetime(2031, 1, 1, tzinfo=UTC)

@@ -116,6 +116,7 @@ def _hints(function: Any) -> Mapping[str, Any]:
 
 ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
+    "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},

@@ -94,6 +94,11 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("17",   "GET",    "/v2/flows/{flow_id}/versions",                                       200, "44yyy44 34 44 y4"),
     ("17",   "GET",    "/v2/flows/{flow_id}/versions/{version}",                             200, "44yyy44 34 44 y4"),
     ("6.4",  "GET",    "/v2/permissions",                                                    200, "yyyyyyy 33 y3 yy"),
+    # of the installation: what each account may do is for those alone who hold the permissions for it
+    ("0.16", "GET",    "/v2/service-accounts",                                               200, "3333333 33 33 y3"),
+    ("0.16", "GET",    "/v2/service-accounts/{service_account_id}",                          200, "4444444 44 44 y4"),
+    ("0.16", "PATCH",  "/v2/service-accounts/{service_account_id}",                          200, "4444444 44 44 y4"),
+    ("0.16", "DELETE", "/v2/service-accounts/{service_account_id}",                          204, "4444444 44 44 y4"),
     ("12",   "GET",    "/v2/teams?contract_id={contract_id}",                                200, "yyyyy33 33 33 y3"),
     ("12",   "POST",   "/v2/teams",                                                          201, "yy33333 33 33 y3"),
     ("12",   "GET",    "/v2/teams/{team_id}",                                                200, "yyyyy44 44 44 y4"),

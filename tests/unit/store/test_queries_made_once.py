@@ -13,7 +13,7 @@ from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import users
-from support.app import World
+from support.app import World, on_postgresql_only
 
 CREATED = TenantQuery(
     users,
@@ -117,13 +117,13 @@ async def test_a_query_of_a_transaction_sees_what_that_has_written(keyrack_on_ea
 
 
 def backends(world: World) -> list[Any]:
-    """Return the idle connections of a store on PostgreSQL; skip the test on SQLite."""
+    """Return the idle connections of a store on PostgreSQL; SQLite has none that could be closed."""
     database = world.store._database
-    if not isinstance(database, PostgresqlDatabase):
-        pytest.skip("SQLite has no connection that could be closed")
+    assert isinstance(database, PostgresqlDatabase)
     return database._idle
 
 
+@on_postgresql_only
 @pytest.mark.parametrize("writes", [False, True])
 async def test_a_unit_whose_connection_was_ended_while_nobody_used_it_goes_on_with_another(
     keyrack_on_each: World, writes: bool
@@ -140,6 +140,7 @@ async def test_a_unit_whose_connection_was_ended_while_nobody_used_it_goes_on_wi
     assert victim.is_closed()
 
 
+@on_postgresql_only
 async def test_what_is_in_a_transaction_is_not_asked_again(keyrack_on_each: World) -> None:
     acme, store = keyrack_on_each.tenants["Acme"], keyrack_on_each.store
     backends(keyrack_on_each)
@@ -154,6 +155,7 @@ async def test_what_is_in_a_transaction_is_not_asked_again(keyrack_on_each: Worl
         await loses_its_connection()
 
 
+@on_postgresql_only
 async def test_who_is_cancelled_in_the_middle_of_a_statement_leaves_no_answer_to_the_next(
     keyrack_on_each: World,
 ) -> None:
@@ -172,6 +174,7 @@ async def test_who_is_cancelled_in_the_middle_of_a_statement_leaves_no_answer_to
     await store.ping()
 
 
+@on_postgresql_only
 async def test_a_unit_that_goes_on_after_a_failed_statement_says_that_nothing_is_stored(
     keyrack_on_each: World,
 ) -> None:
@@ -187,11 +190,9 @@ async def test_a_unit_that_goes_on_after_a_failed_statement_says_that_nothing_is
         await goes_on()
 
 
+@on_postgresql_only
 @pytest.mark.parametrize("writes", [False, True])
 async def test_the_servers_farewell_is_an_outage(keyrack_on_each: World, writes: bool) -> None:
-    async with keyrack_on_each.store.installation() as unit:
-        if unit.connection.dialect.name == "sqlite":
-            pytest.skip("SQLite has no server")
     with pytest.raises(DatabaseUnavailable):
         async with keyrack_on_each.store.installation(writes=writes) as unit:
             await unit.connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))

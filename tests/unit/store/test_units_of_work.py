@@ -17,7 +17,7 @@ from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.references import own_parents
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.schema import auth_secrets, component_whitelists, tenants, workspaces
-from support.app import TenantInTest, World
+from support.app import TenantInTest, World, on_postgresql_only
 
 
 class Workspaces(TenantTable):
@@ -248,10 +248,10 @@ async def test_a_transaction_that_fails_changes_nothing_and_leaves_no_connection
     assert [row.name for row in names] == ["Acme workspace"]
 
 
+@on_postgresql_only  # on SQLite a unit that reads has no connection of its own
 async def test_a_unit_holds_a_place_and_one_inside_it_none(keyrack_on_each: World) -> None:
     store = keyrack_on_each.store
-    if not isinstance(store._database, PostgresqlDatabase):
-        pytest.skip("on SQLite a unit that reads has no connection of its own")
+    assert isinstance(store._database, PostgresqlDatabase)
     places = store._database._places
     assert places.idle
     async with store.unit(keyrack_on_each.tenants["Acme"].id):

@@ -3,18 +3,7 @@
 from datetime import datetime
 
 from keyrack.errors import Problem, ValidationFailed
-
-NOT_A_TIME = "must be a time such as 2026-01-31T12:00:00Z"
-
-
-def parse_time(text: str) -> datetime | None:
-    """Read an ISO 8601 time after 1970 with its zone; None for anything else."""
-    try:
-        moment = datetime.fromisoformat(text)
-        in_range = moment.tzinfo is not None and moment.timestamp() > 0
-    except (ValueError, OverflowError):
-        return None
-    return moment if in_range else None
+from keyrack.validation.times import NOT_A_TIME, parse_time
 
 
 def asked_time(text: str | None, parameter: str) -> datetime | None:

@@ -68,6 +68,7 @@ _SERVICE: tuple[str, ...] = (
     "global.runtime_env.get",
     "global.task_keys.create",
     "global.metrics.get",  # ours: docs/metrics.md
+    *_family("global.service_accounts", "get edit delete"),  # ours, contract 0.16
 )
 
 ALL = frozenset(LISTED + _SERVICE)

@@ -1,22 +1,30 @@
-"""Manages users, API keys and service accounts for an operator on the command line."""
+"""Manages users, API keys and service accounts for an operator on the command line, and shows tenants."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import AlreadyExists, NotFound, Problem, ValidationFailed
-from keyrack.model.audit import AuditEvent
+from keyrack.errors import AlreadyExists, NotFound, ValidationFailed
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
+from keyrack.model.tenancy import Tenant
 from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import OPERATOR
+from keyrack.service.operator.service_accounts import (
+    TARGET,
+    ServiceAccountChange,
+    changed_account,
+    name_problems,
+    permission_problems,
+)
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
+from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows, require_email
 
 _ALLOWED = "allowed"
@@ -110,11 +118,8 @@ class Accounts:
             ValidationFailed: a permission does not exist, or the name cannot be told from an email.
             AlreadyExists: the name is taken.
         """
-        known, unknown = normalise(permissions)
-        problems = [Problem(f"there is no permission {permission}") for permission in unknown]
-        if not name.strip() or "@" in name or ":" in name:
-            problems.append(Problem("a service account's name has neither @ nor colon"))
-        if problems:
+        known, unknown_names = normalise(permissions)
+        if problems := [*permission_problems(unknown_names), *name_problems(name)]:
             raise ValidationFailed(*problems)
         key = new_api_key()
         async with self._store.installation(writes=True) as unit:
@@ -125,20 +130,94 @@ class Accounts:
             stored = await ApiKeys(unit).add(
                 PrincipalKind.service_account, account.id, "command line", key_hash(key), None
             )
-            await AuditLog(unit).append(OPERATOR, "service-account.create", ("service-account", account.id), _ALLOWED)
+            await AuditLog(unit).append(OPERATOR, f"{TARGET}.create", (TARGET, account.id), _ALLOWED)
             await AuditLog(unit).append(OPERATOR, "api-key.create", ("api-key", stored.id), _ALLOWED)
         return account, key
 
-    async def events(self, tenant_id: str | None, limit: int | None) -> Sequence[AuditEvent]:
-        """List the audit events of a tenant, or of the installation itself."""
-        async with self._store.unit(tenant_id) if tenant_id else self._store.installation() as unit:
-            found, _ = await AuditLog(unit).page({}, None, None, limit=limit)
+    async def service_accounts(self) -> Sequence[ServiceAccount]:
+        """List all service accounts."""
+        async with self._store.installation() as unit:
+            found, _ = await ServiceAccounts(unit).page()
             return found
+
+    async def service_account(self, name: str) -> tuple[ServiceAccount, Sequence[ApiKey]]:
+        """Return a service account and its API keys, without the keys themselves.
+
+        Raises:
+            NotFound: none has that name.
+        """
+        async with self._store.installation() as unit:
+            account = await _service_account(unit, name)
+            keys, _ = await ApiKeys(unit).page(PrincipalKind.service_account, account.id)
+            return account, keys
+
+    async def change_service_account(
+        self, name: str, new_name: str | None, permissions: Callable[[frozenset[str]], Iterable[str]]
+    ) -> ServiceAccount:
+        """Change a service account's user name or permissions; its keys stay.
+
+        Args:
+            name: the account's.
+            new_name: another user name; None keeps it.
+            permissions: makes the new ones of those it has.
+
+        Raises:
+            NotFound: none has that name.
+            ValidationFailed: a permission does not exist, or the name cannot be told from an email.
+            AlreadyExists: another one has the name.
+        """
+        async with self._store.installation(writes=True) as unit:
+            account = await _service_account(unit, name, held=True)
+            wanted = ServiceAccountChange(new_name, sorted(permissions(account.permissions)))
+            changed = changed_account(account, wanted)
+            await ServiceAccounts(unit).change(changed)
+            await AuditLog(unit).append(OPERATOR, f"{TARGET}.edit", (TARGET, account.id), _ALLOWED)
+            return changed
+
+    async def delete_service_account(self, name: str) -> ServiceAccount:
+        """Delete a service account; its keys are gone at once.
+
+        Raises:
+            NotFound: none has that name.
+        """
+        async with self._store.installation(writes=True) as unit:
+            account = await _service_account(unit, name, held=True)
+            await ServiceAccounts(unit).remove(account.id)
+            await AuditLog(unit).append(OPERATOR, f"{TARGET}.delete", (TARGET, account.id), _ALLOWED)
+            return account
+
+    async def tenants(self) -> Sequence[Tenant]:
+        """List all tenants."""
+        async with self._store.installation() as unit:
+            return await TenantRows(unit).list()
+
+    async def tenant(self, tenant_id: str) -> Tenant:
+        """Return a tenant.
+
+        Raises:
+            NotFound: there is no such tenant.
+        """
+        async with self._store.installation() as unit:
+            tenant = await TenantRows(unit).find(tenant_id)
+        if tenant is None:
+            raise NotFound("there is no such tenant")
+        return tenant
 
     async def _require_tenant(self, tenant_id: str) -> None:
         async with self._store.installation() as unit:
             if await Directory(unit).tenant(tenant_id) is None:
                 raise NotFound("there is no such tenant")
+
+
+async def _service_account(unit: Unit, name: str, *, held: bool = False) -> ServiceAccount:
+    """Find a service account by its user name; one that is held stays as it is until the transaction ends."""
+    found = await ApiKeys(unit).owner(name)
+    if found is not None and found[0] is PrincipalKind.service_account:
+        rows = ServiceAccounts(unit)
+        account = await (rows.hold(found[1]) if held else rows.find(found[1]))
+        if account is not None:
+            return account
+    raise NotFound(f"there is no service account {name}")
 
 
 async def _owner(unit: Unit, name: str) -> KeyOwner:
