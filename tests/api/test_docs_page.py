@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 
 import httpx2
 
+from keyrack.api.core.openapi import SECTIONS
 from support.app import BASE, World
 from support.keyrack_processes import Served
 from support.loopback_peers import proxying
@@ -85,22 +86,49 @@ async def is_shown_and_tried(page: "Page", base: str, admin: tuple[str, str]) ->
     page.on("request", on_request)
     page.on("pageerror", lambda error: said.append(str(error)))
     await page.goto(f"{base}/docs")
-    await page.get_by_role("heading", name="Keyrack").wait_for()
-    await page.get_by_role("button", name="Authorize").click()
-    name, api_key = admin
-    await page.locator('input[name="username"]').fill(name)
-    await page.locator('input[name="password"]').fill(api_key)
-    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Apply credentials").click()
-    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Close").click()
+    await page.get_by_role("heading", name="Keyrack", level=1).wait_for()
+    await sign_in(page, admin)
     await page.locator('a[href^="#/"]', has_text="Users").first.click()
     operation = page.locator(".opblock", has=page.locator('[data-path="/v2/users/me"]'))
     await operation.locator(".opblock-summary-control").click()
     await operation.get_by_role("button", name="Execute").click()
-    await operation.locator(".live-responses-table").get_by_text(name).wait_for()
+    await operation.locator(".live-responses-table").get_by_text(admin[0]).wait_for()
     await page.wait_for_timeout(1500)
     assert said == []
     assert asked
     assert [url for url in asked if not url.startswith((f"{base}/", "data:"))] == []
+
+
+async def sign_in(page: "Page", account: tuple[str, str]) -> None:
+    await page.get_by_role("button", name="Authorize").click()
+    await page.locator(".auth-container").get_by_text("Password: an API key").wait_for()
+    await page.locator('input[name="username"]').fill(account[0])
+    await page.locator('input[name="password"]').fill(account[1])
+    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Apply credentials").click()
+    await page.locator(".auth-btn-wrapper").get_by_role("button", name="Close").click()
+
+
+async def test_a_browser_begins_with_oauth_clients_and_sends_an_example(served: Served, page: "Page") -> None:
+    first, auth = served.first, httpx2.BasicAuth(*served.admin)
+    team = {"team": {"data": {"id": first["team_id"], "type": "team"}}}
+    body = {"data": {"type": "component", "attributes": {"name": "pizza-van"}, "relationships": team}}
+    made = httpx2.post(f"{served.base}/v2/components", json=body, auth=auth).json()["data"]["id"]
+    await page.goto(f"{served.base}/docs")
+    sections = page.locator(".opblock-tag")
+    await sections.first.wait_for()
+    assert await sections.first.get_attribute("data-tag") == "OAuth clients"
+    assert await sections.count() == len(SECTIONS)
+    await sections.first.click()
+    await sign_in(page, served.admin)
+    operation = page.locator(".opblock-post").first
+    await operation.locator(".opblock-summary-control").click()
+    await operation.locator('input[placeholder="tenant_id"]').fill(first["tenant_id"])
+    example = operation.locator("textarea.body-param__text")
+    await example.fill((await example.input_value()).replace("COMPONENT_ID", made))
+    await operation.get_by_role("button", name="Execute").click()
+    await operation.locator(".live-responses-table .response-col_status", has_text="201").wait_for()
+    listed = httpx2.get(f"{served.base}/v2/tenants/{first['tenant_id']}/oauth-clients", auth=auth).json()["data"]
+    assert [client["relationships"]["component"]["data"]["id"] for client in listed] == [made]
 
 
 async def test_tools_find_the_api_beside_its_description(served: Served) -> None:

@@ -67,6 +67,8 @@ REFUSED: list[tuple[str, Any, str]] = [
      "/nodes/0/credentials_id"),
     ("unknown credential",                      graph_of(node(TICK, credentials_id=NO_ID)), "/nodes/0/credentials_id"),
     ("unknown secret",                          graph_of(node(TICK, secret_id=NO_ID)), "/nodes/0/secret_id"),
+    ("a credential by an empty text",           graph_of(node(TICK, credentials_id="")), "/nodes/0/credentials_id"),
+    ("a secret by an empty text",               graph_of(node(TICK, secret_id="")), "/nodes/0/secret_id"),
 ]
 """Section 17: invalid graphs are 400 with a pointer."""
 # fmt: on
@@ -84,6 +86,15 @@ def filled(value: Any, parts: dict[str, str]) -> Any:
 async def test_refused(keyrack_to_read: World, parts: dict[str, str], wrong: str, graph: Any, pointer: str) -> None:
     answer = await post(keyrack_to_read, filled(graph, parts))
     assert error_of(answer) == (400, "validation_error", GRAPH + pointer), wrong
+
+
+async def test_a_draft_may_name_its_credential_by_an_empty_text(
+    keyrack_to_read: World, parts: dict[str, str]
+) -> None:  # 17: it need not be complete
+    del parts
+    made = (await post(keyrack_to_read, graph_of(node(TICK)))).json()["data"]["id"]
+    body = {"data": {"type": "flow-draft", "attributes": {"graph": graph_of(node(TICK, credentials_id=""))}}}
+    assert (await who(keyrack_to_read).put(f"/v2/flows/{made}/draft", body)).status_code == 200
 
 
 async def test_credentials_or_a_secret_but_not_both(keyrack_to_read: World, parts: dict[str, str]) -> None:  # 17

@@ -15,6 +15,7 @@ RUN = "sh"
 
 RUN_BY = {
     "README.md": "tests/docs/test_readme_tour.py",
+    "docs/guides/auth-clients.md": "tests/guides/test_guides.py",
     "docs/guides/component-developer.md": "tests/guides/test_guides.py",
     "docs/guides/integrator.md": "tests/guides/test_guides.py",
     "docs/guides/platform-operator.md": "tests/guides/test_guides.py",
@@ -55,6 +56,21 @@ def test_every_command_line_of_a_page_is_run(page: Path) -> None:
     assert left == [], "mark the block `sh` so that the page's test runs it, or say above why none can"
     if any(kind == RUN for kind, _ in command_lines(page)):
         assert name(page) in RUN_BY, "no test runs this page; follow it in tests/guides/"
+
+
+CURL = re.compile(r"(?:^|[\s$(|;&])curl\s[^\n]*")
+WAITS = re.compile(r"until curl -s[^\n]*(?:\|\| ! kill -0|done)")
+SHOWS = re.compile(r"curl (?:--fail-with-body -sS? |-sS )")
+"""curl fails and gives the body all the same, or does not fail and leaves the body to what follows."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_command_shows_what_the_server_says_when_it_refuses(page: Path) -> None:
+    blocks = [text for _, kind, text in BLOCK.findall(page.read_text("utf-8")) if kind.strip() == RUN]
+    calls = [line.strip() for text in blocks for line in re.sub(r"#.*", "", text).splitlines() if CURL.search(line)]
+    silent = [line for line in calls if not (WAITS.search(line) or SHOWS.search(line))]
+    assert silent == [], "-f and -o /dev/null hide the error document; see the function `api` of the guides"
+    assert [line for line in calls if "-o /dev/null" in line and not WAITS.search(line)] == []
 
 
 @pytest.mark.parametrize("page", RUN_BY)

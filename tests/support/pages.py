@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,8 @@ BLOCK = re.compile(r"^```(\w+)( given)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("bash", "curl", "jq")
 MARK = "\x1e"
 ON_EXIT = "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"
-SECONDS = 180
+STRICT = ("-euo", "pipefail")
+SECONDS = 300
 
 
 @dataclass
@@ -48,33 +49,39 @@ def given_in(page: Path) -> set[str]:
     return set(re.findall(r"^(\w+)=", "".join(blocks), re.MULTILINE))
 
 
-def follow(
-    page: Path, folder: Path, given: Mapping[str, str], ports: Mapping[str, int], carried: tuple[str, ...] = ()
-) -> dict[str, str]:
-    """Run a page's commands in one shell.
+@dataclass(frozen=True)
+class Ran:
+    """What came of commands that ran in a shell: its exit status, what each step printed, and the errors."""
+
+    status: int
+    printed: list[str]
+    errors: str
+
+
+def run_steps(
+    steps: Sequence[Step],
+    folder: Path,
+    given: Mapping[str, str],
+    ports: Mapping[str, int],
+    options: Sequence[str] = STRICT,
+) -> Ran:
+    """Run commands in one shell, whatever comes of them.
 
     Args:
-        page: the page.
-        folder: where to run it.
+        steps: the commands.
+        folder: where to run them.
         given: variables that the reader has set.
         ports: which port to use in place of a written one.
-        carried: variables whose values are wanted when the page ends.
-
-    Returns:
-        Those variables that are set then.
+        options: of the shell; none where the commands set their own.
     """
     for program in PROGRAMS:
         if shutil.which(program) is None:
             require_part(program, "not on the path; the guides use it")
-    steps = steps_of(page)
-    script = "".join(f"printf '%s\\n' '{MARK}'\n{step.commands}" for step in steps)
-    for written, real in ports.items():
-        script = script.replace(written, str(real))
-    ending = ":\n" + "\n".join(f'printf "%s=%s\\n" {name} "${{{name}-}}"' for name in carried)
+    script = "".join(f"printf '%s\\n' '{MARK}'\n{with_ports(step.commands, ports)}" for step in steps)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
     environment["PATH"] = f"{Path(sys.executable).parent}:{given.get('PATH', environment['PATH'])}"
     with subprocess.Popen(
-        ["bash", "-euo", "pipefail", "-c", f"{ON_EXIT}{script}\n{{ {ending}\n}} > carried\n"],
+        ["bash", *options, "-c", f"{ON_EXIT}{script}"],
         cwd=folder,
         env=dict(given) | environment,
         stdin=subprocess.DEVNULL,
@@ -88,11 +95,29 @@ def follow(
         except subprocess.TimeoutExpired:
             os.killpg(shell.pid, signal.SIGTERM)  # the shell's own group, with the servers that the page started
             raise
-    printed = output.split(MARK)[1:]
-    failed = steps[max(len(printed) - 1, 0)].commands
-    assert shell.returncode == 0, f"{page.name}:\n{failed}\nprinted {printed[-1:]}\n{errors}"
-    for step, text in zip(steps, printed, strict=True):
-        missing = [line for line in step.expected if line not in text]
-        assert missing == [], f"{page.name}:\n{step.commands}\nprinted {text}"
-    found = (line.split("=", 1) for line in (folder / "carried").read_text().splitlines())
-    return {name: value for name, value in found if value}
+    return Ran(shell.returncode, output.split(MARK)[1:], errors)
+
+
+def with_ports(text: str, ports: Mapping[str, int]) -> str:
+    """Return a text with other ports in place of those written; all at once, since a new one may have another in it."""
+    return re.sub("|".join(ports), lambda found: str(ports[found[0]]), text) if ports else text
+
+
+def follow(
+    pages: Path | Sequence[Path],
+    folder: Path,
+    given: Mapping[str, str],
+    ports: Mapping[str, int],
+    options: Sequence[str] = STRICT,
+) -> None:
+    """Run the commands of a page, or of several one after another, in one shell; compare what they print.
+
+    Args and raises: as `run_steps`; all must succeed.
+    """
+    places = [(page, step) for page in ([pages] if isinstance(pages, Path) else pages) for step in steps_of(page)]
+    ran = run_steps([step for _, step in places], folder, given, ports, options)
+    page, failed = places[max(len(ran.printed) - 1, 0)]
+    assert ran.status == 0, f"{page.name}:\n{failed.commands}\nprinted {ran.printed[-1:]}\n{ran.errors}"
+    for (page, step), text in zip(places, ran.printed, strict=True):
+        missing = [line for line in step.expected if with_ports(line, ports) not in text]
+        assert missing == [], f"{page.name}:\n{step.commands}\nprinted {text}\n{ran.errors}"

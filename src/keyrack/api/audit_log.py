@@ -60,16 +60,30 @@ class AuditFilter:
 
 
 def wanted_events(  # noqa: PLR0913, PLR0917 - one parameter for each query parameter
-    actor: Annotated[str | None, QueryParameter(name="actor")] = None,
-    action: Annotated[str | None, QueryParameter(name="action")] = None,
-    target: Annotated[str | None, QueryParameter(name="target")] = None,
-    since: Annotated[str | None, QueryParameter(name="from")] = None,
-    until: Annotated[str | None, QueryParameter(name="to")] = None,
-    actor_filter: Annotated[str | None, QueryParameter(name="filter[actor]")] = None,
-    action_filter: Annotated[str | None, QueryParameter(name="filter[action]")] = None,
-    target_filter: Annotated[str | None, QueryParameter(name="filter[target]")] = None,
-    since_filter: Annotated[str | None, QueryParameter(name="filter[from]")] = None,
-    until_filter: Annotated[str | None, QueryParameter(name="filter[to]")] = None,
+    actor: Annotated[
+        str | None, QueryParameter(name="actor", description="Who did it: an email, or the name of an account.")
+    ] = None,
+    action: Annotated[
+        str | None, QueryParameter(name="action", description="What was done, such as `oauth-client.create`.")
+    ] = None,
+    target: Annotated[str | None, QueryParameter(name="target", description="The id of what it was done to.")] = None,
+    since: Annotated[
+        str | None, QueryParameter(name="from", description="Events at or after this time, ISO 8601 with an offset.")
+    ] = None,
+    until: Annotated[
+        str | None, QueryParameter(name="to", description="Events before this time, ISO 8601 with an offset.")
+    ] = None,
+    actor_filter: Annotated[
+        str | None, QueryParameter(name="filter[actor]", description="The same as `actor`.")
+    ] = None,
+    action_filter: Annotated[
+        str | None, QueryParameter(name="filter[action]", description="The same as `action`.")
+    ] = None,
+    target_filter: Annotated[
+        str | None, QueryParameter(name="filter[target]", description="The same as `target`.")
+    ] = None,
+    since_filter: Annotated[str | None, QueryParameter(name="filter[from]", description="The same as `from`.")] = None,
+    until_filter: Annotated[str | None, QueryParameter(name="filter[to]", description="The same as `to`.")] = None,
 ) -> AuditFilter:
     """Read the filters of 0.16; each may also be spelled as other lists spell theirs: `filter[actor]` is `actor`.
 

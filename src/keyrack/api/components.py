@@ -101,8 +101,17 @@ class ComponentController(Controller):
         who: Who,
         components: NamedDependency[Components],
         page: WantedPage,
-        contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
-        access: Annotated[str | None, QueryParameter(name="filter[access]")] = None,
+        contract_id: Annotated[
+            str | None,
+            QueryParameter(name="contract_id", description="Required: the contract whose components are listed."),
+        ] = None,
+        access: Annotated[
+            str | None,
+            QueryParameter(
+                name="filter[access]",
+                description="`private`: its own; `public`: what others share with it; `all`, the default.",
+            ),
+        ] = None,
     ) -> Many[ComponentResource]:
         """List what a contract has."""
         problems = []
@@ -121,7 +130,9 @@ class ComponentController(Controller):
         who: Who,
         components: NamedDependency[Components],
         page: WantedPage,
-        contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
+        contract_id: Annotated[
+            str | None, QueryParameter(name="contract_id", description="Only what this contract owns.")
+        ] = None,
     ) -> Many[ComponentResource]:
         """List every component of the tenant, ungated."""
         read = partial(components.in_tenant, who, contract_id or None)

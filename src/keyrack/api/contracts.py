@@ -136,7 +136,12 @@ class ContractController(Controller):
         who: Who,
         contracts: NamedDependency[Contracts],
         invites: NamedDependency[Invites],
-        include: Annotated[str | None, QueryParameter(name="include")] = None,
+        include: Annotated[
+            str | None,
+            QueryParameter(
+                name="include", description="`members` and `invites`, separated by a comma, to be added to the answer."
+            ),
+        ] = None,
     ) -> Single[ContractResource]:
         """Return one contract; `include=members,invites` adds them."""
         view = await contracts.get(who, contract_id, with_members=wants(include, "members"))

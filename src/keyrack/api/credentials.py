@@ -123,8 +123,13 @@ class CredentialController(Controller):
         who: Who,
         credentials: NamedDependency[Credentials],
         page: WantedPage,
-        workspace_id: Annotated[str | None, QueryParameter(name="workspace_id")] = None,
-        component_id: Annotated[str | None, QueryParameter(name="filter[component]")] = None,
+        workspace_id: Annotated[
+            str | None,
+            QueryParameter(name="workspace_id", description="Required: the workspace whose credentials are listed."),
+        ] = None,
+        component_id: Annotated[
+            str | None, QueryParameter(name="filter[component]", description="Those for a component, by id.")
+        ] = None,
     ) -> Many[CredentialResource]:
         """List a workspace's credentials."""
         if not workspace_id:

@@ -110,13 +110,31 @@ class FlowController(Controller):
         who: Who,
         flows: NamedDependency[Flows],
         page: WantedPage,
-        workspace_id: Annotated[str | None, QueryParameter(name="workspace_id")] = None,
-        status: Annotated[str | None, QueryParameter(name="filter[status]")] = None,
-        kind: Annotated[str | None, QueryParameter(name="filter[type]")] = None,
-        user_id: Annotated[str | None, QueryParameter(name="filter[user]")] = None,
-        has_draft: Annotated[str | None, QueryParameter(name="filter[has_draft]")] = None,
-        sort: Annotated[str | None, QueryParameter(name="sort")] = None,
-        search: Annotated[str | None, QueryParameter(name="search")] = None,
+        workspace_id: Annotated[
+            str | None,
+            QueryParameter(name="workspace_id", description="Required: the workspace whose flows are listed."),
+        ] = None,
+        status: Annotated[
+            str | None, QueryParameter(name="filter[status]", description="`active` or `inactive`.")
+        ] = None,
+        kind: Annotated[
+            str | None, QueryParameter(name="filter[type]", description="`ordinary` or `long_running`.")
+        ] = None,
+        user_id: Annotated[
+            str | None, QueryParameter(name="filter[user]", description="Those of a user, by id.")
+        ] = None,
+        has_draft: Annotated[
+            str | None, QueryParameter(name="filter[has_draft]", description="`true` or `false`.")
+        ] = None,
+        sort: Annotated[
+            str | None,
+            QueryParameter(
+                name="sort", description="`created_at`, `updated_at` or `name`; with `-` in front the other way round."
+            ),
+        ] = None,
+        search: Annotated[
+            str | None, QueryParameter(name="search", description="Text that name or description has, in any case.")
+        ] = None,
     ) -> Many[FlowResource]:
         """List a workspace's flows."""
         paged = page.or_default(_PER_PAGE)

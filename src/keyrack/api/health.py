@@ -7,6 +7,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core import openapi
+from keyrack.api.examples import EXAMPLES
 from keyrack.store.core.store import Store
 
 
@@ -28,5 +29,5 @@ async def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the description of the API (OpenAPI 3.1); it is made once."""
     state = request.app.state
     if "openapi_json" not in state:
-        state["openapi_json"] = openapi.as_json(request.app)
+        state["openapi_json"] = openapi.as_json(request.app, EXAMPLES)
     return Response(state["openapi_json"], media_type=MediaType.JSON)

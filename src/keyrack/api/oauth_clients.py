@@ -164,7 +164,9 @@ class OAuthClientController(Controller):
         who: Who,
         oauth_clients: NamedDependency[OAuthClients],
         page: WantedPage,
-        component_id: Annotated[str | None, QueryParameter(name="filter[component]")] = None,
+        component_id: Annotated[
+            str | None, QueryParameter(name="filter[component]", description="The one for a component, by id.")
+        ] = None,
     ) -> Many[OAuthClientResource]:
         """List the tenant's OAuth clients (8.3)."""
         read = partial(oauth_clients.list, who, tenant_id, component_id or None)

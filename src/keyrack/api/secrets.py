@@ -45,11 +45,25 @@ class SecretController(Controller):
         who: Who,
         secrets: NamedDependency[Secrets],
         page: WantedPage,
-        user_id: Annotated[str | None, QueryParameter(name="filter[user]")] = None,
-        auth_client_id: Annotated[str | None, QueryParameter(name="filter[auth_client]")] = None,
-        auth_client_dashed: Annotated[str | None, QueryParameter(name="filter[auth-client]")] = None,
-        told_state: Annotated[str | None, QueryParameter(name="filter[state]")] = None,
-        expires_before: Annotated[str | None, QueryParameter(name="filter[expires_before]")] = None,
+        user_id: Annotated[
+            str | None, QueryParameter(name="filter[user]", description="Those of a user, by id.")
+        ] = None,
+        auth_client_id: Annotated[
+            str | None, QueryParameter(name="filter[auth_client]", description="Those of an auth client, by id.")
+        ] = None,
+        auth_client_dashed: Annotated[
+            str | None, QueryParameter(name="filter[auth-client]", description="The same as `filter[auth_client]`.")
+        ] = None,
+        told_state: Annotated[
+            str | None,
+            QueryParameter(name="filter[state]", description="`ready` or `error`, as a reader would be told now."),
+        ] = None,
+        expires_before: Annotated[
+            str | None,
+            QueryParameter(
+                name="filter[expires_before]", description="Tokens that expire before an ISO 8601 time with an offset."
+            ),
+        ] = None,
         scopes: Annotated[
             str | None,
             QueryParameter(

@@ -139,7 +139,9 @@ class TeamController(Controller):
         who: Who,
         teams: NamedDependency[Teams],
         page: WantedPage,
-        contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
+        contract_id: Annotated[
+            str | None, QueryParameter(name="contract_id", description="Required: the contract whose teams are listed.")
+        ] = None,
     ) -> Many[TeamResource]:
         """List a contract's teams."""
         if not contract_id:

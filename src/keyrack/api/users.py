@@ -131,9 +131,14 @@ class UserController(Controller):
         who: Who,
         users: NamedDependency[Users],
         page: WantedPage,
-        email: Annotated[str | None, QueryParameter(name="email")] = None,
-        iss: Annotated[str | None, QueryParameter(name="iss")] = None,
-        sub: Annotated[str | None, QueryParameter(name="sub")] = None,
+        email: Annotated[str | None, QueryParameter(name="email", description="The one user with this email.")] = None,
+        iss: Annotated[
+            str | None,
+            QueryParameter(
+                name="iss", description="With `sub`: the one user whom this OpenID issuer knows by that subject."
+            ),
+        ] = None,
+        sub: Annotated[str | None, QueryParameter(name="sub", description="See `iss`.")] = None,
     ) -> Many[UserResource]:
         """List the tenant's users; `email` picks one."""
         paged = page.or_default(_PER_PAGE)

@@ -105,7 +105,9 @@ class WebhookController(Controller):
         who: Who,
         webhooks: NamedDependency[Webhooks],
         page: WantedPage,
-        wanted: Annotated[str | None, QueryParameter(name="filter[state]")] = None,
+        wanted: Annotated[
+            str | None, QueryParameter(name="filter[state]", description="`pending`, `delivered` or `failed`.")
+        ] = None,
     ) -> Many[DeliveryResource]:
         """List a webhook's deliveries in the order of the events (extension)."""
         paged = page.or_default(_PER_PAGE)
@@ -148,7 +150,9 @@ class EventController(Controller):
         who: Who,
         webhooks: NamedDependency[Webhooks],
         page: WantedPage,
-        kind: Annotated[str | None, QueryParameter(name="filter[type]")] = None,
+        kind: Annotated[
+            str | None, QueryParameter(name="filter[type]", description="Events of a type, such as `secret.created`.")
+        ] = None,
     ) -> Many[EventResource]:
         """List a tenant's events, oldest first (extension)."""
         paged = page.or_default(_PER_PAGE)

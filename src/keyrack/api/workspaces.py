@@ -135,7 +135,12 @@ class WorkspaceController(Controller):
         who: Who,
         workspaces: NamedDependency[Workspaces],
         page: WantedPage,
-        contract_id: Annotated[str | None, QueryParameter(name="contract_id")] = None,
+        contract_id: Annotated[
+            str | None,
+            QueryParameter(
+                name="contract_id", description="Those of a contract; without it all that the caller is in."
+            ),
+        ] = None,
     ) -> Many[WorkspaceResource]:
         """List the caller's workspaces."""
         paged = page.or_default(_PER_PAGE)
@@ -149,7 +154,12 @@ class WorkspaceController(Controller):
         who: Who,
         workspaces: NamedDependency[Workspaces],
         invites: NamedDependency[Invites],
-        include: Annotated[str | None, QueryParameter(name="include")] = None,
+        include: Annotated[
+            str | None,
+            QueryParameter(
+                name="include", description="`members` and `invites`, separated by a comma, to be added to the answer."
+            ),
+        ] = None,
     ) -> Single[WorkspaceResource]:
         """Return one workspace; `include=members,invites` adds them."""
         view = await workspaces.get(who, workspace_id, with_members=wants(include, "members"))

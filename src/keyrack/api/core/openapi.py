@@ -1,12 +1,12 @@
 """Describes the API as OpenAPI 3.1, from the handlers' own types (issue 2.9)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
 
 import msgspec
 from litestar import Litestar, Router
 from litestar.openapi import OpenAPIConfig, ResponseSpec
-from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
 from litestar.openapi.spec.schema import Schema
 from litestar.params import PathParameter
 from litestar.plugins import OpenAPISchemaPlugin
@@ -60,15 +60,59 @@ _KNOWN_AS: Mapping[bytes, bytes] = {
 """Modules that moved, and what the names of schemas still say: programs were generated from them."""
 
 
-def as_json(app: Litestar) -> bytes:
-    """Return the description of the API as JSON."""
+_SUCCESS: Mapping[str, str] = {"201": "Created.", "202": "Accepted.", "204": "Done. There is no body."}
+_METHODS = ("get", "post", "put", "patch", "delete")
+"""In this order a path's operations are described."""
+
+
+def as_json(app: Litestar, examples: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """Return the description of the API as JSON.
+
+    Args:
+        app: the application.
+        examples: for operations, by method and path such as `POST /v2/flows`: request bodies by what they are
+            examples of.
+    """
     text = msgspec.json.encode(app.openapi_schema.to_schema())
     for now, before in _KNOWN_AS.items():
         text = text.replace(now, before)
     described = msgspec.json.decode(text)
     schemas = described["components"]["schemas"]
     described["components"]["schemas"] = {name: schemas[name] for name in sorted(schemas)}
+    described["paths"] = _in_order(described["paths"], [tag["name"] for tag in described["tags"]])
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            _explain(operation, examples.get(f"{method.upper()} {path}", {}))
     return msgspec.json.encode(described)
+
+
+def _in_order(paths: Mapping[str, Any], sections: Sequence[str]) -> dict[str, Any]:
+    """Return paths by their section, each list before what it lists; in a path reading comes first."""
+
+    def place(path: str) -> tuple[int, str]:
+        tags = next(iter(paths[path].values())).get("tags", [])
+        return min((sections.index(tag) for tag in tags if tag in sections), default=len(sections)), path
+
+    return {
+        path: {method: paths[path][method] for method in _METHODS if method in paths[path]}
+        for path in sorted(paths, key=place)
+    }
+
+
+def _explain(operation: dict[str, Any], examples: Mapping[str, Any]) -> None:
+    """Let an operation's docstring be its summary, and what is beyond the first line its description; add examples."""
+    first, _, more = operation.get("description", "").partition("\n")
+    if first:
+        operation["summary"] = first.removesuffix(".")
+    if first and not more.strip():
+        del operation["description"]
+    for status in _SUCCESS.keys() & operation["responses"].keys():
+        operation["responses"][status]["description"] = _SUCCESS[status]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        content["examples"] = {
+            f"example {number}": {"summary": title, "value": body}
+            for number, (title, body) in enumerate(examples.items(), start=1)
+        }
 
 
 class UnvalidatedBodySchemas(OpenAPISchemaPlugin):
@@ -99,20 +143,67 @@ class _NoPages(Router):
         return []
 
 
+_WELCOME = """\
+OAuth clients and user tokens for integration platforms.
+
+**Signing in.** Every call is authenticated with HTTP Basic. Press *Authorize* and type
+
+* as user name your email, or the name of a service account;
+* as password an API key, `kr_…`. A key is shown once, where it is made: by `keyrack bootstrap` for the first admin and
+  the first service account, by `keyrack users create`, `keyrack service-accounts create` and `keyrack api-keys create`,
+  and by `POST /v2/users/me/api-keys` for whoever has one already. Who runs this installation can make one for you.
+
+`GET /v2/users/me` shows whose key it is, `GET /v2/tenants` and `GET /v2/workspaces` the ids that most other calls need.
+
+**Examples.** The bodies below work when they are sent: put your own ids in the place of words in capitals such as
+`COMPONENT_ID`, and the names of a team, a component and one of its functions into a step's `command`.
+
+**Errors** are documents too: `errors` names each thing that is wrong with a `code`, with a `detail` for people, and in
+`source` the `pointer` or `parameter` of the request that it is about.
+
+**Numbers** such as 8.2 or contract 0.7 are sections of the contract, the rules that the API keeps:
+`docs/contract/README.md` in the repository of Keyrack. Guides for each of its users are there too, in `docs/guides/`.
+"""
+_AUTHORIZE = """\
+User name: your email, or the name of a service account. Password: an API key (`kr_…`), which was shown once where it
+was made; who runs this installation can make you another with `keyrack api-keys create`. It stays in this page until
+you close or reload it, and is sent to this Keyrack only.
+"""
+SECTIONS: Mapping[str, str] = {
+    "OAuth clients": "What a tenant has registered at providers: one client for each component (first generation).",
+    "Consents": "Let a user connect an account; this makes a credential or an auth secret.",
+    "Credentials": "What users have connected, first generation: the component refreshes the tokens.",
+    "Auth clients": "Clients of the second generation: any number, for one or more components, in four scopes.",
+    "Auth secrets": "What users have connected, second generation: Keyrack keeps the tokens fresh.",
+    "Components": "Connectors to providers, their builds (`component.json`) and variables.",
+    "Flows": "Graphs of steps, which use components with credentials or secrets.",
+    "Runner": "What the program that starts components asks for, and hands back.",
+    "Tenants": "Parts of the installation with users, roles and clients of their own.",
+    "Roles": "Which permissions a tenant's roles have, and who is its admin.",
+    "Users": "People, the own account and its API keys.",
+    "Service accounts": "Programs that serve the whole installation, with permissions of their own.",
+    "Contracts": "Customers of a tenant, their members and invites.",
+    "Workspaces": "Where flows, credentials and secrets live, and who works there.",
+    "Teams": "Who writes a contract's components.",
+    "Webhooks": "Events sent to an address of the tenant (extension).",
+    "Audit": "Who did what.",
+}
+"""The sections of the page, in its order."""
+
+
 def config() -> OpenAPIConfig:
     """Return the description of the whole API."""
     return OpenAPIConfig(
         title="Keyrack",
         version=__version__,
-        description=(
-            "OAuth clients and user tokens for integration platforms. Every call is authenticated with HTTP Basic:"
-            " user name (or email) and API key. A number such as 8.2 or contract 0.7 is a section of the contract, the"
-            " rules that the API keeps: `docs/contract/README.md` in the repository of Keyrack."
-        ),
+        description=_WELCOME,
         # relative to where the description comes from (OpenAPI 3.1 section 4.8.5): right under any proxy's path
         servers=[Server(url=".", description="where this description comes from")],
         security=[{"basic": []}],
-        components=Components(security_schemes={"basic": SecurityScheme(type="http", scheme="basic")}),
+        components=Components(
+            security_schemes={"basic": SecurityScheme(type="http", scheme="basic", description=_AUTHORIZE)}
+        ),
+        tags=[Tag(name=name, description=about) for name, about in SECTIONS.items()],
         use_handler_docstrings=True,
         openapi_router=_NoPages("/", route_handlers=[]),
         render_plugins=[],

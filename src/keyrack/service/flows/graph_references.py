@@ -125,8 +125,9 @@ async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     named = await _hold(scope, nodes)
     had = await _had(scope, workspace, [component.id for component in named.values()])
     judged = await judge_graph(_Stored(scope, workspace, had, named), graph, nodes)
-    if judged.findings:
-        raise ValidationFailed(*[finding.problem for finding in judged.findings[:100]])
+    problems = [*_empty_ids(nodes), *(finding.problem for finding in judged.findings)]
+    if problems:
+        raise ValidationFailed(*problems[:100])
     if judged.gated:
         raise OAuthClientMissing(pointer=judged.gated[0])
     return judged.resolved
@@ -235,6 +236,20 @@ async def _hold(scope: Scope, nodes: Sequence[Node], ids: Sequence[str] = ()) ->
 
 def _credential_ids(raw_nodes: Iterable[Mapping[str, Any]]) -> list[str]:
     return [raw["credentials_id"] for raw in raw_nodes if raw.get("credentials_id")]
+
+
+def _empty_ids(nodes: Iterable[Node]) -> list[Problem]:
+    """Return what is wrong with steps that name a credential or secret by an empty text: there is none (section 17).
+
+    A script whose consent failed sends such. Graphs that are stored already, or come in a file of another
+    installation, may have them; they are read as if nothing was named.
+    """
+    return [
+        Problem(f"is empty: name the step's {what}, or leave the member out", f"{node.pointer}/{name}")
+        for node in nodes
+        for name, what in (("credentials_id", "credential"), ("secret_id", "secret"))
+        if node.raw.get(name) == ""
+    ]
 
 
 def _secret_ids(raw_nodes: Iterable[Mapping[str, Any]]) -> list[str]:
