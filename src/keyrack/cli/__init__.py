@@ -11,7 +11,7 @@ import traceback
 import typer
 
 from keyrack import __version__
-from keyrack.cli import accounts, database, demo, quotas, secrets, serving, transfer
+from keyrack.cli import accounts, components, database, demo, quotas, secrets, serving, transfer
 from keyrack.cli.common import complain
 from keyrack.errors import KeyrackError
 
@@ -22,6 +22,7 @@ app.add_typer(accounts.api_keys, name="api-keys", help="API keys of users and se
 app.add_typer(accounts.service_accounts, name="service-accounts", help="Installation-wide identities.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
 app.add_typer(accounts.audit, name="audit", help="The audit log.")
+app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(transfer.imports, name="import", help="Import data.")
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)

@@ -67,7 +67,9 @@ def _inside(raw: object, expected: Any, pointer: str) -> list[Problem]:
         return [p for name, item in raw.items() for p in misshapen(item, value_type, join(pointer, name))]
     if get_origin(expected) not in {None, list, dict} and get_args(expected):  # Annotated[list[...], Meta], unions
         for inner in get_args(expected):
-            if inner is not msgspec.UnsetType and (_struct_of(inner)[0] or get_origin(inner) in {list, dict, Annotated}):
+            if inner is not msgspec.UnsetType and (
+                _struct_of(inner)[0] or get_origin(inner) in {list, dict, Annotated}
+            ):
                 return _inside(raw, inner, pointer)
     return []
 
