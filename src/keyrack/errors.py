@@ -138,7 +138,7 @@ class QuotaExceeded(KeyrackError):
 
 
 class OAuthClientMissing(KeyrackError):
-    """The tenant has no OAuth client for this component yet; a tenant admin must create one."""
+    """The tenant has no OAuth client for this component; a tenant admin can create one."""
 
 
 class NotRefreshable(KeyrackError):

@@ -48,6 +48,7 @@ def render_uri(
     template: str,
     context: Mapping[str, str],
     pointer_for: Callable[[str], str | None] = lambda _: None,
+    absent: Callable[[str], str] = lambda _: "has no value",
 ) -> str:
     """Return the absolute `http` or `https` URL of a template.
 
@@ -55,6 +56,7 @@ def render_uri(
         template: a descriptor's URI.
         context: values of the variables.
         pointer_for: gives the JSON pointer of the request member behind a variable, or None.
+        absent: says of a variable without a value what there is to do.
 
     Raises:
         ValidationFailed: variables are unresolved or empty, or hold what their place does not allow, or the result
@@ -69,7 +71,7 @@ def render_uri(
             continue
         value = context.get(piece.name, "")
         following = pieces[index + 1] if index + 1 < len(pieces) else None
-        fault = _fault(value, _place(rendered), following) if value else "has no value"
+        fault = _fault(value, _place(rendered), following) if value else absent(piece.name)
         if fault:
             problems.append(Problem(f"variable {piece.name[:_MAX_NAME]} {fault}", pointer_for(piece.name)))
             value = "x"  # stands in, so that the places of the variables after it are still found
