@@ -45,6 +45,11 @@ class KeyrackError(Exception):
         """All that is wrong, one entry each; never empty."""
         return (self.problem,)
 
+    @property
+    def for_operators(self) -> Sequence[str]:
+        """What the command line says, a line each: what an answer says, unless an operator may know more."""
+        return [problem.detail for problem in self.problems]
+
 
 class Unauthorized(KeyrackError):
     """A valid user name and API key are required."""
@@ -231,6 +236,16 @@ class RateLimited(KeyrackError):
 
 class DatabaseUnavailable(KeyrackError):
     """The database cannot be reached; try again shortly."""
+
+    def __init__(self, detail: str | None = None, *, cause: str | None = None) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        """Which database, and why, for the operator; it never belongs into an answer, and has no password."""
+
+    @property
+    def for_operators(self) -> Sequence[str]:
+        """The cause, if it is known."""
+        return super().for_operators if self.cause is None else (self.cause,)
 
 
 class ConfigurationError(KeyrackError):

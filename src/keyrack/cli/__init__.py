@@ -50,8 +50,8 @@ def main() -> None:
     try:
         app(prog_name="keyrack")
     except KeyrackError as error:
-        for problem in error.problems:
-            complain(f"keyrack: {problem.detail}")
+        for told in error.for_operators:
+            complain(f"keyrack: {told}")
         sys.exit(1)
     except OSError as error:  # a full disk, a folder that cannot be made
         complain(f"keyrack: {error.strerror or 'input or output failed'}: {error.filename or ''}")

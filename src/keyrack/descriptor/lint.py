@@ -15,10 +15,11 @@ from keyrack.descriptor.model import Descriptor, Generation
 from keyrack.descriptor.oauth_blocks import member_pointer
 from keyrack.descriptor.oauth_members import Member, members_of
 from keyrack.descriptor.parse import parse_descriptor
-from keyrack.descriptor.spelling import close_to, misspelt
+from keyrack.descriptor.spelling import misspelt
 from keyrack.descriptor.template import placeholders, sole_placeholder
 from keyrack.descriptor.workable import URIS, missing_uris, wrong_uris
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.known_names import close_to
 from keyrack.validation.storable import MAX_PROBLEMS
 
 _INSECURE = "KEYRACK_ALLOW_INSECURE_PROVIDERS"
@@ -88,7 +89,7 @@ def _warnings(descriptor: Descriptor) -> Iterator[Problem]:
 
 def _second_generation(descriptor: Descriptor) -> Iterator[Problem]:
     for index, kind in enumerate(descriptor.auth_client_types):
-        if kind not in _AUTH_CLIENT_TYPES and (meant := close_to(kind[:_MAX_NAME], _AUTH_CLIENT_TYPES)):
+        if kind not in _AUTH_CLIENT_TYPES and (meant := close_to(kind, _AUTH_CLIENT_TYPES)):
             yield Problem(f"is a type of its own; {meant} is probably meant", f"/authClientTypes/{index}")
     yield from wrong_uris(members_of(descriptor))
     if descriptor.use_oauth_client:

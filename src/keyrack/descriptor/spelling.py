@@ -4,10 +4,10 @@ Everything unknown is kept (contract 0.9), so a misspelt `useOAuthClient` would 
 """
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 
 from keyrack.descriptor.oauth_blocks import OAUTH1_MEMBERS, OAUTH2_MEMBERS
 from keyrack.errors import Problem
+from keyrack.validation.known_names import close_to
 from keyrack.validation.pointer import join
 
 _TOP = (
@@ -31,7 +31,6 @@ _ELSEWHERE = {
     | {"fields": "in credentials"},
 }
 """Members that stand in the wrong place, and where they belong."""
-_CLOSE = 0.8
 _MAX_COMPARED = 200
 _MAX_NAME = 60
 
@@ -59,17 +58,6 @@ def misspelt(raw: Mapping[str, object]) -> Iterator[Problem]:
             if meant := close_to(view_class, _VIEW_CLASSES):
                 detail = f"is no view class, so the field is taken for text; {meant} is probably meant"
                 yield Problem(detail, join(pointer, "viewClass"))
-
-
-def close_to(name: str, known: tuple[str, ...]) -> str | None:
-    """Return the known name that another one is almost, apart from case, `_` and `-`; None if there is none."""
-    plain = {_plain(each): each for each in known}
-    close = get_close_matches(_plain(name), plain, n=1, cutoff=_CLOSE)
-    return plain[close[0]] if close else None
-
-
-def _plain(name: str) -> str:
-    return name.casefold().replace("_", "").replace("-", "")
 
 
 def _objects(raw: Mapping[str, object]) -> Iterator[tuple[Mapping[str, object], str, tuple[str, ...], str]]:

@@ -8,7 +8,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, Problem, ValidationFailed
 from keyrack.model.audit import AuditEvent
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
-from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
+from keyrack.service.authz.permissions import ALL, TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.tenancy.invite_acceptance import welcome
@@ -18,6 +18,7 @@ from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
 from keyrack.store.users import UserRows, require_email
+from keyrack.validation.known_names import close_to
 
 _ALLOWED = "allowed"
 
@@ -111,7 +112,7 @@ class Accounts:
             AlreadyExists: the name is taken.
         """
         known, unknown = normalise(permissions)
-        problems = [Problem(f"there is no permission {permission}") for permission in unknown]
+        problems = [Problem(_no_permission(permission)) for permission in unknown]
         if not name.strip() or "@" in name or ":" in name:
             problems.append(Problem("a service account's name has neither @ nor colon"))
         if problems:
@@ -151,3 +152,8 @@ async def _owner(unit: Unit, name: str) -> KeyOwner:
 async def _log(unit: Unit, owner: KeyOwner, action: str, key_id: str) -> None:
     inside = unit.of_tenant(owner.tenant_id)
     await AuditLog(inside).append(OPERATOR, action, ("api-key", key_id), _ALLOWED)
+
+
+def _no_permission(name: str) -> str:
+    meant = close_to(name, ALL)
+    return f"there is no permission {name}{f'; is it {meant}?' if meant else ''}"
