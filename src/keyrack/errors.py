@@ -75,7 +75,7 @@ class MethodNotAllowed(KeyrackError):
     """The route exists but does not take this method."""
 
     def __init__(self, allow: Sequence[str]) -> None:
-        super().__init__()
+        super().__init__(f"The route exists but does not take this method; it takes {', '.join(allow)}.")
         self.allow = tuple(allow)
 
 
@@ -229,8 +229,8 @@ class ProviderUnavailable(_ProviderFailed):
 class RateLimited(KeyrackError):
     """Too many requests."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after: int, detail: str | None = None) -> None:
+        super().__init__(detail)
         self.retry_after = retry_after
 
 

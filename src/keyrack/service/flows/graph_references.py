@@ -17,6 +17,10 @@ from keyrack.store.component_list import ComponentList
 from keyrack.store.components import ComponentRows, ComponentVersions
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.oauth_clients import OAuthClientRows
+from keyrack.validation.known_names import listed
+
+_HINTS = 20
+"""To how many wrong steps it is said which actions and triggers there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,11 @@ async def judge_graph(around: Surroundings, graph: Mapping[str, Any], nodes: Seq
         used.append((component.id, build.revision if build else node.version or ""))
         if build is None:
             findings.append(Finding(Problem("the component has no such version", at)))
-        elif node.function not in parse_descriptor(build.descriptor).functions:
-            findings.append(Finding(Problem("the component has no such action or trigger", at)))
+        elif node.function not in (functions := parse_descriptor(build.descriptor).functions):
+            detail = "the component has no such action or trigger"
+            if len(findings) < _HINTS:
+                detail = f"{detail}; {listed(functions)}"
+            findings.append(Finding(Problem(detail, at)))
     raw_nodes = graph["nodes"]
     resolved = ResolvedGraph(
         emitted(graph, ids), tuple(used), tuple(_credential_ids(raw_nodes)), tuple(_secret_ids(raw_nodes))

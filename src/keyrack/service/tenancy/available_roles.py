@@ -33,10 +33,9 @@ async def known_roles(scope: Scope, pairs: Pairs) -> Pairs:
         ValidationFailed: the tenant has no such role.
     """
     known = {(role.scope, role.role) for role in await RolePolicy(scope.unit).list()}
+    details = {scope: _no_such_role(scope, known) for scope in {scope for scope, _ in pairs}}
     wrong = [
-        Problem(_no_such_role(pair[0], known), f"{_ROLES_POINTER}/{index}")
-        for index, pair in enumerate(pairs)
-        if pair not in known
+        Problem(details[pair[0]], f"{_ROLES_POINTER}/{index}") for index, pair in enumerate(pairs) if pair not in known
     ]
     if wrong:
         raise ValidationFailed(*wrong)

@@ -132,7 +132,7 @@ def new_policy(before: Sequence[Role], wanted: Sequence[WantedRole]) -> Sequence
                 detail = no_such_permission(name) if len(problems) < _HINTS else "there is no such permission"
                 problems.append(Problem(detail, f"{where}/permissions/{number}"))
         if role.i18n is not None and "en" not in role.i18n:
-            problems.append(Problem("en is required", f"{where}/i18n/en"))
+            problems.append(Problem("en is required: the title in English", f"{where}/i18n/en"))
         i18n = titles.get(key, {"en": role.role}) if role.i18n is None else role.i18n
         known, _ = normalise(role.permissions)
         found[key] = Role(role.scope, role.role, frozenset(known), i18n)
