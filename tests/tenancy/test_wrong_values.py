@@ -1,4 +1,4 @@
-"""What is said of any wrong member of any body: in plain words, with JSON's names for its types (contract section 3)."""
+"""What is said of any wrong member of any body: plain words, and JSON's names for its types (contract section 3)."""
 
 import re
 from collections.abc import Iterator
