@@ -92,9 +92,6 @@ def _second_generation(descriptor: Descriptor) -> Iterator[Problem]:
         if kind not in _AUTH_CLIENT_TYPES and (meant := close_to(kind, _AUTH_CLIENT_TYPES)):
             yield Problem(f"is a type of its own; {meant} is probably meant", f"/authClientTypes/{index}")
     yield from wrong_uris(members_of(descriptor))
-    if descriptor.use_oauth_client:
-        pointer = "/useOAuthClient" if descriptor.raw.get("useOAuthClient") else "/credentials/useOAuthClient"
-        yield Problem("has no effect on connecting beside authClientTypes, which wins", pointer)
 
 
 def _first_generation(descriptor: Descriptor) -> Iterator[Problem]:

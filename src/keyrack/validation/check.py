@@ -25,6 +25,7 @@ _TYPES: Mapping[Any, str] = {
     dict: json_types.AN_OBJECT,
     NoneType: json_types.NULL,
 }
+_MAX_NAME = 100
 _LENGTH = re.compile(r"Expected `(str|array|object)` of length (>=|<=|==) (\d+)")
 _RANGE = re.compile(r"Expected `(?:int|float)` (>=|<=) (\d+)")
 
@@ -64,7 +65,8 @@ def _inside(raw: object, expected: Any, pointer: str) -> list[Problem]:
         return [p for index, item in enumerate(raw) for p in misshapen(item, item_type, f"{pointer}/{index}")]
     if get_origin(expected) is dict and isinstance(raw, dict):
         value_type = get_args(expected)[1]
-        return [p for name, item in raw.items() for p in misshapen(item, value_type, join(pointer, name))]
+        found = ((name, problem) for name, item in raw.items() for problem in misshapen(item, value_type))
+        return [Problem(f"{name[:_MAX_NAME]} {problem.detail}", pointer) for name, problem in found]
     if get_origin(expected) not in {None, list, dict} and get_args(expected):  # Annotated[list[...], Meta], unions
         for inner in get_args(expected):
             if inner is not msgspec.UnsetType and (

@@ -32,7 +32,7 @@ def warnings(raw: object) -> dict[str | None, str]:
     return {problem.pointer: problem.detail for problem in found.warnings}
 
 
-@pytest.mark.parametrize("name", [name for name in DESCRIPTORS if name != "calendar-secrets"])
+@pytest.mark.parametrize("name", DESCRIPTORS)
 def test_real_descriptors_are_right(name: str) -> None:
     assert (errors(load_descriptor(name)), warnings(load_descriptor(name))) == ({}, {})
 
@@ -175,7 +175,6 @@ WARNED: list[tuple[str, dict[str, Any], str, str]] = [
         "/credentials/fields/o",
         "neither",
     ),
-    ("both generations", load_descriptor("calendar-secrets"), "/useOAuthClient", "authClientTypes"),
     ("a near type", {"authClientTypes": ["oauth"]}, "/authClientTypes/0", "oauth2 is probably meant"),
     ("addresses unused", {"authClientTypes": ["oauth2"], "oauth2": {"auth_uri": "ftp://x"}}, "/oauth2/auth_uri", "URL"),
 ]
