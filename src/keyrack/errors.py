@@ -45,6 +45,11 @@ class KeyrackError(Exception):
         """All that is wrong, one entry each; never empty."""
         return (self.problem,)
 
+    @property
+    def for_operators(self) -> Sequence[str]:
+        """What the command line says, a line each: what an answer says, unless an operator may know more."""
+        return [problem.detail for problem in self.problems]
+
 
 class Unauthorized(KeyrackError):
     """A valid user name and API key are required."""
@@ -70,7 +75,7 @@ class MethodNotAllowed(KeyrackError):
     """The route exists but does not take this method."""
 
     def __init__(self, allow: Sequence[str]) -> None:
-        super().__init__()
+        super().__init__(f"The route exists but does not take this method; it takes {', '.join(allow)}.")
         self.allow = tuple(allow)
 
 
@@ -138,7 +143,7 @@ class QuotaExceeded(KeyrackError):
 
 
 class OAuthClientMissing(KeyrackError):
-    """The tenant has no OAuth client for this component yet; a tenant admin must create one."""
+    """The tenant has no OAuth client for this component; a tenant admin can create one."""
 
 
 class NotRefreshable(KeyrackError):
@@ -224,13 +229,23 @@ class ProviderUnavailable(_ProviderFailed):
 class RateLimited(KeyrackError):
     """Too many requests."""
 
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
+    def __init__(self, retry_after: int, detail: str | None = None) -> None:
+        super().__init__(detail)
         self.retry_after = retry_after
 
 
 class DatabaseUnavailable(KeyrackError):
     """The database cannot be reached; try again shortly."""
+
+    def __init__(self, detail: str | None = None, *, cause: str | None = None) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        """Which database, and why, for the operator; it never belongs into an answer, and has no password."""
+
+    @property
+    def for_operators(self) -> Sequence[str]:
+        """The cause, if it is known."""
+        return super().for_operators if self.cause is None else (self.cause,)
 
 
 class ConfigurationError(KeyrackError):

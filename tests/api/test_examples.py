@@ -16,7 +16,12 @@ from support.tenancy.estate import Estate, build_estate
 
 PLACEHOLDER = re.compile(r"[A-Z]+(?:_[A-Z]+)*_ID")
 BODIES = [(operation, title) for operation, examples in EXAMPLES.items() for title in examples]
-OF_SUPPORT = {"POST /v2/tenants", "PATCH /v2/tenants/{tenant_id}", "PATCH /v2/tenants/{tenant_id}/roles"}
+OF_SUPPORT = {
+    "POST /v2/tenants",
+    "PATCH /v2/tenants/{tenant_id}",
+    "PATCH /v2/tenants/{tenant_id}/roles",
+    "PATCH /v2/service-accounts/{service_account_id}",
+}
 OF_ADMIN = re.compile(r"\S+ /v2/(?:tenants|components|contracts|teams|users$|auth-clients)")
 OF_OWNER = re.compile(r"\S+ /v2/workspaces(?:/\{workspace_id\}(?:/members.*)?)?$")
 """Others are the integrator's."""

@@ -3,6 +3,7 @@
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
@@ -60,6 +61,62 @@ def test_serve_says_when_the_database_cannot_be_reached(tmp_path: Path) -> None:
     assert done.stderr.startswith("keyrack: ")
     assert "Traceback" not in done.stderr
     assert "canary" not in done.stderr
+
+
+Fault = tuple[Callable[[PostgresServer, str], str], str]
+FAULTS: dict[str, Fault] = {
+    "refused": (lambda _, d: f"postgresql://keyrack:canary@127.0.0.1:1/{d}", "the connection is refused"),
+    "refused at all addresses": (lambda _, d: f"postgresql://keyrack:canary@localhost:1/{d}", "is refused"),
+    "no such host": (lambda _, d: f"postgresql://keyrack:canary@nowhere.invalid/{d}", "there is no such host"),
+    "no such socket": (lambda _, d: f"postgresql://keyrack:canary@/{d}?host=/nowhere", "there is no such socket"),
+    "no such database": (lambda s, d: s.url(f"{d}_free"), "there is no such database; create it"),
+    "wrong password": (
+        lambda s, d: s.url(d).replace(s.password, "canary"),
+        'the password of the role "postgres" is wrong, or there is no such role',
+    ),
+    "no such role": (
+        lambda s, d: s.url(d).replace(f"postgres:{s.password}", "nobody_here:canary"),
+        'the password of the role "nobody_here" is wrong, or there is no such role',
+    ),
+    "no such role, trusted": (
+        lambda s, d: s.socket_url(d).replace("postgres@", "nobody_here:canary@"),
+        'there is no role "nobody_here"; create it',
+    ),
+    "may not log in": (
+        lambda s, d: s.socket_url(d).replace("postgres@", "fault_group:canary@"),
+        'the role "fault_group" may not log in',
+    ),
+    "may not connect": (
+        lambda s, d: s.socket_url(d).replace("postgres@", "fault_role:canary@"),
+        'the role "fault_role" lacks the privilege CONNECT',
+    ),
+    "no TLS": (lambda s, d: f"{s.url(d)}?sslmode=require", "it takes no TLS connections"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_cause_is_told_with_host_and_name_and_without_a_password(
+    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path, fault: str
+) -> None:
+    server, database = postgres_server, postgres_url.rpartition("/")[2]
+    bootstrapped(tmp_path, KEYRACK_DATABASE_URL=postgres_url)
+    for role in ("fault_role LOGIN", "fault_group NOLOGIN"):
+        server.sql(f"DROP ROLE IF EXISTS {role.partition(' ')[0]}")
+        server.sql(f"CREATE ROLE {role}")
+    server.sql(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+    make, cause = FAULTS[fault]
+    url = make(server, database)
+    host = next((each for each in ("nowhere", "localhost", "127.0.0.1") if each in url), str(server.socket_dir))
+    for words in ("users list --tenant x", "db upgrade", "serve --port 0", "worker", "bootstrap --email a@example.com"):
+        done = run_command(tmp_path, *words.split(), KEYRACK_DATABASE_URL=url)
+        assert (done.returncode, done.stdout) == (1, ""), words
+        assert done.stderr.startswith('keyrack: cannot connect to the database "'), done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert cause in done.stderr, words
+        assert database in done.stderr
+        assert host in done.stderr
+        assert server.password not in done.stderr
+        assert "canary" not in done.stderr
 
 
 @pytest.mark.parametrize("allowed", [0, 16, 4096, 100_000])

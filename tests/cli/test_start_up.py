@@ -23,6 +23,18 @@ def test_no_server_is_loaded(words: list[str]) -> None:
     assert loaded_by(words, HEAVY, {}) == ""
 
 
+def test_neither_server_nor_database_is_loaded_to_lint(tmp_path: Path) -> None:
+    file = tmp_path / "component.json"
+    file.write_text('{"title": "Timer"}')
+    nowhere = {
+        **os.environ,
+        "KEYRACK_HOME": str(tmp_path / "nowhere"),
+        "KEYRACK_DATABASE_URL": "postgresql://[::1]:1/x",
+    }
+    names = (*HEAVY, "asyncpg", "sqlite3", "keyrack.store", "keyrack.service", "keyrack.api")
+    assert loaded_by(["components", "lint", str(file)], names, nowhere) == ""
+
+
 def test_no_http_is_loaded_where_a_command_needs_only_the_database(tmp_path: Path) -> None:
     home, file = tmp_path / "home", str(tmp_path / "moved.json")
     tenant = bootstrapped(home)["tenant_id"]

@@ -102,3 +102,43 @@ async def test_a_port_that_a_template_makes_is_refused_when_the_consent_starts(k
         answer = await acme.admin.post(f"/v2/workspaces/{acme.workspace_id}/oauth-consents", {"data": data})
         statuses[host] = answer.status_code
     assert statuses == {"idp.example": 201, "idp.example:22": 400}
+
+
+async def test_an_address_that_a_setting_allows_is_refused_with_its_name_where_the_request_had_a_say(
+    tmp_path: Path,
+) -> None:
+    """The world of the other tests allows them; this one is as an operator finds Keyrack."""
+    fields = {"oauth": {"viewClass": "OAuthFieldView"}, "host": {"viewClass": "TextFieldView"}}
+    block = {"client_id": "id", "client_secret": "secret", "token_uri": "https://idp.example/t"}
+    own = {"clientId": "id", "clientSecret": "s", "authUri": "http://idp.example/a", "tokenUri": "https://127.0.0.1/t"}
+    at = "/data/attributes/fields"
+    http, private = "allow http, for trying out, with", "allow local and private ones with"
+    cases: list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]] = [
+        ({"auth_uri": "http://idp.example/a"}, {}, {"/data/relationships/component/data/id": f"auth_uri: {http}"}),
+        ({"auth_uri": "https://{{host}}/a"}, {"host": "10.0.0.1"}, {f"{at}/host": f"auth_uri: {private}"}),
+        (
+            {},
+            {"auth": {"type": "OAuth2", "oauth2": own}},
+            {f"{at}/auth/oauth2/authUri": f"authUri: {http}", f"{at}/auth/oauth2/tokenUri": f"tokenUri: {private}"},
+        ),
+    ]
+    async with world(settings_for(tmp_path)) as keyrack:
+        acme = keyrack.tenants["Acme"]
+        for number, (oauth2, values, expected) in enumerate(cases):
+            inner = fields if oauth2 else {"auth": {"viewClass": "HTTPAuthView"}}
+            descriptor = {"credentials": {"fields": inner, "oauth2": {**block, **oauth2}}}
+            component_id = await keyrack.add_component(acme, f"refused-{number}", descriptor)
+            data = {
+                "type": "oauth-consent",
+                "attributes": {"fields": values},
+                "relationships": {"component": relationship("component", component_id)},
+            }
+            answer = await acme.admin.post(f"/v2/workspaces/{acme.workspace_id}/oauth-consents", {"data": data})
+            assert answer.status_code == 400, answer.text
+            found = {error["source"]["pointer"]: error["detail"] for error in answer.json()["errors"]}
+            assert found.keys() == expected.keys()
+            for pointer, words in expected.items():
+                member, _, cure = words.partition(": ")
+                assert found[pointer].startswith(f"{member}: "), found
+                assert found[pointer].endswith(f"{cure} KEYRACK_ALLOW_INSECURE_PROVIDERS."), found
+                assert "10.0.0.1" not in answer.text

@@ -7,6 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from support.app import World
+from support.grants import add_auth_client, add_secret
+from support.tenancy.table import ROUTES
 
 MISSPELT = ("filter[stat]", "filters[state]", "page[sise]", "fields[secret]", "sort[name]", "filter[user", "filter[]")
 NOBODY = "0" * 24
@@ -42,6 +44,41 @@ async def test_every_route_refuses_what_it_does_not_read(keyrack: World) -> None
                 assert refused is not None, (path, spelled)
                 assert list(refused) == [name], (path, spelled)
                 assert all(known in refused[name]["detail"] for known in documented), path
+
+
+def handled(world: World) -> list[tuple[str, str]]:
+    """Return the method and path of every route below `/v1` and `/v2` that the application has, documented or not."""
+    return sorted(
+        (method, re.sub(r"\{[^}]*\}", NOBODY, route.path))
+        for route in world.litestar.routes
+        for method in getattr(route, "methods", ())
+        if route.path.startswith(("/v1/", "/v2/")) and method != "OPTIONS"
+    )
+
+
+async def test_every_method_of_every_route_refuses_them_too(keyrack: World) -> None:
+    found = handled(keyrack)
+    table = {(method, re.sub(r"\{[^}]*\}", NOBODY, path.partition("?")[0])) for _, method, path, _, _ in ROUTES}
+    assert table <= set(found), "a route of the table that is not tried"
+    for method, path in found:
+        for name in ("filter[stat]", "page[sise]"):
+            answer = await keyrack.support.call(method, path, {"data": {}}, params={name: "x"})
+            assert answer.status_code == 400, (method, path)
+            told = [error.get("source") for error in answer.json()["errors"]]
+            assert told == [{"parameter": name}], (method, path)
+        headed = await keyrack.support.call("HEAD", f"{path}?filter[stat]=x")
+        assert headed.status_code == (400 if ("GET", path) in found else 405), path
+
+
+async def test_the_fast_read_of_a_secret_refuses_them_too(keyrack: World) -> None:
+    acme = keyrack.tenants["Acme"]
+    client = await add_auth_client(keyrack.store, acme.id, "https://idp.example/token")
+    secret = await add_secret(keyrack.store, acme, client, {"access_token": "at"}, age=1)
+    path = f"/v2/workspaces/{acme.workspace_id}/secrets/{secret.id}"
+    for _ in range(2):  # the second time it is known who asks
+        assert (await acme.admin.get(path)).status_code == 200
+        refused = await acme.admin.get(path, params={"fields[secret]": "x"})
+        assert (refused.status_code, refused.json()["errors"][0]["source"]) == (400, {"parameter": "fields[secret]"})
 
 
 async def test_every_route_takes_what_it_documents(keyrack: World) -> None:

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from keyrack.descriptor.lint import lint
 from keyrack.ids import new_id
 from support.app import World, error_of
 from support.components import build, created
+from support.consent import start
 from support.documents import ids
 from support.flows import flow_body
 
@@ -51,6 +53,17 @@ async def test_a_build_in_use_cannot_be_deleted(keyrack: World) -> None:  # 13.2
     assert (await acme.admin.delete(f"/v2/components/{component}/versions/{new}")).status_code == 204
 
 
+def connecting(**oauth2: Any) -> dict[str, Any]:
+    """Return a descriptor with which accounts can be connected, but for the given members of its block."""
+    uris = {"auth_uri": "https://idp.example/a", "token_uri": "https://idp.example/t"}
+    block = {"client_id": "{{K}}", "client_secret": "{{S}}", **uris, **oauth2}
+    return {
+        "useOAuthClient": True,
+        "envVars": {"K": {}, "S": {}, "EU": {}},
+        "credentials": {"fields": {"o": {"viewClass": "OAuthFieldView"}}, "oauth2": block},
+    }
+
+
 # fmt: off
 DESCRIPTORS: list[tuple[str, Any, tuple[int, str | None]]] = [
     # section, descriptor,                                        status, pointer below /data/attributes/descriptor
@@ -66,8 +79,17 @@ DESCRIPTORS: list[tuple[str, Any, tuple[int, str | None]]] = [
     ("19.2", {"oauth2": {"headers": {"a": "b"}}},                 (400, "/oauth2/headers")),  # would be left out
     ("19.2", {"credentials": {"oauth2": {"scope": 5}}},           (400, "/credentials/oauth2/scope")),
     ("0.9",  {"authClientTypes": "oauth2"},                       (400, "/authClientTypes")),
+    ("0.9",  {"envVars": ["K"]},                                  (400, "/envVars")),
+    ("0.9",  {"env": ["K"]},                                      (201, None)),         # the older alias
+    ("19.2", {"oauth2": {"client_auth": "jwt"}},                  (400, "/oauth2/client_auth")),
+    ("19.2", connecting(token_uri=None),                          (400, "/credentials/oauth2/token_uri")),
+    ("19.2", connecting(auth_uri=""),                             (400, "/credentials/oauth2/auth_uri")),
+    ("19.4", connecting(auth_uri="log in here"),                  (400, "/credentials/oauth2/auth_uri")),
+    ("19.4", connecting(token_uri="ftp://idp.example/t"),         (400, "/credentials/oauth2/token_uri")),
+    ("19.4", connecting(token_uri="https://{{EU}}.idp.example/t"), (201, None)),
 ]
-"""0.9: descriptors are taken as real ones are; refused are only wrong JSON types of members that we read."""
+"""0.9: descriptors are taken as real ones are; refused are wrong JSON types of members that we read, and in a new build
+what could never work (decision 6)."""
 # fmt: on
 
 
@@ -88,3 +110,55 @@ async def test_a_revision_is_40_hex_characters(keyrack_to_read: World, revision:
     component = await created(keyrack_to_read, f"revision-{new_id()}")
     answer = await build(keyrack_to_read, component, {}, revision)
     assert error_of(answer) == (400, "validation_error", "/data/attributes/revision")
+
+
+async def test_what_looks_wrong_is_told_with_the_build(keyrack_to_read: World) -> None:
+    component = await created(keyrack_to_read, f"warned-{new_id()}")
+    right = await build(keyrack_to_read, component, connecting())
+    assert (right.status_code, right.json()["meta"]) == (201, {})
+    odd = connecting(client_id="") | {"useOauthClient": True}
+    answer = await build(keyrack_to_read, component, odd)
+    assert answer.status_code == 201, answer.text
+    warnings = answer.json()["meta"]["warnings"]
+    assert {warning["source"]["pointer"]: sorted(warning) for warning in warnings} == {
+        "/data/attributes/descriptor/useOauthClient": ["detail", "source"],
+        "/data/attributes/descriptor/credentials/oauth2/client_id": ["detail", "source"],
+    }
+    assert "useOAuthClient is probably meant" in warnings[0]["detail"]
+    assert "{{NAME}}" in warnings[1]["detail"]
+
+
+async def test_what_the_linter_says_the_api_says_too(keyrack_to_read: World) -> None:
+    component = await created(keyrack_to_read, f"linted-{new_id()}")
+    base = "/data/attributes/descriptor"
+    for descriptor in (
+        connecting(),
+        connecting(token_uri=None, client_id=""),
+        connecting(client_secret=""),
+        {},
+        {"a": 1},
+    ):
+        found, answer = lint(descriptor), await build(keyrack_to_read, component, descriptor)
+        told = answer.json()["errors"] if found.errors else answer.json()["meta"].get("warnings", [])
+        expected = [(each.detail, f"{base}{each.pointer}") for each in found.errors or found.warnings]
+        assert [(each["detail"], each["source"]["pointer"]) for each in told] == expected
+        assert answer.status_code == (400 if found.errors else 201)
+
+
+async def test_a_stored_build_that_would_be_refused_now_goes_on_working(keyrack: World) -> None:
+    acme = keyrack.tenants["Acme"]
+    old = connecting(client_auth="jwt") | {"envVars": ["K", "S"]}
+    stored = await keyrack.add_component(acme, "from-before", old)
+    path = f"/v2/components/{stored}"
+    variables = {"data": {"type": "component-env", "attributes": {"vars": {"K": "key", "S": "secret"}}}}
+    assert (await acme.admin.put(f"{path}/env", variables)).status_code == 200
+    shown = await acme.admin.get(f"{path}/versions/latest/descriptor")
+    assert shown.json()["data"]["attributes"]["envVars"] == ["K", "S"]
+    started = await start(acme.integrator, acme.workspace_id, stored)
+    assert started.status_code == 201, started.text
+    body = {"data": {"type": "version", "attributes": {"descriptor": old}}}
+    again = await acme.admin.post(f"{path}/versions", body)
+    assert {error["source"]["pointer"] for error in again.json()["errors"]} == {
+        "/data/attributes/descriptor/envVars",
+        "/data/attributes/descriptor/credentials/oauth2/client_auth",
+    }

@@ -30,6 +30,7 @@ from keyrack.store.schema import contracts, tenants
 from keyrack.store.secret_list import SecretList
 from keyrack.store.tenants import TenantRows
 from keyrack.turns import STEP_SECONDS, Turns
+from keyrack.validation import strict_json
 from support.app import World
 from support.grants import add_auth_client, add_secret
 from support.raw_provider import RawProvider
@@ -394,7 +395,7 @@ async def test_a_large_body_is_parsed_beside_the_event_loop(
 ) -> None:
     acme = keyrack_to_read.tenants["Acme"]
     parsed_by: list[bool] = []
-    inner = body.parse_json
+    inner = strict_json.parse_json
 
     def noted(content: bytes) -> Any:
         parsed_by.append(threading.current_thread() is threading.main_thread())

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyrack.api.core.body import MAX_DEPTH, parse_json
 from keyrack.errors import BadRequest, Problem, ValidationFailed
 from keyrack.service.flows.graph import GRAPH_POINTER, Node, emitted, parse_graph
+from keyrack.validation.strict_json import MAX_DEPTH, parse_json
 
 NEARLY_JSON = st.text(alphabet='{}[]",:0123456789.eE+-\\u \nnultrefaNIity', max_size=40).map(str.encode)
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)

@@ -126,6 +126,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "component_gate": "conditions for queries",
     "component_visibility": "conditions for queries; the tables are those of tenants",
     "contracts": "sorts rows that were found",
+    "connection_faults": "tells why there is no connection",
     "database_errors": "names errors",
     "directory": "a name",
     "dsn": "an address",

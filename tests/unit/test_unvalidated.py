@@ -31,7 +31,7 @@ def test_what_is_wrong_with_a_body_is_told_to_who_asks_for_its_value() -> None:
     wanted = UnvalidatedBody[NamedBody]({"name": 1}, NamedBody).then(make)
     with pytest.raises(ValidationFailed) as raised:
         wanted.validated()
-    assert raised.value.problems == (Problem("Expected `str`, got `int`", "/name"),)
+    assert raised.value.problems == (Problem("must be a string, not a number", "/name"),)
 
 
 def test_the_values_own_rules_are_judged_with_it() -> None:

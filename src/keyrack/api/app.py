@@ -18,7 +18,6 @@ from keyrack.api.core.body import (
     JsonRequest,
     is_unvalidated_body,
     make_unvalidated_body,
-    refuse_unstorable_text,
 )
 from keyrack.api.core.bracket_parameters import require_known
 from keyrack.api.core.errors import on_fault, on_http_exception, on_keyrack_error, respond
@@ -28,6 +27,7 @@ from keyrack.api.core.middleware import PRINCIPAL, request_id_of
 from keyrack.api.core.pages import for_people
 from keyrack.errors import KeyrackError, Problem, Unauthorized, ValidationFailed
 from keyrack.model.identity import Principal
+from keyrack.validation.strict_json import refuse_unstorable_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,14 @@ from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.component_documents import DescriptorResource, VersionResource, descriptor_resource, version_resource
+from keyrack.api.component_documents import (
+    AddedVersion,
+    DescriptorResource,
+    VersionResource,
+    added_version,
+    descriptor_resource,
+    version_resource,
+)
 from keyrack.api.core.body import or_none
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Single, link_self
@@ -59,14 +66,14 @@ class ComponentBuildController(Controller):
         data: Body[CreateVersionBody],
         who: Who,
         builds: NamedDependency[ComponentBuilds],
-    ) -> Single[VersionResource]:
-        """Add a build (extension, 0.3)."""
+    ) -> AddedVersion:
+        """Add a build (extension, 0.3); `meta.warnings` has what looks wrong in its descriptor, if anything does."""
 
         def new(body: CreateVersionBody) -> NewBuild:
             given = body.data.attributes
             return NewBuild(given.descriptor, or_none(given.revision))
 
-        return Single(version_resource(await builds.add(who, component_id, data.then(new))))
+        return added_version(*await builds.add(who, component_id, data.then(new)))
 
     @delete("/{revision:str}", responses=Refusals.of(403, 404, 409))
     async def remove(

@@ -1,13 +1,15 @@
 """Components, versions and descriptors as documents (contract 13.1)."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from keyrack.api.core.jsonapi import Identifier, RelatedLink, Relationship, SelfLink, link_self, related
+from keyrack.api.core.jsonapi import ErrorSource, Identifier, RelatedLink, Relationship, SelfLink, link_self, related
 from keyrack.clock import epoch_ms
 from keyrack.descriptor.public import public
+from keyrack.errors import Problem
 from keyrack.model.components import Component, Version
 
 _SHORT = 7
@@ -72,6 +74,26 @@ class VersionResource(msgspec.Struct):
     type: Literal["version"] = "version"
 
 
+class DescriptorWarning(msgspec.Struct):
+    """What looks wrong in a descriptor and was accepted, told as an error object tells it."""
+
+    detail: str
+    source: ErrorSource
+
+
+class BuildMeta(msgspec.Struct):
+    """What looks wrong in the descriptor; absent if nothing does."""
+
+    warnings: list[DescriptorWarning] | UnsetType = UNSET
+
+
+class AddedVersion(msgspec.Struct):
+    """A document with a build that was just added."""
+
+    data: VersionResource
+    meta: BuildMeta
+
+
 class DescriptorRelationships(msgspec.Struct):
     """A descriptor's build."""
 
@@ -114,6 +136,12 @@ def version_resource(found: Version) -> VersionResource:
     )
     attributes = VersionAttributes(epoch_ms(found.created_at), found.number)
     return VersionResource(found.revision, link_self(path), attributes, relationships)
+
+
+def added_version(found: Version, warnings: Sequence[Problem]) -> AddedVersion:
+    """Build the document of a new build."""
+    shown = [DescriptorWarning(each.detail, ErrorSource(pointer=each.pointer or "")) for each in warnings]
+    return AddedVersion(version_resource(found), BuildMeta(shown or UNSET))
 
 
 def descriptor_resource(owner: Component, found: Version) -> DescriptorResource:

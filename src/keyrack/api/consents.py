@@ -135,12 +135,18 @@ class ConsentController(Controller):
         return Single(_resource(await consents.get(who, workspace_id, consent_id)))
 
 
+_NOTHING_NAMED = (
+    "component is required (first generation), or auth_client (second): a component with authClientTypes is connected"
+    " with an auth client"
+)
+
+
 def _command(body: StartConsentBody) -> NewConsent:
     given, about = body.data.attributes, body.data.relationships
     client, secret = _named(about.auth_client), _named(about.auth_secret)
     component, credential = _named(about.component), _named(about.credential)
     if client is None and component is None:
-        raise ValidationFailed(Problem("component or auth_client is required", "/data/relationships/component"))
+        raise ValidationFailed(Problem(_NOTHING_NAMED, "/data/relationships/component"))
     if client is None and secret is not None:
         raise ValidationFailed(Problem("auth_client is required with auth_secret", "/data/relationships/auth_secret"))
     if client is not None and credential is not None:

@@ -131,6 +131,9 @@ EXAMPLES: Mapping[str, Json] = {
         "its name": _data("credential", {"name": "The shop's account"}, id="CREDENTIAL_ID"),
         "its values, all of them": _data("credential", {"keys": {"oauth": _TOKENS}}, id="CREDENTIAL_ID"),
     },
+    "PATCH /v2/service-accounts/{service_account_id}": {
+        "what it may do, all of it": _data("service-account", {"permissions": ["tenants.oauth_clients.get"]}),
+    },
     "POST /v2/auth-clients": _NEW_AUTH_CLIENT,
     "PATCH /v2/auth-clients/{auth_client_id}": _CHANGED_AUTH_CLIENT,
     "POST /v2/tenants/{tenant_id}/auth-clients": _NEW_AUTH_CLIENT,

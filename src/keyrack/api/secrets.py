@@ -156,7 +156,7 @@ def _same(one: str | None, other: str | None) -> str | None:
 
 def _missing(text: str | None) -> bool:
     if text and text != "missing":
-        raise ValidationFailed(Problem("must be missing", parameter="filter[scopes]"))
+        raise ValidationFailed(Problem("must be the word missing", parameter="filter[scopes]"))
     return bool(text)
 
 

@@ -15,6 +15,7 @@ from keyrack import __version__
 from keyrack.cli import (
     accounts,
     audit,
+    components,
     database,
     demo,
     permissions,
@@ -37,6 +38,7 @@ app.add_typer(tenants.tenants, name="tenants", help="Tenants.")
 app.add_typer(permissions.permissions, name="permissions", help="What roles and service accounts may do.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
 app.add_typer(audit.audit, name="audit", help="The audit log.")
+app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(transfer.imports, name="import", help="Import data.")
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)
@@ -84,8 +86,8 @@ def main() -> None:
     try:
         app(prog_name="keyrack")
     except KeyrackError as error:
-        for problem in error.problems:
-            complain(f"keyrack: {problem.detail}")
+        for told in error.for_operators:
+            complain(f"keyrack: {told}")
         sys.exit(1)
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] == "keyrack":

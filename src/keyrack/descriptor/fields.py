@@ -7,8 +7,12 @@ from keyrack.descriptor import http_auth
 from keyrack.descriptor.model import Descriptor, Field
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.json_types import A_STRING, AN_ARRAY, AN_OBJECT, wrong_type
 from keyrack.validation.pointer import join
 from keyrack.validation.storable import MAX_PROBLEMS, unstorable
+
+_SHOWN, _SHOWN_TEXT = 20, 100
+"""Of the choices of a select: how many are named, and how many characters of each."""
 
 CleanFields = NewType("CleanFields", dict[str, Any])
 """Values that `clean_fields` has checked; templates take no others."""
@@ -57,11 +61,11 @@ def _clean(field: Field, value: object, pointer: str) -> tuple[object, list[Prob
         case "HTTPAuthView":
             return value, http_auth.problems_of(value, pointer)
         case "OAuthFieldView" | "WebhookAuthView":
-            return value, [] if isinstance(value, Mapping) else [Problem("must be an object", pointer)]
+            return value, [] if isinstance(value, Mapping) else [Problem(wrong_type(AN_OBJECT, value), pointer)]
         case _:
             is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
             ok = is_text and scalar_text(value) is not None
-            return value, [] if ok else [Problem("must be a string", pointer)]
+            return value, [] if ok else [Problem(wrong_type(A_STRING, value), pointer)]
 
 
 def _check_box(value: object, pointer: str) -> tuple[object, list[Problem]]:
@@ -75,15 +79,22 @@ def _check_box(value: object, pointer: str) -> tuple[object, list[Problem]]:
 def _select(field: Field, value: object, pointer: str) -> tuple[object, list[Problem]]:
     text = None if isinstance(value, bool) else scalar_text(value)
     if text is None:
-        return value, [Problem("must be a string", pointer)]
+        return value, [Problem(wrong_type(A_STRING, value), pointer)]
     if field.options is not None and text and text not in field.options:
-        return value, [Problem("is not one of the choices", pointer)]
+        return value, [Problem(_choices(field.options), pointer)]
     return text, []
+
+
+def _choices(options: tuple[str, ...]) -> str:
+    if not options:
+        return "the component lists no choices here"
+    shown = ", ".join(option[:_SHOWN_TEXT] for option in options[:_SHOWN])
+    return f"is not one of the choices: {shown}{', …' if len(options) > _SHOWN else ''}"
 
 
 def _multi_select(field: Field, value: object, pointer: str) -> tuple[object, list[Problem]]:
     if not isinstance(value, list):
-        return value, [Problem("must be an array", pointer)]
+        return value, [Problem(wrong_type(AN_ARRAY, value), pointer)]
     texts: list[object] = []
     problems: list[Problem] = []
     for index, item in enumerate(value):

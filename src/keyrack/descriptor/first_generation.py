@@ -60,10 +60,18 @@ class ResolvedOAuth:
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
 
     @property
-    def endpoints(self) -> tuple[str, ...]:
-        """All of them."""
+    def endpoints(self) -> Mapping[str, str]:
+        """All of them, by the member of the descriptor or of the field that names each."""
         also = self.temporary_credentials_endpoint
-        return (self.authorization_endpoint, self.token_endpoint, *(() if also is None else (also,)))
+        if also is not None:
+            return {
+                "request_token_uri": also,
+                "auth_uri": self.authorization_endpoint,
+                "access_token_uri": self.token_endpoint,
+            }
+        own = len(self.token_path) > 1
+        names = ("authUri", "tokenUri") if own else ("auth_uri", "token_uri")
+        return dict(zip(names, (self.authorization_endpoint, self.token_endpoint), strict=True))
 
 
 def resolve(

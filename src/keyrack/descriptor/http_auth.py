@@ -5,6 +5,7 @@ from typing import Any
 
 from keyrack.descriptor.text import NOT_A_PARAMETER, is_lost, parameter_value, scalar_text
 from keyrack.errors import Problem
+from keyrack.validation.json_types import A_STRING, AN_OBJECT, wrong_type
 from keyrack.validation.pointer import join
 
 TYPES = ("No Auth", "Basic Auth", "API Key Auth", "OAuth2")
@@ -27,7 +28,7 @@ _OBJECTS = ("additionalProperties", "keys")
 def problems_of(value: object, pointer: str) -> list[Problem]:
     """Return what is wrong with the shape of a value; members that are absent or null are not."""
     if not isinstance(value, Mapping):
-        return [Problem("must be an object", pointer)]
+        return [Problem(wrong_type(AN_OBJECT, value), pointer)]
     problems: list[Problem] = []
     if value.get("type") not in TYPES:
         problems.append(Problem(f"must be one of {', '.join(TYPES)}", join(pointer, "type")))
@@ -37,10 +38,10 @@ def problems_of(value: object, pointer: str) -> list[Problem]:
             continue
         base = join(pointer, part)
         if not isinstance(inner, Mapping):
-            problems.append(Problem("must be an object", base))
+            problems.append(Problem(wrong_type(AN_OBJECT, inner), base))
             continue
         problems.extend(
-            Problem("must be a string", join(base, name))
+            Problem(wrong_type(A_STRING, inner[name]), join(base, name))
             for name in names
             if not isinstance(inner.get(name), str | None)
         )
@@ -71,7 +72,7 @@ def extra_of(oauth2: Mapping[str, Any]) -> dict[str, str]:
 
 def _oauth2_problems(oauth2: Mapping[str, Any], base: str) -> list[Problem]:
     problems = [
-        Problem("must be an object", join(base, name))
+        Problem(wrong_type(AN_OBJECT, oauth2[name]), join(base, name))
         for name in _OBJECTS
         if not isinstance(oauth2.get(name), Mapping | None)
     ]

@@ -5,15 +5,22 @@ from typing import Any
 from keyrack.descriptor.model import OAuth1Block, OAuth2Block
 from keyrack.descriptor.reader import Json, Reader
 from keyrack.descriptor.text import NOT_A_PARAMETER, is_lost, parameter_value
+from keyrack.validation.json_types import wrong_type
 from keyrack.validation.pointer import join
 
 SENDS_ISS = "authorization_response_iss_parameter_supported"
 """RFC 9207 section 3; beside `issuer` it says whether every callback names it, whatever the metadata says."""
 
-_OAUTH2_MEMBERS = frozenset(
-    {"client_id", "client_secret", "auth_uri", "token_uri", "scopes", "scope", "client_auth", "pkce", "issuer"}
-    | {SENDS_ISS},
-)
+OAUTH2_MEMBERS = (
+    "client_id", "client_secret", "auth_uri", "token_uri", "scopes", "scope", "client_auth", "pkce", "issuer",
+    SENDS_ISS,
+)  # fmt: skip
+"""Members of `oauth2` that are read; all others are parameters of the authorization request."""
+OAUTH1_MEMBERS = ("consumer_key", "consumer_secret", "request_token_uri", "auth_uri", "access_token_uri")
+"""Members of `oauth1` that are read."""
+_SCOPES = "an array of strings or a string"
+CLIENT_AUTH = ("basic", "basic_raw", "none", "post")
+"""Words of `client_auth` (contract sections 19.2 and 0.23); any other that is stored counts as `post`."""
 
 
 class _Merged:
@@ -48,17 +55,21 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
         return None
     owner, base = block.place("pkce")
     sends_iss = block.place(SENDS_ISS)
-    extra = {name: value for name, value in block.members().items() if name not in _OAUTH2_MEMBERS}
+    extra = {name: value for name, value in block.members().items() if name not in OAUTH2_MEMBERS}
     for name, value in extra.items():
         if is_lost(name, value):
             reader.note_loss(NOT_A_PARAMETER, join(block.place(name)[1], name))
+    client_auth = block.string("client_auth")
+    if client_auth and client_auth not in CLIENT_AUTH:
+        at = join(block.place("client_auth")[1], "client_auth")
+        reader.note_loss(f"must be one of {', '.join(CLIENT_AUTH)}", at)
     return OAuth2Block(
         client_id=block.string("client_id"),
         client_secret=block.string("client_secret"),
         auth_uri=block.string("auth_uri"),
         token_uri=block.string("token_uri"),
         scopes=_scopes(reader, block),
-        client_auth=block.string("client_auth"),
+        client_auth=client_auth,
         pkce=reader.boolean(owner, "pkce", base, default=True),
         issuer=block.string("issuer"),
         sends_iss=reader.boolean(sends_iss[0], SENDS_ISS, sends_iss[1])
@@ -66,6 +77,14 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
         else None,
         extra={name: sent for name, value in extra.items() if (sent := parameter_value(name, value)) is not None},
     )
+
+
+def member_pointer(raw: Json, block: str, member: str) -> str:
+    """Return where a member of a block stands in a parsed descriptor, or where it would, if it is missing."""
+    credentials = raw.get("credentials") or {}
+    inner, outer = credentials.get(block), raw.get(block)
+    outside = inner is None or ((inner or {}).get(member) is None and (outer or {}).get(member) is not None)
+    return join(f"/{block}" if outside else f"/credentials/{block}", member)
 
 
 def oauth1_block(reader: Reader, raw: Json, credentials: Json) -> OAuth1Block | None:
@@ -93,7 +112,7 @@ def _scopes(reader: Reader, block: _Merged) -> tuple[str, ...] | str | None:
             return reader.strings(owner, name, base)
         if value is not None:
             if name == "scopes":
-                reader.note("must be an array of strings or a string", join(base, name))
+                reader.note(wrong_type(_SCOPES, value), join(base, name))
             else:
-                reader.note_loss("must be an array of strings or a string", join(base, name))
+                reader.note_loss(wrong_type(_SCOPES, value), join(base, name))
     return None

@@ -1,7 +1,8 @@
 """Parses a component.json (contract sections 0.9 and 19).
 
-Real descriptors are taken as they are: only wrong JSON types of members that Keyrack reads are refused, null is the
-same as absent, and everything else stays in `raw` untouched.
+Real descriptors are taken as they are: only wrong JSON types of members that Keyrack reads are refused, and in a new
+one what could never work; null is the same as absent, and everything else stays in `raw` untouched. What only looks
+wrong: `lint`.
 """
 
 from collections.abc import Mapping
@@ -11,9 +12,13 @@ from keyrack.descriptor.model import Descriptor, EnvVar, Field
 from keyrack.descriptor.oauth_blocks import oauth1_block, oauth2_block
 from keyrack.descriptor.reader import Json, Reader
 from keyrack.descriptor.text import scalar_text
+from keyrack.descriptor.workable import unworkable
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.json_types import AN_OBJECT, wrong_type
 from keyrack.validation.pointer import join
 from keyrack.validation.storable import unstorable
+
+_NAMES = 'must be an object such as {"NAME": {"required": true}}, not an array; only env may be an array of names'
 
 
 def parse_descriptor(raw: object, *, new: bool = False) -> Descriptor:
@@ -21,16 +26,16 @@ def parse_descriptor(raw: object, *, new: bool = False) -> Descriptor:
 
     Args:
         raw: a parsed JSON value, as submitted.
-        new: it is just being submitted: members of `oauth2` that would be left out without a word are refused too. One
-            that is stored is taken as it is.
+        new: it is just being submitted: members that would be left out without a word are refused too, and so is what
+            no consent could ever work with (`unworkable`). One that is stored is taken as it is.
 
     Raises:
         ValidationFailed: it is not an object, cannot be stored, or members that Keyrack reads have the wrong
-            type. All problems (up to 100) are named; pointers start at the descriptor, such as
+            type, or what `new` says. All problems (up to 100) are named; pointers start at the descriptor, such as
             `/credentials/fields/x/viewClass`.
     """
     if not isinstance(raw, dict):
-        raise ValidationFailed(Problem("must be an object", ""))
+        raise ValidationFailed(Problem(wrong_type(AN_OBJECT, raw), ""))
     if problems := unstorable(raw, ""):
         raise ValidationFailed(*problems)
     reader = Reader(lossless=new)
@@ -50,6 +55,9 @@ def parse_descriptor(raw: object, *, new: bool = False) -> Descriptor:
         functions=frozenset(_names(reader, raw, "actions")) | frozenset(_names(reader, raw, "triggers")),
         has_credentials=credentials is not None,
     )
+    if new:
+        for problem in unworkable(descriptor):
+            reader.note(problem.detail, problem.pointer or "")
     reader.finish()
     return descriptor
 
@@ -63,6 +71,8 @@ def _env_vars(reader: Reader, raw: Json) -> Mapping[str, EnvVar]:
     found: dict[str, EnvVar] = {}
     for member in ("env", "envVars"):
         if isinstance(raw.get(member), list):
+            if member == "envVars":
+                reader.note_loss(_NAMES, "/envVars")
             found |= {name: EnvVar(name, required=False) for name in reader.strings(raw, member, "")}
             continue
         declared = reader.mapping(raw, member, "") or {}
@@ -101,5 +111,5 @@ def _options(reader: Reader, item: Json, base: str) -> tuple[str, ...] | None:
     if isinstance(model, list):
         texts = (scalar_text(value) for value in model)
         return tuple(text for text in texts if text is not None)
-    reader.note("must be an object or an array", join(base, "model"))
+    reader.note(wrong_type("an object or an array", model), join(base, "model"))
     return None

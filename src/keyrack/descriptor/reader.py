@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_ARRAY, AN_OBJECT, wrong_type
 from keyrack.validation.pointer import join
 from keyrack.validation.storable import MAX_PROBLEMS
 
@@ -44,7 +45,7 @@ class Reader:
         value = owner.get(name)
         if value is None or isinstance(value, str):
             return value
-        self.note("must be a string", join(base, name))
+        self.note(wrong_type(A_STRING, value), join(base, name))
         return None
 
     def boolean(self, owner: Json, name: str, base: str, *, default: bool = False) -> bool:
@@ -54,7 +55,7 @@ class Reader:
             return default
         if isinstance(value, bool):
             return value
-        self.note("must be true or false", join(base, name))
+        self.note(wrong_type(A_BOOLEAN, value), join(base, name))
         return default
 
     def mapping(self, owner: Json, name: str, base: str) -> Json | None:
@@ -62,7 +63,7 @@ class Reader:
         value = owner.get(name)
         if value is None or isinstance(value, dict):
             return value
-        self.note("must be an object", join(base, name))
+        self.note(wrong_type(AN_OBJECT, value), join(base, name))
         return None
 
     def strings(self, owner: Json, name: str, base: str) -> tuple[str, ...]:
@@ -71,11 +72,11 @@ class Reader:
         if value is None:
             return ()
         if not isinstance(value, list):
-            self.note("must be an array of strings", join(base, name))
+            self.note(wrong_type(f"{AN_ARRAY} of strings", value), join(base, name))
             return ()
         for index, item in enumerate(value):
             if not isinstance(item, str):
-                self.note("must be a string", join(base, name, index))
+                self.note(wrong_type(A_STRING, item), join(base, name, index))
         return tuple(item for item in value if isinstance(item, str))
 
     def mappings(self, owner: Json, pointer: str) -> Iterator[tuple[str, Json]]:
@@ -84,4 +85,4 @@ class Reader:
             if value is None or isinstance(value, dict):
                 yield name, value or {}
             else:
-                self.note("must be an object", join(pointer, name))
+                self.note(wrong_type(AN_OBJECT, value), join(pointer, name))

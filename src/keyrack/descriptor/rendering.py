@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from keyrack.descriptor.context import Context
-from keyrack.descriptor.link import secret_names
+from keyrack.descriptor.link import linked_names, secret_names
 from keyrack.descriptor.model import Descriptor, OAuth2Block
 from keyrack.descriptor.template import placeholders, render, unresolved
 from keyrack.descriptor.text import scalar_text
@@ -28,6 +28,7 @@ class Rendering:
         self._context = context
         self._pointers = {name: join(prefix, name) for name in descriptor.fields}
         self._secrets = secret_names(descriptor)
+        self._linked = set(linked_names(descriptor)) if descriptor.use_oauth_client else set()
         self._required = {name for name, declared in descriptor.env_vars.items() if declared.required}
         self._problems: dict[Problem, None] = {}
 
@@ -56,7 +57,7 @@ class Rendering:
             return ""
         if in_browser and not self._may_be_seen(member, template):
             return ""
-        return self.attempt(partial(render_uri, template, self._context, self._pointers.get))
+        return self.attempt(partial(render_uri, template, self._context, self._pointers.get, self._absent))
 
     def needed(self, member: str, template: str | None) -> str:
         """Return a text none of whose variables may be empty (contract section 19.4)."""
@@ -64,7 +65,8 @@ class Rendering:
             self.note(Problem(f"the component's descriptor has no {member}"))
             return ""
         for name in unresolved(template, self._context):
-            self.note(Problem(f"variable {name[:_MAX_NAME]} of {member} has no value", self._pointers.get(name)))
+            detail = f"variable {name[:_MAX_NAME]} of {member} {self._absent(name)}"
+            self.note(Problem(detail, self._pointers.get(name)))
         return render(template, self._context)
 
     def scope(self, block: OAuth2Block) -> str:
@@ -82,8 +84,17 @@ class Rendering:
             return ""
         for name in unresolved(template, self._context):
             if name in self._required:  # any other becomes empty; a required one fails the consent (contract 0.8)
-                self.note(Problem(f"variable {name[:_MAX_NAME]} of {member[:_MAX_NAME]} has no value"))
+                self.note(Problem(f"variable {name[:_MAX_NAME]} of {member[:_MAX_NAME]} {self._absent(name)}"))
         return render(template, self._context)
+
+    def _absent(self, name: str) -> str:
+        """Return what to say of a variable without a value: who can give it one."""
+        if name in self._pointers:
+            return "has no value"
+        cure = "its developer sets it with PUT /v2/components/{C}/env"
+        if name in self._linked:
+            cure = f"a tenant admin creates an OAuth client for the component, or {cure}"
+        return f"has no value; {cure}"
 
     def _may_be_seen(self, member: str, template: str) -> bool:
         named = self._secrets.intersection(placeholders(template))

@@ -25,6 +25,10 @@ _AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _DOT_SEGMENT = re.compile(r"(\.|%2e){1,2}", re.IGNORECASE)
+_NUMBER_NEXT = re.compile(r"://[^/?]*[:\[][0-9A-Fa-f:.]*$")
+"""A port or an IPv6 address has begun."""
+_STARTS = ("https://x.example", "https://x.example/x")
+"""What a variable may hold that starts a URI."""
 _FORBIDDEN = frozenset("\\#{}")
 _KEPT = "%/?:@!$&'()*+,;=~[]"
 _MAX_HOST = 253
@@ -44,6 +48,7 @@ def render_uri(
     template: str,
     context: Mapping[str, str],
     pointer_for: Callable[[str], str | None] = lambda _: None,
+    absent: Callable[[str], str] = lambda _: "has no value",
 ) -> str:
     """Return the absolute `http` or `https` URL of a template.
 
@@ -51,6 +56,7 @@ def render_uri(
         template: a descriptor's URI.
         context: values of the variables.
         pointer_for: gives the JSON pointer of the request member behind a variable, or None.
+        absent: says of a variable without a value what there is to do.
 
     Raises:
         ValidationFailed: variables are unresolved or empty, or hold what their place does not allow, or the result
@@ -65,7 +71,7 @@ def render_uri(
             continue
         value = context.get(piece.name, "")
         following = pieces[index + 1] if index + 1 < len(pieces) else None
-        fault = _fault(value, _place(rendered), following) if value else "has no value"
+        fault = _fault(value, _place(rendered), following) if value else absent(piece.name)
         if fault:
             problems.append(Problem(f"variable {piece.name[:_MAX_NAME]} {fault}", pointer_for(piece.name)))
             value = "x"  # stands in, so that the places of the variables after it are still found
@@ -76,6 +82,39 @@ def render_uri(
         return absolute_uri(rendered)
     except ValueError as error:
         raise ValidationFailed(Problem(f"the URI made from the descriptor {error}")) from None
+
+
+def template_fault(template: str) -> str | None:
+    """Return why no values at all make an absolute `http` or `https` URL of a template; None if some may.
+
+    Args:
+        template: a descriptor's URI.
+    """
+    faults = [_fault_with(template.strip(), start) for start in _STARTS]
+    return None if None in faults else faults[0]
+
+
+def _fault_with(template: str, start: str) -> str | None:
+    """Return what is wrong with a template whose variables hold the most harmless values."""
+    rendered, pieces = "", list(template_parts(template))
+    for index, piece in enumerate(pieces):
+        if not isinstance(piece, Placeholder):
+            rendered += piece
+            continue
+        place = _place(rendered)
+        if place is _Place.SCHEME:
+            return "has a variable in its scheme, which may not vary"
+        if place is _Place.START:
+            if fault := _start_fault(start, pieces[index + 1] if index + 1 < len(pieces) else None):
+                return fault
+            rendered += start
+        else:
+            rendered += "1" if _NUMBER_NEXT.search(rendered) else "x"
+    try:
+        absolute_uri(rendered)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def absolute_uri(text: str) -> str:
@@ -94,7 +133,7 @@ def absolute_uri(text: str) -> str:
         raise ValueError("has white space, control characters or one of \\ # { }")
     match = _URI.fullmatch(text)
     if match is None:
-        raise ValueError("is not an absolute URL")
+        raise ValueError("is not an absolute http(s) URL")
     authority = _AUTHORITY.fullmatch(match["authority"])
     if authority is None or not _valid_host(authority["host"]):
         raise ValueError("has no valid host (or a user name in it)")

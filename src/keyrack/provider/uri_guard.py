@@ -15,6 +15,8 @@ from keyrack.provider.address_guard import NAT64, Address, ForbiddenAddressError
 
 __all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
 
+ALLOW_INSECURE = "KEYRACK_ALLOW_INSECURE_PROVIDERS"
+"""The setting that allows what is refused otherwise."""
 MAX_URI_LENGTH = 4096
 
 _SHAPE = re.compile(
@@ -45,6 +47,8 @@ def check_uri(uri: str, *, allow_insecure: bool, pointer: str | None = None) -> 
         check_host(url, allow_insecure=allow_insecure)
     except ForbiddenAddressError:
         problem = "The host of the URI is a local, private or reserved address."
+        if not allow_insecure:
+            problem += f" The operator can allow local and private ones with {ALLOW_INSECURE}."
     else:
         return
     raise ValidationFailed(Problem(problem, pointer))
@@ -121,7 +125,7 @@ def _text_problem(uri: str) -> str | None:
 
 def _url_problem(url: URL, *, allow_insecure: bool) -> str | None:
     if url.scheme != "https" and not allow_insecure:
-        return "The URI must use https."
+        return f"The URI must use https. The operator can allow http, for trying out, with {ALLOW_INSECURE}."
     if not url.port:
         return "The port of the URI must be between 1 and 65535."
     if url.port in BAD_PORTS:

@@ -14,7 +14,9 @@ END = r"$(?!\n)"
 Text = Annotated[str, Meta(min_length=1, max_length=255)]
 Label = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\S")]
 Id = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{24}}{END}", description="24 hexadecimal digits in lower case")]
-Revision = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{40}}{END}")]
+Revision = Annotated[
+    str, Meta(pattern=rf"^[0-9a-f]{{40}}{END}", description="40 hexadecimal digits in lower case, or left out")
+]
 Domain = Annotated[
     str,
     Meta(
@@ -41,7 +43,7 @@ Slug = Annotated[
     str,
     Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}", description="letters, digits, - or _"),
 ]
-ComponentName = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}")]
+ComponentName = Slug
 FlowType = Literal["ordinary", "long_running"]
 Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]
 

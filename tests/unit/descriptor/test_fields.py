@@ -64,29 +64,36 @@ def test_all_problems_are_named_and_no_value_is() -> None:
         },
     )
     assert found == {
-        f"{PREFIX}/site": "is not one of the choices",
-        f"{PREFIX}/zones/1": "is not one of the choices",
-        f"{PREFIX}/zones/2": "is not one of the choices",
-        f"{PREFIX}/zones/3": "must be a string",
+        f"{PREFIX}/site": "is not one of the choices: north, south, 7",
+        f"{PREFIX}/zones/1": "is not one of the choices: cold, dry",
+        f"{PREFIX}/zones/2": "is not one of the choices: cold, dry",
+        f"{PREFIX}/zones/3": "must be a string, not true or false",
         f"{PREFIX}/audit": 'must be true, false or "on"',
-        f"{PREFIX}/user": "must be a string",
-        f"{PREFIX}/password": "must be a string",
-        f"{PREFIX}/shelf": "must be a string",
-        f"{PREFIX}/depot": "must be a string",
+        f"{PREFIX}/user": "must be a string, not an object",
+        f"{PREFIX}/password": "must be a string, not an array",
+        f"{PREFIX}/shelf": "must be a string, not true or false",
+        f"{PREFIX}/depot": "must be a string, not an array",
     }
-    assert problems(warehouse(), {"zones": "cold"}) == {f"{PREFIX}/zones": "must be an array"}
+    assert problems(warehouse(), {"zones": "cold"}) == {f"{PREFIX}/zones": "must be an array, not a string"}
 
 
 @pytest.mark.parametrize("value", ["evil.com/", "Login", "login ", "login\u200b", "Production", "{{x}}"])
 def test_a_select_takes_keys_of_its_model_only(value: str) -> None:
     crm = parse_descriptor(load_descriptor("cloud-crm"))
     assert clean_fields(crm, {"prodEnv": "login"}, PREFIX) == {"prodEnv": "login"}
-    assert problems(crm, {"prodEnv": value}) == {f"{PREFIX}/prodEnv": "is not one of the choices"}
+    assert problems(crm, {"prodEnv": value}) == {f"{PREFIX}/prodEnv": "is not one of the choices: login, test"}
 
 
 def test_a_select_with_an_empty_model_takes_nothing() -> None:
     descriptor = parse_descriptor({"credentials": {"fields": {"s": {"viewClass": "SelectView", "model": {}}}}})
-    assert problems(descriptor, {"s": "x"}).keys() == {f"{PREFIX}/s"}
+    assert problems(descriptor, {"s": "x"}) == {f"{PREFIX}/s": "the component lists no choices here"}
+
+
+def test_of_many_choices_some_are_named() -> None:
+    model = [f"{'c' * 200}{number}" for number in range(30)]
+    descriptor = parse_descriptor({"credentials": {"fields": {"s": {"viewClass": "SelectView", "model": model}}}})
+    (told,) = problems(descriptor, {"s": "x"}).values()
+    assert told == f"is not one of the choices: {', '.join(['c' * 100] * 20)}, …"
 
 
 @pytest.mark.parametrize("view_class", ["OAuthFieldView", "WebhookAuthView"])

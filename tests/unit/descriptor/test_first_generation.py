@@ -14,6 +14,8 @@ from keyrack.errors import ValidationFailed
 from support.components import load_descriptor
 
 PREFIX = "/data/attributes/fields"
+BY_ADMIN = "a tenant admin creates an OAuth client for the component"
+BY_DEVELOPER = "its developer sets it with PUT /v2/components/{C}/env"
 CLIENT = ClientKeys("globex-id", Secret("globex-secret"))
 
 
@@ -55,8 +57,8 @@ def test_without_a_client_the_variables_serve() -> None:
 
 def test_without_either_the_variables_are_named() -> None:
     assert problems(load_descriptor("pizza-van"), env={"PIZZAVAN_KEY": ""}) == {
-        "variable PIZZAVAN_KEY of client_id has no value": None,
-        "variable PIZZAVAN_SECRET of client_secret has no value": None,
+        f"variable PIZZAVAN_KEY of client_id has no value; {BY_ADMIN}, or {BY_DEVELOPER}": None,
+        f"variable PIZZAVAN_SECRET of client_secret has no value; {BY_ADMIN}, or {BY_DEVELOPER}": None,
     }
 
 
@@ -168,7 +170,11 @@ def test_an_oauth1_block_is_resolved_with_the_tenants_client_or_the_variables() 
     found = resolved(load_descriptor("birdsong-oauth1"), env=env)
     assert (found.client_id, found.client_secret.reveal()) == ("acme-key", "acme-secret")
     base = "https://api.birdsong.example.com/oauth"
-    assert found.endpoints == (f"{base}/authenticate", f"{base}/access_token", f"{base}/request_token")
+    assert found.endpoints == {
+        "request_token_uri": f"{base}/request_token",
+        "auth_uri": f"{base}/authenticate",
+        "access_token_uri": f"{base}/access_token",
+    }
     assert found.token_path == ("oauth",)
     found = resolved(load_descriptor("birdsong-oauth1") | {"useOAuthClient": True}, env=env, client=CLIENT)
     assert (found.client_id, found.client_secret.reveal()) == ("globex-id", "globex-secret")
@@ -180,7 +186,7 @@ def test_an_oauth1_block_names_what_it_lacks() -> None:  # 19.4, 21
     assert problems(raw, env={"BIRDSONG_KEY": "k"}) == {
         "the component's descriptor has no request_token_uri": None,
         "the descriptor puts the client secret, BIRDSONG_SECRET, into auth_uri": None,
-        "variable BIRDSONG_SECRET of consumer_secret has no value": None,
+        f"variable BIRDSONG_SECRET of consumer_secret has no value; {BY_DEVELOPER}": None,
     }
 
 

@@ -200,9 +200,11 @@ def test_the_oauth_field_is_preferred_to_an_http_field() -> None:
     assert not descriptor.uses_http_auth
 
 
-@pytest.mark.parametrize("raw", [None, [], "x", 5, True])
-def test_only_an_object_is_a_descriptor(raw: object) -> None:
-    assert problems(raw) == {"": "must be an object"}
+@pytest.mark.parametrize(
+    ("raw", "is_one"), [(None, "null"), ([], "an array"), ("x", "a string"), (5, "a number"), (True, "true or false")]
+)
+def test_only_an_object_is_a_descriptor(raw: object, is_one: str) -> None:
+    assert problems(raw) == {"": f"must be an object, not {is_one}"}
 
 
 def test_every_wrong_type_is_named_at_once() -> None:

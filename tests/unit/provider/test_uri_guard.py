@@ -111,10 +111,15 @@ def test_everything_else_is_refused(uri: str, *, allow_insecure: bool) -> None:
 def test_the_problem_names_the_member_and_not_the_uri() -> None:
     with pytest.raises(ValidationFailed) as refused:
         check_uri("https://127.0.0.1/?key=s3cret", allow_insecure=False, pointer="/data/attributes/token_uri")
-    assert refused.value.problems == (
-        Problem("The host of the URI is a local, private or reserved address.", "/data/attributes/token_uri"),
-    )
+    detail = "The host of the URI is a local, private or reserved address."
+    cure = " The operator can allow local and private ones with KEYRACK_ALLOW_INSECURE_PROVIDERS."
+    assert refused.value.problems == (Problem(detail + cure, "/data/attributes/token_uri"),)
     assert refused.value.__context__ is None
+    with pytest.raises(ValidationFailed) as never:
+        check_uri("https://169.254.169.254/", allow_insecure=True)
+    assert str(never.value) == detail, "no setting allows it"
+    with pytest.raises(ValidationFailed, match=r"must use https\. .* with KEYRACK_ALLOW_INSECURE_PROVIDERS\.$"):
+        check_uri("http://as.example/token", allow_insecure=False)
 
 
 def test_the_parsed_url_is_what_is_connected_to() -> None:

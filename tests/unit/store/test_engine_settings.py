@@ -97,7 +97,9 @@ async def test_a_connection_for_listening_is_made_as_all_others_are(
         (ValueError("canary"), ConfigurationError),
         (asyncpg.InvalidCatalogNameError("canary"), DatabaseUnavailable),
         (asyncpg.InsufficientPrivilegeError("canary"), DatabaseUnavailable),
-        (OSError("canary"), OSError),
+        (OSError("canary"), DatabaseUnavailable),
+        (ConnectionRefusedError(111, "canary"), DatabaseUnavailable),
+        (TimeoutError("canary"), DatabaseUnavailable),
     ],
 )
 async def test_why_no_connection_is_made_is_told_without_the_drivers_words(
@@ -111,8 +113,10 @@ async def test_why_no_connection_is_made_is_told_without_the_drivers_words(
     if told is ConfigurationError:
         assert str(raised.value).startswith("KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file")
         assert raised.value.__cause__ is None
-    if told is not OSError:
-        assert "canary" not in str(raised.value)
+    assert "canary" not in str(raised.value)
+    if isinstance(raised.value, DatabaseUnavailable):
+        assert "canary" not in str(raised.value.for_operators)
+        assert raised.value.for_operators != [raised.value.problem.detail]
 
 
 def test_a_folder_that_is_missing_or_none_is_named_with_the_remedy(tmp_path: Path) -> None:

@@ -6,9 +6,8 @@ reported together. So a handler receives an `UnvalidatedBody[T]`, parsed but not
 """
 
 import asyncio
-import json
 from collections.abc import Callable
-from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Request
@@ -16,13 +15,13 @@ from litestar.exceptions import InternalServerException
 
 from keyrack.errors import BadRequest, IdConflict, NotAcceptable, Problem, TypeConflict, ValidationFailed
 from keyrack.validation.check import misshapen
+from keyrack.validation.strict_json import parse_json
 from keyrack.validation.unvalidated import Unvalidated
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_BODY_BYTES = 1 << 20
-MAX_DEPTH = 64
 PARSED_AT_ONCE = 64 * 1024
 """Bytes of a body that hold the event loop for some 10 ms at most, whatever they say."""
 _JSON_TYPES = {"", "application/json", "application/vnd.api+json"}
@@ -149,75 +148,6 @@ class JsonRequest(Request[Any, Any, Any]):
         if len(content) <= PARSED_AT_ONCE:
             return parse_json(content)
         return await asyncio.to_thread(parse_json, content)
-
-
-def parse_json(content: bytes) -> Any:
-    """Parse JSON as strictly as RFC 8259 suggests for interoperability.
-
-    Raises:
-        BadRequest: not UTF-8, not JSON, nested deeper than 64, a member twice in one object, NaN or an infinite
-            number, or a text with NUL or a lone surrogate.
-    """
-    try:
-        text = content.decode("utf-8")
-        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except UnicodeDecodeError:
-        raise BadRequest("the body is not UTF-8") from None
-    except RecursionError:
-        raise BadRequest("the body is nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise BadRequest(f"the body is not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:  # a number with more digits than Python converts
-        raise BadRequest("the body has a number that is too long") from None
-    _refuse_unstorable(parsed, 0)
-    return parsed
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise BadRequest("the body has an object with a duplicate member")
-    return found
-
-
-def _refuse_constant(_name: str) -> NoReturn:
-    raise BadRequest("the body has a number that JSON does not allow")
-
-
-def _refuse_unstorable(value: Any, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise BadRequest("the body is nested too deeply")
-    if isinstance(value, str):
-        refuse_unstorable_text(value, "the body")
-    elif isinstance(value, float):
-        if value in (float("inf"), float("-inf")):
-            raise BadRequest("the body has a number that is too large")
-    elif isinstance(value, dict):
-        for name, member in value.items():
-            refuse_unstorable_text(name, "the body")
-            _refuse_unstorable(member, depth + 1)
-    elif isinstance(value, list):
-        for item in value:
-            _refuse_unstorable(item, depth + 1)
-
-
-def refuse_unstorable_text(text: str, where: str, *, parameter: str | None = None) -> None:
-    """Refuse what no database keeps and no log prints.
-
-    Args:
-        text: what was sent.
-        where: where it was found, for a person.
-        parameter: name of the query parameter it was found in, if it was in one.
-
-    Raises:
-        BadRequest: the text has a NUL or a lone surrogate.
-    """
-    if "\0" in text:
-        raise BadRequest(f"{where} contains a NUL character", parameter=parameter)
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise BadRequest(f"{where} contains a lone surrogate", parameter=parameter) from None
 
 
 def is_unvalidated_body(annotation: Any) -> bool:

@@ -62,6 +62,14 @@ class _Buckets:
         return 0 if admitted else max(1, math.ceil((1 - left) * _MINUTE / self._limit))
 
 
+_TOO_MANY = {
+    "address": "Too many requests from this address (KEYRACK_RATE_LIMIT_ADDRESS).",
+    "caller": "Too many requests of this caller (KEYRACK_RATE_LIMIT).",
+    "tenant": "Too many requests of all callers of the tenant (KEYRACK_RATE_LIMIT_TENANT).",
+}
+"""What is said of each rate, with the setting by which the operator chooses it."""
+
+
 class Throttle:
     """Counts requests against the rates; of IPv6, a /64 is one address.
 
@@ -111,14 +119,14 @@ class Throttle:
         wait = self._wrong.take((source, name.casefold())) or self._wrong_anywhere.take(source)
         metrics.wrong_key(throttled=bool(wait))
         if wait:
-            raise RateLimited(wait)
+            raise RateLimited(wait, "Too many wrong API keys from this address (KEYRACK_WRONG_KEYS_LIMIT).")
         log.warning("wrong API key", name=_shown(name), address=address)
 
     @staticmethod
     def _refuse_if(rate: str, wait: int) -> None:
         if wait:
             metrics.throttled(rate)
-            raise RateLimited(wait)
+            raise RateLimited(wait, _TOO_MANY[rate])
 
 
 def _shown(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from keyrack.model.tenancy import Role
+from keyrack.validation.known_names import close_to
 
 
 def _family(prefix: str, actions: str) -> tuple[str, ...]:
@@ -94,6 +95,13 @@ def normalise(names: Iterable[str]) -> tuple[list[str], list[str]]:
     """
     spelled = list(dict.fromkeys(_ALIASES.get(name, name) for name in names))
     return [name for name in spelled if name in ALL], [name for name in spelled if name not in ALL]
+
+
+def no_such_permission(name: str) -> str:
+    """Return what to say of a name that is no permission: which one it is close to, if it is."""
+    meant = close_to(name, ALL)
+    hint = f"is it {meant}?" if meant else "GET /v2/permissions lists those that roles can be made of"
+    return f"there is no such permission; {hint}"
 
 
 _WORKSPACE_OWNER = (

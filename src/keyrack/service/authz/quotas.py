@@ -140,7 +140,8 @@ class Quotas:
             if known.used > limit:
                 metrics.quota_exceeded(quota.value)
                 raise QuotaExceeded(
-                    f"The tenant's quota of {limit} is used up: {COUNTED[quota]}.",
+                    f"The tenant's quota of {limit} is used up: {COUNTED[quota]}. Delete what is not needed, or ask the"
+                    f" operator, who sets it with {_setting(quota)}.",
                     meta={"quota": quota.value, "limit": limit, "counts": COUNTED[quota]},
                 )
         else:
@@ -152,6 +153,11 @@ class Quotas:
             for key, known in self._known.items()
             if now - known.at <= _KNOWN_SECONDS or now < known.rests_until
         }
+
+
+def _setting(quota: Quota) -> str:
+    name = "document_megabytes" if quota is Quota.document_bytes else quota.value
+    return f"KEYRACK_QUOTA_{name.upper()}"
 
 
 async def usage(store: Store, limits: Mapping[Quota, int], tenant_id: str | None) -> Sequence[QuotaUse]:

@@ -13,6 +13,7 @@ from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.clients.auth_client_profile import INSTAGRAM, origin_of
+from keyrack.validation.json_types import A_BOOLEAN, A_STRING, wrong_type
 
 POINTER = "/data/attributes/credentials"
 _MAX_TEXT = 4096
@@ -147,7 +148,8 @@ def _collect(stored: Json, problems: list[Problem], name: str, member: _Member, 
 
 def _text(value: Any, pointer: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT:
-        raise ValidationFailed(Problem(f"must be a text of 1 to {_MAX_TEXT} characters, not only spaces", pointer))
+        detail = f"must be a string of 1 to {_MAX_TEXT} characters, not only spaces"
+        raise ValidationFailed(Problem(detail if isinstance(value, str) else wrong_type(A_STRING, value), pointer))
     return value
 
 
@@ -165,7 +167,7 @@ def _whole(least: int) -> Check:
 
 def _boolean(value: Any, pointer: str) -> bool:
     if not isinstance(value, bool):
-        raise ValidationFailed(Problem("must be true or false", pointer))
+        raise ValidationFailed(Problem(wrong_type(A_BOOLEAN, value), pointer))
     return value
 
 
@@ -175,7 +177,7 @@ def _client_secret(value: Any, pointer: str) -> str:
 
 def _client_auth(value: Any, pointer: str) -> str:
     if not isinstance(value, str) or value not in METHOD_OF:
-        raise ValidationFailed(Problem(f"must be one of: {', '.join(METHOD_OF)}", pointer))
+        raise ValidationFailed(Problem(f"must be one of {', '.join(METHOD_OF)}", pointer))
     return value
 
 

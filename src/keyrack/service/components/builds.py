@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyrack.descriptor.parse import parse_descriptor
-from keyrack.errors import AlreadyExists, KeyrackError, NotFound, Problem, ValidationFailed
+from keyrack.descriptor.lint import lint
+from keyrack.errors import AlreadyExists, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_revision
 from keyrack.model.components import Component, Version
 from keyrack.model.identity import Principal
@@ -17,6 +17,7 @@ from keyrack.store.core.paging import After
 from keyrack.validation.unvalidated import Unvalidated
 
 _LATEST = "latest"
+_POINTER = "/data/attributes/descriptor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +54,20 @@ class ComponentBuilds:
         async with self._components.seen(who, component_id) as (scope, component):
             return component, await _find(scope, component, revision)
 
-    async def add(self, who: Principal, component_id: str, new: Unvalidated[NewBuild]) -> Version:
-        """Add a build; it becomes the latest.
+    async def add(
+        self, who: Principal, component_id: str, new: Unvalidated[NewBuild]
+    ) -> tuple[Version, Sequence[Problem]]:
+        """Add a build; it becomes the latest. Return it, and what looks wrong in its descriptor.
 
         Raises:
             NotFound: there is no component the caller can see.
             Forbidden: no `contracts.repository.edit` in its contract.
-            ValidationFailed: the descriptor has wrong JSON types where they matter (contract 0.9).
+            ValidationFailed: the descriptor has wrong JSON types where they matter, or could never work (contract 0.9).
             AlreadyExists: the component has that revision.
         """
         async with self._components.owned(who, component_id, "component-version.create", "editor") as (scope, _):
             wanted = new.validated()
-            _check_descriptor(wanted.descriptor)
+            warnings = _checked(wanted.descriptor)
             revision = wanted.revision or new_revision()
             try:
                 version = await ComponentVersions(scope.unit).add(component_id, revision, wanted.descriptor)
@@ -72,7 +75,7 @@ class ComponentBuilds:
                 pointer = "/data/attributes/revision"
                 raise AlreadyExists("the component already has this revision", pointer=pointer) from None
             scope.audit_target("version", revision)
-            return version
+            return version, warnings
 
     async def delete(self, who: Principal, component_id: str, revision: str) -> None:
         """Delete a build that no flow names.
@@ -101,10 +104,13 @@ async def _find(scope: Scope, component: Component, revision: str) -> Version:
     return found
 
 
-def _check_descriptor(descriptor: dict[str, Any]) -> None:
-    try:
-        parse_descriptor(descriptor, new=True)
-    except KeyrackError as error:
-        base = "/data/attributes/descriptor"
-        problems = [Problem(p.detail, f"{base}{'' if p.pointer in (None, '/') else p.pointer}") for p in error.problems]
-        raise ValidationFailed(*problems) from None
+def _checked(descriptor: dict[str, Any]) -> Sequence[Problem]:
+    """Return what looks wrong in a descriptor; raise what is."""
+    found = lint(descriptor)
+    if found.errors:
+        raise ValidationFailed(*map(_in_request, found.errors))
+    return [_in_request(warning) for warning in found.warnings]
+
+
+def _in_request(problem: Problem) -> Problem:
+    return Problem(problem.detail, f"{_POINTER}{'' if problem.pointer in (None, '/') else problem.pointer}")

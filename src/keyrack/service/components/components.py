@@ -198,9 +198,10 @@ def _require_raised(scope: Scope, component: Component, wanted: ComponentAccess,
     if component.tenant_id != scope.unit.tenant_id:
         raise Forbidden("only the component's owner can change its access")
     if wanted.width < component.access.width:
-        raise ValidationFailed(Problem("access can only be raised", "/data/attributes/access"))
+        detail = f"access can only be raised, and is {component.access.value} already"
+        raise ValidationFailed(Problem(detail, "/data/attributes/access"))
     if wanted is ComponentAccess.everyone and not support:
-        raise Forbidden("only support can make a component global")
+        raise Forbidden("only a service account with the permission contracts.devTeam.edit_access makes it global")
 
 
 async def _own_contracts(scope: Scope, component_id: str, contract_ids: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from keyrack.descriptor.link import ClientKeys, oauth_client_variables
 from keyrack.descriptor.parse import parse_descriptor
-from keyrack.errors import NotFound, RelatedNotFound
+from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.service.components.shared_environment import visible_environment
@@ -36,6 +36,8 @@ class RuntimeEnvironments:
                 component = await workspace_component(scope, component_id)
             except RelatedNotFound:
                 raise NotFound("the workspace has no such component") from None
+            except OAuthClientMissing as missing:
+                raise OAuthClientMissing(str(missing)) from None  # a GET has no body to point into
             scope.audit_target("component", component_id)
             if component.latest is None:
                 return dict(await visible_environment(scope.unit, component, None))

@@ -21,6 +21,8 @@ from keyrack.store.tenants import TenantRows
 from keyrack.store.workspaces import WorkspaceRows
 
 COMPONENT_POINTER = "/data/relationships/component/data/id"
+_NAMED = 10
+"""How many components an error names."""
 
 
 def contract_view(unit: Unit, contract_id: str) -> Viewpoint:
@@ -81,8 +83,22 @@ async def workspace_component(scope: Scope, component_id: str) -> Component:
     if component_id not in had:
         raise RelatedNotFound("there is no such component", pointer=COMPONENT_POINTER)
     if not had[component_id]:
-        raise OAuthClientMissing(pointer=COMPONENT_POINTER)
+        raise client_missing([component], scope.unit.tenant_id, COMPONENT_POINTER)
     return component
+
+
+def client_missing(components: Sequence[Component], tenant_id: str, pointer: str | None = None) -> OAuthClientMissing:
+    """Say for which components a tenant lacks an OAuth client, and who can mend that (contract 0.4).
+
+    Args:
+        components: at least one.
+        tenant_id: the tenant.
+        pointer: where the first one is named in the request.
+    """
+    names = ", ".join(f"{each.team_name}/{each.name}" for each in components[:_NAMED])
+    more = f" and {len(components) - _NAMED} more" if len(components) > _NAMED else ""
+    cure = f"a tenant admin can create one with POST /v2/tenants/{tenant_id}/oauth-clients"
+    return OAuthClientMissing(f"the tenant has no OAuth client for {names}{more}; {cure}", pointer=pointer)
 
 
 EDIT = "contracts.repository.edit"

@@ -250,7 +250,8 @@ def _with_refresh_token(descriptor: Descriptor, keys: dict[str, Any], stored: Ma
         return keys
     if not kept.get("refresh_token"):
         pointer = "/".join([KEYS_POINTER, *path, "refresh_token"])
-        raise ValidationFailed(Problem("an OAuth 2.0 key needs a refresh token", pointer))
+        detail = "refresh_token is required beside access_token; some providers give one for offline access only"
+        raise ValidationFailed(Problem(detail, pointer))
     tokens["refresh_token"] = kept["refresh_token"]
     return keys
 

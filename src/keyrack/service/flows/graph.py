@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.validation.json_types import A_STRING, AN_ARRAY, AN_OBJECT, wrong_type
 
 GRAPH_POINTER = "/data/attributes/graph"
 _COMMAND = re.compile(r"([A-Za-z0-9_-]+)/([A-Za-z0-9_-]+):([^@\s]+)(?:@(\S+))?")
@@ -70,10 +71,12 @@ def parse_graph(graph: object, pointer: str = GRAPH_POINTER, *, complete: bool =
 
 def _lists(graph: object, pointer: str) -> tuple[list[Any], list[Any]]:
     if not isinstance(graph, Mapping):
-        raise ValidationFailed(Problem("must be an object", pointer))
+        raise ValidationFailed(Problem(wrong_type(AN_OBJECT, graph), pointer))
     found = {name: graph.get(name, []) for name in ("nodes", "edges")}
     wrong = [
-        Problem("must be an array", f"{pointer}/{name}") for name, value in found.items() if not isinstance(value, list)
+        Problem(wrong_type(AN_ARRAY, value), f"{pointer}/{name}")
+        for name, value in found.items()
+        if not isinstance(value, list)
     ]
     if wrong:
         raise ValidationFailed(*wrong)
@@ -111,29 +114,31 @@ def _edge_id(edge: Mapping[str, Any]) -> str:
 
 def _node(raw: object, at: str, ids: set[str], problems: list[Problem], *, complete: bool) -> Node | None:
     if not isinstance(raw, Mapping):
-        problems.append(Problem("must be an object", at))
+        problems.append(Problem(wrong_type(AN_OBJECT, raw), at))
         return None
     node_id = raw.get("id")
     if not isinstance(node_id, str) or not node_id:
-        problems.append(Problem("is required and must be a text", f"{at}/id"))
+        problems.append(Problem("id is required: a string that names the step", f"{at}/id"))
     elif node_id in ids:
         problems.append(Problem("another step has this id", f"{at}/id"))
     else:
         ids.add(node_id)
     problems.extend(
-        Problem("must be a text", f"{at}/{name}")
+        Problem(wrong_type(A_STRING, raw[name]), f"{at}/{name}")
         for name in _TEXTS
         if raw.get(name) is not None and not isinstance(raw[name], str)
     )
     if raw.get("fields") is not None and not isinstance(raw["fields"], Mapping):
-        problems.append(Problem("must be an object", f"{at}/fields"))
+        problems.append(Problem(wrong_type(AN_OBJECT, raw["fields"]), f"{at}/fields"))
     if raw.get("credentials_id") and raw.get("secret_id"):
         problems.append(Problem("a step has credentials or a secret, not both", f"{at}/secret_id"))
     command = raw.get("command")
     match = _COMMAND.fullmatch(command) if isinstance(command, str) else None
     if match is None:
         if complete or (command is not None and not isinstance(command, str)):
-            problems.append(Problem("must be team/component:function, optionally with @version", f"{at}/command"))
+            detail = "must be team/component:function, optionally with @version"
+            detail = f"command is required: it {detail}" if command is None else detail
+            problems.append(Problem(detail, f"{at}/command"))
         return None
     team, component, function, version = match.groups()
     return Node(str(node_id), at, team, component, function, None if version == "latest" else version, raw)
@@ -142,11 +147,15 @@ def _node(raw: object, at: str, ids: set[str], problems: list[Problem], *, compl
 def _edge_problems(edge: object, at: str, ids: set[str] | None) -> list[Problem]:
     """Return what is wrong with an edge; without `ids` its ends need not be there yet."""
     if not isinstance(edge, Mapping):
-        return [Problem("must be an object", at)]
+        return [Problem(wrong_type(AN_OBJECT, edge), at)]
     ends = [(f"{at}/{end}", edge.get(end)) for end in ("source", "target")]
-    problems = [Problem("is required and must be a text", where) for where, end in ends if not isinstance(end, str)]
+    problems = [
+        Problem(f"{where.rpartition('/')[2]} is required: the id of a step", where)
+        for where, end in ends
+        if not isinstance(end, str)
+    ]
     if not problems and ids is not None:
-        problems = [Problem("there is no such step", where) for where, end in ends if end not in ids]
+        problems = [Problem("there is no step with this id", where) for where, end in ends if end not in ids]
     if edge.get("config") is not None and not isinstance(edge["config"], Mapping):
-        problems.append(Problem("must be an object", f"{at}/config"))
+        problems.append(Problem(wrong_type(AN_OBJECT, edge["config"]), f"{at}/config"))
     return problems

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from keyrack.descriptor.parse import parse_descriptor
-from keyrack.errors import OAuthClientMissing, Problem, StateConflict, ValidationFailed
+from keyrack.errors import Problem, StateConflict, ValidationFailed
 from keyrack.model.components import Component, Version
 from keyrack.model.tenancy import Workspace
 from keyrack.service.authz.access import Scope
-from keyrack.service.components.visibility import workspace_view
+from keyrack.service.components.visibility import client_missing, workspace_view
 from keyrack.service.flows.graph import Node, emitted, parse_graph
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
@@ -17,6 +17,10 @@ from keyrack.store.component_list import ComponentList
 from keyrack.store.components import ComponentRows, ComponentVersions
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.oauth_clients import OAuthClientRows
+from keyrack.validation.known_names import listed
+
+_HINTS = 20
+"""To how many wrong steps it is said which actions and triggers there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +50,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A graph of good form against its surroundings; `gated` are pointers to steps that wait for an OAuth client."""
+    """A graph of good form against its surroundings; `gated` are steps that wait for an OAuth client, by pointer."""
 
     resolved: ResolvedGraph
     findings: tuple[Finding, ...]
-    gated: tuple[str, ...]
+    gated: Mapping[str, Component]
 
 
 class Surroundings(Protocol):
@@ -81,7 +85,7 @@ async def judge_graph(around: Surroundings, graph: Mapping[str, Any], nodes: Seq
         nodes: its nodes, as `parse_graph` returned them.
     """
     findings: list[Finding] = []
-    gated: list[str] = []
+    gated: dict[str, Component] = {}
     used: list[tuple[str, str]] = []
     ids: dict[str, str] = {}
     for node in nodes:
@@ -96,20 +100,23 @@ async def judge_graph(around: Surroundings, graph: Mapping[str, Any], nodes: Seq
                 ids[node.id] = component.id
             continue
         if not opened:
-            gated.append(at)
+            gated[at] = component
         findings += await _node_findings(around, node, component)
         build = await around.build(component, node.version)
         ids[node.id] = component.id
         used.append((component.id, build.revision if build else node.version or ""))
         if build is None:
             findings.append(Finding(Problem("the component has no such version", at)))
-        elif node.function not in parse_descriptor(build.descriptor).functions:
-            findings.append(Finding(Problem("the component has no such action or trigger", at)))
+        elif node.function not in (functions := parse_descriptor(build.descriptor).functions):
+            detail = "the component has no such action or trigger"
+            if len(findings) < _HINTS:
+                detail = f"{detail}; {listed(functions)}"
+            findings.append(Finding(Problem(detail, at)))
     raw_nodes = graph["nodes"]
     resolved = ResolvedGraph(
         emitted(graph, ids), tuple(used), tuple(_credential_ids(raw_nodes)), tuple(_secret_ids(raw_nodes))
     )
-    return Judged(resolved, tuple(findings), tuple(gated))
+    return Judged(resolved, tuple(findings), gated)
 
 
 async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, Any]) -> ResolvedGraph:
@@ -129,7 +136,8 @@ async def resolve_graph(scope: Scope, workspace: Workspace, graph: Mapping[str, 
     if problems:
         raise ValidationFailed(*problems[:100])
     if judged.gated:
-        raise OAuthClientMissing(pointer=judged.gated[0])
+        waiting = {component.id: component for component in judged.gated.values()}
+        raise client_missing(list(waiting.values()), scope.unit.tenant_id, next(iter(judged.gated)))
     return judged.resolved
 
 
@@ -209,10 +217,15 @@ async def require_startable(scope: Scope, graph: Mapping[str, Any]) -> None:
     await CredentialRows(scope.unit).hold(_credential_ids(graph["nodes"]))
     secrets = await AuthSecrets(scope.unit).hold(_secret_ids(graph["nodes"]))
     served = await OAuthClientRows(scope.unit).served_among(component_ids)
-    for component in await ComponentRows(scope.unit).list(component_ids):
-        own_variables = component.tenant_id == scope.unit.tenant_id  # legacy set-ups of the owner (contract 8.6)
-        if component.uses_oauth_client and component.id not in served and not own_variables:
-            raise OAuthClientMissing(f"the tenant has no OAuth client for the component {component.name!r}")
+    waiting = [
+        component
+        for component in await ComponentRows(scope.unit).list(component_ids)
+        if component.uses_oauth_client
+        and component.id not in served
+        and component.tenant_id != scope.unit.tenant_id  # legacy set-ups of the owner (contract 8.6)
+    ]
+    if waiting:
+        raise client_missing(waiting, scope.unit.tenant_id)
     gone = [node["id"] for node in graph["nodes"] if node.get("secret_id") and node["secret_id"] not in secrets]
     if gone:
         raise StateConflict(f"the auth secrets of these steps were deleted: {', '.join(gone[:20])}")

@@ -58,4 +58,4 @@ async def _require_running(scope: Scope, flow_id: str) -> None:
     if flow is None:
         raise NotFound
     if flow.status is not FlowStatus.active:
-        raise StateConflict("the flow is not active")
+        raise StateConflict("the flow is not active; start it first")

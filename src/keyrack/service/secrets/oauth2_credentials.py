@@ -11,6 +11,7 @@ from keyrack.model.clients import is_oauth2
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.token_response import parse_lifetime
+from keyrack.validation.json_types import A_STRING, AN_OBJECT, json_type, wrong_type
 from keyrack.validation.pointer import join
 
 POINTER = "/data/attributes/credentials"
@@ -40,7 +41,7 @@ def check_new(given: Mapping[str, Any]) -> Json:
     """
     checked, problems = _checked(given)
     if given.get("access_token") is None:
-        problems.append(Problem("is required", join(POINTER, "access_token")))
+        problems.append(Problem("access_token is required", join(POINTER, "access_token")))
     if problems:
         raise ValidationFailed(*problems[:100])
     return merge({}, checked)
@@ -98,9 +99,13 @@ def _checked(given: Mapping[str, Any]) -> tuple[Json, list[Problem]]:
     return checked, problems
 
 
+def _string(detail: str, value: object) -> str:
+    return detail if isinstance(value, str) else wrong_type(A_STRING, value)
+
+
 def _token(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or has_controls(value):
-        raise _Unfit("must be a text that is not empty and has no control characters")
+        raise _Unfit(_string("must be a string that is not empty and has no control characters", value))
     return value
 
 
@@ -113,13 +118,13 @@ def _lifetime(value: object) -> int:
 
 def _scope(value: object) -> str:
     if not isinstance(value, str) or has_controls(value):
-        raise _Unfit("must be a text without control characters")
+        raise _Unfit(_string("must be a string without control characters", value))
     return value
 
 
 def _object(value: object) -> Json:
     if not isinstance(value, Mapping):
-        raise _Unfit("must be an object")
+        raise _Unfit(wrong_type(AN_OBJECT, value))
     return dict(value)
 
 
@@ -128,12 +133,12 @@ def _additional_params(value: object) -> str:
     if isinstance(value, Mapping):
         return json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str):
-        raise _Unfit("must be an object, or a text of a JSON object or of pairs such as k:v, k2:v2")
+        raise _Unfit(f"must be an object, or a string of a JSON object or of pairs k:v, k2:v2, not {json_type(value)}")
     if value.lstrip().startswith("{"):
         return _object_text(value)
     pairs = [part.partition(":") for part in value.split(",") if part.strip()]
     if not all(colon and name.strip() for name, colon, _ in pairs):
-        raise _Unfit("must be pairs such as k:v, k2:v2, or the text of a JSON object")
+        raise _Unfit("must be pairs such as k:v, k2:v2, or the string of a JSON object")
     return json.dumps({name.strip(): text.strip() for name, _, text in pairs}, ensure_ascii=False)
 
 
@@ -141,7 +146,7 @@ def _object_text(text: str) -> str:
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise _Unfit("is not the text of a JSON object") from None
+        raise _Unfit("is not the string of a JSON object") from None
     return text
 
 

@@ -1,6 +1,7 @@
 """Finds the roles that can be given in a contract and its workspaces (contract section 9)."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 from keyrack.errors import InUse, Problem, ValidationFailed
@@ -10,6 +11,7 @@ from keyrack.service.authz.permissions import OWNER
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.workspaces import WorkspaceMembers
+from keyrack.validation.known_names import listed
 
 _ROLES_POINTER = "/data/attributes/available_roles"
 
@@ -31,14 +33,18 @@ async def known_roles(scope: Scope, pairs: Pairs) -> Pairs:
         ValidationFailed: the tenant has no such role.
     """
     known = {(role.scope, role.role) for role in await RolePolicy(scope.unit).list()}
+    details = {scope: _no_such_role(scope, known) for scope in {scope for scope, _ in pairs}}
     wrong = [
-        Problem("the tenant has no such role", f"{_ROLES_POINTER}/{index}")
-        for index, pair in enumerate(pairs)
-        if pair not in known
+        Problem(details[pair[0]], f"{_ROLES_POINTER}/{index}") for index, pair in enumerate(pairs) if pair not in known
     ]
     if wrong:
         raise ValidationFailed(*wrong)
     return with_owners(pairs)
+
+
+def _no_such_role(scope: str, known: Collection[tuple[str, str]]) -> str:
+    roles = listed(role for other, role in known if other == scope)
+    return f"the tenant has no such role of the scope {scope}; {roles}"
 
 
 def with_owners(pairs: Pairs) -> Pairs:

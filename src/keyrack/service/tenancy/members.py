@@ -19,6 +19,7 @@ from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers
+from keyrack.validation.known_names import listed
 from keyrack.validation.unvalidated import Unvalidated
 
 _ALREADY = "the user is a member already"
@@ -249,9 +250,8 @@ async def wrong_roles(scope: Scope, level: str, roles: Sequence[str], pointer: s
         raise NotFound
     policy = await RolePolicy(scope.unit).list()
     known = {role.role for role in policy if role.scope == level and is_available(contract, level, role.role)}
-    return [
-        Problem("there is no such role here", f"{pointer}/{i}") for i, role in enumerate(roles) if role not in known
-    ]
+    detail = f"there is no such role here; {listed(known)}"
+    return [Problem(detail, f"{pointer}/{i}") for i, role in enumerate(roles) if role not in known]
 
 
 async def _require_roles(scope: Scope, level: str, roles: Sequence[str]) -> None:

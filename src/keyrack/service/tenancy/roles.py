@@ -7,14 +7,17 @@ from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.permissions import DEFAULT_ROLES, LISTED, OWNER, TENANT_ADMIN, normalise
+from keyrack.service.authz.permissions import DEFAULT_ROLES, LISTED, OWNER, TENANT_ADMIN, no_such_permission, normalise
 from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.role_uses import RoleUse, RoleUses
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
+from keyrack.validation.known_names import listed
 from keyrack.validation.unvalidated import Unvalidated
 
 _BASE = "/data/attributes/roles"
+_HINTS = 20
+"""For how many wrong permissions the one that is meant is looked for."""
 _NAMED = 100
 """Users and places that a refusal names at most, of each kind."""
 _BUILT_IN = {(role.scope, role.role): role for role in DEFAULT_ROLES}
@@ -99,11 +102,8 @@ class Roles:
                 raise NotFound("the tenant has no such user")
             roles = wanted.validated()
             known = {role.role for role in await RolePolicy(scope.unit).list() if role.scope == "tenants"}
-            wrong = [
-                Problem("the tenant has no such role", f"{_BASE}/{index}")
-                for index, role in enumerate(roles)
-                if role not in known
-            ]
+            detail = f"the tenant has no such role of the scope tenants; {listed(known)}"
+            wrong = [Problem(detail, f"{_BASE}/{index}") for index, role in enumerate(roles) if role not in known]
             if wrong:
                 raise ValidationFailed(*wrong)
             await users.set_tenant_roles(user_id, roles)
@@ -129,9 +129,10 @@ def new_policy(before: Sequence[Role], wanted: Sequence[WantedRole]) -> Sequence
             problems.append(Problem("this scope has a role with this name already", f"{where}/role"))
         for number, name in enumerate(role.permissions):
             if normalise([name])[1]:
-                problems.append(Problem("there is no such permission", f"{where}/permissions/{number}"))
+                detail = no_such_permission(name) if len(problems) < _HINTS else "there is no such permission"
+                problems.append(Problem(detail, f"{where}/permissions/{number}"))
         if role.i18n is not None and "en" not in role.i18n:
-            problems.append(Problem("en is required", f"{where}/i18n/en"))
+            problems.append(Problem("en is required: the title in English", f"{where}/i18n/en"))
         i18n = titles.get(key, {"en": role.role}) if role.i18n is None else role.i18n
         known, _ = normalise(role.permissions)
         found[key] = Role(role.scope, role.role, frozenset(known), i18n)

@@ -2,10 +2,11 @@
 
 import configparser
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ConfigurationError
@@ -74,6 +75,42 @@ class PostgresTarget:
     dsn: str = field(repr=False)
     options: dict[str, Any]
 
+    @property
+    def where(self) -> str:
+        """The servers' addresses, for an operator; never the password, even where it was not percent-encoded."""
+        given = self._given
+        if self._has_odd_path:
+            return "some address"
+        if service := given.get("service"):
+            return f"the service {service}"
+        netloc = urlsplit(self.dsn).netloc
+        hosts = unquote(netloc.rpartition("@")[2]) or given.get("host") or os.environ.get("PGHOST") or "localhost"
+        ports = (given.get("port") or os.environ.get("PGPORT") or "5432").split(",")
+        return ", ".join(_address(host, ports[min(n, len(ports) - 1)]) for n, host in enumerate(hosts.split(",")))
+
+    @property
+    def database(self) -> str:
+        """The database's name, for an operator; by default that of the role."""
+        path = unquote(urlsplit(self.dsn).path.lstrip("/"))
+        given = self._given.get("dbname") or self._given.get("database")
+        name = path or given or os.environ.get("PGDATABASE")
+        return "of some name" if self._has_odd_path else _quoted(name) or self.role
+
+    @property
+    def role(self) -> str:
+        """The role's name, for an operator; by default that of the operating system's user."""
+        user = unquote(urlsplit(self.dsn).netloc.rpartition("@")[0].partition(":")[0])
+        return _quoted(user or self._given.get("user") or os.environ.get("PGUSER")) or "of this system's user"
+
+    @property
+    def _has_odd_path(self) -> bool:
+        """Whether the password may have a `/` of its own, so that what looks like host and path are parts of it."""
+        return "@" in urlsplit(self.dsn).path
+
+    @property
+    def _given(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.dsn).query))
+
 
 @dataclass(frozen=True, slots=True)
 class SqliteTarget:
@@ -83,6 +120,16 @@ class SqliteTarget:
 
 
 Target = PostgresTarget | SqliteTarget
+
+
+def _quoted(name: str | None) -> str:
+    return f'"{name}"' if name else ""
+
+
+def _address(host: str, port: str) -> str:
+    if host.startswith(("/", "@")):
+        return f"{host}/.s.PGSQL.{port}"
+    return host if re.fullmatch(r"(\[.*\]|[^:]*):[0-9]+", host) else f"{host}:{port}"
 
 
 def parse_database_url(url: Secret) -> Target:

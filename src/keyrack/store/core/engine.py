@@ -12,6 +12,7 @@ from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.settings import Settings
 from keyrack.store.core import dsn
 from keyrack.store.core.connection import Database
+from keyrack.store.core.connection_faults import connection_fault
 from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.private_files import make_private, require_own_folder
 from keyrack.store.core.sqlite import SqliteDatabase, prepare
@@ -85,8 +86,8 @@ def _connector(target: dsn.PostgresTarget) -> Callable[..., Awaitable[Any]]:
             return await asyncpg.connect(target.dsn, **options)
         except ValueError:  # the driver's configuration errors are one; their text may hold a password
             raise ConfigurationError(_UNUSABLE) from None
-        except asyncpg.PostgresError as error:  # whatever the reason it refuses a connection for
-            raise DatabaseUnavailable from error
+        except (asyncpg.PostgresError, OSError) as error:  # whatever the reason there is no connection for
+            raise DatabaseUnavailable(cause=connection_fault(target, error)) from error
 
     return connect
 
