@@ -12,6 +12,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, BadRequest, Forbidden, NotFound, Problem, StateConflict, ValidationFailed
 from keyrack.model.identity import Principal, PrincipalKind, SetupLink, User
 from keyrack.model.tenancy import Invite
+from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import ALLOWED, Access, Scope
 from keyrack.service.authz.permissions import CREATE_USERS
 from keyrack.service.identity.authentication import key_hash, new_api_key
@@ -38,6 +39,7 @@ from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceRows
 
+_MAX_NAME = 200
 _KEY_NAME = "setup link"
 _IN_USE = "this account is in use already; its owner makes further API keys, and the operator can make a link for it"
 
@@ -131,7 +133,7 @@ class AccountSetup:
         async with self._store.unit(await self._tenant_of(token)) as unit:
             link = await _good(unit, token)
             tenant = await TenantRows(unit).find(unit.tenant_id)
-            name, maker = tenant.name if tenant else "", link.maker[2]
+            name, maker = printable(tenant.name if tenant else "", _MAX_NAME), printable(link.maker[2], _MAX_NAME)
             if link.user_id is not None:
                 user = await UserRows(unit).find(link.user_id)
                 if user is None or not await _may_set_up(unit, link, user):
