@@ -233,6 +233,10 @@ class DatabaseUnavailable(KeyrackError):
     """The database cannot be reached; try again shortly."""
 
 
+class DiskFull(DatabaseUnavailable):
+    """The disk of the database is full: nothing is stored until there is room again; reading goes on."""
+
+
 class ConfigurationError(KeyrackError):
     """Keyrack is not set up correctly."""
 

@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -27,13 +27,44 @@ def configure(settings: Settings) -> None:
             *renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries' own messages can hold values of requests; only their warnings are let through.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Visible("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+class _Unfailing:
+    """Writes lines where they can be written: what is done must not fail because a log's disk is full.
+
+    Args:
+        stream: where they go.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        """Write a line, or count it as lost."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._lost += 1
+            return len(text)
+
+    def flush(self) -> None:
+        """Force it out; once that succeeds again, say how many lines were perhaps lost."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._lost += 1
+            return
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            log.warning("the log could not be written for a while", lines=lost)
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})

@@ -102,6 +102,8 @@ ACROSS: dict[str, str] = {
     "retention._SETUP_LINKS": "as above",
     "revocations._CLAIMING": "what was found due, of all tenants, for the worker",
     "standings._AT": "ids of where an id is; roles of the caller, if it is of that tenant",
+    "store._EMPTYING": "takes back what the next one wrote",
+    "store._FILLING": "random bytes under nobody's name, to see whether the disk has room",
     "tenants._BY_ID": "a tenant-bound unit asks for no other's: `TenantRows`",
     "tenants._CHANGE": "as above",
     "tenants._REMOVAL": "as above",
