@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -56,15 +57,17 @@ class _Unfailing:
             return len(text)
 
     def flush(self) -> None:
-        """Force it out; once that succeeds again, say how many lines were perhaps lost."""
-        try:
+        """Force it out; once that succeeds again, say how many lines were perhaps lost.
+
+        Written here, not logged: whoever logs holds a lock meanwhile.
+        """
+        with suppress(OSError):
             self._stream.flush()
-        except OSError:
-            self._lost += 1
-            return
-        if self._lost:
-            lost, self._lost = self._lost, 0
-            log.warning("the log could not be written for a while", lines=lost)
+            if self._lost:
+                told = {"event": "the log could not be written for a while", "level": "warning", "lines": self._lost}
+                self._stream.write(json_text(told) + "\n")
+                self._stream.flush()
+                self._lost = 0
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
