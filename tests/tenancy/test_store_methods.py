@@ -99,6 +99,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "CompiledStatement": "the text of a statement",
     "Connection": "runs statements it is given",
     "Database": "hands out connections",
+    "DiskWatch": "whether the disk has room",
     "PagedQuery": "asks a table of one tenant: test_statements_made_once.py",
     "PostgresqlConnection": "runs statements it is given",
     "PostgresqlDatabase": "hands out connections",
