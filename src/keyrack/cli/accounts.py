@@ -56,7 +56,7 @@ def create_setup_link(
 
     settings = load_settings()
     links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
-    made = _with_accounts(lambda accounts: accounts.create_setup_link(email, links))
+    made = with_accounts(lambda accounts: accounts.create_setup_link(email, links))
     show({"email": email, "url": made.url.reveal(), "expires_at": iso(made.link.expires_at)}, as_json=as_json)
 
 

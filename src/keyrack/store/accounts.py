@@ -53,7 +53,6 @@ _CHANGE = Change(
 _DELETION = Change(delete(service_accounts).where(_a.id == bindparam("id")))
 
 
-
 class ApiKeys:
     """The API keys of one owner at a time; only hashes are stored."""
 
