@@ -46,7 +46,7 @@ class Outbox(TenantTable):
         """
         wanted = await Deliveries(self.unit).is_wanted(kind)
         event_id = await self.record(kind, data, for_receivers if wanted else None)
-        await Deliveries(self.unit).fan_out(event_id, kind)
+        await Deliveries(self.unit).fan_out([(event_id, kind)])
 
     async def record(self, kind: EventType, data: Json, for_receivers: Json | None = None) -> str:
         """Store an event that nobody is told of yet; return its id."""
