@@ -248,6 +248,10 @@ class DatabaseUnavailable(KeyrackError):
         return super().for_operators if self.cause is None else (self.cause,)
 
 
+class DiskFull(DatabaseUnavailable):
+    """The disk of the database is full: nothing is stored until there is room again; reading goes on."""
+
+
 class ConfigurationError(KeyrackError):
     """Keyrack is not set up correctly."""
 

@@ -4,8 +4,9 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -27,13 +28,46 @@ def configure(settings: Settings) -> None:
             *renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries' own messages can hold values of requests; only their warnings are let through.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Visible("%(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+class _Unfailing:
+    """Writes lines where they can be written: what is done must not fail because a log's disk is full.
+
+    Args:
+        stream: where they go.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+
+    def write(self, text: str) -> int:
+        """Write a line, or count it as lost."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._lost += 1
+            return len(text)
+
+    def flush(self) -> None:
+        """Force it out; once that succeeds again, say how many lines were perhaps lost.
+
+        Written here, not logged: whoever logs holds a lock meanwhile.
+        """
+        with suppress(OSError):
+            self._stream.flush()
+            if self._lost:
+                told = {"event": "the log could not be written for a while", "level": "warning", "lines": self._lost}
+                self._stream.write(json_text(told) + "\n")
+                self._stream.flush()
+                self._lost = 0
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})

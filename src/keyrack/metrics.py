@@ -92,6 +92,7 @@ _deliveries = Counter(
     "keyrack_webhook_deliveries", "Webhook delivery attempts, by outcome.", ("outcome",), registry=_own
 )
 
+_mails = Counter("keyrack_mails", "Attempts to send mail, by outcome.", ("outcome",), registry=_own)
 _wrong_keys = Counter("keyrack_wrong_keys", "Requests with a wrong API key, by outcome.", ("outcome",), registry=_own)
 _throttled = Counter("keyrack_throttled", "Requests over a rate limit, by limit.", ("rate",), registry=_own)
 _over_quota = Counter("keyrack_quota_exceeded", "Requests refused by a quota.", ("quota",), registry=_own)
@@ -177,13 +178,18 @@ def webhook_attempted(*, delivered: bool) -> None:
     _deliveries.labels("delivered" if delivered else "failed").inc()
 
 
+def mail_attempted(outcome: str) -> None:
+    """Count an attempt to send a mail: `sent`, `postponed`, `failed` or `obsolete`."""
+    _mails.labels(outcome).inc()
+
+
 def wrong_key(*, throttled: bool) -> None:
     """Count a request with a wrong API key."""
     _wrong_keys.labels("throttled" if throttled else "refused").inc()
 
 
 def throttled(rate: str) -> None:
-    """Count a request over a rate: `caller`, `tenant` or `address`."""
+    """Count a request over a rate: `caller`, `tenant`, `address` or `wrong_links`."""
     _throttled.labels(rate).inc()
 
 

@@ -152,6 +152,17 @@ class Settings:
         1_024,
         least=0,
     )
+    quota_mails: int = _setting("Mails a day that one tenant's invites may cause; 0: no limit.", 1_000, least=0)
+    smtp_url: Secret | None = _setting(
+        "Mail server: `smtps://USER:PASSWORD@HOST:465` (TLS) or `smtp://USER:PASSWORD@HOST:587` (STARTTLS, which it"
+        " must offer). Unset: no mail is sent.",
+        None,
+    )
+    smtp_from: str | None = _setting("Address that mail is from, such as `Keyrack <keyrack@example.com>`.", None)
+    smtp_timeout: float = _setting("Seconds that sending one mail may take.", 30.0, least=0.1)
+    allow_insecure_smtp: bool = _setting(
+        "Send mail without TLS where the server offers none. For a server on the same machine and tests only.", False
+    )
     metrics_open: bool = _setting(
         "Answer `/metrics` to everybody, not only to service accounts with `global.metrics.get`.", False
     )

@@ -107,3 +107,18 @@ def test_serve_answers_and_drains(tmp_path: Path, workers: int) -> None:
         _, log = server.communicate(timeout=60)
     assert server.returncode == 0, log
     assert admin[1] not in log
+
+
+def test_a_setup_link_is_made_for_a_user_and_nobody_else(tmp_path: Path) -> None:
+    first = bootstrapped(tmp_path)
+    email = first["admin"]["email"]
+    base = "http://127.0.0.1:8000"
+    made = run_command(tmp_path, "users", "setup-link", "--email", email, "--json", KEYRACK_PUBLIC_URL=base)
+    assert made.returncode == 0, made.stderr
+    shown = json.loads(made.stdout)
+    assert set(shown) == {"email", "url", "expires_at"}
+    assert shown["url"].startswith(f"{base}/setup?link=")
+    for nobody in ("nobody@example.com", first["service_account"]["username"]):
+        refused = run_command(tmp_path, "users", "setup-link", "--email", nobody)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("keyrack: there is no user"), refused.stderr

@@ -31,7 +31,7 @@ LISTING = [
 """Commands that show what tenants, or somebody's environment, have named."""
 OTHERS = [
     "bootstrap", "db upgrade", "users create", "api-keys create", "api-keys revoke", "service-accounts create",
-    "service-accounts delete", "permissions list", "secrets refresh", "import platform", "export platform", "serve",
+    "service-accounts delete", "components lint", "permissions list", "secrets refresh", "import platform", "export platform", "serve",
     "worker", "simulator", "demo", "version",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, counts, or one of the errors below."""

@@ -31,8 +31,9 @@ Request = Callable[[World, RunningSimulator], Awaitable[httpx2.Response]]
 REQUESTS: dict[str, Request] = {}
 SERVER = {"request_timeout", "headers_too_large", "too_many_connections"}
 """Codes of what the server layer refuses, over real connections; each has a test in `fairness/test_connections.py`."""
-APART = {"rate_limited", "internal_error", "database_unavailable", "quota_exceeded", "unreadable"} | SERVER
-"""Codes that need settings or a fault of their own; each has a test below, there, or in `fairness`."""
+FAULTS = {"internal_error", "database_unavailable", "disk_full", "unreadable"}
+APART = {"rate_limited", "quota_exceeded"} | FAULTS | SERVER
+"""Codes that need settings or a fault of their own; each has a test below, there, in `fairness` or in `chaos`."""
 
 
 def code(name: str) -> Callable[[Request], Request]:

@@ -38,7 +38,9 @@ async def test_invite(acme: TenantInTest) -> None:
     attributes = {"email": NEW, "roles": ["member", "admin"]}
     assert answer.status_code == 200
     assert resource == {"id": resource["id"], "type": "contract-invite", "attributes": attributes}
-    assert answer.json() == {"data": resource, "meta": {}}
+    link = answer.json()["meta"]["setup_link"]
+    assert answer.json() == {"data": resource, "meta": {"setup_link": link}}
+    assert set(link) == {"url", "expires_at"}
     inside = {"workspace_id": acme.workspace_id, "workspace_roles": ["guest"]}
     second = await made(acme, email="b@acme.example", **inside)
     assert second["attributes"] == {"email": "b@acme.example", "roles": ["member"], **inside}

@@ -41,6 +41,7 @@ SEEN: dict[str, str] = {
     "registry password":                   "....... .. .. ..",
     "API key":                             "....... .. .. ..",
     "service account":                     "....... .. .. y.",
+    "setup link":                          "....... .. .. ..",  # shown once
 }
 """Which values of the tenant occur in any answer to a caller."""
 # fmt: on

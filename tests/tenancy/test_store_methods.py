@@ -48,6 +48,7 @@ ACROSS: dict[str, str] = {
     "Directory.place": "ids of where an id is",
     "Directory.is_empty": "whether there is an installation",
     "Directory.secrets_attached": "a number: secrets of a global auth client may be in any tenant",
+    "Directory.setup_link": "id of the tenant, to who holds the link",
     "Directory.team": "ids of the contract and tenant",
     "Directory.tenant": "whether there is one",
     "Directory.tenants_with_secrets_of": "ids, for telling each of its own secrets",
@@ -57,6 +58,8 @@ ACROSS: dict[str, str] = {
     "Directory.workspaces": "ids, for service accounts",
     "DueDeliveries.any": "whether there is work",
     "DueDeliveries.claim": "work of all tenants for the worker; each goes to its own tenant's webhook",
+    "DueMails.any": "whether there is work",
+    "DueMails.claim": "work of all tenants for the worker, handed out by tenant",
     "DueRevocations.any": "whether there is work",
     "DueRevocations.claim": "work of all tenants for the worker, handed out by tenant",
     "Dump.clear": "an export",
@@ -69,7 +72,9 @@ ACROSS: dict[str, str] = {
     "ExpiredRows.forget_consents": "deletes what is old",
     "ExpiredRows.forget_deliveries": "deletes what is old, whosever it is",
     "ExpiredRows.forget_events": "deletes what is old",
+    "ExpiredRows.forget_mails": "deletes what is old",
     "ExpiredRows.forget_revocations": "deletes what is old",
+    "ExpiredRows.forget_setup_links": "deletes what is old",
     "ServiceAccounts.add": "belong to no tenant",
     "ServiceAccounts.change": "belong to no tenant",
     "ServiceAccounts.find": "belong to no tenant",
@@ -94,6 +99,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "CompiledStatement": "the text of a statement",
     "Connection": "runs statements it is given",
     "Database": "hands out connections",
+    "DiskWatch": "whether the disk has room",
     "PagedQuery": "asks a table of one tenant: test_statements_made_once.py",
     "PostgresqlConnection": "runs statements it is given",
     "PostgresqlDatabase": "hands out connections",
@@ -150,8 +156,9 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "OAuthClientRows.add", "Outbox.add", "Outbox.add_all",
-    "Outbox.record", "Revocations.add", "RolePolicy.replace", "UserRows.add",
+    "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "Mails.add", "OAuthClientRows.add", "Outbox.add",
+    "Outbox.add_all", "Outbox.add_with_secret", "Outbox.record", "Revocations.add", "RolePolicy.replace",
+    "UserRows.add",
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {

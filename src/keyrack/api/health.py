@@ -19,8 +19,9 @@ async def healthz() -> dict[str, str]:
 
 @get("/readyz", include_in_schema=False)
 async def readyz(store: NamedDependency[Store]) -> dict[str, str]:
-    """Tell that the database answers; 503 when it does not."""
+    """Tell that the database answers and has room; 503 with the cause when it does not."""
     await store.ping()
+    store.require_writable()
     return {"status": "ready"}
 
 

@@ -15,6 +15,7 @@ from keyrack.api.core.jsonapi import Identifier, Many, NewResource, Relationship
 from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.api.members import ContractMemberResource, contract_member
+from keyrack.clock import iso
 from keyrack.model.tenancy import Invite
 from keyrack.service.tenancy.invite_acceptance import InviteAcceptance
 from keyrack.service.tenancy.invites import ChangedInvite, Invites, NewInvite
@@ -85,6 +86,26 @@ class InviteResource(msgspec.Struct):
     type: Literal["contract-invite"] = TYPE
 
 
+class ShownLink(msgspec.Struct):
+    """A one-time link for a first API key, and until when it is good."""
+
+    url: str
+    expires_at: str
+
+
+class InviteMeta(msgspec.Struct):
+    """What is told about an invite once, when it is made (extension)."""
+
+    setup_link: ShownLink | UnsetType = UNSET
+
+
+class InviteDocument(msgspec.Struct):
+    """A document with an invite that was just made."""
+
+    data: InviteResource
+    meta: InviteMeta
+
+
 class OwnInviteRelationships(msgspec.Struct):
     """Where an invite leads to."""
 
@@ -123,9 +144,15 @@ class ContractInviteController(Controller):
     @post(status_code=200, responses=Refusals.of(403, 404, body=True))
     async def create(
         self, contract_id: PATH_ID, data: Body[CreateInviteBody], who: Who, invites: NamedDependency[Invites]
-    ) -> Single[InviteResource]:
-        """Invite somebody by email into a contract, and into a workspace of it if named; no mail is sent."""
-        return Single(invite_resource(await invites.create(who, contract_id, data.then(_new_invite))))
+    ) -> InviteDocument:
+        """Invite somebody by email into a contract, and into a workspace of it if named.
+
+        For an email without an account, `meta.setup_link` has a link with which that person accepts and gets an account
+        and the first API key; only for those who may create users, and only once (extension).
+        """
+        invite, made = await invites.create(who, contract_id, data.then(_new_invite))
+        shown = UNSET if made is None else ShownLink(made.url.reveal(), iso(made.link.expires_at))
+        return InviteDocument(invite_resource(invite), InviteMeta(shown))
 
     @patch("/{invite_id:str}", responses=Refusals.of(403, 404, body=True))
     async def change(

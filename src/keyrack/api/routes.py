@@ -21,6 +21,7 @@ from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.roles import TenantRoleController, permissions
 from keyrack.api.secrets import SecretController
 from keyrack.api.service_accounts import ServiceAccountController
+from keyrack.api.setup_links import account_set_up, create_setup_link, setup_page
 from keyrack.api.task_keys import task_key
 from keyrack.api.teams import TeamController
 from keyrack.api.tenants import TenantController
@@ -38,6 +39,7 @@ HANDLERS = (
     docs_file,
     audit_events,
     UserController,
+    create_setup_link,
     OwnInviteController,
     ServiceAccountController,
     TeamController,
@@ -72,6 +74,8 @@ HANDLERS = (
     oauth1_callback,
     consent_page,
     consent_begun,
+    setup_page,
+    account_set_up,
 )
 
 WATCHING = (healthz, readyz, metrics)

@@ -23,6 +23,7 @@ TypeName = Literal[
     "secret.revoked",
     "client.failing",
     "client.recovered",
+    "user.invited",
 ]
 """What a webhook can be told of: `keyrack.model.events.TELLABLE`, spelled out for the type checker."""
 
@@ -31,7 +32,7 @@ Description = Annotated[str, Meta(max_length=1000)]
 
 
 class NewWebhookAttributes(msgspec.Struct):
-    """A webhook to be; without `event_types` it is told of all types but `secret.refreshed`."""
+    """A webhook to be; without `event_types` it is told of all types but `secret.refreshed` and `user.invited`."""
 
     url: NotBlank
     description: Description = ""
@@ -53,7 +54,7 @@ class CreateWebhookBody(msgspec.Struct):
 
 
 class ChangedWebhookAttributes(msgspec.Struct):
-    """What is to change; `event_types: null` asks for all types but `secret.refreshed` again."""
+    """What is to change; `event_types: null` asks again for all types but `secret.refreshed` and `user.invited`."""
 
     url: NotBlank | UnsetType = UNSET
     description: Description | UnsetType = UNSET

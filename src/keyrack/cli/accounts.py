@@ -46,6 +46,20 @@ def list_users(tenant: Tenant, *, as_json: Json = False) -> None:
     show_list(("user_id", "email", "registered"), rows, as_json=as_json)
 
 
+@users.command("setup-link")
+def create_setup_link(
+    email: Annotated[str, typer.Option("--email", help="The user's email address.")], *, as_json: Json = False
+) -> None:
+    """Make a one-time link with which a user gets an API key; it is shown only once and valid for a day."""
+    from keyrack.service.tenancy.setup_links import SetupLinkMaker
+    from keyrack.settings import load_settings
+
+    settings = load_settings()
+    links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
+    made = with_accounts(lambda accounts: accounts.create_setup_link(email, links))
+    show({"email": email, "url": made.url.reveal(), "expires_at": iso(made.link.expires_at)}, as_json=as_json)
+
+
 @api_keys.command("create")
 def create_key(
     user: Name,

@@ -26,7 +26,10 @@ def lint_file(
     *,
     as_json: Json = False,
 ) -> None:
-    """Say what a build with this component.json is refused for, and what looks wrong in it. Needs no server."""
+    """Say what is wrong with a component.json.
+
+    Errors are what a build is refused for, warnings what looks wrong. Needs no server.
+    """
     found = _judged(_content(file))
     if as_json:
         show_json({"errors": _objects(found.errors), "warnings": _objects(found.warnings)})

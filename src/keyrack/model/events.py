@@ -20,11 +20,12 @@ class EventType(StrEnum):
     secret_revoked = "secret.revoked"
     client_failing = "client.failing"
     client_recovered = "client.recovered"
+    user_invited = "user.invited"
     webhook_test = "webhook.test"
 
 
-NAMED_ONLY = frozenset({EventType.secret_refreshed})
-"""Events that a webhook gets only if it names their type: there are as many as refreshes."""
+NAMED_ONLY = frozenset({EventType.secret_refreshed, EventType.user_invited})
+"""Events that a webhook gets only if it names their type: there are as many as refreshes, or they carry a link."""
 
 TELLABLE = tuple(kind for kind in EventType if kind is not EventType.webhook_test)
 """The types a webhook can name; a test is sent by hand, whatever the webhook names."""
@@ -32,13 +33,18 @@ TELLABLE = tuple(kind for kind in EventType if kind is not EventType.webhook_tes
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened in a tenant. `data` holds ids and facts, never a secret."""
+    """Something that happened in a tenant. `data` holds ids and facts, never a secret.
+
+    `for_receivers` has the members that only webhooks are told, which wanted the event when it happened; it is stored
+    encrypted and never listed.
+    """
 
     id: str
     tenant_id: str
     type: EventType
     data: Json
     created_at: datetime
+    for_receivers: Json = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

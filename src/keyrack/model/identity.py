@@ -74,3 +74,28 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupLink:
+    """A one-time link with which somebody gets a first API key (decision 24); of the link only a hash is known.
+
+    Attributes:
+        id: its id.
+        tenant_id: the tenant of the account.
+        user_id: whose account it sets up; None for an invite's.
+        invite_id: the invite that it accepts, with an account that is made for it; None for a user's.
+        maker: who made it, as a kind of identity, an id and a name.
+        shown: whether the maker was shown the link, and so could use it.
+        created_at: since when it is good.
+        expires_at: until when.
+    """
+
+    id: str
+    tenant_id: str
+    user_id: str | None
+    invite_id: str | None
+    maker: tuple[PrincipalKind, str, str]
+    shown: bool
+    created_at: datetime
+    expires_at: datetime

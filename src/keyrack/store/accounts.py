@@ -34,6 +34,11 @@ _REMOVAL = {
     kind: Change(delete(api_keys).where(column == bindparam("owner"), api_keys.c.id == bindparam("id")))
     for kind, column in _OWNER.items()
 }
+_TAKING_INTO_USE = Change(
+    update(users)
+    .where(users.c.id == bindparam("owner"), users.c.set_up_at.is_(None))
+    .values(set_up_at=bindparam("now"))
+)
 _USER = Query(select(users.c.id, users.c.tenant_id).where(users.c.email_key == bindparam("email")))
 _ACCOUNT = Query(
     select(service_accounts.c.id).where(func.lower(service_accounts.c.username) == bindparam("username")), scans=True
@@ -57,13 +62,15 @@ class ApiKeys:
     async def add(
         self, kind: PrincipalKind, owner_id: str, name: str, key_hash: str, expires_at: datetime | None
     ) -> ApiKey:
-        """Store the hash of a new key."""
+        """Store the hash of a new key; the account of a user is in use from the first one on."""
         key = ApiKey(new_id(), name, self._unit.clock(), expires_at)
         values = {
             "id": key.id, "owner": owner_id, "name": name, "key_hash": key_hash, "created_at": key.created_at,
             "expires_at": expires_at,
         }  # fmt: skip
         await _ADDITION[kind].run(self._unit.connection, **values)
+        if kind is PrincipalKind.user:
+            await _TAKING_INTO_USE.run(self._unit.connection, owner=owner_id, now=key.created_at)
         return key
 
     async def page(

@@ -99,6 +99,10 @@ class Deliveries(TenantTable):
                 if kind in wanted_types(row.event_types):
                     await self.add(row.id, event_id)
 
+    async def is_wanted(self, kind: EventType) -> bool:
+        """Tell whether an enabled webhook wants events of a type."""
+        return any(kind in wanted_types(row.event_types) for row in await self.ask(_RECEIVERS))
+
     async def add(self, webhook_id: str, event_id: str) -> None:
         """Put an event on its way to a webhook, at once."""
         now = self.unit.clock()

@@ -135,6 +135,7 @@ def _consent_by(hash_column: ColumnElement[Any]) -> Query:
 
 _CONSENT_BY_STATE = _consent_by(t.consents.c.state_hash)
 _CONSENT_BY_LINK = _consent_by(t.consents.c.link_hash)
+_SETUP_LINK = Query(select(t.setup_links.c.tenant_id).where(t.setup_links.c.link_hash == bindparam("hash")))
 _HAS = {kind: Query(select(table.c.id).where(table.c.id == bindparam("id"))) for kind, table in _WITH_ID.items()}
 _HAS_WITHIN = {
     kind: Query(
@@ -248,6 +249,10 @@ class Directory:
     async def consent_by_link(self, link_hash: str) -> Location | None:
         """Find the workspace of the bound consent that a link on our host begins."""
         return await self._at(_CONSENT_BY_LINK, hash=link_hash)
+
+    async def setup_link(self, link_hash: str) -> Location | None:
+        """Find the tenant of a link for a first API key."""
+        return await self._at(_SETUP_LINK, hash=link_hash)
 
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
         """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""

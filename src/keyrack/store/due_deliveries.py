@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -36,7 +36,7 @@ class ClaimedDelivery:
         tenant_id: whose it is.
         webhook_id: where it goes.
         event: what is told.
-        webhook: where it goes, in clear; None if it cannot be opened.
+        webhook: where it goes, in clear; None if it, or what is told, cannot be opened.
         claim: proves that it is ours.
         attempts: how many there were, this one included.
         slow: it failed before, or others to its webhook did lately.
@@ -106,8 +106,7 @@ class DueDeliveries:
             ClaimedDelivery(
                 row.tenant_id,
                 row.id,
-                Event(row.event_id, row.tenant_id, EventType(row.type), row.data, row.event_created_at),
-                opened[row.id],
+                *await self._event(row, opened[row.id]),
                 claim,
                 row.attempts + 1,
                 slow=bool(row.slow),
@@ -126,6 +125,7 @@ class DueDeliveries:
                 deliveries.c.attempts,
                 events.c.type,
                 events.c.data,
+                events.c.sealed_data,
                 events.c.created_at.label("event_created_at"),
                 failed.label("slow"),
             )
@@ -147,3 +147,15 @@ class DueDeliveries:
             return await read_webhook(self._unit.of_tenant(row.tenant_id), row)
         except (DecryptionFailed, WrongKey):
             return None
+
+    async def _event(self, row: "Row[Any]", webhook: Webhook | None) -> tuple[Event, Webhook | None]:
+        """Return what is told and where it goes; nowhere if what is told cannot be opened."""
+        event = Event(row.event_id, row.tenant_id, EventType(row.type), row.data, row.event_created_at)
+        if row.sealed_data is None:
+            return event, webhook
+        unit = self._unit.of_tenant(row.tenant_id)
+        try:
+            secret = await unit.open(events, row.event_id, "sealed_data", row.sealed_data)
+        except (DecryptionFailed, WrongKey):
+            return event, None
+        return replace(event, for_receivers=secret), webhook

@@ -17,6 +17,7 @@ _i = contract_invites.c
 
 _ONE = select(*_i).where(_i.contract_id == bindparam("contract"), _i.id == bindparam("id"))
 _BY_ID = TenantQuery(contract_invites, _ONE)
+_BY_ITSELF = TenantQuery(contract_invites, select(*_i).where(_i.id == bindparam("id")))
 _LOCKED = TenantQuery(contract_invites, _ONE.with_for_update())
 _OF_WORKSPACE = TenantQuery(
     contract_invites,
@@ -69,6 +70,11 @@ class ContractInvites(TenantTable):
             locked: keep others from changing, deleting or accepting it until the transaction ends.
         """
         row = await self.ask_one(_LOCKED if locked else _BY_ID, contract=contract_id, id=invite_id)
+        return None if row is None else _invite(row)
+
+    async def by_id(self, invite_id: str) -> Invite | None:
+        """Return an invite into whichever contract, or None."""
+        row = await self.ask_one(_BY_ITSELF, id=invite_id)
         return None if row is None else _invite(row)
 
     async def page(self, contract_id: str, *, limit: int | None, offset: int | After) -> tuple[Sequence[Invite], int]:

@@ -36,9 +36,27 @@ class Outbox(TenantTable):
             ids = await self._record(happened)
             await Deliveries(self.unit).fan_out([(id_, kind) for id_, (kind, _) in zip(ids, happened, strict=True)])
 
-    async def record(self, kind: EventType, data: Json) -> str:
+    async def add_with_secret(self, kind: EventType, data: Json, for_receivers: Json) -> None:
+        """As `add`, with members that only the webhooks are told that want the event now.
+
+        Args:
+            kind: what.
+            data: ids and facts that may be listed.
+            for_receivers: what only they may know; it is stored encrypted, and not at all if there are none.
+        """
+        wanted = await Deliveries(self.unit).is_wanted(kind)
+        event_id = await self.record(kind, data, for_receivers if wanted else None)
+        await Deliveries(self.unit).fan_out([(event_id, kind)])
+
+    async def record(self, kind: EventType, data: Json, for_receivers: Json | None = None) -> str:
         """Store an event that nobody is told of yet; return its id."""
-        return (await self._record([(kind, data)]))[0]
+        if for_receivers is None:
+            return (await self._record([(kind, data)]))[0]
+        event_id = new_id()
+        row: dict[str, Any] = {"id": event_id, "type": kind.value, "data": data, "created_at": self.unit.clock()}
+        row["sealed_data"] = await self.unit.seal(events, event_id, "sealed_data", for_receivers)
+        await self.insert(row)
+        return event_id
 
     async def _record(self, happened: Sequence[tuple[EventType, Json]]) -> Sequence[str]:
         now = self.unit.clock()

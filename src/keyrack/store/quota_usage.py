@@ -1,6 +1,7 @@
 """Counts what a tenant has stored of what quotas limit (contract 0.25)."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +21,7 @@ from keyrack.store.schema import (
     credentials,
     flow_versions,
     flows,
+    mails,
     tenants,
     users,
     webhooks,
@@ -37,6 +39,7 @@ class Quota(StrEnum):
     credentials = "credentials"
     flows = "flows"
     document_bytes = "document_bytes"
+    mails = "mails"
 
 
 def _rows(table: Table, *conditions: ColumnElement[bool]) -> TenantQuery:
@@ -100,7 +103,9 @@ _ROWS: Mapping[Quota, TenantQuery] = {
     Quota.flows: _rows(
         flows, flows.c.workspace_id.in_(select(workspaces.c.id).where(workspaces.c.tenant_id == TENANT))
     ),
+    Quota.mails: _rows(mails, mails.c.created_at > bindparam("since")),
 }
+_MAILS_WITHIN = timedelta(days=1)
 _BYTES = {"postgresql": _bytes(_stored_on_postgresql), "sqlite": _bytes(_stored_on_sqlite)}
 
 
@@ -114,5 +119,6 @@ class QuotaUsage:
         """Return how much there is: a number of rows, or bytes as they are stored."""
         connection = self._unit.connection
         query = _BYTES[connection.dialect.name] if quota is Quota.document_bytes else _ROWS[quota]
-        rows = await query.rows(connection, tenant_id=self._unit.tenant_id, now=self._unit.clock())
+        now = self._unit.clock()
+        rows = await query.rows(connection, tenant_id=self._unit.tenant_id, now=now, since=now - _MAILS_WITHIN)
         return int(rows[0].used or 0)

@@ -29,6 +29,7 @@ _LEAVING = TenantChange(
 )
 _MEMBER = (_m.team_id == bindparam("team"), _m.user_id == bindparam("user"))
 _MEMBER_REMOVAL = TenantChange(team_members, delete(team_members).where(*_MEMBER))
+_OF_MEMBER = TenantQuery(team_members, select(_m.team_id).where(_m.user_id == bindparam("user")))
 _MEMBERSHIP = TenantQuery(team_members, select(_m.user_id).where(*_MEMBER))
 
 
@@ -91,6 +92,10 @@ class TeamRows(TenantTable):
     async def is_member(self, team_id: str, user_id: str) -> bool:
         """Tell whether a user is in a team of the tenant."""
         return await self.ask_one(_MEMBERSHIP, team=team_id, user=user_id) is not None
+
+    async def of_member(self, user_id: str) -> frozenset[str]:
+        """Return the ids of the teams that a user is in."""
+        return frozenset(row.team_id for row in await self.ask(_OF_MEMBER, user=user_id))
 
     async def _with_members(self, rows: Sequence[Row[Any]], chosen: Select[Any] | list[str]) -> Sequence[Team]:
         m, c = team_members.c, components.c

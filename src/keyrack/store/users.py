@@ -20,6 +20,7 @@ _u = users.c
 
 _BY_ID = TenantQuery(users, select(*_u).where(_u.id == bindparam("id")))
 _TENANT_ROLES = TenantQuery(users, select(_u.tenant_roles).where(_u.id == bindparam("id")))
+_IN_USE = TenantQuery(users, select(_u.set_up_at).where(_u.id == bindparam("id")))
 _REMOVAL = TenantChange(users, delete(users).where(_u.id == bindparam("id")), scans=True)
 
 
@@ -92,6 +93,15 @@ class UserRows(TenantTable):
     async def set_tenant_roles(self, user_id: str, roles: Sequence[str]) -> None:
         """Replace the tenant roles of a user."""
         await self.set_columns(user_id, {"tenant_roles": list(roles)})
+
+    async def is_in_use(self, user_id: str) -> bool:
+        """Tell whether somebody has ever had an API key of a user's account, or signed in; False if there is none."""
+        row = await self.ask_one(_IN_USE, id=user_id)
+        return row is not None and row.set_up_at is not None
+
+    async def forget_password(self, user_id: str) -> None:
+        """Let nobody sign in with the password that a user was created with."""
+        await self.set_columns(user_id, {"password_hash": None})
 
     async def remove(self, user_id: str) -> bool:
         """Delete a user with memberships and API keys."""

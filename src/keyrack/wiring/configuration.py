@@ -18,6 +18,7 @@ def quota_limits(settings: Settings) -> Mapping[Quota, int]:
         Quota.secrets: settings.quota_secrets,
         Quota.credentials: settings.quota_credentials,
         Quota.flows: settings.quota_flows,
+        Quota.mails: settings.quota_mails,
         Quota.document_bytes: settings.quota_document_megabytes * megabyte,
     }
 

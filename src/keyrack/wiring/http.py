@@ -31,12 +31,14 @@ def rates(settings: Settings) -> Rates:
 
 def serve_with(store: Store, made: Services, settings: Settings, *, works: bool = False, api: bool = True) -> App:
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
-    names = {member.name: getattr(made, member.name) for member in fields(made)} | {"store": store}
+    throttle = Throttle(rates(settings))
+    names = {member.name: getattr(made, member.name) for member in fields(made)}
+    names |= {"store": store, "throttle": throttle}
     parts = api_app.ApplicationParts(HANDLERS if api else WATCHING, names)
     front = Middleware(
         cast("App", api_app.create_application(parts, running(store, made, settings, works=works))),
         made.authentication,
-        Throttle(rates(settings)),
+        throttle,
         settings.trusted_proxies,
         FastRead(made.fast_reads) if api else None,
         metrics_open=settings.metrics_open,

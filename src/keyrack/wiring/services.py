@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from keyrack import clock
 from keyrack.clock import Clock
+from keyrack.mail.message import sender_of
+from keyrack.mail.smtp import MailClient, mail_server
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.service.audit.log import AuditTrail
@@ -30,12 +32,14 @@ from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import ConsentHandlers
 from keyrack.service.credentials.credentials import Credentials
 from keyrack.service.flows.flows import Flows
+from keyrack.service.identity.account_setup import AccountSetup
 from keyrack.service.identity.authentication import Authentication
 from keyrack.service.identity.last_use import KeyUse, LastUse
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.identity.task_keys import TaskKeys
 from keyrack.service.identity.users import Users
 from keyrack.service.jobs.retention import Retention
+from keyrack.service.mail.mailer import Mailer
 from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.service.operator.installation import InstallationSetup
@@ -54,6 +58,7 @@ from keyrack.service.tenancy.invite_acceptance import InviteAcceptance
 from keyrack.service.tenancy.invites import Invites
 from keyrack.service.tenancy.members import Members
 from keyrack.service.tenancy.roles import Roles
+from keyrack.service.tenancy.setup_links import SetupLinkMaker
 from keyrack.service.tenancy.teams import Teams
 from keyrack.service.tenancy.tenants import Tenants
 from keyrack.service.tenancy.workspaces import Workspaces
@@ -103,6 +108,7 @@ class Services:
     invites: Invites
     invite_acceptance: InviteAcceptance
     users: Users
+    account_setup: AccountSetup
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
     audit_trail: AuditTrail
@@ -115,6 +121,8 @@ class Services:
     provider: ProviderClient
     deliverer: Deliverer
     revoker: Revoker
+    mailer: Mailer | None
+    """None where no mail server is set."""
     retention: Retention
 
     async def close(self) -> None:
@@ -122,6 +130,8 @@ class Services:
         self.users.close()
         await self.deliverer.close()
         await self.revoker.close()
+        if self.mailer is not None:
+            await self.mailer.close()
         await self.issuers.close()
         await self.provider.close()
 
@@ -153,6 +163,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         secrets=SecretHandler(refreshing.settings.schedule, allow_insecure=insecure),
     )
     issuers = ServerMetadata(provider)
+    setup_links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
     callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
     refreshing.recovery.add(AttemptKind.code, callbacks.recover)
     return Services(
@@ -187,9 +198,10 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         workspaces=Workspaces(access),
         teams=Teams(access),
         members=Members(access),
-        invites=Invites(access),
+        invites=Invites(access, setup_links),
         invite_acceptance=InviteAcceptance(access),
         users=users,
+        account_setup=AccountSetup(store, access, setup_links),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
         audit_trail=AuditTrail(access),
@@ -204,6 +216,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
+        mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
     )
 
@@ -219,3 +232,16 @@ def refresh_settings(settings: Settings) -> RefreshSettings:
         ),
         timing=Timing(call=settings.provider_timeout, wait=settings.refresh_wait),
     )
+
+
+def _mailer(store: Store, settings: Settings) -> Mailer | None:
+    """Return what sends mail; None where no mail server is set.
+
+    Raises:
+        ConfigurationError: the mail server or the sender's address cannot be used.
+    """
+    if settings.smtp_url is None:
+        return None
+    server, timeout = mail_server(settings.smtp_url), settings.smtp_timeout
+    client = MailClient(server, timeout=timeout, allow_insecure=settings.allow_insecure_smtp)
+    return Mailer(store, client, sender_of(settings.smtp_from), timeout=timeout)

@@ -19,6 +19,8 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
     ]
+    if made.mailer is not None:
+        tasks.append(PeriodicTask("mail", made.mailer.tick, settings.worker_interval))
     refreshing = RefreshWorker(made.refreshing.refresher, settings.worker_concurrency)
     return Worker(refreshing, tasks, settings.worker_interval)
 

@@ -14,6 +14,7 @@ from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
 from keyrack.store.leases import LEASE_NOW, since_boot_ms
+from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
 from support.app import Caller, TenantInTest, World, relationship
 from support.auth_clients import auth_client
@@ -89,6 +90,12 @@ async def _people(world: World, made: Estate) -> None:
     resource(await admin.post(f"/v2/teams/{tenant.team_id}/relationships/members", joins))
     made.ids |= {"user_id": made.people["leaver"].id, "joiner_id": made.people["joiner"].id}
     made.ids |= {"stranger_id": tenant.stranger.id, "developer_id": made.people["developer"].id}
+    newcomer = {"first_name": "New", "last_name": "Comer", "email": f"newcomer@{domain}", "password": "correct h0rse"}
+    added = await admin.post("/v2/users", {"data": {"type": "user", "attributes": newcomer}})
+    made.ids["newcomer_id"] = resource(added, 201)["id"]  # has no API key yet
+    linked = resource(await admin.post(f"/v2/users/{made.ids['newcomer_id']}/setup-links"), 201)
+    made.ids["link_id"] = linked["id"]
+    made.canaries["setup link"] = linked["attributes"]["url"].partition("link=")[2]
     made.canaries["email of a member"] = made.people["leaver"].name
     made.canaries["email of a user"] = made.tenant.stranger.name
     made.canaries["API key"] = made.people["leaver"].api_key
@@ -212,6 +219,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     ids = estate.ids
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
+    made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
     for statement in (
@@ -229,6 +237,9 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         update(invites)
         .where(invites.c.id == ids["invite_id"])
         .values(workspace_id=ids["workspace_id"], workspace_roles=["guest"]),
+        update(s.setup_links).where(s.setup_links.c.id == ids["link_id"]).values(link_hash=made["link_hash"]),
+        update(s.mails).where(s.mails.c.id == made["mail_id"]).values(claim=made["claim"]),
+        update(users).where(users.c.id == ids["user_id"]).values(password_hash="$argon2id$text"),
     ):
         assert (await unit.connection.execute(statement, {"lease_now": since_boot_ms()})).rowcount == 1
     return made
@@ -257,6 +268,13 @@ async def _revocation(unit: Unit, estate: Estate) -> str:
     await Revocations(unit).add(Subject(ids["secret_id"], ids["workspace_id"], ids["auth_client_id"]), order)
     r = s.revocations.c
     found: str = (await unit.connection.execute(select(r.id).where(r.tenant_id == unit.tenant_id))).scalar_one()
+    return found
+
+
+async def _mail(unit: Unit, user_id: str) -> str:
+    await Mails(unit).add(("user", user_id), {"email": "somebody@acme.example"})
+    m = s.mails.c
+    found: str = (await unit.connection.execute(select(m.id).where(m.tenant_id == unit.tenant_id))).scalar_one()
     return found
 
 

@@ -128,6 +128,9 @@ ODD: dict[str, dict[str, Any]] = {
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
+    "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
+    "SetupLinks.add_for_invite": {"link_hash": "another link"},
+    "SetupLinks.add_for_user": {"link_hash": "another link"},
     "UserRows.add": {"email": "somebody@new.example"},
     "ContractInvites.add": {"email": "somebody@new.example"},
 }

@@ -31,6 +31,7 @@ PARAMETERS = {
     "lone_oauth_client_id": "oauth_client_id",
     "lone_secret_id": "secret_id",
     "lone_team_id": "team_id",
+    "newcomer_id": "user_id",
     "stranger_id": "user_id",
     "tenant_auth_client_id": "auth_client_id",
     "unused_id": "component_id",
@@ -149,6 +150,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("11",   "GET",    "/v2/users/{user_id}",                                                200, "yyyyy44 44 44 y4"),
     ("11",   "GET",    "/v2/users/{stranger_id}",                                            200, "y4444y4 44 44 y4"),
     ("11",   "DELETE", "/v2/users/{user_id}",                                                204, "y333344 44 44 y4"),
+    ("0.2",  "POST",   "/v2/users/{newcomer_id}/setup-links",                                201, "y444444 44 44 y4"),
     ("10",   "GET",    "/v2/workspaces",                                                     200, "yyyyyyy 33 y3 y3"),
     ("10",   "GET",    "/v2/workspaces?contract_id={contract_id}",                           200, "yyyyy33 33 33 y3"),
     ("10",   "POST",   "/v2/workspaces",                                                     200, "3yyyy33 33 33 33"),
@@ -183,6 +185,7 @@ PUBLIC = {
     "/healthz": "says that the process lives",
     "/metrics": "counts of the whole installation, without names; needs a key, or is open by a setting",
     "/openapi.json": "describes the API",
+    "/setup": "the link in the query is the proof; says whose account it sets up, and shows its key (decision 24)",
     "/readyz": "says that the database is there",
 }
 """Routes that no caller has a standing for, and why."""

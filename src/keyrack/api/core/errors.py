@@ -44,9 +44,13 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.HeadTooLarge: (431, "headers_too_large"),
     e.TooManyConnections: (503, "too_many_connections"),
     e.DatabaseUnavailable: (503, "database_unavailable"),
+    e.DiskFull: (503, "disk_full"),
     e.KeyrackError: (500, "internal_error"),
 }
 """Status and code of every error class; a class not listed is that of its nearest listed base."""
+
+_SECONDS = {"database_unavailable": 1, "too_many_connections": 1, "disk_full": 10}
+"""After how many a caller should come back, by code; for a full disk somebody has to make room."""
 
 _UNREADABLE = "What is stored encrypted is damaged, or its key is gone; the request id finds it in the log."
 _INTERNAL = "Something went wrong on our side; the request id finds it in the log."
@@ -84,13 +88,10 @@ def _headers(error: e.KeyrackError) -> dict[str, str]:
         return {"www-authenticate": 'Basic realm="api"'}
     if isinstance(error, e.MethodNotAllowed):
         return {"allow": ", ".join(error.allow)}
-    if isinstance(error, e.RateLimited):
-        return {"retry-after": str(error.retry_after)}
-    if isinstance(error, e.DatabaseUnavailable | e.TooManyConnections):
-        return {"retry-after": "1"}
     if isinstance(error, e.RequestTimeout):
         return {"connection": "close"}
-    return {}
+    seconds = error.retry_after if isinstance(error, e.RateLimited) else _SECONDS.get(status_and_code(error)[1])
+    return {} if seconds is None else {"retry-after": str(seconds)}
 
 
 def respond(error: e.KeyrackError) -> Response[bytes]:

@@ -217,7 +217,7 @@ class _Answer:
         status, body, extra = error_document(error)
         media_type = b"application/json"
         if is_for_a_person(scope["path"]):
-            page = refusal_page(status, request_id_of(scope), extra)
+            page = refusal_page(scope["path"], status, request_id_of(scope), extra)
             media_type, body, extra = b"text/html; charset=utf-8", page.content.encode(), page.headers
         headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
         headers += [(name.encode(), value.encode()) for name, value in extra.items()]

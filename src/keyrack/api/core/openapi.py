@@ -29,7 +29,7 @@ _MEANING: Mapping[int, str] = {
     409: "Wrong resource type, duplicate, or blocked by the current state.",
     413: "The body is larger than 1 MiB.",
     429: "Too many requests; `Retry-After` says when to come back.",
-    503: "The database cannot be reached; `Retry-After` says when to come back.",
+    503: "The database cannot be reached, or its disk is full; `Retry-After` says when to come back.",
 }
 _ALWAYS = (400, 401, 404, 405, 406, 429, 503)
 _WITH_BODY = (409, 413)

@@ -1,4 +1,4 @@
-"""Renders the HTML pages that a person sees in a browser during a consent, errors included.
+"""Renders the HTML pages that a person sees in a browser, in a consent or setting up an account; errors included.
 
 Below the paths of `is_for_a_person` every answer is a page, also where nothing of ours has seen the request yet: what
 happened, and what to do. They work without JavaScript, load nothing, and are stored nowhere.
@@ -24,7 +24,8 @@ PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
 """Of everything here: addresses carry codes, states and links (contract 0.18)."""
 
 _HERE = Path(__file__).parent
-_PAGES = re.compile(r"/(callback|consent)(/|$)", re.IGNORECASE)
+_PAGES = re.compile(r"/(callback|consent|setup)(/|$)", re.IGNORECASE)
+_SETUP = re.compile(r"/setup(/|$)", re.IGNORECASE)
 _templates = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 
 _AGAIN = "Start connecting again. If it goes on like this, show this page to whoever gave you the link."
@@ -124,18 +125,38 @@ _FAULT = Explanation(
     "This is not your fault. What the provider has answered so far is safe.",
     "Reload this page in a moment; nothing is done twice. If it stays like this, pass on the reference below.",
 )
+_ASK = "Open the link again. If it goes on like this, show this page to whoever sent it to you."
+_SETUP_REFUSALS: Mapping[int, Explanation] = {
+    **_REFUSALS,
+    400: Explanation("This address is damaged", "Something in the address cannot be read. Nothing was used up.", _ASK),
+    404: Explanation("There is no such page", "The address leads nowhere here. Nothing was used up.", _ASK),
+    405: Explanation("This page was called in another way than expected", "Nothing was used up.", _ASK),
+    503: Explanation(
+        "Not available right now",
+        "We cannot use our database at the moment. Nothing was used up.",
+        "Wait a moment, then open the link again.",
+    ),
+}
+_SETUP_FAULT = Explanation(
+    "Something went wrong on our side",
+    "This is not your fault.",
+    "Open the link again in a moment. If it stays like this, pass on the reference below.",
+)
 
 
-def refusal_page(status: int, reference: str | None, headers: Mapping[str, str]) -> Response[str]:
+def refusal_page(path: str, status: int, reference: str | None, headers: Mapping[str, str]) -> Response[str]:
     """Return the page for a request that got nowhere.
 
     Args:
+        path: what was asked for.
         status: of the answer.
         reference: the request's id.
         headers: what goes with the status, such as `Allow` and `Retry-After`.
     """
     kept = {name: value for name, value in headers.items() if name.lower() in {"allow", "retry-after"}}
-    return problem_page(status, replace(_REFUSALS.get(status, _FAULT), reference=reference), kept)
+    of_setup = _SETUP.match(path) is not None
+    told = _SETUP_REFUSALS.get(status, _SETUP_FAULT) if of_setup else _REFUSALS.get(status, _FAULT)
+    return problem_page(status, replace(told, reference=reference), kept)
 
 
 Handler = Callable[[Request[Any, Any, Any], Any], Response[Any]]
@@ -148,7 +169,8 @@ def for_people(handler: Handler, reference: Callable[[Any], str | None]) -> Hand
         answer = handler(request, error)
         if not is_for_a_person(request.scope["path"]):
             return answer
-        return refusal_page(answer.status_code or 500, reference(request.scope), dict(answer.headers))
+        path = request.scope["path"]
+        return refusal_page(path, answer.status_code or 500, reference(request.scope), dict(answer.headers))
 
     return handle
 

@@ -83,6 +83,7 @@ class Throttle:
         self._tenants = _Buckets(rates.tenant, timer)
         self._addresses = _Buckets(rates.address, timer)
         self._wrong = _Buckets(rates.wrong_keys, timer)
+        self._wrong_links = _Buckets(rates.wrong_keys, timer)
         self._wrong_anywhere = _Buckets(rates.wrong_keys * _ALL_NAMES, timer)
 
     def arrived(self, address: str | None) -> None:
@@ -121,6 +122,18 @@ class Throttle:
         if wait:
             raise RateLimited(wait, "Too many wrong API keys from this address (KEYRACK_WRONG_KEYS_LIMIT).")
         log.warning("wrong API key", name=_shown(name), address=address)
+
+    def wrong_link(self, address: str | None) -> None:
+        """Count a setup link that is not good, from whoever may be guessing; a good one is never refused for it.
+
+        Raises:
+            RateLimited: too many came from there.
+        """
+        wait = self._wrong_links.take(source_of(address))
+        if wait:
+            metrics.throttled("wrong_links")
+            raise RateLimited(wait)
+        log.warning("wrong setup link", address=address)
 
     @staticmethod
     def _refuse_if(rate: str, wait: int) -> None:

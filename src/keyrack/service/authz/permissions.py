@@ -203,3 +203,5 @@ DEFAULT_ROLES: tuple[Role, ...] = tuple(
 GET_SECRET = "workspaces.auth_secret.get"
 GET_SECRET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
 GET_TEAMS = "contracts.devTeams.get"
+CREATE_USERS = "tenants.user.create"
+GIVE_TENANT_ROLES = "tenants.membership.edit"

@@ -21,12 +21,15 @@ COUNTED: Mapping[Quota, str] = {
     Quota.flows: "flows of the tenant",
     Quota.document_bytes: "bytes of the tenant's documents as stored: custom data, attributes, descriptors, variables,"
     " graphs with their versions and drafts, credentials and secrets",
+    Quota.mails: "mails that the tenant's invites and setup links caused within a day",
 }
 """What counts, for people."""
 
 _ADDS: Mapping[str, Sequence[Quota]] = {
     "api-key.create": [Quota.api_keys],
     # what it ends in is not refused any more when a person has consented; so no other begins once there are too many
+    "contract-invite.create": [Quota.mails],
+    "setup-link.create": [Quota.mails],
     "consent.start": [Quota.pending_consents, Quota.secrets, Quota.credentials],
     "credential.create": [Quota.credentials],
     "flow.create": [Quota.flows],

@@ -8,17 +8,16 @@ from keyrack.errors import KeyrackError, NotFound
 from keyrack.ids import new_id
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.model.tenancy import Tenant
 from keyrack.oauth.state import new_state, state_hash
-from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.access import Access
 from keyrack.service.consents.links import introduction, link_address, link_hash
 from keyrack.service.consents.oauth1_start import OAuth1Start
 from keyrack.service.consents.protocols import OAUTH2, authorization_context
 from keyrack.service.consents.return_url import checked_return_url
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent
+from keyrack.service.tenancy.tenants import base_address
 from keyrack.store.consents import ConsentRows
-from keyrack.store.tenants import TenantRows
 from keyrack.validation.unvalidated import Unvalidated
 
 
@@ -72,7 +71,7 @@ class ConsentStart:
             target = self._targets.of(wanted.auth_client_id)
             scope.require(target.permissions[1 if wanted.again else 0])
             planned = await target.plan(scope, wanted)
-            base = await self._base(scope)
+            base = await base_address(scope.unit, self._public_url)
             if wanted.return_url is not None:
                 wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
             state = new_state()
@@ -128,15 +127,6 @@ class ConsentStart:
                 return _shown(consent, ConsentStatus.failed if late else ConsentStatus.pending)
             expired = consent.status is ConsentStatus.pending and consent.expires_at <= self._clock()
             return _shown(consent, ConsentStatus.failed if expired else consent.status)
-
-    async def _base(self, scope: Scope) -> str:
-        """Return the base of callback addresses (contract 0.7)."""
-        if self._public_url is not None:
-            return self._public_url
-        tenant: Tenant | None = await TenantRows(scope.unit).find(scope.unit.tenant_id)
-        if tenant is None:
-            raise NotFound
-        return f"https://{tenant.app_domain}"
 
 
 def _shown(consent: Consent, status: ConsentStatus) -> Consent:

@@ -8,6 +8,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
 from keyrack.model.identity import ApiKey, Principal, PrincipalKind, User
 from keyrack.service.authz.access import Access, home
+from keyrack.service.authz.permissions import CREATE_USERS
 from keyrack.service.authz.references import refuse_taken
 from keyrack.service.identity.authentication import key_hash, new_api_key
 from keyrack.service.identity.password_hashing import PasswordHashing
@@ -18,7 +19,6 @@ from keyrack.store.role_assignments import RoleAssignments
 from keyrack.store.users import UserRows, require_email
 from keyrack.validation.unvalidated import Unvalidated
 
-_CREATE = "tenants.user.create"
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 """Times after this cannot be printed in every time zone."""
 
@@ -109,7 +109,7 @@ class Users:
         """
         prepared = await self._prepared(who, new)
         async with self._access.tenant(who, home(who), "user.create") as scope:
-            scope.require(_CREATE)
+            scope.require(CREATE_USERS)
             if prepared is None:
                 raise Forbidden("your permissions have just changed; try again")
             wanted, hashed = prepared
@@ -127,7 +127,7 @@ class Users:
         Hashing takes a good while by design, and holds no connection, let alone a lock.
         """
         async with self._access.tenant(who, home(who)) as scope:
-            if not scope.allows(_CREATE):
+            if not scope.allows(CREATE_USERS):
                 return None
         wanted = new.validated()
         require_email(wanted.email)

@@ -1,4 +1,4 @@
-"""Deletes old events, deliveries, revocations, refresh attempts and consents."""
+"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents and setup links."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -15,6 +15,8 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_events,
     ExpiredRows.forget_attempts,
     ExpiredRows.forget_consents,
+    ExpiredRows.forget_mails,
+    ExpiredRows.forget_setup_links,
 )
 
 

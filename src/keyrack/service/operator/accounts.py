@@ -19,6 +19,7 @@ from keyrack.service.operator.service_accounts import (
     permission_problems,
 )
 from keyrack.service.tenancy.invite_acceptance import welcome
+from keyrack.service.tenancy.setup_links import MadeLink, SetupLinkMaker
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
@@ -87,6 +88,29 @@ class Accounts:
             stored = await ApiKeys(unit).add(owner.kind, owner.id, title, key_hash(key), expires_at)
             await _log(unit, owner, "api-key.create", stored.id)
         return stored, key
+
+    async def create_setup_link(self, email: str, links: SetupLinkMaker) -> MadeLink:
+        """Make a one-time link with which a user gets an API key; it is returned this once, and an earlier one ends.
+
+        For any user: who works on the machine itself can make keys as well.
+
+        Args:
+            email: the user's.
+            links: what makes it.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        async with self._store.installation(writes=True) as unit:
+            owner = await _owner(unit, email)
+            inside = unit.of_tenant(owner.tenant_id)
+            await UserRows(inside).lock_to_change(owner.id)
+            user = await UserRows(inside).find(owner.id)
+            if owner.kind is not PrincipalKind.user or user is None:
+                raise NotFound(f"there is no user {email}")
+            made = await links.for_user(inside, OPERATOR, user)
+            await AuditLog(inside).append(OPERATOR, "setup-link.create", ("user", user.id), _ALLOWED)
+            return made
 
     async def keys(self, name: str) -> Sequence[ApiKey]:
         """List the API keys of a user or service account.

@@ -6,10 +6,9 @@ from dataclasses import dataclass, replace
 from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
 from keyrack.model.identity import Principal, ServiceAccount
 from keyrack.service.authz.access import Access
-from keyrack.service.authz.permissions import ALL, normalise
+from keyrack.service.authz.permissions import no_such_permission, normalise
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.core.paging import After
-from keyrack.validation.known_names import close_to
 from keyrack.validation.unvalidated import Unvalidated
 
 _GET, _EDIT, _DELETE = (f"global.service_accounts.{action}" for action in ("get", "edit", "delete"))
@@ -120,12 +119,7 @@ def changed_account(account: ServiceAccount, change: ServiceAccountChange) -> Se
 
 def permission_problems(unknown_names: Iterable[str]) -> list[Problem]:
     """Return what is wrong with names that are no permission."""
-    return [Problem(_no_permission(name), "/data/attributes/permissions") for name in unknown_names]
-
-
-def _no_permission(name: str) -> str:
-    meant = close_to(name, ALL)
-    return f"there is no permission {name}; {f'is it {meant}?' if meant else 'keyrack permissions list has them all'}"
+    return [Problem(no_such_permission(name), "/data/attributes/permissions") for name in unknown_names]
 
 
 def name_problems(name: str) -> list[Problem]:

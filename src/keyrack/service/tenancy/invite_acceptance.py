@@ -24,7 +24,7 @@ from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
-_ACCEPT = "contract-invite.accept"
+ACCEPT = "contract-invite.accept"
 
 
 class InviteAcceptance:
@@ -62,10 +62,10 @@ class InviteAcceptance:
         if found is None:
             raise NotFound("you have no such invite")
         place = Location(found.tenant_id, found.contract_id)
-        async with self._access.at(who, place, _ACCEPT) as scope:
+        async with self._access.at(who, place, ACCEPT) as scope:
             scope.require_open()
             user = await UserRows(scope.unit).find(who.id)
-            roles = None if user is None else await _join(scope.unit, found, user)
+            roles = None if user is None else await join_by_invite(scope.unit, found, user)
             if user is None or roles is None:
                 raise NotFound("you have no such invite")
             scope.audit_target("contract-member", who.id)
@@ -85,11 +85,11 @@ async def welcome(unit: Unit, who: Principal, user: User) -> None:
     invites, _ = await ContractInvites(unit).of_email(user.email)
     for invite in invites:
         with suppress(StateConflict):
-            if await _join(unit, invite, user) is not None:
-                await AuditLog(unit).append(who, _ACCEPT, ("contract-member", user.id), ALLOWED)
+            if await join_by_invite(unit, invite, user) is not None:
+                await AuditLog(unit).append(who, ACCEPT, ("contract-member", user.id), ALLOWED)
 
 
-async def _join(unit: Unit, found: Invite, user: User) -> tuple[str, ...] | None:
+async def join_by_invite(unit: Unit, found: Invite, user: User) -> tuple[str, ...] | None:
     """Turn an invite into membership and return the roles in the contract; None if it is gone.
 
     Raises:

@@ -10,6 +10,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.scope import scope_of
 from keyrack.service.tenancy.members import EDIT_WORKSPACE_MEMBERS, require_editor, wrong_roles
+from keyrack.service.tenancy.setup_links import MadeLink, SetupLinkMaker
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.paging import After
 from keyrack.store.invites import ContractInvites
@@ -46,8 +47,9 @@ class ChangedInvite:
 class Invites:
     """Invites of contracts, for those who manage their members."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, setup_links: SetupLinkMaker) -> None:
         self._access = access
+        self._setup_links = setup_links
 
     async def of_contract(
         self, who: Principal, contract_id: str, *, limit: int | None = None, offset: int | After = 0
@@ -64,8 +66,13 @@ class Invites:
             scope.require_that(seen, "only members can list invites")
             return await ContractInvites(scope.unit).of_workspace(scope.place.contract_id or "", workspace_id)
 
-    async def create(self, who: Principal, contract_id: str, new: Unvalidated[NewInvite]) -> Invite:
-        """Invite somebody by email; no mail is sent.
+    async def create(
+        self, who: Principal, contract_id: str, new: Unvalidated[NewInvite]
+    ) -> tuple[Invite, MadeLink | None]:
+        """Invite somebody by email; mailers are told (`SetupLinkMaker`).
+
+        Returns:
+            The invite, and the link with which somebody without an account accepts it, if the caller may see it.
 
         Raises:
             ValidationFailed: a role is not available, or a workspace comes without roles or roles without one.
@@ -78,14 +85,17 @@ class Invites:
             wanted = new.validated()
             await refuse_taken(scope, "contract-invite", wanted.given_id)
             workspace = await _offer(scope, wanted.roles, wanted.workspace_id, wanted.workspace_roles)
-            await _require_no_member(scope, wanted.email)
+            has_account = await _require_no_member(scope, wanted.email)
             try:
                 invite = await ContractInvites(scope.unit).add(contract_id, wanted.email, wanted.roles, workspace)
             except AlreadyExists:
                 detail = "this email has already been invited"
                 raise AlreadyExists(detail, pointer="/data/attributes/email") from None
+            made = await self._setup_links.for_invite(scope.unit, who, invite, has_account=has_account)
             scope.audit_target("contract-invite", invite.id)
-            return invite
+            if made is not None:
+                scope.audit_target("setup-link", made.link.id)
+            return invite, made
 
     async def change(self, who: Principal, contract_id: str, invite_id: str, new: Unvalidated[ChangedInvite]) -> Invite:
         """Change what an invite offers, but not its email.
@@ -184,8 +194,11 @@ async def _offer(
     return WorkspaceInvite(workspace_id, tuple(workspace_roles))
 
 
-async def _require_no_member(scope: Scope, email: str) -> None:
+async def _require_no_member(scope: Scope, email: str) -> bool:
     """Insist that an email is not that of a member; nobody makes its user one until the transaction ends.
+
+    Returns:
+        Whether it is that of a user of the tenant. That it is another tenant's user's, nobody is told.
 
     Raises:
         AlreadyExists: it is.
@@ -196,3 +209,4 @@ async def _require_no_member(scope: Scope, email: str) -> None:
         await users.lock_to_delete(user.id)  # who adds a member refers to the user, so waits for this, or is seen
         if await ContractMembers(scope.unit).roles(scope.place.contract_id or "", user.id) is not None:
             raise AlreadyExists("a member already has this email", pointer="/data/attributes/email")
+    return bool(found)

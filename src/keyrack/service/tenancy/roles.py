@@ -7,7 +7,15 @@ from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Access, Scope
-from keyrack.service.authz.permissions import DEFAULT_ROLES, LISTED, OWNER, TENANT_ADMIN, no_such_permission, normalise
+from keyrack.service.authz.permissions import (
+    DEFAULT_ROLES,
+    GIVE_TENANT_ROLES,
+    LISTED,
+    OWNER,
+    TENANT_ADMIN,
+    no_such_permission,
+    normalise,
+)
 from keyrack.service.authz.task_users import is_task_user
 from keyrack.store.role_uses import RoleUse, RoleUses
 from keyrack.store.tenants import RolePolicy
@@ -96,7 +104,7 @@ class Roles:
             ValidationFailed: the tenant has no such role of the scope `tenants`.
         """
         async with self._access.tenant(who, tenant_id, "tenant-member.change") as scope:
-            scope.require("tenants.membership.edit")
+            scope.require(GIVE_TENANT_ROLES)
             users = UserRows(scope.unit)
             if await users.find(user_id) is None:
                 raise NotFound("the tenant has no such user")

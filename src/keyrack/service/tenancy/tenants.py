@@ -15,6 +15,7 @@ from keyrack.store.audit_log import AuditLog
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
+from keyrack.store.core.unit import Unit
 from keyrack.store.tenants import TenantRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -198,3 +199,21 @@ def first_attributes() -> Json:
             "email_verification": True,
         },
     }
+
+
+async def base_address(unit: Unit, public_url: str | None) -> str:
+    """Return the base of addresses that browsers open in the unit's tenant (contract 0.7).
+
+    Args:
+        unit: of the tenant.
+        public_url: the setting of this name.
+
+    Raises:
+        NotFound: the tenant is gone.
+    """
+    if public_url is not None:
+        return public_url
+    tenant = await TenantRows(unit).find(unit.tenant_id)
+    if tenant is None:
+        raise NotFound
+    return f"https://{tenant.app_domain}"

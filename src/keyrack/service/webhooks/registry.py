@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from keyrack.errors import NotFound, StateConflict
+from keyrack.errors import Forbidden, NotFound, StateConflict
 from keyrack.ids import new_id
 from keyrack.model.events import Delivery, DeliveryState, Event, EventType, SigningKey, Webhook, wanted_types
 from keyrack.model.identity import Principal
 from keyrack.provider.uri_guard import check_uri
 from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.permissions import CREATE_USERS, GIVE_TENANT_ROLES
 from keyrack.service.webhooks.signing import new_key
 from keyrack.store.core.paging import After
 from keyrack.store.deliveries import Deliveries
@@ -70,11 +71,14 @@ class Webhooks:
 
         Raises:
             ValidationFailed, TypeConflict: the body is wrong, or nothing may be sent to the URL.
+            Forbidden: it names `user.invited`, and the caller could not have what the links in those events give.
             StateConflict: the tenant has the most webhooks it can have.
         """
         async with self._access.tenant(who, tenant_id, "webhook.create") as scope:
             scope.require(_CREATE)
             wanted = new.validated()
+            if EventType.user_invited in (wanted.event_types or ()):
+                _require_may_receive_links(scope)
             self._check_url(wanted.url)
             rows = WebhookRows(scope.unit)
             if await rows.count() >= MOST_WEBHOOKS:
@@ -122,6 +126,7 @@ class Webhooks:
         Raises:
             NotFound: the tenant has no such webhook.
             ValidationFailed, TypeConflict: the body is wrong, or nothing may be sent to the URL.
+            Forbidden: as in `create`, where links would go to another place than before.
         """
         async with self._access.tenant(who, tenant_id, "webhook.edit") as scope:
             scope.require(_EDIT)
@@ -140,6 +145,8 @@ class Webhooks:
                 disabled_reason=None if enabled else webhook.disabled_reason,
                 updated_at=scope.unit.clock(),
             )
+            if _receives_more_links(webhook, changed):
+                _require_may_receive_links(scope)
             await WebhookRows(scope.unit).replace(changed)
             if webhook.enabled and not enabled:
                 await Deliveries(scope.unit).end_pending(webhook.id)
@@ -270,6 +277,24 @@ async def _find_enabled(scope: Scope, webhook_id: str) -> Webhook:
     webhook = await _find(scope, webhook_id, locked=True)
     _require_enabled(webhook)
     return webhook
+
+
+def _require_may_receive_links(scope: Scope) -> None:
+    """Insist on somebody who may have whatever the links of `user.invited` give: accounts of the tenant (decision 24).
+
+    Raises:
+        Forbidden: the caller may not create users, or not give them any role.
+    """
+    if not (scope.allows(CREATE_USERS) and scope.allows(GIVE_TENANT_ROLES)):
+        detail = f"{EventType.user_invited} carries links: this needs {CREATE_USERS} and {GIVE_TENANT_ROLES}"
+        raise Forbidden(detail, pointer="/data/attributes/event_types")
+
+
+def _receives_more_links(before: Webhook, after: Webhook) -> bool:
+    """Tell whether a change sends links where none went before."""
+    if not (after.enabled and after.wants(EventType.user_invited)):
+        return False
+    return not before.enabled or not before.wants(EventType.user_invited) or before.url != after.url
 
 
 def _require_enabled(webhook: Webhook) -> None:

@@ -24,7 +24,8 @@ def new_key() -> Secret:
 
 def message(event: Event) -> bytes:
     """Return the body that tells of an event: `{"type", "timestamp", "data"}`; always the same for an event."""
-    told = {"type": event.type.value, "timestamp": iso(event.created_at), "data": event.data}
+    data = {**event.data, **event.for_receivers}
+    told = {"type": event.type.value, "timestamp": iso(event.created_at), "data": data}
     return msgspec.json.encode(told)
 
 

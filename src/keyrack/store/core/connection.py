@@ -191,6 +191,14 @@ class Database(ABC):
         """
 
     @abstractmethod
+    def require_room(self) -> None:
+        """Insist that the database's disk has room for more than a moment's writes, as far as can be seen from here.
+
+        Raises:
+            DiskFull: it has not.
+        """
+
+    @abstractmethod
     def connections(self) -> tuple[int, int]:
         """Return how many connections are in use, and how many there may be."""
 

@@ -8,7 +8,7 @@ from enum import Enum
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from keyrack.errors import DatabaseUnavailable
+from keyrack.errors import DatabaseUnavailable, DiskFull
 
 LOST = (
     OSError,
@@ -30,14 +30,16 @@ _UNUSABLE = (
     InterfaceError,
     asyncpg.InvalidPasswordError,
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # disk, memory, connections
+    asyncpg.PostgresSystemError,  # its disk cannot be read or written
 )
 _OF_THE_FILE = (  # SQLite's fixed texts; no other text of a driver is ever shown
     "disk I/O error",
-    "database or disk is full",
     "attempt to write a readonly database",
     "unable to open database file",
 )
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+"""What SQLite says where there is no room: for its pages, and for the file that its processes share."""
 
 
 class Rule(Enum):
@@ -70,10 +72,19 @@ def broken_rule(sqlstate: str | None) -> Rule:
 def unavailable(error: BaseException) -> DatabaseUnavailable:
     """Return how to tell that the database cannot be used, with what SQLite says of its file."""
     of_driver = error.orig if isinstance(error, DBAPIError) else error
+    if _is_full(of_driver):
+        full = DiskFull()
+        full.__cause__ = error
+        return full
     said = str(of_driver) if of_driver is not None and of_driver.args else ""
     told = DatabaseUnavailable(f"the database file cannot be used: {said}" if said in _OF_THE_FILE else None)
     told.__cause__ = error
     return told
+
+
+def _is_full(error: object) -> bool:
+    """Tell whether a driver says that there is no room on a disk (SQLSTATE 53100)."""
+    return getattr(error, "sqlite_errorname", "") in _FULL or getattr(error, "sqlstate", "") == "53100"
 
 
 @contextmanager
@@ -81,7 +92,8 @@ def outages_named() -> Iterator[None]:
     """Turn what means that the database cannot be used into one error.
 
     Raises:
-        DatabaseUnavailable: the database cannot be reached, was lost on the way, or cannot write.
+        DatabaseUnavailable: the database cannot be reached, was lost on the way, or cannot write; `DiskFull` if it is
+            that.
     """
     try:
         yield

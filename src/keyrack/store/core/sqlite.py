@@ -5,18 +5,23 @@ at many rows, waits for a disk or for another process runs in threads. Who write
 (`keyrack.store.core.sqlite_writer`).
 """
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from keyrack.errors import DiskFull
 from keyrack.fair_share import FairSlots
 from keyrack.store.core.connection import Connection, Database, Result, UnitMode
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.private_files import make_private
 from keyrack.store.core.sqlite_writer import BUSY_MS, Threads, Writer, is_busy
 from keyrack.store.core.statements import SQLITE, CompiledStatement
+
+_ROOM = 256 * 1024
+"""Bytes that count as room: after less, the next writes would be refused again."""
 
 
 def prepare(connection: Any) -> None:
@@ -68,6 +73,17 @@ class SqliteDatabase(Database):
         else:
             async with self._snapshot(holder) as connection:
                 yield connection
+
+    def require_room(self) -> None:
+        """Insist on some room on the disk of the file, of whatever is left for others than root.
+
+        Raises:
+            DiskFull: there is less.
+        """
+        with suppress(OSError):
+            disk = os.statvfs(self._path.parent)
+            if disk.f_bavail * disk.f_frsize < _ROOM:
+                raise DiskFull
 
     def connections(self) -> tuple[int, int]:
         """Return how many connections are in use in threads or to write, and how many there may be."""

@@ -1,17 +1,31 @@
 """Hands out units of work, and hides which database is behind them."""
 
+import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, delete, insert, text
 
 from keyrack.clock import Clock
+from keyrack.errors import DiskFull
 from keyrack.fair_share import asking_for
+from keyrack.ids import new_id
 from keyrack.store.core.connection import Database, UnitMode
 from keyrack.store.core.database_errors import outages_named
+from keyrack.store.core.disk_watch import DiskWatch
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import deleted_parent_refused
+from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
+from keyrack.store.schema import data_keys
+
+_PROBE_BYTES = 64 * 1024
+_FILLING = Change(
+    insert(data_keys).values(
+        id=bindparam("id"), tenant_id="probe", kek_id="", wrapped=bindparam("wrapped"), created_at=bindparam("at")
+    )
+)
+_EMPTYING = Change(delete(data_keys).where(data_keys.c.id == bindparam("id")))
 
 
 class Store:
@@ -25,6 +39,7 @@ class Store:
         self._database = database
         self._keyring = keyring
         self._clock = clock
+        self._disk = DiskWatch(self._write_something)
 
     @property
     def keyring(self) -> Keyring:
@@ -87,12 +102,48 @@ class Store:
         async with self._begun(INSTALLATION, UnitMode.read) as unit:
             await unit.connection.execute(text("SELECT 1"))
 
+    def require_writable(self) -> None:
+        """Insist that the database's disk was not full when somebody wrote last; it is looked after every second.
+
+        Raises:
+            DiskFull: it was.
+        """
+        if self._disk.is_full:
+            raise DiskFull
+
     async def close(self) -> None:
         """Close all connections."""
+        await self._disk.close()
         await self._database.close()
 
     @asynccontextmanager
     async def _begun(self, tenant_id: str, mode: UnitMode) -> AsyncIterator[Unit]:
-        with outages_named(), deleted_parent_refused():
-            async with self._database.unit(mode, asking_for.get() or tenant_id) as connection:
-                yield Unit(connection, tenant_id, self._keyring, self._clock)
+        try:
+            with outages_named(), deleted_parent_refused():
+                async with self._database.unit(mode, asking_for.get() or tenant_id) as connection:
+                    yield Unit(connection, tenant_id, self._keyring, self._clock)
+        except DiskFull:
+            self._disk.refused()
+            raise
+
+    async def _write_something(self) -> None:
+        """Write what needs room on the disk, and leave nothing of it behind.
+
+        PostgreSQL makes room when a row is inserted, whatever becomes of the row; SQLite when it commits.
+
+        Raises:
+            DiskFull: there is none.
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        self._database.require_room()
+        filling = {"id": new_id(), "wrapped": os.urandom(_PROBE_BYTES), "at": self._clock()}
+        with suppress(_TakenBack):
+            async with self._begun(INSTALLATION, UnitMode.write) as unit:
+                await _FILLING.run(unit.connection, **filling)
+                if self._database.dialect.name == "postgresql":
+                    raise _TakenBack
+                await _EMPTYING.run(unit.connection, id=filling["id"])
+
+
+class _TakenBack(Exception):
+    """Ends a transaction that is not to be kept."""

@@ -4,7 +4,7 @@
 """
 
 from keyrack.store.schema.base import metadata
-from keyrack.store.schema.events import deliveries, events, revocations, webhooks
+from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
     audit_events,
@@ -34,6 +34,7 @@ from keyrack.store.schema.foundation import (
 )
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
 from keyrack.store.schema.invites import contract_invites
+from keyrack.store.schema.setup_links import setup_links
 
 __all__ = [
     "api_keys",
@@ -60,11 +61,13 @@ __all__ = [
     "flow_versions",
     "flows",
     "installation",
+    "mails",
     "metadata",
     "oauth_clients",
     "revocations",
     "roles",
     "service_accounts",
+    "setup_links",
     "team_members",
     "teams",
     "tenants",

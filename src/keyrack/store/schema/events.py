@@ -1,4 +1,4 @@
-"""Tables of events, webhooks, deliveries and revocations: the outbox.
+"""Tables of events, webhooks, deliveries, mails and revocations: the outbox.
 
 A row with a `due_at` is work: a worker claims it by moving `due_at` behind its lease and writing its `claim`, and ends
 it by clearing both. So work that a dead worker left comes back by itself (`keyrack.store.core.claims`).
@@ -15,6 +15,7 @@ events = Table(
     tenant(),
     Column("type", String(64), nullable=False),
     Column("data", Document, nullable=False),
+    Column("sealed_data", LargeBinary),  # what only receivers are told: a link, and whom it is for
     at("created_at"),
     Index("events_tenant_id_idx", "tenant_id", "id"),
     Index("events_created_at_idx", "created_at"),
@@ -82,4 +83,28 @@ Index(
     revocations.c.due_at,
     postgresql_where=revocations.c.due_at.is_not(None),
     sqlite_where=revocations.c.due_at.is_not(None),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    own_id(),
+    tenant(),
+    Column("target_type", String(64), nullable=False),  # what it is about, as the audit log names it
+    Column("target_id", Id, nullable=False),
+    Column("sealed_mail", LargeBinary),  # to whom, and the link; wiped when done
+    Column("attempts", Integer, nullable=False),
+    at("due_at", nullable=True),
+    Column("claim", Id),
+    Column("outcome", String(20)),
+    at("created_at"),
+    at("finished_at", nullable=True),
+    Index("mails_tenant_id_created_at_idx", "tenant_id", "created_at"),
+    Index("mails_finished_at_idx", "finished_at"),
+)
+Index(
+    "mails_due_at_idx",
+    mails.c.due_at,
+    postgresql_where=mails.c.due_at.is_not(None),
+    sqlite_where=mails.c.due_at.is_not(None),
 )

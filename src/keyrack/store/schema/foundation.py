@@ -71,6 +71,7 @@ users = Table(
     Column("tenant_roles", Document, nullable=False),
     at("registered"),
     at("last_login", nullable=True),
+    at("set_up_at", nullable=True),  # when the account was first taken into use: its first API key (decision 24)
     Index("users_tenant_id_idx", "tenant_id", "id"),
 )
 

@@ -64,7 +64,8 @@ class Records:
         for row in rows:
             about = {"email": row.email, "first_name": row.first_name, "last_name": row.last_name}
             about |= {"company": row.company, **_times(row, "registered", "last_login")}
-            meta = {"tenant_roles": row.tenant_roles, **self._sign_in(row, keys.get(row.id, ()))}
+            meta = {"tenant_roles": row.tenant_roles, **_times(row, "set_up_at")}
+            meta |= self._sign_in(row, keys.get(row.id, ()))
             records.append(_record(row, "user", about, {"tenant": _link("tenant", row.tenant_id)}, meta))
         return records
 

@@ -98,9 +98,10 @@ class UserRecordAttributes(Struct, frozen=True):
 
 
 class UserMeta(Struct, frozen=True):
-    """Tenant roles, and with secrets the hashes of password and API keys."""
+    """Tenant roles, since when the account is in use, and with secrets the hashes of password and API keys."""
 
     tenant_roles: list[Text] | UnsetType = UNSET
+    set_up_at: Time | UnsetType = UNSET
     password_hash: str | UnsetType | None = UNSET
     api_keys: list[ApiKeyRecord] | UnsetType = UNSET
 

@@ -1,9 +1,10 @@
 """Imports tenants and users."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from sqlalchemy import Row, Table
 
 from keyrack.model.tenancy import Role, Tenant
@@ -158,6 +159,7 @@ class UserKind:
                 registered=about.registered,
                 tenant_roles=meta.tenant_roles,
                 password_hash=meta.password_hash,
+                set_up_at=_in_use_since(known, record),
             ),
             {
                 "registered": or_now(known, about.registered),
@@ -178,6 +180,15 @@ class UserKind:
             for key in keys
         ]
         return Piece(main, others)
+
+
+def _in_use_since(known: Known, record: UserRecord) -> datetime | UnsetType:
+    """Return since when an account is in use: then nobody is given its first API key any more (decision 24)."""
+    about, meta = record.attributes, record.meta
+    if meta.set_up_at is not UNSET:
+        return meta.set_up_at
+    in_use = any(value is not UNSET and value for value in (meta.api_keys, about.last_login))
+    return or_now(known, about.registered) if in_use else UNSET
 
 
 async def _check_keys(known: Known, record: UserRecord, at: str) -> None:

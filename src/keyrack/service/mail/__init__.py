@@ -1,0 +1,1 @@
+"""Sends mail that use cases have written into the database."""
