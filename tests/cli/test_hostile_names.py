@@ -31,8 +31,8 @@ LISTING = [
 """Commands that show what tenants, or somebody's environment, have named."""
 OTHERS = [
     "bootstrap", "db upgrade", "users create", "api-keys create", "api-keys revoke", "service-accounts create",
-    "service-accounts delete", "components lint", "permissions list", "secrets refresh", "import platform", "export platform", "serve",
-    "worker", "simulator", "demo", "version",
+    "service-accounts delete", "components lint", "permissions list", "secrets refresh", "import platform",
+    "export platform", "serve", "worker", "simulator", "demo", "version", "users setup-link",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, counts, or one of the errors below."""
 RUN = """

@@ -50,7 +50,10 @@ def list_users(tenant: Tenant, *, as_json: Json = False) -> None:
 def create_setup_link(
     email: Annotated[str, typer.Option("--email", help="The user's email address.")], *, as_json: Json = False
 ) -> None:
-    """Make a one-time link with which a user gets an API key; it is shown only once and valid for a day."""
+    """Make a link with which a user gets an API key, once.
+
+    It is shown only once and valid for a day.
+    """
     from keyrack.service.tenancy.setup_links import SetupLinkMaker
     from keyrack.settings import load_settings
 

@@ -97,10 +97,10 @@ def normalise(names: Iterable[str]) -> tuple[list[str], list[str]]:
     return [name for name in spelled if name in ALL], [name for name in spelled if name not in ALL]
 
 
-def no_such_permission(name: str) -> str:
-    """Return what to say of a name that is no permission: which one it is close to, if it is."""
+def no_such_permission(name: str, seen_in: str = "GET /v2/permissions lists those that roles can be made of") -> str:
+    """Return what to say of a name that is no permission: which one it is close to, else where to look."""
     meant = close_to(name, ALL)
-    hint = f"is it {meant}?" if meant else "GET /v2/permissions lists those that roles can be made of"
+    hint = f"is it {meant}?" if meant else seen_in
     return f"there is no such permission; {hint}"
 
 
