@@ -119,7 +119,7 @@ def changed_account(account: ServiceAccount, change: ServiceAccountChange) -> Se
 
 def permission_problems(unknown_names: Iterable[str]) -> list[Problem]:
     """Return what is wrong with names that are no permission."""
-    seen_in = "keyrack permissions list has them all"
+    seen_in = "see keyrack permissions for all there are"
     return [
         Problem(f"{name}: {no_such_permission(name, seen_in)}", "/data/attributes/permissions")
         for name in unknown_names
