@@ -187,7 +187,7 @@ def test_service_accounts_are_shown_changed_and_deleted(tmp_path: Path) -> None:
         ([*change, "watcher", "--name", "a@b.example"], "a service account's name has neither @ nor colon"),
         (
             [*change, "watcher", "--add", "no.such"],
-            "no.such: there is no such permission; see keyrack permissions for all there are",
+            "there is no such permission; see keyrack permissions for all there are",
         ),
         ([*change, "watcher"], "nothing to change: give --name, --permission, --add or --remove"),
         (["service-accounts", "show", "root@example.com"], "there is no service account root@example.com"),

@@ -120,10 +120,7 @@ def changed_account(account: ServiceAccount, change: ServiceAccountChange) -> Se
 def permission_problems(unknown_names: Iterable[str]) -> list[Problem]:
     """Return what is wrong with names that are no permission."""
     seen_in = "see keyrack permissions for all there are"
-    return [
-        Problem(f"{name}: {no_such_permission(name, seen_in)}", "/data/attributes/permissions")
-        for name in unknown_names
-    ]
+    return [Problem(no_such_permission(name, seen_in), "/data/attributes/permissions") for name in unknown_names]
 
 
 def name_problems(name: str) -> list[Problem]:
