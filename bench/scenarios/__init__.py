@@ -2,6 +2,7 @@
 
 from bench.scenario import Scenario
 from bench.scenarios import (
+    beside_refreshes,
     fairness,
     flat_costs,
     list_secrets,
@@ -23,6 +24,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     worker_tick.SCENARIO,
     worker_refreshes.SCENARIO,
     worker_memory.SCENARIO,
+    beside_refreshes.SCENARIO,
     lists.SCENARIO,
     lists_whole.SCENARIO,
     flat_costs.SCENARIO,

@@ -20,8 +20,9 @@ from keyrack.store.schema import auth_secrets
 from support.process import free_port, guarded, wait_for
 
 _CONCURRENCY = 64
-_SECRETS = {0: 1_600, 200: 1_600}
-"""How many are refreshed, by the provider's delay in milliseconds."""
+_CASES = ((0, 64), (200, 64), (200, 20))
+"""The provider's delay in milliseconds, and how many calls to it there may be at a time; 20 is the default."""
+_SECRETS = 1_600
 _TENANTS = 8
 """Whose they are, in equal parts: of one tenant alone a worker refreshes no more than three quarters at a time."""
 _PATIENCE = 120.0
@@ -29,11 +30,11 @@ _PATIENCE = 120.0
 
 def run(stage: Stage) -> Sequence[Row]:
     rows: list[Row] = []
-    for delay, count in _SECRETS.items():
+    for delay, calls in _CASES:
         with _provider(delay) as url:
             for database in stage.plan.databases:
                 pairs = [
-                    (_refreshes(stage, database, url, f"{delay}-{n}", count), asyncio.run(_bare(url, count)))
+                    (_refreshes(stage, database, url, f"{delay}-{calls}-{n}", calls), asyncio.run(_bare(url, calls)))
                     for n in range(min(stage.plan.runs, 3))
                 ]
                 ours, limit = (statistics.median(rates) for rates in zip(*pairs, strict=True))
@@ -41,10 +42,11 @@ def run(stage: Stage) -> Sequence[Row]:
                     {
                         "database": database,
                         "provider ms": delay,
-                        "concurrency": _CONCURRENCY,
+                        "calls at a time": calls,
                         "refreshes/s": round(ours),
                         "bare calls/s": round(limit),
                         "ratio": round(statistics.median(mine / its for mine, its in pairs), 3),
+                        "of the limit": round(ours * delay / 1000 / calls, 2) if delay else "",
                     }
                 )
                 stage.say(f"{database}, provider of {delay} ms: {rows[-1]['refreshes/s']} refreshes/s")
@@ -60,18 +62,18 @@ def _provider(delay: int) -> Iterator[str]:
         yield url
 
 
-def _refreshes(stage: Stage, database: str, url: str, name: str, count: int) -> float:
+def _refreshes(stage: Stage, database: str, url: str, name: str, calls: int) -> float:
     """Return the rate between the first and the last refresh of a worker that starts on due secrets."""
-    more = {"worker_concurrency": str(_CONCURRENCY), "provider_concurrency": str(_CONCURRENCY)}
+    more = {"worker_concurrency": str(_CONCURRENCY), "provider_concurrency": str(calls)}
     stored = set_up(stage, database, f"refresh-{name}", **more)
     with opened(stored) as (runner, store):
         for number in range(_TENANTS):
             tenant = stored if number == 0 else runner.run(add_tenant(store, stored, f"other-{number}"))
             client = runner.run(add_client(store, tenant, url))
-            runner.run(add_due(store, tenant, client, count // _TENANTS))
+            runner.run(add_due(store, tenant, client, _SECRETS // _TENANTS))
         with guarded([sys.executable, "-m", "keyrack", "worker"], stored.environment):
-            first, last = runner.run(_until_refreshed(store, count))
-    return count / (last - first)
+            first, last = runner.run(_until_refreshed(store, _SECRETS))
+    return _SECRETS / (last - first)
 
 
 async def _until_refreshed(store: Store, count: int) -> tuple[float, float]:
@@ -88,19 +90,19 @@ async def _until_refreshed(store: Store, count: int) -> tuple[float, float]:
         await asyncio.sleep(0.2)
 
 
-async def _bare(url: str, count: int) -> float:
+async def _bare(url: str, calls: int) -> float:
     """Return the rate of the same calls, as many at a time, with nothing written down."""
     form = (("grant_type", "refresh_token"), ("refresh_token", "r" * 120), ("client_id", "bench"))
-    left = iter(range(count))
-    async with ProviderClient(allow_insecure=True, connections_per_host=_CONCURRENCY) as client:
+    left = iter(range(_SECRETS))
+    async with ProviderClient(allow_insecure=True, connections_per_host=calls) as client:
 
         async def caller() -> None:
             for _ in left:
                 await client.send(FormRequest(url, form))
 
         began = time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(_CONCURRENCY)))
-        return count / (time.perf_counter() - began)
+        await asyncio.gather(*(caller() for _ in range(calls)))
+        return _SECRETS / (time.perf_counter() - began)
 
 
 SCENARIO = Scenario("worker-refreshes", "one worker on due secrets, against an instant provider and one of 200 ms", run)

@@ -186,3 +186,24 @@ async def test_hanging_webhooks_hold_up_nobody_elses_events(patient: World, hang
         await until(arrived)
         assert hanging.connections == 48, "the attacker holds its share all the time"
         await worker.close()
+
+
+async def test_a_tenant_alone_is_refreshed_as_fast_as_its_share_comes_back(
+    patient: World, simulator: RunningSimulator
+) -> None:
+    """What is due is no less because the tenant has its share at the moment: no look is put off for an interval."""
+    many = [await connect(patient, simulator, age=7200) for _ in range(12)]
+    worker = RefreshWorker(patient.services.refreshing.refresher, 4)
+    task = asyncio.create_task(worker.run(10 * PATIENCE))
+    try:
+
+        async def refreshed() -> bool:
+            found = [await stored(patient.store, each.secret) for each in many]
+            return all(now.generation > each.secret.generation for now, each in zip(found, many, strict=True))
+
+        await until(refreshed)
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await worker.stop(PATIENCE)

@@ -31,6 +31,7 @@ class RefreshWorker:
         self._places = Places(concurrency)
         self._tasks: dict[asyncio.Task[None], Due] = {}
         self._room = asyncio.Event()
+        self._returned = 0
         self._stopping = False
         self._claiming = asyncio.Lock()
 
@@ -56,9 +57,10 @@ class RefreshWorker:
             return len(claimed)
 
     async def run(self, interval: float) -> None:
-        """Claim and refresh for ever: while there is more to do, as soon as a part of the places is free.
+        """Claim and refresh for ever: while there is more to do, as soon as a part of the places has become free.
 
-        Else, or if that takes longer, every `interval` seconds.
+        Else, or if that takes longer, every `interval` seconds. A look that finds nothing is no end while refreshes are
+        running: what is due may be of tenants that have their share.
 
         What takes long holds nothing up: whatever room there is, is used after `interval` seconds.
         """
@@ -70,11 +72,10 @@ class RefreshWorker:
                 pass
             except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
                 log_fault(error, "claiming due secrets failed")
-            if not claimed:
-                await asyncio.sleep(interval)
+            if claimed and self._is_part(self._places.free):
                 continue
+            self._returned = 0
             self._room.clear()
-            self._note_room()
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval):
                     await self._room.wait()
@@ -90,11 +91,12 @@ class RefreshWorker:
     def _done(self, task: "asyncio.Task[None]") -> None:
         due = self._tasks.pop(task)
         self._places.give_back(due.tenant_id, slow=due.slow)
-        self._note_room()
-
-    def _note_room(self) -> None:
-        if self._places.free * _PARTS >= self._places.most:
+        self._returned += 1
+        if self._is_part(self._returned):
             self._room.set()
+
+    def _is_part(self, places: int) -> bool:
+        return places * _PARTS >= self._places.most
 
     async def _refresh(self, claimed: Claimed) -> None:
         due = claimed.due
