@@ -89,7 +89,7 @@ ACROSS: dict[str, str] = {
     "last_use._UNLOCKED_SECRETS": "ids of secrets that are named, with their tenants",
     "leases._CLAIMING": "work of all tenants for the worker: ids",
     "leases._HOLDERS": "names of processes",
-    "leases._SHOWN": "the database's time",
+    "lease_clock._SHOWN": "the database's time",
     "mails._CLAIMING": "what was found due, of all tenants, for the worker",
     "queue_stats._DUE": "numbers, for the metrics",
     "queue_stats._OPEN": "numbers, for the metrics",

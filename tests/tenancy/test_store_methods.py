@@ -138,7 +138,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "dsn": "an address",
     "engine": "connects",
     "flows": "reads a row that was found",
-    "leases": "the machine's time",
+    "lease_clock": "the machine's time",
     "large_columns": "builds queries, and batches of what was found",
     "paging": "runs a query it is given",
     "private_files": "a file's mode",

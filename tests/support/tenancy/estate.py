@@ -13,7 +13,7 @@ from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
-from keyrack.store.leases import LEASE_NOW, since_boot_ms
+from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
 from support.app import Caller, TenantInTest, World, relationship

@@ -32,7 +32,8 @@ from keyrack.store.directory import Location
 from keyrack.store.flow_list import FlowFilter
 from keyrack.store.flows import FlowRows, FlowVersions
 from keyrack.store.invites import ContractInvites
-from keyrack.store.leases import Due, Lease, LeaseTime
+from keyrack.store.lease_clock import LeaseTime
+from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
 from keyrack.store.secret_list import SecretFilter

@@ -20,7 +20,7 @@ from keyrack.service.secrets.refresh.settlements import Settlements
 from keyrack.store.attempts import AttemptKind
 from keyrack.store.core.listening import Listener
 from keyrack.store.core.store import Store
-from keyrack.store.leases import LeaseTime
+from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.spool import Spool
 from keyrack.store.wakeups import Wakeups
 

@@ -45,7 +45,8 @@ from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.process_id import is_dead
 from keyrack.store.core.store import Store
-from keyrack.store.leases import Due, Leases, LeaseTime, claim_due, lease_holders
+from keyrack.store.lease_clock import LeaseTime
+from keyrack.store.leases import Due, Leases, claim_due, lease_holders
 from keyrack.store.wakeups import Wakeups
 
 

@@ -24,7 +24,8 @@ from keyrack.store.attempts import Attempt, Attempts
 from keyrack.store.auth_client_health import RejectionResult
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
-from keyrack.store.leases import Lease, Leases, LeaseTime
+from keyrack.store.lease_clock import LeaseTime
+from keyrack.store.leases import Lease, Leases
 from keyrack.store.outbox import Outbox
 
 _TOGETHER = 32
