@@ -7,7 +7,7 @@ import pytest
 
 from keyrack import ids
 from keyrack.errors import RelatedNotFound
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, ClientFilter
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_availability import (
@@ -80,7 +80,7 @@ async def test_a_workspace_has_its_own_its_contracts_its_tenants_and_global_clie
             with pytest.raises(RelatedNotFound) as refused:
                 await available_client(scope, wanted)
             assert refused.value.problem.pointer == "/data/relationships/auth_client/data/id"
-        linked = (await available_clients(scope, estate.component_id))[0]
+        linked = (await available_clients(scope, ClientFilter(estate.component_id)))[0]
         assert [c.id for c in linked] == [estate.around["tenant"], estate.around["workspace"]]
         assert all(c.component_ids == (estate.component_id,) for c in linked)
 

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -12,7 +13,7 @@ import pytest
 
 from keyrack import store as store_package
 from keyrack.ids import new_id
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import ANY_CLIENT, AuthClient, ClientFilter
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import SecretState
 from keyrack.store.accounts import ApiKeys
@@ -54,6 +55,7 @@ class Part(TypedDict):
 
 
 PAGE: Part = {"limit": 10, "offset": 10}
+ENDING = ClientFilter(secret_expires_before=datetime(2026, 1, 1, tzinfo=UTC))
 FIRST: Part = {"limit": 10, "offset": 0}
 
 Ask = Callable[[Unit, Home], Awaitable[Any]]
@@ -90,8 +92,10 @@ LISTS: Sequence[tuple[str, Ask]] = [
         "CredentialRows.page",
         lambda u, h: CredentialRows(u).page(h.workspace_id, RARE_COMPONENT, with_keys=True, **PAGE),
     ),
-    ("OAuthClientRows.page", lambda u, _: OAuthClientRows(u).page(None, **PAGE)),
-    ("AuthClientRows.available", lambda u, h: AuthClientRows(u).available(at(h), None, **PAGE)),
+    ("OAuthClientRows.page", lambda u, _: OAuthClientRows(u).page(ANY_CLIENT, **PAGE)),
+    ("OAuthClientRows.page", lambda u, _: OAuthClientRows(u).page(ENDING, **PAGE)),
+    ("AuthClientRows.available", lambda u, h: AuthClientRows(u).available(at(h), ANY_CLIENT, **PAGE)),
+    ("AuthClientRows.available", lambda u, h: AuthClientRows(u).available(at(h), ENDING, **PAGE)),
     ("ComponentRows.list", lambda u, _: ComponentRows(u).list(["a" * 24, "b" * 24])),
     ("ComponentList.page", part(lambda _: ComponentFilter())),
     ("ComponentList.page", part(lambda h: ComponentFilter(had_at=Viewpoint(h.tenant_id, h.contract_id)))),

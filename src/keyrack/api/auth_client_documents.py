@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from keyrack.api.client_secret_expiry import given_expiry, shown_expiry
 from keyrack.api.core.body import or_none
 from keyrack.api.core.jsonapi import (
     UNREADABLE,
@@ -25,7 +26,7 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
-from keyrack.validation.fields import Label
+from keyrack.validation.fields import Label, Time
 
 ResourceId = Annotated[str, Meta(min_length=1, max_length=255)]
 
@@ -121,6 +122,7 @@ class NewAttributes(msgspec.Struct):
     name: Label
     type: Label
     credentials: Credentials
+    secret_expires_at: Time | UnsetType | None = UNSET
 
 
 class CreateAuthClient(NewResource, kw_only=True):
@@ -140,7 +142,8 @@ class CreateAuthClientBody(msgspec.Struct):
         """Return what is wanted."""
         given = self.data.attributes
         components = [component.id for component in self.data.relationships.components.data]
-        return NewAuthClient(given.name, given.type, components, given.credentials, self.data.given_id)
+        expiry = given_expiry(given.secret_expires_at)
+        return NewAuthClient(given.name, given.type, components, given.credentials, self.data.given_id, expiry)
 
 
 class ChangedRelationships(ScopeRelationships, kw_only=True):
@@ -155,6 +158,7 @@ class ChangedAttributes(msgspec.Struct):
     name: Label | UnsetType = UNSET
     type: Label | UnsetType = UNSET
     credentials: Credentials | UnsetType = UNSET
+    secret_expires_at: Time | UnsetType | None = UNSET
 
 
 class ChangeAuthClient(msgspec.Struct):
@@ -181,6 +185,7 @@ class ChangeAuthClientBody(msgspec.Struct):
             component_ids=None if isinstance(components, UnsetType) else [each.id for each in components.data],
             scopes=links.named(),
             credentials=or_none(given.credentials),
+            expiry=given_expiry(given.secret_expires_at),
         )
 
 
@@ -199,6 +204,7 @@ class AuthClientAttributes(msgspec.Struct):
     type: str
     name: str
     credentials: Credentials | UnsetType = UNSET
+    secret_expires_at: str | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
 
 
@@ -228,7 +234,13 @@ def auth_client_resource(view: AuthClientView) -> AuthClientResource:
     return AuthClientResource(
         client.id,
         link_self(f"/v2/auth-clients/{client.id}"),
-        AuthClientAttributes(client.type, client.name, credentials, UNREADABLE if client.damaged else UNSET),
+        AuthClientAttributes(
+            client.type,
+            client.name,
+            credentials,
+            shown_expiry(client.expiry),
+            UNREADABLE if client.damaged else UNSET,
+        ),
         _relationships(client),
     )
 

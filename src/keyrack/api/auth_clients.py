@@ -14,12 +14,14 @@ from keyrack.api.auth_client_documents import (
     ScopeOnlyBody,
     auth_client_resource,
 )
+from keyrack.api.client_secret_expiry import SecretExpiresBefore, wanted_clients
 from keyrack.api.core.body import UnvalidatedBody, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import Many, Page, Single
 from keyrack.api.core.lists import read_list
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
+from keyrack.model.clients import ClientFilter
 from keyrack.model.identity import Principal
 from keyrack.service.clients.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
 from keyrack.service.clients.auth_clients import AuthClients
@@ -49,10 +51,11 @@ class AuthClientController(Controller):
         contract_id: ContractId = None,
         tenant_id: TenantId = None,
         component_id: ComponentId = None,
+        secret_expires_before: SecretExpiresBefore = None,
     ) -> Many[AuthClientResource]:
         """List the auth clients that can be used at a scope; without one the global ones (14.1)."""
         asked = _asked(tenant_id, contract_id, workspace_id)
-        return await _list(auth_clients, who, asked, component_id, page)
+        return await _list(auth_clients, who, asked, wanted_clients(component_id, secret_expires_before), page)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -111,9 +114,11 @@ class TenantAuthClientController(Controller):
         auth_clients: NamedDependency[AuthClients],
         page: WantedPage,
         component_id: ComponentId = None,
+        secret_expires_before: SecretExpiresBefore = None,
     ) -> Many[AuthClientResource]:
         """List the auth clients that a tenant can use: its own and global ones (14.3)."""
-        return await _list(auth_clients, who, _tenant(tenant_id), component_id, page)
+        wanted = wanted_clients(component_id, secret_expires_before)
+        return await _list(auth_clients, who, _tenant(tenant_id), wanted, page)
 
     @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
     async def create(
@@ -157,9 +162,9 @@ class TenantAuthClientController(Controller):
 
 
 async def _list(
-    auth_clients: AuthClients, who: Principal, asked: NamedScope | None, component_id: str | None, page: Page
+    auth_clients: AuthClients, who: Principal, asked: NamedScope | None, wanted: ClientFilter, page: Page
 ) -> Many[AuthClientResource]:
-    read = partial(auth_clients.list, who, asked, component_id or None)
+    read = partial(auth_clients.list, who, asked, wanted)
     return await read_list(page, read, auth_client_resource, key=lambda view: view.client.id, whole=auth_clients.whole)
 
 

@@ -103,6 +103,11 @@ EXAMPLES: Mapping[str, Json] = {
         ),
     },
     "PATCH /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}": {
+        "a new secret, and when it ends": _data(
+            "oauth-client",
+            {**_CLIENT, "client_secret": "the new one", "secret_expires_at": "2098-12-31T00:00:00Z"},
+            component=_to("component"),
+        ),
         "a new secret; all members are required": _data(
             "oauth-client", {**_CLIENT, "client_secret": "the new one"}, component=_to("component")
         ),

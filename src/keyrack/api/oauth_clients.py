@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import UNSET, UnsetType
 
+from keyrack.api.client_secret_expiry import SecretExpiresBefore, given_expiry, shown_expiry, wanted_clients
 from keyrack.api.core.body import require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
 from keyrack.api.core.jsonapi import (
@@ -28,6 +29,7 @@ from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model.flows import FlowPlace, Usage
 from keyrack.service.clients.oauth_clients import NewOAuthClient, OAuthClients, OAuthClientView
+from keyrack.validation.fields import Time
 
 ClientAuth = Annotated[
     Literal["post", "basic", "basic_raw", "none"],
@@ -46,6 +48,7 @@ class OAuthClientAttributes(msgspec.Struct):
     client_id: NotBlank
     client_secret: SecretOrNone
     client_auth: ClientAuth | UnsetType | None = UNSET
+    secret_expires_at: Time | UnsetType | None = UNSET
 
 
 class ShownOAuthClientAttributes(msgspec.Struct):
@@ -54,6 +57,7 @@ class ShownOAuthClientAttributes(msgspec.Struct):
     client_id: NotBlank | UnsetType = UNSET
     client_secret: SecretOrNone | UnsetType = UNSET
     client_auth: ClientAuth | UnsetType | None = UNSET
+    secret_expires_at: str | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
 
 
@@ -167,9 +171,10 @@ class OAuthClientController(Controller):
         component_id: Annotated[
             str | None, QueryParameter(name="filter[component]", description="The one for a component, by id.")
         ] = None,
+        secret_expires_before: SecretExpiresBefore = None,
     ) -> Many[OAuthClientResource]:
         """List the tenant's OAuth clients (8.3)."""
-        read = partial(oauth_clients.list, who, tenant_id, component_id or None)
+        read = partial(oauth_clients.list, who, tenant_id, wanted_clients(component_id, secret_expires_before))
         return await read_list(page, read, _resource, key=lambda view: view.client.id, whole=oauth_clients.whole)
 
     @get("/{oauth_client_id:str}", responses=Refusals.of(403, 404, 409))
@@ -222,6 +227,7 @@ def _command(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthCl
         made_up,
         client_auth=given.client_auth or None,
         keeps_client_auth=given.client_auth is UNSET,
+        expiry=given_expiry(given.secret_expires_at),
     )
 
 
@@ -235,9 +241,10 @@ def _resource(view: OAuthClientView) -> OAuthClientResource:
     if view.component_visible:
         relationships = OAuthClientRelationships(related("component", "/v2/components", client.component_id))
     chosen: Any = client.client_auth or UNSET  # without one, the shape is the contract's own (0.6)
-    attributes = ShownOAuthClientAttributes(client.client_id, client.client_secret.reveal(), chosen)
+    ends = shown_expiry(client.expiry)
+    attributes = ShownOAuthClientAttributes(client.client_id, client.client_secret.reveal(), chosen, ends)
     if client.damaged:
-        attributes = ShownOAuthClientAttributes(client_auth=chosen, error_code=UNREADABLE)
+        attributes = ShownOAuthClientAttributes(client_auth=chosen, secret_expires_at=ends, error_code=UNREADABLE)
     return OAuthClientResource(client.id, attributes, relationships=relationships)
 
 

@@ -21,7 +21,7 @@ from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.identity import ApiKey, User
 from keyrack.service.identity.users import NewUser, Users
 from keyrack.service.offboarding.user_deletion import UserDeletion
-from keyrack.validation.fields import Email
+from keyrack.validation.fields import Email, Time
 
 _STRONG = r"^(?=[\s\S]*[^\W\d_])(?=[\s\S]*\d)(?=[\s\S]*[\W_])"
 Password = Annotated[
@@ -83,9 +83,7 @@ class NewApiKeyAttributes(msgspec.Struct):
     """A name to tell keys apart, and optionally when it ends."""
 
     name: Text
-    expires_at: (
-        Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")] | UnsetType | None
-    ) = UNSET
+    expires_at: Time | UnsetType | None = UNSET
 
 
 class CreateApiKey(NewResource):

@@ -8,6 +8,31 @@ from keyrack.model import Json
 
 
 @dataclass(frozen=True, slots=True)
+class SecretExpiry:
+    """When a client's secret ends at the provider, as somebody has said (decision 27)."""
+
+    at: datetime | None = None
+    """None: nobody has said."""
+    remind_at: datetime | None = None
+    """When it is told next; None when there is nothing more to tell."""
+
+
+NO_EXPIRY = SecretExpiry()
+
+
+@dataclass(frozen=True, slots=True)
+class ClientFilter:
+    """Which clients of a list are wanted; None: whatever they have."""
+
+    component_id: str | None = None
+    """Those for a component, or linked to it."""
+    secret_expires_before: datetime | None = None
+
+
+ANY_CLIENT = ClientFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class OAuthClient:
     """A tenant's own client at a provider, for one component (contract section 8).
 
@@ -22,6 +47,7 @@ class OAuthClient:
     created_at: datetime
     updated_at: datetime
     client_auth: str | None = None
+    expiry: SecretExpiry = NO_EXPIRY
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
     left_out: int = 0
@@ -57,6 +83,7 @@ class AuthClient:
     probe_at: datetime | None = None
     """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None
+    expiry: SecretExpiry = NO_EXPIRY
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
     left_out: int = 0

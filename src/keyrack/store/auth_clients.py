@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, null, or_, select, update
 
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
@@ -115,13 +115,13 @@ class AuthClientRows(TenantTable):
         await self.ask(_LOCKED, ids=auth_client_ids)
 
     async def available(
-        self, place: Location, component_id: str | None, *, limit: int | None, offset: int | After
+        self, place: Location, wanted: ClientFilter, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[AuthClient], int]:
         """List by id the clients that can be used at a place: of the place itself, of those around, and global ones.
 
         Args:
             place: a place of the unit's tenant; that of the installation has global clients alone.
-            component_id: only those linked to a component, if given.
+            wanted: which of them.
             limit: how many at most; None for all.
             offset: how many to pass over, or where a stretch begins.
 
@@ -130,9 +130,11 @@ class AuthClientRows(TenantTable):
         """
         c = auth_clients.c
         condition = or_(and_(self.mine, or_(*_usable_at(place))), c.tenant_id == INSTALLATION)
-        if component_id is not None:
-            linked = auth_client_components.c.component_id == component_id
+        if wanted.component_id is not None:
+            linked = auth_client_components.c.component_id == wanted.component_id
             condition = and_(condition, c.id.in_(select(auth_client_components.c.auth_client_id).where(linked)))
+        if wanted.secret_expires_before is not None:
+            condition = and_(condition, c.secret_expires_at < wanted.secret_expires_before)
         query = select(*_LIGHT, *read_along(limit, c.sealed_credentials)).where(condition).order_by(c.id)
         rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
         links: dict[str, Sequence[str]] = {}
@@ -172,6 +174,8 @@ class AuthClientRows(TenantTable):
             "sealed_credentials": await self.unit.seal(
                 auth_clients, client.id, "sealed_credentials", client.credentials
             ),
+            "secret_expires_at": client.expiry.at,
+            "reminder_at": client.expiry.remind_at,
             "updated_at": self.unit.clock(),
         }
 
@@ -196,6 +200,7 @@ def _auth_client(row: "Row[Any]", linked: Mapping[str, Sequence[str]], credentia
         rejection=row.rejection,
         probe_at=row.probe_at,
         updated_at=row.updated_at,
+        expiry=SecretExpiry(row.secret_expires_at, row.reminder_at),
     )
 
 

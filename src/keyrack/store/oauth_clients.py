@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, delete, select
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
-from keyrack.model.clients import OAuthClient
+from keyrack.model.clients import NO_EXPIRY, ClientFilter, OAuthClient, SecretExpiry
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
@@ -46,16 +46,18 @@ class OAuthClientRows(TenantTable):
         return None if row is None else await self._read(row)
 
     async def page(
-        self, component_id: str | None, *, limit: int | None, offset: int | After
+        self, wanted: ClientFilter, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[OAuthClient], int]:
-        """List the tenant's clients by id, optionally only the one of a component; return a page and the total.
+        """List those of the tenant's clients that are wanted, by id; return a page and the total.
 
         Long ids and secrets are left out (`whole`).
         """
         columns = read_along(limit, *_SEALED)
         query = self.select(*_LIGHT, *columns).order_by(oauth_clients.c.id)
-        if component_id is not None:
-            query = query.where(oauth_clients.c.component_id == component_id)
+        if wanted.component_id is not None:
+            query = query.where(oauth_clients.c.component_id == wanted.component_id)
+        if wanted.secret_expires_before is not None:
+            query = query.where(oauth_clients.c.secret_expires_at < wanted.secret_expires_before)
         rows, total = await page_of(self.unit.connection, query, oauth_clients.c.id, limit=limit, offset=offset)
 
         async def read(row: "Row[Any]") -> OAuthClient:
@@ -80,7 +82,12 @@ class OAuthClientRows(TenantTable):
         await self.ask(_HELD, components=component_ids)
 
     async def add(
-        self, component_id: str, client_id: str, client_secret: Secret, client_auth: str | None = None
+        self,
+        component_id: str,
+        client_id: str,
+        client_secret: Secret,
+        client_auth: str | None = None,
+        expiry: SecretExpiry = NO_EXPIRY,
     ) -> OAuthClient:
         """Store a new client.
 
@@ -89,7 +96,7 @@ class OAuthClientRows(TenantTable):
         """
         now = self.unit.clock()
         tenant_id = self.unit.tenant_id
-        client = OAuthClient(new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth)
+        client = OAuthClient(new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth, expiry)
         await self.insert({"id": client.id, "created_at": now, **await self._columns(client)})
         return client
 
@@ -122,6 +129,8 @@ class OAuthClientRows(TenantTable):
             "sealed_client_id": await seal(table, client.id, "sealed_client_id", client.client_id),
             "sealed_client_secret": await seal(table, client.id, "sealed_client_secret", client.client_secret.reveal()),
             "client_auth": client.client_auth,
+            "secret_expires_at": client.expiry.at,
+            "reminder_at": client.expiry.remind_at,
             "updated_at": self.unit.clock(),
         }
 
@@ -137,6 +146,7 @@ class OAuthClientRows(TenantTable):
             row.created_at,
             row.updated_at,
             row.client_auth,
+            SecretExpiry(row.secret_expires_at, row.reminder_at),
         )
 
 
@@ -147,5 +157,13 @@ def _damaged(row: "Row[Any]") -> OAuthClient:
 
 def _without_values(row: "Row[Any]") -> OAuthClient:
     return OAuthClient(
-        row.id, row.tenant_id, row.component_id, "", Secret(""), row.created_at, row.updated_at, row.client_auth
+        row.id,
+        row.tenant_id,
+        row.component_id,
+        "",
+        Secret(""),
+        row.created_at,
+        row.updated_at,
+        row.client_auth,
+        SecretExpiry(row.secret_expires_at, row.reminder_at),
     )

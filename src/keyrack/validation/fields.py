@@ -1,5 +1,6 @@
 """Checks names, emails and the like, wherever they come from: requests or an import (contract 7 to 13)."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -44,6 +45,7 @@ Slug = Annotated[
     Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}", description="letters, digits, - or _"),
 ]
 ComponentName = Slug
+Time = Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")]
 FlowType = Literal["ordinary", "long_running"]
 Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]
 

@@ -14,6 +14,7 @@ import keyrack.store
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceInvite
@@ -181,6 +182,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         WorkspaceInvite(ids["workspace_id"], ("guest",)),
         Location(of, ids["contract_id"], ids["workspace_id"]),
         Viewpoint(of, ids["contract_id"]),
+        ANY_CLIENT,
         FlowFilter(),
         SecretFilter(),
         ComponentFilter(),
@@ -190,6 +192,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         Attempt(new_id(), of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),
         Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
         Secret("new"),
+        NO_EXPIRY,
         clock.now(),
         timedelta(seconds=30),
         LeaseTime(),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from keyrack.errors import RelatedNotFound
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import ANY_CLIENT, AuthClient, ClientFilter
 from keyrack.service.authz.access import Scope
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.keyring import INSTALLATION
@@ -45,14 +45,14 @@ async def find_available(scope: Scope, auth_client_id: str, *, held: bool = Fals
 
 
 async def available_clients(
-    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int | After = 0
+    scope: Scope, wanted: ClientFilter = ANY_CLIENT, *, limit: int | None = None, offset: int | After = 0
 ) -> tuple[Sequence[AuthClient], int]:
-    """List by id the auth clients that can be used at the scope's place, optionally only those of a component.
+    """List by id those of the auth clients that can be used at the scope's place which are wanted.
 
     Returns:
         A page and the total.
     """
-    return await AuthClientRows(scope.unit).available(scope.place, component_id, limit=limit, offset=offset)
+    return await AuthClientRows(scope.unit).available(scope.place, wanted, limit=limit, offset=offset)
 
 
 def place_of(client: AuthClient, around: Location) -> Location:

@@ -132,6 +132,11 @@ def shown(client: AuthClient) -> Json:
     return {**client.credentials, "token_expires_in": client.credentials.get("token_expires_in", DEFAULT_LIFETIME)}
 
 
+def secret_of(kind: str, credentials: Mapping[str, Any]) -> object:
+    """Return what of credentials can end at the provider: an oauth2 client's secret, of other types all; else None."""
+    return credentials.get("client_secret") if is_oauth2(kind) else (credentials or None)
+
+
 def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
     """Return scheme, host and port that refresh requests go to; None for what is not refreshed."""
     if not is_oauth2(kind):

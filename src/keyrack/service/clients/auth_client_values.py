@@ -7,6 +7,7 @@ from typing import Any
 
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
+from keyrack.service.clients.secret_expiry import GivenExpiry
 
 
 class ScopeKind(StrEnum):
@@ -35,6 +36,8 @@ class NewAuthClient:
     credentials: Mapping[str, Any] = field(repr=False)
     given_id: str | None = None
     """An id that the caller made up (contract section 4)."""
+    expiry: GivenExpiry | None = None
+    """When the secret among the credentials ends; None: it says nothing of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class ChangedAuthClient:
     component_ids: Sequence[str] | None
     scopes: Sequence[NamedScope]
     credentials: Mapping[str, Any] | None = field(repr=False)
+    expiry: GivenExpiry | None = None
 
 
 @dataclass(frozen=True, slots=True)

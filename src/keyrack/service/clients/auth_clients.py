@@ -7,12 +7,12 @@ credentials may hold in `auth_client_credentials`.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_id
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import named_in_body, refuse_taken
@@ -34,6 +34,7 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
+from keyrack.service.clients.secret_expiry import changed_expiry, new_expiry
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
@@ -70,12 +71,12 @@ class AuthClients:
         self,
         who: Principal,
         asked: NamedScope | None,
-        component_id: str | None,
+        wanted: ClientFilter,
         *,
         limit: int | None,
         offset: int | After,
     ) -> tuple[Sequence[AuthClientView], int]:
-        """List the clients that can be used at a scope, optionally only those of a component (14.1).
+        """List those of the clients that can be used at a scope which are wanted (14.1).
 
         Returns:
             A page and the total.
@@ -87,7 +88,7 @@ class AuthClients:
         async with self._at(who, asked, door=READ_AUTH_CLIENTS) as scope:
             reach = await auth_client_permissions(scope)
             _require_get(reach, scope)
-            found, total = await available_clients(scope, component_id, limit=limit, offset=offset)
+            found, total = await available_clients(scope, wanted, limit=limit, offset=offset)
             return [_view(reach, scope.place, each) for each in found], total
 
     def whole(self, found: Sequence[AuthClientView]) -> AsyncIterator[AuthClientView]:
@@ -160,7 +161,7 @@ class AuthClients:
                 _require(reach, "create", scope.place)
                 scope.require_open()
                 wanted = new.validated()
-                client = self._made(scope.place, wanted)
+                client = self._made(scope.place, wanted, scope.unit.clock())
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
                 await AuthClientRows(scope.unit).add(
@@ -200,6 +201,7 @@ class AuthClients:
             client = replace(stored, name=wanted.name or stored.name)
             if wanted.credentials is not None:
                 client = replace(client, credentials=self._rules.changed(stored, wanted.credentials))
+            client = replace(client, expiry=_changed_expiry(stored, client, wanted, scope.unit.clock()))
             if wanted.component_ids is not None:
                 await require_visible(scope, wanted.component_ids)
                 client = replace(client, component_ids=_distinct(wanted.component_ids))
@@ -236,8 +238,10 @@ class AuthClients:
             raise ValidationFailed(Problem("the path names another scope", pointer))
         return within
 
-    def _made(self, place: Location, wanted: NewAuthClient) -> AuthClient:
+    def _made(self, place: Location, wanted: NewAuthClient, now: datetime) -> AuthClient:
         in_contract = place.contract_id if place.workspace_id is None else None
+        credentials = self._rules.made(wanted.type, wanted.credentials)
+        has_secret = credentials_of.secret_of(wanted.type, credentials) is not None
         return AuthClient(
             id=new_id(),
             tenant_id=place.tenant_id,
@@ -245,8 +249,9 @@ class AuthClients:
             workspace_id=place.workspace_id,
             name=wanted.name,
             type=wanted.type,
-            credentials=self._rules.made(wanted.type, wanted.credentials),
+            credentials=credentials,
             component_ids=_distinct(wanted.component_ids),
+            expiry=new_expiry(wanted.expiry, now, has_secret=has_secret),
         )
 
     @asynccontextmanager
@@ -343,6 +348,12 @@ def _require_same(stored: AuthClient, wanted: ChangedAuthClient) -> None:
             problems.append(Problem("the scope of an auth client cannot be changed", pointer))
     if problems:
         raise ValidationFailed(*problems)
+
+
+def _changed_expiry(stored: AuthClient, client: AuthClient, wanted: ChangedAuthClient, now: datetime) -> SecretExpiry:
+    before, after = (credentials_of.secret_of(each.type, each.credentials) for each in (stored, client))
+    has_secret = after is not None
+    return changed_expiry(stored.expiry, wanted.expiry, now, has_secret=has_secret, same_secret=after == before)
 
 
 def _scope_named(client: AuthClient) -> NamedScope | None:

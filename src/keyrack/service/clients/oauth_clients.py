@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, ValidationFailed
-from keyrack.model.clients import OAuthClient
+from keyrack.model.clients import ClientFilter, OAuthClient
 from keyrack.model.flows import Usage
 from keyrack.model.identity import Principal
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
+from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
@@ -36,6 +37,8 @@ class NewOAuthClient:
     given_id: str | None = None
     client_auth: str | None = None
     keeps_client_auth: bool = False
+    expiry: GivenExpiry | None = None
+    """When the secret ends; None: it says nothing of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,11 @@ class OAuthClients:
             _require_fit(wanted, wanted.client_auth)
             await refuse_taken(scope, "oauth-client", wanted.given_id)
             await _require_visible(scope, wanted.component_id)
+            has_secret = bool(wanted.client_secret.reveal())
+            expiry = new_expiry(wanted.expiry, scope.unit.clock(), has_secret=has_secret)
             try:
                 client = await OAuthClientRows(scope.unit).add(
-                    wanted.component_id, wanted.client_id, wanted.client_secret, wanted.client_auth
+                    wanted.component_id, wanted.client_id, wanted.client_secret, wanted.client_auth, expiry
                 )
             except AlreadyExists:
                 raise _second_client() from None
@@ -82,16 +87,16 @@ class OAuthClients:
             return OAuthClientView(client, component_visible=True)
 
     async def list(
-        self, who: Principal, tenant_id: str, component_id: str | None, *, limit: int | None, offset: int | After
+        self, who: Principal, tenant_id: str, wanted: ClientFilter, *, limit: int | None, offset: int | After
     ) -> tuple[Sequence[OAuthClientView], int]:
-        """List the tenant's clients, optionally only the one of a component id, visible or not (8.3).
+        """List the tenant's clients that are wanted, whether their components are visible or not (8.3).
 
         Returns:
             A page and the total.
         """
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.oauth_clients.get")
-            clients, total = await OAuthClientRows(scope.unit).page(component_id, limit=limit, offset=offset)
+            clients, total = await OAuthClientRows(scope.unit).page(wanted, limit=limit, offset=offset)
             seen = await ComponentRows(scope.unit).seen_among([client.component_id for client in clients])
             return [OAuthClientView(client, client.component_id in seen) for client in clients], total
 
@@ -136,6 +141,14 @@ class OAuthClients:
             wanted = new.validated()
             client_auth = client.client_auth if wanted.keeps_client_auth else wanted.client_auth
             _require_fit(wanted, client_auth)
+            new_secret = wanted.client_secret.reveal()
+            expiry = changed_expiry(
+                client.expiry,
+                wanted.expiry,
+                scope.unit.clock(),
+                has_secret=bool(new_secret),
+                same_secret=new_secret == client.client_secret.reveal(),
+            )
             await _require_visible(scope, wanted.component_id)
             if wanted.component_id != client.component_id:
                 if await rows.for_component(wanted.component_id) is not None:
@@ -147,6 +160,7 @@ class OAuthClients:
                 client_id=wanted.client_id,
                 client_secret=wanted.client_secret,
                 client_auth=client_auth,
+                expiry=expiry,
             )
             await rows.replace(changed)
             scope.audit_target("oauth-client", client.id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, MetaData, String, Text, TypeDecorator
+from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, Index, MetaData, String, Table, Text, TypeDecorator
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON
 
@@ -62,6 +62,13 @@ def tenant() -> Column[Any]:
 def belongs_to(name: str, target: str, **options: Any) -> Column[Any]:
     """A parent that takes the row with it."""
     return Column(name, Id, ForeignKey(target, ondelete="CASCADE"), nullable=False, **options)
+
+
+def indexed_where_set(table: Table, column: str, *more: str) -> None:
+    """Add an index over a column that few rows have, and what is read along with it."""
+    is_set = table.c[column].is_not(None)
+    names = [table.c[name] for name in (column, *more)]
+    Index(f"{table.name}_{column}_idx", *names, postgresql_where=is_set, sqlite_where=is_set)
 
 
 def at(name: str, *, nullable: bool = False) -> Column[Any]:

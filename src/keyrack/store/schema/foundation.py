@@ -14,7 +14,17 @@ from sqlalchemy import (
     false,
 )
 
-from keyrack.store.schema.base import Document, Id, Ordered, at, belongs_to, metadata, own_id, tenant
+from keyrack.store.schema.base import (
+    Document,
+    Id,
+    Ordered,
+    at,
+    belongs_to,
+    indexed_where_set,
+    metadata,
+    own_id,
+    tenant,
+)
 
 installation = Table(
     "installation",
@@ -222,12 +232,16 @@ oauth_clients = Table(
     Column("sealed_client_id", LargeBinary, nullable=False),
     Column("sealed_client_secret", LargeBinary, nullable=False),
     Column("client_auth", String(20)),  # null: as the descriptor says (contract 0.23)
+    at("secret_expires_at", nullable=True),  # as somebody has said (decision 27)
+    at("reminder_at", nullable=True),  # when its end is told next
     at("created_at"),
     at("updated_at"),
     at("last_used_at", nullable=True),
     UniqueConstraint("tenant_id", "component_id"),
     Index("oauth_clients_tenant_id_idx", "tenant_id", "id"),
 )
+indexed_where_set(oauth_clients, "secret_expires_at", "tenant_id")
+indexed_where_set(oauth_clients, "reminder_at", "tenant_id")
 
 credentials = Table(
     "credentials",

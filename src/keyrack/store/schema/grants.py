@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from keyrack.store.schema.base import Document, Id, at, belongs_to, metadata, own_id, tenant
+from keyrack.store.schema.base import Document, Id, at, belongs_to, indexed_where_set, metadata, own_id, tenant
 
 auth_clients = Table(
     "auth_clients",
@@ -33,12 +33,16 @@ auth_clients = Table(
     Column("rejection", Document),  # what the provider said when it rejected the client
     at("rejected_at", nullable=True),
     at("probe_at", nullable=True),  # when one that was rejected may be tried; null once it works
+    at("secret_expires_at", nullable=True),  # as somebody has said (decision 27)
+    at("reminder_at", nullable=True),  # when its end is told next
     at("created_at"),
     at("updated_at"),
     Index("auth_clients_tenant_id_idx", "tenant_id", "contract_id", "workspace_id", "id"),
     Index("auth_clients_contract_id_idx", "contract_id"),
     Index("auth_clients_workspace_id_idx", "workspace_id"),
 )
+indexed_where_set(auth_clients, "secret_expires_at", "tenant_id")
+indexed_where_set(auth_clients, "reminder_at", "tenant_id")
 
 auth_client_components = Table(
     "auth_client_components",

@@ -7,9 +7,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from keyrack.model import Json
 from keyrack.model.flows import FlowStatus
 from keyrack.model.secrets import ErrorCode, Failure, SecretState
-from keyrack.service.importers.platform.links import Link, Links, RevisionLink, Stamps, Time
+from keyrack.service.importers.platform.links import Link, Links, RevisionLink, Stamps
 from keyrack.service.importers.platform.place_records import InTenant
-from keyrack.validation.fields import FlowType, Id, Label, Revision, Text
+from keyrack.validation.fields import FlowType, Id, Label, Revision, Text, Time
 
 Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
 
@@ -23,6 +23,7 @@ class OAuthClientRecordAttributes(Struct, frozen=True):
     client_id: Annotated[str, Meta(min_length=1, max_length=4096, pattern=r"\S")] | UnsetType = UNSET
     client_secret: Annotated[str, Meta(max_length=4096, pattern=r"\S|\A\Z")] | UnsetType = UNSET
     client_auth: Literal["post", "basic", "basic_raw", "none"] | UnsetType | None = UNSET
+    secret_expires_at: Time | UnsetType | None = UNSET
 
 
 class OAuthClientRecordRelationships(InTenant, frozen=True, kw_only=True):
@@ -46,6 +47,7 @@ class AuthClientRecordAttributes(Struct, frozen=True):
     name: Label
     type: Label
     credentials: Json | UnsetType = UNSET
+    secret_expires_at: Time | UnsetType | None = UNSET
 
 
 class AuthClientRecordRelationships(Struct, frozen=True):

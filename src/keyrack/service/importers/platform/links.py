@@ -1,13 +1,8 @@
 """Members that records of many kinds have: identifiers, relationships, times."""
 
-from datetime import datetime
-from typing import Annotated
+from msgspec import UNSET, Struct, UnsetType
 
-from msgspec import UNSET, Meta, Struct, UnsetType
-
-from keyrack.validation.fields import Id, Revision
-
-Time = Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")]
+from keyrack.validation.fields import Id, Revision, Time
 
 
 class Ref(Struct, frozen=True):

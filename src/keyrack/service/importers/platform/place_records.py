@@ -7,8 +7,19 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from keyrack.model import Json
 from keyrack.model.components import ComponentAccess
 from keyrack.model.tenancy import WorkspaceType
-from keyrack.service.importers.platform.links import Link, Links, Time
-from keyrack.validation.fields import ComponentName, Domain, Email, Id, PlaceName, Revision, Slug, TenantOptions, Text
+from keyrack.service.importers.platform.links import Link, Links
+from keyrack.validation.fields import (
+    ComponentName,
+    Domain,
+    Email,
+    Id,
+    PlaceName,
+    Revision,
+    Slug,
+    TenantOptions,
+    Text,
+    Time,
+)
 
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
 PersonName = Annotated[str, Meta(max_length=255)]
