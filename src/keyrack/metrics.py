@@ -113,8 +113,15 @@ FACTS: Mapping[str, str] = {
     "keyrack_secrets_due_oldest_seconds": "Seconds for which the longest overdue secret has been due.",
     "keyrack_attempts_open": "Token requests in progress or not settled yet, counted up to 10000.",
     "keyrack_answers_spooled": "Provider answers in the spool, waiting for the database.",
+    "keyrack_client_secrets_ending": "Client secrets that end within so many days, those that have ended included.",
 }
 """What is true of the whole installation when the metrics are asked for, and of no process."""
+
+_FACT_LABELS: Mapping[str, str] = {"keyrack_client_secrets_ending": "days"}
+"""The label of a fact that is several numbers."""
+
+Fact = float | Mapping[str, float]
+"""A number, or several by the value of the fact's label."""
 
 
 def names() -> frozenset[str]:
@@ -240,7 +247,7 @@ def connection_ended(reason: str) -> None:
     _http_connections_ended.labels(reason).inc()
 
 
-def exposition(facts: Mapping[str, float]) -> bytes:
+def exposition(facts: Mapping[str, Fact]) -> bytes:
     """Return all metrics, of all processes that share a folder, in the text format 0.0.4.
 
     Args:
@@ -265,12 +272,18 @@ def _forget_the_dead(folder: Path) -> None:
 
 
 class _Facts(Collector):
-    def __init__(self, facts: Mapping[str, float]) -> None:
+    def __init__(self, facts: Mapping[str, Fact]) -> None:
         self._facts = facts
 
     def collect(self) -> Iterable[Metric]:
-        for name, value in self._facts.items():
-            yield GaugeMetricFamily(name, FACTS[name], value=value)
+        for name, fact in self._facts.items():
+            if not isinstance(fact, Mapping):
+                yield GaugeMetricFamily(name, FACTS[name], value=fact)
+                continue
+            family = GaugeMetricFamily(name, FACTS[name], labels=[_FACT_LABELS[name]])
+            for label, value in fact.items():
+                family.add_metric([label], value)
+            yield family
 
 
 class _Origins:

@@ -80,6 +80,8 @@ ACROSS: dict[str, str] = {
     "directory._USER_NAME": "the name of who started a consent, for the tenant's own log",
     "directory._WORKSPACE": "ids of the owner",
     "due_deliveries._CLAIMING": "what was found due, of all tenants, for the worker",
+    "expiring_clients._ENDING": "numbers, for the metrics",
+    "expiring_clients._WHOSE": "ids of tenants for whom there is work",
     "installation._CHECK": "the installation's own row",
     "last_use._KEYS": "hashes of keys that are named",
     "last_use._KEY_USED": "times of keys that are named",

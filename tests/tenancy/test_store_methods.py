@@ -66,6 +66,8 @@ ACROSS: dict[str, str] = {
     "Dump.count": "an export",
     "Dump.pages": "an export",
     "Dump.under": "an export",
+    "EndingSecrets.count": "numbers, for the metrics",
+    "EndingSecrets.whose": "ids of tenants for whom there is work",
     "Installation.create": "the installation's own row",
     "Installation.opens": "the installation's own row",
     "ExpiredRows.forget_attempts": "deletes what is old",

@@ -23,6 +23,8 @@ TypeName = Literal[
     "secret.revoked",
     "client.failing",
     "client.recovered",
+    "client.secret_expiring",
+    "client.secret_expired",
     "user.invited",
 ]
 """What a webhook can be told of: `keyrack.model.events.TELLABLE`, spelled out for the type checker."""

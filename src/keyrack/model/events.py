@@ -20,6 +20,8 @@ class EventType(StrEnum):
     secret_revoked = "secret.revoked"
     client_failing = "client.failing"
     client_recovered = "client.recovered"
+    client_secret_expiring = "client.secret_expiring"
+    client_secret_expired = "client.secret_expired"
     user_invited = "user.invited"
     webhook_test = "webhook.test"
 

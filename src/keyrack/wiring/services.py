@@ -15,6 +15,7 @@ from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.oauth_clients import OAuthClients
+from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.components.builds import ComponentBuilds
 from keyrack.service.components.components import Components
 from keyrack.service.components.environments import ComponentEnvironments
@@ -124,6 +125,7 @@ class Services:
     mailer: Mailer | None
     """None where no mail server is set."""
     retention: Retention
+    secret_reminders: SecretReminders
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
@@ -218,6 +220,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
+        secret_reminders=SecretReminders(store),
     )
 
 

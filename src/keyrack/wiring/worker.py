@@ -10,6 +10,7 @@ from keyrack.worker.refreshing import RefreshWorker
 from keyrack.worker.worker import PeriodicTask, Worker
 
 _REAPING_SECONDS = 3600.0
+_REMINDING_SECONDS = 60.0
 
 
 def build_worker(made: Services, settings: Settings) -> Worker:
@@ -18,6 +19,7 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
+        PeriodicTask("secret reminders", made.secret_reminders.tick, _REMINDING_SECONDS),
     ]
     if made.mailer is not None:
         tasks.append(PeriodicTask("mail", made.mailer.tick, settings.worker_interval))

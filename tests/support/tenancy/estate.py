@@ -239,6 +239,9 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         .values(workspace_id=ids["workspace_id"], workspace_roles=["guest"]),
         update(s.setup_links).where(s.setup_links.c.id == ids["link_id"]).values(link_hash=made["link_hash"]),
         update(s.mails).where(s.mails.c.id == made["mail_id"]).values(claim=made["claim"]),
+        update(s.oauth_clients)
+        .where(s.oauth_clients.c.id == ids["oauth_client_id"])
+        .values(secret_expires_at=clock.now(), reminder_at=clock.now()),
         update(users).where(users.c.id == ids["user_id"]).values(password_hash="$argon2id$text"),
     ):
         assert (await unit.connection.execute(statement, {"lease_now": since_boot_ms()})).rowcount == 1

@@ -30,6 +30,7 @@ from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.directory import Location
+from keyrack.store.expiring_clients import ExpiringClients
 from keyrack.store.flow_list import FlowFilter
 from keyrack.store.flows import FlowRows, FlowVersions
 from keyrack.store.invites import ContractInvites
@@ -177,6 +178,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         consent.context,
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
+        *await ExpiringClients(unit).due(),
         replace(workspace, name="New"),
         replace(tenant, name="New"),
         WorkspaceInvite(ids["workspace_id"], ("guest",)),

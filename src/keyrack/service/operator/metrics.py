@@ -12,6 +12,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter
 from keyrack.store.core.store import Store
+from keyrack.store.expiring_clients import EndingSecrets
 from keyrack.store.queue_stats import queue_stats
 from keyrack.store.spool import Spool
 
@@ -40,7 +41,7 @@ class MetricsReader:
         self._journal = journal
         self._spool = spool
         self._open = open_to_all
-        self._facts: Mapping[str, float] = {}
+        self._facts: Mapping[str, metrics.Fact] = {}
         self._asked_at = -_CACHED_SECONDS
         self._asking = asyncio.Lock()
         self._task = Background("metrics", self._run)
@@ -78,11 +79,12 @@ class MetricsReader:
         """Stop telling."""
         await self._task.stop()
 
-    async def _ask(self) -> Mapping[str, float]:
-        facts: dict[str, float] = {"keyrack_answers_spooled": self._spool.count()}
+    async def _ask(self) -> Mapping[str, metrics.Fact]:
+        facts: dict[str, metrics.Fact] = {"keyrack_answers_spooled": self._spool.count()}
         try:
             async with self._store.installation() as unit:
                 load = await queue_stats(unit)
+                ending = await EndingSecrets(unit).count()
         except DatabaseUnavailable:
             return facts | {"keyrack_database_up": 0}
         return facts | {
@@ -90,6 +92,7 @@ class MetricsReader:
             "keyrack_secrets_due": load.due,
             "keyrack_secrets_due_oldest_seconds": load.oldest_due_seconds,
             "keyrack_attempts_open": load.open_attempts,
+            "keyrack_client_secrets_ending": {str(days): count for days, count in ending.items()},
         }
 
     async def _run(self) -> None:
