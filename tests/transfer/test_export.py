@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from keyrack.clock import iso
 from keyrack.service.importers.platform.exporting import Exporter
+from keyrack.store.schema import auth_clients, oauth_clients
 from support.app import BASE, World, settings_for, world
 from support.platform import CANARY, Silent, identifier, imported, platform_file
 
@@ -69,3 +72,50 @@ async def test_how_clients_authenticate_is_carried(keyrack_on_each: World) -> No
         file["oauth_clients"][0]["attributes"] = {**kept, **wrong}
         (problem,) = (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems
         assert problem.pointer == f"/oauth_clients/0/attributes/{name}"
+
+
+async def test_when_secrets_of_clients_end_is_carried(keyrack_on_each: World) -> None:  # decision 27
+    file, sections = platform_file(), ("oauth_clients", "auth_clients")
+
+    def said(date: str | None) -> bytes:
+        for section in sections:
+            file[section][0]["attributes"]["secret_expires_at"] = date
+        return json.dumps(file).encode()
+
+    def others() -> bytes:
+        left_out = json.loads(json.dumps(file))
+        for section in sections:
+            del left_out[section][0]["attributes"]["secret_expires_at"]
+        left_out["oauth_clients"][0]["attributes"]["client_secret"] = "another"
+        left_out["auth_clients"][0]["attributes"]["credentials"]["client_secret"] = "another"
+        return json.dumps(left_out).encode()
+
+    async def stored() -> list[object]:
+        written = json.loads(await exported(keyrack_on_each, secrets=True))
+        assert all(
+            counts["updated"] == 0
+            for counts in (await imported(keyrack_on_each.store, json.dumps(written).encode())).counts.values()
+        )
+        return [written[section][0]["attributes"].get("secret_expires_at") for section in sections]
+
+    async def take(content: bytes) -> None:
+        assert (await imported(keyrack_on_each.store, content)).problems == ()
+
+    await take(said("2031-05-06T07:08:09.123456Z"))
+    assert await stored() == ["2031-05-06T07:08:09.123Z"] * 2
+    async with keyrack_on_each.store.installation() as unit:
+        for table in (oauth_clients, auth_clients):
+            (reminder,) = (await unit.connection.execute(select(table.c.reminder_at))).column()
+            assert iso(reminder) == "2031-04-06T07:08:09.123Z"
+    await take(others())
+    assert await stored() == [None, None], "another secret ends at another time"
+    await take(said("2032-01-01T00:00:00Z"))
+    assert await stored() == ["2032-01-01T00:00:00.000Z"] * 2
+    await take(json.dumps(platform_file()).encode())
+    assert await stored() == ["2032-01-01T00:00:00.000Z"] * 2, "what is left out stays"
+    await take(said(None))
+    assert await stored() == [None, None]
+    wrong = await imported(keyrack_on_each.store, said("9999-12-31T23:59:59Z"))
+    assert [problem.pointer for problem in wrong.problems] == [
+        f"/{each}/0/attributes/secret_expires_at" for each in sections
+    ]

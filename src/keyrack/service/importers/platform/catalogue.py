@@ -15,6 +15,7 @@ from keyrack.model import Json
 from keyrack.model.components import Component, Version, uses_oauth_client
 from keyrack.model.tenancy import Team
 from keyrack.service.clients.oauth_clients import unfit_client
+from keyrack.service.importers.platform.client_expiry import check_expiry, ends_with, expiry_columns
 from keyrack.service.importers.platform.grant_records import OAuthClientRecord
 from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_place
 from keyrack.service.importers.platform.known import Known
@@ -249,6 +250,7 @@ class OAuthClientKind:
             known.report.problem("the tenant does not see this component", pointer)
         for name, why in _unfit(record, stored).items():
             known.report.problem(f"{name} {why}", f"{at}/attributes/{name}")
+        check_expiry(known, record, at, stored)
         known.told["oauth_clients", record.id] = tenant_id
         known.told.setdefault(("clients_told", tenant_id), set()).add(component_id)
 
@@ -263,6 +265,7 @@ class OAuthClientKind:
             {
                 "component_id": record.relationships.component.data.id,
                 **given(created_at=meta.created_at, client_auth=about.client_auth),
+                **expiry_columns(known, record),
             },
             {
                 "created_at": created,
@@ -271,5 +274,6 @@ class OAuthClientKind:
             },
             given(sealed_client_id=about.client_id, sealed_client_secret=about.client_secret),
             {"updated_at": or_now(known, meta.updated_at)},
+            ends_with(record, lambda stored: stored.get("sealed_client_secret") == about.client_secret),
         )
         return Piece(main)

@@ -11,6 +11,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.components import Component, ComponentAccess
 from keyrack.service.clients import auth_client_credentials as credentials_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.importers.platform.client_expiry import check_expiry, ends_with, expiry_columns
 from keyrack.service.importers.platform.grant_records import AuthClientRecord
 from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.importers.platform.known import Known, without_keys
@@ -68,6 +69,7 @@ class AuthClientKind:
             elif not _sees(client, component):
                 known.report.problem("there is no such component in the auth client's scope", pointer)
         known.told["auth_clients", record.id] = without_keys(client)
+        check_expiry(known, record, at, stored)
 
     async def piece(self, known: Known, record: AuthClientRecord) -> Piece:
         """Return an auth client's rows."""
@@ -82,7 +84,12 @@ class AuthClientKind:
             auth_clients,
             client.tenant_id,
             {"id": record.id},
-            {"name": about.name, **given(origin=origin), **given(created_at=meta.created_at)},
+            {
+                "name": about.name,
+                **given(origin=origin),
+                **given(created_at=meta.created_at),
+                **expiry_columns(known, record),
+            },
             {
                 "type": client.type,
                 "contract_id": client.contract_id,
@@ -94,6 +101,7 @@ class AuthClientKind:
             },
             {} if credentials is None else {"sealed_credentials": credentials},
             {"updated_at": or_now(known, meta.updated_at)},
+            ends_with(record, lambda stored: _has_secret_of(client.type, stored["sealed_credentials"], credentials)),
         )
         others = [
             RowToWrite(
@@ -116,6 +124,10 @@ class AuthClientKind:
         except ValidationFailed as wrong:
             moved(known, wrong, credentials_of.POINTER, f"{at}/attributes/credentials")
             return None
+
+
+def _has_secret_of(kind: str, stored: dict[str, Any], credentials: dict[str, Any] | None) -> bool:
+    return credentials_of.secret_of(kind, stored) == credentials_of.secret_of(kind, credentials or {})
 
 
 async def _place(known: Known, record: AuthClientRecord, at: str) -> Location | None:

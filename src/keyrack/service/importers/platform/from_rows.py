@@ -142,7 +142,7 @@ class Records:
         records = []
         for row in rows:
             opened = await self._opened(t.oauth_clients, row, "client_id", "client_secret")
-            about = {**opened, "client_auth": row.client_auth}
+            about = {**opened, "client_auth": row.client_auth, **_times(row, "secret_expires_at")}
             relationships = {
                 "tenant": _link("tenant", row.tenant_id),
                 "component": _link("component", row.component_id),
@@ -156,7 +156,8 @@ class Records:
         linked = await self._under(x.auth_client_id, rows, x.component_id)
         records = []
         for row in rows:
-            about = {"name": row.name, "type": row.type, **await self._opened(t.auth_clients, row, "credentials")}
+            about = {"name": row.name, "type": row.type, **_times(row, "secret_expires_at")}
+            about |= await self._opened(t.auth_clients, row, "credentials")
             components = _links("component", (each.component_id for each in linked.get(row.id, ())))
             relationships = {"components": components, **_scope(row)}
             meta = {"learned_lifetime": row.learned_lifetime, "rejection": row.rejection}
