@@ -80,6 +80,8 @@ EXTENSIONS = """
 /v2/workspaces/{W}/components/{C}                 GET
 /v2/workspaces/{W}/components/{C}/runtime-env     GET
 /v2/flows/{F}/task-keys                           POST
+/v2/workspaces/{W}/connect-links                  POST
+/v2/workspaces/{W}/connect-links/{ID}             GET
 /v2/tenants/{T}/webhooks                          GET POST
 /v2/tenants/{T}/webhooks/{ID}                     GET PATCH DELETE
 /v2/tenants/{T}/webhooks/{ID}/rotate-secret       POST

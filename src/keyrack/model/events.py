@@ -20,6 +20,8 @@ class EventType(StrEnum):
     secret_revoked = "secret.revoked"
     client_failing = "client.failing"
     client_recovered = "client.recovered"
+    connect_link_connected = "connect_link.connected"
+    connect_link_failed = "connect_link.failed"
     user_invited = "user.invited"
     webhook_test = "webhook.test"
 
