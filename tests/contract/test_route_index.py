@@ -92,7 +92,7 @@ EXTENSIONS = """
 /v2/tenants/{T}/events                            GET
 /v2/tenants/{T}/events/{ID}/replay                POST
 """
-"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), decisions 24 and 26, and 1 (the plural of `/v2/workspace`)."""
+"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24, 26."""
 
 NOT_BUILT = [  # section 0.5
     ("POST", "/v2/components/{C}/versions/{REV}/verify-credential"),

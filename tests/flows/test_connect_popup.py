@@ -19,6 +19,7 @@ from support.app import World
 from support.connect_links import link_for, status_of
 from support.consent import stored
 from support.grants import CLIENT_ID, component_for
+from support.waits_and_faults import until
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -115,7 +116,7 @@ async def test_the_example_connects_an_account(page: "Page", listening: World, a
     for word in ("integrator@globex.example", "Globex workspace", "files.read"):
         assert word in said
     closes = asyncio.Event()
-    popup.on("close", closes.set)
+    popup.on("close", lambda _: closes.set())
     await sign_in(popup)
     await popup.click("button[value=allow]")
     assert await told(page) == ("Your account is connected.", "connected")
@@ -172,7 +173,7 @@ async def test_what_is_no_link_is_an_error_and_closes_the_window(
 ) -> None:
     await page.goto(address)
     assert await page.evaluate(f"KeyrackConnect.open({link}).catch((error) => error.name)") == name
-    assert [each for each in page.context.pages if each is not page and not each.is_closed()] == []
+    await until(lambda: len(page.context.pages) == 1)
 
 
 async def test_messages_of_other_pages_are_not_believed(page: "Page", address: str) -> None:
