@@ -23,6 +23,8 @@ TypeName = Literal[
     "secret.revoked",
     "client.failing",
     "client.recovered",
+    "connect_link.connected",
+    "connect_link.failed",
     "user.invited",
 ]
 """What a webhook can be told of: `keyrack.model.events.TELLABLE`, spelled out for the type checker."""
