@@ -139,7 +139,7 @@ class Settings:
         least=0,
     )
     quota_pending_consents: int = _setting(
-        "Consents of one tenant that may be pending at a time; 0: no limit.", 1_000, least=0
+        "Consents and connect links of one tenant that may be pending at a time; 0: no limit.", 1_000, least=0
     )
     quota_api_keys: int = _setting("API keys the users of one tenant may have; 0: no limit.", 10_000, least=0)
     quota_webhooks: int = _setting("Webhooks one tenant may have, 50 at most.", 50, least=1)

@@ -70,6 +70,7 @@ EXTENSIONS = """
 /v2/users/me/api-keys/{ID}                        DELETE
 /v2/users/me/invites                              GET
 /v2/users/me/invites/{ID}/accept                  POST
+/v2/users/{U}/setup-links                         POST
 /v2/tenants/{T}/oauth-clients/{ID}/usage          GET
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
@@ -80,6 +81,8 @@ EXTENSIONS = """
 /v2/workspaces/{W}/components/{C}                 GET
 /v2/workspaces/{W}/components/{C}/runtime-env     GET
 /v2/flows/{F}/task-keys                           POST
+/v2/workspaces/{W}/connect-links                  POST
+/v2/workspaces/{W}/connect-links/{ID}             GET
 /v2/tenants/{T}/webhooks                          GET POST
 /v2/tenants/{T}/webhooks/{ID}                     GET PATCH DELETE
 /v2/tenants/{T}/webhooks/{ID}/rotate-secret       POST
@@ -89,7 +92,7 @@ EXTENSIONS = """
 /v2/tenants/{T}/events                            GET
 /v2/tenants/{T}/events/{ID}/replay                POST
 """
-"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases) and 1 (the plural of `/v2/workspace`)."""
+"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24, 26."""
 
 NOT_BUILT = [  # section 0.5
     ("POST", "/v2/components/{C}/versions/{REV}/verify-credential"),
@@ -125,7 +128,7 @@ LISTED = routes(INDEX) | routes(EXTENSIONS)
 
 WITHOUT_BODY = (
     "suspend", "unsuspend", "start", "stop", "task-keys", f"events/{SOME_ID}/replay", "rotate-secret", "test", "accept",
-    "refresh",
+    "refresh", "setup-links",
 )  # fmt: skip
 """How the paths end that take a POST without a body."""
 LACKING = {"/callback/oauth1", "/callback/oauth2", "/v2/components", "/v2/credentials", "/v2/flows", "/v2/teams"}

@@ -71,12 +71,21 @@ class Story(Telling):
         await self.call("GET", callback.removeprefix(BASE), None)
         return (await self.call("GET", f"{path}/{started['id']}", 200))["data"]
 
+    async def connect_link(self, component_id: str) -> None:
+        """Make a connect link and look at it; its secret part is one."""
+        path = f"/v2/workspaces/{self.first['workspace_id']}/connect-links"
+        body = document("connect-link", {"name": "Theirs"}, component=relationship("component", component_id))
+        url = (await self.call("POST", path, 201, body))["data"]["attributes"]["url"]
+        self.planted.append(query_of(url)["link"])
+        await self.call("GET", url.removeprefix(BASE), None)
+
     async def success(self) -> str:
         """Play what goes well; return the component's id."""
         component_id = await self.component("works")
         variables = {"vars": {"APP_KEY": "app", "APP_SECRET": ENV_SECRET, "OTHER": ENV_SECRET}}
         await self.call("PUT", f"/v2/components/{component_id}/env", 200, document("component-env", variables))
         await self.client(component_id, CLIENT_SECRET)
+        await self.connect_link(component_id)
         consent = await self.consent(component_id)
         assert consent["attributes"]["status"] == "completed", consent
         credential = consent["relationships"]["credential"]["data"]["id"]

@@ -27,6 +27,7 @@ NAMES = {
     "api-key": "key_id",
     "auth-secret": "secret_id",
     "contract-invite": "invite_id",
+    "connect-link": "connect_link_id",
     "oauth-consent": "consent_id",
     "version": "component_id",
 }

@@ -42,6 +42,7 @@ SEEN: dict[str, str] = {
     "API key":                             "....... .. .. ..",
     "service account":                     "....... .. .. y.",
     "setup link":                          "....... .. .. ..",  # shown once
+    "connect link":                        "....... .. .. ..",  # shown once
 }
 """Which values of the tenant occur in any answer to a caller."""
 # fmt: on

@@ -132,6 +132,7 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("tenants",    "PATCH",  "/v2/workspaces/{workspace_id}/members/{user_id}",     "..workspace.edit_membership"),
     ("workspaces", "DELETE", "/v2/workspaces/{workspace_id}/members/{user_id}",     "..workspace.edit"),
     ("tenants",    "DELETE", "/v2/workspaces/{workspace_id}/members/{user_id}",     "..workspace.edit_membership"),
+    ("workspaces", "POST",   "/v2/workspaces/{workspace_id}/connect-links",         "..credential.edit"),
     ("workspaces", "POST",   "/v2/workspaces/{workspace_id}/oauth-consents",        "..credential.edit"),
     ("workspaces", "GET",    SECRETS,                                               "..auth_secret.get"),
     ("workspaces", "POST",   SECRETS,                                               "..auth_secret.create"),
@@ -171,6 +172,7 @@ STANDING: dict[str, str] = {
     "GET /v2/workspaces": "everybody's own",
     "GET /v2/workspaces/{workspace_id}/components": "members",
     "GET /v2/workspaces/{workspace_id}/components/{component_id}": "members",
+    "GET /v2/workspaces/{workspace_id}/connect-links/{connect_link_id}": "who made it",
     "GET /v2/workspaces/{workspace_id}/members": "members",
     "GET /v2/workspaces/{workspace_id}/oauth-consents/{consent_id}": "who started it",
 }
@@ -245,6 +247,15 @@ def _oauth_consent(ids: Mapping[str, str], secret: str | None = None) -> Any:
     return {"data": {"type": "oauth-consent", "attributes": {}, "relationships": related}}
 
 
+def _connect_link(ids: Mapping[str, str], secret: str | None = None) -> Any:
+    body = _oauth_consent(ids, secret)
+    return {"data": {**body["data"], "type": "connect-link"}}
+
+
+def _link_again(ids: Mapping[str, str]) -> Any:
+    return _connect_link(ids, "secret_id")
+
+
 def _again(ids: Mapping[str, str]) -> Any:
     return _oauth_consent(ids, "secret_id")
 
@@ -295,10 +306,13 @@ def _cases() -> Iterator[Case]:
         data = DATA.get((method, path))
         yield Case(f"{level} {method} {path}", level, right, status, method, path, data, hidden)
     consents = "/v2/workspaces/{workspace_id}/oauth-consents"
+    links = "/v2/workspaces/{workspace_id}/connect-links"
     place, contract = "/v2/workspaces/{workspace_id}", "/v2/contracts/{contract_id}"
     of_secret = "workspaces.auth_secret."
     for name, level, permission, status, method, path, data in (
         ("connect", "workspaces", f"{of_secret}create", 201, "POST", consents, _oauth_consent),
+        ("link", "workspaces", f"{of_secret}create", 201, "POST", links, _connect_link),
+        ("link again", "workspaces", f"{of_secret}edit", 201, "POST", links, _link_again),
         ("reconnect", "workspaces", f"{of_secret}edit", 201, "POST", consents, _again),
         ("step", "workspaces", f"{of_secret}get_credentials", 200, "GET", "/v1/tasks/{flow_id}/steps/step_2", None),
         ("type", "workspaces", "workspaces.workspace.edit_type", 200, "PATCH", place, TYPE),

@@ -117,7 +117,9 @@ def _named(name: str, services: Mapping[str, Any]) -> Any:
     return provide if name in _FOR_ANYBODY else provide_after
 
 
-_FOR_ANYBODY = frozenset({"account_setup", "callbacks", "consent_links", "metrics_reader", "store", "throttle"})
+_FOR_ANYBODY = frozenset(
+    {"account_setup", "callbacks", "connect_page", "consent_links", "metrics_reader", "store", "throttle"}
+)
 """Use cases of handlers that nobody need sign in for."""
 
 

@@ -3,6 +3,7 @@
 They need no API key: the `state`, or OAuth 1.0a's token, is the proof. What they show is a page for a person.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.middleware import caller_address, is_head, request_id_of
-from keyrack.api.core.pages import PRIVATE, Explanation, cookie_header, is_only_a_look, page, problem_page
+from keyrack.api.core.pages import PRIVATE, Explanation, PageReport, cookie_header, is_only_a_look, page, problem_page
 from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consents.callbacks import ConsentCallbacks
@@ -22,6 +23,7 @@ from keyrack.service.consents.values import ConsentExpired, ConsentOutcome, Othe
 _OURS = frozenset({"state", "code", "iss", "error", "oauth_token", "oauth_verifier"})
 """Parameters that decide what is done; the others are only shown."""
 _STATES = {OAUTH2: ("state",), OAUTH1: ("oauth_token", "denied")}
+_CONNECTED = "The account is connected"
 _NOT_CONNECTED = "The account was not connected"
 _START_AGAIN = "Nothing was stored. You can start connecting again from where you came from."
 _NOT_OPENED = Explanation(
@@ -96,15 +98,24 @@ async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: Con
 
 
 def _ended(outcome: ConsentOutcome, reference: str | None) -> Response[Any]:
-    headers = cookie_header(outcome.cookie)
+    headers, report = cookie_header(outcome.cookie), _report(outcome)
     if outcome.under_way:
         return problem_page(202, _STILL_CONNECTING, {"refresh": str(_LOOK_AGAIN)})
     if outcome.error is not None:
         told = Explanation(_NOT_CONNECTED, outcome.error, _START_AGAIN, reference, outcome.said)
-        return problem_page(400, replace(told, return_url=outcome.return_url), headers)
+        return problem_page(400, replace(told, return_url=outcome.return_url), headers, report)
+    if report is not None:
+        return page("callback.html", 200, _CONNECTED, mood="good", script="report.js", report=report, headers=headers)
     if outcome.return_url is not None:
         return Response(None, status_code=303, headers={"location": outcome.return_url, **PRIVATE, **headers})
-    return page("callback.html", 200, "The account is connected", mood="good", script="close.js", headers=headers)
+    return page("callback.html", 200, _CONNECTED, mood="good", script="close.js", headers=headers)
+
+
+def _report(outcome: ConsentOutcome) -> PageReport | None:
+    told = outcome.report
+    if told is None:
+        return None
+    return PageReport(told.origin, json.dumps(dict(told.facts)), outcome.return_url)
 
 
 def _not_ours(protocol: str, params: Mapping[str, str], error: BadRequest) -> Explanation:

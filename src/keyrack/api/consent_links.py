@@ -8,20 +8,18 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.middleware import request_id_of
-from keyrack.api.core.pages import PRIVATE, Explanation, cookie_header, page, problem_page
+from keyrack.api.core.pages import PRIVATE, Explanation, consent_form, cookie_header, problem_page
 from keyrack.errors import BadRequest
-from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, IntroductionPage, UnknownLink
+from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, UnknownLink
 
 _MAX_FIELDS = 10
-_FORM_ACTION = "'self' https:"
-"""Where the form may lead, redirects included: to the provider, and wherever that has people sign in."""
 
 
 @get(PATH, media_type=MediaType.HTML, include_in_schema=False)
 async def consent_page(request: Request[Any, Any, Any], consent_links: NamedDependency[ConsentLinks]) -> Response[str]:
     """Show who asks for what, and set the browser's cookie; nothing is used up by looking."""
     try:
-        return _shown(await consent_links.introduce(_link(request), request.cookies))
+        return consent_form(await consent_links.introduce(_link(request), request.cookies))
     except UnknownLink as error:
         return _refused(error, request)
 
@@ -39,20 +37,6 @@ async def consent_begun(request: Request[Any, Any, Any], consent_links: NamedDep
     except (UnknownLink, FormNotOurs) as error:
         return _refused(error, request)
     return Response(None, status_code=303, headers={"location": address, **PRIVATE, **cookie_header(cookie)})
-
-
-def _shown(shown: IntroductionPage) -> Response[str]:
-    insecure = "" if shown.cookie.secure else " http:"
-    return page(
-        "consent.html",
-        200,
-        "Connect an account?",
-        form_action=_FORM_ACTION + insecure,
-        headers=cookie_header(shown.cookie),
-        told=shown.told,
-        form_token=shown.form_token,
-        until=f"{shown.expires_at:%H:%M} UTC",
-    )
 
 
 def _refused(error: BadRequest, request: Request[Any, Any, Any]) -> Response[str]:

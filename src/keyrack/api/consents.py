@@ -1,5 +1,6 @@
 """`/v2/workspaces/{W}/oauth-consents` (extension, contract 0.3 and 20.2)."""
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -48,18 +49,23 @@ class SecretLinkage(msgspec.Struct):
     type: Literal["auth-secret"]
 
 
-class NewConsentAttributes(msgspec.Struct):
-    """What the user chose before pressing Authenticate; `scopes` count with an auth client only.
-
-    With `bound`, `authorization_url` is a link on our own host. It tells whoever opens it who asks for what, and only
-    the browser that goes on from there can finish the consent.
-    """
+class ConsentChoices(msgspec.Struct):
+    """What somebody chose before an account is connected; `scopes` count with an auth client only."""
 
     name: Text | UnsetType = UNSET
     fields: dict[str, Any] | UnsetType = UNSET
     scopes: str | list[str] | UnsetType = UNSET
     additional_params: dict[str, str | int | float | bool] | UnsetType = UNSET
     return_url: Text | UnsetType = UNSET
+
+
+class NewConsentAttributes(ConsentChoices):
+    """What the user chose before pressing Authenticate; `scopes` count with an auth client only.
+
+    With `bound`, `authorization_url` is a link on our own host. It tells whoever opens it who asks for what, and only
+    the browser that goes on from there can finish the consent.
+    """
+
     bound: bool | UnsetType = UNSET
 
 
@@ -142,7 +148,17 @@ _NOTHING_NAMED = (
 
 
 def _command(body: StartConsentBody) -> NewConsent:
-    given, about = body.data.attributes, body.data.relationships
+    given = body.data.attributes
+    wanted = wanted_consent(given, body.data.relationships)
+    return replace(wanted, bound=given.bound is True)
+
+
+def wanted_consent(given: ConsentChoices, about: NewConsentRelationships) -> NewConsent:
+    """Return what is to be connected, as a body says it.
+
+    Raises:
+        ValidationFailed: nothing is named, or what does not go together.
+    """
     client, secret = _named(about.auth_client), _named(about.auth_secret)
     component, credential = _named(about.component), _named(about.credential)
     if client is None and component is None:
@@ -162,7 +178,6 @@ def _command(body: StartConsentBody) -> NewConsent:
         scopes=" ".join(given.scopes) if isinstance(given.scopes, list) else given.scopes or None,
         additional_params={name: _text(value) for name, value in extra.items()},
         return_url=or_none(given.return_url),
-        bound=given.bound is True,
     )
 
 
@@ -188,10 +203,16 @@ def _resource(consent: Consent) -> ConsentResource:
         authorization_url=_address(consent) if pending else UNSET,
         error=consent.error if consent.error is not None else UNSET,
     )
-    relationships: ConsentRelationships | UnsetType = UNSET
-    if consent.result_id is not None and consent.auth_client_id is None:
-        relationships = ConsentRelationships(related("credential", "/v2/credentials", consent.result_id))
-    elif consent.result_id is not None:
-        path = f"/v2/workspaces/{consent.workspace_id}/secrets"
-        relationships = ConsentRelationships(auth_secret=related("auth-secret", path, consent.result_id))
-    return ConsentResource(consent.id, attributes, relationships=relationships)
+    made = made_by_consent(consent.result_id, consent.workspace_id, consent.auth_client_id)
+    return ConsentResource(consent.id, attributes, relationships=made)
+
+
+def made_by_consent(
+    result_id: str | None, workspace_id: str, auth_client_id: str | None
+) -> ConsentRelationships | UnsetType:
+    """Return the relationship to what a consent made: a secret if it named an auth client, else a credential."""
+    if result_id is None:
+        return UNSET
+    if auth_client_id is None:
+        return ConsentRelationships(related("credential", "/v2/credentials", result_id))
+    return ConsentRelationships(auth_secret=related("auth-secret", f"/v2/workspaces/{workspace_id}/secrets", result_id))

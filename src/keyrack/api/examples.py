@@ -124,6 +124,15 @@ EXAMPLES: Mapping[str, Json] = {
             "oauth-consent", {"name": "My calendar", "scopes": ["events"]}, auth_client=_to("auth-client")
         ),
     },
+    "POST /v2/workspaces/{workspace_id}/connect-links": {
+        "for a component": _data("connect-link", {"name": "The shop's account"}, component=_to("component")),
+        "with an auth client, opened in a popup of your page": _data(
+            "connect-link",
+            {"name": "Ida's calendar", "expires_in": 900, "opener_origin": "https://app.globex.example"},
+            auth_client=_to("auth-client"),
+        ),
+        "the same credential anew": _data("connect-link", component=_to("component"), credential=_to("credential")),
+    },
     "POST /v2/credentials": {
         "with tokens": _data(
             "credential",

@@ -5,6 +5,8 @@ from keyrack.api.auth_clients import AuthClientController, TenantAuthClientContr
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
+from keyrack.api.connect_links import ConnectLinkController
+from keyrack.api.connect_page import connect_begun, connect_page, connect_script
 from keyrack.api.consent_callbacks import oauth1_callback, oauth2_callback
 from keyrack.api.consent_links import consent_begun, consent_page
 from keyrack.api.consents import ConsentController
@@ -68,12 +70,16 @@ HANDLERS = (
     TenantAuthClientController,
     SecretController,
     ConsentController,
+    ConnectLinkController,
     WebhookController,
     EventController,
     oauth2_callback,
     oauth1_callback,
     consent_page,
     consent_begun,
+    connect_page,
+    connect_begun,
+    connect_script,
     setup_page,
     account_set_up,
 )

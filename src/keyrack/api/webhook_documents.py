@@ -25,6 +25,8 @@ TypeName = Literal[
     "client.recovered",
     "client.secret_expiring",
     "client.secret_expired",
+    "connect_link.connected",
+    "connect_link.failed",
     "user.invited",
 ]
 """What a webhook can be told of: `keyrack.model.events.TELLABLE`, spelled out for the type checker."""

@@ -17,6 +17,25 @@ class ConsentStatus(StrEnum):
     failed = "failed"
 
 
+class ConnectLinkStatus(StrEnum):
+    """How far a connect link has come (decision 26)."""
+
+    pending = "pending"
+    """Nobody has gone on from its page."""
+    opened = "opened"
+    """Somebody has, and is at the provider, or may go there again."""
+    connected = "connected"
+    denied = "denied"
+    """The person, or the provider's policy, said no (RFC 6749 section 4.1.2.1, `access_denied`)."""
+    failed = "failed"
+    expired = "expired"
+    """Only shown: it is too late, and it was not used."""
+
+
+OPEN_LINKS = (ConnectLinkStatus.pending, ConnectLinkStatus.opened)
+"""Those that can still be used, if it is not too late."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentIntroduction:
     """What a bound consent tells the person who opens its link, as it was when it started (contract 0.23).
@@ -66,6 +85,7 @@ class AuthorizationContext:
         temporary: OAuth 1.0a's temporary credentials: the token and its secret (RFC 5849 section 2.1).
         introduction: what the page of a bound consent says.
         link: the address of that page.
+        connect_link_id: the connect link that it was begun with; kept once the consent is over.
     """
 
     protocol: str = "oauth2"
@@ -87,6 +107,7 @@ class AuthorizationContext:
     temporary: tuple[Secret, Secret] | None = None
     introduction: ConsentIntroduction | None = None
     link: str | None = field(default=None, repr=False)
+    connect_link_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +136,47 @@ class Consent:
     browser_hash: str | None = None
     """The browser that is bound, or that came back first."""
     ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectLink:
+    """A link with which a person without an account connects one for a workspace, once (decision 26).
+
+    Attributes:
+        id: its own.
+        tenant_id: of the workspace.
+        workspace_id: where the account is connected.
+        user_id: the maker, who then owns what was made.
+        status: as it is stored: never `expired`.
+        wanted: what the maker asked for, as a consent is started with.
+        opener_origin: the web origin of the page that is told the outcome, if it opens the link in a popup.
+        consent_id: the consent that counts, once somebody went on from the page.
+        consent_expires_at: until when that can be finished.
+        browser_hash: the browser that went on from the page, and the only one that can from then on.
+        error: why nothing was connected.
+        result_id: the credential or secret.
+        created_at: when it was made.
+        expires_at: until when somebody can go on from its page.
+        ended_at: when it was used up.
+    """
+
+    id: str
+    tenant_id: str
+    workspace_id: str
+    user_id: str
+    wanted: Json = field(repr=False)
+    created_at: datetime
+    expires_at: datetime
+    status: ConnectLinkStatus = ConnectLinkStatus.pending
+    opener_origin: str | None = None
+    consent_id: str | None = None
+    consent_expires_at: datetime | None = None
+    browser_hash: str | None = None
+    error: str | None = None
+    result_id: str | None = None
+    ended_at: datetime | None = None
+
+    def status_at(self, now: datetime) -> ConnectLinkStatus:
+        """Return how far it has come, in the eyes of who asks."""
+        last = max(self.expires_at, self.consent_expires_at or self.expires_at)
+        return ConnectLinkStatus.expired if self.status in OPEN_LINKS and last <= now else self.status

@@ -22,6 +22,8 @@ class EventType(StrEnum):
     client_recovered = "client.recovered"
     client_secret_expiring = "client.secret_expiring"
     client_secret_expired = "client.secret_expired"
+    connect_link_connected = "connect_link.connected"
+    connect_link_failed = "connect_link.failed"
     user_invited = "user.invited"
     webhook_test = "webhook.test"
 

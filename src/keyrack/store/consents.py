@@ -19,8 +19,8 @@ _ALWAYS_STORED = (
     "scope", "additional_params", "fields", "auth_method", "long_lived",
 )  # fmt: skip
 """Members of a context that are stored as they are, whatever they hold."""
-_STORED_IF_KNOWN = ("authorization_url", "link")
-_KEPT = ("redirect_uri", "return_url")
+_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id")
+_KEPT = ("redirect_uri", "return_url", "connect_link_id")
 """What a second delivery of the callback is answered with (contract 0.21)."""
 
 _c = consents.c
@@ -231,4 +231,4 @@ def _from_json(stored: Json) -> AuthorizationContext:
 
 
 def _kept(context: AuthorizationContext) -> Json:
-    return {name: getattr(context, name) for name in _KEPT}
+    return {name: getattr(context, name) for name in _KEPT if getattr(context, name) is not None}

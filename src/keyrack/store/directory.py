@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, func, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, bindparam, func, or_, select
 
 from keyrack.model.flows import FlowStatus
 from keyrack.model.identity import PrincipalKind
@@ -127,14 +127,15 @@ _TENANTS_WITH_SECRETS = Query(
 )
 
 
-def _consent_by(hash_column: ColumnElement[Any]) -> Query:
-    c, w = t.consents.c, t.workspaces.c
-    query = select(w.tenant_id, w.contract_id, w.id).join_from(t.consents, t.workspaces, c.workspace_id == w.id)
+def _workspace_by(hash_column: Column[Any]) -> Query:
+    leaf, w = hash_column.table, t.workspaces.c
+    query = select(w.tenant_id, w.contract_id, w.id).join_from(leaf, t.workspaces, leaf.c.workspace_id == w.id)
     return Query(query.where(hash_column == bindparam("hash")))
 
 
-_CONSENT_BY_STATE = _consent_by(t.consents.c.state_hash)
-_CONSENT_BY_LINK = _consent_by(t.consents.c.link_hash)
+_CONSENT_BY_STATE = _workspace_by(t.consents.c.state_hash)
+_CONSENT_BY_LINK = _workspace_by(t.consents.c.link_hash)
+_CONNECT_LINK = _workspace_by(t.connect_links.c.link_hash)
 _SETUP_LINK = Query(select(t.setup_links.c.tenant_id).where(t.setup_links.c.link_hash == bindparam("hash")))
 _HAS = {kind: Query(select(table.c.id).where(table.c.id == bindparam("id"))) for kind, table in _WITH_ID.items()}
 _HAS_WITHIN = {
@@ -249,6 +250,10 @@ class Directory:
     async def consent_by_link(self, link_hash: str) -> Location | None:
         """Find the workspace of the bound consent that a link on our host begins."""
         return await self._at(_CONSENT_BY_LINK, hash=link_hash)
+
+    async def connect_link(self, link_hash: str) -> Location | None:
+        """Find the workspace that a connect link is for."""
+        return await self._at(_CONNECT_LINK, hash=link_hash)
 
     async def setup_link(self, link_hash: str) -> Location | None:
         """Find the tenant of a link for a first API key."""

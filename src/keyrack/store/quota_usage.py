@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, LargeBinary, Table, Text, bindparam, cast, func, literal, select, union_all
 
-from keyrack.model.consents import ConsentStatus
+from keyrack.model.consents import OPEN_LINKS, ConsentStatus
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import TENANT, TenantQuery, Unit
 from keyrack.store.schema import (
@@ -16,6 +16,7 @@ from keyrack.store.schema import (
     component_env,
     component_versions,
     components,
+    connect_links,
     consents,
     contracts,
     credentials,
@@ -88,9 +89,23 @@ def _bytes(stored: Callable[[ColumnElement[Any]], ColumnElement[Any]]) -> Query:
     return Query(select(func.sum(every.c[0]).label("used")), scans=True)
 
 
+_OPEN_LINKS = (
+    select(func.count())
+    .select_from(connect_links)
+    .where(
+        connect_links.c.tenant_id == TENANT,
+        connect_links.c.status.in_([each.value for each in OPEN_LINKS]),
+        connect_links.c.expires_at > bindparam("now"),
+    )
+    .scalar_subquery()
+)
 _ROWS: Mapping[Quota, TenantQuery] = {
-    Quota.pending_consents: _rows(
-        consents, consents.c.status == ConsentStatus.pending.value, consents.c.expires_at > bindparam("now")
+    Quota.pending_consents: TenantQuery(
+        consents,
+        select((func.count() + _OPEN_LINKS).label("used"))
+        .select_from(consents)
+        .where(consents.c.status == ConsentStatus.pending.value, consents.c.expires_at > bindparam("now")),
+        scans=True,
     ),
     Quota.api_keys: TenantQuery(
         users,

@@ -1,4 +1,4 @@
-"""Deletes old rows of all tenants: events, setup links, and deliveries, mails and the like that are finished."""
+"""Deletes old rows of all tenants: events, links, and deliveries, mails and the like that are finished."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, select, 
 
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
-from keyrack.store.schema import attempts, consents, deliveries, events, mails, revocations, setup_links
+from keyrack.store.schema import attempts, connect_links, consents, deliveries, events, mails, revocations, setup_links
 
 BATCH = 1000
 
@@ -26,6 +26,7 @@ _EVENTS = _forgetting(events, events.c.created_at < _BEFORE, ~exists().where(del
 _ATTEMPTS = _forgetting(attempts, attempts.c.settled_at < _BEFORE)
 _MAILS = _forgetting(mails, mails.c.finished_at < _BEFORE)
 _SETUP_LINKS = _forgetting(setup_links, setup_links.c.expires_at < _BEFORE)
+_CONNECT_LINKS = _forgetting(connect_links, connect_links.c.expires_at < _BEFORE)
 _CONSENTS = _forgetting(
     consents,
     consents.c.expires_at < _BEFORE,
@@ -58,6 +59,10 @@ class ExpiredRows:
     async def forget_consents(self, before: datetime) -> int:
         """Delete at most `BATCH` consents that expired before a time and wait for nothing; return how many."""
         return await _CONSENTS.run(self._unit.connection, before=before)
+
+    async def forget_connect_links(self, before: datetime) -> int:
+        """Delete at most `BATCH` connect links that expired before a time; return how many."""
+        return await _CONNECT_LINKS.run(self._unit.connection, before=before)
 
     async def forget_mails(self, before: datetime) -> int:
         """Delete at most `BATCH` mails that were finished before a time; return how many."""

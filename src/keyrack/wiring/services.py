@@ -22,6 +22,8 @@ from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.connect_links import ConnectLinks
+from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
@@ -90,6 +92,8 @@ class Services:
     consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
+    connect_links: ConnectLinks
+    connect_page: ConnectPage
     issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
@@ -168,22 +172,25 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     setup_links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
     callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
     refreshing.recovery.add(AttemptKind.code, callbacks.recover)
+    consents = ConsentStart(
+        access,
+        OAuth1Start(store, provider, now),
+        targets,
+        issuers,
+        public_url=settings.public_url,
+        lifetime=timedelta(seconds=settings.consent_lifetime),
+        clock=now,
+    )
     return Services(
         authentication=authentication,
         installations=InstallationSetup(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
-        consents=ConsentStart(
-            access,
-            OAuth1Start(store, provider, now),
-            targets,
-            issuers,
-            public_url=settings.public_url,
-            lifetime=timedelta(seconds=settings.consent_lifetime),
-            clock=now,
-        ),
+        consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
+        connect_links=ConnectLinks(access, consents, targets, now),
+        connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
         issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),

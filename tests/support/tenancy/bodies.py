@@ -110,6 +110,9 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "PATCH /v2/workspaces/{workspace_id}": lambda _: _data("workspace", {"name": "New"}),
     "POST /v2/workspaces/{workspace_id}/members": lambda ids: _data("member", {"roles": ["guest"]}, ids["joiner_id"]),
     "PATCH /v2/workspaces/{workspace_id}/members/{user_id}": lambda _: _data("member", {"roles": ["admin"]}),
+    "POST /v2/workspaces/{workspace_id}/connect-links": lambda ids: _data(
+        "connect-link", component=relationship("component", ids["component_id"])
+    ),
     "POST /v2/workspaces/{workspace_id}/oauth-consents": _consent,
     "POST /v2/workspaces/{workspace_id}/secrets": _auth_secret,
     "PATCH /v2/workspaces/{workspace_id}/secrets/{secret_id}": lambda _: _data("auth-secret", {"name": "New"}),

@@ -162,6 +162,11 @@ async def _first_generation(made: Estate) -> None:
         made.ids[key] = resource(await who.post("/v2/credentials", {"data": data}), 201)["id"]
     started = resource(await start(who, workspace, made.ids["component_id"]), 201)
     made.ids["consent_id"] = started["id"]
+    about = {"component": relationship("component", made.ids["component_id"])}
+    asked = {"type": "connect-link", "attributes": {"name": "Linked"}, "relationships": about}
+    linked = resource(await who.post(f"/v2/workspaces/{workspace}/connect-links", {"data": asked}), 201)
+    made.ids["connect_link_id"] = linked["id"]
+    made.canaries["connect link"] = linked["attributes"]["url"].partition("link=")[2]
     made.canaries["state of a consent"] = started["attributes"]["authorization_url"].partition("state=")[2]
 
 
@@ -238,6 +243,9 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         .where(invites.c.id == ids["invite_id"])
         .values(workspace_id=ids["workspace_id"], workspace_roles=["guest"]),
         update(s.setup_links).where(s.setup_links.c.id == ids["link_id"]).values(link_hash=made["link_hash"]),
+        update(s.connect_links)
+        .where(s.connect_links.c.id == ids["connect_link_id"])
+        .values(link_hash=made["link_hash"], status="opened", consent_id=ids["consent_id"], browser_hash="text"),
         update(s.mails).where(s.mails.c.id == made["mail_id"]).values(claim=made["claim"]),
         update(s.oauth_clients)
         .where(s.oauth_clients.c.id == ids["oauth_client_id"])

@@ -26,6 +26,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
+from keyrack.store.connect_links import ConnectLinkRows
 from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
@@ -132,6 +133,7 @@ ODD: dict[str, dict[str, Any]] = {
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
+    "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
     "UserRows.add": {"email": "somebody@new.example"},
@@ -152,7 +154,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
     """Gather what a tenant has, from a unit bound to it; `under_way`: more ids, by the parameter's name."""
     ids, who = dict(estate.ids), estate.tenant.integrator
     ids |= {"successor": estate.tenant.admin.id, "member": who.id, "client_id": ids["auth_client_id"]}
-    ids |= {"subject_id": ids["secret_id"], **under_way}
+    ids |= {"instead_of": ids["consent_id"], "subject_id": ids["secret_id"], **under_way}
     ids |= {"email": estate.tenant.stranger.name, "name": f"{ids['team_name']}-connected"}
     ids["state_hash"] = state_hash(estate.canaries["state of a consent"].partition("&")[0])
     invite = await ContractInvites(unit).find(ids["contract_id"], ids["invite_id"])
@@ -176,6 +178,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         await CredentialRows(unit).find(ids["credential_id"]),
         consent,
         consent.context,
+        await ConnectLinkRows(unit).find(ids["connect_link_id"]),
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         *await ExpiringClients(unit).due(),

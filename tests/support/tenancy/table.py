@@ -160,6 +160,8 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("13.2", "GET",    "/v2/workspaces/{workspace_id}/components",                           200, "33yyy33 y3 33 y3"),
     ("13.2", "GET",    "/v2/workspaces/{workspace_id}/components/{component_id}",            200, "33yyy33 y3 33 y3"),
     ("0.3",  "GET",    "/v2/workspaces/{workspace_id}/components/{component_id}/runtime-env",200, "3333333 33 33 y3"),
+    ("20.2", "POST",   "/v2/workspaces/{workspace_id}/connect-links",                        201, "33yy333 33 33 33"),
+    ("20.2", "GET",    "/v2/workspaces/{workspace_id}/connect-links/{connect_link_id}",      200, "334y333 33 33 43"),
     ("10",   "GET",    "/v2/workspaces/{workspace_id}/members",                              200, "y3yyy33 33 33 y3"),
     ("10",   "POST",   "/v2/workspaces/{workspace_id}/members",                              200, "y3y3333 33 33 y3"),
     ("10",   "PATCH",  "/v2/workspaces/{workspace_id}/members/{user_id}",                    200, "y3y3333 33 33 y3"),
@@ -179,6 +181,8 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
 PUBLIC = {
     "/callback/oauth1": "the token in the query is the proof (20.3, 21)",
     "/callback/oauth2": "the state in the query is the proof (20.3)",
+    "/connect": "the link in the query is the proof; says who asks for what, and begins the consent (decision 26)",
+    "/connect.js": "a script, the same for all",
     "/consent": "the link in the query is the proof; says who asks for what, and binds the browser (0.23)",
     "/docs": "describes the API",
     "/docs/{name}": "describes the API",

@@ -19,16 +19,34 @@ from litestar.enums import MediaType
 from markupsafe import Markup
 
 from keyrack.service.consents.browser import LIFETIME, BrowserCookie
+from keyrack.service.consents.links import IntroductionPage
 
 PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
 """Of everything here: addresses carry codes, states and links (contract 0.18)."""
 
+_FORM_ACTION = "'self' https:"
+"""Where a consent's form may lead, redirects included: to the provider, and wherever that has people sign in."""
 _HERE = Path(__file__).parent
-_PAGES = re.compile(r"/(callback|consent|setup)(/|$)", re.IGNORECASE)
+_PAGES = re.compile(r"/(callback|connect|consent|setup)(/|$)", re.IGNORECASE)
 _SETUP = re.compile(r"/setup(/|$)", re.IGNORECASE)
 _templates = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 
 _AGAIN = "Start connecting again. If it goes on like this, show this page to whoever gave you the link."
+
+
+@dataclass(frozen=True, slots=True)
+class PageReport:
+    """What a page tells the one that opened it in a popup.
+
+    Attributes:
+        origin: the only web origin that is told.
+        facts: what it is told, as JSON.
+        next: where the browser goes on that was opened by nobody.
+    """
+
+    origin: str
+    facts: str
+    next: str | None
 
 
 def is_for_a_person(path: str) -> bool:
@@ -44,6 +62,7 @@ def page(
     mood: str = "plain",
     form_action: str = "'none'",
     script: str | None = None,
+    report: PageReport | None = None,
     headers: Mapping[str, str] | None = None,
     **values: Any,
 ) -> Response[str]:
@@ -56,12 +75,15 @@ def page(
         mood: `good`, `bad` or `plain`.
         form_action: where its forms may lead, as in a content security policy.
         script: name of the one script that runs on it.
+        report: what that tells the page that opened this one.
         headers: further headers.
         values: for the template.
     """
     style, code = _static("pages.css"), None if script is None else _static(script)
     scripts = "'none'" if code is None else _hash(code)
-    text = _templates.get_template(template).render(title=title, mood=mood, style=style, script=code, **values)
+    text = _templates.get_template(template).render(
+        title=title, mood=mood, style=style, script=code, report=report, **values
+    )
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {scripts};"
         f" base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
@@ -95,9 +117,29 @@ class Explanation:
     mood: str = "bad"
 
 
-def problem_page(status: int, told: Explanation, headers: Mapping[str, str] | None = None) -> Response[str]:
+def problem_page(
+    status: int, told: Explanation, headers: Mapping[str, str] | None = None, report: PageReport | None = None
+) -> Response[str]:
     """Return a page that says what went wrong, and what to do."""
-    return page("callback.html", status, told.title, mood=told.mood, headers=headers, told=told)
+    script = None if report is None else "report.js"
+    return page(
+        "callback.html", status, told.title, mood=told.mood, script=script, report=report, headers=headers, told=told
+    )
+
+
+def consent_form(shown: IntroductionPage) -> Response[str]:
+    """Return the page that says who asks for what, with the button that goes on to the provider."""
+    insecure = "" if shown.cookie.secure else " http:"
+    return page(
+        "consent.html",
+        200,
+        "Connect an account?",
+        form_action=_FORM_ACTION + insecure,
+        headers=cookie_header(shown.cookie),
+        told=shown.told,
+        form_token=shown.form_token,
+        until=f"{shown.expires_at:%d %B %Y, %H:%M} UTC",
+    )
 
 
 _REFUSALS: Mapping[int, Explanation] = {

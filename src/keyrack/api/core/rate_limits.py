@@ -124,7 +124,9 @@ class Throttle:
         log.warning("wrong API key", name=_shown(name), address=address)
 
     def wrong_link(self, address: str | None) -> None:
-        """Count a setup link that is not good, from whoever may be guessing; a good one is never refused for it.
+        """Count a setup or connect link that is not good, from whoever may be guessing.
+
+        A good one is never refused for it.
 
         Raises:
             RateLimited: too many came from there.
@@ -133,7 +135,7 @@ class Throttle:
         if wait:
             metrics.throttled("wrong_links")
             raise RateLimited(wait)
-        log.warning("wrong setup link", address=address)
+        log.warning("wrong link", address=address)
 
     @staticmethod
     def _refuse_if(rate: str, wait: int) -> None:

@@ -13,7 +13,7 @@ from keyrack.store.quota_usage import Quota, QuotaUsage
 from keyrack.store.tenants import TenantRows
 
 COUNTED: Mapping[Quota, str] = {
-    Quota.pending_consents: "consents of the tenant that are pending and have not expired",
+    Quota.pending_consents: "consents and connect links of the tenant that are pending and have not expired",
     Quota.api_keys: "API keys of the tenant's users",
     Quota.webhooks: "webhooks of the tenant",
     Quota.secrets: "auth secrets of the tenant",
@@ -30,6 +30,7 @@ _ADDS: Mapping[str, Sequence[Quota]] = {
     # what it ends in is not refused any more when a person has consented; so no other begins once there are too many
     "contract-invite.create": [Quota.mails],
     "setup-link.create": [Quota.mails],
+    "connect-link.create": [Quota.pending_consents, Quota.secrets, Quota.credentials],
     "consent.start": [Quota.pending_consents, Quota.secrets, Quota.credentials],
     "credential.create": [Quota.credentials],
     "flow.create": [Quota.flows],

@@ -11,14 +11,7 @@ from datetime import datetime
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.errors import (
-    DatabaseUnavailable,
-    Forbidden,
-    KeyrackError,
-    ProviderError,
-    ProviderUnavailable,
-    StateConflict,
-)
+from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError, ProviderUnavailable, StateConflict
 from keyrack.ids import new_id
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.identity import Principal, PrincipalKind
@@ -27,6 +20,8 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.consents.browser import cookie_of, is_secure, new_cookie
+from keyrack.service.consents.connect_outcome import ConnectOutcomes
+from keyrack.service.consents.failure_text import reason_of, said_by_provider, told_of
 from keyrack.service.consents.id_tokens import IdTokens
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
 from keyrack.service.consents.protocols import (
@@ -92,6 +87,7 @@ class ConsentCallbacks:
         self._targets = targets
         self._issuers = issuers
         self._id_tokens = IdTokens(issuers)
+        self._links = ConnectOutcomes(targets)
         self._clock = clock
         self.second = SecondDeliveries(store, targets, clock)
         self._protocols: dict[str, ConsentProtocol] = {
@@ -144,8 +140,15 @@ class ConsentCallbacks:
             if taken is not None:
                 who = await self._person(taken, address, request_id)
                 ended = await self._finish_first(taken, place, who, params, iss_required=iss_required)
-                return replace(ended, cookie=cookie)
-        return await self.second.answer(consent.id, place, mine, arrived)
+                return await self._reported(replace(ended, cookie=cookie), consent)
+        return await self._reported(await self.second.answer(consent.id, place, mine, arrived), consent)
+
+    async def _reported(self, ended: ConsentOutcome, consent: Consent) -> ConsentOutcome:
+        """Add what the page is told that opened the consent's connect link, if it has one."""
+        if consent.context.connect_link_id is None or ended.under_way:
+            return ended
+        async with self._store.unit(consent.tenant_id) as unit:
+            return replace(ended, report=await self._links.report(unit, consent))
 
     async def _finish_first(
         self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str], *, iss_required: bool
@@ -157,9 +160,8 @@ class ConsentCallbacks:
         except DatabaseUnavailable:
             raise
         except KeyrackError as error:
-            said = _said(error)
             await self._fail(consent, place, who, error)
-            return ConsentOutcome(_reason(error), said, return_url)
+            return ConsentOutcome(reason_of(error), said_by_provider(error), return_url)
         finally:
             self._finishing.discard(consent.id)
         return ConsentOutcome(None, return_url=with_result(return_url, self._target(consent).parameter, result_id))
@@ -245,6 +247,7 @@ class ConsentCallbacks:
         # suspended: told before the code is used up.
         async with self._access.at(who, place, precheck=_COMPLETE) as scope:
             destination = await self._revalidate(scope, consent)
+            await self._links.require_current(scope.unit, consent)
         request = protocol.request(consent, destination.profile, granted)
         attempt = Attempt(new_id(), consent.tenant_id, AttemptKind.code, consent.id, 0, 0, node_id(), self._clock())
         try:
@@ -281,6 +284,7 @@ class ConsentCallbacks:
                 _require_bearer(tokens)
                 result_id = await destination.store(scope, tokens, at)
                 await ConsentRows(scope.unit).complete(consent.id, result_id, consent.context)
+                await self._links.connected(scope.unit, consent, result_id)
                 if not await Attempts(scope.unit).landed(attempt.id):
                     raise StateConflict("this connection was finished elsewhere")
                 scope.audit_target(self._target(consent).resource, result_id)
@@ -347,11 +351,10 @@ class ConsentCallbacks:
         return await target.revalidate(scope, consent)
 
     async def _fail(self, consent: Consent, place: Location, who: Principal, error: KeyrackError) -> None:
-        reason, said = _reason(error), _said(error)
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             if await TenantRows(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
-                told = f"{reason} ({': '.join(said.values())})" if said else reason
-                await ConsentRows(unit).fail(consent.id, told, consent.context)
+                await ConsentRows(unit).fail(consent.id, told_of(error), consent.context)
+                await self._links.failed(unit, consent, error)
         await self._access.record(who, place, _COMPLETE, (TARGET, consent.id))
 
     async def _close(self, attempt: Attempt, fate: AttemptResult) -> None:
@@ -377,15 +380,3 @@ def _require_bearer(tokens: TokenResponse) -> None:
             f"The authorization server sent a token of the type {kind}, which can only be used with a key that Keyrack"
             " does not have; nothing was stored. Set the client to Bearer tokens at the provider."
         )
-
-
-def _reason(error: KeyrackError) -> str:
-    """Say a failure to the person in front of the browser."""
-    if isinstance(error, Forbidden):
-        return f"You may not connect this account: {error}"
-    return "; ".join(problem.detail for problem in error.problems)
-
-
-def _said(error: KeyrackError) -> dict[str, str]:
-    """Return what the provider said about a failure (RFC 6749 sections 4.1.2.1 and 5.2)."""
-    return error.failure.said if isinstance(error, ProviderError) else {}

@@ -148,6 +148,7 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         fields=planned.fields,
         auth_method=planned.auth_method,
         long_lived=planned.long_lived,
+        connect_link_id=wanted.connect_link_id,
     )
     if protocol == OAUTH1:
         return context

@@ -9,13 +9,13 @@ from keyrack.ids import new_id
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.state import new_state, state_hash
-from keyrack.service.authz.access import Access
+from keyrack.service.authz.access import Access, Scope
 from keyrack.service.consents.links import introduction, link_address, link_hash
 from keyrack.service.consents.oauth1_start import OAuth1Start
 from keyrack.service.consents.protocols import OAUTH2, authorization_context
 from keyrack.service.consents.return_url import checked_return_url
 from keyrack.service.consents.server_metadata import ServerMetadata
-from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent
+from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent, PlannedConsent
 from keyrack.service.tenancy.tenants import base_address
 from keyrack.store.consents import ConsentRows
 from keyrack.validation.unvalidated import Unvalidated
@@ -64,16 +64,7 @@ class ConsentStart:
             ProviderError, ProviderUnavailable: the provider gives no temporary credentials (OAuth 1.0a).
         """
         async with self._access.workspace(who, workspace_id, "consent.start") as scope:
-            scope.require(*self._targets.permissions)
-            scope.require_that(who.kind is PrincipalKind.user, "only a user can connect an account")
-            scope.require_that(scope.in_workspace, "only a member of the workspace can connect an account")
-            wanted = new.validated()
-            target = self._targets.of(wanted.auth_client_id)
-            scope.require(target.permissions[1 if wanted.again else 0])
-            planned = await target.plan(scope, wanted)
-            base = await base_address(scope.unit, self._public_url)
-            if wanted.return_url is not None:
-                wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
+            wanted, planned, base = await self.judge(scope, new)
             state = new_state()
             context = authorization_context(planned, wanted, base, state)
             link = new_state() if wanted.bound else None
@@ -110,6 +101,28 @@ class ConsentStart:
         except KeyrackError:
             await self._access.record(who, scope.place, "consent.start", (TARGET, consent.id))
             raise
+
+    async def judge(self, scope: Scope, new: Unvalidated[NewConsent]) -> tuple[NewConsent, PlannedConsent, str]:
+        """Judge whether the scope's caller may start such a consent there, and whether it could work.
+
+        Returns:
+            What is wanted, with the return URL as it is sent to a browser; what the authorization request is made of;
+            the base of our addresses.
+
+        Raises:
+            KeyrackError: as `start`, but for what a provider answers.
+        """
+        scope.require(*self._targets.permissions)
+        scope.require_that(scope.who.kind is PrincipalKind.user, "only a user can connect an account")
+        scope.require_that(scope.in_workspace, "only a member of the workspace can connect an account")
+        wanted = new.validated()
+        target = self._targets.of(wanted.auth_client_id)
+        scope.require(target.permissions[1 if wanted.again else 0])
+        planned = await target.plan(scope, wanted)
+        base = await base_address(scope.unit, self._public_url)
+        if wanted.return_url is not None:
+            wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
+        return wanted, planned, base
 
     async def get(self, who: Principal, workspace_id: str, consent_id: str) -> Consent:
         """Return a consent to the one who started it.

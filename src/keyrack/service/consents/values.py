@@ -52,6 +52,8 @@ class NewConsent:
     return_url: str | None = None
     bound: bool = False
     """Whether the browser is to be bound first (contract 0.23)."""
+    connect_link_id: str | None = None
+    """The connect link that it is begun with (decision 26)."""
 
     @property
     def again(self) -> bool:
@@ -144,6 +146,19 @@ class ConsentHandlers:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectReport:
+    """What the page is told that opened a connect link in a popup (decision 26): ids and facts, never a secret.
+
+    Attributes:
+        origin: the only web origin that is told.
+        facts: what it is told.
+    """
+
+    origin: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ConsentOutcome:
     """How a callback ended.
 
@@ -153,6 +168,7 @@ class ConsentOutcome:
         return_url: where the browser goes on, if the one who started the consent said so.
         under_way: it has not ended yet: another delivery of the callback is being dealt with.
         cookie: by which the browser is known again, if it is to be set.
+        report: what the page is told that opened a connect link in a popup, if there may be one.
     """
 
     error: str | None
@@ -160,3 +176,4 @@ class ConsentOutcome:
     return_url: str | None = None
     under_way: bool = False
     cookie: BrowserCookie | None = None
+    report: ConnectReport | None = None

@@ -1,4 +1,4 @@
-"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents and setup links."""
+"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents and links."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_events,
     ExpiredRows.forget_attempts,
     ExpiredRows.forget_consents,
+    ExpiredRows.forget_connect_links,
     ExpiredRows.forget_mails,
     ExpiredRows.forget_setup_links,
 )

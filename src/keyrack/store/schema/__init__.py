@@ -4,6 +4,7 @@
 """
 
 from keyrack.store.schema.base import metadata
+from keyrack.store.schema.connect_links import connect_links
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
@@ -47,6 +48,7 @@ __all__ = [
     "component_versions",
     "component_whitelists",
     "components",
+    "connect_links",
     "consents",
     "contract_invites",
     "contract_members",

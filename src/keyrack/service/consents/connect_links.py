@@ -1,0 +1,145 @@
+"""Makes connect links, with which people without an account connect one for a workspace, and tells their outcome.
+
+What a person does with one is `connect_page`; what becomes of it, `connect_outcome` (decision 26).
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+
+from keyrack.clock import Clock
+from keyrack.crypto.secret import Secret
+from keyrack.errors import NotFound, Problem, ValidationFailed
+from keyrack.ids import new_id
+from keyrack.model.consents import ConnectLink
+from keyrack.model.identity import Principal
+from keyrack.oauth.state import new_state
+from keyrack.service.authz.access import Access
+from keyrack.service.consents.return_url import checked_return_url, origin_of_page, with_result
+from keyrack.service.consents.start import ConsentStart
+from keyrack.service.consents.values import ConsentHandlers, NewConsent
+from keyrack.store.connect_links import ConnectLinkRows
+from keyrack.validation.unvalidated import Unvalidated
+
+PATH = "/connect"
+"""Where the links lead; the secret part of one is in its query, which no log has (contract 0.18)."""
+
+TARGET = "connect-link"
+"""What the audit log calls one."""
+
+SHORTEST, LONGEST, USUAL = timedelta(minutes=1), timedelta(days=7), timedelta(hours=1)
+"""For how long a link can be good, and is unless its maker says otherwise."""
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_ORIGIN_POINTER = "/data/attributes/opener_origin"
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnectLink:
+    """What a caller sends to make a connect link.
+
+    Attributes:
+        consent: what is to be connected, as a consent is started with.
+        opener_origin: the origin of the page that opens the link in a popup and is told the outcome, as it was sent.
+        lifetime: for how long somebody can go on from its page.
+    """
+
+    consent: NewConsent
+    opener_origin: str | None
+    lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class MadeConnectLink:
+    """A link that was just made, with its address, which is known this once."""
+
+    link: ConnectLink
+    url: Secret
+
+
+class ConnectLinks:
+    """For those who may start consents.
+
+    Args:
+        access: the way into every operation.
+        start: judges what is to be connected.
+        targets: what consents make.
+        clock: the time.
+    """
+
+    def __init__(self, access: Access, start: ConsentStart, targets: ConsentHandlers, clock: Clock) -> None:
+        self._access = access
+        self._start = start
+        self._targets = targets
+        self._clock = clock
+
+    async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewConnectLink]) -> MadeConnectLink:
+        """Make a link; it is returned this once.
+
+        What could not be connected now is refused now. It is judged again when somebody uses the link.
+
+        Raises:
+            ValidationFailed: the body is wrong, the origin is none, the return URL is foreign.
+            QuotaExceeded: too many links and consents of the tenant are pending.
+            KeyrackError: as starting the consent does.
+        """
+        async with self._access.workspace(who, workspace_id, "connect-link.create") as scope:
+            wanted, _, base = await self._start.judge(scope, Unvalidated(lambda: new.validated().consent))
+            given, link_id, token, now = new.validated(), new_id(), new_state(), self._clock()
+            back = with_result(wanted.return_url, "connect_link_id", link_id)
+            asked = replace(
+                wanted,
+                return_url=None if back is None else checked_return_url(back, base),
+                bound=True,
+                connect_link_id=link_id,
+            )
+            link = ConnectLink(
+                id=link_id,
+                tenant_id=scope.unit.tenant_id,
+                workspace_id=workspace_id,
+                user_id=who.id,
+                wanted=asdict(asked),
+                opener_origin=None if given.opener_origin is None else checked_origin(given.opener_origin),
+                created_at=now,
+                expires_at=now + given.lifetime,
+            )
+            await ConnectLinkRows(scope.unit).add(link, connect_link_hash(token))
+            scope.audit_target(TARGET, link.id)
+        return MadeConnectLink(link, Secret(f"{base}{PATH}?link={token}"))
+
+    async def get(self, who: Principal, workspace_id: str, link_id: str) -> ConnectLink:
+        """Return a link to the one who made it.
+
+        Raises:
+            NotFound: there is none, or somebody else made it.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(*self._targets.permissions)
+            link = await ConnectLinkRows(scope.unit).find(link_id)
+            if link is None or link.workspace_id != workspace_id or link.user_id != who.id:
+                raise NotFound("there is no such connect link of yours")
+            return replace(link, status=link.status_at(self._clock()))
+
+
+def connect_link_hash(token: str) -> str:
+    """Return the hash under which a link is found by its secret part: 64 hex characters, never those of another."""
+    text = token.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=32, person=b"keyrack connect").hexdigest()
+
+
+def checked_origin(given: str) -> str:
+    """Return a web origin as browsers spell it (RFC 6454 section 6.1), to which a message can be addressed.
+
+    Raises:
+        ValidationFailed: it is none, or one that anybody on the way could be: `http` that is not this machine.
+    """
+    origin = origin_of_page(given)
+    path = given.partition("://")[2].strip("/") if given.isprintable() else "/"
+    if origin is None or set("/?#\\ ") & set(path):
+        raise ValidationFailed(Problem("must be a web origin such as https://app.example", _ORIGIN_POINTER))
+    scheme, host, port = origin
+    if scheme != "https" and host not in _LOCAL:
+        raise ValidationFailed(Problem("must begin with https, but for this machine (localhost)", _ORIGIN_POINTER))
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" + ("" if port == _PORTS[scheme] else f":{port}")
