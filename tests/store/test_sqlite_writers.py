@@ -167,13 +167,13 @@ async def test_a_commit_that_fails_is_told_to_all_it_was_for(
 
     async def full(threads: Threads, call: object, *given: object) -> object:
         if given == ("COMMIT",):
-            raise sqlite3.OperationalError("database or disk is full")
+            raise sqlite3.OperationalError("disk I/O error")
         return await run(threads, call, *given)  # type: ignore[arg-type] # whatever it is
 
     with monkeypatch.context() as patch:
         patch.setattr(Threads, "run", full)
         results = await asyncio.gather(*(write(database, number) for number in range(3)), return_exceptions=True)
-    assert [str(each) for each in results] == ["the database file cannot be used: database or disk is full"] * 3
+    assert [str(each) for each in results] == ["the database file cannot be used: disk I/O error"] * 3
     assert {type(each) for each in results} == {DatabaseUnavailable}
     await write(database, 9)
     assert stored(database) == [9]

@@ -44,7 +44,6 @@ def test_an_outage_is_told_as_one_without_the_drivers_words(fault: Exception) ->
     "words",
     [
         "disk I/O error",
-        "database or disk is full",
         "attempt to write a readonly database",
         "unable to open database file",
     ],
