@@ -1,4 +1,4 @@
-"""Deletes old rows of all tenants: events, setup links, and deliveries, mails and the like that are finished."""
+"""Deletes old rows of all tenants: events, links, console sessions, and deliveries and the like that are finished."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,16 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, select, 
 
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
-from keyrack.store.schema import attempts, consents, deliveries, events, mails, revocations, setup_links
+from keyrack.store.schema import (
+    attempts,
+    consents,
+    console_sessions,
+    deliveries,
+    events,
+    mails,
+    revocations,
+    setup_links,
+)
 
 BATCH = 1000
 
@@ -26,6 +35,7 @@ _EVENTS = _forgetting(events, events.c.created_at < _BEFORE, ~exists().where(del
 _ATTEMPTS = _forgetting(attempts, attempts.c.settled_at < _BEFORE)
 _MAILS = _forgetting(mails, mails.c.finished_at < _BEFORE)
 _SETUP_LINKS = _forgetting(setup_links, setup_links.c.expires_at < _BEFORE)
+_CONSOLE_SESSIONS = _forgetting(console_sessions, console_sessions.c.seen_at < _BEFORE)
 _CONSENTS = _forgetting(
     consents,
     consents.c.expires_at < _BEFORE,
@@ -66,3 +76,7 @@ class ExpiredRows:
     async def forget_setup_links(self, before: datetime) -> int:
         """Delete at most `BATCH` links for first API keys that expired before a time; return how many."""
         return await _SETUP_LINKS.run(self._unit.connection, before=before)
+
+    async def forget_console_sessions(self, before: datetime) -> int:
+        """Delete at most `BATCH` sessions of the console that were last used before a time; return how many."""
+        return await _CONSOLE_SESSIONS.run(self._unit.connection, before=before)

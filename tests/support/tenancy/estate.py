@@ -11,6 +11,7 @@ from keyrack.ids import new_id
 from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
+from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
 from keyrack.store.leases import LEASE_NOW, since_boot_ms
@@ -220,6 +221,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
+    made |= {"session_id": (await ConsoleSessions(unit).add(ids["user_id"], new_id(), None, "text")).id}
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
     for statement in (
@@ -239,7 +241,9 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         .values(workspace_id=ids["workspace_id"], workspace_roles=["guest"]),
         update(s.setup_links).where(s.setup_links.c.id == ids["link_id"]).values(link_hash=made["link_hash"]),
         update(s.mails).where(s.mails.c.id == made["mail_id"]).values(claim=made["claim"]),
-        update(users).where(users.c.id == ids["user_id"]).values(password_hash="$argon2id$text"),
+        update(users)
+        .where(users.c.id == ids["user_id"])
+        .values(password_hash="$argon2id$text", password_set_at=clock.now()),
     ):
         assert (await unit.connection.execute(statement, {"lease_now": since_boot_ms()})).rowcount == 1
     return made

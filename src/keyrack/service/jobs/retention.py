@@ -1,4 +1,4 @@
-"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents and setup links."""
+"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents, setup links and console sessions."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_consents,
     ExpiredRows.forget_mails,
     ExpiredRows.forget_setup_links,
+    ExpiredRows.forget_console_sessions,
 )
 
 

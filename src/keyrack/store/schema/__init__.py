@@ -4,6 +4,7 @@
 """
 
 from keyrack.store.schema.base import metadata
+from keyrack.store.schema.console_sessions import console_sessions
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
@@ -48,6 +49,7 @@ __all__ = [
     "component_whitelists",
     "components",
     "consents",
+    "console_sessions",
     "contract_invites",
     "contract_members",
     "contracts",
