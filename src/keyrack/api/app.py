@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from litestar import Controller, Litestar, Request, Response
+from litestar import Controller, Litestar, Request, Response, Router
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
@@ -39,7 +39,7 @@ class ApplicationParts:
         services: use cases by the name under which handlers ask for them.
     """
 
-    handlers: Sequence[type[Controller] | HTTPRouteHandler]
+    handlers: Sequence[type[Controller] | HTTPRouteHandler | Router]
     services: Mapping[str, Any]
 
 
@@ -117,7 +117,9 @@ def _named(name: str, services: Mapping[str, Any]) -> Any:
     return provide if name in _FOR_ANYBODY else provide_after
 
 
-_FOR_ANYBODY = frozenset({"account_setup", "callbacks", "consent_links", "metrics_reader", "store", "throttle"})
+_FOR_ANYBODY = frozenset(
+    {"account_setup", "callbacks", "console", "consent_links", "metrics_reader", "store", "throttle"}
+)
 """Use cases of handlers that nobody need sign in for."""
 
 
