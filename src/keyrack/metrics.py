@@ -196,7 +196,7 @@ def wrong_key(*, throttled: bool) -> None:
 
 
 def throttled(rate: str) -> None:
-    """Count a request over a rate: `caller`, `tenant`, `address` or `wrong_links`."""
+    """Count a request over a rate: `caller`, `tenant`, `address`, `wrong_links` or `wrong_passwords`."""
     _throttled.labels(rate).inc()
 
 

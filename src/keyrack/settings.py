@@ -138,6 +138,15 @@ class Settings:
         30,
         least=0,
     )
+    wrong_passwords_limit: int = _setting(
+        "Wrong passwords a minute at the console's sign-in, per worker process: from one address for one account; ten"
+        " times as many from one address, and for one account from addresses that it has not been signed in from."
+        " 0: no limit.",
+        10,
+        least=0,
+    )
+    console_idle_minutes: int = _setting("Minutes after which an unused session of the console ends.", 60, least=1)
+    console_session_hours: int = _setting("Hours after which a session of the console ends in any case.", 12, least=1)
     quota_pending_consents: int = _setting(
         "Consents and connect links of one tenant that may be pending at a time; 0: no limit.", 1_000, least=0
     )

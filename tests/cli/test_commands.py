@@ -122,3 +122,32 @@ def test_a_setup_link_is_made_for_a_user_and_nobody_else(tmp_path: Path) -> None
         refused = run_command(tmp_path, "users", "setup-link", "--email", nobody)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("keyrack: there is no user"), refused.stderr
+
+
+def test_a_password_is_taken_from_standard_input_and_shown_nowhere(tmp_path: Path) -> None:
+    first, password = bootstrapped(tmp_path), "a phrase of some words"
+    email = first["admin"]["email"]
+
+    def given(name: str, text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "keyrack", "users", "set-password", "--email", name],
+            env=command_environment(tmp_path),
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    done = given(email, f"{password}\n")
+    assert (done.returncode, done.stdout) == (0, f"email: {email}\npassword_set: True\n"), done.stderr
+    assert password not in done.stdout + done.stderr
+    for name, text, told in (
+        (email, "short\n", "at least 12 characters"),
+        (email, "", "at least 12 characters"),
+        ("nobody@example.com", f"{password}\n", "there is no user"),
+        (first["service_account"]["username"], f"{password}\n", "there is no user"),
+    ):
+        refused = given(name, text)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert told in refused.stderr, refused.stderr

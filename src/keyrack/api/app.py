@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from litestar import Controller, Litestar, Request, Response
+from litestar import Controller, Litestar, Request, Response, Router
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
@@ -39,7 +39,7 @@ class ApplicationParts:
         services: use cases by the name under which handlers ask for them.
     """
 
-    handlers: Sequence[type[Controller] | HTTPRouteHandler]
+    handlers: Sequence[type[Controller] | HTTPRouteHandler | Router]
     services: Mapping[str, Any]
 
 
@@ -118,7 +118,16 @@ def _named(name: str, services: Mapping[str, Any]) -> Any:
 
 
 _FOR_ANYBODY = frozenset(
-    {"account_setup", "callbacks", "connect_page", "consent_links", "metrics_reader", "store", "throttle"}
+    {
+        "account_setup",
+        "callbacks",
+        "connect_page",
+        "console",
+        "consent_links",
+        "metrics_reader",
+        "store",
+        "throttle",
+    }
 )
 """Use cases of handlers that nobody need sign in for."""
 

@@ -1,4 +1,4 @@
-"""One-time links for first API keys: making one, and the page `/setup` that it leads to (extension, decision 24)."""
+"""One-time links for first API keys and passwords: making one, and the page `/setup` (extension, decision 24)."""
 
 from typing import Any, Literal
 from urllib.parse import parse_qs
@@ -20,6 +20,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import StateConflict, ValidationFailed
 from keyrack.oauth.provider_text import printable
 from keyrack.service.identity.account_setup import AccountSetup, FirstKey, PersonName, SetupPage, UnknownSetupLink
+from keyrack.service.identity.password_rules import SHORTEST, normal_password
 from keyrack.service.tenancy.setup_links import PATH
 
 _MAX_FIELDS = 10
@@ -70,17 +71,19 @@ async def setup_page(
 async def account_set_up(
     request: Request[Any, Any, Any], account_setup: NamedDependency[AccountSetup], throttle: NamedDependency[Throttle]
 ) -> Response[str]:
-    """Use a link up and show the first API key."""
+    """Use a link up, set a password if one is given, and show the first API key."""
     try:
         form = parse_qs((await Request.body(request)).decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS)
     except ValueError:
         form = {}
     link, name = _link(request), PersonName(_name(form, "first_name"), _name(form, "last_name"))
     where, reference = caller_address(request.scope), request_id_of(request.scope)
+    password = form.get("password", [""])[0]
+    wanted = normal_password(password) if password else None
     try:
-        return _shown(await account_setup.use(link, name, where, reference))
-    except ValidationFailed:
-        return _asked(await account_setup.introduce(link), name)
+        return _shown(await account_setup.use(link, name, where, reference, password=wanted), has_password=bool(wanted))
+    except ValidationFailed as error:
+        return _asked(await account_setup.introduce(link), name, str(error))
     except UnknownSetupLink as error:
         return _refused(error, request, throttle)
     except StateConflict as error:
@@ -89,20 +92,22 @@ async def account_set_up(
         return problem_page(409, Explanation("Not possible right now", text, hint, reference))
 
 
-def _asked(told: SetupPage, name: PersonName | None = None) -> Response[str]:
-    """Return the page that asks; with names, one that says they are missing."""
+def _asked(told: SetupPage, name: PersonName | None = None, wrong: str = "") -> Response[str]:
+    """Return the page that asks; if there is something wrong with what was answered, one that says it."""
     return page(
         "setup.html",
-        200 if name is None else 400,
+        400 if wrong else 200,
         "Set up your account",
         form_action="'self'",
         told=told,
         name=name,
+        wrong=wrong,
+        shortest=SHORTEST,
         until=f"{told.expires_at:%d %B %Y, %H:%M} UTC",
     )
 
 
-def _shown(made: FirstKey) -> Response[str]:
+def _shown(made: FirstKey, *, has_password: bool) -> Response[str]:
     return page(
         "first_key.html",
         200,
@@ -111,6 +116,7 @@ def _shown(made: FirstKey) -> Response[str]:
         email=made.email,
         key=made.api_key.reveal(),
         base=made.base,
+        has_password=has_password,
     )
 
 

@@ -63,6 +63,23 @@ def create_setup_link(
     show({"email": email, "url": made.url.reveal(), "expires_at": iso(made.link.expires_at)}, as_json=as_json)
 
 
+@users.command("set-password")
+def set_password(
+    email: Annotated[str, typer.Option("--email", help="The user's email address.")], *, as_json: Json = False
+) -> None:
+    """Set the password with which a user signs in to the console; asked for, or the first line of standard input."""
+    import sys
+
+    from keyrack.service.identity.password_rules import normal_password
+
+    if sys.stdin.isatty():
+        text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
+    with_accounts(lambda accounts: accounts.set_password(email, normal_password(text)))
+    show({"email": email, "password_set": True}, as_json=as_json)
+
+
 @api_keys.command("create")
 def create_key(
     user: Name,

@@ -77,6 +77,27 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleSession:
+    """A browser in which a user is signed in to the console (decision 28); of what it holds only a hash is known.
+
+    Attributes:
+        id: its id.
+        user_id: who is signed in.
+        address: from where it was used last.
+        browser: what the browser said of itself at sign-in.
+        created_at: since when.
+        seen_at: when it was used last, to within a minute.
+    """
+
+    id: str
+    user_id: str
+    address: str | None
+    browser: str
+    created_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SetupLink:
     """A one-time link with which somebody gets a first API key (decision 24); of the link only a hash is known.
 

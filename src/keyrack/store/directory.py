@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, bindparam, func, or_, select
 
 from keyrack.model.flows import FlowStatus
-from keyrack.model.identity import PrincipalKind
+from keyrack.model.identity import ConsoleSession, PrincipalKind
 from keyrack.store import schema as t
+from keyrack.store.console_sessions import read_session
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
+from keyrack.validation.emails import email_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,16 @@ _CONSENT_BY_STATE = _workspace_by(t.consents.c.state_hash)
 _CONSENT_BY_LINK = _workspace_by(t.consents.c.link_hash)
 _CONNECT_LINK = _workspace_by(t.connect_links.c.link_hash)
 _SETUP_LINK = Query(select(t.setup_links.c.tenant_id).where(t.setup_links.c.link_hash == bindparam("hash")))
+_SESSION = Query(
+    select(*t.console_sessions.c, t.users.c.email)
+    .join_from(t.console_sessions, t.users, t.console_sessions.c.user_id == t.users.c.id)
+    .where(t.console_sessions.c.session_hash == bindparam("hash"))
+)
+_SIGN_IN = Query(
+    select(t.users.c.id, t.users.c.tenant_id, t.users.c.password_hash).where(
+        t.users.c.email_key == bindparam("email"), t.users.c.password_set_at.is_not(None)
+    )
+)
 _HAS = {kind: Query(select(table.c.id).where(table.c.id == bindparam("id"))) for kind, table in _WITH_ID.items()}
 _HAS_WITHIN = {
     kind: Query(
@@ -258,6 +270,19 @@ class Directory:
     async def setup_link(self, link_hash: str) -> Location | None:
         """Find the tenant of a link for a first API key."""
         return await self._at(_SETUP_LINK, hash=link_hash)
+
+    async def console_session(self, session_hash: str) -> tuple[Identity, ConsoleSession] | None:
+        """Find a session of the console, and who is signed in; how old it may be is the caller's to judge."""
+        rows = await _SESSION.rows(self._connection, hash=session_hash)
+        if not rows:
+            return None
+        identity = Identity(PrincipalKind.user, rows[0].user_id, rows[0].email, rows[0].tenant_id, frozenset())
+        return identity, read_session(rows[0])
+
+    async def signing_in(self, email: str) -> tuple[str, str, str] | None:
+        """Find who may sign in with an email: id, tenant and the password's hash; None if nobody."""
+        rows = await _SIGN_IN.rows(self._connection, email=email_key(email))
+        return (rows[0].id, rows[0].tenant_id, rows[0].password_hash) if rows else None
 
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
         """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""

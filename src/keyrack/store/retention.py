@@ -1,4 +1,4 @@
-"""Deletes old rows of all tenants: events, links, and deliveries, mails and the like that are finished."""
+"""Deletes old rows of all tenants: events, links, console sessions, and what is finished, as deliveries and mails."""
 
 from datetime import datetime
 from typing import Any
@@ -7,7 +7,17 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, select, 
 
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
-from keyrack.store.schema import attempts, connect_links, consents, deliveries, events, mails, revocations, setup_links
+from keyrack.store.schema import (
+    attempts,
+    connect_links,
+    consents,
+    console_sessions,
+    deliveries,
+    events,
+    mails,
+    revocations,
+    setup_links,
+)
 
 BATCH = 1000
 
@@ -27,6 +37,7 @@ _ATTEMPTS = _forgetting(attempts, attempts.c.settled_at < _BEFORE)
 _MAILS = _forgetting(mails, mails.c.finished_at < _BEFORE)
 _SETUP_LINKS = _forgetting(setup_links, setup_links.c.expires_at < _BEFORE)
 _CONNECT_LINKS = _forgetting(connect_links, connect_links.c.expires_at < _BEFORE)
+_CONSOLE_SESSIONS = _forgetting(console_sessions, console_sessions.c.seen_at < _BEFORE)
 _CONSENTS = _forgetting(
     consents,
     consents.c.expires_at < _BEFORE,
@@ -71,3 +82,7 @@ class ExpiredRows:
     async def forget_setup_links(self, before: datetime) -> int:
         """Delete at most `BATCH` links for first API keys that expired before a time; return how many."""
         return await _SETUP_LINKS.run(self._unit.connection, before=before)
+
+    async def forget_console_sessions(self, before: datetime) -> int:
+        """Delete at most `BATCH` sessions of the console that were last used before a time; return how many."""
+        return await _CONSOLE_SESSIONS.run(self._unit.connection, before=before)

@@ -1,9 +1,10 @@
 """Users of a tenant (contract section 11)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select
+from sqlalchemy import Row, bindparam, delete, select, update
 
 from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
@@ -20,7 +21,11 @@ _u = users.c
 
 _BY_ID = TenantQuery(users, select(*_u).where(_u.id == bindparam("id")))
 _TENANT_ROLES = TenantQuery(users, select(_u.tenant_roles).where(_u.id == bindparam("id")))
+_TAKING_INTO_USE = TenantChange(
+    users, update(users).where(_u.id == bindparam("id"), _u.set_up_at.is_(None)).values(set_up_at=bindparam("now"))
+)
 _IN_USE = TenantQuery(users, select(_u.set_up_at).where(_u.id == bindparam("id")))
+_PASSWORD = TenantQuery(users, select(_u.password_hash, _u.password_set_at).where(_u.id == bindparam("id")))
 _REMOVAL = TenantChange(users, delete(users).where(_u.id == bindparam("id")), scans=True)
 
 
@@ -101,7 +106,22 @@ class UserRows(TenantTable):
 
     async def forget_password(self, user_id: str) -> None:
         """Let nobody sign in with the password that a user was created with."""
-        await self.set_columns(user_id, {"password_hash": None})
+        await self.set_columns(user_id, {"password_hash": None, "password_set_at": None})
+
+    async def set_password(self, user_id: str, password_hash: str) -> None:
+        """Store the hash of a password that its owner, or the operator, has chosen; the account is in use from then."""
+        now = self.unit.clock()
+        await self.set_columns(user_id, {"password_hash": password_hash, "password_set_at": now})
+        await self.make(_TAKING_INTO_USE, id=user_id, now=now)
+
+    async def password(self, user_id: str) -> tuple[str, datetime] | None:
+        """Return the hash of the password with which a user signs in, and since when; None if there is none."""
+        row = await self.ask_one(_PASSWORD, id=user_id)
+        return None if row is None or row.password_set_at is None else (row.password_hash, row.password_set_at)
+
+    async def signed_in(self, user_id: str) -> None:
+        """Note that a user has just signed in."""
+        await self.set_columns(user_id, {"last_login": self.unit.clock()})
 
     async def remove(self, user_id: str) -> bool:
         """Delete a user with memberships and API keys."""

@@ -12,6 +12,8 @@ from keyrack.api.core.slow_bodies import SlowBodies
 from keyrack.api.fast_read import FastRead
 from keyrack.api.routes import HANDLERS, WATCHING
 from keyrack.clock import Clock
+from keyrack.console.requests import Console
+from keyrack.console.routes import CONSOLE
 from keyrack.settings import Settings
 from keyrack.store.core.store import Store
 from keyrack.wiring.services import Services, build_services
@@ -26,6 +28,7 @@ def rates(settings: Settings) -> Rates:
         tenant=settings.rate_limit_tenant,
         address=settings.rate_limit_address,
         wrong_keys=settings.wrong_keys_limit,
+        wrong_passwords=settings.wrong_passwords_limit,
     )
 
 
@@ -33,8 +36,8 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     throttle = Throttle(rates(settings))
     names = {member.name: getattr(made, member.name) for member in fields(made)}
-    names |= {"store": store, "throttle": throttle}
-    parts = api_app.ApplicationParts(HANDLERS if api else WATCHING, names)
+    names |= {"store": store, "throttle": throttle, "console": _console(made, throttle, settings)}
+    parts = api_app.ApplicationParts((*HANDLERS, CONSOLE) if api else WATCHING, names)
     front = Middleware(
         cast("App", api_app.create_application(parts, running(store, made, settings, works=works))),
         made.authentication,
@@ -44,6 +47,12 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         metrics_open=settings.metrics_open,
     )
     return SlowBodies(front, settings.body_timeout)
+
+
+def _console(made: Services, throttle: Throttle, settings: Settings) -> Console:
+    return Console(
+        made.console_sign_in, made.users, made.tenants, made.contracts, made.workspaces, throttle, settings.public_url
+    )
 
 
 def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:

@@ -37,7 +37,9 @@ from keyrack.service.credentials.credentials import Credentials
 from keyrack.service.flows.flows import Flows
 from keyrack.service.identity.account_setup import AccountSetup
 from keyrack.service.identity.authentication import Authentication
+from keyrack.service.identity.console_sign_in import ConsoleSignIn
 from keyrack.service.identity.last_use import KeyUse, LastUse
+from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.identity.task_keys import TaskKeys
 from keyrack.service.identity.users import Users
@@ -113,6 +115,8 @@ class Services:
     invites: Invites
     invite_acceptance: InviteAcceptance
     users: Users
+    passwords: PasswordHashing
+    console_sign_in: ConsoleSignIn
     account_setup: AccountSetup
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
@@ -133,7 +137,7 @@ class Services:
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
-        self.users.close()
+        self.passwords.close()
         await self.deliverer.close()
         await self.revoker.close()
         if self.mailer is not None:
@@ -145,7 +149,8 @@ class Services:
 def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
     """Build the use cases on a store."""
     access = Access(store, Quotas(quota_limits(settings)))
-    visible_components, users = ComponentVisibility(access), Users(access)
+    passwords = PasswordHashing()
+    visible_components, users = ComponentVisibility(access), Users(access, passwords)
     insecure = settings.allow_insecure_providers
     provider = ProviderClient(
         allow_insecure=insecure,
@@ -210,7 +215,15 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         invites=Invites(access, setup_links),
         invite_acceptance=InviteAcceptance(access),
         users=users,
-        account_setup=AccountSetup(store, access, setup_links),
+        passwords=passwords,
+        console_sign_in=ConsoleSignIn(
+            store,
+            access,
+            passwords,
+            idle=timedelta(minutes=settings.console_idle_minutes),
+            longest=timedelta(hours=settings.console_session_hours),
+        ),
+        account_setup=AccountSetup(store, access, setup_links, passwords),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
         audit_trail=AuditTrail(access),

@@ -11,6 +11,7 @@ from keyrack.ids import new_id
 from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
+from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
@@ -225,6 +226,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
+    made |= {"session_id": (await ConsoleSessions(unit).add(ids["user_id"], new_id(), None, "text")).id}
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
     for statement in (
@@ -250,7 +252,9 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         update(s.oauth_clients)
         .where(s.oauth_clients.c.id == ids["oauth_client_id"])
         .values(secret_expires_at=clock.now(), reminder_at=clock.now()),
-        update(users).where(users.c.id == ids["user_id"]).values(password_hash="$argon2id$text"),
+        update(users)
+        .where(users.c.id == ids["user_id"])
+        .values(password_hash="$argon2id$text", password_set_at=clock.now()),
     ):
         assert (await unit.connection.execute(statement, {"lease_now": since_boot_ms()})).rowcount == 1
     return made

@@ -6,7 +6,7 @@ import pkgutil
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -45,6 +45,7 @@ from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows
 from support.tenancy.estate import HAPPENED_AT, Estate
 
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_CODE = (".migrations", ".schema")
 
 
@@ -124,6 +125,8 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.page": {"equal": {}},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
+    "ConsoleSessions.end_others": {"session_id": None},
+    "ConsoleSessions.of_user": {"seen_after": _BEGINNING, "created_after": _BEGINNING},
     "ContractRows.change": {"values": {"name": "New"}},
     "FlowRows.add": {"kind": "ordinary", "name": "New"},
     "FlowReferences.replace": {"place": "graph"},

@@ -1,4 +1,4 @@
-"""Renders the HTML pages that a person sees in a browser, in a consent or setting up an account; errors included.
+"""Renders the HTML pages that people see in a browser during a consent or set-up; errors too, the console's included.
 
 Below the paths of `is_for_a_person` every answer is a page, also where nothing of ours has seen the request yet: what
 happened, and what to do. They work without JavaScript, load nothing, and are stored nowhere.
@@ -27,8 +27,9 @@ PRIVATE = {"referrer-policy": "no-referrer", "cache-control": "no-store"}
 _FORM_ACTION = "'self' https:"
 """Where a consent's form may lead, redirects included: to the provider, and wherever that has people sign in."""
 _HERE = Path(__file__).parent
-_PAGES = re.compile(r"/(callback|connect|consent|setup)(/|$)", re.IGNORECASE)
+_PAGES = re.compile(r"/(callback|connect|consent|setup|console)(/|$)", re.IGNORECASE)
 _SETUP = re.compile(r"/setup(/|$)", re.IGNORECASE)
+_CONSOLE = re.compile(r"/console(/|$)", re.IGNORECASE)
 _templates = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 
 _AGAIN = "Start connecting again. If it goes on like this, show this page to whoever gave you the link."
@@ -179,6 +180,26 @@ _SETUP_REFUSALS: Mapping[int, Explanation] = {
         "Wait a moment, then open the link again.",
     ),
 }
+_CONSOLE_REFUSALS: Mapping[int, Explanation] = {
+    400: Explanation("This address is damaged", "Something in the address cannot be read. Nothing was changed.", ""),
+    403: Explanation(
+        "Nothing was changed",
+        "The form did not come from a page of the console in this browser, or the page is older than your sign-in.",
+        "Open the console again, and repeat what you were doing.",
+    ),
+    404: Explanation("There is no such page", "The address leads nowhere here. Nothing was changed.", ""),
+    405: Explanation("This page was called in another way than expected", "Nothing was changed.", ""),
+    413: Explanation("That was too much", "More was sent to this page than it takes. Nothing was changed.", ""),
+    429: _REFUSALS[429],
+    503: Explanation(
+        "Not available right now", "We cannot use our database at the moment.", "Wait a moment, then reload this page."
+    ),
+}
+_CONSOLE_FAULT = Explanation(
+    "Something went wrong on our side",
+    "This is not your fault.",
+    "Reload this page in a moment. If it stays like this, pass on the reference below.",
+)
 _SETUP_FAULT = Explanation(
     "Something went wrong on our side",
     "This is not your fault.",
@@ -198,6 +219,8 @@ def refusal_page(path: str, status: int, reference: str | None, headers: Mapping
     kept = {name: value for name, value in headers.items() if name.lower() in {"allow", "retry-after"}}
     of_setup = _SETUP.match(path) is not None
     told = _SETUP_REFUSALS.get(status, _SETUP_FAULT) if of_setup else _REFUSALS.get(status, _FAULT)
+    if _CONSOLE.match(path) is not None:
+        told = _CONSOLE_REFUSALS.get(status, _CONSOLE_FAULT)
     return problem_page(status, replace(told, reference=reference), kept)
 
 

@@ -1,4 +1,4 @@
-"""Limits requests by caller, tenant and address, and wrong API keys; counts within one process (contract 0.25)."""
+"""Limits requests by caller, tenant and address, wrong keys and passwords; counts within a process (contract 0.25)."""
 
 import math
 import time
@@ -31,12 +31,14 @@ class Rates:
         tenant: of all callers of one tenant together.
         address: from one address, whoever makes them.
         wrong_keys: with a wrong API key, from one address for one user name.
+        wrong_passwords: wrong passwords, from one address for one account.
     """
 
     caller: int = 0
     tenant: int = 0
     address: int = 0
     wrong_keys: int = 0
+    wrong_passwords: int = 0
 
 
 class _Buckets:
@@ -60,6 +62,11 @@ class _Buckets:
         if len(buckets) > _MOST_BUCKETS:
             buckets.popitem(last=False)
         return 0 if admitted else max(1, math.ceil((1 - left) * _MINUTE / self._limit))
+
+    def give_back(self, whose: object) -> None:
+        """Give one back that was taken for nothing."""
+        if (found := self._buckets.get(whose)) is not None:
+            self._buckets[whose] = (found[0] + 1, found[1])
 
 
 _TOO_MANY = {
@@ -85,6 +92,10 @@ class Throttle:
         self._wrong = _Buckets(rates.wrong_keys, timer)
         self._wrong_links = _Buckets(rates.wrong_keys, timer)
         self._wrong_anywhere = _Buckets(rates.wrong_keys * _ALL_NAMES, timer)
+        self._passwords = _Buckets(rates.wrong_passwords, timer)
+        self._passwords_from = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
+        self._passwords_for = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
+        self._known_at: OrderedDict[tuple[object, str], None] = OrderedDict()
 
     def arrived(self, address: str | None) -> None:
         """Count a request before anything else is done for it.
@@ -136,6 +147,40 @@ class Throttle:
             metrics.throttled("wrong_links")
             raise RateLimited(wait)
         log.warning("wrong link", address=address)
+
+    def password_tried(self, account: str, address: str | None) -> None:
+        """Count a password before it is checked; `password_right` takes that back.
+
+        What others try cannot lock somebody out who has signed in from the same address before: the bound for an
+        account counts only addresses from which nobody has.
+
+        Args:
+            account: the key of the email that was given.
+            address: where it came from.
+
+        Raises:
+            RateLimited: too many wrong ones came from there, or for this account.
+        """
+        source = source_of(address)
+        wait = self._passwords.take((source, account)) or self._passwords_from.take(source)
+        if not wait and (source, account) not in self._known_at:
+            wait = self._passwords_for.take(account)
+        if wait:
+            metrics.throttled("wrong_passwords")
+            raise RateLimited(wait, "Too many wrong passwords (KEYRACK_WRONG_PASSWORDS_LIMIT).")
+
+    def password_right(self, account: str, address: str | None) -> None:
+        """Take back what `password_tried` counted, and remember from where the account is used."""
+        source = source_of(address)
+        known = (source, account)
+        self._passwords.give_back(known)
+        self._passwords_from.give_back(source)
+        if known not in self._known_at:
+            self._passwords_for.give_back(account)
+        self._known_at[known] = None
+        self._known_at.move_to_end(known)
+        if len(self._known_at) > _MOST_BUCKETS:
+            self._known_at.popitem(last=False)
 
     @staticmethod
     def _refuse_if(rate: str, wait: int) -> None:

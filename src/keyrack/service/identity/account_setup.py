@@ -1,4 +1,4 @@
-"""Sets up accounts with one-time links: makes one for a user, and gives whoever uses it the first API key.
+"""Sets up accounts with one-time links: whoever uses one gets the first API key, and chooses a password if they like.
 
 What a link may do is judged again when it is used, with the rights that its maker has then. Links that are wrong, used,
 expired or replaced, and those whose maker would now gain by them, are all refused alike
@@ -16,6 +16,8 @@ from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import ALLOWED, Access, Scope
 from keyrack.service.authz.permissions import CREATE_USERS
 from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.identity.password_hashing import PasswordHashing
+from keyrack.service.identity.password_rules import require_good_password
 from keyrack.service.tenancy.invite_acceptance import ACCEPT, join_by_invite, welcome
 from keyrack.service.tenancy.setup_links import (
     MadeLink,
@@ -28,6 +30,7 @@ from keyrack.service.tenancy.setup_links import (
 )
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
@@ -88,10 +91,11 @@ class FirstKey:
 class AccountSetup:
     """For those who create users, and for the people whom they create."""
 
-    def __init__(self, store: Store, access: Access, links: SetupLinkMaker) -> None:
+    def __init__(self, store: Store, access: Access, links: SetupLinkMaker, passwords: PasswordHashing) -> None:
         self._store = store
         self._access = access
         self._links = links
+        self._passwords = passwords
 
     async def create_link(self, who: Principal, user_id: str) -> MadeLink:
         """Make a link with which a user gets the first API key; it is returned this once, and an earlier one ends.
@@ -146,7 +150,13 @@ class AccountSetup:
             return SetupPage(invite.email, maker, name, contract.name, link.expires_at)
 
     async def use(
-        self, token: Secret, name: PersonName | None, address: str | None, request_id: str | None
+        self,
+        token: Secret,
+        name: PersonName | None,
+        address: str | None,
+        request_id: str | None,
+        *,
+        password: Secret | None = None,
     ) -> FirstKey:
         """Use a link up and return the first API key, this once; of several who use one at a time, one gets it.
 
@@ -155,13 +165,20 @@ class AccountSetup:
             name: of the person, for an invite's link; ignored for an account that is there.
             address: where the request came from, for the audit log.
             request_id: the request's id, for the audit log.
+            password: with which the person wants to sign in to the console, if at all.
 
         Raises:
             UnknownSetupLink: it is not good, or not any more.
-            ValidationFailed: an account is to be made, and the name is missing.
+            ValidationFailed: an account is to be made, and the name is missing; or the password is too weak.
+            RateLimited: too many passwords wait to be hashed.
             StateConflict: the invite cannot be accepted at the moment; the link stays good.
         """
-        async with self._store.unit(await self._tenant_of(token), writes=True) as unit:
+        tenant_id, hashed = await self._tenant_of(token), None
+        if password is not None:
+            told = await self.introduce(token)  # nobody else has passwords hashed here
+            require_good_password(password, told.email)
+            hashed = await self._passwords.hash(tenant_id, password)
+        async with self._store.unit(tenant_id, writes=True) as unit:
             if not await TenantRows(unit).hold():
                 raise UnknownSetupLink
             link = await _good(unit, token)
@@ -174,9 +191,14 @@ class AccountSetup:
                 await _join_everywhere(unit, who, user, link)
             key = new_api_key()
             stored = await ApiKeys(unit).add(PrincipalKind.user, user.id, _KEY_NAME, key_hash(key), None)
+            if hashed is not None:
+                await UserRows(unit).set_password(user.id, hashed)
+                await ConsoleSessions(unit).end_others(user.id, None)
             log = AuditLog(unit)
             await log.append(who, "setup-link.use", ("user", user.id), ALLOWED)
             await log.append(who, "api-key.create", ("api-key", stored.id), ALLOWED)
+            if hashed is not None:
+                await log.append(who, "password.set", ("user", user.id), ALLOWED)
             return FirstKey(user.email, key, await self._links.base(unit))
 
     async def _tenant_of(self, token: Secret) -> str:
@@ -214,7 +236,8 @@ async def _taken_over(unit: Unit, link: SetupLink, token: Secret) -> User:
     user = await users.find(user_id)
     if user is None or not await _may_set_up(unit, link, user) or not await SetupLinks(unit).take(link_hash(token)):
         raise UnknownSetupLink
-    await users.forget_password(user_id)  # somebody else chose it
+    if await users.password(user_id) is None:
+        await users.forget_password(user_id)  # somebody else chose it
     return user
 
 

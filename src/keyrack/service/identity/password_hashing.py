@@ -1,4 +1,4 @@
-"""Hashes passwords one after the other in a thread, tenants in turn.
+"""Hashes and checks passwords one after the other in a thread, tenants in turn.
 
 Hashing takes a tenth of a second of one core by design. Here it takes no more than that core, neither the event loop
 nor the threads that others use, and a tenant that has many passwords hashed waits for itself.
@@ -10,17 +10,24 @@ import os
 import sys
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import RateLimited
+
+T = TypeVar("T")
 
 MOST_OF_A_TENANT = 64
 """Passwords that may wait; the last of them for some ten seconds."""
 MOST = 512
 """Passwords that may wait in all. Where there are no more, who has most of them waiting makes room."""
+NOBODYS = "$argon2id$v=19$m=65536,t=3,p=1$rLMdGAPwyZicMUErRTqDjg$dWLthhpSpaHozC9AA0T0IU6cYFKaCx7FCtR2E0lNzfU"
+"""Hash of a password that nobody knows: checked where there is none, so that it takes as long."""
 _RETRY_SECONDS = 5
 _NICENESS = 10
 
@@ -44,10 +51,28 @@ class PasswordHashing:
         Raises:
             RateLimited: too many of the tenant's, or of all, are waiting.
         """
-        await self._turn(tenant_id)
+        return await self._in_turn(tenant_id, self._hasher.hash, password.reveal())
+
+    async def matches(self, holder: str, stored: str, password: Secret) -> bool:
+        """Tell whether a password is the one whose hash is stored.
+
+        Args:
+            holder: whose turn it takes: where a caller comes from who is not known yet.
+            stored: as `hash` returned it.
+            password: in clear.
+
+        Raises:
+            RateLimited: as `hash`.
+        """
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._hasher.hash, password.reveal())
+            return await self._in_turn(holder, self._hasher.verify, stored, password.reveal())
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _in_turn(self, holder: str, function: Callable[..., T], *arguments: str) -> T:
+        await self._turn(holder)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
         finally:
             self._next()
 

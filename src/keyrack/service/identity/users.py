@@ -38,13 +38,9 @@ class NewUser:
 class Users:
     """Use cases of contract section 11."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, passwords: PasswordHashing) -> None:
         self._access = access
-        self._passwords = PasswordHashing()
-
-    def close(self) -> None:
-        """Let go of the thread that hashes passwords."""
-        self._passwords.close()
+        self._passwords = passwords
 
     async def me(self, who: Principal) -> User:
         """Return the calling user.

@@ -1,4 +1,4 @@
-"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents and links."""
+"""Deletes old events, deliveries, mails, revocations, refresh attempts, consents, links and console sessions."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_connect_links,
     ExpiredRows.forget_mails,
     ExpiredRows.forget_setup_links,
+    ExpiredRows.forget_console_sessions,
 )
 
 

@@ -10,6 +10,8 @@ from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
 from keyrack.model.tenancy import Tenant
 from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.identity.password_hashing import PasswordHashing
+from keyrack.service.identity.password_rules import require_good_password
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.operator.service_accounts import (
     TARGET,
@@ -22,6 +24,7 @@ from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.service.tenancy.setup_links import MadeLink, SetupLinkMaker
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
@@ -111,6 +114,33 @@ class Accounts:
             made = await links.for_user(inside, OPERATOR, user)
             await AuditLog(inside).append(OPERATOR, "setup-link.create", ("user", user.id), _ALLOWED)
             return made
+
+    async def set_password(self, email: str, password: Secret) -> None:
+        """Set a user's password for the console, which ends all of the user's sessions.
+
+        Args:
+            email: the user's.
+            password: as `normal_password` returned it.
+
+        Raises:
+            NotFound: there is no such user.
+            ValidationFailed: the password is too weak.
+        """
+        require_good_password(password, email)
+        hashing = PasswordHashing()
+        try:
+            hashed = await hashing.hash("", password)
+        finally:
+            hashing.close()
+        async with self._store.installation(writes=True) as unit:
+            owner = await _owner(unit, email)
+            if owner.kind is not PrincipalKind.user:
+                raise NotFound(f"there is no user {email}")
+            inside = unit.of_tenant(owner.tenant_id)
+            await UserRows(inside).lock_to_change(owner.id)
+            await UserRows(inside).set_password(owner.id, hashed)
+            await ConsoleSessions(inside).end_others(owner.id, None)
+            await AuditLog(inside).append(OPERATOR, "password.set", ("user", owner.id), _ALLOWED)
 
     async def keys(self, name: str) -> Sequence[ApiKey]:
         """List the API keys of a user or service account.

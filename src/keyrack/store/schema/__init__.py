@@ -5,6 +5,7 @@
 
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
+from keyrack.store.schema.console_sessions import console_sessions
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
@@ -50,6 +51,7 @@ __all__ = [
     "components",
     "connect_links",
     "consents",
+    "console_sessions",
     "contract_invites",
     "contract_members",
     "contracts",

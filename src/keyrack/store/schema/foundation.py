@@ -78,6 +78,7 @@ users = Table(
     Column("last_name", Text, nullable=False),
     Column("company", Text),
     Column("password_hash", Text),
+    at("password_set_at", nullable=True),  # null: somebody else chose it (decision 28)
     Column("tenant_roles", Document, nullable=False),
     at("registered"),
     at("last_login", nullable=True),

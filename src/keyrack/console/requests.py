@@ -1,0 +1,161 @@
+"""What all pages of the console need of a request: who is signed in, the form that was sent, and from where."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from litestar import Request, Response
+from litestar.enums import MediaType
+
+from keyrack.api.core.connections import source_of
+from keyrack.api.core.middleware import caller_address, request_id_of
+from keyrack.api.core.rate_limits import Throttle
+from keyrack.console.rendering import HEADERS, render
+from keyrack.console.session_cookie import SessionCookie, cookie_of, is_from_our_page, needs_https, new_cookie
+from keyrack.errors import BadRequest, Forbidden, Unauthorized
+from keyrack.fair_share import asking_for
+from keyrack.service.identity.console_sign_in import ConsoleSignIn, SignedIn, Visitor
+from keyrack.service.identity.users import Users
+from keyrack.service.tenancy.contracts import Contracts
+from keyrack.service.tenancy.tenants import Tenants
+from keyrack.service.tenancy.workspaces import Workspaces
+
+PATH = "/console"
+SIGN_IN = f"{PATH}/sign-in"
+PAGES = frozenset({PATH, f"{PATH}/account", f"{PATH}/building-blocks"})
+"""Pages that one can be led back to after signing in."""
+
+_MAX_FIELDS = 10
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class FormNotOurs(Forbidden):
+    """The form was not sent from a page of ours in this browser, or the page is older than your sign-in."""
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in.
+
+    Attributes:
+        answer: what sends the browser to sign in.
+    """
+
+    def __init__(self, answer: Response[Any]) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """The use cases that pages show, and what they need to know about the installation.
+
+    Attributes:
+        public_url: the setting of this name.
+    """
+
+    sign_in: ConsoleSignIn
+    users: Users
+    tenants: Tenants
+    contracts: Contracts
+    workspaces: Workspaces
+    throttle: Throttle
+    public_url: str | None
+
+    @property
+    def root(self) -> str:
+        """The path that a proxy has put in front of ours, or nothing."""
+        return urlsplit(self.public_url or "").path
+
+    async def signed_in(self, request: AnyRequest) -> SignedIn:
+        """Return who is signed in.
+
+        Raises:
+            SignInNeeded: nobody, or not any more.
+            RateLimited: the person, or all of the tenant, make too many requests.
+        """
+        cookie = self.cookie(request)
+        if cookie is None:
+            raise SignInNeeded(self._to_sign_in(request))
+        where, reference = caller_address(request.scope), request_id_of(request.scope)
+        try:
+            found = await self.sign_in.signed_in(cookie.value, where, reference)
+        except Unauthorized:
+            raise SignInNeeded(self._to_sign_in(request)) from None
+        self.throttle.admit(found.who)
+        asking_for.set(found.who.tenant_id or found.who.id)
+        return found
+
+    def cookie(self, request: AnyRequest) -> SessionCookie | None:
+        """Return the browser's cookie, if it sends one."""
+        return cookie_of(request.cookies, secure=needs_https(self.public_url))
+
+    def new_cookie(self) -> SessionCookie:
+        """Return a cookie for a browser that has none."""
+        return new_cookie(secure=needs_https(self.public_url))
+
+    async def form(self, request: AnyRequest) -> Mapping[str, str]:
+        """Return the fields of a form that a page of ours has sent.
+
+        Raises:
+            FormNotOurs: another site's page has, or one of another sign-in.
+            BadRequest: it cannot be read.
+        """
+        if not is_from_our_page(request.headers, self.public_url):
+            raise FormNotOurs
+        try:
+            text = (await Request.body(request)).decode("utf-8", "replace")
+            given = parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            raise BadRequest("the form has too many fields") from None
+        fields = {name: values[0] for name, values in given.items()}
+        cookie = self.cookie(request)
+        if cookie is None or not cookie.made_form(fields.get("form_token", "")):
+            raise FormNotOurs
+        return fields
+
+    def page(self, request: AnyRequest, signed_in: SignedIn, template: str, **values: Any) -> Response[str]:
+        """Return a page for somebody who is signed in."""
+        cookie = self.cookie(request)
+        return render(
+            template,
+            **{"status": 200, **values},
+            root=self.root,
+            now=self.sign_in.now(),
+            email=signed_in.who.name,
+            form_token="" if cookie is None else cookie.form_token,
+            here=request.scope["path"].rstrip("/"),
+        )
+
+    def go(self, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Response[str]:
+        """Send the browser to a page of ours, which it then gets with GET."""
+        where = f"{self.root}{path}{'?' if query else ''}{urlencode(query)}"
+        said = {**HEADERS, "location": where, **(headers or {})}
+        return Response("", status_code=303, media_type=MediaType.HTML, headers=said)
+
+    def _to_sign_in(self, request: AnyRequest) -> Response[Any]:
+        """Send whoever is not signed in, or not any more, to sign in; and back afterwards."""
+        here = request.scope["path"].rstrip("/")
+        if request.method != "GET":
+            return self.go(SIGN_IN, why="ended")
+        return self.go(SIGN_IN, next=here) if here in PAGES - {PATH} else self.go(SIGN_IN)
+
+
+def answer_sign_in_needed(request: AnyRequest, error: SignInNeeded) -> Response[Any]:
+    """Answer a request of somebody who is not signed in."""
+    del request
+    return error.answer
+
+
+def visitor_of(request: AnyRequest) -> Visitor:
+    """Return where somebody comes from."""
+    address = caller_address(request.scope)
+    browser = request.headers.get("user-agent", "")
+    return Visitor(str(source_of(address)), address, browser, request_id_of(request.scope))
+
+
+def page_number(request: AnyRequest, name: str) -> int:
+    """Return the page of a list that is asked for, from 1; the first one if that is no number."""
+    text = request.query_params.get(name, "1")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 and int(text) > 0 else 1  # noqa: PLR2004 - enough for any list
