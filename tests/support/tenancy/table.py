@@ -181,7 +181,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
 PUBLIC = {
     "/callback/oauth1": "the token in the query is the proof (20.3, 21)",
     "/callback/oauth2": "the state in the query is the proof (20.3)",
-    "/connect": "the link in the query is the proof; says who asks for what, and begins the consent (decision 28)",
+    "/connect": "the link in the query is the proof; says who asks for what, and begins the consent (decision 26)",
     "/connect.js": "a script, the same for all",
     "/consent": "the link in the query is the proof; says who asks for what, and binds the browser (0.23)",
     "/console": "people sign in here; what each sees is in tests/tenancy/test_console_by_user.py (decision 28)",
