@@ -82,7 +82,7 @@ def test_the_settings_are_the_rates(tmp_path: Path) -> None:
     settings = settings_for(
         tmp_path, rate_limit="1", rate_limit_tenant="2", rate_limit_address="3", wrong_keys_limit="4"
     )
-    assert rates(settings) == Rates(caller=1, tenant=2, address=3, wrong_keys=4)
+    assert rates(settings) == Rates(caller=1, tenant=2, address=3, wrong_keys=4, wrong_passwords=10)
 
 
 async def test_many_names_from_one_address_are_throttled_too(limited: World) -> None:

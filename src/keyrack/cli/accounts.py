@@ -67,7 +67,10 @@ def create_setup_link(
 def set_password(
     email: Annotated[str, typer.Option("--email", help="The user's email address.")], *, as_json: Json = False
 ) -> None:
-    """Set the password with which a user signs in to the console; asked for, or the first line of standard input."""
+    """Set a user's password for the console.
+
+    It is asked for, or read as the first line of standard input. All sessions of the user end.
+    """
     import sys
 
     from keyrack.service.identity.password_rules import normal_password
