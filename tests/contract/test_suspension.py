@@ -16,7 +16,7 @@ from support.grants import connect
 from support.secrets import resource
 
 CLOSED, OPEN = "closed", "open"
-OUTSIDE = ("/v2/tenants", "/v2/users")
+OUTSIDE = ("/v2/tenants", "/v2/users", "/v2/service-accounts")
 """Below these nothing is part of a contract."""
 
 # fmt: off
@@ -40,6 +40,7 @@ ROUTES: list[tuple[str, str, str]] = [
     ("PATCH",  "/v2/workspaces/{workspace_id}/members/{user_id}",       CLOSED),
     ("DELETE", "/v2/workspaces/{workspace_id}/members/{user_id}",       CLOSED),
     ("POST",   "/v2/workspaces/{workspace_id}/oauth-consents",          CLOSED),
+    ("POST",   "/v2/workspaces/{workspace_id}/connect-links",           CLOSED),
     ("POST",   "/v2/workspaces/{workspace_id}/secrets",                 CLOSED),
     ("PATCH",  "/v2/workspaces/{workspace_id}/secrets/{secret_id}",     CLOSED),
     ("DELETE", "/v2/workspaces/{workspace_id}/secrets/{secret_id}",     CLOSED),

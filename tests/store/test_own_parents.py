@@ -15,6 +15,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import ComponentRows
+from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import CredentialRows
@@ -53,6 +54,7 @@ def cases(mine: Parents) -> dict[str, Put]:
             at.workspace, "c" * 24, mine.user, "N", {}
         ),
         "credential of user": lambda unit, at: CredentialRows(unit).add(mine.workspace, "c" * 24, at.user, "N", {}),
+        "session of user": lambda unit, at: ConsoleSessions(unit).add(at.user, "h" * 64, None, "text"),
         "flow in workspace": lambda unit, at: FlowRows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
         "secret in workspace": lambda unit, at: AuthSecrets(unit).add(secret_like(mine, workspace_id=at.workspace)),
         "secret of auth client": lambda unit, at: AuthSecrets(unit).add(

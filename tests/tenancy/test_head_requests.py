@@ -1,5 +1,8 @@
 """HEAD answers wherever GET does: the same status and headers, no body (contract 0.22, RFC 9110 section 9.3.2)."""
 
+import re
+
+import httpx2
 import pytest
 
 from support.app import Caller
@@ -8,8 +11,14 @@ from support.tenancy.table import CALLERS, PUBLIC, rows
 
 ROWS = list(rows())
 READ = [row.path for row in ROWS if row.method == "GET"]
-OF_EACH_ANSWER = {"x-request-id"}
+OF_EACH_ANSWER = {"x-request-id", "set-cookie"}
+"""What is another value each time; of cookies, the names and attributes are compared."""
 USES_THE_QUERY_UP = "/callback/"
+
+
+def cookies_of(answer: httpx2.Response) -> list[str]:
+    """Return the cookies of an answer, without their values."""
+    return [re.sub("=[^;]*", "", cookie, count=1) for cookie in answer.headers.get_list("set-cookie")]
 
 
 async def differences(who: Caller, path: str) -> list[str]:
@@ -23,6 +32,8 @@ async def differences(who: Caller, path: str) -> list[str]:
         for name in {*got.headers, *head.headers} - OF_EACH_ANSWER
         if head.headers.get(name) != got.headers.get(name)
     ]
+    if cookies_of(got) != cookies_of(head):
+        wrong.append(f"{path}: {cookies_of(head)} in place of {cookies_of(got)}")
     # a list that is made while it is sent states no length, neither to GET nor to HEAD
     streamed = "content-length" not in got.headers and "content-length" not in head.headers
     if not streamed and head.headers.get("content-length") != str(len(got.content)):
