@@ -162,6 +162,7 @@ def _wait_for_orders() -> list[str]:
 
 def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests are a shell's background job
 
 
 def _become(order: dict[str, Any], out: int, err: int) -> list[str]:
