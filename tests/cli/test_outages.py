@@ -1,8 +1,5 @@
 """What an operator meets: the database stops and comes back, the schema is old, the disk is full or read-only."""
 
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,20 +141,7 @@ def test_the_cause_is_told_with_host_and_name_and_without_a_password(with_roles:
 @pytest.mark.parametrize("allowed", [0, 16, 4096, 100_000])
 def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path, allowed: int) -> None:
     """The limit of the size of any file stands for a disk that is full: both make a write fail half-way."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed))
-
-    command = [sys.executable, "-m", "keyrack", "bootstrap", "--email", "root@example.com", "--json"]
-    done = subprocess.run(
-        command,
-        env=command_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        preexec_fn=limit,
-    )
+    done = run_command(tmp_path, "bootstrap", "--email", "root@example.com", "--json", file_size=allowed)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert done.stderr.startswith("keyrack: "), done.stderr
     assert "Traceback" not in done.stderr
