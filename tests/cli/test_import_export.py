@@ -191,13 +191,13 @@ def test_a_report_shows_no_value_of_the_file(home: Path, tmp_path: Path) -> None
 
 
 def test_an_export_that_cannot_be_written_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
-    home, target, environ = tmp_path / "home", tmp_path / "platform.json", {"KEYRACK_DATABASE_URL": postgres_url}
-    done = run_command(home, "bootstrap", "--email", "root@example.com", **environ)
+    home, target = tmp_path / "home", tmp_path / "platform.json"
+    done = run_command(home, "bootstrap", "--email", "root@example.com", KEYRACK_DATABASE_URL=postgres_url)
     assert done.returncode == 0, done.stderr
     whole = tmp_path / "whole.json"
-    assert run_command(home, "export", "platform", str(whole), **environ).returncode == 0
+    assert run_command(home, "export", "platform", str(whole), KEYRACK_DATABASE_URL=postgres_url).returncode == 0
     for room in (16, whole.stat().st_size - 1):
-        full = run_command(home, "export", "platform", str(target), file_size=room, **environ)
+        full = run_command(home, "export", "platform", str(target), file_size=room, KEYRACK_DATABASE_URL=postgres_url)
         assert full.returncode == 1, room
         assert not target.exists(), room
         assert "Traceback" not in full.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from support.keyrack_processes import bootstrapped, command_environment, run_command, serving
+from support.keyrack_processes import bootstrapped, run_command, serving
 from support.postgres import PostgresServer
 
 UNKNOWN_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -97,7 +97,7 @@ COMMANDS = ("users list --tenant x", "db upgrade", "serve --port 0", "worker", "
 
 @dataclass(frozen=True)
 class WithRoles:
-    """A home of an installation in a database that only its owner may enter, on a server with roles that lack something."""
+    """A home of an installation in a database that only its owner may enter, with roles that lack something."""
 
     home: Path
     server: PostgresServer

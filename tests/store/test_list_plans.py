@@ -170,9 +170,7 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-async def scene(
-    tmp_path_factory: pytest.TempPathFactory, database_url_of_file: str | None
-) -> AsyncIterator[Scene]:
+async def scene(tmp_path_factory: pytest.TempPathFactory, database_url_of_file: str | None) -> AsyncIterator[Scene]:
     homes = {}
     async with world(settings_for(tmp_path_factory.mktemp("plans"), database_url_of_file)) as keyrack:
         for name, count in (("Acme", MANY), ("Globex", FEW)):

@@ -43,6 +43,8 @@ class Forked:
         err: that of its standard error.
         given: that of its standard input; nothing is on it unless it is given.
         file_size: how many bytes any file may have that it writes.
+        folder: where it runs, if not here.
+        umask: its own, if not that of this process.
     """
 
     def __init__(
@@ -54,13 +56,20 @@ class Forked:
         *,
         given: int | None = None,
         file_size: int | None = None,
+        folder: str = "",
+        umask: int | None = None,
     ) -> None:
         self.args = ["keyrack", *words]
         self.returncode: int | None = None
-        umask = os.umask(0o077)
-        os.umask(umask)
+        if umask is None:
+            umask = os.umask(0o077)
+            os.umask(umask)
         order = {
-            "words": list(words), "env": dict(env), "folder": str(Path.cwd()), "umask": umask, "file_size": file_size
+            "words": list(words),
+            "env": dict(env),
+            "folder": folder or str(Path.cwd()),
+            "umask": umask,
+            "file_size": file_size,
         }
         files = [out, err] if given is None else [out, err, given]
         self._ended, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -122,9 +131,11 @@ def run(
     Raises:
         subprocess.TimeoutExpired: it took longer.
     """
-    with tempfile.TemporaryFile() as text, _printed(pipes=file_size is not None) as (out, printed), _printed(
-        pipes=file_size is not None
-    ) as (err, complained):
+    with (
+        tempfile.TemporaryFile() as text,
+        _printed(pipes=file_size is not None) as (out, printed),
+        _printed(pipes=file_size is not None) as (err, complained),
+    ):
         text.write((given or "").encode())
         text.seek(0)
         source = None if given is None else text.fileno()

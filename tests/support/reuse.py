@@ -33,6 +33,7 @@ from keyrack.store.core.store import Store
 from keyrack.wiring.http import serve_with
 from keyrack.wiring.services import Services
 
+
 @cache
 def _trusted(*, _trust_env: bool = True) -> ssl.SSLContext:
     return _read_certificates(_trust_env=_trust_env)
