@@ -47,7 +47,7 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         KEYRACK_HEADER_TIMEOUT="0.8",
         KEYRACK_BODY_TIMEOUT="0.8",
         KEYRACK_WRITE_TIMEOUT="2",
-        KEYRACK_KEEPALIVE_SECONDS="1",
+        KEYRACK_KEEPALIVE_SECONDS="2",
     ) as running:
         yield running
 
