@@ -47,10 +47,11 @@ def address(path: str, ids: Mapping[str, str]) -> str:
 
 @dataclass
 class SentForm:
-    """A form of a page: where it goes, and what it sends as it stands."""
+    """A form of a page: where it goes, and what it sends as it stands; `in_parts` with files, as multipart/form-data."""
 
     action: str
     method: str = "get"
+    in_parts: bool = False
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -63,7 +64,8 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.found.append(SentForm(given.get("action", ""), given.get("method", "get")))
+            in_parts = given.get("enctype") == "multipart/form-data"
+            self.found.append(SentForm(given.get("action", ""), given.get("method", "get"), in_parts))
         elif not self.found:
             return
         elif tag == "input" and given.get("name"):
