@@ -15,13 +15,25 @@ from keyrack.console.routes import CONSOLE
 PUBLIC = {"/console/sign-in", "/console/files/{name}"}
 """What is for people who are not signed in."""
 
-QUERIES: dict[str, str] = {}
+QUERIES: dict[str, str] = {
+    "/console/installation/providers/named": "?name=https%3A%2F%2Flogin.example.com",
+}
 """What has to be in the address for a page to show something, by path; with names of ids in braces."""
 
-NOT_FOR_ADMINS: dict[str, str] = {}
+NOT_FOR_ADMINS: dict[str, str] = {
+    "/console/roles/delete": "who may change the tenant's roles, which no role of a new tenant may",
+    "/console/roles/edit": "as above",
+    "/console/roles/new": "as above",
+    "/console/workspaces/{workspace_id}/consents/{consent_id}": "the browser that began it",
+}
 """Pages that the admin of a tenant who is in everything does not get, and who does."""
 
-NO_PAGES: dict[str, str] = {}
+OPERATORS = "/console/installation"
+"""Below it are the pages for service accounts, see `tests/console/test_installation_pages.py`."""
+
+NO_PAGES: dict[str, str] = {
+    "/console/audit/export": "a file to keep",
+}
 """What answers GET, but with no page of its own."""
 
 
@@ -40,6 +52,11 @@ def pages() -> list[str]:
     return [path for path in routes("GET") if path not in PUBLIC | set(NO_PAGES)]
 
 
+def admins_pages() -> list[str]:
+    """Return the paths of those that the admin of a tenant sees who is in everything."""
+    return [path for path in pages() if path not in NOT_FOR_ADMINS and not path.startswith(OPERATORS)]
+
+
 def address(path: str, ids: Mapping[str, str]) -> str:
     """Return where a page is, with ids in its path and query."""
     return f"{path}{QUERIES.get(path, '')}".format_map(ids)
@@ -47,7 +64,7 @@ def address(path: str, ids: Mapping[str, str]) -> str:
 
 @dataclass
 class SentForm:
-    """A form of a page: where it goes, and what it sends as it stands; `in_parts` with files, as multipart/form-data."""
+    """A form of a page: where it goes, and what it sends as it stands; `in_parts` with files (multipart/form-data)."""
 
     action: str
     method: str = "get"
