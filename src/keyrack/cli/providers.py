@@ -1,22 +1,20 @@
 """`keyrack providers`."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyrack.cli.common import Json, show_json
+from keyrack.cli.common import Json, show_json, show_list
 from keyrack.visible import visible
 
 if TYPE_CHECKING:
     from keyrack.service.importers.providers.conversion import ConvertedEntry
 
 providers = typer.Typer(no_args_is_help=True)
-
-_MAX_BYTES = 8 << 20
 
 
 class CatalogueFormat(StrEnum):
@@ -43,7 +41,9 @@ def import_file(
     Says of each OAuth entry whether its profile says all that the entry does, and else which members it does not.
     Needs no server and no database.
     """
-    entries = list(_conversion(catalogue)(_read(file, catalogue)))
+    from keyrack.service.importers.providers.files import converted_file
+
+    entries = list(converted_file(_content(file), catalogue))
     if out is not None:
         _write(out, entries)
     if as_json:
@@ -56,36 +56,13 @@ def import_file(
     typer.echo(visible(f"{file}: {len(entries)} OAuth entries, {whole} without loss"))
 
 
-def _conversion(catalogue: CatalogueFormat) -> "Callable[[Mapping[str, Any]], Iterator[ConvertedEntry]]":
-    from keyrack.service.importers.providers import grant, nango
+def _content(file: Path) -> bytes:
+    from keyrack.service.importers.providers.files import MAX_BYTES
 
-    return {CatalogueFormat.nango: nango.converted, CatalogueFormat.grant: grant.converted}[catalogue]
-
-
-def _read(file: Path, catalogue: CatalogueFormat) -> Mapping[str, Any]:
-    """Return what a catalogue holds, by name.
-
-    Raises:
-        BadRequest: the file is too large, or is not in the format.
-    """
-    from keyrack.errors import BadRequest
-    from keyrack.validation.small_yaml import parse_yaml
-
-    content = typer.get_binary_stream("stdin").read(_MAX_BYTES + 1) if str(file) == "-" else _bytes(file)
-    if len(content) > _MAX_BYTES:
-        raise BadRequest("the file is larger than 8 MiB")
-    try:
-        found = parse_yaml(content) if catalogue is CatalogueFormat.nango else json.loads(content)
-    except (ValueError, RecursionError):
-        raise BadRequest(f"the file is not in the format {catalogue}") from None
-    if not isinstance(found, dict):
-        raise BadRequest(f"the file is not in the format {catalogue}: it has no entries by name")
-    return found
-
-
-def _bytes(file: Path) -> bytes:
+    if str(file) == "-":
+        return typer.get_binary_stream("stdin").read(MAX_BYTES + 1)
     with file.open("rb") as opened:
-        return opened.read(_MAX_BYTES + 1)
+        return opened.read(MAX_BYTES + 1)
 
 
 def _write(folder: Path, entries: "list[ConvertedEntry]") -> None:
@@ -96,3 +73,60 @@ def _write(folder: Path, entries: "list[ConvertedEntry]") -> None:
         if each.profile is not None:
             text = json.dumps(document_of(each.profile), indent=2, ensure_ascii=False)
             (folder / f"{each.profile.name}.json").write_text(f"{text}\n", "utf-8")
+
+
+@providers.command("list")
+def list_profiles(
+    *,
+    search: Annotated[str, typer.Option("--search", help="Part of the name or title.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the provider profiles that come with Keyrack."""
+    from keyrack.oauth.profiles.catalogue import catalogue
+
+    wanted = search.casefold()
+    rows = [
+        {"name": each.name, "title": each.title, "grant": each.grant.value, "documentation": each.documentation}
+        for each in catalogue().values()
+        if wanted in each.name or wanted in each.title.casefold()
+    ]
+    show_list(("name", "title", "grant", "documentation"), rows, as_json=as_json)
+
+
+@providers.command("show")
+def show_profile(name: Annotated[str, typer.Argument(help="Name of the profile.")], *, as_json: Json = False) -> None:
+    """Show a profile: what it says, what to register where, and what has cost others a day."""
+    from keyrack.errors import NotFound
+    from keyrack.oauth.profiles.catalogue import catalogue
+    from keyrack.oauth.profiles.reading import document_of
+    from keyrack.validation.known_names import close_to
+
+    profile = catalogue().get(name)
+    if profile is None:
+        meant = close_to(name, catalogue())
+        raise NotFound(f"there is no such profile{f'; is it {meant}?' if meant else ''}")
+    if as_json:
+        show_json(document_of(profile))
+        return
+    typer.echo(visible(f"{profile.title} ({profile.name}), {profile.grant.value}"))
+    if profile.documentation:
+        typer.echo(visible(f"{profile.documentation}, as of {profile.written}"))
+    for title, lines in (("Register", profile.registration), ("Beware", profile.traps)):
+        if lines:
+            typer.echo(f"\n{title}:")
+            for number, line in enumerate(lines, 1):
+                typer.echo(visible(f"  {number}. {line}"))
+    typer.echo("\nProfile:")
+    _show_nested(
+        {key: value for key, value in document_of(profile).items() if key not in ("registration", "traps")}, "  "
+    )
+
+
+def _show_nested(value: "Mapping[str, Any]", indent: str) -> None:
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            typer.echo(visible(f"{indent}{name}:"))
+            _show_nested(inner, indent + "  ")
+        else:
+            text = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+            typer.echo(f"{indent}{visible(name)}: {visible(text)}")

@@ -1,7 +1,7 @@
 """The structure of a provider profile. What a profile does not say is as the standards have it (RFC 6749, 7636).
 
-Texts that are sent are templates: `{name}` stands for an input or for what was learned of an answer, `{random}` for a new
-random text. A list of templates means the first whose placeholders are all known.
+Texts that are sent are templates: `{name}` stands for an input or for what was learned of an answer, `{random}` for a
+new random text. A list of templates means the first whose placeholders are all known.
 """
 
 from collections.abc import Mapping
@@ -48,8 +48,8 @@ class Pkce(StrEnum):
 class AuthMethod(StrEnum):
     """How a client authenticates: `token_endpoint_auth_method` of RFC 7591 section 2 and RFC 8705, and two of ours.
 
-    `client_secret_basic_raw` leaves out the encoding of RFC 6749 section 2.3.1. With `fields` nothing is sent but what the
-    request's own parameters and headers name as `{client_id}` and `{client_secret}`.
+    `client_secret_basic_raw` leaves out the encoding of RFC 6749 section 2.3.1. With `fields` nothing is sent but what
+    the request's own parameters and headers name as `{client_id}` and `{client_secret}`.
     """
 
     CLIENT_SECRET_BASIC = "client_secret_basic"  # noqa: S105 - the name of a method
@@ -74,7 +74,7 @@ class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """A part of a profile: an unknown member is a fault, and what is as usual is not written."""
 
 
-class Input(_Part):
+class Input(_Part, frozen=True):
     """What somebody fills in before connecting, such as the subdomain of their account.
 
     Attributes:
@@ -116,7 +116,7 @@ class Input(_Part):
     documentation: str | None = None
 
 
-class Endpoints(_Part):
+class Endpoints(_Part, frozen=True):
     """Addresses at the provider; each may have a query of its own.
 
     Attributes:
@@ -146,7 +146,7 @@ class Endpoints(_Part):
     temporary_credentials: Template | None = None
 
 
-class ClientAuthentication(_Part):
+class ClientAuthentication(_Part, frozen=True):
     """How the client authenticates.
 
     Attributes:
@@ -164,7 +164,7 @@ class ClientAuthentication(_Part):
     mutual_tls: bool = False
 
 
-class AuthorizationRequest(_Part):
+class AuthorizationRequest(_Part, frozen=True):
     """The address that the user's browser is sent to.
 
     Attributes:
@@ -174,7 +174,7 @@ class AuthorizationRequest(_Part):
         leaves_out_empty: whether parameters without a value are not sent.
         in_fragment: path of a page behind `#` that the query belongs to.
         pushed: whether the parameters are pushed first (RFC 9126).
-        starts_at_provider: whether connecting begins at the provider, which then calls with a code and without our state.
+        starts_at_provider: whether connecting begins at the provider, which calls with a code and without our state.
     """
 
     parameters: dict[str, Sent] = {}
@@ -186,7 +186,7 @@ class AuthorizationRequest(_Part):
     starts_at_provider: bool = False
 
 
-class TokenRequest(_Part):
+class TokenRequest(_Part, frozen=True):
     """A request that is answered with tokens.
 
     Attributes:
@@ -210,7 +210,7 @@ class TokenRequest(_Part):
     sends_redirect_uri: bool = False
 
 
-class Callback(_Part):
+class Callback(_Part, frozen=True):
     """What the provider adds to the redirect URI.
 
     Attributes:
@@ -224,7 +224,7 @@ class Callback(_Part):
     learned: tuple[str, ...] = ()
 
 
-class Answer(_Part):
+class Answer(_Part, frozen=True):
     """Where things are in the answer of the token endpoint. Paths are names of members with dots between.
 
     Attributes:
@@ -260,7 +260,7 @@ class Answer(_Part):
     exchange: bool = False
 
 
-class Scopes(_Part):
+class Scopes(_Part, frozen=True):
     """How scopes are written.
 
     Attributes:
@@ -276,7 +276,7 @@ class Scopes(_Part):
     user_default: tuple[str, ...] = ()
 
 
-class Lifetimes(_Part):
+class Lifetimes(_Part, frozen=True):
     """How long tokens live where the answers do not say; seconds.
 
     Attributes:
@@ -296,7 +296,7 @@ class Lifetimes(_Part):
     refresh_before: int | None = None
 
 
-class OAuth1(_Part):
+class OAuth1(_Part, frozen=True):
     """What OAuth 1.0a leaves open.
 
     Attributes:
@@ -308,7 +308,7 @@ class OAuth1(_Part):
     request_parameters: dict[str, Sent] = {}
 
 
-class DatedRule(_Part):
+class DatedRule(_Part, frozen=True):
     """What changed, or changes, on a day, and whom it concerns.
 
     Attributes:
@@ -322,7 +322,7 @@ class DatedRule(_Part):
     scopes: tuple[str, ...] = ()
 
 
-class ProviderProfile(_Part):
+class ProviderProfile(_Part, frozen=True):
     """How one provider wants to be talked to.
 
     Attributes:

@@ -44,7 +44,7 @@ def profile_of(document: Any) -> ProviderProfile:
 
 def document_of(profile: ProviderProfile) -> dict[str, Any]:
     """Return a profile as a JSON value, without what is as usual."""
-    document: dict[str, Any] = msgspec.to_builtins(profile)
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(profile))
     return {name: value for name, value in document.items() if name == "refresh" or value not in ({}, [], None)}
 
 
@@ -52,13 +52,7 @@ def problems(profile: ProviderProfile) -> Iterator[Problem]:
     """Yield what is wrong with a profile whose members have the right types."""
     if not _NAME.fullmatch(profile.name):
         yield Problem("must be lower case letters, digits, - and _, and begin with a letter or digit", "/name")
-    for name in _NEEDS[profile.grant]:
-        if getattr(profile.endpoints, name) is None and profile.endpoints.issuer is None:
-            yield Problem(f"is needed for the grant {profile.grant}, or an issuer to discover it from", f"/endpoints/{name}")
-    for name in profile.endpoints.__struct_fields__:
-        template = getattr(profile.endpoints, name)
-        if template is not None:
-            yield from _wrong_addresses(template, f"/endpoints/{name}", profile.inputs)
+    yield from _wrong_endpoints(profile)
     for name, given in profile.inputs.items():
         yield from _wrong_input(given, f"/inputs/{name}")
     known = _OURS | profile.inputs.keys() | set(profile.callback.learned) | set(profile.answer.learned)
@@ -70,6 +64,17 @@ def problems(profile: ProviderProfile) -> Iterator[Problem]:
         yield Problem("with fields, a parameter or header has to name {client_id}", "/client_authentication/method")
     if profile.oauth1 is not None and profile.grant is not Grant.OAUTH1:
         yield Problem("goes with the grant oauth1 only", "/oauth1")
+
+
+def _wrong_endpoints(profile: ProviderProfile) -> Iterator[Problem]:
+    for name in _NEEDS[profile.grant]:
+        if getattr(profile.endpoints, name) is None and profile.endpoints.issuer is None:
+            text = f"is needed for the grant {profile.grant}, or an issuer to discover it from"
+            yield Problem(text, f"/endpoints/{name}")
+    for name in profile.endpoints.__struct_fields__:
+        template = getattr(profile.endpoints, name)
+        if template is not None:
+            yield from _wrong_addresses(template, f"/endpoints/{name}", profile.inputs)
 
 
 def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:

@@ -1,4 +1,4 @@
-"""Templates of provider profiles: `{name}` in a text stands for an input, for what was learned, or for a random text."""
+"""Templates of provider profiles: `{name}` in a text stands for an input, for what was learned, or a random text."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from keyrack.oauth.profiles.model import Template
 
 RANDOM = "random"
 """Stands for a new random text each time."""
-CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"  # noqa: S105 - the name of a placeholder
+CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 

@@ -29,7 +29,7 @@ _METHODS = {
     "none": AuthMethod.NONE,
 }
 _HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
-"""What stands for `subdomain`: the beginning of a host, a whole one, or one with a path, as the entry's address needs."""
+"""What stands for `subdomain`: the beginning of a host, a whole one, or one with a path, as the address needs."""
 
 
 def converted(catalogue: Mapping[str, Any]) -> Iterator[ConvertedEntry]:

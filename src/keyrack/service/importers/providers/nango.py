@@ -98,7 +98,7 @@ def _resolved(catalogue: Mapping[str, Any], name: Any) -> dict[str, Any]:
     """Return an entry with the members of those that it is an alias of; its own count."""
     entry: dict[str, Any] = {}
     for _ in range(_MOST_ALIASES):
-        found = catalogue.get(name)
+        found = catalogue.get(name) if isinstance(name, str) else None
         if not isinstance(found, dict):
             break
         entry = {**{key: value for key, value in found.items() if key != "alias"}, **entry}
@@ -117,6 +117,7 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
     token, refresh = _token_requests(members, grant)
     answer, callback = _answer(members), _callback(members)
     learned = {*answer.learned, *callback.learned}
+    guide, pages = members.take("setup_guide_url", str), members.take("docs", str)
     inputs = _inputs(members, learned)
     inputs |= _inputs_of_hosts(endpoints, inputs, learned)
     inputs |= {each: Input() for each in _missing(authorization, token, refresh) if each not in {*inputs, *learned}}
@@ -124,16 +125,14 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
         name=profile_name(name),
         title=members.take("display_name", str) or name,
         grant=grant,
-        documentation=members.take("setup_guide_url", str) or members.values.get("docs"),
+        documentation=guide or pages,
         inputs=inputs,
         endpoints=endpoints,
         authorization=authorization,
         token=token,
         refresh=refresh,
         client_authentication=_authentication(members),
-        scopes=Scopes(
-            separator=members.take("scope_separator", str) or " ", default=members.texts("default_scopes")
-        ),
+        scopes=Scopes(separator=members.take("scope_separator", str) or " ", default=members.texts("default_scopes")),
         pkce=Pkce.OFF if members.take("disable_pkce", bool) else Pkce.S256,
         callback=callback,
         answer=answer,
@@ -141,7 +140,6 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
         oauth1=_oauth1(members, grant),
         kept=kept,
     )
-    members.take("docs", str)
     return checked(name, mode, profile, members)
 
 
@@ -162,7 +160,10 @@ def _authorization(members: Members) -> AuthorizationRequest:
     rename: dict[str, str] = {}
     replaced = members.take("authorization_url_replacements", dict) or {}
     for before, after in replaced.items():
-        usual, ours = str(before).removesuffix("="), str(after).removesuffix("=")
+        if not isinstance(before, str) or not isinstance(after, str):
+            members.give_back("authorization_url_replacements")
+            continue
+        usual, ours = before.removesuffix("="), after.removesuffix("=")
         if ours:
             rename[usual] = ours
         else:
@@ -294,7 +295,7 @@ def _input(members: Members, where: str, said: Mapping[str, Any], *, per_client:
 
 
 def _inputs_of_hosts(endpoints: Endpoints, inputs: Mapping[str, Input], learned: set[str]) -> dict[str, Input]:
-    """Return the inputs of addresses that the entry does not describe, and a pattern for those in a host without one."""
+    """Return the inputs of addresses that the entry does not describe, and those in a host that lack a pattern."""
     made: dict[str, Input] = {}
     for name in endpoints.__struct_fields__:
         for each in placeholders(getattr(endpoints, name) or ""):
