@@ -67,7 +67,6 @@ class LifetimeUnit(StrEnum):
 
     SECONDS = "seconds"
     MILLISECONDS = "milliseconds"
-    UNIX_TIME = "unix_time"
 
 
 class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import regex
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile, Sent, Template
@@ -14,6 +15,7 @@ from keyrack.oauth.profiles.templates import CLIENT_ID, CLIENT_SECRET, RANDOM, a
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _PATH_OF_FAULT = re.compile(r" - at `(.+)`$")
 _STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]")
+_LONGEST_PATTERN = 1000
 _OURS = {RANDOM, CLIENT_ID, CLIENT_SECRET}
 _NEEDS: Mapping[Grant, tuple[str, ...]] = {
     Grant.AUTHORIZATION_CODE: ("authorization", "token"),
@@ -26,8 +28,17 @@ _NEEDS: Mapping[Grant, tuple[str, ...]] = {
 }
 
 
-def profile_of(document: Any) -> ProviderProfile:
+def stored_profile(document: Any) -> ProviderProfile:
+    """Return the profile that a JSON value says which was judged before."""
+    return msgspec.convert(document, ProviderProfile)
+
+
+def profile_of(document: Any, *, allow_insecure: bool = False) -> ProviderProfile:
     """Return the profile that a JSON value says.
+
+    Args:
+        document: the value.
+        allow_insecure: accept `http` addresses.
 
     Raises:
         ValidationFailed: it is none; each problem has a pointer into the value.
@@ -36,7 +47,7 @@ def profile_of(document: Any) -> ProviderProfile:
         profile = msgspec.convert(document, ProviderProfile)
     except msgspec.ValidationError as error:
         raise ValidationFailed(_problem(str(error))) from None
-    found = list(problems(profile))
+    found = list(problems(profile, allow_insecure=allow_insecure))
     if found:
         raise ValidationFailed(*found)
     return profile
@@ -48,11 +59,12 @@ def document_of(profile: ProviderProfile) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name == "refresh" or value not in ({}, [], None)}
 
 
-def problems(profile: ProviderProfile) -> Iterator[Problem]:
-    """Yield what is wrong with a profile whose members have the right types."""
+def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Iterator[Problem]:
+    """Yield what is wrong with a profile whose members have the right types; arguments as of `profile_of`."""
     if not _NAME.fullmatch(profile.name):
         yield Problem("must be lower case letters, digits, - and _, and begin with a letter or digit", "/name")
-    yield from _wrong_endpoints(profile)
+    schemes = ("https", "http") if allow_insecure else ("https",)
+    yield from _wrong_endpoints(profile, schemes)
     for name, given in profile.inputs.items():
         yield from _wrong_input(given, f"/inputs/{name}")
     known = _OURS | profile.inputs.keys() | set(profile.callback.learned) | set(profile.answer.learned)
@@ -66,7 +78,7 @@ def problems(profile: ProviderProfile) -> Iterator[Problem]:
         yield Problem("goes with the grant oauth1 only", "/oauth1")
 
 
-def _wrong_endpoints(profile: ProviderProfile) -> Iterator[Problem]:
+def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iterator[Problem]:
     for name in _NEEDS[profile.grant]:
         if getattr(profile.endpoints, name) is None and profile.endpoints.issuer is None:
             text = f"is needed for the grant {profile.grant}, or an issuer to discover it from"
@@ -74,7 +86,11 @@ def _wrong_endpoints(profile: ProviderProfile) -> Iterator[Problem]:
     for name in profile.endpoints.__struct_fields__:
         template = getattr(profile.endpoints, name)
         if template is not None:
-            yield from _wrong_addresses(template, f"/endpoints/{name}", profile.inputs)
+            yield from _wrong_addresses(template, f"/endpoints/{name}", profile.inputs, schemes)
+
+
+_FIXED = frozenset({"client_id", "redirect_uri", "state", "code", "code_verifier", "code_challenge", "refresh_token"})
+"""Parameters that are what they are; a profile may rename them, and leave them out where that is all right."""
 
 
 def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
@@ -101,12 +117,14 @@ def _names_client(profile: ProviderProfile) -> bool:
     return any(CLIENT_ID in placeholders(sent) for _, sent in _templates(profile))
 
 
-def _wrong_addresses(template: Template, pointer: str, inputs: Mapping[str, Input]) -> Iterator[Problem]:
+def _wrong_addresses(
+    template: Template, pointer: str, inputs: Mapping[str, Input], schemes: tuple[str, ...]
+) -> Iterator[Problem]:
     for text in alternatives(template):
         if text.startswith("{"):  # a whole address, or its beginning, is filled in
             continue
         parts = urlsplit(text)
-        if parts.scheme != "https" or not parts.netloc:
+        if parts.scheme not in schemes or not parts.netloc:
             yield Problem("must be an https address", pointer)
         for name in placeholders(parts.netloc):
             given = inputs.get(name)
@@ -117,9 +135,11 @@ def _wrong_addresses(template: Template, pointer: str, inputs: Mapping[str, Inpu
 def _wrong_input(given: Input, pointer: str) -> Iterator[Problem]:
     if given.pattern is not None:
         try:
-            re.compile(given.pattern)
-        except (re.error, RecursionError, OverflowError):
+            regex.compile(given.pattern)
+        except (regex.error, RecursionError, OverflowError):
             yield Problem("is no regular expression", f"{pointer}/pattern")
+        if len(given.pattern) > _LONGEST_PATTERN:
+            yield Problem(f"has more than {_LONGEST_PATTERN} characters", f"{pointer}/pattern")
     if given.enum is not None and given.default is not None and given.default not in given.enum:
         yield Problem("is none of the values there are", f"{pointer}/default")
 
