@@ -19,7 +19,7 @@ ROWS = list(rows())
 ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{24}")
 UNKNOWN, UNKNOWN_REVISION = "f" * 24, "f" * 40
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-OF_EVERYBODY = {"step_id"}
+OF_EVERYBODY = {"step_id", "provider_name"}
 PARENTS = {"tenant_id": "tenant", "contract_id": "contract", "workspace_id": "workspace"}
 """What gives 403 when it is there, and 404 when not (section 3)."""
 

@@ -121,7 +121,7 @@ class Endpoints(_Part, frozen=True):
     Attributes:
         issuer: identifier of the authorization server (RFC 8414); what is not given here is discovered from it.
         authorization: RFC 6749 section 3.1; of OAuth 1.0a, where the user authorizes (RFC 5849 section 2.2).
-        token: RFC 6749 section 3.2; of OAuth 1.0a, where token credentials are got (section 2.3).
+        token: RFC 6749 section 3.2; of OAuth 1.0a, where token credentials are got (RFC 5849 section 2.3).
         refresh: where refresh requests go if not to `token`.
         revocation: RFC 7009.
         introspection: RFC 7662.

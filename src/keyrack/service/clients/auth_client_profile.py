@@ -11,6 +11,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.answers import member_at
 from keyrack.oauth.profiles.model import Pkce, ProviderProfile
 from keyrack.oauth.profiles.reading import stored_profile
 from keyrack.oauth.profiles.templates import alternatives, filled
@@ -24,7 +25,7 @@ INSTAGRAM = "oauth2_instagram"
 
 
 def client_profile(
-    client: AuthClient, auth_method: str | None = None, values: Mapping[str, str] | None = None
+    client: AuthClient, auth_method: str | None = None, connection: Mapping[str, Any] | None = None
 ) -> ClientProfile:
     """Return what a consent or refresh with an oauth2 auth client needs to know.
 
@@ -33,11 +34,12 @@ def client_profile(
         auth_method: client authentication that a component declared, remembered with a secret (contract 20.3). It
             counts where the client itself does not say how it authenticates, and never for a global client: a
             component's developer speaks for one tenant, and that client serves all.
-        values: of the connection, for the placeholders of the client's provider profile.
+        connection: credentials of the connection, whose `fields` and `undefined_params` have values for placeholders of
+            the client's provider profile; None: of no connection in particular.
     """
     given, provider = client.credentials, provider_of(client)
     remembered = None if _says_itself(client) else auth_method
-    known = {**(given.get(INPUTS) or {}), **(values or {})}
+    known = {} if provider is None else _values(provider, given.get(INPUTS) or {}, connection or {})
     refresh = given.get("refresh_token_uri") or given["token_uri"]
     addresses = [given["auth_uri"], given["token_uri"], refresh]
     if provider is not None:
@@ -77,10 +79,12 @@ def usual_lifetime(client: AuthClient) -> int | None:
     return MAX_LIFETIME if stated == 0 else stated
 
 
-def values_of(credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a connection's credentials have for placeholders: its fields, and what its provider has told."""
-    told, fields = credentials.get("undefined_params"), credentials.get("fields")
-    members: Mapping[str, Any] = {**(told if isinstance(told, Mapping) else {}), **(fields or {})}
+def _values(provider: ProviderProfile, of_client: Mapping[str, str], connection: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands for the placeholders of a profile: what is usual, what was filled in, what was told."""
+    usual = {name: said.default for name, said in provider.inputs.items() if said.default is not None}
+    told, fields = connection.get("undefined_params"), connection.get("fields")
+    learned = {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in provider.answer.learned}
+    members: Mapping[str, Any] = {**usual, **of_client, **(fields if isinstance(fields, Mapping) else {}), **learned}
     return {name: str(value) for name, value in members.items() if isinstance(value, str | int | float) and value != ""}
 
 

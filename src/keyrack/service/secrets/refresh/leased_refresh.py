@@ -26,7 +26,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.clients.auth_client_profile import client_profile, origin_of, provider_of, values_of
+from keyrack.service.clients.auth_client_profile import client_profile, origin_of, provider_of
 from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
@@ -197,7 +197,7 @@ class LeasedRefresh:
             owner=node_id(),
             started_at=self._clock(),
         )
-        profile = client_profile(client, lease.secret.auth_method, values_of(lease.secret.credentials))
+        profile = client_profile(client, lease.secret.auth_method, lease.secret.credentials)
         token = Secret(lease.secret.credentials["refresh_token"])
         request = build_refresh_request(profile, token)
 

@@ -8,7 +8,7 @@ from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
-from keyrack.service.clients.auth_client_profile import client_profile, origin_of, values_of
+from keyrack.service.clients.auth_client_profile import client_profile, origin_of
 from keyrack.service.secrets.refresh.lifetimes import believed, learned_from
 from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
@@ -114,7 +114,7 @@ class FreshTokens:
             return False
         if client.rejected_at is not None:
             return client.probe_at is None or client.probe_at > self._clock()
-        endpoint = client_profile(client, secret.auth_method, values_of(secret.credentials)).refresh_endpoint
+        endpoint = client_profile(client, secret.auth_method, secret.credentials).refresh_endpoint
         if secret.failure is None or endpoint is None:
             return False
         return self._limiter.is_refusing(secret.tenant_id, origin_of(endpoint))
