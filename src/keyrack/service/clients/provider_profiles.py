@@ -43,4 +43,3 @@ class ProviderProfiles:
         if found is None:
             raise NotFound("there is no such provider profile")
         return found
-
