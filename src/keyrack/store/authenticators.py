@@ -102,7 +102,7 @@ class Authenticators(TenantTable):
         await self.set_columns(authenticator_id, values)
 
     async def take_step(self, authenticator_id: str, step: int) -> bool:
-        """Note that a code was right, and end the wait after wrong ones; False if its step, or a newer one, was used."""
+        """Note that a code was right, which ends any wait; False if its step, or a newer one, was used."""
         return await self.make(_RIGHT_CODE, row=authenticator_id, step=step) == 1
 
     async def count_wrong(self, authenticator_id: str, wrong_codes: int, retry_at: datetime | None) -> None:

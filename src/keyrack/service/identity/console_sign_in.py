@@ -1,4 +1,4 @@
-"""Signs people in to the console with a password, and a code if they want, and ends their sessions (decisions 28 to 30).
+"""Signs people in to the console with a password, and a code if they want; ends their sessions (decisions 28 to 30).
 
 Every request with a session asks the database, so that a session that was ended, a changed password, a deleted account
 and changed permissions count at once, in all processes.
@@ -8,8 +8,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -18,6 +18,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import BadRequest, DiskFull, NotFound, Unauthorized
 from keyrack.model.identity import ConsoleSession, PendingSignIn, Principal, PrincipalKind
 from keyrack.service.authz.access import ALLOWED, DENIED, Access
+from keyrack.service.identity.known_devices import KnownDevices
 from keyrack.service.identity.one_time_codes import CodeKind, WrongCode, judge_code
 from keyrack.service.identity.password_hashing import NOBODYS, PasswordHashing
 from keyrack.service.identity.password_rules import LONGEST, normal_password, require_good_password
@@ -25,7 +26,6 @@ from keyrack.store.audit_log import AuditLog
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.console_sessions import ConsoleSessions
-from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Identity
@@ -97,14 +97,19 @@ class OwnSessions:
     Attributes:
         sessions: those that have not ended, the oldest first.
         password_since: when the password was chosen.
+        two_step_since: since when a code is asked for, too.
     """
 
     sessions: Sequence[ConsoleSession]
-    password_since: datetime | None = field(default=None)
+    password_since: datetime | None
+    two_step_since: datetime | None
 
 
 class ConsoleSignIn:
     """Sessions of the console.
+
+    Attributes:
+        devices: remembers the browsers in which somebody has signed in.
 
     Args:
         store: all data.
@@ -122,6 +127,7 @@ class ConsoleSignIn:
         self._passwords = passwords
         self._idle = idle
         self._longest = longest
+        self.devices = KnownDevices(store)
 
     def now(self) -> datetime:
         """Return the time by which sessions are judged."""
@@ -149,7 +155,7 @@ class ConsoleSignIn:
         if not await self._passwords.matches(visitor.source, stored, given) or identity is None:
             log.warning("wrong password", account=None if identity is None else identity.id, address=visitor.address)
             raise WrongPassword
-        async with self._store.unit(identity.tenant_id or INSTALLATION, writes=True) as unit:
+        async with home_unit(self._store, identity.tenant_id) as unit:
             accounts = ConsoleAccounts(unit)
             who = await accounts.hold(identity.kind, identity.id)
             now = await accounts.password(identity.kind, identity.id)
@@ -188,7 +194,7 @@ class ConsoleSignIn:
             RateLimited: too many codes were wrong just now.
         """
         identity, pending = await self._waiting(token)
-        async with self._store.unit(identity.tenant_id or INSTALLATION, writes=True) as unit:
+        async with home_unit(self._store, identity.tenant_id) as unit:
             accounts, rows = ConsoleAccounts(unit), Authenticators(unit)
             who = await accounts.hold(identity.kind, identity.id)
             password = await accounts.password(identity.kind, identity.id)
@@ -243,9 +249,14 @@ class ConsoleSignIn:
         stale = now - session.seen_at >= min(_NOTED, self._idle / 10) or session.address != address
         if used and stale:
             with suppress(DiskFull):  # reading goes on
-                async with self._store.unit(who.tenant_id or INSTALLATION, writes=True) as unit:
+                async with home_unit(self._store, who.tenant_id) as unit:
                     await ConsoleSessions(unit).seen(session.id, address)
         return SignedIn(who, session)
+
+    async def leave(self, token: Secret, visitor: Visitor) -> None:
+        """End the session that a browser held before somebody signed in there anew, if there was one."""
+        with suppress(Unauthorized):
+            await self.sign_out(await self.signed_in(token, visitor.address, visitor.request_id, used=False))
 
     async def sign_out(self, signed_in: SignedIn) -> None:
         """End a session, by whoever is in it."""
@@ -260,7 +271,12 @@ class ConsoleSignIn:
                 who.kind, who.id, seen_after=now - self._idle, created_after=now - self._longest
             )
             password = await ConsoleAccounts(scope.unit).password(who.kind, who.id)
-            return OwnSessions(found, None if password is None else password[1])
+            authenticator = await Authenticators(scope.unit).find(who.kind, who.id)
+            return OwnSessions(
+                found,
+                None if password is None else password[1],
+                None if authenticator is None else authenticator.confirmed_at,
+            )
 
     async def end_session(self, who: Principal, session_id: str) -> None:
         """End one of the caller's sessions, at once.
@@ -323,8 +339,13 @@ class ConsoleSignIn:
         return stored
 
 
+def home_unit(store: Store, tenant_id: str | None) -> AbstractAsyncContextManager[Unit]:
+    """Open a unit that writes where the rows of somebody are: in the tenant, or in the installation without one."""
+    return store.installation(writes=True) if tenant_id is None else store.unit(tenant_id, writes=True)
+
+
 async def begin_session(unit: Unit, who: Principal, visitor: Visitor, *, with_recovery_code: bool = False) -> Secret:
-    """Begin a session of somebody who has proved who they are; return what the browser is to hold, and nobody else knows.
+    """Begin a session of somebody who has proved who they are; return what the browser is to hold.
 
     Args:
         unit: of the account's tenant, or of the installation; it holds the account (`ConsoleAccounts.hold`).

@@ -31,7 +31,7 @@ class CodeKind(Enum):
 async def judge_code(rows: Authenticators, found: Authenticator, code: str, now: datetime) -> CodeKind | None:
     """Tell whether a code of somebody is right, and use it up; what it changes must be committed if it is wrong, too.
 
-    A wrong one makes the next ones wait, in all processes, so that six digits cannot be guessed by who has the password. A
+    A wrong one makes the next ones wait, in all processes, so that who has the password cannot guess six digits. A
     recovery code cannot be guessed, never waits, and so lets its owner in while somebody tries.
 
     Args:

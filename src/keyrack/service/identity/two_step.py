@@ -8,12 +8,11 @@ from keyrack.crypto.totp import matching_step, new_recovery_code, new_totp_secre
 from keyrack.errors import StateConflict
 from keyrack.model.identity import Authenticator, Principal, PrincipalKind
 from keyrack.service.authz.access import Access
-from keyrack.service.identity.console_sign_in import AUDITED, ConsoleSignIn, SignedIn
+from keyrack.service.identity.console_sign_in import AUDITED, ConsoleSignIn, SignedIn, home_unit
 from keyrack.service.identity.one_time_codes import WrongCode, judge_code
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.console_sessions import ConsoleSessions
-from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.users import UserRows
@@ -180,7 +179,7 @@ class TwoStep:
     async def _judged(self, who: Principal, code: str, password: str, source: str) -> str:
         """Check password and code, which is used up whatever comes of the rest; return the authenticator's id."""
         await self._sign_in.require_password(who, password, source)
-        async with self._store.unit(who.tenant_id or INSTALLATION, writes=True) as unit:
+        async with home_unit(self._store, who.tenant_id) as unit:
             await ConsoleAccounts(unit).hold(who.kind, who.id)
             rows = Authenticators(unit)
             found = await rows.find(who.kind, who.id)

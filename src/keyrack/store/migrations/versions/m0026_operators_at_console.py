@@ -21,9 +21,7 @@ def upgrade() -> None:
         sa.Column("service_account_id", _ID, nullable=True),
         _goes_with("service_account_id", "service_accounts"),
     )
-    op.create_index(
-        "console_sessions_service_account_id_idx", "console_sessions", ["service_account_id", "created_at"]
-    )
+    op.create_index("console_sessions_service_account_id_idx", "console_sessions", ["service_account_id", "created_at"])
 
 
 def downgrade() -> None:
