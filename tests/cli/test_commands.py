@@ -128,9 +128,9 @@ def test_a_password_is_taken_from_standard_input_and_shown_nowhere(tmp_path: Pat
     first, password = bootstrapped(tmp_path), "a phrase of some words"
     email = first["admin"]["email"]
 
-    def given(name: str, text: str) -> subprocess.CompletedProcess[str]:
+    def given(name: str, text: str, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "keyrack", "users", "set-password", "--email", name],
+            [sys.executable, "-m", "keyrack", *(command or ("users", "set-password", "--email")), name],
             env=command_environment(tmp_path),
             input=text,
             capture_output=True,
@@ -149,5 +149,16 @@ def test_a_password_is_taken_from_standard_input_and_shown_nowhere(tmp_path: Pat
         (first["service_account"]["username"], f"{password}\n", "there is no user"),
     ):
         refused = given(name, text)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert told in refused.stderr, refused.stderr
+    account = first["service_account"]["username"]
+    done = given(account, f"{password}\n", "service-accounts", "set-password")
+    assert (done.returncode, done.stdout) == (0, f"username: {account}\npassword_set: True\n"), done.stderr
+    for command, name, told in (
+        (("service-accounts", "set-password"), email, "there is no service account"),
+        (("service-accounts", "disable-totp"), account, f"signing in asks {account} for no code"),
+        (("users", "disable-totp"), email, f"signing in asks {email} for no code"),
+    ):
+        refused = given(name, f"{password}\n", *command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert told in refused.stderr, refused.stderr

@@ -24,6 +24,7 @@ _DONE = {
     "off": "Two-step sign-in is off. Your password alone signs you in.",
     "changed": "This has changed meanwhile, perhaps in another tab. Nothing was done.",
 }
+_NOT_YOURS = "That is not your password."
 _Proven = Callable[[SignedIn, str, str, str], Awaitable[Sequence[Secret] | None]]
 
 
@@ -109,7 +110,7 @@ async def _proven(visit: Visit, use: _Proven) -> Sequence[Secret] | _Wrong | Non
         source = visitor_of(visit.request).source
         made = await use(visit.signed_in, fields.get("code", ""), fields.get("password", ""), source)
     except WrongPassword:
-        return _Wrong(400, of_secret="That is not your password.")
+        return _Wrong(400, of_secret=_NOT_YOURS)
     except WrongCode:
         return _Wrong(400, of_code="That code is wrong, or was used before. Wait for the next one.")
     except RateLimited as error:
