@@ -81,9 +81,9 @@ def set_password(
 def disable_totp(
     email: Annotated[str, typer.Argument(help="The user's email address.")], *, as_json: Json = False
 ) -> None:
-    """Turn a user's two-step sign-in off, for somebody who has lost the phone.
+    """Turn a user's two-step sign-in off.
 
-    The password stays, and so do sessions.
+    For somebody who has lost the phone. The password stays, and so do sessions.
     """
     with_accounts(lambda accounts: accounts.disable_totp(email))
     show({"email": email, "totp": "off"}, as_json=as_json)

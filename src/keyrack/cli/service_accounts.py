@@ -92,7 +92,7 @@ def change_service_account(
 
 @service_accounts.command("set-password")
 def set_password(name: Account, *, as_json: Json = False) -> None:
-    """Set the password with which a service account signs in to the console.
+    """Set a service account's password for the console.
 
     It is asked for, or read as the first line of standard input. All sessions of the account end.
     """
