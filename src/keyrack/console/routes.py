@@ -12,7 +12,16 @@ from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_nee
 from keyrack.console.core.static_files import static_files
 from keyrack.console.core.visit import visit, visitor
 from keyrack.console.identity.account import account, other_sessions_ended, password_changed, session_ended
-from keyrack.console.identity.sign_in import sign_in_page, signed_in, signed_out
+from keyrack.console.identity.sign_in import code_given, code_page, sign_in_page, signed_in, signed_out
+from keyrack.console.identity.two_step import (
+    recovery_codes_page,
+    recovery_codes_renewed,
+    two_step_begun,
+    two_step_confirmed,
+    two_step_disable_page,
+    two_step_disabled,
+    two_step_page,
+)
 from keyrack.console.overview import overview
 from keyrack.errors import KeyrackError, NotFound
 
@@ -40,11 +49,20 @@ CONSOLE = Router(
         overview,
         sign_in_page,
         signed_in,
+        code_page,
+        code_given,
         signed_out,
         account,
         password_changed,
         session_ended,
         other_sessions_ended,
+        two_step_page,
+        two_step_begun,
+        two_step_confirmed,
+        recovery_codes_page,
+        recovery_codes_renewed,
+        two_step_disable_page,
+        two_step_disabled,
         building_blocks,
         console_file,
     ],
