@@ -21,7 +21,9 @@ from keyrack.service.identity.password_rules import LONGEST, normal_password, re
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Identity
+from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.users import LONGEST_EMAIL, UserRows
 
@@ -34,7 +36,7 @@ _NOTED = timedelta(minutes=1)
 
 
 class WrongPassword(BadRequest):
-    """There is no such account, or it has no password, or another one: which of these is not told."""
+    """No such account, no password, another one, or a tenant that takes none: which of these is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,25 +117,16 @@ class ConsoleSignIn:
         given = normal_password(password[: LONGEST + 1])
         if not await self._passwords.matches(visitor.source, stored, given) or found is None:
             raise WrongPassword
-        token = Secret(secrets.token_urlsafe(_BYTES))
         async with self._store.unit(tenant_id, writes=True) as unit:
             users = UserRows(unit)
-            if not await TenantRows(unit).hold():
+            if not await TenantRows(unit).hold() or not await SingleSignOnRows(unit).allows_passwords():
                 raise WrongPassword
             await users.lock_to_change(user_id)
             user, now = await users.find(user_id), await users.password(user_id)
             if user is None or now is None or not hmac.compare_digest(now[0], stored):  # changed meanwhile
                 raise WrongPassword
-            sessions = ConsoleSessions(unit)
-            earlier = await sessions.of_user(user_id, seen_after=_BEGINNING, created_after=_BEGINNING)
-            for old in earlier[: 1 - _MOST_SESSIONS]:
-                await sessions.end(user_id, old.id)
-            made = await sessions.add(user_id, session_hash(token), visitor.address, visitor.browser)
-            await users.signed_in(user_id)
             identity = Identity(PrincipalKind.user, user_id, user.email, tenant_id, frozenset())
-            who = _principal(identity, visitor.address, visitor.request_id)
-            await AuditLog(unit).append(who, "console-session.create", ("console-session", made.id), ALLOWED)
-        return token
+            return await begin_session(unit, _principal(identity, visitor.address, visitor.request_id), visitor)
 
     async def signed_in(self, token: Secret, address: str | None, request_id: str | None) -> SignedIn:
         """Return who is signed in with what a browser holds.
@@ -218,6 +211,25 @@ class ConsoleSignIn:
             await users.set_password(who.id, hashed)
             await ConsoleSessions(scope.unit).end_others(who.id, signed_in.session.id)
             scope.audit_target("user", who.id)
+
+
+async def begin_session(unit: Unit, who: Principal, visitor: Visitor) -> Secret:
+    """Begin a session of somebody who has proved who they are; return what the browser is to hold, which nobody knows.
+
+    Args:
+        unit: of the tenant, which is held, in a transaction.
+        who: has signed in.
+        visitor: where they are.
+    """
+    users, sessions, token = UserRows(unit), ConsoleSessions(unit), Secret(secrets.token_urlsafe(_BYTES))
+    await users.lock_to_change(who.id)
+    earlier = await sessions.of_user(who.id, seen_after=_BEGINNING, created_after=_BEGINNING)
+    for old in earlier[: 1 - _MOST_SESSIONS]:
+        await sessions.end(who.id, old.id)
+    made = await sessions.add(who.id, session_hash(token), visitor.address, visitor.browser)
+    await users.signed_in(who.id)
+    await AuditLog(unit).append(who, "console-session.create", ("console-session", made.id), ALLOWED)
+    return token
 
 
 def session_hash(token: Secret) -> str:
