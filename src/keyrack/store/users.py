@@ -69,7 +69,8 @@ class UserRows(TenantTable):
             await self.insert(
                 {
                     "id": user.id, "email": email, "email_key": key, "email_domain": key.rpartition("@")[2],
-                    "first_name": first_name, "last_name": last_name, "company": company, "password_hash": password_hash,
+                    "first_name": first_name, "last_name": last_name, "company": company,
+                    "password_hash": password_hash,
                     "tenant_roles": list(tenant_roles), "registered": user.registered, "last_login": None,
                 }
             )  # fmt: skip

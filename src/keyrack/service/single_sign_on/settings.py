@@ -176,9 +176,7 @@ class SingleSignOnSettings:
         public = given.client_auth == TokenEndpointAuthMethod.NONE
         problems = [*self._problems(given), *_domain_problems(given.domains, creates_users=given.creates_users)]
         if not public and not secret:
-            detail = (
-                "is needed; the one that is stored belongs to another provider or client" if before else "is needed"
-            )
+            detail = "is needed" if before is None else "is needed: the stored one is of another provider or client"
             problems.append(Problem(f"the client secret {detail}", "/client_secret"))
         if problems:
             raise ValidationFailed(*problems)

@@ -125,7 +125,7 @@ class OrganisationSignIn:
         return Organisation(tenant_id, tenant.name, urlsplit(settings.issuer).netloc)
 
     async def tenant_of(self, email: str) -> str | None:
-        """Return the tenant whose people sign in with emails like this one; it does not matter whether it has a user."""
+        """Return the tenant whose people sign in with emails of this domain, whether or not this one has an account."""
         wanted = email if len(email) <= LONGEST_EMAIL and "\0" not in email else ""
         async with self._store.installation() as unit:
             return await Directory(unit).tenant_of_email_domain(wanted)
