@@ -5,9 +5,9 @@ import secrets
 import sys
 import tempfile
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +59,7 @@ class OidcOptions:
         access_token_ttl: seconds.
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
+        accounts: claims of who signs in where that is automatic, by `login_hint` ("person" without one).
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)
@@ -67,6 +68,7 @@ class OidcOptions:
     access_token_ttl: int = 3600
     code_ttl: int = 60
     pkce_required: bool = True
+    accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

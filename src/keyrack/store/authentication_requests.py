@@ -33,7 +33,11 @@ class AuthenticationRequests(TenantTable):
     async def add(self, request: AuthenticationRequest, state_hash: str) -> None:
         """Store a new one under the hash of its state, and forget those that are over."""
         await self.make(_OVER, now=self.unit.clock())
-        context = {**asdict(request.context), "verifier": request.context.verifier.reveal()}
+        asked = request.context
+        context = {
+            "issuer": asked.issuer, "client_id": asked.client_id, "redirect_uri": asked.redirect_uri,
+            "verifier": asked.verifier.reveal(), "nonce": asked.nonce, "next": asked.next,
+        }  # fmt: skip
         await self.insert(
             {
                 "id": request.id,

@@ -27,6 +27,10 @@ _DOMAIN_REMOVAL = TenantChange(
 )
 _LINKED = TenantQuery(linked_identities, select(_l.user_id).where(_l.identity_hash == bindparam("hash")))
 _OF_USER = TenantQuery(linked_identities, select(_l.id).where(_l.user_id == bindparam("user_id")))
+_WITH_EMAILS = select(*_l, users.c.email.label("user_email")).join_from(
+    linked_identities, users, _l.user_id == users.c.id
+)
+_LINK = TenantQuery(linked_identities, _WITH_EMAILS.where(_l.user_id == bindparam("user_id")))
 _COUNT = TenantQuery(linked_identities, select(func.count().label("links")).select_from(linked_identities))
 _UNLINKING = TenantChange(linked_identities, delete(linked_identities).where(_l.user_id == bindparam("user_id")))
 _UNLINKING_ALL = TenantChange(linked_identities, delete(linked_identities), scans=True)
@@ -47,8 +51,8 @@ class SingleSignOnRows(TenantTable):
         row = await self.ask_one(_PASSWORDS)
         return row is None or bool(row.allows_passwords)
 
-    async def put(self, wanted: SingleSignOn) -> None:
-        """Store the settings in place of those that are there; their id and tenant are the unit's to say.
+    async def put(self, wanted: SingleSignOn) -> str:
+        """Store the settings in place of those that are there; return their id, which is not the caller's to choose.
 
         Raises:
             AlreadyExists: another tenant has one of the domains; its `meta` says which one.
@@ -70,6 +74,7 @@ class SingleSignOnRows(TenantTable):
         else:
             await self.set_columns(row_id, values)
         await self._put_domains(wanted.domains)
+        return row_id
 
     async def let_passwords_in(self) -> bool:
         """Let the tenant's users sign in with passwords again; False if there is no single sign-on."""
@@ -111,6 +116,11 @@ class LinkedIdentities(TenantTable):
         row = await self.ask_one(_LINKED, hash=_identity_hash(issuer, subject))
         return None if row is None else str(row.user_id)
 
+    async def find(self, user_id: str) -> LinkedIdentity | None:
+        """Return a user's link, or None."""
+        row = await self.ask_one(_LINK, user_id=user_id)
+        return None if row is None else _linked(row)
+
     async def is_linked(self, user_id: str) -> bool:
         """Tell whether a user's account belongs to somebody at the provider."""
         return await self.ask_one(_OF_USER, user_id=user_id) is not None
@@ -135,12 +145,7 @@ class LinkedIdentities(TenantTable):
 
     async def page(self, *, limit: int | None, offset: int = 0) -> tuple[Sequence[LinkedIdentity], int]:
         """List them, the earliest linked first; return a page and the total."""
-        query = (
-            select(*_l, users.c.email.label("user_email"))
-            .join_from(linked_identities, users, _l.user_id == users.c.id)
-            .where(self.mine)
-            .order_by(_l.id)
-        )
+        query = _WITH_EMAILS.where(self.mine).order_by(_l.id)
         rows, total = await page_of(self.unit.connection, query, _l.id, limit=limit, offset=offset)
         return [
             LinkedIdentity(row.user_id, row.user_email, row.subject, row.email, row.linked_at) for row in rows
@@ -153,6 +158,10 @@ class LinkedIdentities(TenantTable):
     async def remove_all(self) -> int:
         """Undo all links; return how many there were."""
         return await self.make(_UNLINKING_ALL)
+
+
+def _linked(row: "Row[Any]") -> LinkedIdentity:
+    return LinkedIdentity(row.user_id, row.user_email, row.subject, row.email, row.linked_at)
 
 
 def _identity_hash(issuer: str, subject: str) -> str:

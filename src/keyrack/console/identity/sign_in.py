@@ -22,7 +22,10 @@ from keyrack.validation.emails import email_key
 from keyrack.visible import visible
 
 _LONGEST_EMAIL = 320
-_WRONG = "That email and password do not go together, or the account has no password yet."
+_WRONG = (
+    "That email and password do not go together, or the account has no password, or its organisation wants people to"
+    " sign in with the organisation."
+)
 _FORM_OLD = (
     "This page was open for too long, or your browser keeps no cookies for this address. Sign in again; if it goes on"
     " like this, allow cookies, and open the console with https."

@@ -128,11 +128,10 @@ class SingleSignOnSettings:
             if moves:
                 await links.remove_all()
             try:
-                await rows.put(changed)
+                scope.audit_target(_TARGET, await rows.put(changed))
             except AlreadyExists as taken:
                 detail = f"{taken}: a domain is one tenant's alone. Ask whoever runs this installation."
                 raise ValidationFailed(Problem(detail, "/domains")) from None
-            scope.audit_target(_TARGET, changed.id or None)
 
     async def remove(self, who: Principal, tenant_id: str) -> None:
         """Take single sign-on away, with all links to accounts; passwords are good again.
@@ -154,6 +153,19 @@ class SingleSignOnSettings:
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require(EDIT)
             return await LinkedIdentities(scope.unit).page(limit=limit, offset=offset)
+
+    async def link(self, who: Principal, tenant_id: str, user_id: str) -> LinkedIdentity:
+        """Return whose at the provider a user's account is.
+
+        Raises:
+            NotFound: it is not linked.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(EDIT)
+            found = await LinkedIdentities(scope.unit).find(user_id)
+        if found is None:
+            raise NotFound("this account is not linked")
+        return found
 
     async def unlink(self, who: Principal, tenant_id: str, user_id: str) -> None:
         """Undo a user's link: at the next sign-in the account is matched by its email anew.
