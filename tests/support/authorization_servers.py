@@ -59,7 +59,7 @@ class OidcOptions:
         access_token_ttl: seconds.
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
-        accounts: claims of who signs in where that is automatic, by `login_hint` ("person" without one).
+        accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)

@@ -1,9 +1,10 @@
 """Single sign-on in tests: settings, the way through a provider, and a provider that says what a test wants."""
 
+import asyncio
 import html
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
@@ -98,6 +99,8 @@ class ToldIssuer:
         published: the keys that it shows; None: `key`.
         requests: forms of the token endpoint.
         token_answer: in place of a right one.
+        sign: makes the ID token in its own way.
+        waits_for: what it waits for before each answer.
         down: answers 503 to everything.
         asked: paths of all requests.
     """
@@ -111,6 +114,8 @@ class ToldIssuer:
         self.published: list[RSAKey] | None = None
         self.requests: list[dict[str, str]] = []
         self.token_answer: web.Response | None = None
+        self.sign: Callable[[dict[str, Any]], str] | None = None
+        self.waits_for: asyncio.Event | None = None
         self.down = False
         self.asked: list[str] = []
         self._nonce = ""
@@ -136,6 +141,8 @@ class ToldIssuer:
     @web.middleware
     async def _noted(self, request: web.Request, handler: Any) -> web.StreamResponse:
         self.asked.append(request.path)
+        if self.waits_for is not None:
+            await self.waits_for.wait()
         if self.down:
             return web.Response(status=503)
         answer: web.StreamResponse = await handler(request)
@@ -165,10 +172,12 @@ class ToldIssuer:
             "iss": self.issuer, "aud": self._client_id, "sub": "subject-1", "nonce": self._nonce,
             "iat": now, "exp": now + 300,
         }  # fmt: skip
-        token = jwt.encode(
-            {"alg": "RS256", "kid": self.key.kid}, _without_none(claims | self.claims), self.key, algorithms=["RS256"]
-        )
+        said = _without_none(claims | self.claims)
+        token = self._signed(said) if self.sign is None else self.sign(said)
         return web.json_response({"access_token": "at", "token_type": "Bearer", "id_token": token})
+
+    def _signed(self, claims: dict[str, Any]) -> str:
+        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, self.key, algorithms=["RS256"])
 
     async def _me(self, request: web.Request) -> web.Response:
         assert request.headers["authorization"] == "Bearer at"

@@ -8,8 +8,8 @@
 //   access_token_ttl  seconds
 //   code_ttl          seconds
 //   pkce_required     whether an authorization request without a code challenge is refused
-//   accounts          who signs in where it is automatic, by `login_hint` ("person" without one), each with a `sub` and
-//                     further claims; others have the hint as their `sub`
+//   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
+//                     and further claims; others have that as their `sub`
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
 
@@ -44,7 +44,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   },
   findAccount: (ctx, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, email: `${id}@example.com`, name: id, ...claimsOf.get(id) }),
+    claims: () => ({ sub: id, email: `${id}@example.com`, name: id, ...(claimsOf.get(id) ?? options.accounts[id]) }),
   }),
   pkce: { required: () => options.pkce_required },
   rotateRefreshToken: options.rotate,

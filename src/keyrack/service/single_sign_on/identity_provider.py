@@ -188,8 +188,9 @@ def _person(subject: str, claims: Mapping[str, Any]) -> Person:
         for name in _SHOWN
         if isinstance(value := claims.get(name), str | bool)
     }
-    verified = claims.get("email_verified") in (True, "true")  # some write it as a text
-    return Person(subject, known, known is not None and verified, first, last, shown)
+    word = claims.get("email_verified")
+    verified = known is not None and (word is True or word == "true")  # some write it as a text
+    return Person(subject, known, verified, first, last, shown)
 
 
 def _name(claims: Mapping[str, Any], claim: str) -> str:
