@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from keyrack.errors import NotFound
+from keyrack.service.operator.accounts import Accounts
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import authentication_requests, linked_identities, single_sign_on
@@ -115,12 +117,17 @@ async def test_the_tenant_s_own_address_leads_where_one_wanted_to_go(keyrack_on_
     assert await who_is_in(browser) == acme.guest.name
 
 
-@pytest.mark.usefixtures("provider")
-async def test_whose_account_it_is_stays_so_whatever_becomes_of_emails(keyrack_on_each: World) -> None:
+async def test_whose_account_it_is_stays_so_whatever_becomes_of_emails(
+    keyrack_on_each: World, provider: OidcProvider
+) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     await sign_in_by_email(keyrack_on_each, acme.integrator.name)
     renamed = await sign_in_by_email(keyrack_on_each, "renamed@acme.example")
     assert await who_is_in(renamed) == acme.integrator.name  # not the guest, whose email the provider says
+    query = {"iss": provider.issuer, "sub": "s-1"}
+    found = (await acme.admin.get("/v2/users", params=query)).json()["data"]
+    assert [each["id"] for each in found] == [acme.integrator.id]
+    assert (await keyrack_on_each.tenants["Globex"].admin.get("/v2/users", params=query)).json()["data"] == []
     second = await sign_in_by_email(keyrack_on_each, "second@acme.example")
     assert second.page.status_code == 400
     assert "belongs to somebody else" in second.page.text
@@ -387,3 +394,17 @@ async def test_the_client_secret_is_shown_to_nobody_and_sent_to_no_other_provide
         rows = (await unit.connection.execute(select(single_sign_on))).all()
     assert secret not in repr(rows)
     assert provider.issuer in repr(rows)
+
+
+async def test_the_operator_lets_passwords_in_again(keyrack_on_each: World, provider: OidcProvider) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    await give_password(keyrack_on_each, acme, acme.admin)
+    await set_up(keyrack_on_each, acme, provider.issuer, allows_passwords=False)
+    assert (await ConsoleBrowser(keyrack_on_each.http).sign_in(acme.admin.name)).status_code == 400
+    accounts = Accounts(keyrack_on_each.store)
+    await accounts.allow_passwords(acme.id)
+    assert (await ConsoleBrowser(keyrack_on_each.http).sign_in(acme.admin.name)).status_code == 303
+    assert ("single-sign-on.allow-passwords", "allowed", "command line") in await actions(acme)
+    for unknown in (keyrack_on_each.tenants["Globex"].id, "0" * 24):
+        with pytest.raises(NotFound):
+            await accounts.allow_passwords(unknown)

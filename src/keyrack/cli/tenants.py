@@ -47,6 +47,6 @@ def show_tenant(tenant_id: Annotated[str, typer.Argument(help="Id of the tenant.
 def allow_passwords(
     tenant_id: Annotated[str, typer.Argument(help="Id of the tenant.")], *, as_json: Json = False
 ) -> None:
-    """Let a tenant's users sign in with passwords again, where its admins have left single sign-on alone."""
+    """Let a tenant's users sign in with passwords again."""
     with_accounts(lambda accounts: accounts.allow_passwords(tenant_id))
     show({"tenant_id": tenant_id, "allows_passwords": True}, as_json=as_json)

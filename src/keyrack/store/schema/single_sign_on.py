@@ -38,7 +38,7 @@ linked_identities = Table(
     Column("email", String(320)),  # what the provider said when they were linked
     at("linked_at"),
     UniqueConstraint("tenant_id", "identity_hash"),
-    Index("linked_identities_tenant_id_linked_at_idx", "tenant_id", "linked_at"),
+    Index("linked_identities_tenant_id_idx", "tenant_id", "id"),
 )
 authentication_requests = Table(
     "authentication_requests",

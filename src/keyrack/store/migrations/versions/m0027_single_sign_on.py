@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", name=op.f("linked_identities_user_id_key")),
         sa.UniqueConstraint("tenant_id", "identity_hash", name=op.f("linked_identities_tenant_id_identity_hash_key")),
     )
-    op.create_index("linked_identities_tenant_id_linked_at_idx", "linked_identities", ["tenant_id", "linked_at"])
+    op.create_index("linked_identities_tenant_id_idx", "linked_identities", ["tenant_id", "id"])
     op.create_table(
         "authentication_requests",
         sa.Column("id", _ID, nullable=False),
