@@ -15,7 +15,8 @@ from support.single_sign_on import SETTINGS, address_of, client_of
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-PHONE = {"width": 360, "height": 640}
+WIDTH = 360
+"""Of a phone."""
 ACCOUNTS = {
     "ada": {"sub": "ada", "email": "admin@acme.example", "email_verified": True},
     "mallory": {"sub": "mallory", "email": "admin@globex.example", "email_verified": True},
@@ -54,7 +55,7 @@ async def set_up_and_test(page: "Page", local: World, provider: OidcProvider) ->
     await page.get_by_label("Domains of email addresses").fill("acme.example")
     await page.get_by_role("button", name="Save").click()
     assert "Test it before" in await page.get_by_role("status").inner_text()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert await page.evaluate("document.documentElement.scrollWidth") <= WIDTH
 
     await page.get_by_role("button", name="Test it").click()
     await page.wait_for_url(f"{provider.issuer}/**")  # by itself, without scripts
@@ -62,7 +63,7 @@ async def set_up_and_test(page: "Page", local: World, provider: OidcProvider) ->
     await page.wait_for_url("**/tests/*")
     assert await page.locator("h1").inner_text() == "Single sign-on works"
     assert f"{acme.admin.name} would be signed in" in await page.locator("main").inner_text()
-    assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert await page.evaluate("document.documentElement.scrollWidth") <= WIDTH
 
 
 async def sign_in_by_email(page: "Page", local: World, provider: OidcProvider) -> None:
@@ -98,7 +99,7 @@ async def test_an_admin_sets_it_up_tests_it_and_people_sign_in(
     client = client_of(local.tenants["Acme"], str(local.settings.public_url))
     provider = start_oidc_provider(OidcOptions(clients=(client,), approval="forms", accounts=ACCOUNTS))
     complaints: list[str] = []
-    admins = await browser.new_context(java_script_enabled=False, viewport=PHONE)
+    admins = await browser.new_context(java_script_enabled=False, viewport={"width": WIDTH, "height": 640})
     people = await browser.new_context()
     try:
         await set_up_and_test(await admins.new_page(), local, provider)

@@ -64,6 +64,7 @@ async def build_estate(world: World, name: str) -> Estate:
     tenant = world.tenants[name]
     made = Estate(name, tenant)
     made.ids |= {"tenant_id": tenant.id, "contract_id": tenant.contract_id, "workspace_id": tenant.workspace_id}
+    made.ids["provider_name"] = "slack"
     made.ids |= {"team_id": tenant.team_id, "step_id": "step_1", "team_name": user_team(tenant)}
     await _people(world, made)
     await _components(world, made)
@@ -228,21 +229,11 @@ async def _single_sign_on(unit: Unit, user_id: str) -> dict[str, str]:
     """Let the tenant have single sign-on, a user that is linked, and a test of it that is under way."""
     made = {"issuer": "https://id.example", "subject": "text", "request_id": new_id()}
     at = clock.now()
-    await SingleSignOnRows(unit).put(
-        SingleSignOn(
-            id="",
-            tenant_id="",
-            issuer=made["issuer"],
-            client_id="c",
-            client_auth="none",
-            client_secret=Secret(""),
-            domains=["one.example"],
-            creates_users=False,
-            allows_passwords=True,
-            created_at=at,
-            updated_at=at,
-        )  # fmt: skip
-    )
+    settings = SingleSignOn(
+        id="", tenant_id="", issuer=made["issuer"], client_id="c", client_auth="none", client_secret=Secret(""),
+        domains=["one.example"], creates_users=False, allows_passwords=True, created_at=at, updated_at=at,
+    )  # fmt: skip
+    await SingleSignOnRows(unit).put(settings)
     await LinkedIdentities(unit).add(user_id, made["issuer"], made["subject"], None)
     context = AuthenticationContext(made["issuer"], "c", "https://x.example", Secret("v"), "n", "")
     request = AuthenticationRequest(made["request_id"], user_id, "b" * 64, context, at, at + timedelta(days=1))

@@ -128,9 +128,7 @@ class IdentityProvider:
             profile, tokens, request.context.nonce, at, issuer=settings.issuer, tenant_id=settings.tenant_id
         )
         subject = require_sign_in(claims, began=request.created_at, at=at)
-        if (
-            "email" not in claims or "email_verified" not in claims
-        ):  # where codes are used, they usually are in the userinfo
+        if not {"email", "email_verified"} <= claims.keys():  # with a code, they usually are in the userinfo
             claims = {**claims, **await self._userinfo(settings, metadata, tokens.access_token, subject)}
         return _person(subject, claims)
 
@@ -162,7 +160,7 @@ class IdentityProvider:
     async def _userinfo(
         self, settings: SingleSignOn, metadata: IssuerMetadata, access_token: Secret, subject: str
     ) -> Mapping[str, Any]:
-        """Return what the provider tells about the person whose access token it is (OpenID Connect Core 1.0 section 5.3)."""
+        """Return what the provider tells about the owner of an access token (OpenID Connect Core 1.0 section 5.3)."""
         if metadata.userinfo_endpoint is None:
             return {}
         request = QueryRequest(metadata.userinfo_endpoint, (), Secret(f"Bearer {access_token.reveal()}"))
