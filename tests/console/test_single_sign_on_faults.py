@@ -31,6 +31,7 @@ from support.single_sign_on import (
     set_up,
     told_issuer,
 )
+from support.waits_and_faults import until
 
 ME = {"email": "integrator@acme.example", "email_verified": True}
 SCRIPT = "<script>alert(1)</script>"
@@ -265,6 +266,22 @@ async def test_a_provider_that_is_down_or_slow_is_said_to_be(keyrack: World, iss
     issuer.down = False
     assert "finished before" in (await browser.get(callback)).text  # a state is good once, whatever came of it
     assert await (await come_back(keyrack, issuer)).is_signed_in()
+
+
+async def test_settings_that_are_taken_back_while_the_provider_is_asked_let_nobody_in(
+    keyrack: World, issuer: ToldIssuer
+) -> None:
+    acme = keyrack.tenants["Acme"]
+    admin, browser = await signed_in(keyrack, acme.admin, acme.id), ConsoleBrowser(keyrack.http)
+    callback = issuer.callback(await begin(browser, acme))
+    await admin.get(f"{SETTINGS}/delete")
+    issuer.waits_for = asyncio.Event()
+    coming = asyncio.create_task(browser.get(callback))
+    await until(lambda: "/token" in issuer.asked)
+    assert (await admin.post(f"{SETTINGS}/delete")).status_code == 303
+    issuer.waits_for.set()
+    assert "set up anew" in (await coming).text
+    assert not await browser.is_signed_in()
 
 
 async def test_a_test_shows_what_is_wrong(keyrack: World, issuer: ToldIssuer) -> None:

@@ -116,7 +116,7 @@ class SingleSignOnSettings:
             Forbidden: the caller may not edit the tenant, or not give roles in it.
             ValidationFailed: the settings cannot be used, or would lock everybody out.
         """
-        async with self._access.tenant(who, tenant_id, f"{_TARGET}.change") as scope:
+        async with self._access.tenant(who, tenant_id, f"{_TARGET}.change", exclusive=True) as scope:
             scope.require(EDIT)
             scope.require(GIVE_TENANT_ROLES)
             rows, links = SingleSignOnRows(scope.unit), LinkedIdentities(scope.unit)
@@ -139,7 +139,7 @@ class SingleSignOnSettings:
         Raises:
             NotFound: there is none.
         """
-        async with self._access.tenant(who, tenant_id, f"{_TARGET}.delete") as scope:
+        async with self._access.tenant(who, tenant_id, f"{_TARGET}.delete", exclusive=True) as scope:
             scope.require(EDIT)
             before = await SingleSignOnRows(scope.unit).find()
             if before is None or not await SingleSignOnRows(scope.unit).remove():

@@ -249,9 +249,10 @@ class OrganisationSignIn:
 
     async def _let_in(self, settings: SingleSignOn, person: Person, visitor: Visitor) -> Secret:
         async with self._store.unit(settings.tenant_id, writes=True) as unit:
-            if not await TenantRows(unit).hold():
-                raise NoAccount
-            found = await take_account(unit, settings, person)
+            current = await SingleSignOnRows(unit).find() if await TenantRows(unit).hold() else None
+            if current is None or (current.issuer, current.client_id) != (settings.issuer, settings.client_id):
+                raise SettingsChanged  # while the provider was asked; from here on nobody changes them
+            found = await take_account(unit, current, person)
             user = found.user
             if user is None:
                 raise NoAccount
