@@ -1,7 +1,7 @@
 """Signing in through one's organisation at `oidc-provider`: whose account it is, and whose never (decision 31)."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from keyrack.store.schema import authentication_requests, linked_identities, sin
 from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.users import UserRows
 from support.app import BASE, TenantInTest, World
-from support.authorization_servers import OidcOptions, OidcProvider
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient, start_oidc
 from support.console import ConsoleBrowser, give_password, signed_in
 from support.single_sign_on import (
     SETTINGS,
@@ -31,7 +31,6 @@ from support.single_sign_on import (
 )
 from support.statements_seen import statements_seen
 
-Start = Callable[[OidcOptions], OidcProvider]
 SSO = {"sub": "s-1", "email": "integrator@acme.example", "email_verified": True}
 ACCOUNTS: dict[str, dict[str, object]] = {
     "integrator@acme.example": SSO,
@@ -47,12 +46,26 @@ ACCOUNTS: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
+Providers = dict[tuple[RegisteredClient, ...], OidcProvider]
+
+
+@pytest.fixture(scope="session")
+def providers() -> Iterator[Providers]:
+    """One for all tests whose tenants are the same, as those of one database are: their redirect URIs have their ids."""
+    started: Providers = {}
+    yield started
+    for each in started.values():
+        each.process.stop()
+
+
 @pytest.fixture
-async def provider(keyrack_on_each: World, start_oidc_provider: Start) -> OidcProvider:
+async def provider(keyrack_on_each: World, providers: Providers) -> OidcProvider:
     """Acme's and Globex's provider, and Acme set up for it."""
     tenants = keyrack_on_each.tenants
     clients = (client_of(tenants["Acme"]), client_of(tenants["Globex"]))
-    made = start_oidc_provider(OidcOptions(clients=clients, accounts=ACCOUNTS))
+    if clients not in providers:
+        providers[clients] = start_oidc(OidcOptions(clients=clients, accounts=ACCOUNTS))
+    made = providers[clients]
     await set_up(keyrack_on_each, tenants["Acme"], made.issuer, domains=["acme.example"])
     return made
 
