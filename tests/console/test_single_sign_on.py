@@ -51,7 +51,7 @@ Providers = dict[tuple[RegisteredClient, ...], OidcProvider]
 
 @pytest.fixture(scope="session")
 def providers() -> Iterator[Providers]:
-    """One for all tests whose tenants are the same, as those of one database are: their redirect URIs have their ids."""
+    """One for all tests whose tenants are the same, as on one database: their ids are in the redirect URIs."""
     started: Providers = {}
     yield started
     for each in started.values():
