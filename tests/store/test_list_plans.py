@@ -33,6 +33,7 @@ from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import metadata
 from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
@@ -106,6 +107,7 @@ LISTS: Sequence[tuple[str, Ask]] = [
         lambda u, h: ComponentList(u).not_whitelisted(Viewpoint(h.tenant_id, h.contract_id, True), ["a" * 24]),
     ),
     ("ComponentVersions.page", lambda u, _: ComponentVersions(u).page("a" * 24, **PAGE)),
+    ("LinkedIdentities.page", lambda u, _: LinkedIdentities(u).page(**PAGE)),
     ("UserRows.page", lambda u, _: UserRows(u).page(**PAGE)),
     ("UserRows.page", lambda u, _: UserRows(u).page(email="some@body.example", **PAGE)),
     ("ContractRows.page", lambda u, _: ContractRows(u).page(member=None, **PAGE)),

@@ -4,7 +4,7 @@ import pytest
 
 from support.console import ConsoleBrowser, signed_in
 from support.tenancy.stage import Stage, ask
-from support.tenancy.table import rows
+from support.tenancy.table import filled, rows
 
 USERS = "TDOIGSNB"
 """Those of the table's callers who can sign in."""
@@ -12,12 +12,29 @@ PAGES = {"/console", "/console/account", "/console/account/two-step", "/console/
 SIGNING_IN = {"/console/sign-in", "/console/sign-in/code"}
 OF_THE_SECOND_STEP = {"/console/account/two-step/disable", "/console/account/two-step/recovery-codes"}
 """Lead back to the page before them as long as it is off: `tests/console/test_two_step.py`."""
+PAGES = {"/console", "/console/account", "/console/building-blocks"}
+OF_SOME = {"/console/settings/single-sign-on": "TB"}
+"""Pages that not everybody may see, and who may."""
+OF_ONE_THING = {
+    "/console/settings/single-sign-on/delete",
+    "/console/settings/single-sign-on/people/{user_id}/unlink",
+    "/console/settings/single-sign-on/tests/{test_id}",
+}
+"""Pages about what the tenants here do not have: `tests/console/test_single_sign_on.py`."""
+FOR_ANYBODY = {
+    "/console/files/{name}",
+    "/console/sign-in",
+    "/console/sign-in/organisation",
+    "/console/sign-in/{tenant_id}",
+    "/console/sign-in/{tenant_id}/callback",
+}
 
 
 def pages(stage: Stage) -> set[str]:
     """All paths of the console that show something, from the application itself."""
     found = {path for method, path in stage.routes() if method == "GET" and path.startswith("/console")}
     return found - SIGNING_IN - OF_THE_SECOND_STEP - {"/console/files/{name}"}
+    return found - FOR_ANYBODY
 
 
 @pytest.mark.parametrize("column", USERS)
@@ -25,16 +42,16 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     stage.snapshot.restore()
     who = stage.callers[column]
     tenant = stage.other.tenant if column == "B" else stage.mine.tenant
-    assert pages(stage) == PAGES
+    assert pages(stage) == PAGES | OF_SOME.keys() | OF_ONE_THING
     in_api = ""
     for row in rows():
         if row.method == "GET":
             in_api += (await ask(who, row, stage.mine.ids)).text
     browser = await signed_in(stage.world, who, tenant.id)
     shown = ""
-    for path in sorted(PAGES):
+    for path in sorted(PAGES | OF_SOME.keys()):
         answer = await browser.get(path)
-        assert answer.status_code == 200, path
+        assert answer.status_code == (200 if column in OF_SOME.get(path, column) else 403), path
         shown += answer.text
     known = {**stage.mine.canaries, **stage.mine.ids, "contract": stage.mine.tenant.contract_id}
     seen = {what for what, value in known.items() if value in shown}
@@ -49,7 +66,7 @@ async def test_without_a_session_no_page_shows_anything(stage: Stage) -> None:
     good = await signed_in(stage.world, stage.callers["T"], stage.mine.tenant.id)
     name, value = next(iter(good.cookies.items()))
     for cookie in ({}, {name: "A" * 43}, {name: ""}, {name: value + "A"}, {name.removeprefix("__Host-"): value}):
-        for path in sorted(PAGES):
+        for path in sorted(map(filled, PAGES | OF_SOME.keys() | OF_ONE_THING)):
             browser = ConsoleBrowser(stage.world.http)
             browser.cookies.update(cookie)
             answer = await browser.get(path)

@@ -40,6 +40,7 @@ ACROSS: dict[str, str] = {
     "Directory.connect_link": "ids of the workspace, to who holds the link",
     "Directory.consent_by_link": "ids of where the consent is, to who holds the link",
     "Directory.consent_by_state": "ids of where the consent is, to who holds the state",
+    "Directory.authentication_request": "id of the tenant, to who holds the state",
     "Directory.console_session": "who is signed in, to who has the session's cookie",
     "Directory.contract": "id of the tenant",
     "Directory.contracts": "ids, for service accounts",
@@ -56,6 +57,7 @@ ACROSS: dict[str, str] = {
     "Directory.team": "ids of the contract and tenant",
     "Directory.tenant": "whether there is one",
     "Directory.tenants_with_secrets_of": "ids, for telling each of its own secrets",
+    "Directory.tenant_of_email_domain": "id of the tenant that leads people of a domain to its provider",
     "Directory.user": "id of the tenant",
     "Directory.user_name": "the name of who started a consent, for the tenant's own log",
     "Directory.workspace": "ids of the contract and tenant",
@@ -75,6 +77,7 @@ ACROSS: dict[str, str] = {
     "Installation.create": "the installation's own row",
     "Installation.opens": "the installation's own row",
     "ExpiredRows.forget_attempts": "deletes what is old",
+    "ExpiredRows.forget_authentication_requests": "deletes what is old",
     "ExpiredRows.forget_connect_links": "deletes what is old",
     "ExpiredRows.forget_consents": "deletes what is old",
     "ExpiredRows.forget_console_sessions": "deletes what is old",
@@ -171,7 +174,7 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 ADDING = {
     "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "Mails.add", "OAuthClientRows.add", "Outbox.add",
     "Outbox.add_all", "Outbox.add_with_secret", "Outbox.record", "Revocations.add", "RolePolicy.replace",
-    "UserRows.add",
+    "SingleSignOnRows.put", "UserRows.add",
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {

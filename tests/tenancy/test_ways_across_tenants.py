@@ -67,6 +67,7 @@ INSTALLATION = {
     "service/operator/installation.py": "sets the installation up",
     "service/operator/metrics.py": "numbers for the operator",
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
+    "service/single_sign_on/sign_in.py": "finds the tenant of a domain, an address or a state, before anybody is known",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",
     "service/secrets/refresh/refresher.py": "claims what is due in any tenant",
 }

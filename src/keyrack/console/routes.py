@@ -12,7 +12,24 @@ from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_nee
 from keyrack.console.core.static_files import static_files
 from keyrack.console.core.visit import visit, visitor
 from keyrack.console.identity.account import account, other_sessions_ended, password_changed, session_ended
+from keyrack.console.identity.organisation_sign_in import (
+    organisation_found,
+    organisation_page,
+    tenant_sign_in_begun,
+    tenant_sign_in_finished,
+    tenant_sign_in_page,
+)
 from keyrack.console.identity.sign_in import code_given, code_page, sign_in_page, signed_in, signed_out
+from keyrack.console.identity.single_sign_on import (
+    single_sign_on_deleted,
+    single_sign_on_page,
+    single_sign_on_saved,
+    single_sign_on_test_result,
+    single_sign_on_tested,
+    single_sign_on_to_delete,
+    single_sign_on_to_unlink,
+    single_sign_on_unlinked,
+)
 from keyrack.console.identity.two_step import (
     recovery_codes_page,
     recovery_codes_renewed,
@@ -52,6 +69,19 @@ CONSOLE = Router(
         code_page,
         code_given,
         signed_out,
+        organisation_page,
+        organisation_found,
+        tenant_sign_in_page,
+        tenant_sign_in_begun,
+        tenant_sign_in_finished,
+        single_sign_on_page,
+        single_sign_on_saved,
+        single_sign_on_to_delete,
+        single_sign_on_deleted,
+        single_sign_on_tested,
+        single_sign_on_test_result,
+        single_sign_on_to_unlink,
+        single_sign_on_unlinked,
         account,
         password_changed,
         session_ended,

@@ -61,6 +61,9 @@ from keyrack.service.secrets.refresh.leased_refresh import Timing
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimits
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
+from keyrack.service.single_sign_on.identity_provider import IdentityProvider
+from keyrack.service.single_sign_on.settings import SingleSignOnSettings
+from keyrack.service.single_sign_on.sign_in import OrganisationSignIn
 from keyrack.service.tenancy.contracts import Contracts
 from keyrack.service.tenancy.invite_acceptance import InviteAcceptance
 from keyrack.service.tenancy.invites import Invites
@@ -123,6 +126,8 @@ class Services:
     passwords: PasswordHashing
     console_sign_in: ConsoleSignIn
     two_step: TwoStep
+    single_sign_on: SingleSignOnSettings
+    organisation_sign_in: OrganisationSignIn
     account_setup: AccountSetup
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
@@ -233,6 +238,13 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         passwords=passwords,
         console_sign_in=console_sign_in,
         two_step=TwoStep(store, access, console_sign_in),
+        single_sign_on=SingleSignOnSettings(access, public_url=settings.public_url, allow_insecure=insecure),
+        organisation_sign_in=OrganisationSignIn(
+            store,
+            access,
+            IdentityProvider(provider, issuers, now, allow_insecure=insecure),
+            public_url=settings.public_url,
+        ),
         account_setup=AccountSetup(store, access, setup_links, passwords),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),

@@ -23,6 +23,7 @@ from keyrack.store import schema
 from keyrack.store.attempts import Attempt, AttemptKind
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
@@ -40,6 +41,7 @@ from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
 from keyrack.store.secret_list import SecretFilter
+from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows
@@ -137,6 +139,7 @@ ODD: dict[str, dict[str, Any]] = {
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
+    "AuthenticationRequests.by_state": {"state_hash": "a state"},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
@@ -148,6 +151,7 @@ ODD: dict[str, dict[str, Any]] = {
 OTHER_IDS = {
     "ConsentRows.complete": {"consent_id": "exchanging_id"},
     "ConsentRows.fail": {"consent_id": "exchanging_id"},
+    "UserRows.take_into_use": {"user_id": "newcomer_id"},
 }
 """Where a parameter is about another resource than elsewhere."""
 
@@ -165,6 +169,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
     workspace, tenant = await WorkspaceRows(unit).find(ids["workspace_id"]), await TenantRows(unit).find(unit.tenant_id)
     secret = await AuthSecrets(unit).find(ids["secret_id"])
     consent = await ConsentRows(unit).find(ids["consent_id"])
+    request = await AuthenticationRequests(unit).by_state("a state")
+    assert request is not None
     assert secret is not None
     assert consent is not None
     assert invite is not None
@@ -183,6 +189,9 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         consent,
         consent.context,
         await ConnectLinkRows(unit).find(ids["connect_link_id"]),
+        await SingleSignOnRows(unit).find(),
+        replace(request, id=new_id()),
+        request.result,
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         *await ExpiringClients(unit).due(),

@@ -19,6 +19,7 @@ has another name. A route has another row where what it is asked for matters. A 
 in `support.tenancy.bodies` if it takes one.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -198,8 +199,16 @@ PUBLIC = {
     "/console/account/two-step/recovery-codes": "as `/console`",
     "/console/building-blocks": "as `/console`",
     "/console/files/{name}": "the style sheet",
+    "/console/settings/single-sign-on": "as `/console`",
+    "/console/settings/single-sign-on/delete": "as `/console`",
+    "/console/settings/single-sign-on/people/{user_id}/unlink": "as `/console`",
+    "/console/settings/single-sign-on/test": "as `/console`",
+    "/console/settings/single-sign-on/tests/{test_id}": "as `/console`; a test is its tester's",
     "/console/sign-in": "the form to sign in with",
     "/console/sign-in/code": "the form for the code, to who was right about the password",
+    "/console/sign-in/organisation": "leads to the provider of an email's domain (decision 31)",
+    "/console/sign-in/{tenant_id}": "names a tenant and its provider to who has its address (decision 31)",
+    "/console/sign-in/{tenant_id}/callback": "the state in the query and the browser's cookie are the proof",
     "/console/sign-out": "as `/console`",
     "/docs": "describes the API",
     "/docs/{name}": "describes the API",
@@ -210,6 +219,11 @@ PUBLIC = {
     "/readyz": "says that the database is there",
 }
 """Routes that no caller has a standing for, and why."""
+
+
+def filled(path: str) -> str:
+    """Return the path of a public route with names of what is not there, but for the file."""
+    return re.sub(r"\{\w+\}", "0" * 24, path.replace("{name}", "docs.js"))
 
 
 IDLE = {

@@ -20,6 +20,7 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_setup_links,
     ExpiredRows.forget_console_sessions,
     ExpiredRows.forget_pending_sign_ins,
+    ExpiredRows.forget_authentication_requests,
 )
 
 

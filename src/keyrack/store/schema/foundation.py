@@ -74,6 +74,7 @@ users = Table(
     tenant(),
     Column("email", String(320), nullable=False),
     Column("email_key", String(320), nullable=False, unique=True),
+    Column("email_domain", String(320)),  # of the key
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("company", Text),
@@ -84,6 +85,7 @@ users = Table(
     at("last_login", nullable=True),
     at("set_up_at", nullable=True),  # when the account was first taken into use: its first API key (decision 24)
     Index("users_tenant_id_idx", "tenant_id", "id"),
+    Index("users_email_domain_idx", "email_domain", "tenant_id"),  # where a domain is in use (decision 31)
 )
 
 service_accounts = Table(
