@@ -14,7 +14,11 @@ _BATCH = 1000
 _INDEXES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("components_tenant_id_name_idx", "components", ("tenant_id", "access", "uses_oauth_client", "name", "id")),
     ("components_access_name_idx", "components", ("access", "uses_oauth_client", "name", "id")),
-    ("auth_clients_tenant_id_name_key_idx", "auth_clients", ("tenant_id", "name_key", "id")),
+    (
+        "auth_clients_tenant_id_name_key_idx",
+        "auth_clients",
+        ("tenant_id", "name_key", "id", "rejected_at", "contract_id", "workspace_id"),
+    ),
 )
 _REJECTED = ("auth_clients_rejected_at_idx", "auth_clients", ("rejected_at", "tenant_id", "name_key", "id"))
 _clients = sa.table("auth_clients", *(sa.column(name, sa.Text()) for name in ("id", "name", "name_key")))
