@@ -87,7 +87,7 @@ class AuthClientList(TenantTable):
         if not scopes:
             return [], 0
         keys, total = await keys_in_groups(self.unit.connection, parts, limit=limit, offset=offset)
-        found = await self._by_ids([key.id for key in keys])
+        found = await self.by_ids([key.id for key in keys])
         return [found[key.id] for key in keys if key.id in found], total
 
     def _scopes(self, known: KnownScopes, scope: AuthClientScope | None) -> Sequence[ColumnElement[bool]]:
@@ -131,7 +131,8 @@ class AuthClientList(TenantTable):
             found.append(_c.id.in_(linked))
         return found or [true()]
 
-    async def _by_ids(self, ids: Sequence[str]) -> Mapping[str, ListedAuthClient]:
+    async def by_ids(self, ids: Sequence[str]) -> Mapping[str, ListedAuthClient]:
+        """Return those of some clients that are the tenant's or global, by id."""
         return {
             row.id: ListedAuthClient(
                 row.id,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, false, func, not_, or_, select, true
+from sqlalchemy import Select, and_, bindparam, false, func, not_, or_, select, true, tuple_
 
 from keyrack.model.components import ClientNeed, ComponentAccess, ComponentNeed
 from keyrack.store.component_visibility import visibility_parts
@@ -35,6 +35,15 @@ _BY_IDS = SeenQuery(
 )
 
 
+_BY_NAMES = SeenQuery(
+    components,
+    select(_c.id, teams.c.name.label("team_name"), _c.name)
+    .join_from(components, teams, _c.team_id == teams.c.id)
+    .where(tuple_(teams.c.name, _c.name).in_(bindparam("names", expanding=True))),
+    scans=True,
+)
+
+
 class ComponentNeeds(TenantTable):
     """The components that the unit's tenant sees, with what they need."""
 
@@ -59,6 +68,10 @@ class ComponentNeeds(TenantTable):
     async def by_ids(self, component_ids: Sequence[str]) -> Mapping[str, ComponentNeed]:
         """Return by id those of some components that the tenant sees."""
         return {row.id: self._read(row) for row in await self.ask(_BY_IDS, ids=component_ids)}
+
+    async def ids_of(self, names: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """Return the ids of those of some components that the tenant sees, by the names of team and component."""
+        return {(row.team_name, row.name): row.id for row in await self.ask(_BY_NAMES, names=names)}
 
     def _parts(self, need: ClientNeed, search: str) -> Sequence["Select[Any]"]:
         """Return the keys of a group, each part in the order of an index that has all that is looked at."""

@@ -107,15 +107,18 @@ class OAuthClientRows(TenantTable):
         client_secret: Secret,
         client_auth: str | None = None,
         expiry: SecretExpiry = NO_EXPIRY,
+        made_id: str | None = None,
     ) -> OAuthClient:
-        """Store a new client.
+        """Store a new client, with an id that was made for it if there is one.
 
         Raises:
             AlreadyExists: the tenant has one for this component (a unique index decides, also between processes).
         """
         now = self.unit.clock()
         tenant_id = self.unit.tenant_id
-        client = OAuthClient(new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth, expiry)
+        client = OAuthClient(
+            made_id or new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth, expiry
+        )
         await self.insert({"id": client.id, "created_at": now, **await self._columns(client)})
         return client
 

@@ -33,6 +33,7 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
+from keyrack.service.clients.oauth_clients import require_unchanged
 from keyrack.service.clients.secret_expiry import changed_expiry, new_expiry
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
@@ -129,6 +130,7 @@ class AuthClients:
         asked: Unvalidated[NamedScope | None],
         new: Unvalidated[NewAuthClient],
         within: NamedScope | None = None,
+        made_id: str | None = None,
     ) -> AuthClientView:
         """Create a client in a scope, which the body names, so that its form is judged before the permission (14.2).
 
@@ -137,6 +139,7 @@ class AuthClients:
             asked: the scope that the body names.
             new: the client.
             within: the scope that the path names (legacy routes); the body then names the same or none.
+            made_id: the id that it gets, made by us, so that a form that is sent twice makes one.
 
         Raises:
             NotFound: there is no scope as in the path.
@@ -152,7 +155,7 @@ class AuthClients:
                 _require(reach, "create", scope.place)
                 scope.require_open()
                 wanted = new.validated()
-                client = self._made(scope.place, wanted, scope.unit.clock())
+                client = self._made(scope.place, wanted, made_id or new_id(), scope.unit.clock())
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
                 await AuthClientRows(scope.unit).add(
@@ -167,6 +170,7 @@ class AuthClients:
         auth_client_id: str,
         new: Unvalidated[ChangedAuthClient],
         within: NamedScope | None = None,
+        as_of: datetime | None = None,
     ) -> AuthClientView:
         """Change a client's name, components or, within limits, credentials (14.3).
 
@@ -177,18 +181,21 @@ class AuthClients:
             auth_client_id: the client.
             new: what to change.
             within: a scope in whose path the client is addressed (legacy routes).
+            as_of: when the client that the caller has seen was changed last; None: whatever it is now.
 
         Raises:
             NotFound: there is none, or the caller cannot see it from anywhere.
             Forbidden: the caller may not edit clients of its scope.
             ValidationFailed: the body is wrong, or changes what cannot change.
             RelatedNotFound: a component cannot be seen at the client's scope.
+            StateConflict: the client was changed since the caller has seen it.
         """
         async with self._own(who, auth_client_id, "edit", within) as (scope, reach):
             await AuthClientRows(scope.unit).lock_to_change(auth_client_id)
             stored = await found_client(scope, auth_client_id)
             wanted = new.validated()
             _require_same(stored, wanted)
+            require_unchanged(stored.updated_at, as_of)
             client = replace(stored, name=wanted.name or stored.name)
             if wanted.credentials is not None:
                 client = replace(client, credentials=self._rules.changed(stored, wanted.credentials))
@@ -229,12 +236,12 @@ class AuthClients:
             raise ValidationFailed(Problem("the path names another scope", pointer))
         return within
 
-    def _made(self, place: Location, wanted: NewAuthClient, now: datetime) -> AuthClient:
+    def _made(self, place: Location, wanted: NewAuthClient, client_id: str, now: datetime) -> AuthClient:
         in_contract = place.contract_id if place.workspace_id is None else None
         credentials = self._rules.made(wanted.type, wanted.credentials)
         has_secret = credentials_of.secret_of(wanted.type, credentials) is not None
         return AuthClient(
-            id=new_id(),
+            id=client_id,
             tenant_id=place.tenant_id,
             contract_id=in_contract,
             workspace_id=place.workspace_id,

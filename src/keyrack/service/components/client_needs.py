@@ -53,6 +53,15 @@ class ClientNeeds:
         async with self._access.tenant(who, tenant_id) as scope:
             return await named_components(scope, component_ids)
 
+    async def identified(self, who: Principal, tenant_id: str, names: Sequence[str]) -> Mapping[str, str]:
+        """Return the ids of those components that are named `team/component`; none to who may not see them all."""
+        pairs = {name: (team, own) for name in names for team, slash, own in [name.partition("/")] if slash}
+        async with self._access.tenant(who, tenant_id) as scope:
+            if not pairs or not scope.allows(*SEES_UNGATED):
+                return {}
+            found = await ComponentNeeds(scope.unit).ids_of(list(pairs.values()))
+            return {name: found[pair] for name, pair in pairs.items() if pair in found}
+
 
 async def named_components(scope: Scope, component_ids: Sequence[str]) -> Mapping[str, ComponentNeed]:
     """Return by id those of some components that the scope's tenant sees; none to who may not see them all."""
