@@ -10,6 +10,7 @@ from litestar.enums import MediaType
 
 from keyrack.api.auth_client_documents import ChangeAuthClientBody, CreateAuthClientBody, ScopeOnlyBody
 from keyrack.api.core.body import UnvalidatedBody
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.clients.auth_client_form import (
     COMPONENTS_POINTER,
     FIELDS,
@@ -135,7 +136,7 @@ async def auth_client_created(
 
 @get("/auth-clients/{auth_client_id:str}", media_type=MediaType.HTML)
 async def auth_client_page(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_client_overview: NamedDependency[AuthClientOverview],
     auth_client_usage: NamedDependency[AuthClientUsageReader],
@@ -156,7 +157,7 @@ async def auth_client_page(
 
 @get("/auth-clients/{auth_client_id:str}/edit", media_type=MediaType.HTML)
 async def auth_client_edit(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_client_overview: NamedDependency[AuthClientOverview],
     client_needs: NamedDependency[ClientNeeds],
@@ -168,7 +169,7 @@ async def auth_client_edit(
 
 @post("/auth-clients/{auth_client_id:str}/edit", media_type=MediaType.HTML)
 async def auth_client_changed(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_clients: NamedDependency[AuthClients],
     auth_client_overview: NamedDependency[AuthClientOverview],
@@ -187,7 +188,7 @@ async def auth_client_changed(
 
 @get("/auth-clients/{auth_client_id:str}/secret", media_type=MediaType.HTML)
 async def auth_client_secret(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_client_overview: NamedDependency[AuthClientOverview],
     client_needs: NamedDependency[ClientNeeds],
@@ -199,7 +200,7 @@ async def auth_client_secret(
 
 @post("/auth-clients/{auth_client_id:str}/secret", media_type=MediaType.HTML)
 async def auth_client_secret_changed(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_clients: NamedDependency[AuthClients],
     auth_client_overview: NamedDependency[AuthClientOverview],
@@ -217,7 +218,7 @@ async def auth_client_secret_changed(
 
 @post("/auth-clients/{auth_client_id:str}/retry", media_type=MediaType.HTML)
 async def auth_client_retried(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_clients: NamedDependency[AuthClients],
     auth_client_overview: NamedDependency[AuthClientOverview],
@@ -234,7 +235,7 @@ async def auth_client_retried(
 
 @get("/auth-clients/{auth_client_id:str}/delete", media_type=MediaType.HTML)
 async def auth_client_to_delete(
-    auth_client_id: str,
+    auth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     auth_client_overview: NamedDependency[AuthClientOverview],
     auth_client_usage: NamedDependency[AuthClientUsageReader],
@@ -250,7 +251,7 @@ async def auth_client_to_delete(
 
 @post("/auth-clients/{auth_client_id:str}/delete", media_type=MediaType.HTML)
 async def auth_client_deleted(
-    auth_client_id: str, visit: NamedDependency[Visit], auth_clients: NamedDependency[AuthClients]
+    auth_client_id: PATH_ID, visit: NamedDependency[Visit], auth_clients: NamedDependency[AuthClients]
 ) -> Response[str]:
     """Delete a client that no connection uses."""
     await visit.form()

@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.clients.secret_fields import CLIENT_AUTH
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.visit import Visit
@@ -47,7 +48,7 @@ async def component_list(visit: NamedDependency[Visit], client_needs: NamedDepen
 
 @get("/components/{component_id:str}", media_type=MediaType.HTML)
 async def component_page(
-    component_id: str,
+    component_id: PATH_ID,
     visit: NamedDependency[Visit],
     components: NamedDependency[Components],
     client_needs: NamedDependency[ClientNeeds],

@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.body import UnvalidatedBody
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.oauth_clients import CreateOAuthClientBody, ReplaceOAuthClientBody, new_oauth_client
 from keyrack.console.clients.secret_fields import (
     AS_OF,
@@ -131,7 +132,7 @@ async def oauth_client_created(
 
 @get("/oauth-clients/{oauth_client_id:str}", media_type=MediaType.HTML)
 async def oauth_client_page(
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     components: NamedDependency[Components],
@@ -152,7 +153,7 @@ async def oauth_client_page(
 
 @get("/oauth-clients/{oauth_client_id:str}/edit", media_type=MediaType.HTML)
 async def oauth_client_edit(
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     client_needs: NamedDependency[ClientNeeds],
@@ -164,7 +165,7 @@ async def oauth_client_edit(
 
 @post("/oauth-clients/{oauth_client_id:str}/edit", media_type=MediaType.HTML)
 async def oauth_client_changed(
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     client_needs: NamedDependency[ClientNeeds],
@@ -182,7 +183,7 @@ async def oauth_client_changed(
 
 @get("/oauth-clients/{oauth_client_id:str}/secret", media_type=MediaType.HTML)
 async def oauth_client_secret(
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     client_needs: NamedDependency[ClientNeeds],
@@ -194,7 +195,7 @@ async def oauth_client_secret(
 
 @post("/oauth-clients/{oauth_client_id:str}/secret", media_type=MediaType.HTML)
 async def oauth_client_secret_changed(
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     client_needs: NamedDependency[ClientNeeds],
@@ -221,7 +222,7 @@ async def oauth_client_secret_changed(
 
 @get("/oauth-clients/{oauth_client_id:str}/delete", media_type=MediaType.HTML)
 async def oauth_client_to_delete(
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     client_needs: NamedDependency[ClientNeeds],
@@ -234,7 +235,7 @@ async def oauth_client_to_delete(
 
 @post("/oauth-clients/{oauth_client_id:str}/delete", media_type=MediaType.HTML)
 async def oauth_client_deleted(
-    oauth_client_id: str, visit: NamedDependency[Visit], oauth_clients: NamedDependency[OAuthClients]
+    oauth_client_id: PATH_ID, visit: NamedDependency[Visit], oauth_clients: NamedDependency[OAuthClients]
 ) -> Response[str]:
     """Delete a client that no flow uses."""
     await visit.form()
@@ -265,7 +266,7 @@ def _data(form: Form, component_id: str, secret: str, view: OAuthClientView | No
 async def _replaced(
     visit: Visit,
     oauth_clients: OAuthClients,
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     data: Mapping[str, Any],
     form: Form,
     *,
@@ -307,7 +308,7 @@ async def _registration(
 
 def _new_page(
     visit: Visit,
-    component_id: str,
+    component_id: PATH_ID,
     name: str,
     registration: ClientRegistration,
     form: Mapping[str, str],
@@ -334,7 +335,7 @@ def _new_page(
 
 async def _edit_page(
     visit: Visit,
-    oauth_client_id: str,
+    oauth_client_id: PATH_ID,
     oauth_clients: OAuthClients,
     client_needs: ClientNeeds,
     kind: str,
