@@ -131,7 +131,7 @@ class AuthClientList(TenantTable):
             found.append(_c.id.in_(linked))
         return found or [true()]
 
-    async def by_ids(self, ids: Sequence[str]) -> Mapping[str, ListedAuthClient]:
+    async def by_ids(self, auth_client_ids: Sequence[str]) -> Mapping[str, ListedAuthClient]:
         """Return those of some clients that are the tenant's or global, by id."""
         return {
             row.id: ListedAuthClient(
@@ -147,5 +147,5 @@ class AuthClientList(TenantTable):
                 row.rejection,
                 row.secret_expires_at,
             )
-            for row in await self.ask(_BY_IDS, ids=ids)
+            for row in await self.ask(_BY_IDS, ids=auth_client_ids)
         }
