@@ -83,7 +83,7 @@ async def auth_client_list(
         asked=asked,
         component_name=names.get(asked["component"], asked["component"]),
         narrowed=any(asked.values()),
-        may_create=bool(await auth_client_overview.may(visit.who, "create", [], {})),
+        may_create=(await auth_client_overview.may(visit.who, "create", [], {})).anywhere,
         done=_DONE.get(visit.asked("done"), ""),
     )
 

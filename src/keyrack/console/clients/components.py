@@ -72,6 +72,7 @@ async def component_page(
         registration=await client_registrations.of(visit.who, tenant_id, component),
         linked=linked,
         linked_total=total,
+        may_create=(await auth_client_overview.may(visit.who, "create", [], {})).anywhere,
         knows=visit.allows(GET_OAUTH_CLIENTS),
         methods=dict(CLIENT_AUTH),
     )

@@ -17,16 +17,13 @@ from keyrack.store.directory import Location
 
 @dataclass(frozen=True, slots=True)
 class PermittedScopes:
-    """In which scopes somebody may do something: everyone's, the tenant's, and of those asked about."""
+    """In which scopes somebody may do something: anywhere, everyone's, the tenant's, and of those asked about."""
 
+    anywhere: bool = False
     everyones: bool = False
     tenants: bool = False
     contract_ids: frozenset[str] = frozenset()
     workspace_ids: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        """Whether there is any."""
-        return self.everyones or self.tenants or bool(self.contract_ids or self.workspace_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +81,12 @@ class AuthClientOverview:
         if who.tenant_id is None:
             async with self._access.installation(who) as scope:
                 reach = await auth_client_permissions(scope)
-                return PermittedScopes(everyones=reach.allows(action, GLOBAL))
+                allowed = reach.allows(action, GLOBAL)
+                return PermittedScopes(allowed, allowed)
         async with self._access.tenant(who, who.tenant_id) as scope:
             reach, here = await auth_client_permissions(scope), who.tenant_id
             return PermittedScopes(
+                anywhere=any(reach.allows(action, grant.place) for grant in reach.grants),
                 everyones=reach.allows(action, GLOBAL),
                 tenants=reach.allows(action, Location(here)),
                 contract_ids=frozenset(each for each in contract_ids if reach.allows(action, Location(here, each))),
