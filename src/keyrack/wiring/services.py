@@ -19,6 +19,7 @@ from keyrack.service.clients.auth_client_usage import AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.clients.oauth_clients import OAuthClients
+from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.components.builds import ComponentBuilds
 from keyrack.service.components.client_needs import ClientNeeds
@@ -103,6 +104,7 @@ class Services:
     client_needs: ClientNeeds
     client_attention: ClientAttentionReader
     client_registrations: ClientRegistrations
+    provider_profiles: ProviderProfiles
     consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
@@ -209,6 +211,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         client_needs=ClientNeeds(access),
         client_attention=ClientAttentionReader(access),
         client_registrations=ClientRegistrations(access, settings.public_url),
+        provider_profiles=ProviderProfiles(),
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
