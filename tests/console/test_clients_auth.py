@@ -207,6 +207,24 @@ async def test_what_is_wrong_stands_beneath_its_field_and_what_was_typed_is_kept
     assert hidden(page, "once") == once
 
 
+async def test_a_provider_that_is_known_says_what_to_register_and_where_its_addresses_are(keyrack: World) -> None:
+    component, globex = await ledger(keyrack), keyrack.tenants["Globex"]
+    browser = await at_globex(keyrack)
+    page = await browser.get(f"{NEW}?provider=slack&component={component}")
+    assert "Create an app at https://api.slack.com/apps" in page.text
+    assert 'id="auth_uri"' not in page.text
+    given = {name: value for name, value in GIVEN.items() if not name.endswith("_uri")}
+    given |= {"provider": "slack", "components": component, "once": hidden(page, "once")}
+    wrong = await browser.post(NEW, **given | {"provider": "slak"})
+    assert wrong.status_code == 400
+    assert "is it slack?" in wrong.text
+    first = where(await browser.post(NEW, **given)).partition("?")[0]
+    credentials = (await read(globex.admin, first.rpartition("/")[2]))["attributes"]["credentials"]
+    assert credentials["token_uri"] == "https://slack.com/api/oauth.v2.access"
+    assert credentials["provider_profile"]["name"] == "slack"
+    assert "<dt>Provider</dt><dd><bdi>Slack</bdi>" in (await browser.get(first)).text
+
+
 async def test_credentials_of_any_object_are_written_and_never_shown(keyrack: World) -> None:
     component, globex = await ledger(keyrack), keyrack.tenants["Globex"]
     browser = await at_globex(keyrack)

@@ -1,7 +1,7 @@
 """Reads the forms of auth clients as the bodies that the API takes, and shows what is stored in them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from keyrack.console.clients.secret_fields import ENDS_ON, day_of, expiry_member
 from keyrack.console.core.forms import Form
@@ -9,6 +9,8 @@ from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import OAUTH2_TYPES, AuthClient
 
+INPUT = "input."
+"""What the names of fields begin with that a provider profile asks for."""
 OTHER = "other"
 """Stands for all types whose credentials are any object."""
 
@@ -19,6 +21,7 @@ _CREDENTIALS = "/data/attributes/credentials"
 COMPONENTS_POINTER = "/data/relationships/components/data"
 FIELDS: Mapping[str, str] = {
     **{f"{_CREDENTIALS}/{name}": name for name in (*_TEXTS, *_NUMBERS, "client_auth", "pkce", SENDS_ISS)},
+    f"{_CREDENTIALS}/provider_profile": "provider",
     _CREDENTIALS: "credentials",
     "/data/attributes/name": "name",
     "/data/attributes/type": "type",
@@ -109,6 +112,11 @@ def stored_values(client: AuthClient) -> Mapping[str, str]:
     }
 
 
+def fields_of_inputs(names: Iterable[str]) -> Mapping[str, str]:
+    """Return fields by pointers, as `FIELDS`, for what a provider profile asks for."""
+    return {f"{_CREDENTIALS}/inputs/{name}": f"{INPUT}{name}" for name in names}
+
+
 def any_object(form: Form) -> Json:
     """Return the credentials of a type that takes any object.
 
@@ -132,6 +140,10 @@ def _new_credentials(form: Form) -> Json:
         found["pkce"] = False
     if form.text(SENDS_ISS) in _FLAGS:
         found[SENDS_ISS] = _FLAGS[form.text(SENDS_ISS)]
+    if form.text("provider"):
+        found["provider_profile"] = form.text("provider")
+        given = {name.removeprefix(INPUT): form.text(name) for name in form if name.startswith(INPUT)}
+        found["inputs"] = {name: value for name, value in given.items() if value}
     return found
 
 

@@ -14,9 +14,11 @@ from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.clients.auth_client_form import (
     COMPONENTS_POINTER,
     FIELDS,
+    INPUT,
     OTHER,
     YES_OR_NO,
     changed_data,
+    fields_of_inputs,
     lines_of,
     new_data,
     secret_data,
@@ -35,6 +37,7 @@ from keyrack.service.clients.auth_client_overview import AuthClientOverview, Kno
 from keyrack.service.clients.auth_client_usage import AuthClientUsage, AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.client_attention import SOON
+from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.consents.client_registration import ClientRegistrations
@@ -96,14 +99,17 @@ async def auth_client_form(
     client_registrations: NamedDependency[ClientRegistrations],
     contracts: NamedDependency[Contracts],
     workspaces: NamedDependency[Workspaces],
+    provider_profiles: NamedDependency[ProviderProfiles],
 ) -> Response[str]:
     """Show the form for a new client."""
     asked = visit.asked("component")
     names = await _component_names(visit, client_needs, [asked] if asked else [])
     scope = f"workspace:{visit.asked('workspace')}" if visit.asked("workspace") else ""
     form = {"type": visit.asked("type") or "oauth2", "components": names.get(asked, asked), "pkce": "on"}
+    form["provider"] = visit.asked("provider")
     places = await _places(visit, auth_client_overview, contracts, workspaces)
-    return await _new_page(visit, client_registrations, places, {**form, "scope": scope}, None)
+    form["scope"] = scope
+    return await _new_page(visit, client_registrations, provider_profiles, places, form, None)
 
 
 @post("/auth-clients/new", media_type=MediaType.HTML)
@@ -115,6 +121,7 @@ async def auth_client_created(
     client_registrations: NamedDependency[ClientRegistrations],
     contracts: NamedDependency[Contracts],
     workspaces: NamedDependency[Workspaces],
+    provider_profiles: NamedDependency[ProviderProfiles],
 ) -> Response[str]:
     """Create a client; the same form sent twice creates one."""
     form = await visit.form()
@@ -130,7 +137,7 @@ async def auth_client_created(
         )
     except _REFUSALS as error:
         places = await _places(visit, auth_client_overview, contracts, workspaces)
-        return await _new_page(visit, client_registrations, places, form, error)
+        return await _new_page(visit, client_registrations, provider_profiles, places, form, error)
     return visit.go(f"{PATH}/{once.id}", done="created")
 
 
@@ -364,18 +371,32 @@ async def _places_of_tenant(
 async def _new_page(
     visit: Visit,
     registrations: ClientRegistrations,
+    profiles: ProviderProfiles,
     places: Sequence[tuple[str, str]],
     form: Mapping[str, str],
     error: KeyrackError | None,
 ) -> Response[str]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, FIELDS)
+    profile = None
+    with suppress(NotFound):
+        profile = await profiles.get(visit.who, form["provider"]) if form.get("provider") else None
+    asked = [] if profile is None else [each for each in profile.inputs.items() if each[1].per_client]
+    fields = {**fields_of_inputs(name for name, _ in asked), **FIELDS}
+    wrong, others = ({}, []) if error is None else problems_by_field(error, fields)
+    is_other = form.get("type", "") not in OAUTH2_TYPES
+    shown_elsewhere = ("provider", *(() if is_other else ("credentials",)))
+    others = [*others, *(wrong[name] for name in shown_elsewhere if name in wrong)]
+    known, _ = await profiles.list(visit.who, None, limit=None, offset=0)
     return visit.page(
         "clients/auth_client_new.html",
         status=200 if error is None else 400,
         places=places,
         form=form,
-        is_other=form.get("type", "") not in OAUTH2_TYPES,
+        is_other=is_other,
         other=OTHER,
+        profile=profile,
+        profiles=[("", "Another one: enter its addresses"), *((each.name, each.title or each.name) for each in known)],
+        inputs=asked,
+        input_prefix=INPUT,
         once=form.get(FIELD) or new_once(visit),
         wrong=wrong,
         others=others,
