@@ -57,6 +57,7 @@ _SCOPES = ("global", "tenant", "contract", "workspace")
 _PLACES = 100
 """How many contracts and workspaces a form offers; of others the id is entered."""
 _AS_DECLARED = ("", "As a linked component says, else in the body of the request")
+_AS_KNOWN = ("", "As the provider wants it")
 _REFUSALS = (ValidationFailed, RelatedNotFound, StateConflict)
 
 
@@ -400,7 +401,7 @@ async def _new_page(
         once=form.get(FIELD) or new_once(visit),
         wrong=wrong,
         others=others,
-        choices=[_AS_DECLARED, *CLIENT_AUTH],
+        choices=[_AS_DECLARED if profile is None else _AS_KNOWN, *CLIENT_AUTH],
         yes_or_no=YES_OR_NO,
         redirect_uri=await _redirect_uri(visit, registrations),
         reminder_days=REMINDER_DAYS,
