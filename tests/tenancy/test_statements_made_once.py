@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import COLLECT_CARTESIAN_PRODUCTS
 
+from keyrack.store.auth_client_list import OwnOrGlobal
 from keyrack.store.components import SeenQuery
 from keyrack.store.core.paging import PagedQuery
 from keyrack.store.core.statements import POSTGRESQL, Change, Query, Statement
@@ -128,6 +129,7 @@ ACROSS: dict[str, str] = {
 """Statements without a tenant, and what keeps tenants apart all the same."""
 
 OTHER_CONDITIONS: dict[type[TenantQuery], str] = {
+    OwnOrGlobal: "the tenant's auth clients and global ones, which all tenants can use (contract section 14)",
     SeenQuery: "the components that the tenant sees (contract section 5): its own and global ones",
 }
 """Kinds of `TenantQuery` with another condition than that the rows are the tenant's."""

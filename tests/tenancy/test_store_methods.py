@@ -178,7 +178,8 @@ ADDING = {
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {
-    "AuthClientHealth.revive", "AuthClientRows.lock_all", "ComponentList.not_whitelisted", "ComponentRows.hold",
+    "AuthClientHealth.revive", "AuthClientRows.lock_all", "AuthClientUsages.open_consents",
+    "ComponentList.not_whitelisted", "ComponentRows.hold",
     "ComponentRows.lock_all_of", "CredentialRows.hold", "FlowReferences.keep", "OAuthClientRows.hold",
     "Usages.flows_of_contract",
 }

@@ -7,6 +7,32 @@ from litestar.di import Provide
 from litestar.params import PathParameter
 
 from keyrack.console.building_blocks import building_blocks
+from keyrack.console.clients.auth_clients import (
+    auth_client_changed,
+    auth_client_created,
+    auth_client_deleted,
+    auth_client_edit,
+    auth_client_form,
+    auth_client_list,
+    auth_client_page,
+    auth_client_retried,
+    auth_client_secret,
+    auth_client_secret_changed,
+    auth_client_to_delete,
+)
+from keyrack.console.clients.components import component_list, component_page
+from keyrack.console.clients.oauth_clients import (
+    oauth_client_changed,
+    oauth_client_created,
+    oauth_client_deleted,
+    oauth_client_edit,
+    oauth_client_form,
+    oauth_client_list,
+    oauth_client_page,
+    oauth_client_secret,
+    oauth_client_secret_changed,
+    oauth_client_to_delete,
+)
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
@@ -94,6 +120,29 @@ CONSOLE = Router(
         two_step_disable_page,
         two_step_disabled,
         building_blocks,
+        component_list,
+        component_page,
+        oauth_client_changed,
+        oauth_client_created,
+        oauth_client_deleted,
+        oauth_client_edit,
+        oauth_client_form,
+        oauth_client_list,
+        oauth_client_page,
+        oauth_client_secret,
+        oauth_client_secret_changed,
+        oauth_client_to_delete,
+        auth_client_changed,
+        auth_client_created,
+        auth_client_deleted,
+        auth_client_edit,
+        auth_client_form,
+        auth_client_list,
+        auth_client_page,
+        auth_client_retried,
+        auth_client_secret,
+        auth_client_secret_changed,
+        auth_client_to_delete,
         console_file,
     ],
     dependencies={"visit": Provide(visit), "who": Provide(visitor, sync_to_thread=False)},

@@ -14,16 +14,21 @@ from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.clients.auth_client_overview import AuthClientOverview
+from keyrack.service.clients.auth_client_usage import AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
+from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.clients.oauth_clients import OAuthClients
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.components.builds import ComponentBuilds
+from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.client_registration import ClientRegistrations
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.credential_handler import CredentialHandler
@@ -98,6 +103,11 @@ class Services:
     installations: InstallationSetup
     oauth_clients: OAuthClients
     auth_clients: AuthClients
+    auth_client_overview: AuthClientOverview
+    auth_client_usage: AuthClientUsageReader
+    client_needs: ClientNeeds
+    client_attention: ClientAttentionReader
+    client_registrations: ClientRegistrations
     provider_profiles: ProviderProfiles
     consents: ConsentStart
     callbacks: ConsentCallbacks
@@ -210,6 +220,11 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         installations=InstallationSetup(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
+        auth_client_overview=AuthClientOverview(access),
+        auth_client_usage=AuthClientUsageReader(access),
+        client_needs=ClientNeeds(access),
+        client_attention=ClientAttentionReader(access),
+        client_registrations=ClientRegistrations(access, settings.public_url),
         provider_profiles=ProviderProfiles(),
         consents=consents,
         callbacks=callbacks,

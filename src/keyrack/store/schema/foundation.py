@@ -197,6 +197,9 @@ components = Table(
     Index("components_contract_id_idx", "contract_id", "id"),
     Index("components_tenant_id_idx", "tenant_id", "access", "id", "contract_id"),
     Index("components_access_idx", "access", "id", "contract_id", "uses_oauth_client"),
+    # As above, for lists by name with those first that need an OAuth client.
+    Index("components_tenant_id_name_idx", "tenant_id", "access", "uses_oauth_client", "name", "id"),
+    Index("components_access_name_idx", "access", "uses_oauth_client", "name", "id"),
 )
 
 component_whitelists = Table(
