@@ -70,7 +70,7 @@ async def test_every_filter_finds_its_events_and_all_together(keyrack_on_each: W
         for (name, value), row in zip(rare.items(), odd, strict=True):
             found = await AuditLog(unit).stretch(AuditFilter(**{name: value}), None, newest_first=False, limit=9)  # type: ignore[arg-type]
             assert [each.id for each in found] == [row["id"], whole["id"]]
-        every = AuditFilter(**rare, since=START + timedelta(minutes=100), until=START + timedelta(minutes=101))  # type: ignore[arg-type]
+        every = AuditFilter(**rare, since=START + timedelta(minutes=100), until=START + timedelta(minutes=101))
         assert [each.id for each in await AuditLog(unit).stretch(every, None, newest_first=True, limit=9)] == [
             whole["id"]
         ]

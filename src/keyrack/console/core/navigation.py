@@ -30,6 +30,13 @@ class Entry:
 
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
+    Entry("Tenant", "/console/people", "People", frozenset({"tenants.user.list_all"})),
+    Entry("Tenant", "/console/contracts", "Contracts"),
+    Entry("Tenant", "/console/roles", "Roles", frozenset({"tenants.tenant.list_roles"})),
+    Entry("Tenant", "/console/webhooks", "Webhooks", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/events", "Events", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/audit", "Audit log", frozenset({"tenants.audit.get"})),
+    Entry("You", "/console/invites", "Your invites"),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""

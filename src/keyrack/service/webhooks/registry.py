@@ -178,8 +178,14 @@ class Webhooks:
                 raise _no_webhook()
             scope.audit_target("webhook", webhook_id)
 
-    async def rotate_secret(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
+    async def rotate_secret(self, who: Principal, tenant_id: str, webhook_id: str, once: Once | None = None) -> Webhook:
         """Give a webhook a new secret; the one before signs beside it for 24 hours.
+
+        Args:
+            who: the caller.
+            tenant_id: the webhook's tenant.
+            webhook_id: the webhook.
+            once: of a form that may be sent twice: nothing changes if the secret is there already.
 
         Raises:
             NotFound: the tenant has no such webhook.
@@ -187,10 +193,13 @@ class Webhooks:
         async with self._access.tenant(who, tenant_id, "webhook.rotate-secret") as scope:
             scope.require(_EDIT)
             webhook = await _find(scope, webhook_id, locked=True)
-            now = scope.unit.clock()
+            now, key = scope.unit.clock(), new_key() if once is None else key_of(once.seed)
+            if key in [each.secret for each in webhook.keys]:
+                scope.audit_target("webhook", webhook.id)
+                return webhook
             older = [replace(key, until=key.until or now + OVERLAP) for key in webhook.keys]
             valid = [key for key in older if key.until is None or key.until > now]
-            keys = (SigningKey(new_key()), *valid)[:_MOST_KEYS]
+            keys = (SigningKey(key), *valid)[:_MOST_KEYS]
             rotated = replace(webhook, keys=keys, updated_at=now)
             await WebhookRows(scope.unit).replace(rotated)
             scope.audit_target("webhook", webhook.id)
@@ -343,6 +352,19 @@ class Webhooks:
             )
             return window(found, beside, limit)
 
+    async def event(self, who: Principal, tenant_id: str, event_id: str) -> Event:
+        """Return something that happened in a tenant.
+
+        Raises:
+            NotFound: the tenant has no such event.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            event = await Outbox(scope.unit).find(event_id)
+            if event is None:
+                raise _no_event()
+            return event
+
     async def replay_event(self, who: Principal, tenant_id: str, event_id: str) -> int:
         """Deliver one event again to every enabled webhook that wants its type; return how many deliveries that makes.
 
@@ -353,7 +375,7 @@ class Webhooks:
             scope.require(_EDIT)
             event = await Outbox(scope.unit).find(event_id)
             if event is None:
-                raise NotFound("there is no such event in this tenant")
+                raise _no_event()
             scope.audit_target("event", event.id)
             hooks, _ = await WebhookRows(scope.unit).page()
             wanting = [hook for hook in hooks if hook.enabled and hook.wants(event.type)]
@@ -397,6 +419,10 @@ def _receives_more_links(before: Webhook, after: Webhook) -> bool:
 def _require_enabled(webhook: Webhook) -> None:
     if not webhook.enabled:
         raise StateConflict("the webhook is disabled; enable it first")
+
+
+def _no_event() -> NotFound:
+    return NotFound("there is no such event in this tenant")
 
 
 def _no_delivery() -> NotFound:
