@@ -1,6 +1,7 @@
 """`/console/audit`: the audit log of the tenant, searched, kept as an address, and exported."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
@@ -35,7 +36,7 @@ async def audit(visit: NamedDependency[Visit], audit_trail: NamedDependency[Audi
     """Show who did what, newest first."""
     given = {name: visit.asked(name) for name in (*_EQUAL, *_TIMES)}
     times, wrong = _times(given)
-    wanted = AuditFilter(**{name: given[name] or None for name in _EQUAL}, **times)
+    wanted = replace(_equal(given), since=times["since"], until=times["until"])
     asked = visit.beside()
     beside = Beside(_position(asked.key), asked.backwards)
     if beside.key is None:
@@ -56,7 +57,7 @@ async def audit(visit: NamedDependency[Visit], audit_trail: NamedDependency[Audi
     )
 
 
-@get("/audit/export", media_type=MediaType.TEXT)
+@get("/audit/export")
 async def audit_exported(visit: NamedDependency[Visit], audit_trail: NamedDependency[AuditTrail]) -> Stream:
     """Send all events that are found, oldest first, as a file.
 
@@ -68,11 +69,23 @@ async def audit_exported(visit: NamedDependency[Visit], audit_trail: NamedDepend
         raise NotFound
     given = {name: visit.asked(name) for name in (*_EQUAL, *_TIMES)}
     times, _ = _times(given)
-    wanted = AuditFilter(**{name: given[name] or None for name in _EQUAL}, **times)
+    wanted = replace(_equal(given), since=times["since"], until=times["until"])
     first, later = await audit_trail.export(visit.who, home(visit.who), wanted)
     name = f"audit-{visit.console.sign_in.now():%Y-%m-%d}.{form.ending}"
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
     return Stream(exported(form, first, later), media_type=form.media_type, headers=headers)
+
+
+def _equal(given: Mapping[str, str]) -> AuditFilter:
+    return AuditFilter(
+        actor=given["actor"] or None,
+        action=given["action"] or None,
+        target_type=given["target_type"] or None,
+        target_id=given["target_id"] or None,
+        outcome=given["outcome"] or None,
+        address=given["address"] or None,
+        request_id=given["request_id"] or None,
+    )
 
 
 def _times(given: Mapping[str, str]) -> tuple[dict[str, datetime | None], dict[str, str]]:

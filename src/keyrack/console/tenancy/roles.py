@@ -86,7 +86,7 @@ async def role_saved(visit: NamedDependency[Visit], roles: NamedDependency[Roles
         "permissions": list(form.all("permissions")),
     }
     body = UnvalidatedBody[_WantedRole](typed, _WantedRole)
-    titles = {} if is_new else (await _found(visit, roles, typed["scope"], typed["role"])).i18n
+    titles = {} if is_new else (await _found(visit, roles, form.text("scope"), form.text("role"))).i18n
     wanted = body.then(
         lambda given: WantedRole(given.scope, given.role, given.permissions, {**titles, "en": given.title})
     )
