@@ -12,7 +12,7 @@ from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.core.forms import problems_by_field
 from keyrack.console.core.once import FIELD, new_once, once_of
 from keyrack.console.core.visit import Visit
-from keyrack.errors import KeyrackError, Problem, QuotaExceeded, ValidationFailed
+from keyrack.errors import KeyrackError, Problem, QuotaExceeded, StateConflict, ValidationFailed
 from keyrack.service.identity.users import Users
 from keyrack.validation.fields import Text
 
@@ -41,7 +41,7 @@ async def api_key_created(visit: NamedDependency[Visit], users: NamedDependency[
     wanted = body.then(lambda given: (given.name, _ends(typed["expires_on"])))
     try:
         stored, key = await users.create_api_key(visit.who, wanted, once)
-    except (ValidationFailed, QuotaExceeded) as error:
+    except (ValidationFailed, QuotaExceeded, StateConflict) as error:
         return _form(visit, typed, form[FIELD], error)
     return visit.page("identity/api_key.html", key=stored, clear=key.reveal())
 

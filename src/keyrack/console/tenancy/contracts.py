@@ -20,7 +20,7 @@ from keyrack.service.tenancy.contracts import ChangedContract, Contracts, Contra
 from keyrack.service.tenancy.invites import Invites
 from keyrack.service.tenancy.members import Members
 from keyrack.service.tenancy.workspaces import NewWorkspace, Workspaces
-from keyrack.validation.fields import Text
+from keyrack.validation.fields import PlaceName
 
 PATH = "/console/contracts"
 _DONE = {
@@ -45,7 +45,7 @@ MEMBERS = "contracts.membership.edit"
 class _Named(Struct):
     """What the form for something with a name asks for."""
 
-    name: Text
+    name: PlaceName
 
 
 @get("/contracts", media_type=MediaType.HTML)

@@ -7,11 +7,18 @@ from datetime import datetime
 from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
 from keyrack.model.identity import Principal
 from keyrack.model.windows import Beside, Window, window
-from keyrack.service.authz.access import Access
+from keyrack.service.authz.access import ALLOWED, Access
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.unit import Unit
 
 _AT_ONCE = 500
 """Events of an export that are in memory at a time."""
+
+
+async def was_made(unit: Unit, action: str, made_id: str) -> bool:
+    """Tell whether something was made in the unit's tenant that has, or had, an id."""
+    wanted = AuditFilter(action=action, target_id=made_id, outcome=ALLOWED)
+    return bool(await AuditLog(unit).stretch(wanted, None, newest_first=True, limit=1))
 
 
 class AuditTrail:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
+from keyrack.errors import Forbidden, NotFound, Problem, StateConflict, ValidationFailed
 from keyrack.model.identity import ApiKey, Principal, PrincipalKind, User
 from keyrack.model.once import Once
 from keyrack.model.windows import Beside, Window, window
+from keyrack.service.audit.log import was_made
 from keyrack.service.authz.access import Access, home
 from keyrack.service.authz.permissions import CREATE_USERS
 from keyrack.service.authz.references import refuse_taken
@@ -253,6 +254,7 @@ class Users:
         Raises:
             Forbidden: the caller is no user.
             ValidationFailed: it would end in the past, or too far ahead to be stored.
+            StateConflict: the form has made one that was revoked since: what was revoked never comes back.
         """
         _require_person(who)
         async with self._access.tenant(who, home(who), "api-key.create") as scope:
@@ -266,6 +268,8 @@ class Users:
                 await UserRows(scope.unit).lock_to_change(who.id)
                 stored = await keys.find(PrincipalKind.user, who.id, once.id)
             if stored is None:
+                if once is not None and await was_made(scope.unit, "api-key.create", once.id):
+                    raise StateConflict("this form has made a key already, which is revoked")
                 made_id = None if once is None else once.id
                 stored = await keys.add(PrincipalKind.user, who.id, title, key_hash(key), expires_at, made_id)
             scope.audit_target("api-key", stored.id)

@@ -11,6 +11,7 @@ from keyrack.model.identity import Principal
 from keyrack.model.once import Once
 from keyrack.model.windows import Beside, Window, window
 from keyrack.provider.uri_guard import check_uri
+from keyrack.service.audit.log import was_made
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import CREATE_USERS, GIVE_TENANT_ROLES
 from keyrack.service.webhooks.signing import key_of, new_key
@@ -94,6 +95,8 @@ class Webhooks:
             if once is not None and (made := await rows.find(once.id)) is not None:
                 scope.audit_target("webhook", made.id)
                 return made
+            if once is not None and await was_made(scope.unit, "webhook.create", once.id):
+                raise StateConflict("this form has made a webhook already, which is deleted")
             if await rows.count() >= MOST_WEBHOOKS:
                 raise StateConflict(f"a tenant can have {MOST_WEBHOOKS} webhooks")
             now = scope.unit.clock()
