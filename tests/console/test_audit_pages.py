@@ -83,6 +83,7 @@ async def test_the_address_has_the_filters_and_a_wrong_one_is_said(keyrack: Worl
     assert "p4@acme.example" not in (await browser.get("/console/audit?until=2026-01-01T00:04:00Z")).text
     wrong = (await browser.get("/console/audit?since=yesterday")).text
     assert "Write a day such as" in wrong
+    assert (await browser.get("/console/audit/export?format=csv&since=yesterday")).status_code == 400
     assert "Nothing in the log matches" in (await browser.get("/console/audit?actor=nobody")).text
 
 

@@ -16,7 +16,7 @@ from keyrack.console.audit.words import OUTCOMES, TARGET_TYPES, thing, what_happ
 from keyrack.console.core.lists import ROWS
 from keyrack.console.core.rendering import HEADERS
 from keyrack.console.core.visit import Visit
-from keyrack.errors import NotFound
+from keyrack.errors import BadRequest, NotFound
 from keyrack.ids import is_id
 from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
 from keyrack.model.windows import Beside
@@ -63,12 +63,15 @@ async def audit_exported(visit: NamedDependency[Visit], audit_trail: NamedDepend
 
     Raises:
         NotFound: there is no such format.
+        BadRequest: the period cannot be read; nobody gets more than was asked for.
     """
     form = FORMATS.get(visit.asked("format"))
     if form is None:
         raise NotFound
     given = {name: visit.asked(name) for name in (*_EQUAL, *_TIMES)}
-    times, _ = _times(given)
+    times, wrong = _times(given)
+    if wrong:
+        raise BadRequest(f"the period cannot be read: {', '.join(wrong)}")
     wanted = replace(_equal(given), since=times["since"], until=times["until"])
     first, later = await audit_trail.export(visit.who, home(visit.who), wanted)
     name = f"audit-{visit.console.sign_in.now():%Y-%m-%d}.{form.ending}"
