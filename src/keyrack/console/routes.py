@@ -25,6 +25,13 @@ from keyrack.console.identity.people import (
     tenant_roles_given,
 )
 from keyrack.console.identity.sign_in import sign_in_page, signed_in, signed_out
+from keyrack.console.operator.service_accounts import (
+    service_account_changed,
+    service_account_deleted,
+    service_account_deleting,
+    service_account_form,
+    service_account_list,
+)
 from keyrack.console.overview import overview
 from keyrack.console.tenancy.contracts import (
     contract_created,
@@ -196,6 +203,11 @@ CONSOLE = Router(
         webhook_tested,
         webhook_deleting,
         webhook_deleted,
+        service_account_changed,
+        service_account_deleted,
+        service_account_deleting,
+        service_account_form,
+        service_account_list,
         building_blocks,
         console_file,
     ],

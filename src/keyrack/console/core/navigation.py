@@ -36,6 +36,14 @@ ENTRIES: Sequence[Entry] = (
     Entry("Tenant", "/console/webhooks", "Webhooks", frozenset({"tenants.webhooks.get"})),
     Entry("Tenant", "/console/events", "Events", frozenset({"tenants.webhooks.get"})),
     Entry("Tenant", "/console/audit", "Audit log", frozenset({"tenants.audit.get"})),
+    Entry(
+        "Installation",
+        "/console/installation/service-accounts",
+        "Service accounts",
+        frozenset({"global.service_accounts.get"}),
+        for_tenants=False,
+        for_operators=True,
+    ),
     Entry("You", "/console/invites", "Your invites"),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
