@@ -31,12 +31,18 @@ _PREFIX = (_u.email_key >= bindparam("first"), _u.email_key < bindparam("end"))
 _BY_EMAIL = TenantQuery(users, select(*_u).where(*_PREFIX).order_by(_u.email_key).limit(_SOME), scans=True)
 _AFTER = TenantQuery(
     users,
-    select(*_u).where(*_PREFIX, _u.email_key > bindparam("last")).order_by(_u.email_key).limit(_SOME),
+    select(*_u)
+    .where(_u.email_key > bindparam("last"), _u.email_key < bindparam("end"))
+    .order_by(_u.email_key)
+    .limit(_SOME),
     scans=True,
 )
 _BEFORE = TenantQuery(
     users,
-    select(*_u).where(*_PREFIX, _u.email_key < bindparam("last")).order_by(_u.email_key.desc()).limit(_SOME),
+    select(*_u)
+    .where(_u.email_key >= bindparam("first"), _u.email_key < bindparam("last"))
+    .order_by(_u.email_key.desc())
+    .limit(_SOME),
     scans=True,
 )
 _LAST_CHARACTER = "\U0010ffff"
@@ -116,12 +122,14 @@ class UserRows(TenantTable):
             backwards: read towards the beginning; from `email`.
             limit: how many at most.
         """
-        first = email_key(prefix)
-        given = {"first": first, "end": first + _LAST_CHARACTER, "most": limit}
-        if email is None:
-            rows = await self.ask(_BY_EMAIL, **given)
+        first, last = email_key(prefix), "" if email is None else email_key(email)
+        end = first + _LAST_CHARACTER
+        if email is not None and backwards:
+            rows = await self.ask(_BEFORE, first=first, last=min(last, end), most=limit)
+        elif last >= first and email is not None:
+            rows = await self.ask(_AFTER, last=last, end=end, most=limit)
         else:
-            rows = await self.ask(_BEFORE if backwards else _AFTER, last=email_key(email), **given)
+            rows = await self.ask(_BY_EMAIL, first=first, end=end, most=limit)
         return [read_user(row) for row in rows]
 
     async def tenant_roles(self, user_id: str) -> tuple[str, ...]:
