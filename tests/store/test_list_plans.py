@@ -12,8 +12,10 @@ import pytest
 
 from keyrack import store as store_package
 from keyrack.ids import new_id
+from keyrack.model.audit import AuditFilter, AuditPosition
 from keyrack.model.clients import ANY_CLIENT, AuthClient, AuthClientFilter, ClientFilter
 from keyrack.model.components import ClientNeed
+from keyrack.model.events import DeliveryState, EventType
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import SecretState
 from keyrack.store.accounts import ApiKeys
@@ -46,7 +48,7 @@ from support.statements_seen import statements_seen
 
 MANY, FEW = 3_000, 30
 BIG = ("flows", "auth_secrets", "credentials", "components", "component_versions", "users", "contracts", "workspaces")
-NAMES = ("page", "list", "available", "not_whitelisted")
+NAMES = ("page", "list", "available", "not_whitelisted", "stretch", "by_email")
 """What the store calls methods that return lists of resources."""
 
 
@@ -58,7 +60,8 @@ class Part(TypedDict):
 
 
 PAGE: Part = {"limit": 10, "offset": 10}
-ENDING = ClientFilter(secret_expires_before=datetime(2026, 1, 1, tzinfo=UTC))
+ENDING_AT = datetime(2026, 1, 1, tzinfo=UTC)
+ENDING = ClientFilter(secret_expires_before=ENDING_AT)
 FIRST: Part = {"limit": 10, "offset": 0}
 
 BY_NEED = (ClientNeed.lacking, ClientNeed.served, ClientNeed.none)
@@ -77,6 +80,14 @@ def secrets(**wanted: Any) -> Ask:
 
 def part(view: Callable[[Home], ComponentFilter]) -> Ask:
     return lambda u, h: ComponentList(u).page(view(h), **PAGE)
+
+
+def audit(unit: Unit, wanted: AuditFilter = AuditFilter(), begin: AuditPosition | None = None) -> Awaitable[Any]:  # noqa: B008 - it cannot be changed
+    return AuditLog(unit).stretch(wanted, begin, newest_first=True, limit=10)
+
+
+def narrowed(name: str) -> Ask:
+    return lambda u, _: audit(u, AuditFilter(**{name: "x" * 24}))  # type: ignore[arg-type]
 
 
 LISTS: Sequence[tuple[str, Ask]] = [
@@ -138,8 +149,21 @@ LISTS: Sequence[tuple[str, Ask]] = [
     ("TeamRows.page", lambda u, h: TeamRows(u).page(h.contract_id, **PAGE)),
     ("FlowVersions.page", lambda u, _: FlowVersions(u).page("a" * 24, **PAGE)),
     ("AuditLog.page", lambda u, _: AuditLog(u).page({}, None, None, **PAGE)),
+    ("AuditLog.stretch", lambda u, _: audit(u)),
+    ("AuditLog.stretch", lambda u, _: audit(u, begin=AuditPosition(ENDING_AT, "a" * 24))),
+    *(
+        ("AuditLog.stretch", narrowed(name))
+        for name in ("actor", "action", "target_id", "outcome", "address", "request_id")
+    ),
     ("Outbox.page", lambda u, _: Outbox(u).page(None, **PAGE)),
     ("Deliveries.page", lambda u, _: Deliveries(u).page("a" * 24, None, **PAGE)),
+    ("Outbox.stretch", lambda u, _: Outbox(u).stretch(EventType.secret_failed, None, newest_first=True, limit=10)),
+    (
+        "Deliveries.stretch",
+        lambda u, _: Deliveries(u).stretch("a" * 24, DeliveryState.failed, "b" * 24, newest_first=True, limit=10),
+    ),
+    ("UserRows.by_email", lambda u, _: UserRows(u).by_email("", "m", backwards=False, limit=10)),
+    ("UserRows.by_email", lambda u, _: UserRows(u).by_email("some", "someone", backwards=True, limit=10)),
     ("ApiKeys.page", lambda u, h: ApiKeys(u).page(PrincipalKind.user, h.user_id, **PAGE)),
 ]
 """What lists, and how."""

@@ -29,11 +29,13 @@ from support.tenancy.store_methods import modules
 DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
 
 BINDS_THE_TENANT: dict[str, str] = {
+    "deliveries._COUNT": "counts a part that has the condition",
     "deliveries._REPLAY_ONE": "inserts what it finds among the tenant's events",
     "deliveries._REPLAY_SINCE": "as above",
     "directory._HAS_WITHIN": "whether an id is taken, in the tenant that is given or above all",
     "flows._KEYS_OF_CONTRACT": "API keys have no tenant; those of the tenant's flows go",
     "flows._KEYS_OF_FLOW": "as above",
+    "place_contents._COUNTS": "counts in several tables, each with the condition, or in workspaces that have it",
     "quota_usage._BYTES": "adds up many tables, each with the condition",
     "keyring._ADDITION": "a key of the owner that is given",
     "keyring._BY_ID": "keys of the owner that is given",
@@ -55,6 +57,7 @@ ACROSS: dict[str, str] = {
     "accounts._ADDITION": "an API key of the owner that is given",
     "accounts._PASSWORD": "service accounts belong to no tenant",
     "accounts._PASSWORD_CHANGE": "as above",
+    "accounts._ONE_KEY": "an API key of the owner that is given",
     "accounts._REMOVAL": "an API key of the owner that is given",
     "accounts._TAKING_INTO_USE": "the account whose key was just added",
     "accounts._USER": "for the command line: ids of who has a name",

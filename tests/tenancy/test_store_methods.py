@@ -26,6 +26,7 @@ Rows = Mapping[str, list[tuple[Any, ...]]]
 
 ACROSS: dict[str, str] = {
     "ApiKeys.add": "of the owner that is given: the caller itself, or the flow that was entered",
+    "ApiKeys.find": "of the owner that is given, without the key",
     "ApiKeys.page": "of the owner that is given, without the keys",
     "ApiKeys.owner": "for the command line: ids of who has a name",
     "ApiKeys.remove": "of the owner that is given",

@@ -14,6 +14,7 @@ import keyrack.store
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model.audit import AuditFilter
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
@@ -126,6 +127,7 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
+    "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
     "Authenticators.keep_recovery_codes": {"recovery_hashes": ["text"]},
@@ -138,12 +140,14 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowSecrets.replace": {"secret_ids": []},
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
     "Leases.release": {"values": {}},
+    "Outbox.stretch": {"kind": None, "event_id": None},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
     "AuthenticationRequests.by_state": {"state_hash": "a state"},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
+    "UserRows.by_email": {"prefix": "", "email": None},
     "UserRows.add": {"email": "somebody@new.example"},
     "ContractInvites.add": {"email": "somebody@new.example"},
 }

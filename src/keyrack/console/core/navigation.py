@@ -40,6 +40,21 @@ ENTRIES: Sequence[Entry] = (
         frozenset({"tenants.auth_clients.get", "global.auth_clients.get"}),
         for_operators=True,
     ),
+    Entry("Tenant", "/console/people", "People", frozenset({"tenants.user.list_all"})),
+    Entry("Tenant", "/console/contracts", "Contracts"),
+    Entry("Tenant", "/console/roles", "Roles", frozenset({"tenants.tenant.list_roles"})),
+    Entry("Tenant", "/console/webhooks", "Webhooks", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/events", "Events", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/audit", "Audit log", frozenset({"tenants.audit.get"})),
+    Entry(
+        "Installation",
+        "/console/installation/service-accounts",
+        "Service accounts",
+        frozenset({"global.service_accounts.get"}),
+        for_tenants=False,
+        for_operators=True,
+    ),
+    Entry("You", "/console/invites", "Your invites"),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
