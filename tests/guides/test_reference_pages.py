@@ -48,6 +48,10 @@ def test_the_page_on_moving(made: Installation, tmp_path: Path) -> None:
         follow(DOCS / "import.md", tmp_path, made.environment, {}, programs=programs)
 
 
+def test_the_page_on_providers(made: Installation, tmp_path: Path) -> None:
+    follow(DOCS / "providers.md", tmp_path, made.environment, {})
+
+
 def test_the_simulators_page(tmp_path: Path) -> None:
     page = DOCS / "simulator.md"
     steps = [step.commands for step in steps_of(page)]

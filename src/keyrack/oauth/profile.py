@@ -1,9 +1,13 @@
 """Client profile: what a consent or a refresh needs to know of a client and its provider, as data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_assertion import AssertionSigner, client_assertion
+from keyrack.oauth.client_auth import SIGNED, Form, TokenEndpointAuthMethod, authenticate
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.requests import refresh_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,9 @@ class ClientProfile:
             gives token credentials.
         long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
             section 14).
+        provider: what the provider wants otherwise than the standards have it; None: nothing.
+        values: for the placeholders of the provider's profile; some may be secret.
+        signer: how the client signs, where it does so instead of sending a secret.
     """
 
     client_id: str
@@ -43,3 +50,39 @@ class ClientProfile:
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
     long_lived_endpoint: str | None = field(default=None, repr=False)
+    provider: ProviderProfile | None = field(default=None, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    signer: AssertionSigner | None = None
+
+    @property
+    def code_auth_method(self) -> TokenEndpointAuthMethod:
+        """How the client authenticates when it exchanges a code."""
+        own = None if self.provider is None else self.provider.token.client_authentication
+        return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+
+    @property
+    def refresh_auth_method(self) -> TokenEndpointAuthMethod:
+        """How the client authenticates when it refreshes tokens."""
+        own = None if self.provider is None else refresh_of(self.provider).client_authentication
+        return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+
+    def authenticated(self, form: Form, method: TokenEndpointAuthMethod, endpoint: str) -> tuple[Form, Secret | None]:
+        """Return a form with the client's authentication, and the value of the `Authorization` header or None.
+
+        Args:
+            form: the grant's own parameters.
+            method: how the client authenticates.
+            endpoint: where the request goes.
+
+        Raises:
+            UnusableKeyError: the client signs, and its key does not go with the algorithm.
+        """
+        signs = self.signer is not None and method in SIGNED
+        assertion = client_assertion(self.client_id, self.signer, endpoint) if self.signer and signs else None
+        return authenticate(form, method, self.client_id, self.client_secret, assertion)
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What stands for the placeholders of the provider's profile in requests for tokens; secret."""
+        client = {"client_id": self.client_id, "client_secret": self.client_secret.reveal()}
+        return {**self.values, **client}

@@ -30,6 +30,31 @@ class Entry:
 
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
+    Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
+    Entry("Clients", "/console/components", "Components", frozenset({"tenants.component.list_all"})),
+    Entry("Clients", "/console/oauth-clients", "OAuth clients", frozenset({"tenants.oauth_clients.get"})),
+    Entry(
+        "Clients",
+        "/console/auth-clients",
+        "Auth clients",
+        frozenset({"tenants.auth_clients.get", "global.auth_clients.get"}),
+        for_operators=True,
+    ),
+    Entry("Tenant", "/console/people", "People", frozenset({"tenants.user.list_all"})),
+    Entry("Tenant", "/console/contracts", "Contracts"),
+    Entry("Tenant", "/console/roles", "Roles", frozenset({"tenants.tenant.list_roles"})),
+    Entry("Tenant", "/console/webhooks", "Webhooks", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/events", "Events", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/audit", "Audit log", frozenset({"tenants.audit.get"})),
+    Entry(
+        "Installation",
+        "/console/installation/service-accounts",
+        "Service accounts",
+        frozenset({"global.service_accounts.get"}),
+        for_tenants=False,
+        for_operators=True,
+    ),
+    Entry("You", "/console/invites", "Your invites"),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
@@ -62,6 +87,11 @@ def entries(who: Principal, at_home: OwnAccess, here: str) -> Sequence[Group]:
         Group(name, [(each.path, each.text, each.path == there) for each in shown if each.group == name])
         for name in names
     ]
+
+
+def first_page(who: Principal, at_home: OwnAccess) -> str:
+    """Return the path of the first page in somebody's navigation: where they begin."""
+    return entries(who, at_home, "")[0].links[0][0]
 
 
 def _is_below(here: str, path: str) -> bool:

@@ -38,6 +38,8 @@ class NewWorkspace:
     contract_id: str
     name: str
     given_id: str | None = None
+    made_id: str | None = None
+    """The id that the workspace gets; None: a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,9 @@ class Workspaces:
                 contract = await ContractRows(scope.unit).find(wanted.contract_id)
                 around = contract.attributes if contract else {}
                 inherited = {name: around[name] for name in _INHERITED if name in around}
-                workspace = await WorkspaceRows(scope.unit).add(wanted.contract_id, wanted.name, kind, inherited)
+                workspace = await WorkspaceRows(scope.unit).add(
+                    wanted.contract_id, wanted.name, kind, inherited, wanted.made_id
+                )
                 await WorkspaceMembers(scope.unit).add(workspace.id, who.id, [OWNER])
                 scope.audit_target("workspace", workspace.id)
                 return WorkspaceView(workspace, [who.id])

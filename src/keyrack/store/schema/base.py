@@ -48,6 +48,9 @@ Id = String(24)
 Ordered = Text().with_variant(Text(collation="C"), "postgresql")
 """A text that is sorted by its characters' numbers, on every database alike."""
 
+EmailKey = String(320).with_variant(String(320, collation="C"), "postgresql")
+"""A form in which emails are compared, sorted as `Ordered`."""
+
 
 def own_id() -> Column[Any]:
     """The primary key."""
