@@ -46,6 +46,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("14.1", "GET",    "/v2/auth-clients?workspace_id={workspace_id}",                       200, "yyyyy33 y3 33 y3"),
     ("14.1", "POST",   "/v2/auth-clients",                                                   201, "yyyy333 33 33 y3"),
     ("0.10", "GET",    "/v2/auth-clients/{auth_client_id}",                                  200, "yyyyy44 y4 44 y4"),
+    ("0.15", "GET",    "/v2/auth-clients/{auth_client_id}/usage",                            200, "yyyyy44 34 44 y4"),
     ("14.1", "PATCH",  "/v2/auth-clients/{auth_client_id}",                                  200, "yyyy344 34 44 y4"),
     ("14.1", "DELETE", "/v2/auth-clients/{lone_auth_client_id}",                             204, "yyyy344 34 44 y4"),
     ("13.2", "GET",    "/v2/components?contract_id={contract_id}",                           200, "yyyyy33 33 33 y3"),
