@@ -23,10 +23,12 @@ class IssuerMetadata:
     Attributes:
         sends_iss: `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
         jwks_uri: where its keys are, if it says so.
+        userinfo_endpoint: where it tells whose a token is, if it says so (OpenID Connect Discovery 1.0 section 3).
     """
 
     sends_iss: bool
     jwks_uri: str | None
+    userinfo_endpoint: str | None = None
 
 
 def metadata_requests(issuer: str) -> tuple[QueryRequest, ...]:
@@ -49,10 +51,11 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
     members = _members(response)
     if members.get("issuer") != issuer:
         return None
-    jwks_uri = members.get("jwks_uri")
+    jwks_uri, userinfo = members.get("jwks_uri"), members.get("userinfo_endpoint")
     return IssuerMetadata(
         sends_iss=members.get("authorization_response_iss_parameter_supported") is True,
         jwks_uri=jwks_uri if isinstance(jwks_uri, str) and jwks_uri else None,
+        userinfo_endpoint=userinfo if isinstance(userinfo, str) and userinfo else None,
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
+from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 
 
@@ -29,6 +30,7 @@ class ClientProfile:
             gives token credentials.
         long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
             section 14).
+        account: where the provider says whose account it is (decision 33).
     """
 
     client_id: str
@@ -43,3 +45,4 @@ class ClientProfile:
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
     long_lived_endpoint: str | None = field(default=None, repr=False)
+    account: AccountSource = NOTHING_KNOWN

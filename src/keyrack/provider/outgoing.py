@@ -74,13 +74,15 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         if not all(map(_HEADER_VALUE.fullmatch, request.headers.values())):
             raise ValidationFailed(Problem("A header for the webhook is not valid."))
         return {"Content-Type": "application/json", **request.headers}
-    if isinstance(request, QueryRequest):
-        return {}
-    form = {"Accept": request.accept, "Content-Type": "application/x-www-form-urlencoded"}
+    form = {}
+    if isinstance(request, FormRequest):
+        form = {"Accept": request.accept, "Content-Type": "application/x-www-form-urlencoded"}
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):
-        raise ValidationFailed(Problem("The client id and secret cannot be sent in a valid Authorization header."))
+        raise ValidationFailed(
+            Problem("The client id and secret, or the token, cannot be sent in a valid Authorization header.")
+        )
     return form | {"Authorization": request.authorization.reveal()}
 
 

@@ -14,10 +14,12 @@ from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, search_key
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.flows import read_flow
-from keyrack.store.schema import flows
+from keyrack.store.schema import flow_credentials, flow_secrets, flows
 
 Columns = ReadOnlyColumnCollection[str, Any]
 _LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}
+_NAMING = {"auth-secret": (flow_secrets, flow_secrets.c.secret_id), "credential": (flow_credentials, flow_credentials.c.credential_id)}
+"""Where is written down which flows' graphs name a secret or a credential."""
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "name": "name_key"}
 
 
@@ -63,6 +65,24 @@ class FlowList(TenantTable):
         return [
             replace(read_flow(row), left_out=row.left_out) if row.left_out else read_flow(row) for row in rows
         ], total
+
+    async def using(
+        self, workspace_id: str, kind: str, used_id: str, *, limit: int, offset: int
+    ) -> tuple[Sequence[Flow], int]:
+        """List by id a workspace's flows whose current graph names something; return a page and the total.
+
+        Args:
+            workspace_id: the workspace.
+            kind: `auth-secret` or `credential`.
+            used_id: its id.
+            limit: how many at most.
+            offset: how many to pass over.
+        """
+        c, (index, used) = flows.c, _NAMING[kind]
+        naming = select(index.c.flow_id).where(used == used_id, index.c.tenant_id == self.unit.tenant_id)
+        query = self.select(*_columns(limit)).where(c.workspace_id == workspace_id, c.id.in_(naming)).order_by(c.id)
+        rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
+        return [read_flow(row) for row in rows], total
 
     async def whole(self, found: Sequence[Flow]) -> Mapping[str, Flow]:
         """Return by id those of some flows of a list that are still there, with what was left out."""

@@ -4,8 +4,9 @@ from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
 from keyrack.descriptor.model import OAuth2Block
-from keyrack.descriptor.oauth_blocks import SENDS_ISS
+from keyrack.descriptor.oauth_blocks import ACCOUNT_MEMBERS, SENDS_ISS
 from keyrack.model.clients import AuthClient
+from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
@@ -36,6 +37,7 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
         issuer=given.get("issuer"),
         sends_iss=given.get(SENDS_ISS),
         long_lived_endpoint=long_lived_endpoint(client),
+        account=AccountSource(*(given.get(name) for name in ACCOUNT_MEMBERS)),
     )
 
 

@@ -4,6 +4,7 @@ What a person does with one is `connect_page`; what becomes of it, `connect_outc
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
@@ -107,6 +108,16 @@ class ConnectLinks:
             await ConnectLinkRows(scope.unit).add(link, connect_link_hash(token))
             scope.audit_target(TARGET, link.id)
         return MadeConnectLink(link, Secret(f"{base}{PATH}?link={token}"))
+
+    async def list(
+        self, who: Principal, workspace_id: str, *, limit: int, offset: int
+    ) -> tuple[Sequence[ConnectLink], int]:
+        """List the caller's own links in a workspace, the newest first; return a page and the total."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(*self._targets.permissions)
+            found, total = await ConnectLinkRows(scope.unit).page(workspace_id, who.id, limit=limit, offset=offset)
+            now = self._clock()
+            return [replace(link, status=link.status_at(now)) for link in found], total
 
     async def get(self, who: Principal, workspace_id: str, link_id: str) -> ConnectLink:
         """Return a link to the one who made it.

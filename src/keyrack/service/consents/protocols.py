@@ -149,6 +149,9 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         auth_method=planned.auth_method,
         long_lived=planned.long_lived,
         connect_link_id=wanted.connect_link_id,
+        userinfo_uri=profile.account.userinfo_uri,
+        account_label_path=profile.account.label_path,
+        account_subject_path=profile.account.subject_path,
     )
     if protocol == OAUTH1:
         return context

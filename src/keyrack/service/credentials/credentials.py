@@ -101,6 +101,18 @@ class Credentials:
         async with self._access.by_resource(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
             return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
 
+    async def disclose(self, who: Principal, credential_id: str) -> CredentialView:
+        """Return one with its keys to a person who wants to read them; unlike `get`, this is audited.
+
+        Raises:
+            NotFound: there is none, or the caller is no member of its workspace.
+            Forbidden: the caller may not see keys (contract 0.4).
+        """
+        async with self._access.by_resource(who, "credential", credential_id, "credential.disclose") as scope:
+            scope.require(EDIT)
+            scope.audit_target("credential", credential_id)
+            return CredentialView(await _find(scope, credential_id), keys_visible=True)
+
     async def create(
         self, who: Principal, workspace_id: Unvalidated[str], new: Unvalidated[NewCredential]
     ) -> CredentialView:

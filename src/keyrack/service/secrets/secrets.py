@@ -126,6 +126,19 @@ class Secrets:
             self._last_use.note(secret.tenant_id, secret.id)
         return view
 
+    async def disclose(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView:
+        """Return one with its credentials to a person who wants to read them; unlike `get`, this is audited.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            Forbidden: the caller may not see credentials.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.disclose") as scope:
+            scope.require(GET_SECRET_CREDENTIALS)
+            stored = await _find(scope, secret_id)
+            scope.audit_target("auth-secret", secret_id)
+        return await self.get(who, workspace_id, stored.id)
+
     async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret]) -> SecretView:
         """Create a secret of the caller.
 
