@@ -15,7 +15,7 @@ from keyrack import store as store_package
 from keyrack.ids import new_id
 from keyrack.model.clients import ANY_CLIENT, AuthClient, ClientFilter
 from keyrack.model.identity import PrincipalKind
-from keyrack.model.secrets import SecretState
+from keyrack.model.secrets import SecretFilter, SecretState
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_clients import AuthClientRows
@@ -33,7 +33,7 @@ from keyrack.store.flows import FlowVersions
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import metadata
-from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.secret_list import SecretList
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows

@@ -130,3 +130,21 @@ class AuthSecret:
     """Where the provider was asked whose account it is, when it was connected; the token may be tried there."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now; they are then empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFilter:
+    """What a list of secrets is narrowed to; None narrows nothing."""
+
+    user_id: str | None = None
+    auth_client_id: str | None = None
+    state: SecretState | None = None
+    """As a caller is told it now, not as it is stored."""
+    expires_before: datetime | None = None
+    """Secrets whose tokens never expire are left out."""
+    scopes_missing: bool = False
+    """Only those whose provider did not grant everything that was asked for."""
+    component_id: str | None = None
+    """Those of auth clients that are linked to a component."""
+    named: str = ""
+    """Those whose name begins so, without regard to case."""

@@ -45,7 +45,9 @@ _ENDING = TenantChange(
 
 _OWN = PagedQuery(
     connect_links,
-    select(*_l).where(_l.workspace_id == bindparam("workspace"), _l.user_id == bindparam("user")).order_by(_l.id.desc()),
+    select(*_l)
+    .where(_l.workspace_id == bindparam("workspace"), _l.user_id == bindparam("user"))
+    .order_by(_l.id.desc()),
     _l.id,
 )
 

@@ -18,7 +18,10 @@ from keyrack.store.schema import flow_credentials, flow_secrets, flows
 
 Columns = ReadOnlyColumnCollection[str, Any]
 _LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}
-_NAMING = {"auth-secret": (flow_secrets, flow_secrets.c.secret_id), "credential": (flow_credentials, flow_credentials.c.credential_id)}
+_NAMING = {
+    "auth-secret": (flow_secrets, flow_secrets.c.secret_id),
+    "credential": (flow_credentials, flow_credentials.c.credential_id),
+}
 """Where is written down which flows' graphs name a secret or a credential."""
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "name": "name_key"}
 

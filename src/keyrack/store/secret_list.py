@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, not_, or_, select
 
-from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretFilter, SecretState
 from keyrack.store.auth_secrets import name_key, read_secret, secret_of
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
@@ -19,24 +18,6 @@ from keyrack.store.schema import auth_client_components, auth_clients, auth_secr
 
 _SHAPES = 512
 """Lists that are remembered: ways to narrow one, times sizes of its pages."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretFilter:
-    """What a list of secrets is narrowed to; None narrows nothing."""
-
-    user_id: str | None = None
-    auth_client_id: str | None = None
-    state: SecretState | None = None
-    """As a caller is told it now, not as it is stored."""
-    expires_before: datetime | None = None
-    """Secrets whose tokens never expire are left out."""
-    scopes_missing: bool = False
-    """Only those whose provider did not grant everything that was asked for."""
-    component_id: str | None = None
-    """Those of auth clients that are linked to a component."""
-    named: str = ""
-    """Those whose name begins so, without regard to case."""
 
 
 class SecretList(TenantTable):

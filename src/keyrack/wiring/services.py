@@ -23,6 +23,7 @@ from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.connect_form import ConnectForms
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.credential_handler import CredentialHandler
@@ -101,6 +102,7 @@ class Services:
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
     own_browser_consents: OwnBrowserConsents
+    connect_forms: ConnectForms
     connect_links: ConnectLinks
     connect_page: ConnectPage
     issuers: ServerMetadata
@@ -206,6 +208,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
+        connect_forms=ConnectForms(access),
         own_browser_consents=OwnBrowserConsents(store, consents, now),
         connect_links=ConnectLinks(access, consents, targets, now),
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),

@@ -17,6 +17,7 @@ from keyrack.ids import new_id
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.secrets import SecretFilter
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
@@ -39,7 +40,6 @@ from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
-from keyrack.store.secret_list import SecretFilter
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows

@@ -57,7 +57,7 @@ class OwnBrowserConsents:
             KeyrackError: as `ConsentStart.start`.
             StateConflict: it was over before the browser was bound.
         """
-        consent = await self._start.start(who, workspace_id, new.then(lambda wanted: replace(wanted, bound=True)))
+        consent = await self._start.start(who, workspace_id, Unvalidated(lambda: replace(new.validated(), bound=True)))
         secure = is_secure(consent.context.redirect_uri)
         cookie = cookie_of(cookies, secure=secure) or new_cookie(secure=secure)
         async with self._store.unit(consent.tenant_id, writes=True) as unit:
@@ -65,9 +65,7 @@ class OwnBrowserConsents:
                 raise StateConflict("the connection was over before it began; start again")
         return consent, cookie
 
-    async def look(
-        self, who: Principal, workspace_id: str, consent_id: str, cookies: Mapping[str, str]
-    ) -> OwnConsent:
+    async def look(self, who: Principal, workspace_id: str, consent_id: str, cookies: Mapping[str, str]) -> OwnConsent:
         """Tell how far a consent of the caller's is.
 
         Raises:

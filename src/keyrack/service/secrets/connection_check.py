@@ -163,6 +163,4 @@ def _told(answer: UserInfoAnswer) -> ConnectionCheck:
             " is missing."
         )
         return ConnectionCheck(CheckResult.refused, text, answer.said)
-    return ConnectionCheck(
-        CheckResult.unclear, f"The provider's answer does not tell (status {status}).", answer.said
-    )
+    return ConnectionCheck(CheckResult.unclear, f"The provider's answer does not tell (status {status}).", answer.said)

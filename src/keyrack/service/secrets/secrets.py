@@ -10,7 +10,7 @@ from keyrack.errors import NotFound, TokenNotValid
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.model.secrets import AuthSecret, SecretFilter, SecretState
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.authz.references import refuse_taken
@@ -32,7 +32,7 @@ from keyrack.store.core.paging import After
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
-from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.secret_list import SecretList
 from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
 
