@@ -100,6 +100,11 @@ class AuthSecrets(TenantTable):
         row = await self.ask_one(_LOCKED if locked else _BY_ID, id=secret_id)
         return None if row is None else await read_secret(self.unit, row)
 
+    async def find_without_credentials(self, secret_id: str) -> AuthSecret | None:
+        """Return one by its id, its credentials left sealed, or None."""
+        row = await self.ask_one(_BY_ID, id=secret_id)
+        return None if row is None else secret_of(row, {})
+
     async def hold(self, secret_ids: Sequence[str]) -> frozenset[str]:
         """Keep secrets that a flow is going to use from being deleted until the transaction ends.
 

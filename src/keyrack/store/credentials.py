@@ -46,10 +46,13 @@ class CredentialRows(TenantTable):
         keys: Json,
         *,
         account: ProviderAccount = NO_ACCOUNT,
+        made_id: str | None = None,
     ) -> Credential:
-        """Store a new credential."""
+        """Store a new credential, under a new id that was made before if there is one."""
         now, tenant_id = self.unit.clock(), self.unit.tenant_id
-        made = Credential(new_id(), tenant_id, workspace_id, component_id, user_id, name, keys, account=account)
+        made = Credential(
+            made_id or new_id(), tenant_id, workspace_id, component_id, user_id, name, keys, account=account
+        )
         sealed = await self.unit.seal(credentials, made.id, "sealed_keys", keys)
         await self.insert(
             {

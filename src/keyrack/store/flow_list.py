@@ -18,11 +18,6 @@ from keyrack.store.schema import flow_credentials, flow_secrets, flows
 
 Columns = ReadOnlyColumnCollection[str, Any]
 _LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}
-_NAMING = {
-    "auth-secret": (flow_secrets, flow_secrets.c.secret_id),
-    "credential": (flow_credentials, flow_credentials.c.credential_id),
-}
-"""Where is written down which flows' graphs name a secret or a credential."""
 _SORTABLE = {"created_at": "created_at", "updated_at": "updated_at", "name": "name_key"}
 
 
@@ -70,19 +65,20 @@ class FlowList(TenantTable):
         ], total
 
     async def using(
-        self, workspace_id: str, kind: str, used_id: str, *, limit: int, offset: int
+        self, workspace_id: str, *, limit: int, offset: int, secret_id: str = "", credential_id: str = ""
     ) -> tuple[Sequence[Flow], int]:
-        """List by id a workspace's flows whose current graph names something; return a page and the total.
+        """List by id a workspace's flows whose current graph names a secret, or a credential; a page and the total.
 
         Args:
             workspace_id: the workspace.
-            kind: `auth-secret` or `credential`.
-            used_id: its id.
             limit: how many at most.
             offset: how many to pass over.
+            secret_id: the secret, unless it is a credential.
+            credential_id: the credential.
         """
-        c, (index, used) = flows.c, _NAMING[kind]
-        naming = select(index.c.flow_id).where(used == used_id, index.c.tenant_id == self.unit.tenant_id)
+        c, index = flows.c, flow_secrets if secret_id else flow_credentials
+        used = index.c.secret_id == secret_id if secret_id else index.c.credential_id == credential_id
+        naming = select(index.c.flow_id).where(used, index.c.tenant_id == self.unit.tenant_id)
         query = self.select(*_columns(limit)).where(c.workspace_id == workspace_id, c.id.in_(naming)).order_by(c.id)
         rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
         return [read_flow(row) for row in rows], total

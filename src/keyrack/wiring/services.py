@@ -56,6 +56,7 @@ from keyrack.service.operator.metrics import MetricsReader
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
 from keyrack.service.secrets import revocation
 from keyrack.service.secrets.connection_check import ConnectionChecks
+from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
@@ -109,6 +110,7 @@ class Services:
     credentials: Credentials
     secrets: Secrets
     fast_reads: FastReads
+    connections: Connections
     connection_checks: ConnectionChecks
     flows: Flows
     task_keys: TaskKeys
@@ -209,12 +211,13 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
         connect_forms=ConnectForms(access),
-        own_browser_consents=OwnBrowserConsents(store, consents, now),
+        own_browser_consents=OwnBrowserConsents(store, access, consents, public_url=settings.public_url, clock=now),
         connect_links=ConnectLinks(access, consents, targets, now),
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
         issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),
+        connections=Connections(access, now),
         connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo),
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
         flows=Flows(access),

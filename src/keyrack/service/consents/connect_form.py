@@ -15,6 +15,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_availability import available_clients, find_available
 from keyrack.service.components.visibility import seen_in_workspace, workspace_component
+from keyrack.store.components import ComponentRows
 
 CONNECT = ("workspaces.auth_secret.create", "workspaces.credential.edit")
 """Permissions of which one lets somebody connect something."""
@@ -160,6 +161,15 @@ class ConnectForms:
             found, total = await seen_in_workspace(scope, named=named, limit=limit, offset=offset)
             return [ComponentChoice(each.id, _title(each), f"{each.team_name}/{each.name}") for each in found], total
 
+    async def component_names(
+        self, who: Principal, workspace_id: str, component_ids: Sequence[str]
+    ) -> Mapping[str, str]:
+        """Return the titles, by id, of those of some components that the tenant sees."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require_that(scope.in_workspace, "only members of the workspace can see its components")
+            found = await ComponentRows(scope.unit).list(sorted(set(component_ids)))
+            return {each.id: _title(each) for each in found}
+
     async def of_component(self, who: Principal, workspace_id: str, component_id: str) -> ConnectForm:
         """Return what has to be filled in to connect an account for a component.
 
@@ -304,7 +314,7 @@ def _plain_fields(kind: str) -> Sequence[FormField]:
         ]
     if kind == "noauth":
         return []
-    hint = 'What components of this type expect; for example {"token": "..."}.'
+    hint = "What components of this type expect: names and values in braces."
     return [FormField("", "Credentials, as a JSON object", FieldKind.json, hint=hint)]
 
 

@@ -1,7 +1,7 @@
 """Auth secrets: the user side of a connection (contract section 15). Refreshing them: `refresh`."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyrack.clock import Clock, iso
@@ -10,6 +10,7 @@ from keyrack.errors import NotFound, TokenNotValid
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.once import Once
 from keyrack.model.secrets import AuthSecret, SecretFilter, SecretState
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
@@ -139,8 +140,16 @@ class Secrets:
             scope.audit_target("auth-secret", secret_id)
         return await self.get(who, workspace_id, stored.id)
 
-    async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret]) -> SecretView:
+    async def create(
+        self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret], once: Once | None = None
+    ) -> SecretView:
         """Create a secret of the caller.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what it is to be.
+            once: of a form that may be sent twice, which makes one secret.
 
         Raises:
             Forbidden: the caller is not a user, so there is nobody it could belong to.
@@ -158,7 +167,9 @@ class Secrets:
             now = self._clock()
             method = await _auth_method(scope.unit, client)
             owner = SecretOwner(scope.unit.tenant_id, workspace_id, who.id)
-            secret = filled(bare(owner, client, wanted.name, method, now), client, wanted, self._schedule, now)
+            empty = bare(owner, client, wanted.name, method, now)
+            empty = empty if once is None else replace(empty, id=once.id)
+            secret = filled(empty, client, wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
             scope.audit_target("auth-secret", secret.id)
