@@ -19,7 +19,8 @@ _ALWAYS_STORED = (
     "scope", "additional_params", "fields", "auth_method", "long_lived",
 )  # fmt: skip
 """Members of a context that are stored as they are, whatever they hold."""
-_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id")
+_ACCOUNT = ("userinfo_uri", "account_label_path", "account_subject_path")
+_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id", *_ACCOUNT)
 _KEPT = ("redirect_uri", "return_url", "connect_link_id")
 """What a second delivery of the callback is answered with (contract 0.21)."""
 

@@ -100,7 +100,7 @@ async def _list(visit: Visit, place: WorkspacePlace, connect_links: ConnectLinks
         "consents/connect_links.html",
         place=place,
         tabs=place.tabs("/connect-links"),
-        links=[(each, *_WORDS[each.status.value], _result(place, each.wanted, each.result_id)) for each in found],
+        made_links=[(each, *_WORDS[each.status.value], _result(place, each.wanted, each.result_id)) for each in found],
         pager=visit.pager(total),
         url=made.get("url"),
         until=made.get("until"),

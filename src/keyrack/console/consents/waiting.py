@@ -36,7 +36,7 @@ async def consent_page(
         place=place,
         consent=consent,
         status_word=consent.status.value,
-        here=found.is_here,
+        is_here=found.is_here,
         provider=found.address,
         told=told,
         result=_result(place, consent),
