@@ -7,10 +7,10 @@ import pytest
 
 from keyrack.console.consents.field_values import field_id
 from keyrack.simulator.testing import RunningSimulator
-from support.app import World, relationship
-from support.console import ConsoleBrowser, signed_in
+from support.app import World
 from support.consent import approve
-from support.grants import CLIENT_ID, component_for, connect, stored
+from support.console import ConsoleBrowser, signed_in
+from support.grants import CLIENT_ID, SECRET, component_for, connect, stored
 from support.secrets import CLIENT, add_client
 
 FIELDS = {
@@ -137,11 +137,14 @@ async def test_denial_and_expiry_are_told_in_plain_words(integrator: Integrator,
 async def test_an_auth_client_s_consent_and_reconnecting_keep_the_id(
     integrator: Integrator, simulator: RunningSimulator
 ) -> None:
-    uris = {"auth_uri": simulator.authorization_endpoint, "token_uri": simulator.token_endpoint}
-    secret = {"client_id": CLIENT_ID, "client_secret": "keyrack-demo-secret"}
-    secret["client_secret"] = simulator.state.clients[CLIENT_ID].client_secret.reveal()
     client_id = await add_client(
-        integrator.world, integrator.tenant, refresh_token_uri=simulator.token_endpoint, **uris, **secret
+        integrator.world,
+        integrator.tenant,
+        auth_uri=simulator.authorization_endpoint,
+        token_uri=simulator.token_endpoint,
+        refresh_token_uri=simulator.token_endpoint,
+        client_id=CLIENT_ID,
+        client_secret=SECRET,
     )
     consent = await integrator.begin(f"auth_client={client_id}", scopes="read write")
     way = await integrator.way(consent)
@@ -176,7 +179,7 @@ async def test_every_kind_of_field_reaches_the_credential_and_a_second_press_mak
     typed |= {field_id("topics"): "b", field_id("<script>"): "y"}
     page = await integrator.send(f"{integrator.path}/connect", **typed)
     assert page.status_code == 400
-    assert page.text.count('>is needed<') == 2
+    assert page.text.count(">is needed<") == 2
     assert 'value="mail.example"' in page.text
     typed |= {field_id("secret"): "s3cret", field_id("region"): "mars"}
     page = await integrator.send(f"{integrator.path}/connect", **typed)
@@ -235,14 +238,15 @@ async def test_secrets_without_oauth_have_a_form_too(
     fields = {field_id(name): value for name, value in typed.items()}
     place = await integrator.begin(f"auth_client={client_id}", name="Mine", **fields)
     secret_id = place.partition("?")[0].rpartition("/")[2]
-    found = await integrator.tenant.integrator.get(f"/v2/workspaces/{integrator.tenant.workspace_id}/secrets/{secret_id}")
+    path = f"/v2/workspaces/{integrator.tenant.workspace_id}/secrets/{secret_id}"
+    found = await integrator.tenant.integrator.get(path)
     assert found.json()["data"]["attributes"]["credentials"] == kept
     page = await integrator.browser.get(place)
     assert "Works" in page.text
     assert "/test" not in page.text  # there is nothing to test it with
 
 
-async def test_what_cannot_be_connected_says_why(integrator: Integrator, simulator: RunningSimulator) -> None:
+async def test_what_cannot_be_connected_says_why(integrator: Integrator) -> None:
     world, globex = integrator.world, integrator.tenant
     lacking = await world.add_component(globex, "bare", {"title": "Bare"})
     needing = await world.add_component(globex, "second", {"title": "Second", "authClientTypes": ["oauth2"]})
@@ -313,4 +317,3 @@ async def test_a_workspace_of_another_tenant_is_not_there(keyrack: World, simula
         at = f"/console/workspaces/{globex.workspace_id}/connections/{made.secret.id}/{action}"
         assert (await browser.post(at, name="x")).status_code == 404
     assert (await stored(keyrack.store, made.secret)).name == made.secret.name
-    assert relationship("workspace", acme.workspace_id)

@@ -87,8 +87,9 @@ class AuthorizationContext:
         link: the address of that page.
         connect_link_id: the connect link that it was begun with; kept once the consent is over.
         userinfo_uri: where the provider tells whose account it is, if it was configured (decision 33).
-        account_label_path: where that stands in what the provider sends.
-        account_subject_path: the same for what the provider knows the account by.
+        account_label_paths: where that stands in what the provider sends.
+        account_subject_paths: the same for what the provider knows the account by.
+        code_parameter: name of the callback's parameter that carries the code.
     """
 
     protocol: str = "oauth2"
@@ -112,8 +113,9 @@ class AuthorizationContext:
     link: str | None = field(default=None, repr=False)
     connect_link_id: str | None = None
     userinfo_uri: str | None = field(default=None, repr=False)
-    account_label_path: str | None = None
-    account_subject_path: str | None = None
+    account_label_paths: tuple[str, ...] | None = None
+    account_subject_paths: tuple[str, ...] | None = None
+    code_parameter: str = "code"
 
 
 @dataclass(frozen=True, slots=True)

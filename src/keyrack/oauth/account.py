@@ -33,14 +33,14 @@ class AccountSource:
 
     Attributes:
         userinfo_uri: the address to ask with the access token.
-        label_path: dotted path to what people know the account by, such as `team.name`; looked up in the token
-            response, then in the answer of the userinfo endpoint, then among the claims of the ID token.
-        subject_path: the same for what the provider knows it by, such as `authed_user.id`.
+        label_paths: dotted paths to what people know the account by, such as `team.name`, tried in this order; each is
+            looked up in the token response, in the answer of the userinfo endpoint and among the ID token's claims.
+        subject_paths: the same for what the provider knows it by, such as `authed_user.id`.
     """
 
     userinfo_uri: str | None = field(default=None, repr=False)
-    label_path: str | None = None
-    subject_path: str | None = None
+    label_paths: tuple[str, ...] = ()
+    subject_paths: tuple[str, ...] = ()
 
 
 NOTHING_KNOWN = AccountSource()
@@ -84,16 +84,15 @@ def account_of(
     if claims.get("sub") and asked.get("sub") and claims["sub"] != asked["sub"]:
         asked = {}
     places = (response, asked, claims)
-    label = _at(source.label_path, places) or _first(_LABELS, (claims, asked))
-    subject = _at(source.subject_path, places) or _first(_SUBJECTS, (claims, asked))
+    label = _at(source.label_paths, places) or _first(_LABELS, (claims, asked))
+    subject = _at(source.subject_paths, places) or _first(_SUBJECTS, (claims, asked))
     sent = tuple(sent)
     return ProviderAccount(printable(label, MAX_LABEL, sent) or None, printable(subject, MAX_SUBJECT, sent) or None)
 
 
-def _at(path: str | None, places: tuple[Mapping[str, Any], ...]) -> str:
-    if not path or _SECRET.search(path):
-        return ""
-    return next((text for place in places if (text := _text(_inside(place, path)))), "")
+def _at(paths: tuple[str, ...], places: tuple[Mapping[str, Any], ...]) -> str:
+    shown = [path for path in paths if not _SECRET.search(path)]
+    return next((text for path in shown for place in places if (text := _text(_inside(place, path)))), "")
 
 
 def _inside(found: Any, path: str) -> Any:

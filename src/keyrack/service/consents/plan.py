@@ -91,7 +91,11 @@ def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
         issuer=resolved.issuer,
         sends_iss=resolved.sends_iss,
         temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
-        account=AccountSource(resolved.userinfo_uri, resolved.account_label_path, resolved.account_subject_path),
+        account=AccountSource(
+            resolved.userinfo_uri,
+            tuple(filter(None, (resolved.account_label_path,))),
+            tuple(filter(None, (resolved.account_subject_path,))),
+        ),
     )
 
 

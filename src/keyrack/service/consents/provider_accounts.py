@@ -85,12 +85,13 @@ class ProviderAccounts:
 
 
 def _source(context: AuthorizationContext) -> AccountSource:
-    return AccountSource(context.userinfo_uri, context.account_label_path, context.account_subject_path)
+    labels, subjects = context.account_label_paths or (), context.account_subject_paths or ()
+    return AccountSource(context.userinfo_uri, tuple(labels), tuple(subjects))
 
 
 def _is_enough(source: AccountSource, found: ProviderAccount, tokens: TokenResponse) -> bool:
     """Tell whether the provider need not be asked: what came with the tokens tells what is wanted."""
-    if source.label_path is None:
+    if not source.label_paths:
         return found.label is not None
-    by_path = AccountSource(label_path=source.label_path)
+    by_path = AccountSource(label_paths=source.label_paths)
     return account_of(by_path, response=tokens.members, claims={}).label is not None

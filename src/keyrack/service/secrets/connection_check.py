@@ -89,7 +89,7 @@ class ConnectionChecks:
         if client is None or not is_oauth2(stored.type):
             text = "Keyrack keeps these credentials, and does not know how the provider would check them."
             return ConnectionCheck(CheckResult.impossible, text)
-        source = client_profile(client, stored.auth_method).account
+        source = client_profile(client, stored.auth_method, stored.credentials).account
         uri = stored.userinfo_uri or source.userinfo_uri
         return await (self._renewed(stored) if uri is None else self._tried(stored, client, source, uri))
 
