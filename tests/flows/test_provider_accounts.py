@@ -119,9 +119,7 @@ async def test_the_address_is_fixed_and_the_paths_are_checked(desk: RawConsents)
     assert (await change(account_label_path="team.name", account_subject_path="team.id")).status_code == 200
 
 
-async def test_a_component_may_say_it_too_and_credentials_have_it(
-    keyrack: World, simulator: RunningSimulator
-) -> None:
+async def test_a_component_may_say_it_too_and_credentials_have_it(keyrack: World, simulator: RunningSimulator) -> None:
     globex = keyrack.tenants["Globex"]
     component_id = await component_for(
         keyrack, simulator, userinfo_uri=f"{simulator.base_url}/api/me", account_label_path="name"

@@ -8,7 +8,22 @@ from support.tenancy.table import rows
 
 USERS = "TDOIGSNB"
 """Those of the table's callers who can sign in."""
-PAGES = {"/console", "/console/account", "/console/building-blocks"}
+PAGES = {"/console", "/console/account", "/console/building-blocks", "/console/workspaces"}
+_WORKSPACE = "/console/workspaces/{workspace_id}"
+_SECRET, _CREDENTIAL = f"{_WORKSPACE}/connections/{{secret_id}}", f"{_WORKSPACE}/credentials/{{credential_id}}"
+BELOW = {
+    _WORKSPACE,
+    f"{_WORKSPACE}/connect",
+    f"{_WORKSPACE}/connect-links",
+    f"{_WORKSPACE}/connect-links/new",
+    f"{_WORKSPACE}/consents/{{consent_id}}",
+    f"{_WORKSPACE}/credentials",
+    _SECRET,
+    f"{_SECRET}/delete",
+    _CREDENTIAL,
+    f"{_CREDENTIAL}/delete",
+}
+"""Pages of something, which not everybody may see."""
 
 
 def pages(stage: Stage) -> set[str]:
@@ -22,7 +37,7 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     stage.snapshot.restore()
     who = stage.callers[column]
     tenant = stage.other.tenant if column == "B" else stage.mine.tenant
-    assert pages(stage) == PAGES
+    assert pages(stage) == PAGES | BELOW
     in_api = ""
     for row in rows():
         if row.method == "GET":
@@ -32,6 +47,11 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     for path in sorted(PAGES):
         answer = await browser.get(path)
         assert answer.status_code == 200, path
+        shown += answer.text
+    for path in sorted(BELOW):
+        answer = await browser.get(path.format_map(stage.mine.ids))
+        assert answer.status_code in (200, 303, 403, 404), path
+        assert (answer.status_code in (403, 404)) or column in "TDOIG", path
         shown += answer.text
     known = {**stage.mine.canaries, **stage.mine.ids, "contract": stage.mine.tenant.contract_id}
     seen = {what for what, value in known.items() if value in shown}
@@ -46,7 +66,7 @@ async def test_without_a_session_no_page_shows_anything(stage: Stage) -> None:
     good = await signed_in(stage.world, stage.callers["T"], stage.mine.tenant.id)
     name, value = next(iter(good.cookies.items()))
     for cookie in ({}, {name: "A" * 43}, {name: ""}, {name: value + "A"}, {name.removeprefix("__Host-"): value}):
-        for path in sorted(PAGES):
+        for path in sorted(PAGES | BELOW):
             browser = ConsoleBrowser(stage.world.http)
             browser.cookies.update(cookie)
             answer = await browser.get(path)

@@ -223,9 +223,10 @@ def _to_json(context: AuthorizationContext) -> Json:
 def _from_json(stored: Json) -> AuthorizationContext:
     """Return a stored context; what is not in it has its default."""
     verifier, temporary, told = (stored.get(name) for name in ("verifier", "temporary", "introduction"))
-    known = {name: stored[name] for name in (*_ALWAYS_STORED, *_STORED_IF_KNOWN) if name in stored}
+    known: dict[str, Any] = {name: stored[name] for name in (*_ALWAYS_STORED, *_STORED_IF_KNOWN) if name in stored}
+    known |= {name: tuple(known[name]) for name in _ACCOUNT[1:] if name in known}
     return AuthorizationContext(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()},
+        **known,
         verifier=None if verifier is None else Secret(verifier),
         temporary=None if temporary is None else (Secret(temporary[0]), Secret(temporary[1])),
         introduction=None if told is None else ConsentIntroduction(**{**told, "scopes": tuple(told["scopes"])}),

@@ -17,7 +17,7 @@ from keyrack.ids import new_id
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.model.secrets import SecretFilter
+from keyrack.model.secrets import ProviderAccount, SecretFilter
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
@@ -123,6 +123,8 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
+    "AuthSecrets.identify": {"account": ProviderAccount("New")},
+    "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
     "ConsoleSessions.end_others": {"session_id": None},
