@@ -26,6 +26,7 @@ _AT = "/workspaces/{workspace_id:str}/connect-links"
 _FIELDS = "/data/attributes/fields"
 _LIFETIMES = (("3600", "One hour"), ("86400", "One day"), ("259200", "Three days"), ("604800", "Seven days"))
 _USUAL = "86400"
+_LONGEST_NAME = 255
 _WORDS = {
     "pending": ("not opened yet", "plain"),
     "opened": ("opened", "warn"),
@@ -79,7 +80,7 @@ async def connect_link_made(
         consent = NewConsent(
             component_id=form.component_id,
             auth_client_id=form.auth_client_id,
-            name=sent.text("name") or None,
+            name=sent.text("name") or form.title[:_LONGEST_NAME],
             fields=values_of(form.fields, sent, _FIELDS),
         )
         return NewConnectLink(consent, None, timedelta(seconds=int(lifetime)))

@@ -31,6 +31,7 @@ async def consent_page(
         said = {**HEADERS, "hx-redirect": f"{visit.console.root}{place.consent_path(consent.id)}"}
         return Response("", status_code=200, media_type=MediaType.HTML, headers=said)
     told = consent.context.introduction
+    why, said = _reason(consent.error or "It came to nothing.")
     return visit.page(
         "consents/consent.html",
         place=place,
@@ -39,9 +40,17 @@ async def consent_page(
         is_here=found.is_here,
         provider=found.address,
         told=told,
+        why=why,
+        said=said,
         result=_result(place, consent),
         again=f"{place.path}/connect?{_again(consent)}",
     )
+
+
+def _reason(error: str) -> tuple[str, str]:
+    """Part why a consent failed into our words and the provider's, which stand in brackets behind them."""
+    ours, parted, theirs = error.partition(". (")
+    return (f"{ours}.", theirs[:-1]) if parted and theirs.endswith(")") else (error, "")
 
 
 def _result(place: WorkspacePlace, consent: Consent) -> str:
