@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from keyrack.simulator.config import SimulatorConfig
+from keyrack.simulator.config import DEFAULT_CLIENT, Client, SimulatorConfig
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World
 from support.console import PASSWORD, give_password
-from support.grants import component_for
+from support.grants import CLIENT_ID, component_for
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def asking() -> AsyncIterator[RunningSimulator]:
     """A simulator that asks people to sign in and to agree."""
-    from keyrack.simulator.config import Client  # noqa: PLC0415
-    from support.grants import CLIENT_ID, DEFAULT_CLIENT  # noqa: PLC0415
-
     client = Client(client_id=CLIENT_ID, client_secret=DEFAULT_CLIENT.client_secret, redirect_match="any")
     async with running_simulator(SimulatorConfig(clients=(client,), access_log=False)) as running:
         yield running

@@ -23,7 +23,16 @@ from keyrack.console.credentials.credentials import (
     credential_renamed,
 )
 from keyrack.console.identity.account import account, other_sessions_ended, password_changed, session_ended
-from keyrack.console.identity.sign_in import sign_in_page, signed_in, signed_out
+from keyrack.console.identity.sign_in import code_given, code_page, sign_in_page, signed_in, signed_out
+from keyrack.console.identity.two_step import (
+    recovery_codes_page,
+    recovery_codes_renewed,
+    two_step_begun,
+    two_step_confirmed,
+    two_step_disable_page,
+    two_step_disabled,
+    two_step_page,
+)
 from keyrack.console.overview import overview
 from keyrack.console.secrets.connection import (
     connection,
@@ -64,11 +73,20 @@ CONSOLE = Router(
         overview,
         sign_in_page,
         signed_in,
+        code_page,
+        code_given,
         signed_out,
         account,
         password_changed,
         session_ended,
         other_sessions_ended,
+        two_step_page,
+        two_step_begun,
+        two_step_confirmed,
+        recovery_codes_page,
+        recovery_codes_renewed,
+        two_step_disable_page,
+        two_step_disabled,
         building_blocks,
         workspace_list,
         connection_list,

@@ -47,6 +47,7 @@ from keyrack.service.identity.last_use import KeyUse, LastUse
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.identity.task_keys import TaskKeys
+from keyrack.service.identity.two_step import TwoStep
 from keyrack.service.identity.users import Users
 from keyrack.service.jobs.retention import Retention
 from keyrack.service.mail.mailer import Mailer
@@ -131,6 +132,7 @@ class Services:
     users: Users
     passwords: PasswordHashing
     console_sign_in: ConsoleSignIn
+    two_step: TwoStep
     account_setup: AccountSetup
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
@@ -203,6 +205,13 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         lifetime=timedelta(seconds=settings.consent_lifetime),
         clock=now,
     )
+    console_sign_in = ConsoleSignIn(
+        store,
+        access,
+        passwords,
+        idle=timedelta(minutes=settings.console_idle_minutes),
+        longest=timedelta(hours=settings.console_session_hours),
+    )
     return Services(
         authentication=authentication,
         own_permissions=OwnPermissions(access),
@@ -239,13 +248,8 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         invite_acceptance=InviteAcceptance(access),
         users=users,
         passwords=passwords,
-        console_sign_in=ConsoleSignIn(
-            store,
-            access,
-            passwords,
-            idle=timedelta(minutes=settings.console_idle_minutes),
-            longest=timedelta(hours=settings.console_session_hours),
-        ),
+        console_sign_in=console_sign_in,
+        two_step=TwoStep(store, access, console_sign_in),
         account_setup=AccountSetup(store, access, setup_links, passwords),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),

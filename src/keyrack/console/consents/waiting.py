@@ -28,8 +28,8 @@ async def consent_page(
     consent = found.consent
     over = consent.status in (ConsentStatus.completed, ConsentStatus.failed)
     if over and LIVE in visit.request.headers:
-        said = {**HEADERS, "hx-redirect": f"{visit.console.root}{place.consent_path(consent.id)}"}
-        return Response("", status_code=200, media_type=MediaType.HTML, headers=said)
+        headers = {**HEADERS, "hx-redirect": f"{visit.console.root}{place.consent_path(consent.id)}"}
+        return Response("", status_code=200, media_type=MediaType.HTML, headers=headers)
     told = consent.context.introduction
     why, said = _reason(consent.error or "It came to nothing.")
     return visit.page(

@@ -65,5 +65,10 @@ def entries(who: Principal, at_home: OwnAccess, here: str) -> Sequence[Group]:
     ]
 
 
+def first_page(who: Principal, at_home: OwnAccess) -> str:
+    """Return the path of the first page in somebody's navigation: where they begin."""
+    return entries(who, at_home, "")[0].links[0][0]
+
+
 def _is_below(here: str, path: str) -> bool:
     return here == path or here.startswith(f"{path}/")

@@ -92,6 +92,8 @@ service_accounts = Table(
     own_id(),
     Column("username", String(320), nullable=False, unique=True),
     Column("permissions", Document, nullable=False),
+    Column("password_hash", Text),  # with which it signs in to the console (decision 30)
+    at("password_set_at", nullable=True),
     at("created_at"),
 )
 
