@@ -210,7 +210,7 @@ def test_a_statement_has_the_tenant_where_it_must(name: str, statement: Statemen
 
 def test_every_statement_of_a_list_is_the_tenants() -> None:
     found = lists()
-    assert len(found) == 4 * (1 + 21) * 5
+    assert len(found) == 4 * (1 + 36) * 5
     assert all(isinstance(statement, TenantQuery) and is_bound(statement) for _, statement in found)
     for name, statement in found:
         if not name.endswith("_later"):  # which looks its keys up in a query of its own

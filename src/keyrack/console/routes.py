@@ -12,10 +12,12 @@ from litestar.params import PathParameter
 from keyrack.console import building_blocks, overview
 from keyrack.console.audit import log
 from keyrack.console.clients import auth_clients, components, oauth_clients
+from keyrack.console.consents import connect, connect_links, waiting
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
 from keyrack.console.core.visit import visit, visitor
+from keyrack.console.credentials import credentials
 from keyrack.console.identity import (
     account,
     api_keys,
@@ -26,7 +28,8 @@ from keyrack.console.identity import (
     two_step,
 )
 from keyrack.console.operator import service_accounts
-from keyrack.console.tenancy import contracts, invites, members, roles
+from keyrack.console.secrets import connection, connection_list
+from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
 from keyrack.console.webhooks import deliveries, webhooks
 from keyrack.errors import KeyrackError, NotFound
 
@@ -39,7 +42,12 @@ _MODULES = (
     auth_clients,
     building_blocks,
     components,
+    connect,
+    connect_links,
+    connection,
+    connection_list,
     contracts,
+    credentials,
     deliveries,
     invites,
     log,
@@ -53,7 +61,9 @@ _MODULES = (
     sign_in,
     single_sign_on,
     two_step,
+    waiting,
     webhooks,
+    workspaces,
 )
 
 

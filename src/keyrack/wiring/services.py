@@ -29,13 +29,16 @@ from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.connect_form import ConnectForms
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
 from keyrack.service.consents.oauth1_start import OAuth1Start
+from keyrack.service.consents.own_browser import OwnBrowserConsents
 from keyrack.service.consents.plan import ConsentPlanner
+from keyrack.service.consents.provider_accounts import ProviderAccounts
 from keyrack.service.consents.secret_handler import SecretHandler
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
@@ -59,6 +62,8 @@ from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
 from keyrack.service.secrets import revocation
+from keyrack.service.secrets.connection_check import ConnectionChecks
+from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
@@ -66,6 +71,7 @@ from keyrack.service.secrets.refresh.leased_refresh import Timing
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimits
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
+from keyrack.service.secrets.userinfo import UserInfo
 from keyrack.service.single_sign_on.identity_provider import IdentityProvider
 from keyrack.service.single_sign_on.settings import SingleSignOnSettings
 from keyrack.service.single_sign_on.sign_in import OrganisationSignIn
@@ -112,12 +118,16 @@ class Services:
     consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
+    own_browser_consents: OwnBrowserConsents
+    connect_forms: ConnectForms
     connect_links: ConnectLinks
     connect_page: ConnectPage
     issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
     fast_reads: FastReads
+    connections: Connections
+    connection_checks: ConnectionChecks
     flows: Flows
     task_keys: TaskKeys
     components: Components
@@ -196,7 +206,10 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     )
     issuers = ServerMetadata(provider)
     setup_links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
-    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
+    userinfo = UserInfo(provider, allow_insecure=insecure)
+    accounts = ProviderAccounts(userinfo, issuers)
+    exchanges = (refreshing.journal, LongLivedTokens(provider))
+    callbacks = ConsentCallbacks(store, access, *exchanges, targets, issuers, accounts, now)
     refreshing.recovery.add(AttemptKind.code, callbacks.recover)
     consents = ConsentStart(
         access,
@@ -229,11 +242,15 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
+        connect_forms=ConnectForms(access),
+        own_browser_consents=OwnBrowserConsents(store, access, consents, public_url=settings.public_url, clock=now),
         connect_links=ConnectLinks(access, consents, targets, now),
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
         issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),
+        connections=Connections(access, now),
+        connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo),
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
         flows=Flows(access),
         task_keys=TaskKeys(access),

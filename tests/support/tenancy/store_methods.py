@@ -18,6 +18,7 @@ from keyrack.model.audit import AuditFilter
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.secrets import ProviderAccount, SecretFilter
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
@@ -42,7 +43,6 @@ from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
-from keyrack.store.secret_list import SecretFilter
 from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
@@ -128,6 +128,8 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
     "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
+    "AuthSecrets.identify": {"account": ProviderAccount("New")},
+    "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
     "Authenticators.keep_recovery_codes": {"recovery_hashes": ["text"]},

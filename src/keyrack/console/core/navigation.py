@@ -55,6 +55,7 @@ ENTRIES: Sequence[Entry] = (
         for_operators=True,
     ),
     Entry("You", "/console/invites", "Your invites"),
+    Entry("", "/console/workspaces", "Workspaces"),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""

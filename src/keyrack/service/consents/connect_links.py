@@ -4,6 +4,9 @@ What a person does with one is `connect_page`; what becomes of it, `connect_outc
 """
 
 import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
@@ -13,6 +16,7 @@ from keyrack.errors import NotFound, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model.consents import ConnectLink
 from keyrack.model.identity import Principal
+from keyrack.model.once import Once
 from keyrack.oauth.state import new_state
 from keyrack.service.authz.access import Access
 from keyrack.service.consents.return_url import checked_return_url, origin_of_page, with_result
@@ -74,8 +78,16 @@ class ConnectLinks:
         self._targets = targets
         self._clock = clock
 
-    async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewConnectLink]) -> MadeConnectLink:
+    async def create(
+        self, who: Principal, workspace_id: str, new: Unvalidated[NewConnectLink], once: Once | None = None
+    ) -> MadeConnectLink:
         """Make a link; it is returned this once.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what it is for.
+            once: of a form that may be sent twice: one that was made of it already is returned again.
 
         What could not be connected now is refused now. It is judged again when somebody uses the link.
 
@@ -86,7 +98,12 @@ class ConnectLinks:
         """
         async with self._access.workspace(who, workspace_id, "connect-link.create") as scope:
             wanted, _, base = await self._start.judge(scope, Unvalidated(lambda: new.validated().consent))
-            given, link_id, token, now = new.validated(), new_id(), new_state(), self._clock()
+            given, now = new.validated(), self._clock()
+            link_id, token = (new_id(), new_state()) if once is None else (once.id, _token_of(once.seed))
+            made = None if once is None else await ConnectLinkRows(scope.unit).find(once.id)
+            if made is not None and made.workspace_id == workspace_id and made.user_id == who.id:
+                scope.audit_target(TARGET, made.id)
+                return MadeConnectLink(made, Secret(f"{base}{PATH}?link={token}"))
             back = with_result(wanted.return_url, "connect_link_id", link_id)
             asked = replace(
                 wanted,
@@ -108,6 +125,16 @@ class ConnectLinks:
             scope.audit_target(TARGET, link.id)
         return MadeConnectLink(link, Secret(f"{base}{PATH}?link={token}"))
 
+    async def list(
+        self, who: Principal, workspace_id: str, *, limit: int, offset: int
+    ) -> tuple[Sequence[ConnectLink], int]:
+        """List the caller's own links in a workspace, the newest first; return a page and the total."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(*self._targets.permissions)
+            found, total = await ConnectLinkRows(scope.unit).page(workspace_id, who.id, limit=limit, offset=offset)
+            now = self._clock()
+            return [replace(link, status=link.status_at(now)) for link in found], total
+
     async def get(self, who: Principal, workspace_id: str, link_id: str) -> ConnectLink:
         """Return a link to the one who made it.
 
@@ -120,6 +147,12 @@ class ConnectLinks:
             if link is None or link.workspace_id != workspace_id or link.user_id != who.id:
                 raise NotFound("there is no such connect link of yours")
             return replace(link, status=link.status_at(self._clock()))
+
+
+def _token_of(seed: Secret) -> str:
+    """Return the secret part of a link that a page has in store: always the same one for a seed of 256 random bits."""
+    made = hmac.digest(seed.reveal().encode(), b"keyrack connect link", "sha256")
+    return urlsafe_b64encode(made).decode().rstrip("=")
 
 
 def connect_link_hash(token: str) -> str:

@@ -53,8 +53,16 @@ class ConsentStart:
         self._lifetime = lifetime
         self._clock = clock
 
-    async def start(self, who: Principal, workspace_id: str, new: Unvalidated[NewConsent]) -> Consent:
+    async def start(
+        self, who: Principal, workspace_id: str, new: Unvalidated[NewConsent], consent_id: str | None = None
+    ) -> Consent:
         """Start a consent and return it with the address to send the user's browser to, in its context.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what is wanted.
+            consent_id: a new id for it, where it has to be known before; None: any.
 
         Raises:
             Forbidden: the permission is missing, or the caller is no person, or no member, as the callback asks again.
@@ -73,7 +81,7 @@ class ConsentStart:
                 context = replace(context, introduction=told, link=link_address(base, link))
             now = self._clock()
             consent = Consent(
-                id=new_id(),
+                id=consent_id or new_id(),
                 tenant_id=scope.unit.tenant_id,
                 workspace_id=workspace_id,
                 user_id=who.id,

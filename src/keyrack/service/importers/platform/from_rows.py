@@ -168,7 +168,7 @@ class Records:
     async def _credentials(self, rows: Rows) -> list[Json]:
         records = []
         for row in rows:
-            about = {"name": row.name, **await self._opened(t.credentials, row, "keys")}
+            about = {"name": row.name, **_account(row), **await self._opened(t.credentials, row, "keys")}
             relationships = {
                 "workspace": _link("workspace", row.workspace_id),
                 "component": _link("component", row.component_id),
@@ -186,7 +186,7 @@ class Records:
             about = {"name": row.name, "type": row.type, "state": row.state, "error": row.error}
             about |= {"error_code": row.error_code, **_times(row, "error_at", "last_used_at"), **opened}
             scopes = {name: getattr(row, name) for name in ("requested_scopes", "missing_scopes")}
-            about |= {name: value for name, value in scopes.items() if value}
+            about |= {name: value for name, value in scopes.items() if value} | _account(row)
             if row.refreshed_at is not None:
                 about["last_refreshed_at"] = iso(row.refreshed_at)
             relationships = {
@@ -195,6 +195,8 @@ class Records:
                 "auth_client": _link("auth-client", row.auth_client_id),
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
+            if row.userinfo_uri is not None:
+                meta["userinfo_uri"] = row.userinfo_uri
             meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
             meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))
@@ -257,6 +259,12 @@ def _link(kind: str, resource_id: str) -> Json:
 
 def _links(kind: str, ids: Iterable[str]) -> Json:
     return {"data": [{"id": resource_id, "type": kind} for resource_id in ids]}
+
+
+def _account(row: "Row[Any]") -> Json:
+    """Return whose account at the provider a row is, as far as it is known."""
+    named = {name: getattr(row, name) for name in ("account_label", "account_subject")}
+    return {name: text for name, text in named.items() if text is not None}
 
 
 def _times(row: "Row[Any]", *names: str) -> Json:
