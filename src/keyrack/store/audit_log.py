@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Select
 
 from keyrack.ids import new_id
 from keyrack.model.audit import AuditEvent
@@ -61,7 +61,7 @@ class AuditLog(TenantTable):
         """
         query = self._matching(equal, since, until).order_by(self.table.c.at, self.table.c.id)
         rows, total = await page_of(self.unit.connection, query, self.table.c.id, limit=limit, offset=offset)
-        return [_event(row) for row in rows], total
+        return [event_of(row) for row in rows], total
 
     async def newest(
         self, equal: Mapping[str, str], since: datetime | None, *, limit: int | None
@@ -74,7 +74,7 @@ class AuditLog(TenantTable):
             limit: how many at most; None for all.
         """
         query = self._matching(equal, since, None).order_by(self.table.c.at.desc(), self.table.c.id.desc())
-        return [_event(row) for row in await self.all(query.limit(limit))]
+        return [event_of(row) for row in await self.all(query.limit(limit))]
 
     def _matching(self, equal: Mapping[str, str], since: datetime | None, until: datetime | None) -> "Select[Any]":
         conditions = [self.table.c[name] == value for name, value in equal.items()]
@@ -85,7 +85,8 @@ class AuditLog(TenantTable):
         return self.select().where(*conditions)
 
 
-def _event(row: "Row[Any]") -> AuditEvent:
+def event_of(row: Any) -> AuditEvent:
+    """Return a row of `audit_events` as a value."""
     return AuditEvent(
         row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
         row.outcome, row.address, row.request_id,

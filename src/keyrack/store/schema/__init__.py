@@ -36,6 +36,7 @@ from keyrack.store.schema.foundation import (
 )
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
 from keyrack.store.schema.invites import contract_invites
+from keyrack.store.schema.operations import processes, refresh_counts
 from keyrack.store.schema.setup_links import setup_links
 
 __all__ = [
@@ -68,6 +69,8 @@ __all__ = [
     "mails",
     "metadata",
     "oauth_clients",
+    "processes",
+    "refresh_counts",
     "revocations",
     "roles",
     "service_accounts",
