@@ -12,6 +12,7 @@ from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient
 from keyrack.model.operations import AT_RISK, GrantState
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.service.operator.grant_overview import grant_views
 from keyrack.service.secrets.status import current_status
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.installation_grants import GrantFilter, InstallationGrants
@@ -81,6 +82,7 @@ async def test_the_database_and_the_service_say_the_same(keyrack_on_each: World)
         for state in right:
             page, total = await InstallationGrants(unit).page(GrantFilter(state), limit=1000, offset=0)
             assert {each.secret.id for each in page} == {key for key, told in by_id.items() if told is state}
+            assert {each.state for each in grant_views(page, NOW)} == {state}
             assert total == right[state]
     assert AT_RISK[0] in right
 

@@ -13,6 +13,13 @@ from keyrack.console.core.static_files import static_files
 from keyrack.console.core.visit import visit, visitor
 from keyrack.console.identity.account import account, other_sessions_ended, password_changed, session_ended
 from keyrack.console.identity.sign_in import sign_in_page, signed_in, signed_out
+from keyrack.console.operator.grants import grants
+from keyrack.console.operator.installation import installation
+from keyrack.console.operator.keys import keys
+from keyrack.console.operator.processes import processes
+from keyrack.console.operator.providers import provider, providers
+from keyrack.console.operator.queue import queue
+from keyrack.console.operator.tenants import all_tenants, newest_events
 from keyrack.console.overview import overview
 from keyrack.errors import KeyrackError, NotFound
 
@@ -46,6 +53,15 @@ CONSOLE = Router(
         session_ended,
         other_sessions_ended,
         building_blocks,
+        installation,
+        grants,
+        providers,
+        provider,
+        queue,
+        processes,
+        keys,
+        all_tenants,
+        newest_events,
         console_file,
     ],
     dependencies={"visit": Provide(visit), "who": Provide(visitor, sync_to_thread=False)},

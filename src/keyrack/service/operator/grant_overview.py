@@ -7,6 +7,7 @@ from datetime import datetime
 from keyrack.clock import Clock
 from keyrack.model.identity import Principal
 from keyrack.model.operations import GrantState
+from keyrack.model.secrets import SecretState
 from keyrack.service.authz.access import Access
 from keyrack.service.operator.permissions import SEE_GRANTS, require_operator
 from keyrack.service.operator.recent_answer import RecentAnswer
@@ -51,6 +52,17 @@ class GrantView:
 
     grant: ListedGrant
     status: SecretStatus
+
+    @property
+    def state(self) -> GrantState:
+        """What it is counted as."""
+        secret = self.grant.secret
+        if self.status.state is SecretState.error:
+            code = self.status.error_code
+            return GrantState(code.value) if code and code.value in set(GrantState) else GrantState.other
+        if secret.refreshable and self.grant.client.rejected_at is not None:
+            return GrantState.paused
+        return GrantState.failing if secret.refreshable and secret.failure is not None else GrantState.ready
 
 
 class GrantOverview:

@@ -13,9 +13,7 @@ depends_on = None
 def upgrade() -> None:
     """Create the tables and the index."""
     trouble = sa.text("(state = 'error' OR failed_at IS NOT NULL)")
-    op.create_index(
-        "auth_secrets_trouble_idx", "auth_secrets", ["id"], postgresql_where=trouble, sqlite_where=trouble
-    )
+    op.create_index("auth_secrets_trouble_idx", "auth_secrets", ["id"], postgresql_where=trouble, sqlite_where=trouble)
     ordered = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
     document = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
     op.create_table(
