@@ -107,7 +107,7 @@ async def test_every_number_leads_to_the_rows_behind_it(scene: Installation, ope
         here = wanted.pop()
         seen.add(here)
         wanted |= links(await shown(browser, here.removeprefix(BASE))) - seen
-    assert {path.partition("?")[0].removeprefix(BASE) for path in seen} == {*PAGES, "/provider"}
+    assert {path.partition("?")[0].removeprefix(BASE) for path in seen} == {*PAGES, "/providers/named"}
     assert len(seen) < 60
 
 
@@ -158,11 +158,11 @@ async def test_a_provider_shows_its_circuit_in_each_process(scene: Installation,
     rows = await shown(browser, "/providers")
     assert rows.index("bad.example") < rows.index("good.example"), "the worst first"
     assert "good.example" not in await shown(browser, "/providers?q=BAD.exa")
-    text = await shown(browser, f"/provider?origin={BAD_ORIGIN}")
+    text = await shown(browser, f"/providers/named?origin={BAD_ORIGIN}")
     assert text.count("circuit open") == 3
     assert "box-1" in text
     for origin in ("", "https://unknown.example"):
-        assert (await browser.get(f"{BASE}/provider?origin={origin}")).status_code == 404
+        assert (await browser.get(f"{BASE}/providers/named?origin={origin}")).status_code == 404
 
 
 async def test_queue_processes_and_leases(scene: Installation, operating: pytest.MonkeyPatch) -> None:
@@ -214,10 +214,10 @@ async def test_only_a_service_account_with_the_permissions_gets_in(
 
 async def test_who_may_not_see_rows_is_led_to_none(scene: Installation, operating: pytest.MonkeyPatch) -> None:
     browser = operator_browser(scene.world, operating, "global.metrics.get")
-    for path in ("", "/providers", "/queue", "/processes", "/keys", f"/provider?origin={BAD_ORIGIN}"):
+    for path in ("", "/providers", "/queue", "/processes", "/keys", f"/providers/named?origin={BAD_ORIGIN}"):
         text = await shown(browser, path)
         found = {each.partition("?")[0] for each in links(text)}
-        assert found <= {BASE + each for each in ("", "/providers", "/provider", "/queue", "/processes", "/keys")}
+        assert found <= {BASE + each for each in ("", "/providers", "/providers/named", "/queue", "/processes", "/keys")}
         assert scene.ended not in text
         assert "Globex" not in text
 

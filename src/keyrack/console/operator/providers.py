@@ -32,7 +32,7 @@ async def providers(visit: NamedDependency[Visit], operations: NamedDependency[O
     )
 
 
-@get("/installation/provider", media_type=MediaType.HTML)
+@get("/installation/providers/named", media_type=MediaType.HTML)
 async def provider(visit: NamedDependency[Visit], operations: NamedDependency[Operations]) -> Response[str]:
     """Show one provider, which the address names by its origin.
 
