@@ -217,7 +217,9 @@ async def test_who_may_not_see_rows_is_led_to_none(scene: Installation, operatin
     for path in ("", "/providers", "/queue", "/processes", "/keys", f"/providers/named?origin={BAD_ORIGIN}"):
         text = await shown(browser, path)
         found = {each.partition("?")[0] for each in links(text)}
-        assert found <= {BASE + each for each in ("", "/providers", "/providers/named", "/queue", "/processes", "/keys")}
+        assert found <= {
+            BASE + each for each in ("", "/providers", "/providers/named", "/queue", "/processes", "/keys")
+        }
         assert scene.ended not in text
         assert "Globex" not in text
 

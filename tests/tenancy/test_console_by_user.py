@@ -10,6 +10,15 @@ USERS = "TDOIGSNB"
 """Those of the table's callers who can sign in."""
 PAGES = {"/console", "/console/account", "/console/building-blocks"}
 
+BASE = "/console/installation"
+OPERATORS = {
+    BASE + each
+    for each in (
+        "", "/audit", "/grants", "/keys", "/processes", "/providers", "/providers/named", "/queue", "/tenants",
+    )
+}  # fmt: skip
+"""Pages that no user of a tenant sees, whatever roles they have."""
+
 
 def pages(stage: Stage) -> set[str]:
     """All paths of the console that show something, from the application itself."""
@@ -22,7 +31,7 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     stage.snapshot.restore()
     who = stage.callers[column]
     tenant = stage.other.tenant if column == "B" else stage.mine.tenant
-    assert pages(stage) == PAGES
+    assert pages(stage) == PAGES | OPERATORS
     in_api = ""
     for row in rows():
         if row.method == "GET":
@@ -32,6 +41,10 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     for path in sorted(PAGES):
         answer = await browser.get(path)
         assert answer.status_code == 200, path
+        shown += answer.text
+    for path in sorted(OPERATORS):
+        answer = await browser.get(path)
+        assert answer.status_code == 403, path
         shown += answer.text
     known = {**stage.mine.canaries, **stage.mine.ids, "contract": stage.mine.tenant.contract_id}
     seen = {what for what, value in known.items() if value in shown}
@@ -46,7 +59,7 @@ async def test_without_a_session_no_page_shows_anything(stage: Stage) -> None:
     good = await signed_in(stage.world, stage.callers["T"], stage.mine.tenant.id)
     name, value = next(iter(good.cookies.items()))
     for cookie in ({}, {name: "A" * 43}, {name: ""}, {name: value + "A"}, {name.removeprefix("__Host-"): value}):
-        for path in sorted(PAGES):
+        for path in sorted(PAGES | OPERATORS):
             browser = ConsoleBrowser(stage.world.http)
             browser.cookies.update(cookie)
             answer = await browser.get(path)

@@ -20,5 +20,7 @@ async def building_blocks(visit: NamedDependency[Visit]) -> Response[str]:
         "building_blocks.html",
         pager=visit.pager(3 * ROWS, "example"),
         asked=visit.asked("q"),
-        chart=chart("example-chart", "An example", "Twelve made-up columns", columns, ["good", "bad", "warn"], {2: "two"}),
+        chart=chart(
+            "example-chart", "An example", "Twelve made-up columns", columns, ["good", "bad", "warn"], {2: "two"}
+        ),
     )

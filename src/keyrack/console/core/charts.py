@@ -1,4 +1,4 @@
-"""Works out bar charts that pages draw as SVG: whole numbers over time, stacked by kind, with a scale people can read."""
+"""Works out bar charts that pages draw as SVG: numbers over time, stacked by kind, on a scale that people can read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Makes charts of what became of refreshes: those that brought tokens, and, on a scale of their own, those that did not."""
+"""Makes charts of what became of refreshes: those that brought tokens and, on their own scale, those that did not."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -83,7 +84,7 @@ def period_asked(visit: Visit) -> Period:
     return Period(asked) if asked in set(Period) else Period.day
 
 
-def words() -> dict[str, object]:
+def words() -> dict[str, Any]:
     """Return what all these pages name things with."""
     return {
         "states": STATES, "results": RESULTS, "circuits": CIRCUITS, "periods": PERIODS, "duration": duration,

@@ -7,7 +7,6 @@ from litestar.enums import MediaType
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.operator.installation import words
-from keyrack.service.operator.key_versions import ListedDataKey
 from keyrack.service.operator.operations import Operations
 from keyrack.service.operator.permissions import SEE_TENANTS
 
@@ -17,11 +16,9 @@ async def keys(visit: NamedDependency[Visit], operations: NamedDependency[Operat
     """Show the versions, and the data keys of one to who may see tenants."""
     in_use, version = await operations.keys.in_use(visit.who), visit.asked("version")
     chosen = next((each for each in in_use.versions if each.id == version), None)
-    rows: list[ListedDataKey] = []
-    sees_tenants = visit.allows(SEE_TENANTS)
-    if chosen is not None and sees_tenants:
-        offset = offset_of(visit.page_number())
-        rows = list(await operations.keys.page(visit.who, version, limit=ROWS, offset=offset))
+    sees_tenants, offset = visit.allows(SEE_TENANTS), offset_of(visit.page_number())
+    sees_rows = chosen is not None and sees_tenants
+    rows = await operations.keys.page(visit.who, version, limit=ROWS, offset=offset) if sees_rows else ()
     return visit.page(
         "operator/keys.html",
         in_use=in_use,
