@@ -11,7 +11,7 @@ import pytest
 from keyrack.errors import DatabaseUnavailable, ProviderError, ProviderUnavailable
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.operations import RefreshResult
-from keyrack.service.clients.auth_client_profile import refresh_origin
+from keyrack.service.clients.auth_client_profile import provider_origin
 from keyrack.service.operator.refresh_history import Period
 from keyrack.service.secrets.refresh.refresh_counter import OTHER, RefreshCounter
 from keyrack.store.core.store import Store
@@ -46,7 +46,7 @@ async def test_every_end_of_a_refresh_is_counted(keyrack_on_each: World, raw_pro
         raw_provider.answers = [answer]
         with suppress(ProviderError, ProviderUnavailable):
             await room.refresher.refresh(connected.secret)
-        right[refresh_origin(connected.client), result] = 1
+        right[provider_origin(connected.client), result] = 1
     assert await counted(store) == {}, "no refresh has written anything more"
     await room.counter.flush()
     assert await counted(store) == right
@@ -62,7 +62,7 @@ async def test_a_call_that_we_hold_back_is_no_fault_of_the_provider(keyrack: Wor
         with suppress(ProviderUnavailable):
             await room.refresher.refresh_again(connected.secret, time.monotonic())
     await room.counter.flush()
-    origin = refresh_origin(connected.client)
+    origin = provider_origin(connected.client)
     found = await counted(keyrack.store)
     assert found == {(origin, RefreshResult.unavailable): 10, (origin, RefreshResult.held_back): 1}
 

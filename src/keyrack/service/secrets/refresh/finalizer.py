@@ -20,7 +20,13 @@ from keyrack.model.secrets import AuthSecret, ErrorCode
 from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
-from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host, refresh_origin
+from keyrack.service.clients.auth_client_profile import (
+    client_profile,
+    final_errors,
+    own_method,
+    provider_origin,
+    refresh_host,
+)
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
 from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter, refresh_result
 from keyrack.service.secrets.refresh.schedule import Schedule
@@ -121,7 +127,7 @@ class Finalizer:
             await self._recovered(lease.tenant_id, client)
         interrupted = outcome.secret.error_code is ErrorCode.refresh_interrupted and written.before.error_code is None
         metrics.refreshed(_called(outcome, result), interrupted=interrupted)
-        self._counter.count(refresh_origin(client), refresh_result(outcome, result))
+        self._counter.count(provider_origin(client), refresh_result(outcome, result))
         if not isinstance(result, TokenResponse):
             raise result
         return outcome.secret
@@ -148,7 +154,7 @@ class Finalizer:
             await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
             await Attempts(unit).settle(attempt.id, AttemptResult.ambiguous)
         metrics.refreshed(AttemptResult.ambiguous.value)
-        self._counter.count(refresh_origin(client), RefreshResult.unknown)
+        self._counter.count(provider_origin(client), RefreshResult.unknown)
 
     async def expire(self, lease: Lease) -> AuthSecret:
         """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).
@@ -187,7 +193,7 @@ class Finalizer:
         """
         if not isinstance(result, ProviderError):
             return None
-        if classify_failure(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
+        if classify_failure(result, refresh_host(client), final_errors(client)) is not FailureClass.CLIENT_REJECTED:
             return None
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:
