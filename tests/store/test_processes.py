@@ -1,6 +1,7 @@
 """Processes that tell of themselves in the database, leases, what is due, key versions (decision 34)."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from keyrack.store.tenant_list import TenantList
 from support.app import World
 from support.grants import add_auth_client, add_secret, change
 from support.keyrack_processes import Server, environment
+from support.waits_and_faults import SECONDS
 
 STARTED = datetime(2026, 3, 1, tzinfo=UTC)
 CIRCUIT = CircuitState("https://a.example", "half_open", 2)
@@ -56,6 +58,11 @@ async def test_a_process_is_there_until_it_leaves_or_is_silent_for_long(keyrack_
         assert (await unit.connection.execute(select(processes.c.id))).all() == []
 
 
+async def running(world: World) -> dict[int, RunningProcess]:
+    async with world.store.installation() as unit:
+        return {each.pid: each for each in await Processes(unit).list()}
+
+
 async def test_serving_processes_tell_of_themselves_and_one_that_ends_is_gone(
     keyrack_on_each: World, tmp_path: Path
 ) -> None:
@@ -63,16 +70,19 @@ async def test_serving_processes_tell_of_themselves_and_one_that_ends_is_gone(
     server = Server(environment(keyrack_on_each.settings), tmp_path / "server.log", "--no-worker")
     try:
         await asyncio.to_thread(server.wait_until_ready)
-        async with keyrack_on_each.store.installation() as unit:
-            found = {each.pid: each for each in await Processes(unit).list()}
+        found = await running(keyrack_on_each)
+        deadline = time.monotonic() + SECONDS
+        while server.pid not in found:
+            assert time.monotonic() < deadline, "it tells of itself soon after its start"
+            await asyncio.sleep(0.05)
+            found = await running(keyrack_on_each)
         assert found[server.pid].roles == ("api",)
         assert found[server.pid].state.connections_most > 0
         assert node_id() in {each.id for each in found.values()}
         assert await asyncio.to_thread(server.stop) == 0
     finally:
         server.kill()
-    async with keyrack_on_each.store.installation() as unit:
-        assert server.pid not in {each.pid for each in await Processes(unit).list()}
+    assert server.pid not in await running(keyrack_on_each)
     await keyrack_on_each.services.heartbeat.close()
 
 
