@@ -65,6 +65,8 @@ class Heartbeat:
                 await Processes(unit).leave(node_id())
         except DatabaseUnavailable:
             pass  # it is forgotten after a while
+        except Exception as error:  # noqa: BLE001 - whatever else is to be closed must be
+            log_fault(error, "this process could not tell that it has ended")
 
     async def beat(self) -> None:
         """Tell it once.
