@@ -27,7 +27,16 @@ from keyrack.console.identity import (
     single_sign_on,
     two_step,
 )
-from keyrack.console.operator import service_accounts
+from keyrack.console.operator import (
+    grants,
+    installation,
+    keys,
+    processes,
+    providers,
+    queue,
+    service_accounts,
+    tenants,
+)
 from keyrack.console.secrets import connection, connection_list
 from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
 from keyrack.console.webhooks import deliveries, webhooks
@@ -49,17 +58,24 @@ _MODULES = (
     contracts,
     credentials,
     deliveries,
+    grants,
+    installation,
     invites,
+    keys,
     log,
     members,
     oauth_clients,
     organisation_sign_in,
     overview,
     people,
+    processes,
+    providers,
+    queue,
     roles,
     service_accounts,
     sign_in,
     single_sign_on,
+    tenants,
     two_step,
     waiting,
     webhooks,

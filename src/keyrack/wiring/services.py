@@ -58,8 +58,10 @@ from keyrack.service.jobs.retention import Retention
 from keyrack.service.mail.mailer import Mailer
 from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
+from keyrack.service.operator.heartbeat import Heartbeat
 from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
+from keyrack.service.operator.operations import Operations, build_operations
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
 from keyrack.service.secrets import revocation
 from keyrack.service.secrets.connection_check import ConnectionChecks
@@ -157,6 +159,8 @@ class Services:
     last_use: LastUse
     key_use: KeyUse
     metrics_reader: MetricsReader
+    heartbeat: Heartbeat
+    operations: Operations
     webhooks: Webhooks
     provider: ProviderClient
     deliverer: Deliverer
@@ -288,6 +292,8 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         metrics_reader=MetricsReader(
             store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open
         ),
+        heartbeat=Heartbeat(store, refreshing, spool, now),
+        operations=build_operations(store, access, now),
         webhooks=Webhooks(access, allow_insecure=insecure),
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),

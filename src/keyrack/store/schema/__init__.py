@@ -36,6 +36,7 @@ from keyrack.store.schema.foundation import (
 )
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
 from keyrack.store.schema.invites import contract_invites
+from keyrack.store.schema.operations import processes, refresh_counts
 from keyrack.store.schema.setup_links import setup_links
 from keyrack.store.schema.single_sign_on import (
     authentication_requests,
@@ -78,6 +79,8 @@ __all__ = [
     "metadata",
     "oauth_clients",
     "pending_sign_ins",
+    "processes",
+    "refresh_counts",
     "revocations",
     "roles",
     "service_accounts",

@@ -148,6 +148,9 @@ Index(
     postgresql_where=auth_secrets.c.state == "error",
     sqlite_where=auth_secrets.c.state == "error",
 )
+IN_TROUBLE = text("(state = 'error' OR failed_at IS NOT NULL)")
+"""Secrets in error, and those whose last refresh failed: few, if all is well."""
+Index("auth_secrets_trouble_idx", auth_secrets.c.id, postgresql_where=IN_TROUBLE, sqlite_where=IN_TROUBLE)
 
 attempts = Table(
     "attempts",
