@@ -72,6 +72,7 @@ ACROSS: dict[str, str] = {
     "directory._IN_WORKSPACE": "ids of where an id is",
     "directory._PLACES": "as above",
     "directory._SECRETS_ATTACHED": "a number: secrets of a global auth client may be in any tenant",
+    "directory._CONNECT_LOGO": "id of the tenant whose logo has an address",
     "directory._CONNECT_LINK": "ids of the workspace, to who holds the link",
     "directory._SESSION": "who is signed in, to who has the session's cookie",
     "directory._SETUP_LINK": "id of the tenant, to who holds the link",

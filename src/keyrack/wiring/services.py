@@ -24,6 +24,7 @@ from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
@@ -96,6 +97,7 @@ class Services:
     consent_links: ConsentLinks
     connect_links: ConnectLinks
     connect_page: ConnectPage
+    connect_themes: ConnectThemes
     issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
@@ -196,6 +198,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         consent_links=ConsentLinks(store, now),
         connect_links=ConnectLinks(access, consents, targets, now),
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
+        connect_themes=ConnectThemes(store, access, public_url=settings.public_url),
         issuers=issuers,
         credentials=Credentials(access),
         secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),

@@ -15,6 +15,7 @@ from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
+from keyrack.model.connect_theme import ConnectTheme
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceInvite
@@ -27,6 +28,7 @@ from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
 from keyrack.store.connect_links import ConnectLinkRows
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
@@ -136,6 +138,7 @@ ODD: dict[str, dict[str, Any]] = {
     "Leases.release": {"values": {}},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
+    "ConnectThemeRows.put": {"theme": ConnectTheme(display_name="New"), "logo": None},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
@@ -182,6 +185,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         consent,
         consent.context,
         await ConnectLinkRows(unit).find(ids["connect_link_id"]),
+        await ConnectThemeRows(unit).find(),
+        await ConnectThemeRows(unit).logo(ids["digest"]),
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         *await ExpiringClients(unit).due(),

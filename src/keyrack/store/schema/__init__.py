@@ -5,6 +5,7 @@
 
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
+from keyrack.store.schema.connect_themes import connect_themes
 from keyrack.store.schema.console_sessions import console_sessions
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
@@ -50,6 +51,7 @@ __all__ = [
     "component_whitelists",
     "components",
     "connect_links",
+    "connect_themes",
     "consents",
     "console_sessions",
     "contract_invites",
