@@ -166,3 +166,31 @@ async def fits(page: "Page") -> None:
         ".filter(each => !each.labels.length).length"
     )
     assert await page.evaluate(unlabelled) == 0
+
+
+async def test_with_scripts_lists_follow_what_one_writes_and_parts_update_themselves(
+    acme: World, browser: "Browser"
+) -> None:
+    context = await browser.new_context()
+    try:
+        page = await context.new_page()
+        faults: list[str] = []
+        page.on("console", lambda said: faults.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await sign_in(page, acme, path="/console/building-blocks")
+        await page.wait_for_url("**/console/building-blocks")
+        await page.locator("html.scripts").wait_for()
+        await page.keyboard.press("/")
+        await page.keyboard.type("nora")
+        await page.get_by_text("You look for nora.").wait_for()
+        assert page.url.endswith("?q=nora&state=")
+        async with page.expect_request(lambda asked: asked.headers.get("x-keyrack-live") == "1") as asked:
+            pass
+        answer = await (await asked.value).response()
+        assert answer is not None
+        assert answer.status == 200
+        await context.clear_cookies()
+        await page.wait_for_url("**/console/sign-in*")  # a part that updates finds the session ended
+        assert faults == []
+    finally:
+        await context.close()

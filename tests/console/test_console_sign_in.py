@@ -1,6 +1,7 @@
 """Signing in to the console, sessions and how they end, forms of other sites; over HTTP (decision 28)."""
 
 import asyncio
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -413,3 +414,44 @@ async def test_hostile_names_are_only_text(keyrack: World) -> None:
         assert "yyy" * 100 not in page
     assert "&lt;script&gt;alert(1)" in page
     assert FIREFOX not in page
+
+
+async def test_a_page_that_updates_by_itself_keeps_no_session_open(tmp_path: Path) -> None:
+    ahead = timedelta()
+
+    def now() -> datetime:
+        return clock.now() + ahead
+
+    settings = settings_for(tmp_path, public_url=BASE, console_idle_minutes="30")
+    live = {"hx-request": "true", "x-keyrack-live": "1"}
+    async with world(settings, now) as keyrack:
+        browser = await at_console(keyrack)
+        for minutes in (10, 20, 29):
+            ahead = timedelta(minutes=minutes)
+            assert (await browser.get("/console/account", **live)).status_code == 200
+        ahead = timedelta(minutes=31)
+        answer = await browser.get("/console/account?keys=2", **live)
+        assert (answer.status_code, answer.text) == (200, "")
+        assert answer.headers["hx-redirect"] == "/console/sign-in?next=%2Fconsole%2Faccount%3Fkeys%3D2"
+
+
+async def test_files_of_pages_are_kept_and_have_their_type(keyrack: World) -> None:
+    page = await ConsoleBrowser(keyrack.http).get("/console/sign-in")
+    files = re.findall(r'(?:src|href)="(/console/files/[^"]+)"', page.text)
+    answers = [await keyrack.http.get(path) for path in files]
+    types = [answer.headers["content-type"].partition(";")[0] for answer in answers]
+    assert types == ["image/svg+xml", "text/css", "text/javascript", "text/javascript"]
+    assert {answer.headers["cache-control"] for answer in answers} == {"public, max-age=31536000, immutable"}
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert (await keyrack.http.get("/console/files/console.css")).status_code == 404
+
+
+async def test_a_refusal_is_a_page_of_the_console(keyrack: World) -> None:
+    browser = await at_console(keyrack)
+    await browser.get("/console")
+    refused = await browser.post("/console/account/password", form_token="x")
+    assert (refused.status_code, "Nothing was changed" in refused.text) == (403, True)
+    missing = await keyrack.http.get("/console/files/none.css")
+    assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
+    assert "console.css" not in missing.text
+    assert "/console/files/console-" in missing.text

@@ -7,7 +7,7 @@ import httpx2
 from argon2 import PasswordHasher
 from sqlalchemy import insert
 
-from keyrack.console.session_cookie import SessionCookie
+from keyrack.console.core.session_cookie import SessionCookie
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.service.identity.console_sign_in import session_hash

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from litestar import Controller, Litestar, Request, Response, Router
+from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import HTTPRouteHandler
@@ -37,10 +38,12 @@ class ApplicationParts:
     Attributes:
         handlers: controllers and handlers.
         services: use cases by the name under which handlers ask for them.
+        root: the path that a proxy has put in front of ours, or nothing; pages find it in the application's state.
     """
 
     handlers: Sequence[type[Controller] | HTTPRouteHandler | Router]
     services: Mapping[str, Any]
+    root: str = ""
 
 
 def create_application(parts: ApplicationParts, running: AbstractAsyncContextManager[None]) -> Litestar:
@@ -71,6 +74,7 @@ def create_application(parts: ApplicationParts, running: AbstractAsyncContextMan
             Exception: for_people(on_fault, request_id_of),
         },
         lifespan=[lifespan],
+        state=State({"root": parts.root}),
         openapi_config=openapi.config(),
         plugins=[openapi.UnvalidatedBodySchemas()],
         request_class=JsonRequest,
@@ -126,6 +130,7 @@ _FOR_ANYBODY = frozenset(
         "console",
         "consent_links",
         "metrics_reader",
+        "own_permissions",
         "store",
         "throttle",
     }

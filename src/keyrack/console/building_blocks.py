@@ -4,14 +4,11 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.console.rendering import ROWS, Pager
-from keyrack.console.requests import AnyRequest, Console, page_number
+from keyrack.console.core.lists import ROWS
+from keyrack.console.core.visit import Visit
 
 
 @get("/building-blocks", media_type=MediaType.HTML)
-async def building_blocks(request: AnyRequest, console: NamedDependency[Console]) -> Response[str]:
+async def building_blocks(visit: NamedDependency[Visit]) -> Response[str]:
     """Show them."""
-    signed_in = await console.signed_in(request)
-    return console.page(
-        request, signed_in, "building_blocks.html", pager=Pager("example", page_number(request, "example"), 3 * ROWS)
-    )
+    return visit.page("building_blocks.html", pager=visit.pager(3 * ROWS, "example"), asked=visit.asked("q"))

@@ -7,49 +7,54 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.console.rendering import ROWS, Pager
-from keyrack.console.requests import AnyRequest, Console, page_number
+from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, NotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import home
-from keyrack.service.tenancy.contracts import ContractView
-from keyrack.service.tenancy.workspaces import WorkspaceView
+from keyrack.service.identity.users import Users
+from keyrack.service.tenancy.contracts import Contracts, ContractView
+from keyrack.service.tenancy.tenants import Tenants
+from keyrack.service.tenancy.workspaces import Workspaces, WorkspaceView
 
 
 @get("/", media_type=MediaType.HTML)
-async def overview(request: AnyRequest, console: NamedDependency[Console]) -> Response[str]:
+async def overview(
+    visit: NamedDependency[Visit],
+    users: NamedDependency[Users],
+    tenants: NamedDependency[Tenants],
+    contracts: NamedDependency[Contracts],
+    workspaces: NamedDependency[Workspaces],
+) -> Response[str]:
     """Show the tenant, contracts and workspaces that the caller may see in the API too."""
-    signed_in = await console.signed_in(request)
-    who = signed_in.who
-    first, second = page_number(request, "contracts"), page_number(request, "workspaces")
-    contracts, total = await console.contracts.list(who, limit=ROWS, offset=(first - 1) * ROWS)
-    workspaces, count = await console.workspaces.list(who, None, limit=ROWS, offset=(second - 1) * ROWS)
-    return console.page(
-        request,
-        signed_in,
+    who = visit.who
+    some, total = await contracts.list(who, limit=ROWS, offset=offset_of(visit.page_number("contracts")))
+    offset = offset_of(visit.page_number("workspaces"))
+    places, count = await workspaces.list(who, None, limit=ROWS, offset=offset)
+    return visit.page(
         "overview.html",
-        person=await console.users.me(who),
-        tenant=await _tenant_name(console, who),
-        contracts=contracts,
-        contract_pager=Pager("contracts", first, total),
-        workspaces=workspaces,
-        workspace_pager=Pager("workspaces", second, count),
-        contract_names=await _names(console, who, contracts, workspaces),
+        person=await users.me(who),
+        tenant=await _tenant_name(tenants, who),
+        contracts=some,
+        contract_pager=visit.pager(total, "contracts"),
+        workspaces=places,
+        workspace_pager=visit.pager(count, "workspaces"),
+        contract_names=await _names(contracts, who, some, places),
     )
 
 
-async def _tenant_name(console: Console, who: Principal) -> str | None:
+async def _tenant_name(tenants: Tenants, who: Principal) -> str | None:
     with suppress(Forbidden):
-        return (await console.tenants.get(who, home(who))).name
+        return (await tenants.get(who, home(who))).name
     return None
 
 
 async def _names(
-    console: Console, who: Principal, contracts: Sequence[ContractView], workspaces: Sequence[WorkspaceView]
+    contracts: Contracts, who: Principal, seen: Sequence[ContractView], workspaces: Sequence[WorkspaceView]
 ) -> Mapping[str, str]:
     """Return the names of the contracts that the workspaces are in, as far as the caller may see them."""
-    names = {each.contract.id: each.contract.name for each in contracts}
+    names = {each.contract.id: each.contract.name for each in seen}
     for contract_id in {each.workspace.contract_id for each in workspaces} - names.keys():
         with suppress(NotFound, Forbidden):
-            names[contract_id] = (await console.contracts.get(who, contract_id)).contract.name
+            names[contract_id] = (await contracts.get(who, contract_id)).contract.name
     return names

@@ -12,7 +12,7 @@ from keyrack.api.core.slow_bodies import SlowBodies
 from keyrack.api.fast_read import FastRead
 from keyrack.api.routes import HANDLERS, WATCHING
 from keyrack.clock import Clock
-from keyrack.console.requests import Console
+from keyrack.console.core.requests import Console
 from keyrack.console.routes import CONSOLE
 from keyrack.settings import Settings
 from keyrack.store.core.store import Store
@@ -36,8 +36,9 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     """Put the HTTP application in front of use cases; it closes them and the store when the server stops."""
     throttle = Throttle(rates(settings))
     names = {member.name: getattr(made, member.name) for member in fields(made)}
-    names |= {"store": store, "throttle": throttle, "console": _console(made, throttle, settings)}
-    parts = api_app.ApplicationParts((*HANDLERS, CONSOLE) if api else WATCHING, names)
+    console = Console(made.console_sign_in, throttle, settings.public_url)
+    names |= {"store": store, "throttle": throttle, "console": console}
+    parts = api_app.ApplicationParts((*HANDLERS, CONSOLE) if api else WATCHING, names, console.root)
     front = Middleware(
         cast("App", api_app.create_application(parts, running(store, made, settings, works=works))),
         made.authentication,
@@ -47,12 +48,6 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         metrics_open=settings.metrics_open,
     )
     return SlowBodies(front, settings.body_timeout)
-
-
-def _console(made: Services, throttle: Throttle, settings: Settings) -> Console:
-    return Console(
-        made.console_sign_in, made.users, made.tenants, made.contracts, made.workspaces, throttle, settings.public_url
-    )
 
 
 def application(settings: Settings, now: Clock = clock.now, *, works: bool = False, api: bool = True) -> App:

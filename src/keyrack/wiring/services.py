@@ -11,6 +11,7 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.service.audit.log import AuditTrail
 from keyrack.service.authz.access import Access
+from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_clients import AuthClients
@@ -89,6 +90,7 @@ class Services:
     """All use cases; the members' names are those under which HTTP handlers ask for them."""
 
     authentication: Authentication
+    own_permissions: OwnPermissions
     installations: InstallationSetup
     oauth_clients: OAuthClients
     auth_clients: AuthClients
@@ -190,6 +192,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     )
     return Services(
         authentication=authentication,
+        own_permissions=OwnPermissions(access),
         installations=InstallationSetup(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),

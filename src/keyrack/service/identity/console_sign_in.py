@@ -135,8 +135,16 @@ class ConsoleSignIn:
             await AuditLog(unit).append(who, "console-session.create", ("console-session", made.id), ALLOWED)
         return token
 
-    async def signed_in(self, token: Secret, address: str | None, request_id: str | None) -> SignedIn:
+    async def signed_in(
+        self, token: Secret, address: str | None, request_id: str | None, *, used: bool = True
+    ) -> SignedIn:
         """Return who is signed in with what a browser holds.
+
+        Args:
+            token: what the browser holds.
+            address: from where it asks.
+            request_id: for the audit log.
+            used: whether a person does something; a page that shows by itself what has changed keeps no session open.
 
         Raises:
             Unauthorized: nobody, or not any more.
@@ -149,7 +157,8 @@ class ConsoleSignIn:
         if session.seen_at <= now - self._idle or session.created_at <= now - self._longest:
             raise Unauthorized
         who = _principal(identity, address, request_id)
-        if now - session.seen_at >= min(_NOTED, self._idle / 10) or session.address != address:
+        stale = now - session.seen_at >= min(_NOTED, self._idle / 10) or session.address != address
+        if used and stale:
             with suppress(DiskFull):  # reading goes on
                 async with self._store.unit(home(who), writes=True) as unit:
                     await ConsoleSessions(unit).seen(session.id, address)

@@ -1,5 +1,6 @@
 """What all pages of the console need of a request: who is signed in, the form that was sent, and from where."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,22 +12,21 @@ from litestar.enums import MediaType
 from keyrack.api.core.connections import source_of
 from keyrack.api.core.middleware import caller_address, request_id_of
 from keyrack.api.core.rate_limits import Throttle
-from keyrack.console.rendering import HEADERS, render
-from keyrack.console.session_cookie import SessionCookie, cookie_of, is_from_our_page, needs_https, new_cookie
+from keyrack.console.core.forms import Form
+from keyrack.console.core.rendering import HEADERS
+from keyrack.console.core.session_cookie import SessionCookie, cookie_of, is_from_our_page, needs_https, new_cookie
 from keyrack.errors import BadRequest, Forbidden, Unauthorized
 from keyrack.fair_share import asking_for
 from keyrack.service.identity.console_sign_in import ConsoleSignIn, SignedIn, Visitor
-from keyrack.service.identity.users import Users
-from keyrack.service.tenancy.contracts import Contracts
-from keyrack.service.tenancy.tenants import Tenants
-from keyrack.service.tenancy.workspaces import Workspaces
 
 PATH = "/console"
 SIGN_IN = f"{PATH}/sign-in"
-PAGES = frozenset({PATH, f"{PATH}/account", f"{PATH}/building-blocks"})
-"""Pages that one can be led back to after signing in."""
+LIVE = "x-keyrack-live"
+"""Header of requests that a page makes by itself to show what has changed; they do not count as use of a session."""
 
-_MAX_FIELDS = 10
+_MAX_FIELDS = 200
+_OUR_PAGE = re.compile(r"/console(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*(\?[A-Za-z0-9_.~%&=+:-]*)?")
+_LONGEST_WAY_BACK = 2000
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -49,17 +49,13 @@ class SignInNeeded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """The use cases that pages show, and what they need to know about the installation.
+    """How people get into the console, and what it needs to know about the installation.
 
     Attributes:
         public_url: the setting of this name.
     """
 
     sign_in: ConsoleSignIn
-    users: Users
-    tenants: Tenants
-    contracts: Contracts
-    workspaces: Workspaces
     throttle: Throttle
     public_url: str | None
 
@@ -80,7 +76,7 @@ class Console:
             raise SignInNeeded(self._to_sign_in(request))
         where, reference = caller_address(request.scope), request_id_of(request.scope)
         try:
-            found = await self.sign_in.signed_in(cookie.value, where, reference)
+            found = await self.sign_in.signed_in(cookie.value, where, reference, used=LIVE not in request.headers)
         except Unauthorized:
             raise SignInNeeded(self._to_sign_in(request)) from None
         self.throttle.admit(found.who)
@@ -95,7 +91,7 @@ class Console:
         """Return a cookie for a browser that has none."""
         return new_cookie(secure=needs_https(self.public_url))
 
-    async def form(self, request: AnyRequest) -> Mapping[str, str]:
+    async def form(self, request: AnyRequest) -> Form:
         """Return the fields of a form that a page of ours has sent.
 
         Raises:
@@ -109,24 +105,10 @@ class Console:
             given = parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
         except ValueError:
             raise BadRequest("the form has too many fields") from None
-        fields = {name: values[0] for name, values in given.items()}
-        cookie = self.cookie(request)
-        if cookie is None or not cookie.made_form(fields.get("form_token", "")):
+        form, cookie = Form(given), self.cookie(request)
+        if cookie is None or not cookie.made_form(form.get("form_token", "")):
             raise FormNotOurs
-        return fields
-
-    def page(self, request: AnyRequest, signed_in: SignedIn, template: str, **values: Any) -> Response[str]:
-        """Return a page for somebody who is signed in."""
-        cookie = self.cookie(request)
-        return render(
-            template,
-            **{"status": 200, **values},
-            root=self.root,
-            now=self.sign_in.now(),
-            email=signed_in.who.name,
-            form_token="" if cookie is None else cookie.form_token,
-            here=request.scope["path"].rstrip("/"),
-        )
+        return form
 
     def go(self, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Response[str]:
         """Send the browser to a page of ours, which it then gets with GET."""
@@ -136,10 +118,22 @@ class Console:
 
     def _to_sign_in(self, request: AnyRequest) -> Response[Any]:
         """Send whoever is not signed in, or not any more, to sign in; and back afterwards."""
-        here = request.scope["path"].rstrip("/")
         if request.method != "GET":
-            return self.go(SIGN_IN, why="ended")
-        return self.go(SIGN_IN, next=here) if here in PAGES - {PATH} else self.go(SIGN_IN)
+            answer = self.go(SIGN_IN, why="ended")
+        else:
+            here = way_back(str(request.scope["path"]).rstrip("/") + _query_of(request))
+            answer = self.go(SIGN_IN, next=here) if here != PATH else self.go(SIGN_IN)
+        if "hx-request" not in request.headers:
+            return answer
+        # A redirect would put the sign-in page into a part of this one; so the whole page goes there.
+        said = {**HEADERS, "hx-redirect": answer.headers["location"]}
+        return Response("", status_code=200, media_type=MediaType.HTML, headers=said)
+
+
+def way_back(address: str) -> str:
+    """Return the page of ours that an address leads to, the first one if it leads elsewhere or to the sign-in."""
+    ours = len(address) <= _LONGEST_WAY_BACK and _OUR_PAGE.fullmatch(address) is not None
+    return address if ours and not address.startswith(f"{PATH}/sign-") else PATH
 
 
 def answer_sign_in_needed(request: AnyRequest, error: SignInNeeded) -> Response[Any]:
@@ -153,6 +147,11 @@ def visitor_of(request: AnyRequest) -> Visitor:
     address = caller_address(request.scope)
     browser = request.headers.get("user-agent", "")
     return Visitor(str(source_of(address)), address, browser, request_id_of(request.scope))
+
+
+def _query_of(request: AnyRequest) -> str:
+    query = request.scope["query_string"].decode("ascii", "replace")
+    return f"?{query}" if query else ""
 
 
 def page_number(request: AnyRequest, name: str) -> int:

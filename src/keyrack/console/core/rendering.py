@@ -1,9 +1,7 @@
-"""Renders the console's pages. They work without JavaScript, and load one style sheet from here and nothing else."""
+"""Renders the console's pages. They work without JavaScript, and load nothing from elsewhere."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +10,23 @@ from litestar import Response
 from litestar.enums import MediaType
 
 from keyrack.clock import iso
-from keyrack.console.browsers import browser_name
-from keyrack.console.times import exact, relative
+from keyrack.console.core.browsers import browser_name
+from keyrack.console.core.static_files import file_name
+from keyrack.console.core.times import exact, relative
 from keyrack.visible import visible
 
 HEADERS: Mapping[str, str] = {
     "cache-control": "no-store",
     "referrer-policy": "same-origin",
     "content-security-policy": (
-        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
-"""Of every page: what it shows is its reader's, and nothing runs in it."""
+"""Of every page: what it shows is its reader's, and nothing runs in it but our own files."""
 
-ROWS = 25
-"""Rows of a list on one page."""
-
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parent.parent
 _LONGEST_NAME = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Pager:
-    """Where one is in a list.
-
-    Attributes:
-        name: of the parameter that says which page.
-        number: of the page, from 1.
-        total: rows of all pages.
-    """
-
-    name: str
-    number: int
-    total: int
-
-    @property
-    def pages(self) -> int:
-        """How many there are, at least one."""
-        return max(1, -(-self.total // ROWS))
 
 
 def render(
@@ -63,7 +40,7 @@ def render(
         headers: further headers.
         values: for the template; `root` and `now` are needed by all.
     """
-    text = _environment().get_template(template).render(style=style_name(), **values)
+    text = _environment().get_template(template).render(**values)
     said = {**HEADERS, **(headers or {})}
     return Response(text, status_code=status, media_type=MediaType.HTML, headers=said)
 
@@ -75,18 +52,6 @@ def shown(text: str, limit: int = _LONGEST_NAME) -> str:
 
 
 @cache
-def style() -> bytes:
-    """Return the style sheet."""
-    return (_HERE / "static" / "console.css").read_bytes()
-
-
-@cache
-def style_name() -> str:
-    """Return the name of the style sheet, another one whenever it changes."""
-    return f"console-{sha256(style()).hexdigest()[:16]}.css"
-
-
-@cache
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
@@ -94,6 +59,8 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     made.filters |= {"shown": shown, "iso": iso, "exact": exact, "relative": relative, "browser": browser_name}
+    made.globals["file"] = file_name
     return made

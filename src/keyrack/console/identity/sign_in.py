@@ -4,9 +4,8 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.console.rendering import render
-from keyrack.console.requests import (
-    PAGES,
+from keyrack.console.core.rendering import render
+from keyrack.console.core.requests import (
     PATH,
     SIGN_IN,
     AnyRequest,
@@ -14,8 +13,9 @@ from keyrack.console.requests import (
     FormNotOurs,
     SignInNeeded,
     visitor_of,
+    way_back,
 )
-from keyrack.console.session_cookie import SessionCookie
+from keyrack.console.core.session_cookie import SessionCookie
 from keyrack.errors import RateLimited
 from keyrack.service.identity.console_sign_in import WrongPassword
 from keyrack.validation.emails import email_key
@@ -86,8 +86,7 @@ async def _is_signed_in(request: AnyRequest, console: Console) -> bool:
 
 def _next(request: AnyRequest) -> str:
     """Return where somebody wanted to go: a page of ours, whatever the address says."""
-    wanted = str(request.query_params.get("next", ""))
-    return wanted if wanted in PAGES else PATH
+    return way_back(str(request.query_params.get("next", "")))
 
 
 def _form(
@@ -103,7 +102,7 @@ def _form(
     cookie = console.cookie(request)
     made = cookie or console.new_cookie()
     return render(
-        "sign_in.html",
+        "identity/sign_in.html",
         status,
         headers={**(made.header() if cookie is None else {}), **(headers or {})},
         root=console.root,

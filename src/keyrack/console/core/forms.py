@@ -1,0 +1,54 @@
+"""Forms that people send: their fields, and what was wrong with each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from keyrack.errors import KeyrackError
+
+
+class Form(Mapping[str, str]):
+    """The fields of a form; a field that was sent more than once is its first value here.
+
+    Args:
+        values: all values of each field, in the order in which they were sent.
+    """
+
+    def __init__(self, values: Mapping[str, Sequence[str]]) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name][0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def all(self, name: str) -> Sequence[str]:
+        """Return all values of a field, such as the ticked ones of several boxes with one name."""
+        return self._values.get(name, ())
+
+    def text(self, name: str) -> str:
+        """Return a field without the spaces around it; empty if it was not sent."""
+        return self.get(name, "").strip()
+
+
+def problems_by_field(error: KeyrackError, fields: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return what is wrong, by field of the form, and what belongs to none of them.
+
+    Args:
+        error: what a use case refused the values of the form with.
+        fields: name of the form's field by the JSON pointer that the use case names, or by its beginning.
+    """
+    by_field: dict[str, str] = {}
+    others: list[str] = []
+    for problem in error.problems:
+        pointer = problem.pointer or ""
+        found = next(
+            (name for start, name in fields.items() if pointer == start or pointer.startswith(f"{start}/")), None
+        )
+        if found is None:
+            others.append(problem.detail)
+        else:
+            by_field[found] = f"{by_field[found]} {problem.detail}" if found in by_field else problem.detail
+    return by_field, others

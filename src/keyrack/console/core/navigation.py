@@ -1,0 +1,68 @@
+"""The pages that one is led to from everywhere, for those who may see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyrack.model.identity import Principal
+from keyrack.service.authz.own_permissions import OwnAccess
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A page in the navigation.
+
+    Attributes:
+        group: heading under which it stands; empty for the first ones.
+        path: of the page.
+        text: of the link.
+        needs: permissions in the tenant or installation of which one is enough; none: everybody sees it.
+        for_tenants: it is shown to people of a tenant.
+        for_operators: it is shown to who has no tenant.
+    """
+
+    group: str
+    path: str
+    text: str
+    needs: frozenset[str] = frozenset()
+    for_tenants: bool = True
+    for_operators: bool = False
+
+
+ENTRIES: Sequence[Entry] = (
+    Entry("", "/console", "Overview"),
+    Entry("You", "/console/account", "Account", for_operators=True),
+)
+"""In the order in which they are shown; entries of one group stand together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Entries under one heading.
+
+    Attributes:
+        name: the heading, or nothing.
+        links: path, text, and whether one is there or below.
+    """
+
+    name: str
+    links: Sequence[tuple[str, str, bool]]
+
+
+def entries(who: Principal, at_home: OwnAccess, here: str) -> Sequence[Group]:
+    """Return the navigation as one person sees it on one page."""
+    shown = [
+        each
+        for each in ENTRIES
+        if (each.for_operators if who.tenant_id is None else each.for_tenants)
+        and (not each.needs or at_home.allows(*each.needs))
+    ]
+    there = max((each.path for each in shown if _is_below(here, each.path)), key=len, default="")
+    names = dict.fromkeys(each.group for each in shown)
+    return [
+        Group(name, [(each.path, each.text, each.path == there) for each in shown if each.group == name])
+        for name in names
+    ]
+
+
+def _is_below(here: str, path: str) -> bool:
+    return here == path or here.startswith(f"{path}/")

@@ -1,0 +1,88 @@
+"""`/console/account`: one's own sessions, API keys and password."""
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.enums import MediaType
+
+from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.requests import visitor_of
+from keyrack.console.core.visit import Visit
+from keyrack.errors import NotFound, RateLimited, ValidationFailed
+from keyrack.service.identity.console_sign_in import WrongPassword
+from keyrack.service.identity.users import Users
+from keyrack.validation.emails import email_key
+
+_PATH = "/console/account"
+_DONE = {
+    "password": "Your password is changed, and all other sessions have ended.",
+    "session": "That session has ended.",
+    "sessions": "All other sessions have ended.",
+    "gone": "That session had ended already.",
+}
+
+
+@get("/account", media_type=MediaType.HTML)
+async def account(visit: NamedDependency[Visit], users: NamedDependency[Users]) -> Response[str]:
+    """Show what is one's own."""
+    return await _page(visit, users, done=_DONE.get(visit.asked("done"), ""))
+
+
+@post("/account/password", media_type=MediaType.HTML)
+async def password_changed(visit: NamedDependency[Visit], users: NamedDependency[Users]) -> Response[str]:
+    """Change the password, which ends all other sessions."""
+    fields = await visit.form()
+    sign_in, throttle = visit.console.sign_in, visit.console.throttle
+    key, visitor = email_key(visit.who.name), visitor_of(visit.request)
+    current, new = fields.get("current_password", ""), fields.get("new_password", "")
+    try:
+        throttle.password_tried(key, visitor.address)
+        await sign_in.change_password(visit.signed_in, current, new, visitor.source)
+    except WrongPassword:
+        return await _page(visit, users, status=400, wrong="That is not your current password.")
+    except ValidationFailed as error:
+        throttle.password_right(key, visitor.address)
+        return await _page(visit, users, status=400, weak=f"Your password stays as it was: {error}.")
+    except RateLimited as error:
+        wait = f"Too many attempts. Wait {error.retry_after} seconds, then try again."
+        return await _page(visit, users, status=429, wrong=wait)
+    throttle.password_right(key, visitor.address)
+    return visit.go(_PATH, done="password")
+
+
+@post("/account/sessions/end", media_type=MediaType.HTML)
+async def session_ended(visit: NamedDependency[Visit]) -> Response[str]:
+    """End one of one's own sessions; one's own of now is a sign-out."""
+    fields = await visit.form()
+    try:
+        await visit.console.sign_in.end_session(visit.who, fields.get("session", "")[:24])
+    except NotFound:
+        return visit.go(_PATH, done="gone")
+    return visit.go(_PATH, done="session")
+
+
+@post("/account/sessions/end-others", media_type=MediaType.HTML)
+async def other_sessions_ended(visit: NamedDependency[Visit]) -> Response[str]:
+    """End all of one's own sessions but this one."""
+    await visit.form()
+    await visit.console.sign_in.end_other_sessions(visit.signed_in)
+    return visit.go(_PATH, done="sessions")
+
+
+async def _page(
+    visit: Visit, users: Users, *, status: int = 200, done: str = "", wrong: str = "", weak: str = ""
+) -> Response[str]:
+    keys, total = await users.api_keys(visit.who, limit=ROWS, offset=offset_of(visit.page_number("keys")))
+    own = await visit.console.sign_in.own_sessions(visit.who)
+    return visit.page(
+        "identity/account.html",
+        status=status,
+        person=await users.me(visit.who),
+        sessions=own.sessions,
+        password_since=own.password_since,
+        current=visit.signed_in.session.id,
+        keys=keys,
+        pager=visit.pager(total, "keys"),
+        done=done,
+        wrong=wrong,
+        weak=weak,
+    )
