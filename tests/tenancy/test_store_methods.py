@@ -166,7 +166,8 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "Mails.add", "OAuthClientRows.add", "Outbox.add",
+    "Attempts.begin", "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "Mails.add",
+    "OAuthClientRows.add", "Outbox.add",
     "Outbox.add_all", "Outbox.add_with_secret", "Outbox.record", "Revocations.add", "RolePolicy.replace",
     "UserRows.add",
 }
