@@ -52,6 +52,8 @@ from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
+from keyrack.service.search.readers import Readers, UseCases
+from keyrack.service.search.search import Search
 from keyrack.service.secrets import revocation
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
@@ -137,6 +139,7 @@ class Services:
     mailer: Mailer | None
     """None where no mail server is set."""
     retention: Retention
+    search: Search
     secret_reminders: SecretReminders
 
     async def close(self) -> None:
@@ -190,35 +193,59 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         lifetime=timedelta(seconds=settings.consent_lifetime),
         clock=now,
     )
+    auth_clients = AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead)
+    connect_links = ConnectLinks(access, consents, targets, now)
+    secrets = Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now)
+    components = Components(access, visible_components)
+    invites = Invites(access, setup_links)
+    webhooks = Webhooks(access, allow_insecure=insecure)
+    audit_trail = AuditTrail(access)
+    shown = UseCases(
+        tenants=Tenants(access),
+        users=users,
+        contracts=Contracts(access),
+        workspaces=Workspaces(access),
+        teams=Teams(access),
+        invites=invites,
+        components=components,
+        oauth_clients=OAuthClients(access),
+        auth_clients=auth_clients,
+        credentials=Credentials(access),
+        secrets=secrets,
+        flows=Flows(access),
+        webhooks=webhooks,
+        consents=consents,
+        connect_links=connect_links,
+    )
     return Services(
         authentication=authentication,
         own_permissions=OwnPermissions(access),
         installations=InstallationSetup(store, now),
-        oauth_clients=OAuthClients(access),
-        auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
+        oauth_clients=shown.oauth_clients,
+        auth_clients=auth_clients,
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
-        connect_links=ConnectLinks(access, consents, targets, now),
+        connect_links=connect_links,
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
         connect_themes=ConnectThemes(store, access, public_url=settings.public_url),
         issuers=issuers,
-        credentials=Credentials(access),
-        secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),
+        credentials=shown.credentials,
+        secrets=secrets,
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
-        flows=Flows(access),
+        flows=shown.flows,
         task_keys=TaskKeys(access),
-        components=Components(access, visible_components),
+        components=components,
         builds=ComponentBuilds(visible_components),
         environments=ComponentEnvironments(visible_components),
         runtime=RuntimeEnvironments(access),
-        tenants=Tenants(access),
+        tenants=shown.tenants,
         roles=Roles(access),
-        contracts=Contracts(access),
-        workspaces=Workspaces(access),
-        teams=Teams(access),
+        contracts=shown.contracts,
+        workspaces=shown.workspaces,
+        teams=shown.teams,
         members=Members(access),
-        invites=Invites(access, setup_links),
+        invites=invites,
         invite_acceptance=InviteAcceptance(access),
         users=users,
         passwords=passwords,
@@ -232,7 +259,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         account_setup=AccountSetup(store, access, setup_links, passwords),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
-        audit_trail=AuditTrail(access),
+        audit_trail=audit_trail,
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
         last_use=last_use,
@@ -240,12 +267,13 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         metrics_reader=MetricsReader(
             store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open
         ),
-        webhooks=Webhooks(access, allow_insecure=insecure),
+        webhooks=webhooks,
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
+        search=Search(access, Readers(shown).by_kind(), audit_trail),
         secret_reminders=SecretReminders(store),
     )
 

@@ -246,6 +246,19 @@ class Webhooks:
             scope.require(_GET)
             return await Outbox(scope.unit).page(kind, limit=limit, offset=offset)
 
+    async def event(self, who: Principal, tenant_id: str, event_id: str) -> Event:
+        """Return one event.
+
+        Raises:
+            NotFound: the tenant has no such event.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            event = await Outbox(scope.unit).find(event_id)
+            if event is None:
+                raise NotFound("there is no such event in this tenant")
+            return event
+
     async def replay_event(self, who: Principal, tenant_id: str, event_id: str) -> int:
         """Deliver one event again to every enabled webhook that wants its type; return how many deliveries that makes.
 

@@ -37,6 +37,7 @@ from keyrack.store.schema.foundation import (
 )
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
 from keyrack.store.schema.invites import contract_invites
+from keyrack.store.schema.search_words import search_words
 from keyrack.store.schema.setup_links import setup_links
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "oauth_clients",
     "revocations",
     "roles",
+    "search_words",
     "service_accounts",
     "setup_links",
     "team_members",
