@@ -40,6 +40,10 @@ BINDS_THE_TENANT: dict[str, str] = {
     "keyring._REMOVAL": "as above",
     "leases._INTENT": "inserts what belongs to the tenant's secret that is leased",
     "role_assignments._EVERYWHERE": "three tables, each with the condition",
+    "search_words._ADDING": "words of a row of the tenant's",
+    "search_words._FORGETTING": "as above",
+    "search_words._ROWS": "the row whose words change, with the condition",
+    "search_words._STORED": "words of a row of the tenant's",
     "tenants._HELD": "the tenant's own row, whose id it is",
     "tenants._HELD_ALONE": "as above",
 }
@@ -117,6 +121,8 @@ ACROSS: dict[str, str] = {
     "tenants._REMOVAL": "as above",
     "tenants._WITH_DOMAIN": "whether a domain is taken, which must be told",
     "wakeups._NOTIFY": "reads nothing",
+    "search_index._OF_EVERYBODY": "ids of what all tenants share",
+    "search_index._OF_ID": "what an id is of, and where; the service shows it to whoever may see it",
 }
 """Statements without a tenant, and what keeps tenants apart all the same."""
 

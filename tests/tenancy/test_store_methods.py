@@ -37,6 +37,8 @@ ACROSS: dict[str, str] = {
     "Bulk.rows": "an import",
     "Directory.auth_client": "ids of the scope an id is in",
     "Directory.component": "ids of the owner",
+    "SharedIndex.beginning": "ids of what all tenants share",
+    "SharedIndex.of_id": "what an id is of, and where; the service shows it to whoever may see it",
     "Directory.connect_logo": "id of the tenant whose logo has an address",
     "Directory.connect_link": "ids of the workspace, to who holds the link",
     "Directory.consent_by_link": "ids of where the consent is, to who holds the link",
@@ -157,6 +159,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "statements": "parses what was stored",
     "unit": "builds queries",
     "users": "reads a row that was found",
+    "search_words": "writes words of what it is given: test_search_words.py",
     "connect_themes": "makes columns of what it is given",
 }
 """Everything else, by class, function or module, and why it needs no case."""

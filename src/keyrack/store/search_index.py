@@ -191,8 +191,10 @@ class SharedIndex:
             return []
         beyond = after(word)
         query = _OF_EVERYBODY[beyond is not None]
-        rows = await query.rows(self._connection, kind=kind, first=word, most=limit * _WORDS_OF_ONE, **_upto(beyond))
-        return list(dict.fromkeys(row.object_id for row in rows))[:limit]
+        most = limit * _WORDS_OF_ONE
+        rows = await query.rows(self._connection, kind=kind, first=word, most=most, **_upto(beyond))
+        owners = {row.object_id: row.tenant_id for row in rows}
+        return [Found(kind, each, owner) for each, owner in islice(owners.items(), limit)]
 
     async def of_id(self, text: str) -> Sequence[Found]:
         """Return what has an id, in whichever tenant."""

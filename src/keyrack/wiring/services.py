@@ -139,7 +139,7 @@ class Services:
     mailer: Mailer | None
     """None where no mail server is set."""
     retention: Retention
-    search: Search
+    searching: Search
     secret_reminders: SecretReminders
 
     async def close(self) -> None:
@@ -273,7 +273,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
-        search=Search(access, Readers(shown).by_kind(), audit_trail),
+        searching=Search(access, Readers(shown).by_kind(), audit_trail),
         secret_reminders=SecretReminders(store),
     )
 

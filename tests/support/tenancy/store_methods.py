@@ -139,6 +139,10 @@ ODD: dict[str, dict[str, Any]] = {
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
     "ConnectThemeRows.put": {"theme": ConnectTheme(display_name="New"), "logo": None},
+    "SearchIndex.beginning": {"kind": "flow", "text": "canary"},
+    "SearchIndex.ids": {"kind": "flow", "prefix": "canary", "offset": 0},
+    "SearchIndex.own": {"kind": "component", "text": "connected"},
+    "SearchIndex.users_of_contracts": {"text": "integrator"},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
@@ -149,6 +153,7 @@ ODD: dict[str, dict[str, Any]] = {
 
 OTHER_IDS = {
     "ConsentRows.complete": {"consent_id": "exchanging_id"},
+    "SearchIndex.ids": {"place": "workspace_id"},
     "ConsentRows.fail": {"consent_id": "exchanging_id"},
 }
 """Where a parameter is about another resource than elsewhere."""
@@ -227,6 +232,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "subject_ids": [secret.id],
         "whole_contracts": [ids["contract_id"]],
         "ids": [ids["component_id"]],
+        "places": [ids["workspace_id"]],
+        "contracts": [ids["contract_id"]],
     }
     return Arguments(ids, {type(each): each for each in found}, lists)
 

@@ -179,5 +179,5 @@ class Bulk:
             mine.append(wanted.table.c.tenant_id == wanted.tenant_id)
         await self._connection.execute(update(wanted.table).where(*mine).values(**wanted.touched, **changes))
         if changes_words(wanted.table, changes):
-            await renew_words(self._connection, wanted.table, wanted.id)
+            await renew_words(self._connection, wanted.table, wanted.id, wanted.tenant_id)
         return RowResult.updated

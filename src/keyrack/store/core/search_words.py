@@ -8,16 +8,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Table, bindparam, delete, insert, select
 
 from keyrack.model.components import ComponentAccess
 from keyrack.store import schema as t
+from keyrack.store.core.connection import Connection
 from keyrack.store.core.statements import Change, Query
-
-if TYPE_CHECKING:
-    from keyrack.store.core.connection import Connection
 
 EVERYBODY = ""
 """The place of what all tenants share."""
@@ -96,16 +94,17 @@ INDEXED: Mapping[Table, Indexed] = {
 """What is found by name."""
 
 _w = t.search_words.c
+_OF_ONE = (_w.object_id == bindparam("id"), _w.tenant_id == bindparam("tenant_id"))
 _ROWS = {
     table: Query(
         select(table.c.tenant_id, *(table.c[name] for name in (*indexed.names, *indexed.decides))).where(
-            table.c.id == bindparam("id")
+            table.c.id == bindparam("id"), table.c.tenant_id == bindparam("tenant_id")
         )
     )
     for table, indexed in INDEXED.items()
 }
-_STORED = Query(select(_w.place_id, _w.word).where(_w.object_id == bindparam("id")))
-_FORGETTING = Change(delete(t.search_words).where(_w.object_id == bindparam("id")))
+_STORED = Query(select(_w.place_id, _w.word).where(*_OF_ONE))
+_FORGETTING = Change(delete(t.search_words).where(*_OF_ONE))
 _ADDING = Change(insert(t.search_words).values({column.name: bindparam(column.name) for column in _w}))
 
 
@@ -145,7 +144,7 @@ def after(word: str) -> str | None:
     return None
 
 
-async def add_words(connection: "Connection", table: Table, rows: Iterable[Values]) -> None:
+async def add_words(connection: Connection, table: Table, rows: Iterable[Values]) -> None:
     """Let new rows be found.
 
     Args:
@@ -164,20 +163,21 @@ def changes_words(table: Table, columns: Iterable[str]) -> bool:
     return indexed is not None and not {*indexed.names, *indexed.decides}.isdisjoint(columns)
 
 
-async def renew_words(connection: "Connection", table: Table, row_id: str) -> None:
-    """Let a row that was changed be found as it is now; writes nothing where that is no different."""
-    indexed, rows = INDEXED[table], await _ROWS[table].rows(connection, id=row_id)
+async def renew_words(connection: Connection, table: Table, row_id: str, tenant_id: str) -> None:
+    """Let a row of a tenant that was changed be found as it is now; writes nothing where that is no different."""
+    one = {"id": row_id, "tenant_id": tenant_id}
+    indexed, rows = INDEXED[table], await _ROWS[table].rows(connection, **one)
     if not rows:
         return
     wanted = _records(indexed, row_id, rows[0]._asdict())
-    stored = {(row.place_id, row.word) for row in await _STORED.rows(connection, id=row_id)}
+    stored = {(row.place_id, row.word) for row in await _STORED.rows(connection, **one)}
     if stored == {(each["place_id"], each["word"]) for each in wanted}:
         return
-    await _FORGETTING.run(connection, id=row_id)
+    await _FORGETTING.run(connection, **one)
     await _add(connection, wanted)
 
 
-async def _add(connection: "Connection", records: Sequence[Values]) -> None:
+async def _add(connection: Connection, records: Sequence[Values]) -> None:
     if records:
         await _ADDING.run_each(connection, records)
 

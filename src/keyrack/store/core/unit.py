@@ -211,7 +211,7 @@ class TenantTable:
         """Set columns of the row with an id; return how many rows that touched: 1, or 0 if there is none."""
         touched = await self.make(_setting(self.table, tuple(values)), row=row_id, **values)
         if touched and changes_words(self.table, values):
-            await renew_words(self.unit.connection, self.table, row_id)
+            await renew_words(self.unit.connection, self.table, row_id, self.unit.tenant_id)
         return touched
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
