@@ -8,7 +8,8 @@ from support.tenancy.table import rows
 
 USERS = "TDOIGSNB"
 """Those of the table's callers who can sign in."""
-PAGES = {"/console", "/console/account", "/console/building-blocks"}
+PAGES = {"/console", "/console/account", "/console/building-blocks", "/console/search"}
+OF_ADMINS = {"/console/settings/connect-page", "/console/settings/connect-page/preview"}
 
 
 def pages(stage: Stage) -> set[str]:
@@ -22,7 +23,7 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     stage.snapshot.restore()
     who = stage.callers[column]
     tenant = stage.other.tenant if column == "B" else stage.mine.tenant
-    assert pages(stage) == PAGES
+    assert pages(stage) == PAGES | OF_ADMINS
     in_api = ""
     for row in rows():
         if row.method == "GET":
@@ -32,6 +33,10 @@ async def test_nobody_sees_more_than_in_the_api(stage: Stage, column: str) -> No
     for path in sorted(PAGES):
         answer = await browser.get(path)
         assert answer.status_code == 200, path
+        shown += answer.text
+    for path in sorted(OF_ADMINS):
+        answer = await browser.get(path)
+        assert answer.status_code == (200 if column in "TB" else 403), path
         shown += answer.text
     known = {**stage.mine.canaries, **stage.mine.ids, "contract": stage.mine.tenant.contract_id}
     seen = {what for what, value in known.items() if value in shown}
@@ -46,7 +51,7 @@ async def test_without_a_session_no_page_shows_anything(stage: Stage) -> None:
     good = await signed_in(stage.world, stage.callers["T"], stage.mine.tenant.id)
     name, value = next(iter(good.cookies.items()))
     for cookie in ({}, {name: "A" * 43}, {name: ""}, {name: value + "A"}, {name.removeprefix("__Host-"): value}):
-        for path in sorted(PAGES):
+        for path in sorted(PAGES | OF_ADMINS):
             browser = ConsoleBrowser(stage.world.http)
             browser.cookies.update(cookie)
             answer = await browser.get(path)

@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.params import PathParameter
 
 from keyrack.console.building_blocks import building_blocks
+from keyrack.console.consents.connect_page import connect_page_changed, connect_page_preview, connect_page_settings
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
@@ -14,6 +15,7 @@ from keyrack.console.core.visit import visit, visitor
 from keyrack.console.identity.account import account, other_sessions_ended, password_changed, session_ended
 from keyrack.console.identity.sign_in import sign_in_page, signed_in, signed_out
 from keyrack.console.overview import overview
+from keyrack.console.search.search import search
 from keyrack.errors import KeyrackError, NotFound
 
 _A_YEAR = "public, max-age=31536000, immutable"
@@ -45,6 +47,10 @@ CONSOLE = Router(
         password_changed,
         session_ended,
         other_sessions_ended,
+        search,
+        connect_page_settings,
+        connect_page_changed,
+        connect_page_preview,
         building_blocks,
         console_file,
     ],

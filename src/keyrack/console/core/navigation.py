@@ -30,6 +30,7 @@ class Entry:
 
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
+    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
