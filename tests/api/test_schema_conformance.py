@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from support.keyrack_processes import Served
 from support.served_estate import build_estate
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "3"))
 """Requests to each operation from each account; raise it to look deeper by hand, with another SCHEMATHESIS_SEED."""
 SEED = int(os.environ.get("SCHEMATHESIS_SEED", "1"))
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -129,15 +129,7 @@ def test_a_password_is_taken_from_standard_input_and_shown_nowhere(tmp_path: Pat
     email = first["admin"]["email"]
 
     def given(name: str, text: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "keyrack", "users", "set-password", "--email", name],
-            env=command_environment(tmp_path),
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return run_command(tmp_path, "users", "set-password", "--email", name, given=text)
 
     done = given(email, f"{password}\n")
     assert (done.returncode, done.stdout) == (0, f"email: {email}\npassword_set: True\n"), done.stderr

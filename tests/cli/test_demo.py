@@ -105,10 +105,7 @@ def test_once_tells_the_story_in_a_line_a_step(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [], "nothing is kept"
 
 
-def test_verbose_shows_every_call_and_what_holds(tmp_path: Path) -> None:
-    with demo(tmp_path, "--once", "--verbose") as running:
-        assert running.end() == 0, running.text[-3000:]
-    text = running.text
+def verbose_shows_every_call_and_what_holds(text: str) -> None:
     assert "Every step held" in text
     assert "\x1b" not in text, "colours only on a terminal"
     commands = "\n".join(command for command, _ in commands_of(text))
@@ -157,6 +154,7 @@ def test_everything_that_is_printed_works_when_it_is_pasted(tmp_path: Path) -> N
     with demo(tmp_path, "--verbose") as running:
         running.read_until(r"For example:.*keyrack audit list[^\n]*\n")
         story, _, footer = running.text.partition("Paste this into a shell")
+        verbose_shows_every_call_and_what_holds(story)
         logins, _, examples = footer.partition("For example:")
         shell = [line for line in logins.splitlines() if line.startswith(("  export ", "  keyrack() "))]
         tried = re.findall(r"^  ((?:curl|keyrack) [^\n]*(?:\\\n[^\n]*)*)", examples, re.MULTILINE)
@@ -180,6 +178,7 @@ def test_everything_that_is_printed_works_when_it_is_pasted(tmp_path: Path) -> N
             repeated += status == expected
         assert repeated > len(commands) // 2
         assert running.process.poll() is None, "it stays up"
+        ends_with_its_servers(running, signal.SIGHUP)
 
 
 def gone(command: str) -> bool:
@@ -187,8 +186,17 @@ def gone(command: str) -> bool:
     return " -X DELETE" in command or "/usage" in command
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_stays_up_until_told_to_end_and_takes_its_servers_along(tmp_path: Path, number: signal.Signals) -> None:
+def ends_with_its_servers(running: Demo, number: signal.Signals) -> None:
+    """Tell a demo that stays up to end, which it does as it should."""
+    children = running.children()
+    assert len(children) == 2
+    running.process.send_signal(number)
+    assert running.end() == (0 if number is signal.SIGINT else 128 + number)
+    assert "Traceback" not in running.text
+    assert all(is_gone(child) for child in children)
+
+
+def test_it_stays_up_until_told_to_end_and_takes_its_servers_along(tmp_path: Path) -> None:
     with demo(tmp_path, terminal=True) as running:
         base = running.read_until(r"stays up\S* at (http://127.0.0.1:\d+)")[1]
         simulator = running.read_until(r"The authorization server: (http://127.0.0.1:\d+) \(it approves")[1]
@@ -203,13 +211,7 @@ def test_it_stays_up_until_told_to_end_and_takes_its_servers_along(tmp_path: Pat
             user, _, key = logins[name].partition(":")
             assert httpx2.get(f"{base}/v2/users/me", auth=(user, key)).status_code == 200
         assert httpx2.get(f"{simulator}/.well-known/oauth-authorization-server").status_code == 200
-        children = running.children()
-        assert len(children) == 2
-        running.process.send_signal(number)
-        code = running.end()
-    assert code == (0 if number is signal.SIGINT else 128 + number)
-    assert "Traceback" not in running.text
-    assert all(is_gone(child) for child in children)
+        ends_with_its_servers(running, signal.SIGINT)
     assert list(tmp_path.iterdir()) == [], "nothing is kept"
 
 
@@ -242,6 +244,7 @@ async def test_a_person_denies_once_and_then_allows(tmp_path: Path, page: "Page"
         await page.click("button:has-text('Allow')")
         await page.wait_for_selector("text=The account is connected")
         running.read_until(r"Every step held.*The authorization server: \S+ \(sign in as alice / wonderland\)")
+        ends_with_its_servers(running, signal.SIGTERM)
 
 
 def test_json_stands_in_few_lines() -> None:

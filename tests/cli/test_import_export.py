@@ -15,7 +15,6 @@ from support.keyrack_processes import command_environment, run_command
 from support.platform import CANARY, identifier, platform_file
 
 _MANY = 4000
-_AS_MODULE = "import sys; sys.argv[0] = 'keyrack'; runpy.run_module('keyrack', run_name='__main__')"
 
 
 @pytest.fixture
@@ -82,6 +81,14 @@ def test_problems_have_pointers_and_show_nothing_secret(home: Path, tmp_path: Pa
 _HEAD = '{"format": "keyrack-platform", "version": 1'
 
 
+@pytest.fixture(scope="module")
+def home_to_read(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home for all tests that change nothing."""
+    folder = tmp_path_factory.mktemp("read") / "home"
+    assert run_command(folder, "bootstrap", "--email", "root@example.com", "--json").returncode == 0
+    return folder
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -97,10 +104,10 @@ _HEAD = '{"format": "keyrack-platform", "version": 1'
         "[" * 100_000,
     ],
 )
-def test_what_is_no_file_of_this_format_is_refused(home: Path, tmp_path: Path, content: str) -> None:
+def test_what_is_no_file_of_this_format_is_refused(home_to_read: Path, tmp_path: Path, content: str) -> None:
     path = tmp_path / "odd.json"
     path.write_text(content)
-    done = run_command(home, "import", "platform", str(path))
+    done = run_command(home_to_read, "import", "platform", str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "Traceback" not in done.stderr
     assert "nothing was imported" in done.stderr
@@ -184,17 +191,13 @@ def test_a_report_shows_no_value_of_the_file(home: Path, tmp_path: Path) -> None
 
 
 def test_an_export_that_cannot_be_written_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
-    home, target, environ = tmp_path / "home", tmp_path / "platform.json", {"KEYRACK_DATABASE_URL": postgres_url}
-    done = run_command(home, "bootstrap", "--email", "root@example.com", **environ)
+    home, target = tmp_path / "home", tmp_path / "platform.json"
+    done = run_command(home, "bootstrap", "--email", "root@example.com", KEYRACK_DATABASE_URL=postgres_url)
     assert done.returncode == 0, done.stderr
     whole = tmp_path / "whole.json"
-    assert run_command(home, "export", "platform", str(whole), **environ).returncode == 0
+    assert run_command(home, "export", "platform", str(whole), KEYRACK_DATABASE_URL=postgres_url).returncode == 0
     for room in (16, whole.stat().st_size - 1):
-        smaller = f"import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); {_AS_MODULE}"
-        words = [sys.executable, "-c", smaller, "export", "platform", str(target)]
-        full = subprocess.run(
-            words, env=command_environment(home, **environ), capture_output=True, text=True, check=False, timeout=120
-        )
+        full = run_command(home, "export", "platform", str(target), file_size=room, KEYRACK_DATABASE_URL=postgres_url)
         assert full.returncode == 1, room
         assert not target.exists(), room
         assert "Traceback" not in full.stderr

@@ -1,15 +1,13 @@
 """What an operator meets: the database stops and comes back, the schema is old, the disk is full or read-only."""
 
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from support.keyrack_processes import bootstrapped, command_environment, run_command, serving
+from support.keyrack_processes import bootstrapped, run_command, serving
 from support.postgres import PostgresServer
 
 UNKNOWN_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -94,21 +92,42 @@ FAULTS: dict[str, Fault] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_the_cause_is_told_with_host_and_name_and_without_a_password(
-    postgres_server: PostgresServer, postgres_url: str, tmp_path: Path, fault: str
-) -> None:
-    server, database = postgres_server, postgres_url.rpartition("/")[2]
-    bootstrapped(tmp_path, KEYRACK_DATABASE_URL=postgres_url)
+COMMANDS = ("users list --tenant x", "db upgrade", "serve --port 0", "worker", "bootstrap --email a@example.com")
+
+
+@dataclass(frozen=True)
+class WithRoles:
+    """A home of an installation in a database that only its owner may enter, with roles that lack something."""
+
+    home: Path
+    server: PostgresServer
+    database: str
+
+
+@pytest.fixture(scope="module")
+def with_roles(
+    postgres_server: PostgresServer, postgres_url_of_file: str, tmp_path_factory: pytest.TempPathFactory
+) -> WithRoles:
+    server, database = postgres_server, postgres_url_of_file.rpartition("/")[2]
+    home = tmp_path_factory.mktemp("roles")
+    bootstrapped(home, KEYRACK_DATABASE_URL=postgres_url_of_file)
     for role in ("fault_role LOGIN", "fault_group NOLOGIN"):
         server.sql(f"DROP ROLE IF EXISTS {role.partition(' ')[0]}")
         server.sql(f"CREATE ROLE {role}")
     server.sql(f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC")
+    return WithRoles(home, server, database)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_cause_is_told_with_host_and_name_and_without_a_password(with_roles: WithRoles, fault: str) -> None:
+    server, database = with_roles.server, with_roles.database
     make, cause = FAULTS[fault]
     url = make(server, database)
     host = next((each for each in ("nowhere", "localhost", "127.0.0.1") if each in url), str(server.socket_dir))
-    for words in ("users list --tenant x", "db upgrade", "serve --port 0", "worker", "bootstrap --email a@example.com"):
-        done = run_command(tmp_path, *words.split(), KEYRACK_DATABASE_URL=url)
+    # every command with the first fault; with each of the others two of them, in turn
+    at = list(FAULTS).index(fault)
+    for words in COMMANDS if at == 0 else (COMMANDS[at % len(COMMANDS)], COMMANDS[(at + 2) % len(COMMANDS)]):
+        done = run_command(with_roles.home, *words.split(), KEYRACK_DATABASE_URL=url)
         assert (done.returncode, done.stdout) == (1, ""), words
         assert done.stderr.startswith('keyrack: cannot connect to the database "'), done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
@@ -122,20 +141,7 @@ def test_the_cause_is_told_with_host_and_name_and_without_a_password(
 @pytest.mark.parametrize("allowed", [0, 16, 4096, 100_000])
 def test_a_full_disk_is_said_and_leaves_nothing_half_done(tmp_path: Path, allowed: int) -> None:
     """The limit of the size of any file stands for a disk that is full: both make a write fail half-way."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed))
-
-    command = [sys.executable, "-m", "keyrack", "bootstrap", "--email", "root@example.com", "--json"]
-    done = subprocess.run(
-        command,
-        env=command_environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        preexec_fn=limit,
-    )
+    done = run_command(tmp_path, "bootstrap", "--email", "root@example.com", "--json", file_size=allowed)
     assert (done.returncode, done.stdout) == (1, ""), done.stderr
     assert done.stderr.startswith("keyrack: "), done.stderr
     assert "Traceback" not in done.stderr

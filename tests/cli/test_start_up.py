@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from support.keyrack_processes import bootstrapped, command_environment, run_command
 from support.process import free_port, guarded, wait_for
 
@@ -16,11 +14,9 @@ UNUSED_BY_SERVERS = ("alembic", "mako", "polyfactory", "faker", "keyrack.simulat
 """Installed with what Keyrack needs or a part of it, but of no use to a server: seconds to start, and memory."""
 
 
-@pytest.mark.parametrize(
-    "words", [["version"], ["--version"], ["--help"], ["secrets", "--help"], ["settings"], ["permissions", "list"]]
-)
-def test_no_server_is_loaded(words: list[str]) -> None:
-    assert loaded_by(words, HEAVY, {}) == ""
+def test_no_server_is_loaded() -> None:
+    words = [["version"], ["--version"], ["--help"], ["secrets", "--help"], ["settings"], ["permissions", "list"]]
+    assert loaded_by(words, HEAVY, {}) == [""] * len(words)
 
 
 def test_neither_server_nor_database_is_loaded_to_lint(tmp_path: Path) -> None:
@@ -32,14 +28,14 @@ def test_neither_server_nor_database_is_loaded_to_lint(tmp_path: Path) -> None:
         "KEYRACK_DATABASE_URL": "postgresql://[::1]:1/x",
     }
     names = (*HEAVY, "asyncpg", "sqlite3", "keyrack.store", "keyrack.service", "keyrack.api")
-    assert loaded_by(["components", "lint", str(file)], names, nowhere) == ""
+    assert loaded_by([["components", "lint", str(file)]], names, nowhere) == [""]
 
 
 def test_no_http_is_loaded_where_a_command_needs_only_the_database(tmp_path: Path) -> None:
     home, file = tmp_path / "home", str(tmp_path / "moved.json")
     tenant = bootstrapped(home)["tenant_id"]
     assert run_command(home, "export", "platform", file).returncode == 0
-    for words in (
+    words = [
         ["db", "upgrade"],
         ["users", "list", "--tenant", tenant],
         ["audit", "list", "--since", "1h"],
@@ -48,8 +44,8 @@ def test_no_http_is_loaded_where_a_command_needs_only_the_database(tmp_path: Pat
         ["quotas"],
         ["export", "platform", file + ".again"],
         ["import", "platform", file],
-    ):
-        assert loaded_by(words, HTTP, command_environment(home)) == "", words
+    ]
+    assert loaded_by(words, HTTP, command_environment(home)) == [""] * len(words)
 
 
 def test_a_server_loads_nothing_it_has_no_use_for(tmp_path: Path) -> None:
@@ -67,14 +63,17 @@ def test_a_server_loads_nothing_it_has_no_use_for(tmp_path: Path) -> None:
     assert [name for name in UNUSED_BY_SERVERS if name in loaded] == []
 
 
-def loaded_by(words: list[str], names: tuple[str, ...], environment: dict[str, str]) -> str:
-    """Run a command that must succeed; return which of some modules it has imported."""
+def loaded_by(commands: list[list[str]], names: tuple[str, ...], environment: dict[str, str]) -> list[str]:
+    """Run commands in a process, all of which must succeed; return which of some modules were loaded after each."""
     code = (
         "import sys\nfrom keyrack.cli import app\n"
-        f"try:\n    app({words!r}, prog_name='keyrack')\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
-        f"print('loaded:', *[name for name in {names!r} if name in sys.modules])\n"
+        f"for words in {commands!r}:\n"
+        "    try:\n        app(words, prog_name='keyrack')\n"
+        "    except SystemExit as end:\n        assert not end.code, end.code\n"
+        f"    print('loaded:', *[name for name in {names!r} if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment or None, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()[-1].removeprefix("loaded:").strip()
+    said = [line for line in done.stdout.splitlines() if line.startswith("loaded:")]
+    return [line.removeprefix("loaded:").strip() for line in said]

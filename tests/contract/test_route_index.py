@@ -76,6 +76,8 @@ EXTENSIONS = """
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
 /v2/tenants/{T}/audit-events                      GET
+/v2/providers                                     GET
+/v2/providers/{P}                                 GET
 /v2/service-accounts                              GET
 /v2/service-accounts/{ID}                         GET PATCH DELETE
 /v2/workspaces/{W}/components                     GET
@@ -93,7 +95,7 @@ EXTENSIONS = """
 /v2/tenants/{T}/events                            GET
 /v2/tenants/{T}/events/{ID}/replay                POST
 """
-"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24, 26."""
+"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24 to 38."""
 
 NOT_BUILT = [  # section 0.5
     ("POST", "/v2/components/{C}/versions/{REV}/verify-credential"),

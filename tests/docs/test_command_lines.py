@@ -24,6 +24,7 @@ RUN_BY = {
     "docs/import.md": "tests/guides/test_reference_pages.py",
     "docs/metrics.md": "tests/guides/test_reference_pages.py",
     "docs/operations.md": "tests/guides/test_operations_page.py",
+    "docs/providers.md": "tests/guides/test_reference_pages.py",
     "docs/simulator.md": "tests/guides/test_reference_pages.py",
     "docs/webhooks.md": "tests/guides/test_reference_pages.py",
 }

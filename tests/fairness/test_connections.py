@@ -44,8 +44,8 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(
         home,
         bootstrapped(home),
-        KEYRACK_HEADER_TIMEOUT="2",
-        KEYRACK_BODY_TIMEOUT="2",
+        KEYRACK_HEADER_TIMEOUT="0.8",
+        KEYRACK_BODY_TIMEOUT="0.8",
         KEYRACK_WRITE_TIMEOUT="2",
         KEYRACK_KEEPALIVE_SECONDS="2",
     ) as running:

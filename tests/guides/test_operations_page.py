@@ -4,6 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
+from support.forked_program import forked_program
 from support.pages import follow
 from support.postgres import PostgresServer
 from support.process import free_port
@@ -21,4 +22,5 @@ def test_the_operations_page(tmp_path: Path, postgres_server: PostgresServer) ->
         "EMPTY_DATABASE": postgres_server.url(names[1]),
         "NEW_DATABASE": postgres_server.url(names[2]),
     }
-    follow(PAGE, tmp_path, given, {"8000": free_port(), "9000": free_port()})
+    with forked_program(tmp_path) as programs:
+        follow(PAGE, tmp_path, given, {"8000": free_port(), "9000": free_port()}, programs=programs)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.forked_program import forked_program
 from support.keyrack_processes import Installation, installation, settings
 from support.pages import BLOCK, follow, given_in, steps_of
 from support.process import free_port, guarded, wait_for
@@ -43,7 +44,12 @@ def test_the_metrics_page(made: Installation, tmp_path: Path) -> None:
 def test_the_page_on_moving(made: Installation, tmp_path: Path) -> None:
     (skeleton,) = [text for kind, _, text in BLOCK.findall((DOCS / "import.md").read_text("utf-8")) if kind == "json"]
     (tmp_path / "platform.json").write_text(skeleton)
-    follow(DOCS / "import.md", tmp_path, made.environment, {})
+    with forked_program(tmp_path) as programs:
+        follow(DOCS / "import.md", tmp_path, made.environment, {}, programs=programs)
+
+
+def test_the_page_on_providers(made: Installation, tmp_path: Path) -> None:
+    follow(DOCS / "providers.md", tmp_path, made.environment, {})
 
 
 def test_the_simulators_page(tmp_path: Path) -> None:

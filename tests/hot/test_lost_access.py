@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -171,10 +172,14 @@ def replicas(keyrack_on_each: World, tmp_path: Path) -> Iterator[Replicas]:
             server.stop()
 
 
-async def test_two_processes_learn_within_a_second(replicas: Replicas) -> None:
-    """Remembered, used, then taken away by a third process; every way after the other, with a tenant for each."""
-    for take in TAKING + FOR_ALL:
-        await _is_learnt(replicas, take)
+@pytest.mark.parametrize("told", [True, False])
+async def test_two_processes_learn_within_a_second(replicas: Replicas, *, told: bool) -> None:
+    """Remembered, used, then taken away by a third process; every way at once, with a tenant for each."""
+    async with nullcontext() if told else nobody_listens(replicas.world):
+        await asyncio.gather(
+            *(_is_learnt(replicas, take) for take in TAKING + FOR_ALL),
+            *(_ends_with_its_flow(replicas, name, *how) for name, how in STEP_ENDS.items()),
+        )
 
 
 @asynccontextmanager
@@ -206,28 +211,19 @@ async def nobody_listens(world: World) -> AsyncIterator[None]:
     assert ended >= len(("the first", "the second")), "each process had one"
 
 
-async def test_two_processes_learn_within_a_second_when_nobody_tells_them(replicas: Replicas) -> None:
-    async with nobody_listens(replicas.world):
-        for take in TAKING + FOR_ALL:
-            await _is_learnt(replicas, take)
-
-
 STEP_ENDS = {
     "flow stopped": ("POST", "/v2/flows/{flow_id}/stop", 202),
     "contract suspended": ("POST", "/v2/contracts/{contract_id}/suspend", 202),
 }
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_two_processes_learn_that_a_steps_flow_has_ended(replicas: Replicas, *, told: bool) -> None:
+async def _ends_with_its_flow(replicas: Replicas, name: str, *how: Any) -> None:
     world = replicas.world
-    async with nullcontext() if told else nobody_listens(world):
-        for number, how in enumerate(STEP_ENDS.values()):
-            tenant = await world.add_tenant(f"Steps{number}")
-            place = await site(world, tenant, f"steps{number}")
-            step = await step_of(world, place.flow_id)
-            path = f"/v2/workspaces/{place.workspace_id}/secrets/{place.secret_id}"
-            await _is_gone(replicas, step, path, partial(_end, tenant.admin, place, *how))
+    tenant = await world.add_tenant(name.replace(" ", "-"))
+    place = await site(world, tenant, tenant.id)
+    step = await step_of(world, place.flow_id)
+    path = f"/v2/workspaces/{place.workspace_id}/secrets/{place.secret_id}"
+    await _is_gone(replicas, step, path, partial(_end, tenant.admin, place, *how))
 
 
 async def _end(admin: Caller, place: Site, method: str, path: str, status: int) -> None:

@@ -6,7 +6,6 @@ import pkgutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
@@ -170,10 +169,10 @@ class Scene:
     big: Home
 
 
-@pytest.fixture
-async def scene(tmp_path: Path, database_url: str | None) -> AsyncIterator[Scene]:
+@pytest.fixture(scope="module")
+async def scene(tmp_path_factory: pytest.TempPathFactory, database_url_of_file: str | None) -> AsyncIterator[Scene]:
     homes = {}
-    async with world(settings_for(tmp_path, database_url)) as keyrack:
+    async with world(settings_for(tmp_path_factory.mktemp("plans"), database_url_of_file)) as keyrack:
         for name, count in (("Acme", MANY), ("Globex", FEW)):
             tenant = keyrack.tenants[name]
             client = AuthClient(new_id(), tenant.id, None, None, "n", "oauth2", {"v": 1}, ())
@@ -195,13 +194,14 @@ async def test_no_list_reads_a_table_from_end_to_end(scene: Scene) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("sort", [None, "name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"])
-async def test_an_index_gives_the_order_of_a_big_workspace(scene: Scene, sort: str | None) -> None:
-    async def first(unit: Unit, home: Home) -> Any:
-        return await FlowList(unit).page(home.workspace_id, FlowFilter(sort=sort), **FIRST)
+async def test_an_index_gives_the_order_of_a_big_workspace(scene: Scene) -> None:
+    for sort in (None, "name", "-name", "created_at", "-created_at", "updated_at", "-updated_at"):
 
-    rows, _count = await plans(scene.world, scene.big, first)
-    assert not [line for line in rows if "Sort" in line or "TEMP B-TREE" in line], rows
+        async def first(unit: Unit, home: Home, sort: str | None = sort) -> Any:
+            return await FlowList(unit).page(home.workspace_id, FlowFilter(sort=sort), **FIRST)
+
+        rows, _count = await plans(scene.world, scene.big, first)
+        assert not [line for line in rows if "Sort" in line or "TEMP B-TREE" in line], (sort, rows)
 
 
 VIEWS: Sequence[tuple[str, Callable[[Home], ComponentFilter]]] = [

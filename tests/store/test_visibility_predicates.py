@@ -167,7 +167,7 @@ class Landscape:
         return {part.id for part in self.parts if all(holds(part) for holds in conditions)}
 
 
-@pytest.mark.parametrize("round_", range(4))
+@pytest.mark.parametrize("round_", range(2))
 async def test_the_conditions_say_what_section_5_says(keyrack_on_each: World, round_: int) -> None:
     pairs = 0
     for seed in range(10 * round_, 10 * round_ + 10):

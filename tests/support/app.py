@@ -312,6 +312,15 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
     return url
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_url_of_file(request: pytest.FixtureRequest) -> str | None:
+    """As `database_url`, for all tests of a file, which put back what they change."""
+    if request.param == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_url_of_file")
+    return url
+
+
 @pytest.fixture
 async def keyrack(tmp_path: Path) -> AsyncIterator[World]:
     """An installation with two tenants on SQLite: for what does not depend on the database."""

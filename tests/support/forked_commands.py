@@ -12,14 +12,15 @@ import importlib
 import json
 import os
 import pkgutil
+import resource
 import runpy
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,25 +34,47 @@ _LOADED_TOO = ("aiosqlite", "asyncpg", "sqlalchemy.dialects.postgresql.asyncpg",
 class Forked:
     """A running command; as `subprocess.Popen` where it has the same methods. It ends with this process at the latest.
 
-    What Python itself reads from the environment (`PYTHON...`, the character set) is as it is here. Nothing is on its
-    standard input.
+    What Python itself reads from the environment (`PYTHON...`, the character set) is as it is here.
 
     Args:
         words: what follows `keyrack` on the command line.
         env: its whole environment.
         out: the descriptor of its standard output.
         err: that of its standard error.
+        given: that of its standard input; nothing is on it unless it is given.
+        file_size: how many bytes any file may have that it writes.
+        folder: where it runs, if not here.
+        umask: its own, if not that of this process.
     """
 
-    def __init__(self, words: Sequence[str], env: Mapping[str, str], out: int, err: int) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        out: int,
+        err: int,
+        *,
+        given: int | None = None,
+        file_size: int | None = None,
+        folder: str = "",
+        umask: int | None = None,
+    ) -> None:
         self.args = ["keyrack", *words]
         self.returncode: int | None = None
-        umask = os.umask(0o077)
-        os.umask(umask)
-        order = {"words": list(words), "env": dict(env), "folder": str(Path.cwd()), "umask": umask}
+        if umask is None:
+            umask = os.umask(0o077)
+            os.umask(umask)
+        order = {
+            "words": list(words),
+            "env": dict(env),
+            "folder": folder or str(Path.cwd()),
+            "umask": umask,
+            "file_size": file_size,
+        }
+        files = [out, err] if given is None else [out, err, given]
         self._ended, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            socket.send_fds(_forking().channel, [json.dumps(order).encode()], [out, err, theirs.fileno()])
+            socket.send_fds(_forking().channel, [json.dumps(order).encode()], [theirs.fileno(), *files])
         self.pid = int(self._ended.recv(64))
 
     def poll(self) -> int | None:
@@ -88,27 +111,64 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def run(words: Sequence[str], env: Mapping[str, str], seconds: float) -> subprocess.CompletedProcess[str]:
+def run(
+    words: Sequence[str],
+    env: Mapping[str, str],
+    seconds: float,
+    *,
+    given: str | None = None,
+    file_size: int | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end.
 
     Args:
         words: what follows `keyrack` on the command line.
         env: its whole environment.
         seconds: the longest it may take; then it is killed.
+        given: what is on its standard input.
+        file_size: as of `Forked`; what it prints does not count, and is then 64 KiB at most.
 
     Raises:
         subprocess.TimeoutExpired: it took longer.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        command = Forked(words, env, out.fileno(), err.fileno())
+    with (
+        tempfile.TemporaryFile() as text,
+        _printed(pipes=file_size is not None) as (out, printed),
+        _printed(pipes=file_size is not None) as (err, complained),
+    ):
+        text.write((given or "").encode())
+        text.seek(0)
+        source = None if given is None else text.fileno()
+        command = Forked(words, env, out, err, given=source, file_size=file_size)
         try:
             code = command.wait(seconds)
         except subprocess.TimeoutExpired:
             command.kill()
             command.wait()
             raise
-        printed, complained = (os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0) for file in (out, err))
-    return subprocess.CompletedProcess(command.args, code, printed.decode(), complained.decode())
+        return subprocess.CompletedProcess(command.args, code, printed(), complained())
+
+
+@contextmanager
+def _printed(*, pipes: bool) -> Iterator[tuple[int, Callable[[], str]]]:
+    """Give where a command may write, and what reads it then: a file, or a pipe, which has room for 64 KiB."""
+    if not pipes:
+        with tempfile.TemporaryFile() as file:
+            yield file.fileno(), lambda: os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
+        return
+    ours, theirs = os.pipe()
+
+    def read() -> str:
+        os.set_blocking(ours, False)
+        with suppress(BlockingIOError):
+            return os.read(ours, 1 << 16).decode()
+        return ""
+
+    try:
+        yield theirs, read
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 class _Forking:
@@ -135,7 +195,7 @@ def _wait_for_orders() -> list[str]:
     """Fork for each order until nobody gives any; return only in a child, as the command with these words."""
     with socket.socket(fileno=os.dup(0)) as channel:
         while True:
-            order, files, _, _ = socket.recv_fds(channel, _LONGEST_ORDER, 3)
+            order, files, _, _ = socket.recv_fds(channel, _LONGEST_ORDER, 4)
             with suppress(ChildProcessError):  # so that the remains of those that ended go, and their time is ours
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
@@ -146,18 +206,18 @@ def _wait_for_orders() -> list[str]:
             for file in files:
                 os.close(file)
     _end_with_parent()
-    out, err, reply = files
+    reply, *standard = files
     pid = os.fork()
     if pid:  # beside each command, somebody who tells how it ended
-        os.close(out)
-        os.close(err)
+        for file in standard:
+            os.close(file)
         os.write(reply, str(pid).encode())
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         with suppress(BrokenPipeError):
             os.write(reply, str(code).encode())
         os._exit(0)
     _end_with_parent()
-    return _become(json.loads(order), out, err)
+    return _become(json.loads(order), *standard)
 
 
 def _end_with_parent() -> None:
@@ -165,10 +225,11 @@ def _end_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests are a shell's background job
 
 
-def _become(order: dict[str, Any], out: int, err: int) -> list[str]:
-    """Take on files, folder, umask and environment of a command; return its words."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for file, standard in ((nothing, 0), (out, 1), (err, 2)):
+def _become(order: dict[str, Any], out: int, err: int, given: int | None = None) -> list[str]:
+    """Take on files, folder, limit, umask and environment of a command; return its words."""
+    if given is None:
+        given = os.open(os.devnull, os.O_RDONLY)
+    for file, standard in ((given, 0), (out, 1), (err, 2)):
         os.dup2(file, standard)
     os.closerange(3, 64)
     sys.stdin = os.fdopen(0, closefd=False)
@@ -176,6 +237,8 @@ def _become(order: dict[str, Any], out: int, err: int) -> list[str]:
     sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.chdir(order["folder"])
     os.umask(order["umask"])
+    if order["file_size"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
     os.environ.clear()
     os.environ.update(order["env"])
     words: list[str] = order["words"]

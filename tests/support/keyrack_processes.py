@@ -58,9 +58,12 @@ def _without_settings() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
-def run_command(home: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a Keyrack command to its end."""
-    return forked_commands.run(words, command_environment(home, **more), _COMMAND_SECONDS)
+def run_command(
+    home: Path, *words: str, given: str | None = None, file_size: int | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a Keyrack command to its end, with a text on its standard input, or a limit to the size of files."""
+    environment = command_environment(home, **more)
+    return forked_commands.run(words, environment, _COMMAND_SECONDS, given=given, file_size=file_size)
 
 
 def command(environment: Mapping[str, str], *words: str) -> Any:

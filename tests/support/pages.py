@@ -64,6 +64,7 @@ def run_steps(
     given: Mapping[str, str],
     ports: Mapping[str, int],
     options: Sequence[str] = STRICT,
+    programs: Path | None = None,
 ) -> Ran:
     """Run commands in one shell, whatever comes of them.
 
@@ -73,6 +74,7 @@ def run_steps(
         given: variables that the reader has set.
         ports: which port to use in place of a written one.
         options: of the shell; none where the commands set their own.
+        programs: a folder whose programs come before others of their names.
     """
     for program in PROGRAMS:
         if shutil.which(program) is None:
@@ -80,6 +82,8 @@ def run_steps(
     script = "".join(f"printf '%s\\n' '{MARK}'\n{with_ports(step.commands, ports)}" for step in steps)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYRACK_")}
     environment["PATH"] = f"{Path(sys.executable).parent}:{given.get('PATH', environment['PATH'])}"
+    if programs is not None:
+        environment["PATH"] = f"{programs}:{environment['PATH']}"
     with subprocess.Popen(
         ["bash", *options, "-c", f"{ON_EXIT}{script}"],
         cwd=folder,
@@ -109,13 +113,14 @@ def follow(
     given: Mapping[str, str],
     ports: Mapping[str, int],
     options: Sequence[str] = STRICT,
+    programs: Path | None = None,
 ) -> None:
     """Run the commands of a page, or of several one after another, in one shell; compare what they print.
 
     Args and raises: as `run_steps`; all must succeed.
     """
     places = [(page, step) for page in ([pages] if isinstance(pages, Path) else pages) for step in steps_of(page)]
-    ran = run_steps([step for _, step in places], folder, given, ports, options)
+    ran = run_steps([step for _, step in places], folder, given, ports, options, programs)
     page, failed = places[max(len(ran.printed) - 1, 0)]
     assert ran.status == 0, f"{page.name}:\n{failed.commands}\nprinted {ran.printed[-1:]}\n{ran.errors}"
     for (page, step), text in zip(places, ran.printed, strict=True):

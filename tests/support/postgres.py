@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -207,10 +208,23 @@ def reused_postgres_url(postgres_server: PostgresServer) -> str:
     return postgres_server.url(DATABASE)
 
 
+@pytest.fixture(scope="module")
+def postgres_url_of_file(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a database for all tests of a file, empty at first."""
+    with _database(postgres_server) as url:
+        yield url
+
+
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The address of an empty database of this test's own."""
+    with _database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: PostgresServer) -> Iterator[str]:
     name = f"test_{secrets.token_hex(6)}"
-    postgres_server.sql(f"CREATE DATABASE {name}")
-    yield postgres_server.url(name)
-    postgres_server.sql(f"DROP DATABASE {name} WITH (FORCE)")
+    server.sql(f"CREATE DATABASE {name}")
+    yield server.url(name)
+    server.sql(f"DROP DATABASE {name} WITH (FORCE)")

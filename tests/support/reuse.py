@@ -1,4 +1,4 @@
-"""What thousands of tests would do anew and need not: migrations, laying out routes, and a PostgreSQL database.
+"""What thousands of tests would do anew and need not: migrations, routes, certificates, and a PostgreSQL database.
 
 The PostgreSQL database has two tenants; each test finds it as if it were new, as it is emptied and filled, not created.
 Creating a database costs the server some three hundred files, and migrations a quarter of a second; emptying its few
@@ -9,6 +9,7 @@ database with a crowd, or needs it empty has one of its own (`postgres_url`).
 import atexit
 import io
 import shutil
+import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -19,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 import asyncpg
+import httpcore2
 from litestar import Litestar
 
 from keyrack.api import app as api_app
@@ -30,6 +32,16 @@ from keyrack.store.core import engine
 from keyrack.store.core.store import Store
 from keyrack.wiring.http import serve_with
 from keyrack.wiring.services import Services
+
+
+@cache
+def _trusted(*, _trust_env: bool = True) -> ssl.SSLContext:
+    return _read_certificates(_trust_env=_trust_env)
+
+
+_read_certificates = httpcore2.default_ssl_context
+httpcore2.default_ssl_context = _trusted
+"""Each client would read the machine's certificates for itself: a hundredth of a second and more."""
 
 _unused: list[tuple[Litestar, dict[str, Any]]] = []
 

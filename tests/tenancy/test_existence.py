@@ -19,7 +19,7 @@ ROWS = list(rows())
 ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{24}")
 UNKNOWN, UNKNOWN_REVISION = "f" * 24, "f" * 40
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-OF_EVERYBODY = {"step_id"}
+OF_EVERYBODY = {"step_id", "provider_name"}
 PARENTS = {"tenant_id": "tenant", "contract_id": "contract", "workspace_id": "workspace"}
 """What gives 403 when it is there, and 404 when not (section 3)."""
 
@@ -60,7 +60,7 @@ def differences(there: Told, nowhere: Told) -> list[str]:
 
 @pytest.mark.parametrize("column", "BbSNn")
 async def test_what_is_not_seen_is_as_if_it_were_not_there(stage: Stage, column: str) -> None:
-    nowhere = {name: unknown(name) for name in stage.mine.ids} | {"step_id": "step_1"}
+    nowhere = {name: unknown(name) for name in stage.mine.ids} | {"step_id": "step_1", "provider_name": "none"}
     wrong: list[Any] = []
     for row in ROWS:
         if row.cells[column] != "4" or "{" not in row.path:

@@ -165,6 +165,8 @@ STANDING: dict[str, str] = {
     "GET /v2/flows/{flow_id}/versions": "members of the workspace",
     "GET /v2/flows/{flow_id}/versions/{version}": "members of the workspace",
     "GET /v2/permissions": "everybody",
+    "GET /v2/providers": "everybody",
+    "GET /v2/providers/{provider_name}": "everybody",
     "GET /v2/users/me": "everybody's own",
     "GET /v2/users/me/api-keys": "everybody's own",
     "POST /v2/users/me/api-keys": "everybody's own",

@@ -21,6 +21,7 @@ from keyrack.api.invites import ContractInviteController, OwnInviteController
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
+from keyrack.api.providers import ProviderController
 from keyrack.api.roles import TenantRoleController, permissions
 from keyrack.api.secrets import SecretController
 from keyrack.api.service_accounts import ServiceAccountController
@@ -70,6 +71,7 @@ HANDLERS = (
     OAuthClientController,
     AuthClientController,
     TenantAuthClientController,
+    ProviderController,
     SecretController,
     ConsentController,
     ConnectLinkController,

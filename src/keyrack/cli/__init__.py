@@ -19,6 +19,7 @@ from keyrack.cli import (
     database,
     demo,
     permissions,
+    providers,
     quotas,
     secrets,
     service_accounts,
@@ -39,6 +40,7 @@ app.add_typer(permissions.permissions, name="permissions", help="What roles and 
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
 app.add_typer(audit.audit, name="audit", help="The audit log.")
 app.add_typer(components.components, name="components", help="Components and their component.json.")
+app.add_typer(providers.providers, name="providers", help="Provider profiles.")
 app.add_typer(transfer.imports, name="import", help="Import data.")
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)

@@ -86,6 +86,7 @@ class AuthorizationContext:
         introduction: what the page of a bound consent says.
         link: the address of that page.
         connect_link_id: the connect link that it was begun with; kept once the consent is over.
+        code_parameter: name of the callback's parameter that carries the code.
     """
 
     protocol: str = "oauth2"
@@ -108,6 +109,7 @@ class AuthorizationContext:
     introduction: ConsentIntroduction | None = None
     link: str | None = field(default=None, repr=False)
     connect_link_id: str | None = None
+    code_parameter: str = "code"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ from keyrack.oauth import pkce
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.client_auth import authenticate
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.requests import as_asked, with_parameters, with_query
 from keyrack.oauth.provider_text import has_controls
+from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
 
 RESERVED = frozenset(
@@ -73,6 +76,8 @@ def build_authorization_url(
         ours |= {"code_challenge": code_challenge, "code_challenge_method": pkce.METHOD}
     if nonce is not None:
         ours["nonce"] = nonce
+    if profile.provider is not None:
+        return _as_profile_says(profile, profile.provider, ours, extra or {})
     base, _, query = profile.authorization_endpoint.partition("#")[0].partition("?")
     own = [part for part in query.split("&") if _name(part) not in ours] if query else []
     taken = {_name(part) for part in own}
@@ -109,15 +114,20 @@ def build_token_request(
         form = (*form, ("code_verifier", verifier.reveal()))
     form, authorization = authenticate(
         form,
-        profile.token_endpoint_auth_method,
+        profile.code_auth_method,
         profile.client_id,
         profile.client_secret,
     )
-    return FormRequest(profile.token_endpoint, form, authorization)
+    request = FormRequest(profile.token_endpoint, form, authorization)
+    return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)
 
 
 def process_callback(
-    params: Mapping[str, str], expected_issuer: str | None = None, *, iss_required: bool = False
+    params: Mapping[str, str],
+    expected_issuer: str | None = None,
+    *,
+    iss_required: bool = False,
+    code_parameter: str = "code",
 ) -> Secret:
     """Return the authorization code that a callback carries (RFC 6749 section 4.1.2).
 
@@ -126,6 +136,7 @@ def process_callback(
         expected_issuer: the server's issuer identifier, when known. `iss` must be that one to the letter, in errors too
             (RFC 9207 section 2.4).
         iss_required: the server is known to send `iss`, so that a code without it is not from there.
+        code_parameter: name of the parameter that carries the code.
 
     Raises:
         ProviderError: the server reports an error (what it said is in `failure`, see `callback_error`), is not the one
@@ -134,7 +145,7 @@ def process_callback(
     issuer = params.get("iss")
     if expected_issuer is not None and issuer is not None and issuer != expected_issuer:
         raise ProviderError("The answer came from another authorization server than the one asked.")
-    code = params.get("code", "")
+    code = params.get(code_parameter, "")
     said = callback_error(params)
     if params.get("error") or (said and not code):
         raise ProviderError("The authorization server did not grant access.", ProviderFailure(**said))
@@ -145,6 +156,23 @@ def process_callback(
     if not code or len(code) > _MAX_CODE or has_controls(code):
         raise ProviderError("The authorization server sent no usable code.")
     return Secret(code)
+
+
+def _as_profile_says(
+    profile: ClientProfile, provider: ProviderProfile, usual: Mapping[str, str], extra: Mapping[str, str]
+) -> str:
+    """Return the address as the provider's profile has it; extras add to it and change nothing."""
+    said, scopes = provider.authorization, provider.scopes
+    usual = dict(usual)
+    if "scope" in usual or scopes.default:
+        usual["scope"] = scopes.separator.join(split_scope(usual.get("scope", "")) or scopes.default)
+    if scopes.user_parameter is not None and scopes.user_default:
+        usual[scopes.user_parameter] = scopes.separator.join(scopes.user_default)
+    values = {**profile.values, "client_id": profile.client_id}  # a secret never goes into an address
+    sent = with_parameters(usual, said.parameters, said.rename, values)
+    fixed = RESERVED | sent.keys() | usual.keys()
+    more = {name: value for name, value in extra.items() if name.strip().lower() not in fixed and name not in sent}
+    return with_query(profile.authorization_endpoint, sent | more, said)
 
 
 def _name(part: str) -> str:

@@ -22,6 +22,8 @@ class TokenEndpointAuthMethod(StrEnum):
     CLIENT_SECRET_BASIC_RAW = "client_secret_basic_raw"  # noqa: S105 - the name of a method
     """As `client_secret_basic`, without the encoding of RFC 6749 section 2.3.1: what RFC 7617 alone would send."""
     NONE = "none"
+    FIELDS = "fields"
+    """Nothing of ours: parameters and headers of the provider's profile name id and secret."""
 
 
 METHOD_OF: Mapping[str, TokenEndpointAuthMethod] = {
@@ -55,6 +57,8 @@ def authenticate(
         return form, _basic(quote_plus(client_id), quote_plus(client_secret.reveal()))
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_BASIC_RAW:
         return form, _basic(client_id, client_secret.reveal())
+    if method is TokenEndpointAuthMethod.FIELDS:
+        return form, None
     form = (*form, ("client_id", client_id))
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_POST:
         form = (*form, ("client_secret", client_secret.reveal()))

@@ -1,9 +1,12 @@
 """Client profile: what a consent or a refresh needs to know of a client and its provider, as data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.requests import refresh_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class ClientProfile:
             gives token credentials.
         long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
             section 14).
+        provider: what the provider wants otherwise than the standards have it; None: nothing.
+        values: for the placeholders of the provider's profile; some may be secret.
     """
 
     client_id: str
@@ -43,3 +48,23 @@ class ClientProfile:
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
     long_lived_endpoint: str | None = field(default=None, repr=False)
+    provider: ProviderProfile | None = field(default=None, repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def code_auth_method(self) -> TokenEndpointAuthMethod:
+        """How the client authenticates when it exchanges a code."""
+        own = None if self.provider is None else self.provider.token.client_authentication
+        return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+
+    @property
+    def refresh_auth_method(self) -> TokenEndpointAuthMethod:
+        """How the client authenticates when it refreshes tokens."""
+        own = None if self.provider is None else refresh_of(self.provider).client_authentication
+        return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+
+    @property
+    def placeholders(self) -> dict[str, str]:
+        """What stands for the placeholders of the provider's profile in requests for tokens; secret."""
+        client = {"client_id": self.client_id, "client_secret": self.client_secret.reveal()}
+        return {**self.values, **client}

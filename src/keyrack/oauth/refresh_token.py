@@ -3,6 +3,7 @@
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.client_auth import authenticate
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.requests import as_asked, refresh_of
 from keyrack.oauth.wire import FormRequest
 
 
@@ -15,8 +16,11 @@ def build_refresh_request(profile: ClientProfile, refresh_token: Secret) -> Form
     """
     form, authorization = authenticate(
         (("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal())),
-        profile.token_endpoint_auth_method,
+        profile.refresh_auth_method,
         profile.client_id,
         profile.client_secret,
     )
-    return FormRequest(profile.refresh_endpoint or profile.token_endpoint, form, authorization)
+    request = FormRequest(profile.refresh_endpoint or profile.token_endpoint, form, authorization)
+    if profile.provider is None:
+        return request
+    return as_asked(request, refresh_of(profile.provider), profile.placeholders)

@@ -9,6 +9,8 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.body import AnswerMembers, NotUnderstood, parse_answer
+from keyrack.oauth.profiles.answers import as_usual, says_failure
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
@@ -103,6 +105,7 @@ def process_token_response(
     response: RawResponse,
     *,
     token_path: str | None = None,
+    provider: ProviderProfile | None = None,
     sent: Iterable[Secret] = (),
 ) -> TokenResponse:
     """Interpret an answer of a token endpoint: success is 2xx, no `error`, and a non-empty `access_token`.
@@ -110,6 +113,7 @@ def process_token_response(
     Args:
         response: what came back.
         token_path: see `ClientProfile.token_path`.
+        provider: where the provider's answers have what others have elsewhere.
         sent: secrets of the request; masked should the provider echo one in its error text.
 
     What broke off holds tokens only if a refresh token is among them: else it may have come behind, and the one that
@@ -123,7 +127,11 @@ def process_token_response(
     require_available(response)
     answered = members_of(response)
     members = answered.values
-    if not may_be_success(response) or members.get("error"):
+    failed = not may_be_success(response)
+    if provider is not None:
+        failed = failed or says_failure(members, provider.answer)
+        members = as_usual(members, provider.answer)
+    if failed or members.get("error"):
         raise refusal(response, members, "The authorization server refused the token request", sent)
     members = _flatten(members, token_path)
     access_token = _token(members, "access_token")

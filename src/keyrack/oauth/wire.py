@@ -9,19 +9,27 @@ from keyrack.crypto.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class FormRequest:
-    """A POST of `application/x-www-form-urlencoded` (RFC 6749 section 4.1.3, appendix B).
+    """A request with parameters: a POST of `application/x-www-form-urlencoded` (RFC 6749 section 4.1.3, appendix B).
+
+    Some providers want their parameters otherwise; `body` and `method` say so.
 
     Attributes:
         url: absolute URL, its own query string kept.
         form: members of the body in order; values may be secret, so it is left out of the repr.
         authorization: value of the `Authorization` header, or None for no header.
         accept: value of the `Accept` header (contract section 20.3).
+        method: of HTTP: `POST`, or `GET`, which has no body.
+        body: how the members are written: `form`, `json` as texts of one object, or `query` behind the address.
+        headers: further headers; values may be secret.
     """
 
     url: str
     form: tuple[tuple[str, str], ...] = field(repr=False)
     authorization: Secret | None = None
     accept: str = "application/json"
+    method: str = "POST"
+    body: str = "form"
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Encodes requests to providers and webhooks as bytes and headers: forms, queries and JSON."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from yarl import URL
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.wire import FormRequest, QueryRequest
 
+_JSON, _QUERY = "json", "query"
+"""Ways to write the members of a `FormRequest`, beside `form`."""
 _HEADER_VALUE = re.compile(r"[!-~]+(?: +[!-~]+)*")
 
 
@@ -34,6 +37,8 @@ Outgoing = FormRequest | QueryRequest | JsonPost
 
 def method_of(request: Outgoing) -> str:
     """Return the HTTP method of a request."""
+    if isinstance(request, FormRequest):
+        return request.method
     return "GET" if isinstance(request, QueryRequest) else "POST"
 
 
@@ -45,7 +50,11 @@ def body_of(request: Outgoing) -> bytes | None:
     """
     if isinstance(request, QueryRequest):
         return None
-    return request.body if isinstance(request, JsonPost) else encode_form(request)
+    if isinstance(request, JsonPost):
+        return request.body
+    if request.body == _JSON:
+        return encode_json(request)
+    return None if request.body == _QUERY else encode_form(request)
 
 
 def url_of(request: Outgoing, url: URL) -> URL:
@@ -58,9 +67,12 @@ def url_of(request: Outgoing, url: URL) -> URL:
     Raises:
         ValidationFailed: a value is not valid Unicode text.
     """
-    if not isinstance(request, QueryRequest) or not request.query:
+    if isinstance(request, FormRequest) and request.body == _QUERY:
+        query = encode_form(request).decode("ascii")
+    elif isinstance(request, QueryRequest) and request.query:
+        query = encode_form(FormRequest(request.url, request.query)).decode("ascii")
+    else:
         return url
-    query = encode_form(FormRequest(request.url, request.query)).decode("ascii")
     return URL(f"{url}{'&' if url.raw_query_string else '?'}{query}", encoded=True)
 
 
@@ -76,12 +88,28 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         return {"Content-Type": "application/json", **request.headers}
     if isinstance(request, QueryRequest):
         return {}
-    form = {"Accept": request.accept, "Content-Type": "application/x-www-form-urlencoded"}
+    form = {"Accept": request.accept}
+    if request.body != _QUERY:
+        form["Content-Type"] = "application/json" if request.body == _JSON else "application/x-www-form-urlencoded"
+    for name, value in request.headers:
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValidationFailed(Problem("A header that the provider's profile asks for cannot be sent."))
+        form[name] = value
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):
         raise ValidationFailed(Problem("The client id and secret cannot be sent in a valid Authorization header."))
     return form | {"Authorization": request.authorization.reveal()}
+
+
+def encode_json(request: FormRequest) -> bytes:
+    """Encode a request's members as a JSON object of texts, in ASCII.
+
+    Raises:
+        ValidationFailed: a value is not valid Unicode text.
+    """
+    encode_form(request)  # refuses the same
+    return json.dumps(dict(request.form)).encode("ascii")
 
 
 def encode_form(request: FormRequest) -> bytes:

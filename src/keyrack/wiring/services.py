@@ -16,6 +16,7 @@ from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.oauth_clients import OAuthClients
+from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.components.builds import ComponentBuilds
 from keyrack.service.components.components import Components
@@ -96,6 +97,7 @@ class Services:
     installations: InstallationSetup
     oauth_clients: OAuthClients
     auth_clients: AuthClients
+    provider_profiles: ProviderProfiles
     consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
@@ -223,6 +225,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         installations=InstallationSetup(store, now),
         oauth_clients=shown.oauth_clients,
         auth_clients=auth_clients,
+        provider_profiles=ProviderProfiles(),
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),

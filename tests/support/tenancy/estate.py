@@ -62,6 +62,7 @@ async def build_estate(world: World, name: str) -> Estate:
     tenant = world.tenants[name]
     made = Estate(name, tenant)
     made.ids |= {"tenant_id": tenant.id, "contract_id": tenant.contract_id, "workspace_id": tenant.workspace_id}
+    made.ids["provider_name"] = "slack"
     made.ids |= {"team_id": tenant.team_id, "step_id": "step_1", "team_name": user_team(tenant)}
     await _people(world, made)
     await _components(world, made)

@@ -95,6 +95,8 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("17",   "GET",    "/v2/flows/{flow_id}/versions",                                       200, "44yyy44 34 44 y4"),
     ("17",   "GET",    "/v2/flows/{flow_id}/versions/{version}",                             200, "44yyy44 34 44 y4"),
     ("6.4",  "GET",    "/v2/permissions",                                                    200, "yyyyyyy 33 y3 yy"),
+    ("0.6",  "GET",    "/v2/providers",                                                      200, "yyyyyyy yy yy yy"),
+    ("0.6",  "GET",    "/v2/providers/{provider_name}",                                      200, "yyyyyyy yy yy yy"),
     # of the installation: what each account may do is for those alone who hold the permissions for it
     ("0.16", "GET",    "/v2/service-accounts",                                               200, "3333333 33 33 y3"),
     ("0.16", "GET",    "/v2/service-accounts/{service_account_id}",                          200, "4444444 44 44 y4"),

@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -12,28 +12,41 @@ from keyrack import clock
 from keyrack.crypto.envelope import DecryptionFailed, EncryptionContext, key_id_of
 from keyrack.crypto.kek.local import LocalKeys
 from keyrack.errors import WrongKey
-from keyrack.store import migrations
 from keyrack.store.core import engine
-from keyrack.store.core.connection import Connection, UnitMode
+from keyrack.store.core.connection import Connection, Database, UnitMode
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.schema import data_keys
 from support.app import settings_for
+from support.reuse import migrate
 
 KEY, OTHER = os.urandom(32), os.urandom(32)
 PLACE = EncryptionContext("a" * 24, "oauth_clients", "row", "secret")
 CLEAR = b"canary"
 
 
+class TakenBack(Exception):
+    """Ends a test's transaction; none stores anything."""
+
+
+@pytest.fixture(scope="module")
+async def database(
+    tmp_path_factory: pytest.TempPathFactory, database_url_of_file: str | None
+) -> AsyncIterator[Database]:
+    settings = settings_for(tmp_path_factory.mktemp("keyring"), database_url_of_file)
+    await migrate(settings)
+    opened = engine.open_database(settings)
+    yield opened
+    await opened.close()
+
+
 @pytest.fixture
-async def connection(tmp_path: Path, database_url: str | None) -> AsyncIterator[Connection]:
-    settings = settings_for(tmp_path, database_url)
-    await migrations.upgrade(engine.create_engine(settings))
-    database = engine.open_database(settings)
-    async with database.unit(UnitMode.write, "") as opened:
-        for tenant in ("a" * 24, "b" * 24, INSTALLATION):
-            await Keyring(LocalKeys([KEY]), clock.now).create_key(opened, tenant)
-        yield opened
-    await database.close()
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    with suppress(TakenBack):
+        async with database.unit(UnitMode.write, "") as opened:
+            for tenant in ("a" * 24, "b" * 24, INSTALLATION):
+                await Keyring(LocalKeys([KEY]), clock.now).create_key(opened, tenant)
+            yield opened
+            raise TakenBack
 
 
 def fresh(*keys: bytes) -> Keyring:

@@ -12,8 +12,9 @@ from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri
-from keyrack.service.clients.auth_client_profile import INSTAGRAM, origin_of
-from keyrack.validation.json_types import A_BOOLEAN, A_STRING, wrong_type
+from keyrack.service.clients.auth_client_profile import INPUTS, INSTAGRAM, PROFILE, origin_of, stored_method
+from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules
+from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_OBJECT, wrong_type
 
 POINTER = "/data/attributes/credentials"
 _MAX_TEXT = 4096
@@ -55,13 +56,17 @@ class CredentialRules:
             return dict(given)
         stored: Json = {}
         problems: list[Problem] = []
+        known = self.profiles.addresses(given)
         for name, member in self._members().items():
             value = given.get(name)
             if value is not None:
                 _collect(stored, problems, name, member, value)
-            elif member.required:
+            elif name in known:
+                stored[name] = known[name]
+            elif member.required and not (name in ADDRESSES and given.get(PROFILE) is not None and not known):
                 problems.append(Problem(f"{name} is required", f"{POINTER}/{name}"))
         problems += _unfit(kind, stored, given)
+        problems += self.profiles.wrong_inputs(stored)
         if problems:
             raise ValidationFailed(*problems)
         return {**stored, "refresh_token_uri": stored.get("refresh_token_uri", stored["token_uri"])}
@@ -92,9 +97,15 @@ class CredentialRules:
             else:
                 stored.pop(name, None)
         problems += _unfit(client.type, stored, given)
+        problems += self.profiles.wrong_inputs(stored)
         if problems:
             raise ValidationFailed(*problems)
         return stored
+
+    @property
+    def profiles(self) -> ProfileRules:
+        """The rules for provider profiles."""
+        return ProfileRules(allow_insecure=self.allow_insecure)
 
     def _members(self) -> Mapping[str, _Member]:
         uri = self._uri
@@ -112,6 +123,8 @@ class CredentialRules:
             "issuer": _Member(self._issuer, fixed=True, late=True),
             SENDS_ISS: _Member(_boolean),
             "refresh_token_grace": _Member(_whole(0)),
+            PROFILE: _Member(self.profiles.checked, fixed=True),
+            INPUTS: _Member(_texts),
         }
 
     def _uri(self, value: Any, pointer: str) -> str:
@@ -176,6 +189,12 @@ def _boolean(value: Any, pointer: str) -> bool:
     return value
 
 
+def _texts(value: Any, pointer: str) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValidationFailed(Problem(wrong_type(AN_OBJECT, value), pointer))
+    return {str(name): _text(each, f"{pointer}/{name}") for name, each in value.items()}
+
+
 def _client_secret(value: Any, pointer: str) -> str:
     return "" if value == "" else _text(value, pointer)
 
@@ -191,7 +210,7 @@ def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
 
     Where a member that stays is at fault, what was sent is: `client_auth`.
     """
-    method = METHOD_OF[stored.get("client_auth") or "post"]
+    method = stored_method(stored)
     if stored.get("client_secret") == "":
         del stored["client_secret"]
     problems = []

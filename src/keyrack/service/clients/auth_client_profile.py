@@ -1,5 +1,7 @@
 """Makes the protocol's client profile from an auth client (contract section 14, 15.3, 20.3)."""
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
@@ -9,12 +11,22 @@ from keyrack.model.clients import AuthClient
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.answers import member_at
+from keyrack.oauth.profiles.model import Pkce, ProviderProfile
+from keyrack.oauth.profiles.reading import stored_profile
+from keyrack.oauth.profiles.templates import alternatives, filled
+from keyrack.oauth.token_response import MAX_LIFETIME
 
+PROFILE, INPUTS = "provider_profile", "inputs"
+"""Members of an auth client's credentials: a profile, and what it asks to be filled in."""
+_ENDPOINTS = ("authorization", "token", "refresh")
 INSTAGRAM = "oauth2_instagram"
 """Type of auth clients whose tokens are exchanged for long-lived ones (contract section 14)."""
 
 
-def client_profile(client: AuthClient, auth_method: str | None = None) -> ClientProfile:
+def client_profile(
+    client: AuthClient, auth_method: str | None = None, connection: Mapping[str, Any] | None = None
+) -> ClientProfile:
     """Return what a consent or refresh with an oauth2 auth client needs to know.
 
     Args:
@@ -22,21 +34,68 @@ def client_profile(client: AuthClient, auth_method: str | None = None) -> Client
         auth_method: client authentication that a component declared, remembered with a secret (contract 20.3). It
             counts where the client itself does not say how it authenticates, and never for a global client: a
             component's developer speaks for one tenant, and that client serves all.
+        connection: credentials of the connection, whose `fields` and `undefined_params` have values for placeholders of
+            the client's provider profile; None: of no connection in particular.
     """
-    given = client.credentials
+    given, provider = client.credentials, provider_of(client)
     remembered = None if _says_itself(client) else auth_method
+    known = {} if provider is None else _values(provider, given.get(INPUTS) or {}, connection or {})
+    refresh = given.get("refresh_token_uri") or given["token_uri"]
+    addresses = [given["auth_uri"], given["token_uri"], refresh]
+    if provider is not None:
+        addresses = [_address(provider, name, said, known) for name, said in zip(_ENDPOINTS, addresses, strict=True)]
     return ClientProfile(
         client_id=given["client_id"],
         client_secret=Secret(given.get("client_secret") or ""),
-        authorization_endpoint=given["auth_uri"],
-        token_endpoint=given["token_uri"],
-        refresh_endpoint=given.get("refresh_token_uri") or given["token_uri"],
+        authorization_endpoint=addresses[0],
+        token_endpoint=addresses[1],
+        refresh_endpoint=addresses[2],
         token_endpoint_auth_method=TokenEndpointAuthMethod(remembered) if remembered else own_method(client),
-        pkce=given.get("pkce") is not False,
+        pkce=given.get("pkce", provider is None or provider.pkce is not Pkce.OFF) is not False,
         issuer=given.get("issuer"),
         sends_iss=given.get(SENDS_ISS),
         long_lived_endpoint=long_lived_endpoint(client),
+        provider=provider,
+        values=known,
     )
+
+
+def provider_of(client: AuthClient) -> ProviderProfile | None:
+    """Return what a client's provider wants otherwise than the standards have it; None if nothing is known."""
+    said = client.credentials.get(PROFILE)
+    return None if said is None else stored_profile(said)
+
+
+def final_errors(client: AuthClient) -> tuple[str, ...]:
+    """Return the error codes after which only a new consent helps, by the client's provider profile."""
+    provider = provider_of(client)
+    return () if provider is None else provider.answer.final_errors
+
+
+def usual_lifetime(client: AuthClient) -> int | None:
+    """Return how long tokens of a client live where the provider does not say, by its profile; seconds."""
+    provider = provider_of(client)
+    stated = None if provider is None else provider.lifetimes.access_token
+    return MAX_LIFETIME if stated == 0 else stated
+
+
+def _values(provider: ProviderProfile, of_client: Mapping[str, str], connection: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands for the placeholders of a profile: what is usual, what was filled in, what was told."""
+    usual = {name: said.default for name, said in provider.inputs.items() if said.default is not None}
+    told, fields = connection.get("undefined_params"), connection.get("fields")
+    learned = {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in provider.answer.learned}
+    members: Mapping[str, Any] = {**usual, **of_client, **(fields if isinstance(fields, Mapping) else {}), **learned}
+    return {name: str(value) for name, value in members.items() if isinstance(value, str | int | float) and value != ""}
+
+
+def _address(provider: ProviderProfile, name: str, said: str, values: Mapping[str, str]) -> str:
+    """Return an endpoint: the client's own, with placeholders filled in as far as they are known."""
+    template = getattr(provider.endpoints, name)
+    if name == "refresh" and template is None:
+        template = provider.endpoints.token
+    if template is None or said not in alternatives(template):
+        return said
+    return filled(template, values) or said
 
 
 def is_global(client: AuthClient) -> bool:
@@ -46,7 +105,15 @@ def is_global(client: AuthClient) -> bool:
 
 def own_method(client: AuthClient) -> TokenEndpointAuthMethod:
     """Return the client authentication that a client itself asks for."""
-    return METHOD_OF[client.credentials.get("client_auth") or "post"]
+    return stored_method(client.credentials)
+
+
+def stored_method(credentials: Mapping[str, Any]) -> TokenEndpointAuthMethod:
+    """Return the client authentication that credentials of a client ask for, by themselves or by their profile."""
+    own, profile = credentials.get("client_auth"), credentials.get(PROFILE)
+    if own is None and profile is not None:
+        return TokenEndpointAuthMethod(stored_profile(profile).client_authentication.method)
+    return METHOD_OF[own or "post"]
 
 
 def declared_method(client: AuthClient, block: OAuth2Block | None) -> str | None:
@@ -67,7 +134,7 @@ def declared_method(client: AuthClient, block: OAuth2Block | None) -> str | None
 
 def _says_itself(client: AuthClient) -> bool:
     """Tell whether a component has no say in how a client authenticates."""
-    return client.credentials.get("client_auth") is not None or is_global(client)
+    return client.credentials.get("client_auth") is not None or PROFILE in client.credentials or is_global(client)
 
 
 def long_lived_endpoint(client: AuthClient) -> str | None:

@@ -71,7 +71,12 @@ class AuthorizationCode:
 
     def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return the code."""
-        return authorization_code.process_callback(params, consent.context.issuer, iss_required=iss_required)
+        return authorization_code.process_callback(
+            params,
+            consent.context.issuer,
+            iss_required=iss_required,
+            code_parameter=consent.context.code_parameter,
+        )
 
     def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
         """Return the token request of RFC 6749 section 4.1.3."""
@@ -84,7 +89,7 @@ class AuthorizationCode:
     ) -> TokenResponse:
         """Return the tokens of RFC 6749 section 5.1."""
         del consent
-        return process_token_response(answer, sent=_known(granted, profile.client_secret))
+        return process_token_response(answer, provider=profile.provider, sent=_known(granted, profile.client_secret))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         fields=planned.fields,
         auth_method=planned.auth_method,
         long_lived=planned.long_lived,
+        code_parameter="code" if profile.provider is None else profile.provider.callback.code,
         connect_link_id=wanted.connect_link_id,
     )
     if protocol == OAUTH1:

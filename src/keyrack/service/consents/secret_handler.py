@@ -32,7 +32,8 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
-from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method
+from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method, provider_of
+from keyrack.service.clients.profile_rules import wrong_inputs
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
 from keyrack.service.consents.return_url import origin_of_page
 from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
@@ -83,9 +84,15 @@ class SecretHandler:
         descriptor = await _descriptor(scope, client, wanted.component_id)
         stored = await _stored(scope, wanted)
         fields = _fields(descriptor, stored, wanted.fields)
+        provider = provider_of(client)
+        if provider is not None:
+            asked = {name: said for name, said in provider.inputs.items() if not said.per_client}
+            wrong = wrong_inputs(asked, fields, _FIELDS_POINTER)
+            if wrong:
+                raise ValidationFailed(*wrong)
         block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
         method = declared_method(client, block)
-        profile = client_profile(client, method)
+        profile = client_profile(client, method, {"fields": fields})
         unfit = unfit_for(profile.token_endpoint_auth_method, profile.client_id, profile.client_secret.reveal())
         if unfit:
             raise ValidationFailed(*(Problem(f"its {name} {why}", AUTH_CLIENT_POINTER) for name, why in unfit.items()))
@@ -112,7 +119,7 @@ class SecretHandler:
         if consent.component_id is not None:
             await _descriptor(scope, client, consent.component_id)
         context = consent.context
-        profile = client_profile(client, context.auth_method)
+        profile = client_profile(client, context.auth_method, {"fields": context.fields})
         if (profile.client_id, profile.token_endpoint) != (context.client_id, context.token_endpoint):
             raise StateConflict("the auth client was changed while you were connecting; start again")
         return SecretDestination(consent, client, profile, self._schedule)
@@ -136,7 +143,7 @@ class SecretHandler:
             return
         method = consent.context.auth_method  # a consent that is over has none; then it is the client's own
         try:
-            tokens = read(client_profile(client, method))
+            tokens = read(client_profile(client, method, {"fields": consent.context.fields}))
         except (ProviderError, ProviderUnavailable):
             return
         owner = SecretOwner(consent.tenant_id, consent.workspace_id, consent.user_id)

@@ -19,7 +19,7 @@ from keyrack.model.secrets import AuthSecret, ErrorCode
 from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
-from keyrack.service.clients.auth_client_profile import client_profile, own_method, refresh_host
+from keyrack.service.clients.auth_client_profile import client_profile, final_errors, own_method, refresh_host
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.settlements import Ended, Settlements, facts_of
@@ -181,7 +181,7 @@ class Finalizer:
         """
         if not isinstance(result, ProviderError):
             return None
-        if classify_failure(result, refresh_host(client)) is not FailureClass.CLIENT_REJECTED:
+        if classify_failure(result, refresh_host(client), final_errors(client)) is not FailureClass.CLIENT_REJECTED:
             return None
         certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
         if of_all and not certain:

@@ -26,7 +26,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.token_response import process_token_response
 from keyrack.oauth.wire import RawResponse
-from keyrack.service.clients.auth_client_profile import client_profile, origin_of
+from keyrack.service.clients.auth_client_profile import client_profile, origin_of, provider_of
 from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
@@ -197,7 +197,7 @@ class LeasedRefresh:
             owner=node_id(),
             started_at=self._clock(),
         )
-        profile = client_profile(client, lease.secret.auth_method)
+        profile = client_profile(client, lease.secret.auth_method, lease.secret.credentials)
         token = Secret(lease.secret.credentials["refresh_token"])
         request = build_refresh_request(profile, token)
 
@@ -285,11 +285,11 @@ def _kept(rejection: Json) -> ProviderFailure:
 
 
 def _interpret(answer: RawResponse, held: LeasedSecret) -> Result:
-    secret, client = held.lease.secret.credentials, held.client.credentials
+    secret, client = held.lease.secret.credentials, held.client
     tokens = (Secret(str(secret.get(name, ""))) for name in ("refresh_token", "access_token"))
-    sent = (*tokens, Secret(str(client.get("client_secret", ""))))
+    sent = (*tokens, Secret(str(client.credentials.get("client_secret", ""))))
     try:
-        return process_token_response(answer, sent=sent)
+        return process_token_response(answer, provider=provider_of(client), sent=sent)
     except (ProviderError, ProviderUnavailable) as error:
         return error
 

@@ -13,6 +13,7 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.lifetime import known_lifetime, token_lifetime
+from keyrack.service.clients.auth_client_profile import usual_lifetime
 from keyrack.service.secrets.refresh.schedule import Schedule
 
 BELIEVED_FOR = timedelta(days=7)
@@ -44,7 +45,7 @@ def lifetime_of(client: AuthClient, credentials: Json, stated_before: int | None
         now: when the token was issued.
     """
     expires_in: int | None = credentials.get("expires_in")
-    token_expires_in: int | None = client.credentials.get("token_expires_in")
+    token_expires_in = client.credentials.get("token_expires_in") or usual_lifetime(client)
     token = Secret(str(credentials.get("access_token", "")))
     known = known_lifetime(
         expires_in, token_expires_in=token_expires_in, access_token=token, stated_before=stated_before, now=now

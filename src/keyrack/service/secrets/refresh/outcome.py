@@ -10,7 +10,7 @@ from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
-from keyrack.service.clients.auth_client_profile import refresh_host
+from keyrack.service.clients.auth_client_profile import final_errors, refresh_host
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import refreshed
 from keyrack.store.attempts import AttemptResult
@@ -80,7 +80,7 @@ def judge(
         if result.unsupported_type is not None:
             return _unusable(secret, fresh, result.unsupported_type, now)
         return RefreshOutcome(fresh, None, EventType.secret_refreshed)
-    kind = FailureClass.OTHER if doubted else classify_failure(result, refresh_host(client))
+    kind = FailureClass.OTHER if doubted else classify_failure(result, refresh_host(client), final_errors(client))
     unknown = kind not in _DEFINITE and is_ambiguous(result)
     failure = failure_of(result, client)
     if kind is FailureClass.OTHER and not doubted and not unknown and failure.status is not None:
@@ -120,7 +120,7 @@ def failure_of(error: ProviderError | ProviderUnavailable, client: AuthClient) -
     """Return a failure as it is kept and shown; there is nothing secret in it."""
     told = error.failure
     return Failure(
-        kind=classify_failure(error, refresh_host(client)).value,
+        kind=classify_failure(error, refresh_host(client), final_errors(client)).value,
         text=error.problem.detail,
         error=told.error,
         error_description=told.error_description,

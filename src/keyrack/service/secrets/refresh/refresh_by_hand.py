@@ -114,7 +114,7 @@ class FreshTokens:
             return False
         if client.rejected_at is not None:
             return client.probe_at is None or client.probe_at > self._clock()
-        endpoint = client_profile(client, secret.auth_method).refresh_endpoint
+        endpoint = client_profile(client, secret.auth_method, secret.credentials).refresh_endpoint
         if secret.failure is None or endpoint is None:
             return False
         return self._limiter.is_refusing(secret.tenant_id, origin_of(endpoint))

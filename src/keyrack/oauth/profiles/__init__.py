@@ -1,0 +1,1 @@
+"""Provider profiles: how each provider wants to be talked to, as data."""

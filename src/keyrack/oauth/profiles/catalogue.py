@@ -1,0 +1,26 @@
+"""The profiles that come with Keyrack, one file each in the folder `catalogue`."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from keyrack.oauth.profiles.model import ProviderProfile
+from keyrack.oauth.profiles.reading import profile_of
+
+_FOLDER = Path(__file__).parent / "catalogue"
+
+
+@cache
+def catalogue() -> Mapping[str, ProviderProfile]:
+    """Return all of them by name, sorted."""
+    return {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"))}
+
+
+def profile_named(name: str) -> ProviderProfile | None:
+    """Return the profile of a name, None if there is none."""
+    return catalogue().get(name)
+
+
+def _read(path: Path) -> ProviderProfile:
+    return profile_of({"name": path.stem, **tomllib.loads(path.read_text("utf-8"))})

@@ -1,0 +1,150 @@
+"""Reads provider profiles, and says what is wrong with one."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import regex
+
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile, Sent, Template
+from keyrack.oauth.profiles.templates import CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+_PATH_OF_FAULT = re.compile(r" - at `(.+)`$")
+_STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]")
+_LONGEST_PATTERN = 1000
+_OURS = {RANDOM, CLIENT_ID, CLIENT_SECRET}
+_NEEDS: Mapping[Grant, tuple[str, ...]] = {
+    Grant.AUTHORIZATION_CODE: ("authorization", "token"),
+    Grant.CLIENT_CREDENTIALS: ("token",),
+    Grant.DEVICE_CODE: ("device_authorization", "token"),
+    Grant.JWT_BEARER: ("token",),
+    Grant.TOKEN_EXCHANGE: ("token",),
+    Grant.PASSWORD: ("token",),
+    Grant.OAUTH1: ("temporary_credentials", "authorization", "token"),
+}
+
+
+def stored_profile(document: Any) -> ProviderProfile:
+    """Return the profile that a JSON value says which was judged before."""
+    return msgspec.convert(document, ProviderProfile)
+
+
+def profile_of(document: Any, *, allow_insecure: bool = False) -> ProviderProfile:
+    """Return the profile that a JSON value says.
+
+    Args:
+        document: the value.
+        allow_insecure: accept `http` addresses.
+
+    Raises:
+        ValidationFailed: it is none; each problem has a pointer into the value.
+    """
+    try:
+        profile = msgspec.convert(document, ProviderProfile)
+    except msgspec.ValidationError as error:
+        raise ValidationFailed(_problem(str(error))) from None
+    found = list(problems(profile, allow_insecure=allow_insecure))
+    if found:
+        raise ValidationFailed(*found)
+    return profile
+
+
+def document_of(profile: ProviderProfile) -> dict[str, Any]:
+    """Return a profile as a JSON value, without what is as usual."""
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(profile))
+    return {name: value for name, value in document.items() if name == "refresh" or value not in ({}, [], None)}
+
+
+def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Iterator[Problem]:
+    """Yield what is wrong with a profile whose members have the right types; arguments as of `profile_of`."""
+    if not _NAME.fullmatch(profile.name):
+        yield Problem("must be lower case letters, digits, - and _, and begin with a letter or digit", "/name")
+    schemes = ("https", "http") if allow_insecure else ("https",)
+    yield from _wrong_endpoints(profile, schemes)
+    for name, given in profile.inputs.items():
+        yield from _wrong_input(given, f"/inputs/{name}")
+    known = _OURS | profile.inputs.keys() | set(profile.callback.learned) | set(profile.answer.learned)
+    for pointer, sent in _templates(profile):
+        unknown = sorted(set(placeholders(sent)) - known)
+        if unknown:
+            yield Problem(f"has placeholders that are no inputs: {', '.join(unknown)}", pointer)
+    if profile.client_authentication.method is AuthMethod.FIELDS and not _names_client(profile):
+        yield Problem("with fields, a parameter or header has to name {client_id}", "/client_authentication/method")
+    if profile.oauth1 is not None and profile.grant is not Grant.OAUTH1:
+        yield Problem("goes with the grant oauth1 only", "/oauth1")
+
+
+def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iterator[Problem]:
+    for name in _NEEDS[profile.grant]:
+        if getattr(profile.endpoints, name) is None and profile.endpoints.issuer is None:
+            text = f"is needed for the grant {profile.grant}, or an issuer to discover it from"
+            yield Problem(text, f"/endpoints/{name}")
+    for name in profile.endpoints.__struct_fields__:
+        template = getattr(profile.endpoints, name)
+        if template is not None:
+            yield from _wrong_addresses(template, f"/endpoints/{name}", profile.inputs, schemes)
+
+
+_FIXED = frozenset({"client_id", "redirect_uri", "state", "code", "code_verifier", "code_challenge", "refresh_token"})
+"""Parameters that are what they are; a profile may rename them, and leave them out where that is all right."""
+
+
+def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
+    """Yield each template of a profile, with its pointer."""
+    for name in profile.endpoints.__struct_fields__:
+        if (address := getattr(profile.endpoints, name)) is not None:
+            yield f"/endpoints/{name}", address
+    tables: list[tuple[str, Mapping[str, Sent]]] = [
+        ("/authorization/parameters", profile.authorization.parameters),
+        ("/token/parameters", profile.token.parameters),
+        ("/token/headers", profile.token.headers),
+    ]
+    if profile.refresh is not None:
+        tables += [("/refresh/parameters", profile.refresh.parameters), ("/refresh/headers", profile.refresh.headers)]
+    if profile.oauth1 is not None:
+        tables.append(("/oauth1/request_parameters", profile.oauth1.request_parameters))
+    for pointer, values in tables:
+        for name, value in values.items():
+            if isinstance(value, str | tuple):
+                yield f"{pointer}/{name}", value
+
+
+def _names_client(profile: ProviderProfile) -> bool:
+    return any(CLIENT_ID in placeholders(sent) for _, sent in _templates(profile))
+
+
+def _wrong_addresses(
+    template: Template, pointer: str, inputs: Mapping[str, Input], schemes: tuple[str, ...]
+) -> Iterator[Problem]:
+    for text in alternatives(template):
+        if text.startswith("{"):  # a whole address, or its beginning, is filled in
+            continue
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.netloc:
+            yield Problem("must be an https address", pointer)
+        for name in placeholders(parts.netloc):
+            given = inputs.get(name)
+            if given is not None and not (given.pattern or given.enum or given.format or given.learned):
+                yield Problem(f"has {name} in its host, which then needs a pattern, an enum or a format", pointer)
+
+
+def _wrong_input(given: Input, pointer: str) -> Iterator[Problem]:
+    if given.pattern is not None:
+        try:
+            regex.compile(given.pattern)
+        except (regex.error, RecursionError, OverflowError):
+            yield Problem("is no regular expression", f"{pointer}/pattern")
+        if len(given.pattern) > _LONGEST_PATTERN:
+            yield Problem(f"has more than {_LONGEST_PATTERN} characters", f"{pointer}/pattern")
+    if given.enum is not None and given.default is not None and given.default not in given.enum:
+        yield Problem("is none of the values there are", f"{pointer}/default")
+
+
+def _problem(said: str) -> Problem:
+    found = _PATH_OF_FAULT.search(said)
+    pointer = "".join(f"/{name or number}" for name, number in _STEP.findall(found[1])) if found else ""
+    return Problem(_PATH_OF_FAULT.sub("", said).replace("`", ""), pointer)

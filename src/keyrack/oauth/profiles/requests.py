@@ -1,0 +1,106 @@
+"""Makes of a usual request the one that a provider's profile asks for."""
+
+import secrets
+from collections.abc import Mapping
+from urllib.parse import quote, urlencode
+
+from keyrack.oauth.profiles.model import AuthorizationRequest, BodyFormat, ProviderProfile, Sent, TokenRequest
+from keyrack.oauth.profiles.templates import RANDOM, filled
+from keyrack.oauth.wire import FormRequest
+
+Form = tuple[tuple[str, str], ...]
+
+_ALL = "*"
+
+
+def with_parameters(
+    usual: Mapping[str, str], own: Mapping[str, Sent], rename: Mapping[str, str], values: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the parameters of a request as a provider wants them.
+
+    Args:
+        usual: what the standard has, by its names.
+        own: what the profile adds, changes, or leaves out with None. A template without a value for its placeholders
+            is left out too.
+        rename: the provider's names for the usual ones.
+        values: for placeholders.
+    """
+    sent = dict(usual)
+    known = {**values, RANDOM: secrets.token_urlsafe(16)}
+    for name, value in own.items():
+        text = _text(value, known)
+        if text is None:
+            sent.pop(name, None)
+        else:
+            sent[name] = text
+    return {rename.get(name, name): value for name, value in sent.items()}
+
+
+def with_query(endpoint: str, parameters: Mapping[str, str], said: AuthorizationRequest) -> str:
+    """Return the address that a browser is sent to: an endpoint, its own query in front, with parameters.
+
+    A parameter is never sent twice (RFC 6749 section 3.1): where the endpoint's own query names one, that one is sent
+    with ours.
+    """
+    base, _, query = endpoint.partition("#")[0].partition("?")
+    given = {name: value for name, value in parameters.items() if value or not said.leaves_out_empty}
+    own = [part for part in query.split("&") if part and part.partition("=")[0] not in given]
+    sent = [_encoded(name, value, said.unencoded) for name, value in given.items()]
+    fragment = "" if said.in_fragment is None else f"#{said.in_fragment}"
+    return f"{base}{fragment}?{'&'.join([*own, *sent])}"
+
+
+def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]) -> FormRequest:
+    """Return a request for tokens as a provider wants it: its parameters, its format, its headers.
+
+    Args:
+        request: the usual one, with the client's authentication.
+        said: what the profile says of such requests.
+        values: for placeholders; `client_id` and `client_secret` among them.
+    """
+    form = with_parameters(dict(request.form), said.parameters, said.rename, values)
+    headers = {name: text for name, value in said.headers.items() if (text := filled(value, values)) is not None}
+    return FormRequest(
+        request.url,
+        tuple(form.items()),
+        request.authorization,
+        accept=headers.pop("accept", request.accept),
+        method=said.method.upper(),
+        body=BodyFormat.QUERY.value if said.method.upper() == "GET" else said.body.value,
+        headers=tuple(headers.items()),
+    )
+
+
+def refresh_of(provider: ProviderProfile) -> TokenRequest:
+    """Return what a profile says of refresh requests: what it says of the first, unless it says so itself."""
+    if provider.refresh is not None:
+        return provider.refresh
+    first = provider.token
+    own = {name: value for name, value in first.parameters.items() if name != "grant_type"}
+    return TokenRequest(
+        method=first.method,
+        body=first.body,
+        parameters=own,
+        rename=first.rename,
+        headers=first.headers,
+        client_authentication=first.client_authentication,
+    )
+
+
+def _text(value: Sent, values: Mapping[str, str]) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    return None if value is None else filled(value, values)
+
+
+def _encoded(name: str, value: str, unencoded: tuple[str, ...]) -> str:
+    if _ALL in unencoded or name in unencoded:
+        return f"{quote(name, safe='', errors='replace')}={_harmless(value)}"
+    return urlencode({name: value}, quote_via=quote, safe="", errors="replace")
+
+
+def _harmless(value: str) -> str:
+    """Return a value that is sent as it is, but for what would end it or the address."""
+    return quote(value, safe="/:@!$'()*,;?+~[]{}|\\^`\"<>=", errors="replace")

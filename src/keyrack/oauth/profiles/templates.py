@@ -1,0 +1,34 @@
+"""Templates of provider profiles: `{name}` in a text stands for an input, for what was learned, or a random text."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from keyrack.oauth.profiles.model import Template
+
+RANDOM = "random"
+"""Stands for a new random text each time."""
+CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+
+
+def alternatives(template: Template) -> list[str]:
+    """Return the texts of a template, in the order in which they are tried."""
+    return [template] if isinstance(template, str) else list(template)
+
+
+def placeholders(template: Template) -> Iterator[str]:
+    """Yield the names that a template has in any of its alternatives, with repetitions."""
+    for text in alternatives(template):
+        yield from _PLACEHOLDER.findall(text)
+
+
+def filled(template: Template, values: Mapping[str, str]) -> str | None:
+    """Return the first alternative whose placeholders all have a value, with these; None if there is none.
+
+    What a value has is never taken for a placeholder.
+    """
+    for text in alternatives(template):
+        if all(values.get(name) for name in _PLACEHOLDER.findall(text)):
+            return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+    return None

@@ -1,0 +1,158 @@
+"""Checks the provider profile of an auth client, and what is filled in for it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import regex
+
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import Json
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.profiles.catalogue import catalogue
+from keyrack.oauth.profiles.model import Grant, Input, Pkce, ProviderProfile
+from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
+from keyrack.oauth.profiles.templates import alternatives
+from keyrack.service.clients.auth_client_profile import INPUTS, PROFILE
+from keyrack.validation.json_types import AN_OBJECT, wrong_type
+from keyrack.validation.known_names import close_to
+
+_POINTER = "/data/attributes/credentials"
+_METHODS = frozenset(method.value for method in TokenEndpointAuthMethod)
+ADDRESSES = {
+    "auth_uri": "authorization",
+    "token_uri": "token",
+    "refresh_token_uri": "refresh",
+    "revocation_uri": "revocation",
+    "issuer": "issuer",
+}
+"""Members of the credentials that a profile says, if they do not, and what it calls them."""
+_LONGEST_PATTERN_INPUT = 500
+_LONGEST_JUDGEMENT = 0.02
+"""Seconds that a pattern may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRules:
+    """The rules for one installation.
+
+    Attributes:
+        allow_insecure: accept `http` addresses.
+    """
+
+    allow_insecure: bool
+
+    def checked(self, value: Any, pointer: str) -> Json:
+        """Return a profile as it is stored: of one's own, or a copy of the one that comes along under a name.
+
+        It is a copy, so that an update of Keyrack changes nothing for a client that works.
+
+        Raises:
+            ValidationFailed: it is none, there is none of the name, or it asks for what is not built yet.
+        """
+        if isinstance(value, str):
+            found = catalogue().get(value)
+            if found is None:
+                meant = close_to(value, catalogue())
+                hint = f"; is it {meant}?" if meant else ""
+                raise ValidationFailed(Problem(f"there is no provider profile of this name{hint}", pointer))
+            profile = found
+        elif isinstance(value, Mapping):
+            try:
+                profile = profile_of(dict(value), allow_insecure=self.allow_insecure)
+            except ValidationFailed as wrong:
+                moved = (replace(each, pointer=f"{pointer}{each.pointer or ''}") for each in wrong.problems)
+                raise ValidationFailed(*moved) from None
+        else:
+            raise ValidationFailed(Problem(f"{wrong_type(AN_OBJECT, value)}, or the name of a profile", pointer))
+        _require_built(profile, pointer)
+        return document_of(profile)
+
+    def addresses(self, given: Mapping[str, Any]) -> Json:
+        """Return the addresses that the profile of new credentials says; they may be templates.
+
+        Nothing is said of a profile that is wrong: `checked` does.
+        """
+        try:
+            profile = stored_profile(self.checked(given.get(PROFILE), ""))
+        except ValidationFailed:
+            return {}
+        said = {name: getattr(profile.endpoints, endpoint) for name, endpoint in ADDRESSES.items()}
+        return {name: alternatives(template)[0] for name, template in said.items() if template is not None}
+
+    def wrong_inputs(self, stored: Json) -> list[Problem]:
+        """Return what is wrong with what was filled in for the client."""
+        if PROFILE not in stored:
+            return [Problem("goes with a provider_profile only", f"{_POINTER}/{INPUTS}")] if INPUTS in stored else []
+        inputs = {name: said for name, said in stored_profile(stored[PROFILE]).inputs.items() if said.per_client}
+        return wrong_inputs(inputs, stored.get(INPUTS) or {}, f"{_POINTER}/{INPUTS}")
+
+
+def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any], pointer: str) -> list[Problem]:
+    """Return what is wrong with values that were filled in.
+
+    Args:
+        inputs: what can be filled in.
+        given: the values.
+        pointer: of the values in the request.
+    """
+    found = []
+    for name, said in inputs.items():
+        value, at = given.get(name), f"{pointer}/{name}"
+        if value is None or value == "":
+            if said.required and said.default is None and not said.learned:
+                found.append(Problem(f"{name} is required", at))
+        elif not isinstance(value, str) or len(value) > _LONGEST_PATTERN_INPUT:
+            found.append(Problem(f"must be a string of at most {_LONGEST_PATTERN_INPUT} characters", at))
+        elif said.enum is not None and value not in said.enum:
+            found.append(Problem(f"must be one of {', '.join(said.enum)}", at))
+        elif not _fits(said, value):
+            found.append(Problem(f"does not have the form of {said.title or name}", at))
+    return found
+
+
+_FORMATS = {
+    "hostname": r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?",
+    "uuid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+}
+
+
+def _fits(said: Input, value: str) -> bool:
+    known = _FORMATS.get(said.format or "")
+    return all(pattern is None or _matches(pattern, value) for pattern in (known, said.pattern))
+
+
+def _matches(pattern: str, value: str) -> bool:
+    """Tell whether a value has a form; one that takes too long to be judged has not: a profile may be anybody's."""
+    try:
+        return regex.fullmatch(pattern, value, timeout=_LONGEST_JUDGEMENT) is not None
+    except (TimeoutError, regex.error):
+        return False
+
+
+def _require_built(profile: ProviderProfile, pointer: str) -> None:
+    """Refuse what a profile may say and Keyrack does not do yet.
+
+    Raises:
+        ValidationFailed: with what that is.
+    """
+    missing = [what for what, is_asked_for in _not_built(profile) if is_asked_for]
+    if missing:
+        raise ValidationFailed(Problem(f"{', '.join(missing)} cannot be used with auth clients yet", pointer))
+
+
+def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
+    requests = [each for each in (profile.token, profile.refresh) if each is not None]
+    own = [each.client_authentication for each in requests if each.client_authentication is not None]
+    for said in (profile.client_authentication, *own):
+        yield f"the client authentication {said.method}", said.method.value not in _METHODS
+        yield "a client certificate", said.mutual_tls
+    yield f"the grant {profile.grant}", profile.grant is not Grant.AUTHORIZATION_CODE
+    yield "PKCE plain", profile.pkce is Pkce.PLAIN
+    repeats = any(each.sends_scope or each.sends_redirect_uri for each in requests)
+    yield "a refresh request with scope or redirect_uri", repeats
+    yield "a callback with another name for state", profile.callback.state != "state"
+    yield "what is learned of the callback", bool(profile.callback.learned)
+    yield "an exchange of the first token", profile.answer.exchange
+    yield "pushed authorization requests", profile.authorization.pushed
+    yield "connecting that begins at the provider", profile.authorization.starts_at_provider

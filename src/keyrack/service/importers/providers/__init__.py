@@ -1,0 +1,1 @@
+"""Converts other projects' catalogues of providers into profiles."""

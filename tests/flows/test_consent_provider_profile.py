@@ -1,0 +1,181 @@
+"""Auth clients with a provider profile: what is sent, and how answers are read, follows the profile (decision 38)."""
+
+import json
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from keyrack.ids import new_id
+from support.app import World, relationship
+from support.raw_provider import RawConsents, RawProvider, json_answer, tokens_answer
+
+
+@pytest.fixture
+async def desk(keyrack: World, raw_provider: RawProvider) -> RawConsents:
+    return RawConsents(keyrack, raw_provider)
+
+
+def error_of(answer: httpx2.Response) -> dict[str, Any]:
+    """Return the only error of a refusal."""
+    (error,) = answer.json()["errors"]
+    found: dict[str, Any] = error
+    return found
+
+
+async def make(desk: RawConsents, profile: Any, **credentials: Any) -> Any:
+    """Create an auth client over the API with nothing but id, secret and profile; return the answer."""
+    component = await desk.world.add_component(desk.tenant, new_id(), {"title": "C", "authClientTypes": ["oauth2"]})
+    named = {
+        "tenant": relationship("tenant", desk.tenant.id),
+        "components": {"data": [{"type": "component", "id": component}]},
+    }
+    given = {"client_id": "the-client", "client_secret": "the-secret", "provider_profile": profile, **credentials}
+    attributes = {"name": "P", "type": "oauth2", "credentials": given}
+    data = {"type": "auth-client", "attributes": attributes, "relationships": named}
+    answer = await desk.tenant.admin.post("/v2/auth-clients", {"data": data})
+    if answer.status_code == 201:
+        desk.client_id = answer.json()["data"]["id"]
+    return answer
+
+
+def profile_at(desk: RawConsents, **members: Any) -> dict[str, Any]:
+    endpoints = {"authorization": f"{desk.provider.url}/authorize", "token": desk.provider.token_endpoint}
+    return {"name": "odd", "endpoints": endpoints, **members}
+
+
+async def started(desk: RawConsents, **attributes: Any) -> dict[str, str]:
+    """Begin a consent; return the parameters of the address that the browser is sent to."""
+    path = f"/v2/workspaces/{desk.tenant.workspace_id}/oauth-consents"
+    named = {"auth_client": relationship("auth-client", desk.client_id)}
+    answer = await desk.who.post(
+        path, {"data": {"type": "oauth-consent", "attributes": attributes, "relationships": named}}
+    )
+    assert answer.status_code == 201, answer.text
+    url = urlsplit(answer.json()["data"]["attributes"]["authorization_url"])
+    return {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+
+
+async def test_the_authorization_request_is_as_the_provider_wants_it(desk: RawConsents) -> None:
+    said = {
+        "parameters": {"access_type": "offline", "audience": "{audience}", "session": False},
+        "rename": {"client_id": "app_id"},
+    }
+    inputs = {"audience": {"per_client": True, "required": False}}
+    scopes = {"separator": ",", "user_parameter": "user_scope", "user_default": ["chat:write"], "default": ["a"]}
+    profile = profile_at(desk, authorization=said, inputs=inputs, scopes=scopes, pkce="off")
+    assert (await make(desk, profile, inputs={"audience": "https://api"})).status_code == 201
+    sent = await started(desk, scopes="x y")
+    assert sent.pop("state")
+    assert sent.pop("redirect_uri").endswith("/callback/oauth2")
+    assert sent == {
+        "response_type": "code", "app_id": "the-client", "scope": "x,y", "user_scope": "chat:write",
+        "access_type": "offline", "audience": "https://api", "session": "false",
+    }  # fmt: skip
+    assert (await started(desk))["scope"] == "a"
+    extra = await started(
+        desk, additional_params={"prompt": "login", "access_type": "online", "app_id": "evil", "state": "x"}
+    )
+    assert (extra["prompt"], extra["access_type"], extra["app_id"]) == ("login", "offline", "the-client")
+
+
+async def test_tokens_come_and_are_renewed_as_the_provider_wants_it(desk: RawConsents) -> None:
+    profile = profile_at(
+        desk,
+        token={"body": "json", "parameters": {"expires": 1}, "headers": {"x-app": "{client_id}"}},
+        refresh={"method": "GET", "parameters": {"grant_type": "renew"}, "rename": {"refresh_token": "token"}},
+        client_authentication={"method": "client_secret_basic"},
+        answer={
+            "objects": ["data.user"], "access_token": ["tok"], "refresh_token": ["ref"], "expires_in": ["ttl"],
+            "lifetime_unit": "milliseconds", "fails_where": {"ok": False}, "error": ["code"], "final_errors": ["dead"],
+        },
+    )  # fmt: skip
+    assert (await make(desk, profile)).status_code == 201
+    user = {"tok": "at-1", "ref": "rt-1", "ttl": 7_200_000}
+    answer = json_answer(json.dumps({"ok": True, "data": {"user": user}, "team": "T"}))
+    secret_id = await desk.connect(answer)
+    head, _, body = desk.provider.requests[-1].partition(b"\r\n\r\n")
+    sent = json.loads(body)
+    assert (sent["grant_type"], sent["expires"], sent["code"]) == ("authorization_code", "1", "the-code")
+    assert "client_secret" not in sent  # never twice
+    assert b"authorization: Basic " in head.replace(b"Authorization", b"authorization")
+    assert b"x-app: the-client" in head
+    assert b"Content-Type: application/json" in head
+    found = await desk.seen(secret_id)
+    assert found["credentials"]["access_token"] == "at-1"
+    assert found["credentials"]["expires_in"] == 7200
+    assert found["credentials"]["undefined_params"]["team"] == "T"
+
+    found = await desk.refresh(secret_id, json_answer(json.dumps({"tok": "at-2", "ref": "rt-2", "ttl": 60_000})))
+    line = desk.provider.requests[-1].split(b"\r\n")[0].decode()
+    method, target, _ = line.split(" ")
+    assert method == "GET"
+    assert parse_qs(urlsplit(target).query) == {"grant_type": ["renew"], "token": ["rt-1"]}
+    assert (found["credentials"]["access_token"], found["credentials"]["refresh_token"]) == ("at-2", "rt-2")
+
+    found = await desk.refresh(secret_id, json_answer(json.dumps({"ok": False, "code": "dead"})))
+    assert (found["state"], found["error_code"]) == ("error", "reauthorization_required")
+
+
+async def test_addresses_follow_what_is_filled_in_for_the_connection(desk: RawConsents) -> None:
+    host = desk.provider.url.removeprefix("http://")
+    profile = {
+        "name": "shop",
+        "inputs": {"shop": {"pattern": "[0-9.:]+", "title": "Shop"}},
+        "endpoints": {"authorization": "http://{shop}/authorize", "token": "http://{shop}/token"},
+    }
+    assert (await make(desk, profile)).status_code == 201
+    path = f"/v2/workspaces/{desk.tenant.workspace_id}/oauth-consents"
+    named = {"auth_client": relationship("auth-client", desk.client_id)}
+    for fields, detail in (({}, "shop is required"), ({"shop": "evil.example/x"}, "does not have the form of Shop")):
+        body = {"data": {"type": "oauth-consent", "attributes": {"fields": fields}, "relationships": named}}
+        refused = await desk.who.post(path, body)
+        assert (refused.status_code, error_of(refused)["source"]) == (400, {"pointer": "/data/attributes/fields/shop"})
+        assert error_of(refused)["detail"] == detail
+    secret_id = await desk.connect(tokens_answer(expires_in=60), fields={"shop": host})
+    found = await desk.refresh(secret_id, tokens_answer(access_token="at-2"))
+    assert found["credentials"]["access_token"] == "at-2"
+    assert len(desk.provider.requests) == 2
+
+
+async def test_a_profile_that_comes_along_is_named_and_kept_as_it_was(desk: RawConsents) -> None:
+    made = (await make(desk, "slack")).json()["data"]["attributes"]["credentials"]
+    assert (made["auth_uri"], made["token_uri"]) == (
+        "https://slack.com/oauth/v2/authorize",
+        "https://slack.com/api/oauth.v2.access",
+    )
+    assert made["provider_profile"]["title"] == "Slack"
+    assert made["revocation_uri"] == "https://slack.com/api/auth.revoke"
+    refused = await make(desk, "slak")
+    assert refused.status_code == 400
+    assert error_of(refused)["detail"] == "there is no provider profile of this name; is it slack?"
+
+
+@pytest.mark.parametrize(
+    ("members", "pointer", "detail"),
+    [
+        ({"grant": "device_code"}, "/endpoints/device_authorization", "is needed"),
+        ({"grant": "client_credentials"}, "", "the grant client_credentials cannot be used"),
+        ({"client_authentication": {"method": "private_key_jwt"}}, "", "the client authentication private_key_jwt"),
+        ({"client_authentication": {"mutual_tls": True}}, "", "a client certificate"),
+        ({"authorization": {"pushed": True}}, "", "pushed authorization requests"),
+        ({"authorisation": {}}, "", "unknown field"),
+        ({"authorization": {"parameters": {"x": "{nowhere}"}}}, "/authorization/parameters/x", "no inputs: nowhere"),
+    ],
+)  # fmt: skip
+async def test_a_profile_that_cannot_work_is_refused(
+    desk: RawConsents, members: Any, pointer: str, detail: str
+) -> None:
+    refused = await make(desk, profile_at(desk, **members))
+    assert refused.status_code == 400
+    error = error_of(refused)
+    assert error["source"] == {"pointer": f"/data/attributes/credentials/provider_profile{pointer}"}
+    assert detail in error["detail"]
+
+
+async def test_a_pattern_that_takes_for_ever_is_given_up(desk: RawConsents) -> None:
+    inputs = {"x": {"pattern": "(a|a)*b", "per_client": True}}
+    refused = await make(desk, profile_at(desk, inputs=inputs), inputs={"x": "a" * 200})
+    assert refused.status_code == 400
+    assert error_of(refused)["detail"] == "does not have the form of x"
