@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, bindparam, literal, select, union_all
 
 from keyrack.ids import is_id
 from keyrack.store import schema as t
@@ -20,16 +20,15 @@ from keyrack.store.core.unit import TenantQuery, TenantTable, Unit
 _MANY = 500
 """Ids that one question names at most."""
 
+COUNTED = 1000
+"""Up to so many are counted that a list is narrowed to."""
+
 _WORDS_OF_ONE = 3
 """Words of one thing that may begin alike, as in a name that says a word twice: so many are read for each."""
 
 _w = t.search_words.c
 _RANGE = (_w.kind == bindparam("kind"), _w.word >= bindparam("first"), _w.word < bindparam("beyond"))
 _OPEN = (_w.kind == bindparam("kind"), _w.word >= bindparam("first"))
-
-
-def _objects(*conditions: ColumnElement[bool]) -> "Select[Any]":
-    return select(_w.object_id).where(*conditions).group_by(_w.object_id)
 
 
 _IN_PLACE = {
@@ -48,25 +47,6 @@ _OF_EVERYBODY = {
         .where(_w.place_id == EVERYBODY, *conditions)
         .order_by(_w.word, _w.object_id)
         .limit(bindparam("most"))
-    )
-    for bounded, conditions in ((True, _RANGE), (False, _OPEN))
-}
-_IDS = {
-    bounded: TenantQuery(
-        t.search_words,
-        _objects(_w.place_id == bindparam("place"), *conditions)
-        .order_by(func.min(_w.word), _w.object_id)
-        .limit(bindparam("most"))
-        .offset(bindparam("offset")),
-        scans=True,
-    )
-    for bounded, conditions in ((True, _RANGE), (False, _OPEN))
-}
-_COUNT = {
-    bounded: TenantQuery(
-        t.search_words,
-        select(func.count(_w.object_id.distinct())).where(_w.place_id == bindparam("place"), *conditions),
-        scans=True,
     )
     for bounded, conditions in ((True, _RANGE), (False, _OPEN))
 }
@@ -161,16 +141,17 @@ class SearchIndex(TenantTable):
     ) -> tuple[Sequence[str], int]:
         """Return a page of the ids of what is found by a beginning in a place, by name, and how many there are.
 
-        For the search box of a list whose caller has been let into the place.
+        They are counted to `COUNTED`: who gets so many writes more of the name. For the search box of a list whose
+        caller has been let into the place.
         """
         word = wanted_word(prefix)
         if not word:
             return [], 0
-        beyond = after(word)
-        values = {"kind": kind, "place": place, "first": word, **_upto(beyond)}
-        rows = await self.ask(_IDS[beyond is not None], **values, most=limit, offset=offset)
-        total = (await self.ask(_COUNT[beyond is not None], **values))[0][0]
-        return [row.object_id for row in rows], int(total)
+        beyond, most = after(word), max(COUNTED, offset + limit) * _WORDS_OF_ONE
+        values = {"kind": kind, "place": place, "first": word, "most": most, **_upto(beyond)}
+        rows = await self.ask(_IN_PLACE[beyond is not None], **values)
+        found = list(dict.fromkeys(row.object_id for row in rows))
+        return found[offset : offset + limit], len(found)
 
     def _found(self, kind: str, places: Mapping[str, str], limit: int) -> Sequence[Found]:
         mine = self.unit.tenant_id
