@@ -95,7 +95,10 @@ def list_profiles(
 
 @providers.command("show")
 def show_profile(name: Annotated[str, typer.Argument(help="Name of the profile.")], *, as_json: Json = False) -> None:
-    """Show a profile: what it says, what to register where, and what has cost others a day."""
+    """Show a profile.
+
+    What to register where, what has cost others a day, and all that it says.
+    """
     from keyrack.errors import NotFound
     from keyrack.oauth.profiles.catalogue import catalogue
     from keyrack.oauth.profiles.reading import document_of

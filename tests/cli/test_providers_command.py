@@ -1,0 +1,95 @@
+"""`keyrack providers`: other projects' catalogues as they are published, and the profiles that come along."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keyrack.oauth.profiles.catalogue import catalogue
+from keyrack.oauth.profiles.reading import profile_of
+from support.keyrack_processes import run_command
+from support.node import MODULES
+from support.parts import require_part, why_not_installed
+
+NANGO = MODULES / "@nangohq" / "providers" / "providers.yaml"
+GRANT = MODULES / "grant" / "config" / "oauth.json"
+CODE_OF_NANGO = {"post_connection_script", "pre_connection_deletion_script"}
+UNSAYABLE = {
+    "certn-partner": "has no address for tokens",
+    "sentry-oauth": "is given its code by a webhook",
+    "zoominfo": "names a way to authenticate that is code",
+}
+
+
+def keyrack(home: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command where there is no installation and no database."""
+    return run_command(home / "no-home", *words, KEYRACK_DATABASE_URL="postgresql://a:canary@127.0.0.1:1/x")
+
+
+def converted(home: Path, file: Path, kind: str, *more: str) -> list[dict[str, Any]]:
+    if not file.exists():
+        require_part("catalogues from npm", why_not_installed("node"))
+    done = keyrack(home, "providers", "import", "--format", kind, str(file), "--json", *more)
+    assert done.returncode == 0, done.stderr
+    entries: list[dict[str, Any]] = json.loads(done.stdout)["entries"]
+    return entries
+
+
+def test_nangos_catalogue_is_converted_but_for_its_code(tmp_path: Path) -> None:
+    entries = converted(tmp_path, NANGO, "nango", "--out", str(tmp_path / "out"))
+    text = NANGO.read_text("utf-8")
+    assert len(entries) >= sum(text.count(f"auth_mode: {mode}\n") for mode in ("OAUTH2", "OAUTH2_CC", "OAUTH1"))
+    assert {each["auth_mode"] for each in entries} == {"OAUTH2", "OAUTH2_CC", "OAUTH1"}
+    lost = {each["name"]: set(each["not_expressed"]) - CODE_OF_NANGO for each in entries if not each["lossless"]}
+    assert {name for name, members in lost.items() if members} == set(UNSAYABLE)
+    assert len(lost) < len(entries) / 8
+    files = list((tmp_path / "out").glob("*.json"))
+    assert len(files) == len(entries)
+    for file in files:
+        if file.stem not in UNSAYABLE:
+            profile_of(json.loads(file.read_text("utf-8")))
+
+
+def test_grants_catalogue_is_converted_without_loss(tmp_path: Path) -> None:
+    entries = converted(tmp_path, GRANT, "grant")
+    assert len(entries) == len(json.loads(GRANT.read_text("utf-8")))
+    assert [each["name"] for each in entries if not each["lossless"]] == []
+
+
+def test_for_people_it_says_what_is_lost_and_counts(tmp_path: Path) -> None:
+    file = tmp_path / "providers.yaml"
+    file.write_text(
+        "p: {auth_mode: OAUTH2, authorization_url: 'https://p.example/a', token_url: 'https://p.example/t', new: 1}\n"
+        "k: {auth_mode: API_KEY}\n"
+    )
+    done = keyrack(tmp_path, "providers", "import", "--format", "nango", str(file))
+    assert done.stdout.splitlines() == ["p: not expressed: new", f"{file}: 1 OAuth entries, 0 without loss"]
+    file.write_text("[1]")
+    refused = keyrack(tmp_path, "providers", "import", "--format", "nango", str(file))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "keyrack: the file is not in the format of nango: it has no entries by name\n"
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+def test_every_profile_that_comes_along_says_where_it_is_from(name: str) -> None:
+    profile = catalogue()[name]
+    assert profile.title
+    assert (profile.documentation or "").startswith("https://")
+    assert profile.written is not None
+    assert profile.registration
+
+
+def test_a_profile_is_shown_to_people_and_programs(tmp_path: Path) -> None:
+    shown = keyrack(tmp_path, "providers", "show", "slack")
+    assert shown.stdout.startswith("Slack (slack), authorization_code\n")
+    assert "Beware:" in shown.stdout
+    assert json.loads(keyrack(tmp_path, "providers", "show", "slack", "--json").stdout)["name"] == "slack"
+    assert keyrack(tmp_path, "providers", "show", "slak").stderr == "keyrack: there is no such profile; is it slack?\n"
+    assert names_of(tmp_path) == sorted(catalogue())
+    assert names_of(tmp_path, "--search", "GOOG") == ["google"]
+
+
+def names_of(home: Path, *words: str) -> list[str]:
+    return [each["name"] for each in json.loads(keyrack(home, "providers", "list", "--json", *words).stdout)]
