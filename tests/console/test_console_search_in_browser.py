@@ -1,6 +1,6 @@
 """Search in a real browser: “/” leads to the field, what is found shows while one writes, and without scripts too."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,8 @@ async def test_a_journey_to_what_is_looked_for(listening: World, browser: "Brows
     acme = listening.tenants["Acme"]
     await give_password(listening, acme, acme.admin)
     await listening.add_component(acme, "pizza-van", {"title": "Pizza van"})
-    context = await browser.new_context(java_script_enabled=scripts, viewport=PHONE)
+    options: Any = {"viewport": PHONE}
+    context = await browser.new_context(java_script_enabled=scripts, **options)
     context.set_default_timeout(60_000)
     try:
         page, faults = await context.new_page(), list[str]()
