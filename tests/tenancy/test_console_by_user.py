@@ -23,6 +23,7 @@ OPEN = {
     "/console/building-blocks",
     "/console/contracts",
     "/console/invites",
+    "/console/search",
     "/console/workspaces",
 }
 """Pages that everybody gets who is signed in; the others are for those who may see what they show."""

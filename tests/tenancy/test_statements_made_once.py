@@ -43,6 +43,10 @@ BINDS_THE_TENANT: dict[str, str] = {
     "keyring._REMOVAL": "as above",
     "leases._INTENT": "inserts what belongs to the tenant's secret that is leased",
     "role_assignments._EVERYWHERE": "three tables, each with the condition",
+    "search_words._ADDING": "words of a row of the tenant's",
+    "search_words._FORGETTING": "as above",
+    "search_words._ROWS": "the row whose words change, with the condition",
+    "search_words._STORED": "words of a row of the tenant's",
     "tenants._HELD": "the tenant's own row, whose id it is",
     "tenants._HELD_ALONE": "as above",
 }
@@ -83,6 +87,7 @@ ACROSS: dict[str, str] = {
     "directory._IN_WORKSPACE": "ids of where an id is",
     "directory._PLACES": "as above",
     "directory._SECRETS_ATTACHED": "a number: secrets of a global auth client may be in any tenant",
+    "directory._CONNECT_LOGO": "id of the tenant whose logo has an address",
     "directory._CONNECT_LINK": "ids of the workspace, to who holds the link",
     "directory._PENDING_SIGN_IN": "who was right about a password, to who has the cookie",
     "directory._SIGN_IN_OF_ACCOUNT": "who has a name, to the check of the password alone",
@@ -153,6 +158,8 @@ ACROSS: dict[str, str] = {
     "tenants._REMOVAL": "as above",
     "tenants._WITH_DOMAIN": "whether a domain is taken, which must be told",
     "wakeups._NOTIFY": "reads nothing",
+    "search_index._OF_EVERYBODY": "ids of what all tenants share",
+    "search_index._OF_ID": "what an id is of, and where; the service shows it to whoever may see it",
 }
 """Statements without a tenant, and what keeps tenants apart all the same."""
 

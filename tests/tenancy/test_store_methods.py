@@ -41,6 +41,9 @@ ACROSS: dict[str, str] = {
     "DataKeyList.versions": "numbers, for the operator",
     "Directory.auth_client": "ids of the scope an id is in",
     "Directory.component": "ids of the owner",
+    "SharedIndex.beginning": "ids of what all tenants share",
+    "SharedIndex.of_id": "what an id is of, and where; the service shows it to whoever may see it",
+    "Directory.connect_logo": "id of the tenant whose logo has an address",
     "Directory.connect_link": "ids of the workspace, to who holds the link",
     "Directory.consent_by_link": "ids of where the consent is, to who holds the link",
     "Directory.consent_by_state": "ids of where the consent is, to who holds the state",
@@ -186,6 +189,8 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "statements": "parses what was stored",
     "unit": "builds queries",
     "users": "reads a row that was found",
+    "search_words": "writes words of what it is given: test_search_words.py",
+    "connect_themes": "makes columns of what it is given",
 }
 """Everything else, by class, function or module, and why it needs no case."""
 
@@ -194,7 +199,8 @@ READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "ContractRows.add", "Deliveries.fan_out", "Mails.add", "OAuthClientRows.add", "Outbox.add",
+    "Attempts.begin", "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "Mails.add",
+    "OAuthClientRows.add", "Outbox.add",
     "Outbox.add_all", "Outbox.add_with_secret", "Outbox.record", "Revocations.add", "RolePolicy.replace",
     "SingleSignOnRows.put", "UserRows.add",
 }

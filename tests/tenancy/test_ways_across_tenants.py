@@ -52,6 +52,7 @@ INSTALLATION = {
     "service/clients/secret_reminders.py": "finds the tenants with clients whose secret ends; global clients",
     "service/consents/callbacks.py": "finds the tenant that a state is in, before anybody is known",
     "service/consents/connect_page.py": "finds the tenant that a link is in, before anybody is known",
+    "service/consents/connect_themes.py": "finds the tenant that a link, state or logo is of, for whoever has it",
     "service/consents/links.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/account_setup.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/authentication.py": "finds who an API key belongs to",

@@ -12,7 +12,7 @@ from litestar.params import PathParameter
 from keyrack.console import building_blocks, overview
 from keyrack.console.audit import log
 from keyrack.console.clients import auth_clients, components, oauth_clients
-from keyrack.console.consents import connect, connect_links, waiting
+from keyrack.console.consents import connect, connect_links, connect_page, waiting
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
@@ -37,6 +37,7 @@ from keyrack.console.operator import (
     service_accounts,
     tenants,
 )
+from keyrack.console.search import search
 from keyrack.console.secrets import connection, connection_list
 from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
 from keyrack.console.webhooks import deliveries, webhooks
@@ -53,6 +54,7 @@ _MODULES = (
     components,
     connect,
     connect_links,
+    connect_page,
     connection,
     connection_list,
     contracts,
@@ -72,6 +74,7 @@ _MODULES = (
     providers,
     queue,
     roles,
+    search,
     service_accounts,
     sign_in,
     single_sign_on,

@@ -55,7 +55,7 @@ class AuditLog(TenantTable):
         """List events, oldest first.
 
         Args:
-            equal: values that `actor`, `action`, `target_id`, `target_type` or `outcome` must have.
+            equal: values that `actor`, `action`, `target_id`, `target_type`, `outcome` or `request_id` must have.
             since: only events at or after this time.
             until: only events before this time.
             limit: how many at most; None for all.

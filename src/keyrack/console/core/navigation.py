@@ -79,6 +79,7 @@ ENTRIES: Sequence[Entry] = (
             ("/audit", "Audit", SEE_AUDIT),
         )
     ),
+    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
