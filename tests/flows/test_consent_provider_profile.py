@@ -157,7 +157,7 @@ async def test_a_profile_that_comes_along_is_named_and_kept_as_it_was(desk: RawC
     [
         ({"grant": "device_code"}, "/endpoints/device_authorization", "is needed"),
         ({"grant": "client_credentials"}, "", "the grant client_credentials cannot be used"),
-        ({"client_authentication": {"method": "private_key_jwt"}}, "", "the client authentication private_key_jwt"),
+        ({"client_authentication": {"method": "tls_client_auth"}}, "", "the client authentication tls_client_auth"),
         ({"client_authentication": {"mutual_tls": True}}, "", "a client certificate"),
         ({"authorization": {"pushed": True}}, "", "pushed authorization requests"),
         ({"authorisation": {}}, "", "unknown field"),

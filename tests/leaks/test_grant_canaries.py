@@ -8,8 +8,9 @@ the failures sends everything it was sent back in its error text.
 import asyncio
 import base64
 import json
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote_plus
 
 import httpx2
@@ -250,7 +251,9 @@ async def test_no_secret_of_grants_webhooks_teams_or_users_comes_out(
             metrics = str(await story.call("GET", "/metrics", 200, auth=as_support))
             told = [f"{message.headers} {message.body!r}" for message in receiver.sent_to("/hook")]
         exported = tmp_path / "export.json"
-        done = await asyncio.to_thread(run_command, home, "export", "platform", str(exported), **settings)
+        done = await asyncio.to_thread(
+            partial(run_command, home, "export", "platform", str(exported), **cast("dict[str, Any]", settings))
+        )
         assert done.returncode == 0, done.stderr
         looked_through = {
             "log": served.log(),

@@ -8,18 +8,25 @@ from dataclasses import replace
 
 import pytest
 
+from keyrack.clock import now
+from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.ids import new_id
 from keyrack.model import Json
+from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import AuthSecret
+from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.authentication_requests import AuthenticationRequests
+from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.components import ComponentRows
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.flows import FlowRows
+from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.workspaces import WorkspaceRows
 from support.app import TenantInTest, World
 from support.grants import add_auth_client, add_secret
@@ -42,6 +49,11 @@ async def parents_of(world: World, tenant: TenantInTest) -> Parents:
     return Parents(tenant, await add_secret(world.store, tenant, client, TOKENS))
 
 
+def request_of(user_id: str) -> AuthenticationRequest:
+    context = AuthenticationContext("https://id.example", "c", "https://x.example", Secret("v"), "n", "")
+    return AuthenticationRequest(new_id(), user_id, "b" * 64, context, now(), now())
+
+
 def secret_like(mine: Parents, **other: str) -> AuthSecret:
     return replace(mine.secret, id=new_id(), **other)  # type: ignore[arg-type] # ids are texts
 
@@ -54,7 +66,17 @@ def cases(mine: Parents) -> dict[str, Put]:
             at.workspace, "c" * 24, mine.user, "N", {}
         ),
         "credential of user": lambda unit, at: CredentialRows(unit).add(mine.workspace, "c" * 24, at.user, "N", {}),
-        "session of user": lambda unit, at: ConsoleSessions(unit).add(at.user, "h" * 64, None, "text"),
+        "session of user": lambda unit, at: ConsoleSessions(unit).add(
+            PrincipalKind.user, at.user, "h" * 64, None, "text"
+        ),
+        "authenticator of user": lambda unit, at: Authenticators(unit).begin(
+            PrincipalKind.user, at.user, Secret("A" * 32), "s" * 24
+        ),
+        "waiting sign-in of user": lambda unit, at: PendingSignIns(unit).add(
+            PrincipalKind.user, at.user, "h" * 64, unit.clock()
+        ),
+        "link of user": lambda unit, at: LinkedIdentities(unit).add(at.user, "https://id.example", at.user, None),
+        "test of user": lambda unit, at: AuthenticationRequests(unit).add(request_of(at.user), new_id()),
         "flow in workspace": lambda unit, at: FlowRows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
         "secret in workspace": lambda unit, at: AuthSecrets(unit).add(secret_like(mine, workspace_id=at.workspace)),
         "secret of auth client": lambda unit, at: AuthSecrets(unit).add(

@@ -5,9 +5,9 @@ import secrets
 import sys
 import tempfile
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -31,14 +31,18 @@ class RegisteredClient:
     client_secret: str = "a-test-secret-of-some-length"
     redirect_uris: tuple[str, ...] = (DEFAULT_REDIRECT_URI,)
     token_endpoint_auth_method: str = "client_secret_basic"
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further members."""
 
     def metadata(self) -> dict[str, object]:
-        secret = {} if self.token_endpoint_auth_method == "none" else {"client_secret": self.client_secret}
+        without = self.token_endpoint_auth_method in {"none", "private_key_jwt"}
+        secret = {} if without else {"client_secret": self.client_secret}
         return {
             "client_id": self.client_id,
             **secret,
             "redirect_uris": list(self.redirect_uris),
             "token_endpoint_auth_method": self.token_endpoint_auth_method,
+            **self.more,
         }
 
 
@@ -59,6 +63,7 @@ class OidcOptions:
         access_token_ttl: seconds.
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
+        accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)
@@ -67,6 +72,7 @@ class OidcOptions:
     access_token_ttl: int = 3600
     code_ttl: int = 60
     pkce_required: bool = True
+    accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ INSTALLATION = {
     "service/identity/account_setup.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/authentication.py": "finds who an API key belongs to",
     "service/identity/console_sign_in.py": "finds who signs in, or is signed in, before anybody is known",
+    "service/identity/known_devices.py": "seals for the installation what browsers keep; reads no table",
     "service/identity/last_use.py": "notes when keys and secrets of all tenants were used, together",
     "service/importers/platform/exporting.py": "the operator's export",
     "service/importers/platform/importing.py": "the operator's import",
@@ -66,6 +67,7 @@ INSTALLATION = {
     "service/operator/installation.py": "sets the installation up",
     "service/operator/metrics.py": "numbers for the operator",
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
+    "service/single_sign_on/sign_in.py": "finds the tenant of a domain, an address or a state, before anybody is known",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",
     "service/secrets/refresh/refresher.py": "claims what is due in any tenant",
 }

@@ -129,6 +129,7 @@ _FOR_ANYBODY = frozenset(
         "console",
         "consent_links",
         "metrics_reader",
+        "organisation_sign_in",
         "own_permissions",
         "store",
         "throttle",

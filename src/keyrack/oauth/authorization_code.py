@@ -7,7 +7,6 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth import pkce
 from keyrack.oauth.callback_error import callback_error
-from keyrack.oauth.client_auth import authenticate
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.requests import as_asked, with_parameters, with_query
@@ -112,12 +111,7 @@ def build_token_request(
     )
     if verifier is not None:
         form = (*form, ("code_verifier", verifier.reveal()))
-    form, authorization = authenticate(
-        form,
-        profile.code_auth_method,
-        profile.client_id,
-        profile.client_secret,
-    )
+    form, authorization = profile.authenticated(form, profile.code_auth_method, profile.token_endpoint)
     request = FormRequest(profile.token_endpoint, form, authorization)
     return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)
 

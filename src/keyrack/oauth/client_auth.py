@@ -7,6 +7,7 @@ from enum import StrEnum
 from urllib.parse import quote_plus
 
 from keyrack.crypto.secret import Secret
+from keyrack.oauth.client_assertion import ASSERTION_TYPE
 
 Form = tuple[tuple[str, str], ...]
 
@@ -22,9 +23,14 @@ class TokenEndpointAuthMethod(StrEnum):
     CLIENT_SECRET_BASIC_RAW = "client_secret_basic_raw"  # noqa: S105 - the name of a method
     """As `client_secret_basic`, without the encoding of RFC 6749 section 2.3.1: what RFC 7617 alone would send."""
     NONE = "none"
+    CLIENT_SECRET_JWT = "client_secret_jwt"  # noqa: S105 - the name of a method
+    PRIVATE_KEY_JWT = "private_key_jwt"
     FIELDS = "fields"
     """Nothing of ours: parameters and headers of the provider's profile name id and secret."""
 
+
+SIGNED = frozenset({TokenEndpointAuthMethod.CLIENT_SECRET_JWT, TokenEndpointAuthMethod.PRIVATE_KEY_JWT})
+"""Methods with which a client signs and sends no secret; only a provider's profile asks for them."""
 
 METHOD_OF: Mapping[str, TokenEndpointAuthMethod] = {
     "post": TokenEndpointAuthMethod.CLIENT_SECRET_POST,
@@ -40,6 +46,7 @@ def authenticate(
     method: TokenEndpointAuthMethod,
     client_id: str,
     client_secret: Secret,
+    assertion: Secret | None = None,
 ) -> tuple[Form, Secret | None]:
     """Add client authentication to the body of a token request (contract section 20.3).
 
@@ -47,7 +54,8 @@ def authenticate(
         form: the grant's own parameters.
         method: how the client authenticates.
         client_id: the client identifier.
-        client_secret: the client's password; not sent with `none`.
+        client_secret: the client's password; not sent with `none`, nor where the client signs.
+        assertion: what the client has signed (`client_assertion`), where it does.
 
     Returns:
         The body to send, and the value of the `Authorization` header or None. With `client_secret_basic`
@@ -60,6 +68,8 @@ def authenticate(
     if method is TokenEndpointAuthMethod.FIELDS:
         return form, None
     form = (*form, ("client_id", client_id))
+    if assertion is not None:
+        return (*form, ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.reveal())), None
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_POST:
         form = (*form, ("client_secret", client_secret.reveal()))
     return form, None

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_assertion import AssertionSigner, client_assertion
+from keyrack.oauth.client_auth import SIGNED, Form, TokenEndpointAuthMethod, authenticate
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.requests import refresh_of
 
@@ -34,6 +35,7 @@ class ClientProfile:
             section 14).
         provider: what the provider wants otherwise than the standards have it; None: nothing.
         values: for the placeholders of the provider's profile; some may be secret.
+        signer: how the client signs, where it does so instead of sending a secret.
     """
 
     client_id: str
@@ -50,6 +52,7 @@ class ClientProfile:
     long_lived_endpoint: str | None = field(default=None, repr=False)
     provider: ProviderProfile | None = field(default=None, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    signer: AssertionSigner | None = None
 
     @property
     def code_auth_method(self) -> TokenEndpointAuthMethod:
@@ -62,6 +65,21 @@ class ClientProfile:
         """How the client authenticates when it refreshes tokens."""
         own = None if self.provider is None else refresh_of(self.provider).client_authentication
         return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+
+    def authenticated(self, form: Form, method: TokenEndpointAuthMethod, endpoint: str) -> tuple[Form, Secret | None]:
+        """Return a form with the client's authentication, and the value of the `Authorization` header or None.
+
+        Args:
+            form: the grant's own parameters.
+            method: how the client authenticates.
+            endpoint: where the request goes.
+
+        Raises:
+            UnusableKeyError: the client signs, and its key does not go with the algorithm.
+        """
+        signs = self.signer is not None and method in SIGNED
+        assertion = client_assertion(self.client_id, self.signer, endpoint) if self.signer and signs else None
+        return authenticate(form, method, self.client_id, self.client_secret, assertion)
 
     @property
     def placeholders(self) -> dict[str, str]:

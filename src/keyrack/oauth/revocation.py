@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod, authenticate
+from keyrack.oauth.client_assertion import AssertionSigner, client_assertion
+from keyrack.oauth.client_auth import SIGNED, TokenEndpointAuthMethod, authenticate
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.token_response import members_of, require_sound
@@ -29,6 +30,7 @@ def build_revocation_request(
     method: TokenEndpointAuthMethod,
     client_id: str,
     client_secret: Secret,
+    signer: AssertionSigner | None = None,
 ) -> FormRequest:
     """Return the request that revokes a token (RFC 7009 section 2.1).
 
@@ -41,9 +43,14 @@ def build_revocation_request(
         method: how the client authenticates, the same as at the token endpoint.
         client_id: the client the token was issued to.
         client_secret: the client's password.
+        signer: how the client signs, where it does so instead of sending a secret.
+
+    Raises:
+        UnusableKeyError: its key does not go with the algorithm.
     """
     asked = (("token", token.reveal()), ("token_type_hint", hint.value))
-    form, authorization = authenticate(asked, method, client_id, client_secret)
+    assertion = None if signer is None or method not in SIGNED else client_assertion(client_id, signer, endpoint)
+    form, authorization = authenticate(asked, method, client_id, client_secret, assertion)
     return FormRequest(endpoint, form, authorization)
 
 

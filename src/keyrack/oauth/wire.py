@@ -39,10 +39,12 @@ class QueryRequest:
     Attributes:
         url: absolute URL, its own query string kept in front.
         query: further parameters in order; values may be secret, so they are left out of the repr.
+        authorization: value of the `Authorization` header, or None for no header.
     """
 
     url: str
     query: tuple[tuple[str, str], ...] = field(repr=False)
+    authorization: Secret | None = None
 
 
 class AnswerFault(StrEnum):

@@ -26,6 +26,7 @@ _TAKING_INTO_USE = TenantChange(
 )
 _IN_USE = TenantQuery(users, select(_u.set_up_at).where(_u.id == bindparam("id")))
 _PASSWORD = TenantQuery(users, select(_u.password_hash, _u.password_set_at).where(_u.id == bindparam("id")))
+_WITH_EMAIL = TenantQuery(users, select(*_u).where(_u.email_key == bindparam("email")))
 _SOME = bindparam("most", type_=Integer)
 _PREFIX = (_u.email_key >= bindparam("first"), _u.email_key < bindparam("end"))
 _BY_EMAIL = TenantQuery(users, select(*_u).where(*_PREFIX).order_by(_u.email_key).limit(_SOME), scans=True)
@@ -83,14 +84,16 @@ class UserRows(TenantTable):
             ValidationFailed: see `require_email`.
         """
         require_email(email)
+        key = email_key(email)
         user = User(
             user_id or new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None
         )
         try:
             await self.insert(
                 {
-                    "id": user.id, "email": email, "email_key": email_key(email), "first_name": first_name,
-                    "last_name": last_name, "company": company, "password_hash": password_hash,
+                    "id": user.id, "email": email, "email_key": key, "email_domain": key.rpartition("@")[2],
+                    "first_name": first_name, "last_name": last_name, "company": company,
+                    "password_hash": password_hash,
                     "tenant_roles": list(tenant_roles), "registered": user.registered, "last_login": None,
                 }
             )  # fmt: skip
@@ -101,6 +104,11 @@ class UserRows(TenantTable):
     async def find(self, user_id: str) -> User | None:
         """Return a user of the tenant, or None."""
         row = await self.ask_one(_BY_ID, id=user_id)
+        return None if row is None else read_user(row)
+
+    async def with_email(self, email: str) -> User | None:
+        """Return the user of the tenant with an email, or None."""
+        row = await self.ask_one(_WITH_EMAIL, email=email_key(email))
         return None if row is None else read_user(row)
 
     async def page(
@@ -155,6 +163,10 @@ class UserRows(TenantTable):
         now = self.unit.clock()
         await self.set_columns(user_id, {"password_hash": password_hash, "password_set_at": now})
         await self.make(_TAKING_INTO_USE, id=user_id, now=now)
+
+    async def take_into_use(self, user_id: str) -> None:
+        """Note that somebody has signed in to an account for the first time, if it is."""
+        await self.make(_TAKING_INTO_USE, id=user_id, now=self.unit.clock())
 
     async def password(self, user_id: str) -> tuple[str, datetime] | None:
         """Return the hash of the password with which a user signs in, and since when; None if there is none."""

@@ -4,19 +4,25 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, insert, select, update
 
 from keyrack import clock
+from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model.identity import PrincipalKind
+from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest, SingleSignOn, TestResult
 from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
+from keyrack.store.authentication_requests import AuthenticationRequests
+from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
+from keyrack.store.single_sign_on import LinkedIdentities, SingleSignOnRows
 from support.app import Caller, TenantInTest, World, relationship
 from support.auth_clients import auth_client
 from support.auth_clients import make as make_client
@@ -221,13 +227,36 @@ HAPPENED_AT = datetime(2031, 1, 1, tzinfo=UTC)
 _LEASE_MS = 60_000
 
 
+async def _single_sign_on(unit: Unit, user_id: str) -> dict[str, str]:
+    """Let the tenant have single sign-on, a user that is linked, and a test of it that is under way."""
+    made = {"issuer": "https://id.example", "subject": "text", "request_id": new_id()}
+    at = clock.now()
+    settings = SingleSignOn(
+        id="", tenant_id="", issuer=made["issuer"], client_id="c", client_auth="none", client_secret=Secret(""),
+        domains=["one.example"], creates_users=False, allows_passwords=True, created_at=at, updated_at=at,
+    )  # fmt: skip
+    await SingleSignOnRows(unit).put(settings)
+    await LinkedIdentities(unit).add(user_id, made["issuer"], made["subject"], None)
+    context = AuthenticationContext(made["issuer"], "c", "https://x.example", Secret("v"), "n", "")
+    request = AuthenticationRequest(made["request_id"], user_id, "b" * 64, context, at, at + timedelta(days=1))
+    await AuthenticationRequests(unit).add(request, "a state")
+    await AuthenticationRequests(unit).finish_test(request.id, TestResult(works=True, told="text"))
+    return made
+
+
 async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     """Add the rows to a tenant; return names for their ids, as parameters of the store's methods have them."""
     ids = estate.ids
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
-    made |= {"session_id": (await ConsoleSessions(unit).add(ids["user_id"], new_id(), None, "text")).id}
+    user, owner = PrincipalKind.user, ids["user_id"]
+    made |= {"session_id": (await ConsoleSessions(unit).add(user, owner, new_id(), None, "text")).id}
+    await Authenticators(unit).begin(user, owner, Secret("A" * 32), made["session_id"])
+    await PendingSignIns(unit).add(user, owner, f"pending of {owner}", unit.clock())
+    made |= {"owner_id": owner, "authenticator_id": await _only(unit, s.authenticators)}
+    made |= {"pending_id": await _only(unit, s.pending_sign_ins)}
+    made |= await _single_sign_on(unit, ids["user_id"])
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
     for statement in (
@@ -284,6 +313,14 @@ async def _revocation(unit: Unit, estate: Estate) -> str:
     await Revocations(unit).add(Subject(ids["secret_id"], ids["workspace_id"], ids["auth_client_id"]), order)
     r = s.revocations.c
     found: str = (await unit.connection.execute(select(r.id).where(r.tenant_id == unit.tenant_id))).scalar_one()
+    return found
+
+
+async def _only(unit: Unit, table: Table) -> str:
+    """Return the id of the one row that the tenant has in a table."""
+    found: str = (
+        await unit.connection.execute(select(table.c.id).where(table.c.tenant_id == unit.tenant_id))
+    ).scalar_one()
     return found
 
 

@@ -15,15 +15,17 @@ from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.model.audit import AuditFilter
-from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
+from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
 from keyrack.store.attempts import Attempt, AttemptKind
+from keyrack.store.auth_client_list import KnownScopes
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
@@ -41,6 +43,7 @@ from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
 from keyrack.store.secret_list import SecretFilter
+from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows
@@ -127,8 +130,9 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
+    "Authenticators.keep_recovery_codes": {"recovery_hashes": ["text"]},
     "ConsoleSessions.end_others": {"session_id": None},
-    "ConsoleSessions.of_user": {"seen_after": _BEGINNING, "created_after": _BEGINNING},
+    "ConsoleSessions.of_owner": {"seen_after": _BEGINNING, "created_after": _BEGINNING},
     "ContractRows.change": {"values": {"name": "New"}},
     "FlowRows.add": {"kind": "ordinary", "name": "New"},
     "FlowReferences.replace": {"place": "graph"},
@@ -139,6 +143,7 @@ ODD: dict[str, dict[str, Any]] = {
     "Outbox.stretch": {"kind": None, "event_id": None},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
+    "AuthenticationRequests.by_state": {"state_hash": "a state"},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
@@ -151,6 +156,7 @@ ODD: dict[str, dict[str, Any]] = {
 OTHER_IDS = {
     "ConsentRows.complete": {"consent_id": "exchanging_id"},
     "ConsentRows.fail": {"consent_id": "exchanging_id"},
+    "UserRows.take_into_use": {"user_id": "newcomer_id"},
 }
 """Where a parameter is about another resource than elsewhere."""
 
@@ -168,6 +174,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
     workspace, tenant = await WorkspaceRows(unit).find(ids["workspace_id"]), await TenantRows(unit).find(unit.tenant_id)
     secret = await AuthSecrets(unit).find(ids["secret_id"])
     consent = await ConsentRows(unit).find(ids["consent_id"])
+    request = await AuthenticationRequests(unit).by_state("a state")
+    assert request is not None
     assert secret is not None
     assert consent is not None
     assert invite is not None
@@ -186,6 +194,9 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         consent,
         consent.context,
         await ConnectLinkRows(unit).find(ids["connect_link_id"]),
+        await SingleSignOnRows(unit).find(),
+        replace(request, id=new_id()),
+        request.result,
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         *await ExpiringClients(unit).due(),
@@ -195,6 +206,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         Location(of, ids["contract_id"], ids["workspace_id"]),
         Viewpoint(of, ids["contract_id"]),
         ANY_CLIENT,
+        AuthClientFilter(),
+        KnownScopes(everyones=True, tenants=True, all_contracts=True, all_workspaces=True),
         FlowFilter(),
         SecretFilter(),
         ComponentFilter(),

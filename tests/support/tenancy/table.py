@@ -19,6 +19,7 @@ has another name. A route has another row where what it is asked for matters. A 
 in `support.tenancy.bodies` if it takes one.
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -193,9 +194,35 @@ PUBLIC = {
     "/console/account/password": "as `/console`",
     "/console/account/sessions/end": "as `/console`",
     "/console/account/sessions/end-others": "as `/console`",
+    "/console/account/two-step": "as `/console`",
+    "/console/account/two-step/begin": "as `/console`",
+    "/console/account/two-step/confirm": "as `/console`",
+    "/console/account/two-step/disable": "as `/console`",
+    "/console/account/two-step/recovery-codes": "as `/console`",
+    "/console/auth-clients": "as `/console`",
+    "/console/auth-clients/new": "as `/console`",
+    "/console/auth-clients/{auth_client_id}": "as `/console`",
+    "/console/auth-clients/{auth_client_id}/delete": "as `/console`",
+    "/console/auth-clients/{auth_client_id}/edit": "as `/console`",
+    "/console/auth-clients/{auth_client_id}/retry": "as `/console`",
+    "/console/auth-clients/{auth_client_id}/secret": "as `/console`",
+    "/console/building-blocks": "as `/console`",
+    "/console/components": "as `/console`",
+    "/console/components/{component_id}": "as `/console`",
+    "/console/files/{name}": "the style sheet",
+    "/console/settings/single-sign-on": "as `/console`",
+    "/console/settings/single-sign-on/delete": "as `/console`",
+    "/console/settings/single-sign-on/people/{user_id}/unlink": "as `/console`",
+    "/console/settings/single-sign-on/test": "as `/console`",
+    "/console/settings/single-sign-on/tests/{test_id}": "as `/console`; a test is its tester's",
+    "/console/oauth-clients": "as `/console`",
+    "/console/oauth-clients/new": "as `/console`",
+    "/console/oauth-clients/{oauth_client_id}": "as `/console`",
+    "/console/oauth-clients/{oauth_client_id}/delete": "as `/console`",
+    "/console/oauth-clients/{oauth_client_id}/edit": "as `/console`",
+    "/console/oauth-clients/{oauth_client_id}/secret": "as `/console`",
     "/console/audit": "as `/console`",
     "/console/audit/export": "as `/console`",
-    "/console/building-blocks": "as `/console`",
     "/console/contracts": "as `/console`",
     "/console/contracts/new": "as `/console`",
     "/console/contracts/{contract_id}": "as `/console`",
@@ -213,7 +240,6 @@ PUBLIC = {
     "/console/events": "as `/console`",
     "/console/events/{event_id}": "as `/console`",
     "/console/events/{event_id}/replay": "as `/console`",
-    "/console/files/{name}": "the style sheet",
     "/console/installation/service-accounts": "as `/console`",
     "/console/installation/service-accounts/{service_account_id}": "as `/console`",
     "/console/installation/service-accounts/{service_account_id}/delete": "as `/console`",
@@ -230,6 +256,10 @@ PUBLIC = {
     "/console/roles/edit": "as `/console`",
     "/console/roles/new": "as `/console`",
     "/console/sign-in": "the form to sign in with",
+    "/console/sign-in/code": "the form for the code, to who was right about the password",
+    "/console/sign-in/organisation": "leads to the provider of an email's domain (decision 31)",
+    "/console/sign-in/{tenant_id}": "names a tenant and its provider to who has its address (decision 31)",
+    "/console/sign-in/{tenant_id}/callback": "the state in the query and the browser's cookie are the proof",
     "/console/sign-out": "as `/console`",
     "/console/webhooks": "as `/console`",
     "/console/webhooks/new": "as `/console`",
@@ -257,6 +287,11 @@ PUBLIC = {
     "/readyz": "says that the database is there",
 }
 """Routes that no caller has a standing for, and why."""
+
+
+def filled(path: str) -> str:
+    """Return the path of a public route with names of what is not there, but for the file."""
+    return re.sub(r"\{\w+\}", "0" * 24, path.replace("{name}", "docs.js"))
 
 
 IDLE = {

@@ -12,12 +12,22 @@ from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri
-from keyrack.service.clients.auth_client_profile import INPUTS, INSTAGRAM, PROFILE, origin_of, stored_method
+from keyrack.service.clients.auth_client_profile import (
+    INPUTS,
+    INSTAGRAM,
+    KEY_ID,
+    PRIVATE_KEY,
+    PROFILE,
+    origin_of,
+    stored_method,
+)
 from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules
 from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_OBJECT, wrong_type
 
+_WITHOUT_SECRET = frozenset({TokenEndpointAuthMethod.NONE, TokenEndpointAuthMethod.PRIVATE_KEY_JWT})
 POINTER = "/data/attributes/credentials"
 _MAX_TEXT = 4096
+_LONGEST_KEY = 20_000
 _MAX_DIGITS = 10
 
 Check = Callable[[Any, str], Any]
@@ -125,6 +135,8 @@ class CredentialRules:
             "refresh_token_grace": _Member(_whole(0)),
             PROFILE: _Member(self.profiles.checked, fixed=True),
             INPUTS: _Member(_texts),
+            PRIVATE_KEY: _Member(_long_text),
+            KEY_ID: _Member(_text),
         }
 
     def _uri(self, value: Any, pointer: str) -> str:
@@ -189,6 +201,12 @@ def _boolean(value: Any, pointer: str) -> bool:
     return value
 
 
+def _long_text(value: Any, pointer: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_KEY:
+        raise ValidationFailed(Problem(f"must be a string of 1 to {_LONGEST_KEY} characters", pointer))
+    return value
+
+
 def _texts(value: Any, pointer: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValidationFailed(Problem(wrong_type(AN_OBJECT, value), pointer))
@@ -214,7 +232,7 @@ def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
     if stored.get("client_secret") == "":
         del stored["client_secret"]
     problems = []
-    public = method is TokenEndpointAuthMethod.NONE and kind != INSTAGRAM  # whose exchange needs the secret
+    public = method in _WITHOUT_SECRET and kind != INSTAGRAM  # whose exchange needs the secret
     if not public and "client_secret" not in stored and given.get("client_secret") in (None, ""):
         problems.append(Problem("client_secret is required", f"{POINTER}/client_secret"))
     for name, why in unfit_for(method, stored.get("client_id", ""), stored.get("client_secret", "")).items():

@@ -8,17 +8,20 @@ from keyrack.crypto.secret import Secret
 from keyrack.descriptor.model import OAuth2Block
 from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.model.clients import AuthClient
+from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.answers import member_at
-from keyrack.oauth.profiles.model import Pkce, ProviderProfile
+from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, Pkce, ProviderProfile
 from keyrack.oauth.profiles.reading import stored_profile
 from keyrack.oauth.profiles.templates import alternatives, filled
 from keyrack.oauth.token_response import MAX_LIFETIME
 
 PROFILE, INPUTS = "provider_profile", "inputs"
 """Members of an auth client's credentials: a profile, and what it asks to be filled in."""
+PRIVATE_KEY, KEY_ID = "private_key", "key_id"
+"""Members with the key of a client that signs, and with the name of the key at the provider."""
 _ENDPOINTS = ("authorization", "token", "refresh")
 INSTAGRAM = "oauth2_instagram"
 """Type of auth clients whose tokens are exchanged for long-lived ones (contract section 14)."""
@@ -57,7 +60,28 @@ def client_profile(
         long_lived_endpoint=long_lived_endpoint(client),
         provider=provider,
         values=known,
+        signer=_signer(client, provider, known),
     )
+
+
+def _signer(client: AuthClient, provider: ProviderProfile | None, values: Mapping[str, str]) -> AssertionSigner | None:
+    """Return how a client signs, if its profile asks for that."""
+    if provider is None:
+        return None
+    said, given = provider.client_authentication, client.credentials
+    if said.method is AuthMethod.CLIENT_SECRET_JWT:
+        key = given.get("client_secret") or ""
+    elif said.method is AuthMethod.PRIVATE_KEY_JWT:
+        key = given.get(PRIVATE_KEY) or ""
+    else:
+        return None
+    audience = None if said.audience is None else filled(said.audience, values)
+    return AssertionSigner(algorithm_of(said), Secret(key), given.get(KEY_ID) or said.key_id, audience)
+
+
+def algorithm_of(said: ClientAuthentication) -> str:
+    """Return with which algorithm a client signs, by its profile."""
+    return said.algorithm or ("HS256" if said.method is AuthMethod.CLIENT_SECRET_JWT else "RS256")
 
 
 def provider_of(client: AuthClient) -> ProviderProfile | None:

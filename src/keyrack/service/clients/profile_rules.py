@@ -6,14 +6,22 @@ from typing import Any
 
 import regex
 
+from keyrack.crypto.secret import Secret
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_assertion import (
+    ALGORITHMS,
+    SECRET_ALGORITHMS,
+    AssertionSigner,
+    UnusableKeyError,
+    client_assertion,
+)
+from keyrack.oauth.client_auth import SIGNED, TokenEndpointAuthMethod
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import Grant, Input, Pkce, ProviderProfile
+from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, Pkce, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
 from keyrack.oauth.profiles.templates import alternatives
-from keyrack.service.clients.auth_client_profile import INPUTS, PROFILE
+from keyrack.service.clients.auth_client_profile import INPUTS, KEY_ID, PRIVATE_KEY, PROFILE, algorithm_of
 from keyrack.validation.json_types import AN_OBJECT, wrong_type
 from keyrack.validation.known_names import close_to
 
@@ -81,11 +89,27 @@ class ProfileRules:
         return {name: alternatives(template)[0] for name, template in said.items() if template is not None}
 
     def wrong_inputs(self, stored: Json) -> list[Problem]:
-        """Return what is wrong with what was filled in for the client."""
+        """Return what is wrong with what was filled in for the client, and with the key that it signs with."""
         if PROFILE not in stored:
-            return [Problem("goes with a provider_profile only", f"{_POINTER}/{INPUTS}")] if INPUTS in stored else []
+            alone = [name for name in (INPUTS, PRIVATE_KEY, KEY_ID) if name in stored]
+            return [Problem("goes with a provider_profile only", f"{_POINTER}/{name}") for name in alone]
         inputs = {name: said for name, said in stored_profile(stored[PROFILE]).inputs.items() if said.per_client}
-        return wrong_inputs(inputs, stored.get(INPUTS) or {}, f"{_POINTER}/{INPUTS}")
+        found = wrong_inputs(inputs, stored.get(INPUTS) or {}, f"{_POINTER}/{INPUTS}")
+        return [*found, *_wrong_key(stored)]
+
+
+def _wrong_key(stored: Json) -> list[Problem]:
+    said = stored_profile(stored[PROFILE]).client_authentication
+    if said.method is not AuthMethod.PRIVATE_KEY_JWT:
+        unused = [name for name in (PRIVATE_KEY, KEY_ID) if name in stored]
+        return [Problem("is not asked for by the profile", f"{_POINTER}/{name}") for name in unused]
+    if PRIVATE_KEY not in stored:
+        return [Problem(f"{PRIVATE_KEY} is required", f"{_POINTER}/{PRIVATE_KEY}")]
+    try:
+        client_assertion("x", AssertionSigner(algorithm_of(said), Secret(stored[PRIVATE_KEY])), "https://x.example")
+    except UnusableKeyError as wrong:
+        return [Problem(str(wrong), f"{_POINTER}/{PRIVATE_KEY}")]
+    return []
 
 
 def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any], pointer: str) -> list[Problem]:
@@ -147,6 +171,9 @@ def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
     for said in (profile.client_authentication, *own):
         yield f"the client authentication {said.method}", said.method.value not in _METHODS
         yield "a client certificate", said.mutual_tls
+        known = SECRET_ALGORITHMS if said.method is AuthMethod.CLIENT_SECRET_JWT else ALGORITHMS
+        yield f"the algorithm {said.algorithm}", said.algorithm is not None and said.algorithm not in known
+    yield "signing in one request only", any(each.method.value in SIGNED for each in own)
     yield f"the grant {profile.grant}", profile.grant is not Grant.AUTHORIZATION_CODE
     yield "PKCE plain", profile.pkce is Pkce.PLAIN
     repeats = any(each.sends_scope or each.sends_redirect_uri for each in requests)

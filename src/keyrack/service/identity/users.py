@@ -21,6 +21,7 @@ from keyrack.store.contracts import ContractRows
 from keyrack.store.core.paging import After
 from keyrack.store.core.unit import Unit
 from keyrack.store.role_assignments import HeldRoles, RoleAssignments
+from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.users import UserRows, require_email
 from keyrack.store.workspaces import WorkspaceRows
 from keyrack.validation.unvalidated import Unvalidated
@@ -127,15 +128,16 @@ class Users:
         Args:
             who: the caller.
             email: only the user with this email, if given.
-            subject: only the user with this issuer and subject of an OpenID provider, if given. Nobody has any:
-                users are known by their email alone.
+            subject: only the user who is linked with this issuer's subject, if given (decision 31).
             limit: how many at most; None for all.
             offset: how many to pass over.
         """
         async with self._access.tenant(who, home(who)) as scope:
             scope.require("tenants.user.list_all")
             if subject is not None:
-                return [], 0
+                linked = await LinkedIdentities(scope.unit).user(*subject)
+                user = None if linked is None else await UserRows(scope.unit).find(linked)
+                return ([], 0) if user is None else ([user][offset:], 1)
             return await UserRows(scope.unit).page(email=email, limit=limit, offset=offset)
 
     async def search(self, who: Principal, prefix: str, beside: Beside[str], *, limit: int) -> Window[User]:

@@ -22,6 +22,7 @@ from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret
+from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.provider.client import ProviderClient
@@ -166,6 +167,7 @@ class Revoker:
             TokenEndpointAuthMethod(order["method"]),
             order["client_id"],
             client_secret,
+            _signer(order),
         )
         known = (*_tokens(order).values(), client_secret)
         try:
@@ -196,6 +198,7 @@ async def _any_due(unit: Unit) -> bool:
     return await DueRevocations(unit).any()
 
 
+_SIGNER = "signer"
 _FURTHER, _ENDED = "further", "ended"
 """Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
 and older versions revoke the first token of an order alone."""
@@ -217,7 +220,24 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
         "method": profile.token_endpoint_auth_method.value,
         "client_id": profile.client_id,
         "client_secret": profile.client_secret.reveal(),
+        **({} if profile.signer is None else {_SIGNER: _signer_order(profile.signer)}),
     }
+
+
+def _signer_order(signer: AssertionSigner) -> Json:
+    return {
+        "algorithm": signer.algorithm,
+        "key": signer.key.reveal(),
+        "key_id": signer.key_id,
+        "audience": signer.audience,
+    }
+
+
+def _signer(order: Json) -> AssertionSigner | None:
+    said = order.get(_SIGNER)
+    if said is None:
+        return None
+    return AssertionSigner(said["algorithm"], Secret(said["key"]), said["key_id"], said["audience"])
 
 
 def _tokens(order: Json) -> dict[TokenTypeHint, Secret]:

@@ -5,7 +5,7 @@
 
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
-from keyrack.store.schema.console_sessions import console_sessions
+from keyrack.store.schema.console_sessions import authenticators, console_sessions, pending_sign_ins
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
@@ -37,6 +37,12 @@ from keyrack.store.schema.foundation import (
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
 from keyrack.store.schema.invites import contract_invites
 from keyrack.store.schema.setup_links import setup_links
+from keyrack.store.schema.single_sign_on import (
+    authentication_requests,
+    linked_identities,
+    single_sign_on,
+    single_sign_on_domains,
+)
 
 __all__ = [
     "api_keys",
@@ -45,6 +51,8 @@ __all__ = [
     "auth_client_components",
     "auth_clients",
     "auth_secrets",
+    "authentication_requests",
+    "authenticators",
     "component_env",
     "component_versions",
     "component_whitelists",
@@ -65,13 +73,17 @@ __all__ = [
     "flow_versions",
     "flows",
     "installation",
+    "linked_identities",
     "mails",
     "metadata",
     "oauth_clients",
+    "pending_sign_ins",
     "revocations",
     "roles",
     "service_accounts",
     "setup_links",
+    "single_sign_on",
+    "single_sign_on_domains",
     "team_members",
     "teams",
     "tenants",
