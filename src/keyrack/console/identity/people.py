@@ -37,7 +37,7 @@ _DONE = {
     "created": "The account is created. It has no way in yet: make a setup link, and send it to the person.",
     "roles": "The roles in the tenant are changed.",
     "deleted": "The user is deleted.",
-    "two-step": "Two-step sign-in is off for this person, who signs in with the password alone until it is turned on again.",
+    "two-step": "Two-step sign-in is off for this person, whom the password alone lets in until it is on again.",
 }
 
 
