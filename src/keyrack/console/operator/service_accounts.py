@@ -57,10 +57,9 @@ async def service_account_changed(
 ) -> Response[str]:
     """Change a service account's name or permissions."""
     form = await visit.form()
-    username = form.text("username")
-    typed = {"username": username, "permissions": list(form.all("permissions"))}
+    typed = {"username": form.text("username"), "permissions": list(form.all("permissions"))}
     body = body_of(ChangeServiceAccountBody, _TYPE, typed)
-    change = body.then(lambda given: ServiceAccountChange(username, given.data.attributes.permissions))
+    change = body.then(lambda given: ServiceAccountChange(form.text("username"), given.data.attributes.permissions))
     try:
         await service_accounts.change(visit.who, service_account_id, change)
     except (ValidationFailed, AlreadyExists, Forbidden) as error:
