@@ -255,6 +255,7 @@ PUBLIC = {
     "/console/people/{user_id}/delete": "as `/console`",
     "/console/people/{user_id}/setup-link": "as `/console`",
     "/console/people/{user_id}/tenant-roles": "as `/console`",
+    "/console/people/{user_id}/two-step": "as `/console`",
     "/console/roles": "as `/console`",
     "/console/roles/delete": "as `/console`",
     "/console/roles/edit": "as `/console`",
