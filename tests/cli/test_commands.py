@@ -128,8 +128,8 @@ def test_a_password_is_taken_from_standard_input_and_shown_nowhere(tmp_path: Pat
     first, password = bootstrapped(tmp_path), "a phrase of some words"
     email = first["admin"]["email"]
 
-    def given(name: str, text: str) -> subprocess.CompletedProcess[str]:
-        return run_command(tmp_path, "users", "set-password", "--email", name, given=text)
+    def given(name: str, text: str, *command: str) -> subprocess.CompletedProcess[str]:
+        return run_command(tmp_path, *(command or ("users", "set-password", "--email")), name, given=text)
 
     done = given(email, f"{password}\n")
     assert (done.returncode, done.stdout) == (0, f"email: {email}\npassword_set: True\n"), done.stderr
@@ -141,5 +141,16 @@ def test_a_password_is_taken_from_standard_input_and_shown_nowhere(tmp_path: Pat
         (first["service_account"]["username"], f"{password}\n", "there is no user"),
     ):
         refused = given(name, text)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert told in refused.stderr, refused.stderr
+    account = first["service_account"]["username"]
+    done = given(account, f"{password}\n", "service-accounts", "set-password")
+    assert (done.returncode, done.stdout) == (0, f"username: {account}\npassword_set: True\n"), done.stderr
+    for command, name, told in (
+        (("service-accounts", "set-password"), email, "there is no service account"),
+        (("service-accounts", "disable-totp"), account, f"signing in asks {account} for no code"),
+        (("users", "disable-totp"), email, f"signing in asks {email} for no code"),
+    ):
+        refused = given(name, f"{password}\n", *command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert told in refused.stderr, refused.stderr

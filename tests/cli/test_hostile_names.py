@@ -33,7 +33,7 @@ OTHERS = [
     "bootstrap", "db upgrade", "users create", "api-keys create", "api-keys revoke", "service-accounts create",
     "service-accounts delete", "components lint", "permissions list", "secrets refresh", "import platform",
     "export platform", "serve", "worker", "simulator", "demo", "version", "users setup-link",
-    "users set-password",
+    "users set-password", "users disable-totp", "service-accounts set-password", "service-accounts disable-totp",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, counts, or one of the errors below."""
 RUN = """

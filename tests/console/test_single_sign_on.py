@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from keyrack.errors import NotFound
+from keyrack.model.identity import PrincipalKind
 from keyrack.service.operator.accounts import Accounts
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.unit import Unit
@@ -114,7 +115,9 @@ async def test_by_email_at_a_real_provider(keyrack_on_each: World) -> None:
     assert await who_is_in(other) is None
     async with keyrack_on_each.store.unit(acme.id) as unit:
         day = unit.clock() - timedelta(days=1)
-        sessions = await ConsoleSessions(unit).of_user(acme.integrator.id, seen_after=day, created_after=day)
+        sessions = await ConsoleSessions(unit).of_owner(
+            PrincipalKind.user, acme.integrator.id, seen_after=day, created_after=day
+        )
         assert len(sessions) == 1
         assert await UserRows(unit).is_in_use(acme.integrator.id)
 

@@ -13,11 +13,13 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.ids import new_id
 from keyrack.model import Json
+from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import AuthSecret
 from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.authentication_requests import AuthenticationRequests
+from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.components import ComponentRows
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.contracts import ContractMembers
@@ -64,7 +66,15 @@ def cases(mine: Parents) -> dict[str, Put]:
             at.workspace, "c" * 24, mine.user, "N", {}
         ),
         "credential of user": lambda unit, at: CredentialRows(unit).add(mine.workspace, "c" * 24, at.user, "N", {}),
-        "session of user": lambda unit, at: ConsoleSessions(unit).add(at.user, "h" * 64, None, "text"),
+        "session of user": lambda unit, at: ConsoleSessions(unit).add(
+            PrincipalKind.user, at.user, "h" * 64, None, "text"
+        ),
+        "authenticator of user": lambda unit, at: Authenticators(unit).begin(
+            PrincipalKind.user, at.user, Secret("A" * 32), "s" * 24
+        ),
+        "waiting sign-in of user": lambda unit, at: PendingSignIns(unit).add(
+            PrincipalKind.user, at.user, "h" * 64, unit.clock()
+        ),
         "link of user": lambda unit, at: LinkedIdentities(unit).add(at.user, "https://id.example", at.user, None),
         "test of user": lambda unit, at: AuthenticationRequests(unit).add(request_of(at.user), new_id()),
         "flow in workspace": lambda unit, at: FlowRows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),

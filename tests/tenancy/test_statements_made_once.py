@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import COLLECT_CARTESIAN_PRODUCTS
 
+from keyrack.store.auth_client_list import OwnOrGlobal
 from keyrack.store.components import SeenQuery
 from keyrack.store.core.paging import PagedQuery
 from keyrack.store.core.statements import POSTGRESQL, Change, Query, Statement
@@ -52,6 +53,8 @@ ACROSS: dict[str, str] = {
     "accounts._DELETION": "as above",
     "accounts._HELD": "as above",
     "accounts._ADDITION": "an API key of the owner that is given",
+    "accounts._PASSWORD": "service accounts belong to no tenant",
+    "accounts._PASSWORD_CHANGE": "as above",
     "accounts._REMOVAL": "an API key of the owner that is given",
     "accounts._TAKING_INTO_USE": "the account whose key was just added",
     "accounts._USER": "for the command line: ids of who has a name",
@@ -74,6 +77,8 @@ ACROSS: dict[str, str] = {
     "directory._PLACES": "as above",
     "directory._SECRETS_ATTACHED": "a number: secrets of a global auth client may be in any tenant",
     "directory._CONNECT_LINK": "ids of the workspace, to who holds the link",
+    "directory._PENDING_SIGN_IN": "who was right about a password, to who has the cookie",
+    "directory._SIGN_IN_OF_ACCOUNT": "who has a name, to the check of the password alone",
     "directory._SESSION": "who is signed in, to who has the session's cookie",
     "directory._SETUP_LINK": "id of the tenant, to who holds the link",
     "directory._SIGN_IN": "who has an email, to the check of the password alone",
@@ -104,6 +109,7 @@ ACROSS: dict[str, str] = {
     "retention._CONNECT_LINKS": "as above",
     "retention._CONSENTS": "as above",
     "retention._CONSOLE_SESSIONS": "as above",
+    "retention._PENDING_SIGN_INS": "as above",
     "retention._AUTHENTICATION_REQUESTS": "as above",
     "retention._DELIVERIES": "as above",
     "retention._EVENTS": "as above",
@@ -123,6 +129,7 @@ ACROSS: dict[str, str] = {
 """Statements without a tenant, and what keeps tenants apart all the same."""
 
 OTHER_CONDITIONS: dict[type[TenantQuery], str] = {
+    OwnOrGlobal: "the tenant's auth clients and global ones, which all tenants can use (contract section 14)",
     SeenQuery: "the components that the tenant sees (contract section 5): its own and global ones",
 }
 """Kinds of `TenantQuery` with another condition than that the rows are the tenant's."""

@@ -48,6 +48,7 @@ ACROSS: dict[str, str] = {
     "Directory.flows_using_contract": "numbers of flows, as above",
     "Directory.has": "whether an id is taken, in the tenant that is given",
     "Directory.identity_by_key": "who an API key belongs to, to who has the key",
+    "Directory.pending_sign_in": "who was right about a password, to who has the cookie",
     "Directory.place": "ids of where an id is",
     "Directory.is_empty": "whether there is an installation",
     "Directory.secrets_attached": "a number: secrets of a global auth client may be in any tenant",
@@ -83,6 +84,7 @@ ACROSS: dict[str, str] = {
     "ExpiredRows.forget_deliveries": "deletes what is old, whosever it is",
     "ExpiredRows.forget_events": "deletes what is old",
     "ExpiredRows.forget_mails": "deletes what is old",
+    "ExpiredRows.forget_pending_sign_ins": "deletes what is old",
     "ExpiredRows.forget_revocations": "deletes what is old",
     "ExpiredRows.forget_setup_links": "deletes what is old",
     "ServiceAccounts.add": "belong to no tenant",
@@ -90,7 +92,9 @@ ACROSS: dict[str, str] = {
     "ServiceAccounts.find": "belong to no tenant",
     "ServiceAccounts.hold": "belong to no tenant",
     "ServiceAccounts.page": "belong to no tenant",
+    "ServiceAccounts.password": "belong to no tenant",
     "ServiceAccounts.remove": "belong to no tenant",
+    "ServiceAccounts.set_password": "belong to no tenant",
     "TenantRows.add": "makes one",
     "attempts.open_attempts": "work of all tenants for the worker, handed out by tenant",
     "claims.any_due": "whether there is work",
@@ -138,6 +142,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "access_changes": "names",
     "attempts": "a place of sealing",
     "auth_secrets": "reads a row that was found",
+    "authenticators": "reads a row that was found",
     "claims": "builds a query",
     "component_gate": "conditions for queries",
     "component_visibility": "conditions for queries; the tables are those of tenants",
@@ -173,7 +178,8 @@ ADDING = {
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {
-    "AuthClientHealth.revive", "AuthClientRows.lock_all", "ComponentList.not_whitelisted", "ComponentRows.hold",
+    "AuthClientHealth.revive", "AuthClientRows.lock_all", "AuthClientUsages.open_consents",
+    "ComponentList.not_whitelisted", "ComponentRows.hold",
     "ComponentRows.lock_all_of", "CredentialRows.hold", "FlowReferences.keep", "OAuthClientRows.hold",
     "Usages.flows_of_contract",
 }

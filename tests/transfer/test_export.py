@@ -7,7 +7,10 @@ import pytest
 from sqlalchemy import select
 
 from keyrack.clock import iso
+from keyrack.crypto.secret import Secret
+from keyrack.model.identity import PrincipalKind
 from keyrack.service.importers.platform.exporting import Exporter
+from keyrack.store.authenticators import Authenticators
 from keyrack.store.schema import auth_clients, oauth_clients
 from support.app import BASE, World, settings_for, world
 from support.platform import CANARY, Silent, identifier, imported, platform_file
@@ -49,6 +52,25 @@ async def test_secret_values_are_there_only_when_asked_for(keyrack_on_each: Worl
     again = await imported(keyrack_on_each.store, content)
     assert list(again.problems) == []
     assert all(counts["created"] == counts["updated"] == 0 for counts in again.counts.values()), again.counts
+
+
+async def test_the_second_step_of_signing_in_is_in_no_export_and_no_import_changes_it(keyrack: World) -> None:
+    await imported(keyrack.store, json.dumps(platform_file()).encode())
+    user, secret, hashed = identifier("user"), Secret("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"), "ab" * 32  # decision 29
+    async with keyrack.store.unit(identifier("tenant"), writes=True) as unit:
+        rows = Authenticators(unit)
+        await rows.begin(PrincipalKind.user, user, secret, "session")
+        found = await rows.find(PrincipalKind.user, user)
+        assert found is not None
+        await rows.confirm(found.id, 7, [hashed])
+    content = await exported(keyrack, secrets=True)
+    assert secret.reveal().encode() not in content
+    assert hashed.encode() not in content
+    assert list((await imported(keyrack.store, content)).problems) == []
+    async with keyrack.store.unit(identifier("tenant")) as unit:
+        after = await Authenticators(unit).find(PrincipalKind.user, user)
+    assert after is not None
+    assert (after.secret, after.last_step, after.recovery_hashes) == (secret, 7, (hashed,))
 
 
 async def test_how_clients_authenticate_is_carried(keyrack_on_each: World) -> None:  # contract 0.23

@@ -10,6 +10,7 @@ from keyrack.cli.common import Json, moment, show, show_list, show_made, with_st
 from keyrack.clock import iso, now
 
 if TYPE_CHECKING:
+    from keyrack.crypto.secret import Secret
     from keyrack.model.identity import ApiKey
     from keyrack.service.operator.accounts import Accounts
 
@@ -71,16 +72,21 @@ def set_password(
 
     It is asked for, or read as the first line of standard input. All sessions of the user end.
     """
-    import sys
-
-    from keyrack.service.identity.password_rules import normal_password
-
-    if sys.stdin.isatty():
-        text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    else:
-        text = sys.stdin.readline().rstrip("\r\n")
-    with_accounts(lambda accounts: accounts.set_password(email, normal_password(text)))
+    password = read_password()
+    with_accounts(lambda accounts: accounts.set_password(email, password))
     show({"email": email, "password_set": True}, as_json=as_json)
+
+
+@users.command("disable-totp")
+def disable_totp(
+    email: Annotated[str, typer.Argument(help="The user's email address.")], *, as_json: Json = False
+) -> None:
+    """Turn a user's two-step sign-in off.
+
+    For somebody who has lost the phone. The password stays, and so do sessions.
+    """
+    with_accounts(lambda accounts: accounts.disable_totp(email))
+    show({"email": email, "totp": "off"}, as_json=as_json)
 
 
 @api_keys.command("create")
@@ -112,6 +118,19 @@ def revoke_key(
     """Revoke an API key immediately."""
     with_accounts(lambda accounts: accounts.revoke_key(user, key_id))
     show({"id": key_id, "revoked": True}, as_json=as_json)
+
+
+def read_password() -> "Secret":
+    """Ask for a password, or take it as the first line of standard input."""
+    import sys
+
+    from keyrack.service.identity.password_rules import normal_password
+
+    if sys.stdin.isatty():
+        text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    else:
+        text = sys.stdin.readline().rstrip("\r\n")
+    return normal_password(text)
 
 
 def key_row(key: "ApiKey") -> dict[str, Any]:

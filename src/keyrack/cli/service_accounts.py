@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyrack.cli.accounts import KEY_COLUMNS, key_row, with_accounts
+from keyrack.cli.accounts import KEY_COLUMNS, key_row, read_password, with_accounts
 from keyrack.cli.common import Json, show, show_list, show_made
 from keyrack.clock import iso
 from keyrack.errors import ConfigurationError
@@ -88,6 +88,28 @@ def change_service_account(
 
     account = with_accounts(lambda accounts: accounts.change_service_account(name, new_name, changed))
     show(_row(account), as_json=as_json)
+
+
+@service_accounts.command("set-password")
+def set_password(name: Account, *, as_json: Json = False) -> None:
+    """Set a service account's password for the console.
+
+    It is asked for, or read as the first line of standard input. All sessions of the account end.
+    """
+    from keyrack.model.identity import PrincipalKind
+
+    password = read_password()
+    with_accounts(lambda accounts: accounts.set_password(name, password, PrincipalKind.service_account))
+    show({"username": name, "password_set": True}, as_json=as_json)
+
+
+@service_accounts.command("disable-totp")
+def disable_totp(name: Account, *, as_json: Json = False) -> None:
+    """Turn a service account's two-step sign-in off. The password stays, and so do sessions."""
+    from keyrack.model.identity import PrincipalKind
+
+    with_accounts(lambda accounts: accounts.disable_totp(name, PrincipalKind.service_account))
+    show({"username": name, "totp": "off"}, as_json=as_json)
 
 
 @service_accounts.command("delete")

@@ -8,10 +8,12 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.navigation import first_page
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, NotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import home
+from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.identity.users import Users
 from keyrack.service.tenancy.contracts import Contracts, ContractView
 from keyrack.service.tenancy.tenants import Tenants
@@ -25,9 +27,15 @@ async def overview(
     tenants: NamedDependency[Tenants],
     contracts: NamedDependency[Contracts],
     workspaces: NamedDependency[Workspaces],
+    client_attention: NamedDependency[ClientAttentionReader],
 ) -> Response[str]:
-    """Show the tenant, contracts and workspaces that the caller may see in the API too."""
+    """Show the tenant, contracts and workspaces that the caller may see in the API too.
+
+    Who has no tenant, and so belongs to none of these, begins elsewhere.
+    """
     who = visit.who
+    if who.tenant_id is None:
+        return visit.go(first_page(who, visit.at_home))
     some, total = await contracts.list(who, limit=ROWS, offset=offset_of(visit.page_number("contracts")))
     offset = offset_of(visit.page_number("workspaces"))
     places, count = await workspaces.list(who, None, limit=ROWS, offset=offset)
@@ -39,6 +47,7 @@ async def overview(
         contract_pager=visit.pager(total, "contracts"),
         workspaces=places,
         workspace_pager=visit.pager(count, "workspaces"),
+        attention=await client_attention.of(who),
         contract_names=await _names(contracts, who, some, places),
     )
 

@@ -7,6 +7,32 @@ from litestar.di import Provide
 from litestar.params import PathParameter
 
 from keyrack.console.building_blocks import building_blocks
+from keyrack.console.clients.auth_clients import (
+    auth_client_changed,
+    auth_client_created,
+    auth_client_deleted,
+    auth_client_edit,
+    auth_client_form,
+    auth_client_list,
+    auth_client_page,
+    auth_client_retried,
+    auth_client_secret,
+    auth_client_secret_changed,
+    auth_client_to_delete,
+)
+from keyrack.console.clients.components import component_list, component_page
+from keyrack.console.clients.oauth_clients import (
+    oauth_client_changed,
+    oauth_client_created,
+    oauth_client_deleted,
+    oauth_client_edit,
+    oauth_client_form,
+    oauth_client_list,
+    oauth_client_page,
+    oauth_client_secret,
+    oauth_client_secret_changed,
+    oauth_client_to_delete,
+)
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
@@ -19,7 +45,7 @@ from keyrack.console.identity.organisation_sign_in import (
     tenant_sign_in_finished,
     tenant_sign_in_page,
 )
-from keyrack.console.identity.sign_in import sign_in_page, signed_in, signed_out
+from keyrack.console.identity.sign_in import code_given, code_page, sign_in_page, signed_in, signed_out
 from keyrack.console.identity.single_sign_on import (
     single_sign_on_deleted,
     single_sign_on_page,
@@ -29,6 +55,15 @@ from keyrack.console.identity.single_sign_on import (
     single_sign_on_to_delete,
     single_sign_on_to_unlink,
     single_sign_on_unlinked,
+)
+from keyrack.console.identity.two_step import (
+    recovery_codes_page,
+    recovery_codes_renewed,
+    two_step_begun,
+    two_step_confirmed,
+    two_step_disable_page,
+    two_step_disabled,
+    two_step_page,
 )
 from keyrack.console.overview import overview
 from keyrack.errors import KeyrackError, NotFound
@@ -57,6 +92,8 @@ CONSOLE = Router(
         overview,
         sign_in_page,
         signed_in,
+        code_page,
+        code_given,
         signed_out,
         organisation_page,
         organisation_found,
@@ -75,7 +112,37 @@ CONSOLE = Router(
         password_changed,
         session_ended,
         other_sessions_ended,
+        two_step_page,
+        two_step_begun,
+        two_step_confirmed,
+        recovery_codes_page,
+        recovery_codes_renewed,
+        two_step_disable_page,
+        two_step_disabled,
         building_blocks,
+        component_list,
+        component_page,
+        oauth_client_changed,
+        oauth_client_created,
+        oauth_client_deleted,
+        oauth_client_edit,
+        oauth_client_form,
+        oauth_client_list,
+        oauth_client_page,
+        oauth_client_secret,
+        oauth_client_secret_changed,
+        oauth_client_to_delete,
+        auth_client_changed,
+        auth_client_created,
+        auth_client_deleted,
+        auth_client_edit,
+        auth_client_form,
+        auth_client_list,
+        auth_client_page,
+        auth_client_retried,
+        auth_client_secret,
+        auth_client_secret_changed,
+        auth_client_to_delete,
         console_file,
     ],
     dependencies={"visit": Provide(visit), "who": Provide(visitor, sync_to_thread=False)},

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from keyrack.crypto.secret import Secret
+
 
 class PrincipalKind(StrEnum):
     """What kind of identity is calling (contract section 2)."""
@@ -78,11 +80,11 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSession:
-    """A browser in which a user is signed in to the console (decision 28); of what it holds only a hash is known.
+    """A browser in which somebody is signed in to the console (decision 28); of what it holds only a hash is known.
 
     Attributes:
         id: its id.
-        user_id: who is signed in.
+        owner_id: the user or service account that is signed in.
         address: from where it was used last.
         browser: what the browser said of itself at sign-in.
         created_at: since when.
@@ -90,11 +92,53 @@ class ConsoleSession:
     """
 
     id: str
-    user_id: str
+    owner_id: str
     address: str | None
     browser: str
     created_at: datetime
     seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """An app that shows one-time codes (RFC 6238), of one user or service account (decision 29).
+
+    Attributes:
+        id: its id.
+        secret: what app and server share, in base32 (RFC 4648).
+        session_id: the session of the console in which it was begun.
+        created_at: when it was begun.
+        confirmed_at: since when signing in asks for a code; None: not yet.
+        last_step: the newest time step of which a code was taken.
+        wrong_codes: how many were wrong since the last right one.
+        retry_at: before this no further code is looked at; None: there is nothing to wait for.
+        recovery_hashes: of the recovery codes that are left.
+    """
+
+    id: str
+    secret: Secret
+    session_id: str
+    created_at: datetime
+    confirmed_at: datetime | None
+    last_step: int
+    wrong_codes: int
+    retry_at: datetime | None
+    recovery_hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingSignIn:
+    """A sign-in to the console whose password was right and that waits for a code.
+
+    Attributes:
+        id: its id.
+        password_set_at: since when the password is good that was right.
+        created_at: when it was.
+    """
+
+    id: str
+    password_set_at: datetime
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,12 @@ _CHANGE = Change(
     .where(_a.id == bindparam("row"))
     .values(username=bindparam("username"), permissions=bindparam("permissions"))
 )
+_PASSWORD = Query(select(_a.password_hash, _a.password_set_at).where(_a.id == bindparam("id")))
+_PASSWORD_CHANGE = Change(
+    update(service_accounts)
+    .where(_a.id == bindparam("row"))
+    .values(password_hash=bindparam("password_hash"), password_set_at=bindparam("now"))
+)
 _DELETION = Change(delete(service_accounts).where(_a.id == bindparam("id")))
 
 
@@ -143,8 +149,19 @@ class ServiceAccounts:
                 raise AlreadyExists("another service account has this user name") from None
             raise
 
+    async def password(self, account_id: str) -> tuple[str, datetime] | None:
+        """Return the hash of the password for the console, and since when; None if there is none."""
+        for row in await _PASSWORD.rows(self._unit.connection, id=account_id):
+            return None if row.password_set_at is None else (row.password_hash, row.password_set_at)
+        return None
+
+    async def set_password(self, account_id: str, password_hash: str) -> None:
+        """Store the hash of a password for the console."""
+        now = self._unit.clock()
+        await _PASSWORD_CHANGE.run(self._unit.connection, row=account_id, password_hash=password_hash, now=now)
+
     async def remove(self, account_id: str) -> bool:
-        """Delete a service account with its API keys; False if there is none."""
+        """Delete a service account with its API keys and sessions; False if there is none."""
         return await _DELETION.run(self._unit.connection, id=account_id) == 1
 
     async def _one(self, query: Query, **values: str) -> ServiceAccount | None:

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, bindparam, exists, func, or_, select
 
 from keyrack.model.flows import FlowStatus
-from keyrack.model.identity import ConsoleSession, PrincipalKind
+from keyrack.model.identity import ConsoleSession, PendingSignIn, PrincipalKind
 from keyrack.store import schema as t
+from keyrack.store.authenticators import read_pending
 from keyrack.store.console_sessions import read_session
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.statements import Query
@@ -139,17 +140,33 @@ _CONSENT_BY_STATE = _workspace_by(t.consents.c.state_hash)
 _CONSENT_BY_LINK = _workspace_by(t.consents.c.link_hash)
 _CONNECT_LINK = _workspace_by(t.connect_links.c.link_hash)
 _SETUP_LINK = Query(select(t.setup_links.c.tenant_id).where(t.setup_links.c.link_hash == bindparam("hash")))
-_SESSION = Query(
-    select(*t.console_sessions.c, t.users.c.email)
-    .join_from(t.console_sessions, t.users, t.console_sessions.c.user_id == t.users.c.id)
-    .where(t.console_sessions.c.session_hash == bindparam("hash"))
-)
+
+
+def _with_owner(table: Table, hash_column: Column[Any]) -> Query:
+    """Return what finds a row of the console by what a browser holds, with the user or service account it is of."""
+    u, s = t.users.c, t.service_accounts.c
+    return Query(
+        select(*table.c, u.email, s.username, s.permissions)
+        .select_from(table)
+        .outerjoin(t.users, table.c.user_id == u.id)
+        .outerjoin(t.service_accounts, table.c.service_account_id == s.id)
+        .where(hash_column == bindparam("hash"))
+    )
+
+
+_SESSION = _with_owner(t.console_sessions, t.console_sessions.c.session_hash)
+_PENDING_SIGN_IN = _with_owner(t.pending_sign_ins, t.pending_sign_ins.c.cookie_hash)
 _REFUSES_PASSWORDS = exists().where(
     t.single_sign_on.c.tenant_id == t.users.c.tenant_id, t.single_sign_on.c.allows_passwords.is_(False)
 )
 _SIGN_IN = Query(
-    select(t.users.c.id, t.users.c.tenant_id, t.users.c.password_hash).where(
+    select(t.users.c.id, t.users.c.email, t.users.c.tenant_id, t.users.c.password_hash).where(
         t.users.c.email_key == bindparam("email"), t.users.c.password_set_at.is_not(None), ~_REFUSES_PASSWORDS
+    )
+)
+_SIGN_IN_OF_ACCOUNT = Query(
+    select(*t.service_accounts.c).where(
+        t.service_accounts.c.username == bindparam("username"), t.service_accounts.c.password_set_at.is_not(None)
     )
 )
 _DOMAINS = t.single_sign_on_domains.c
@@ -288,15 +305,23 @@ class Directory:
     async def console_session(self, session_hash: str) -> tuple[Identity, ConsoleSession] | None:
         """Find a session of the console, and who is signed in; how old it may be is the caller's to judge."""
         rows = await _SESSION.rows(self._connection, hash=session_hash)
-        if not rows:
-            return None
-        identity = Identity(PrincipalKind.user, rows[0].user_id, rows[0].email, rows[0].tenant_id, frozenset())
-        return identity, read_session(rows[0])
+        return (_owner(rows[0]), read_session(rows[0])) if rows else None
 
-    async def signing_in(self, email: str) -> tuple[str, str, str] | None:
-        """Find who may sign in with an email and a password: id, tenant and the password's hash; None if nobody."""
-        rows = await _SIGN_IN.rows(self._connection, email=email_key(email))
-        return (rows[0].id, rows[0].tenant_id, rows[0].password_hash) if rows else None
+    async def pending_sign_in(self, cookie_hash: str) -> tuple[Identity, PendingSignIn] | None:
+        """Find a sign-in that waits for a code, and whose it is; how old it may be is the caller's to judge."""
+        rows = await _PENDING_SIGN_IN.rows(self._connection, hash=cookie_hash)
+        return (_owner(rows[0]), read_pending(rows[0])) if rows else None
+
+    async def signing_in(self, name: str) -> tuple[Identity, str] | None:
+        """Find who may sign in with an email, or a service account's name, and the password's hash; None if nobody.
+
+        What is asked of the database is the same whatever the name.
+        """
+        users = await _SIGN_IN.rows(self._connection, email=email_key(name))
+        accounts = await _SIGN_IN_OF_ACCOUNT.rows(self._connection, username=name)
+        for row in users:
+            return Identity(PrincipalKind.user, row.id, row.email, row.tenant_id, frozenset()), row.password_hash
+        return (_account(accounts[0].id, accounts[0]), accounts[0].password_hash) if accounts else None
 
     async def tenant_of_email_domain(self, email: str) -> str | None:
         """Find the tenant whose people sign in with emails of this domain through their organisation.
@@ -352,10 +377,19 @@ def task_user_name(flow_id: str) -> str:
     return f"task-{flow_id}"
 
 
+def _account(account_id: str, row: "Row[Any]") -> Identity:
+    return Identity(PrincipalKind.service_account, account_id, row.username, None, frozenset(row.permissions))
+
+
+def _owner(row: "Row[Any]") -> Identity:
+    if row.user_id is None:
+        return _account(row.service_account_id, row)
+    return Identity(PrincipalKind.user, row.user_id, row.email, row.tenant_id, frozenset())
+
+
 def _identity(row: "Row[Any]") -> Identity | None:
     if row.account_id is not None:
-        permissions = frozenset(row.permissions)
-        return Identity(PrincipalKind.service_account, row.account_id, row.username, None, permissions)
+        return _account(row.account_id, row)
     if row.id is not None:
         return Identity(PrincipalKind.user, row.id, row.email, row.tenant_id, frozenset())
     if row.flow_id is None:

@@ -1,4 +1,4 @@
-"""Deletes old rows of all tenants: events, links, console sessions, and what is finished, as deliveries and mails."""
+"""Deletes old rows of all tenants: events, links, sign-ins and sessions, and what is finished, as mails."""
 
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from keyrack.store.schema import (
     deliveries,
     events,
     mails,
+    pending_sign_ins,
     revocations,
     setup_links,
 )
@@ -39,6 +40,7 @@ _MAILS = _forgetting(mails, mails.c.finished_at < _BEFORE)
 _SETUP_LINKS = _forgetting(setup_links, setup_links.c.expires_at < _BEFORE)
 _CONNECT_LINKS = _forgetting(connect_links, connect_links.c.expires_at < _BEFORE)
 _CONSOLE_SESSIONS = _forgetting(console_sessions, console_sessions.c.seen_at < _BEFORE)
+_PENDING_SIGN_INS = _forgetting(pending_sign_ins, pending_sign_ins.c.created_at < _BEFORE)
 _AUTHENTICATION_REQUESTS = _forgetting(authentication_requests, authentication_requests.c.expires_at < _BEFORE)
 _CONSENTS = _forgetting(
     consents,
@@ -88,6 +90,10 @@ class ExpiredRows:
     async def forget_console_sessions(self, before: datetime) -> int:
         """Delete at most `BATCH` sessions of the console that were last used before a time; return how many."""
         return await _CONSOLE_SESSIONS.run(self._unit.connection, before=before)
+
+    async def forget_pending_sign_ins(self, before: datetime) -> int:
+        """Delete at most `BATCH` sign-ins that wait for a code since before a time; return how many."""
+        return await _PENDING_SIGN_INS.run(self._unit.connection, before=before)
 
     async def forget_authentication_requests(self, before: datetime) -> int:
         """Delete at most `BATCH` sign-ins at tenants' providers that expired before a time; return how many."""

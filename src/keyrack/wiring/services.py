@@ -14,16 +14,21 @@ from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.clients.auth_client_overview import AuthClientOverview
+from keyrack.service.clients.auth_client_usage import AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
+from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.clients.oauth_clients import OAuthClients
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.components.builds import ComponentBuilds
+from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.client_registration import ClientRegistrations
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.credential_handler import CredentialHandler
@@ -44,6 +49,7 @@ from keyrack.service.identity.last_use import KeyUse, LastUse
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.identity.task_keys import TaskKeys
+from keyrack.service.identity.two_step import TwoStep
 from keyrack.service.identity.users import Users
 from keyrack.service.jobs.retention import Retention
 from keyrack.service.mail.mailer import Mailer
@@ -97,6 +103,11 @@ class Services:
     installations: InstallationSetup
     oauth_clients: OAuthClients
     auth_clients: AuthClients
+    auth_client_overview: AuthClientOverview
+    auth_client_usage: AuthClientUsageReader
+    client_needs: ClientNeeds
+    client_attention: ClientAttentionReader
+    client_registrations: ClientRegistrations
     provider_profiles: ProviderProfiles
     consents: ConsentStart
     callbacks: ConsentCallbacks
@@ -124,6 +135,7 @@ class Services:
     users: Users
     passwords: PasswordHashing
     console_sign_in: ConsoleSignIn
+    two_step: TwoStep
     single_sign_on: SingleSignOnSettings
     organisation_sign_in: OrganisationSignIn
     account_setup: AccountSetup
@@ -195,12 +207,24 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         lifetime=timedelta(seconds=settings.consent_lifetime),
         clock=now,
     )
+    console_sign_in = ConsoleSignIn(
+        store,
+        access,
+        passwords,
+        idle=timedelta(minutes=settings.console_idle_minutes),
+        longest=timedelta(hours=settings.console_session_hours),
+    )
     return Services(
         authentication=authentication,
         own_permissions=OwnPermissions(access),
         installations=InstallationSetup(store, now),
         oauth_clients=OAuthClients(access),
         auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
+        auth_client_overview=AuthClientOverview(access),
+        auth_client_usage=AuthClientUsageReader(access),
+        client_needs=ClientNeeds(access),
+        client_attention=ClientAttentionReader(access),
+        client_registrations=ClientRegistrations(access, settings.public_url),
         provider_profiles=ProviderProfiles(),
         consents=consents,
         callbacks=callbacks,
@@ -227,13 +251,8 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         invite_acceptance=InviteAcceptance(access),
         users=users,
         passwords=passwords,
-        console_sign_in=ConsoleSignIn(
-            store,
-            access,
-            passwords,
-            idle=timedelta(minutes=settings.console_idle_minutes),
-            longest=timedelta(hours=settings.console_session_hours),
-        ),
+        console_sign_in=console_sign_in,
+        two_step=TwoStep(store, access, console_sign_in),
         single_sign_on=SingleSignOnSettings(access, public_url=settings.public_url, allow_insecure=insecure),
         organisation_sign_in=OrganisationSignIn(
             store,

@@ -4,16 +4,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, insert, select, update
 
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model.identity import PrincipalKind
 from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest, SingleSignOn, TestResult
 from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.authentication_requests import AuthenticationRequests
+from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
@@ -248,7 +250,12 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
-    made |= {"session_id": (await ConsoleSessions(unit).add(ids["user_id"], new_id(), None, "text")).id}
+    user, owner = PrincipalKind.user, ids["user_id"]
+    made |= {"session_id": (await ConsoleSessions(unit).add(user, owner, new_id(), None, "text")).id}
+    await Authenticators(unit).begin(user, owner, Secret("A" * 32), made["session_id"])
+    await PendingSignIns(unit).add(user, owner, f"pending of {owner}", unit.clock())
+    made |= {"owner_id": owner, "authenticator_id": await _only(unit, s.authenticators)}
+    made |= {"pending_id": await _only(unit, s.pending_sign_ins)}
     made |= await _single_sign_on(unit, ids["user_id"])
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
@@ -306,6 +313,14 @@ async def _revocation(unit: Unit, estate: Estate) -> str:
     await Revocations(unit).add(Subject(ids["secret_id"], ids["workspace_id"], ids["auth_client_id"]), order)
     r = s.revocations.c
     found: str = (await unit.connection.execute(select(r.id).where(r.tenant_id == unit.tenant_id))).scalar_one()
+    return found
+
+
+async def _only(unit: Unit, table: Table) -> str:
+    """Return the id of the one row that the tenant has in a table."""
+    found: str = (
+        await unit.connection.execute(select(table.c.id).where(table.c.tenant_id == unit.tenant_id))
+    ).scalar_one()
     return found
 
 

@@ -14,13 +14,14 @@ import keyrack.store
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
-from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
+from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
 from keyrack.store.attempts import Attempt, AttemptKind
+from keyrack.store.auth_client_list import KnownScopes
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.authentication_requests import AuthenticationRequests
@@ -127,8 +128,9 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.page": {"equal": {}},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
+    "Authenticators.keep_recovery_codes": {"recovery_hashes": ["text"]},
     "ConsoleSessions.end_others": {"session_id": None},
-    "ConsoleSessions.of_user": {"seen_after": _BEGINNING, "created_after": _BEGINNING},
+    "ConsoleSessions.of_owner": {"seen_after": _BEGINNING, "created_after": _BEGINNING},
     "ContractRows.change": {"values": {"name": "New"}},
     "FlowRows.add": {"kind": "ordinary", "name": "New"},
     "FlowReferences.replace": {"place": "graph"},
@@ -200,6 +202,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         Location(of, ids["contract_id"], ids["workspace_id"]),
         Viewpoint(of, ids["contract_id"]),
         ANY_CLIENT,
+        AuthClientFilter(),
+        KnownScopes(everyones=True, tenants=True, all_contracts=True, all_workspaces=True),
         FlowFilter(),
         SecretFilter(),
         ComponentFilter(),

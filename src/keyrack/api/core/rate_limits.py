@@ -149,23 +149,28 @@ class Throttle:
             raise RateLimited(wait)
         log.warning("wrong link", address=address)
 
-    def password_tried(self, account: str, address: str | None) -> None:
-        """Count a password before it is checked; `password_right` takes that back.
+    def password_tried(self, account: str, address: str | None, device: str | None = None) -> None:
+        """Count a password, or a code after it, before it is checked; `password_right` takes that back.
 
         What others try cannot lock somebody out who has signed in from the same address before: the bound for an
-        account counts only addresses from which nobody has.
+        account counts only addresses from which nobody has. A browser that has signed in to the account before has a
+        bound of its own, and no other.
 
         Args:
-            account: the key of the email that was given.
+            account: the key of the email, or the name, that was given.
             address: where it came from.
+            device: the browser, if it is known for the account.
 
         Raises:
             RateLimited: too many wrong ones came from there, or for this account.
         """
         source = source_of(address)
-        wait = self._passwords.take((source, account)) or self._passwords_from.take(source)
-        if not wait and (source, account) not in self._known_at:
-            wait = self._passwords_for.take(account)
+        if device is not None:
+            wait = self._passwords.take((device, account))
+        else:
+            wait = self._passwords.take((source, account)) or self._passwords_from.take(source)
+            if not wait and (source, account) not in self._known_at:
+                wait = self._passwords_for.take(account)
         if wait:
             metrics.throttled("wrong_passwords")
             raise RateLimited(wait, "Too many wrong passwords (KEYRACK_WRONG_PASSWORDS_LIMIT).")
@@ -181,14 +186,29 @@ class Throttle:
             metrics.throttled("sign_ins")
             raise RateLimited(wait, "Too many sign-ins from this address (KEYRACK_WRONG_PASSWORDS_LIMIT, ten times).")
 
-    def password_right(self, account: str, address: str | None) -> None:
-        """Take back what `password_tried` counted, and remember from where the account is used."""
+    def password_right(
+        self, account: str, address: str | None, device: str | None = None, *, signed_in: bool = True
+    ) -> None:
+        """Take back what `password_tried` counted, and remember from where the account is used.
+
+        Args:
+            account: as there.
+            address: as there.
+            device: as there.
+            signed_in: whether that was all that was asked for; where a code is still to come, it does not tell yet that
+                the account is used from there.
+        """
         source = source_of(address)
         known = (source, account)
-        self._passwords.give_back(known)
-        self._passwords_from.give_back(source)
-        if known not in self._known_at:
-            self._passwords_for.give_back(account)
+        if device is not None:
+            self._passwords.give_back((device, account))
+        else:
+            self._passwords.give_back(known)
+            self._passwords_from.give_back(source)
+            if known not in self._known_at:
+                self._passwords_for.give_back(account)
+        if not signed_in:
+            return
         self._known_at[known] = None
         self._known_at.move_to_end(known)
         if len(self._known_at) > _MOST_BUCKETS:

@@ -31,6 +31,15 @@ class Entry:
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
     Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
+    Entry("Clients", "/console/components", "Components", frozenset({"tenants.component.list_all"})),
+    Entry("Clients", "/console/oauth-clients", "OAuth clients", frozenset({"tenants.oauth_clients.get"})),
+    Entry(
+        "Clients",
+        "/console/auth-clients",
+        "Auth clients",
+        frozenset({"tenants.auth_clients.get", "global.auth_clients.get"}),
+        for_operators=True,
+    ),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
@@ -63,6 +72,11 @@ def entries(who: Principal, at_home: OwnAccess, here: str) -> Sequence[Group]:
         Group(name, [(each.path, each.text, each.path == there) for each in shown if each.group == name])
         for name in names
     ]
+
+
+def first_page(who: Principal, at_home: OwnAccess) -> str:
+    """Return the path of the first page in somebody's navigation: where they begin."""
+    return entries(who, at_home, "")[0].links[0][0]
 
 
 def _is_below(here: str, path: str) -> bool:

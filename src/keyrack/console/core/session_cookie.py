@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from litestar.datastructures import Cookie
+
 from keyrack.crypto.secret import Secret
 
 _NAME = "keyrack-console"
+_DEVICE = "keyrack-known-device"
 _VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 _SAME_SITE = frozenset({"same-origin", "none"})
 """What browsers say of a request that no other site has caused (`Sec-Fetch-Site`, W3C Fetch Metadata)."""
@@ -47,6 +50,24 @@ class SessionCookie:
         secure = "; Secure" if self.secure else ""
         name = _name(secure=self.secure)
         return {"set-cookie": f"{name}={self.value.reveal()}; Path=/; HttpOnly; SameSite=Lax{secure}"}
+
+
+def device_cookie(note: Secret, max_age: int, *, secure: bool) -> Cookie:
+    """Return the cookie by which a browser is known in which somebody has signed in; it lets nobody in.
+
+    Args:
+        note: what `KnownDevices.remember` returned.
+        max_age: seconds for which it is kept.
+        secure: as of `SessionCookie`.
+    """
+    name = _device_name(secure=secure)
+    return Cookie(name, value=note.reveal(), max_age=max_age, secure=secure, httponly=True, samesite="lax")
+
+
+def device_note(cookies: Mapping[str, str], *, secure: bool) -> Secret | None:
+    """Return what a browser keeps of its last sign-in, or None."""
+    note = cookies.get(_device_name(secure=secure))
+    return None if note is None else Secret(note)
 
 
 def cookie_of(cookies: Mapping[str, str], *, secure: bool) -> SessionCookie | None:
@@ -83,3 +104,7 @@ def is_from_our_page(headers: Mapping[str, str], public_url: str | None) -> bool
 
 def _name(*, secure: bool) -> str:
     return f"__Host-{_NAME}" if secure else _NAME
+
+
+def _device_name(*, secure: bool) -> str:
+    return f"__Host-{_DEVICE}" if secure else _DEVICE

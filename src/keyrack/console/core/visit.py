@@ -18,6 +18,7 @@ from keyrack.service.authz.own_permissions import OwnAccess, OwnPermissions
 from keyrack.service.identity.console_sign_in import SignedIn
 
 _LONGEST_FILTER = 500
+_READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,7 @@ class Visit:
         return self.at_home.allows(*permissions)
 
     async def form(self) -> Form:
-        """Return the form that was sent; every handler of POST reads it before it does anything.
-
-        Raises:
-            FormNotOurs: another site's page has sent it.
-            BadRequest: it cannot be read.
-        """
+        """Return the form that was sent; it is one of ours, or there would be no visit."""
         return await self.console.form(self.request)
 
     def asked(self, name: str) -> str:
@@ -106,13 +102,16 @@ class Visit:
 async def visit(
     request: AnyRequest, console: NamedDependency[Console], own_permissions: NamedDependency[OwnPermissions]
 ) -> Visit:
-    """Hand the visit to a handler.
+    """Hand the visit to a handler. Whatever changes something must have come by a form of ours, read or not.
 
     Raises:
         SignInNeeded: nobody is signed in.
+        FormNotOurs: another site's page has sent it.
         RateLimited: the person, or all of the tenant, make too many requests.
     """
     signed_in = await console.signed_in(request)
+    if request.method not in _READING:
+        await console.form(request)
     return Visit(request, console, signed_in, await own_permissions.at_home(signed_in.who))
 
 

@@ -1,5 +1,7 @@
 """`/console/account`: one's own sessions, API keys and password."""
 
+from collections.abc import Sequence
+
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
@@ -7,10 +9,11 @@ from litestar.enums import MediaType
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.requests import visitor_of
 from keyrack.console.core.visit import Visit
+from keyrack.console.identity.attempts import attempt_of
 from keyrack.errors import NotFound, RateLimited, ValidationFailed
+from keyrack.model.identity import ApiKey, PrincipalKind
 from keyrack.service.identity.console_sign_in import WrongPassword
 from keyrack.service.identity.users import Users
-from keyrack.validation.emails import email_key
 
 _PATH = "/console/account"
 _DONE = {
@@ -31,21 +34,21 @@ async def account(visit: NamedDependency[Visit], users: NamedDependency[Users]) 
 async def password_changed(visit: NamedDependency[Visit], users: NamedDependency[Users]) -> Response[str]:
     """Change the password, which ends all other sessions."""
     fields = await visit.form()
-    sign_in, throttle = visit.console.sign_in, visit.console.throttle
-    key, visitor = email_key(visit.who.name), visitor_of(visit.request)
+    attempt = await attempt_of(visit.request, visit.console, visit.who.name)
     current, new = fields.get("current_password", ""), fields.get("new_password", "")
+    source = visitor_of(visit.request).source
     try:
-        throttle.password_tried(key, visitor.address)
-        await sign_in.change_password(visit.signed_in, current, new, visitor.source)
+        attempt.count()
+        await visit.console.sign_in.change_password(visit.signed_in, current, new, source)
     except WrongPassword:
         return await _page(visit, users, status=400, wrong="That is not your current password.")
     except ValidationFailed as error:
-        throttle.password_right(key, visitor.address)
+        attempt.was_right()
         return await _page(visit, users, status=400, weak=f"Your password stays as it was: {error}.")
     except RateLimited as error:
         wait = f"Too many attempts. Wait {error.retry_after} seconds, then try again."
         return await _page(visit, users, status=429, wrong=wait)
-    throttle.password_right(key, visitor.address)
+    attempt.was_right()
     return visit.go(_PATH, done="password")
 
 
@@ -71,14 +74,20 @@ async def other_sessions_ended(visit: NamedDependency[Visit]) -> Response[str]:
 async def _page(
     visit: Visit, users: Users, *, status: int = 200, done: str = "", wrong: str = "", weak: str = ""
 ) -> Response[str]:
-    keys, total = await users.api_keys(visit.who, limit=ROWS, offset=offset_of(visit.page_number("keys")))
     own = await visit.console.sign_in.own_sessions(visit.who)
+    keys: Sequence[ApiKey] = ()
+    person, total = None, 0
+    if visit.who.kind is PrincipalKind.user:
+        person = await users.me(visit.who)
+        keys, total = await users.api_keys(visit.who, limit=ROWS, offset=offset_of(visit.page_number("keys")))
     return visit.page(
         "identity/account.html",
         status=status,
-        person=await users.me(visit.who),
+        person=person,
+        permissions=sorted(visit.who.permissions),
         sessions=own.sessions,
         password_since=own.password_since,
+        two_step=own.two_step_since,
         current=visit.signed_in.session.id,
         keys=keys,
         pager=visit.pager(total, "keys"),

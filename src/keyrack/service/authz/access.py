@@ -79,6 +79,10 @@ class Access:
             _require_open(scope)
             yield scope
 
+    def at_home(self, who: Principal, action: str | None = None) -> AbstractAsyncContextManager[Scope]:
+        """Enter the caller's own tenant, or the installation if it is a service account, which has none."""
+        return self.installation(who, action) if who.tenant_id is None else self.tenant(who, who.tenant_id, action)
+
     @asynccontextmanager
     async def contract(
         self,

@@ -193,7 +193,7 @@ class AccountSetup:
             stored = await ApiKeys(unit).add(PrincipalKind.user, user.id, _KEY_NAME, key_hash(key), None)
             if hashed is not None:
                 await UserRows(unit).set_password(user.id, hashed)
-                await ConsoleSessions(unit).end_others(user.id, None)
+                await ConsoleSessions(unit).end_others(PrincipalKind.user, user.id, None)
             log = AuditLog(unit)
             await log.append(who, "setup-link.use", ("user", user.id), ALLOWED)
             await log.append(who, "api-key.create", ("api-key", stored.id), ALLOWED)

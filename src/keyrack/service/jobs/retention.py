@@ -19,6 +19,7 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_mails,
     ExpiredRows.forget_setup_links,
     ExpiredRows.forget_console_sessions,
+    ExpiredRows.forget_pending_sign_ins,
     ExpiredRows.forget_authentication_requests,
 )
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import AlreadyExists, NotFound, ValidationFailed
+from keyrack.errors import AlreadyExists, NotFound, StateConflict, ValidationFailed
 from keyrack.model.identity import ApiKey, PrincipalKind, ServiceAccount, User
 from keyrack.model.tenancy import Tenant
 from keyrack.service.authz.permissions import TENANT_ADMIN, normalise
 from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.identity.console_sign_in import AUDITED
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.identity.password_rules import require_good_password
 from keyrack.service.operator.installation import OPERATOR
@@ -24,6 +25,8 @@ from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.service.tenancy.setup_links import MadeLink, SetupLinkMaker
 from keyrack.store.accounts import ApiKeys, ServiceAccounts
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.authenticators import Authenticators, PendingSignIns
+from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
@@ -116,32 +119,54 @@ class Accounts:
             await AuditLog(inside).append(OPERATOR, "setup-link.create", ("user", user.id), _ALLOWED)
             return made
 
-    async def set_password(self, email: str, password: Secret) -> None:
-        """Set a user's password for the console, which ends all of the user's sessions.
+    async def set_password(self, name: str, password: Secret, kind: PrincipalKind = PrincipalKind.user) -> None:
+        """Set a user's or service account's password for the console, which ends all of its sessions.
+
+        A second step that is on stays on.
 
         Args:
-            email: the user's.
+            name: the user's email, or the service account's name.
             password: as `normal_password` returned it.
+            kind: whose it is.
 
         Raises:
-            NotFound: there is no such user.
+            NotFound: there is no such user or service account.
             ValidationFailed: the password is too weak.
         """
-        require_good_password(password, email)
+        require_good_password(password, name)
         hashing = PasswordHashing()
         try:
             hashed = await hashing.hash("", password)
         finally:
             hashing.close()
         async with self._store.installation(writes=True) as unit:
-            owner = await _owner(unit, email)
-            if owner.kind is not PrincipalKind.user:
-                raise NotFound(f"there is no user {email}")
+            owner = await _owner_of_kind(unit, name, kind)
             inside = unit.of_tenant(owner.tenant_id)
-            await UserRows(inside).lock_to_change(owner.id)
-            await UserRows(inside).set_password(owner.id, hashed)
-            await ConsoleSessions(inside).end_others(owner.id, None)
-            await AuditLog(inside).append(OPERATOR, "password.set", ("user", owner.id), _ALLOWED)
+            await ConsoleAccounts(inside).hold(kind, owner.id)
+            await ConsoleAccounts(inside).set_password(kind, owner.id, hashed)
+            await ConsoleSessions(inside).end_others(kind, owner.id, None)
+            await PendingSignIns(inside).forget(kind, owner.id)
+            await AuditLog(inside).append(OPERATOR, "password.set", (AUDITED[kind], owner.id), _ALLOWED)
+
+    async def disable_totp(self, name: str, kind: PrincipalKind = PrincipalKind.user) -> None:
+        """Turn the second step of signing in to the console off, for somebody who has lost the phone.
+
+        Args:
+            name: the user's email, or the service account's name.
+            kind: whose it is.
+
+        Raises:
+            NotFound: there is no such user or service account.
+            StateConflict: it is not on.
+        """
+        async with self._store.installation(writes=True) as unit:
+            owner = await _owner_of_kind(unit, name, kind)
+            inside = unit.of_tenant(owner.tenant_id)
+            await ConsoleAccounts(inside).hold(kind, owner.id)
+            await PendingSignIns(inside).forget(kind, owner.id)
+            if not await Authenticators(inside).remove(kind, owner.id):
+                raise StateConflict(f"signing in asks {name} for no code")
+            await AuditLog(inside).append(OPERATOR, "totp.disable", (AUDITED[kind], owner.id), _ALLOWED)
 
     async def keys(self, name: str) -> Sequence[ApiKey]:
         """List the API keys of a user or service account.
@@ -292,6 +317,13 @@ async def _owner(unit: Unit, name: str) -> KeyOwner:
     found = await ApiKeys(unit).owner(name)
     if found is None:
         raise NotFound(f"there is no user or service account {name}")
+    return KeyOwner(*found)
+
+
+async def _owner_of_kind(unit: Unit, name: str, kind: PrincipalKind) -> KeyOwner:
+    found = await ApiKeys(unit).owner(name)
+    if found is None or found[0] is not kind:
+        raise NotFound(f"there is no {kind.replace('_', ' ')} {name}")
     return KeyOwner(*found)
 
 

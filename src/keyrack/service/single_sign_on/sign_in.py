@@ -24,6 +24,7 @@ from keyrack.service.single_sign_on.settings import EDIT, sign_in_address
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.authentication_requests import AuthenticationRequests
+from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
@@ -268,6 +269,7 @@ class OrganisationSignIn:
                 await log.append(who, f"{_TARGET}.link", ("user", user.id), ALLOWED)
             await log.append(who, _SIGN_IN, (_TARGET, settings.id), ALLOWED)
             await UserRows(unit).take_into_use(user.id)
+            await ConsoleAccounts(unit).hold(who.kind, who.id)
             return await begin_session(unit, who, visitor)
 
     async def _finish_test(

@@ -5,7 +5,7 @@
 
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
-from keyrack.store.schema.console_sessions import console_sessions
+from keyrack.store.schema.console_sessions import authenticators, console_sessions, pending_sign_ins
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
@@ -52,6 +52,7 @@ __all__ = [
     "auth_clients",
     "auth_secrets",
     "authentication_requests",
+    "authenticators",
     "component_env",
     "component_versions",
     "component_whitelists",
@@ -76,6 +77,7 @@ __all__ = [
     "mails",
     "metadata",
     "oauth_clients",
+    "pending_sign_ins",
     "revocations",
     "roles",
     "service_accounts",

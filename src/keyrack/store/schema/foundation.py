@@ -94,6 +94,8 @@ service_accounts = Table(
     own_id(),
     Column("username", String(320), nullable=False, unique=True),
     Column("permissions", Document, nullable=False),
+    Column("password_hash", Text),  # with which it signs in to the console (decision 30)
+    at("password_set_at", nullable=True),
     at("created_at"),
 )
 
@@ -195,6 +197,9 @@ components = Table(
     Index("components_contract_id_idx", "contract_id", "id"),
     Index("components_tenant_id_idx", "tenant_id", "access", "id", "contract_id"),
     Index("components_access_idx", "access", "id", "contract_id", "uses_oauth_client"),
+    # As above, for lists by name with those first that need an OAuth client.
+    Index("components_tenant_id_name_idx", "tenant_id", "access", "uses_oauth_client", "name", "id"),
+    Index("components_access_name_idx", "access", "uses_oauth_client", "name", "id"),
 )
 
 component_whitelists = Table(

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from keyrack.store.schema.base import Document, Id, at, belongs_to, indexed_where_set, metadata, own_id, tenant
+from keyrack.store.schema.base import Document, Id, Ordered, at, belongs_to, indexed_where_set, metadata, own_id, tenant
 
 auth_clients = Table(
     "auth_clients",
@@ -25,6 +25,7 @@ auth_clients = Table(
     Column("contract_id", Id, ForeignKey("contracts.id", ondelete="CASCADE")),
     Column("workspace_id", Id, ForeignKey("workspaces.id", ondelete="CASCADE")),
     Column("name", Text, nullable=False),
+    Column("name_key", Ordered, nullable=False, server_default=""),  # as it is searched: `store.search_key`
     Column("type", String(255), nullable=False),
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("origin", String(512)),  # scheme, host and port that refresh requests go to
@@ -38,11 +39,17 @@ auth_clients = Table(
     at("created_at"),
     at("updated_at"),
     Index("auth_clients_tenant_id_idx", "tenant_id", "contract_id", "workspace_id", "id"),
+    # Lists by name, counted without rows being read: with all that narrows them most of the time.
+    Index(
+        "auth_clients_tenant_id_name_key_idx",
+        *("tenant_id", "name_key", "id", "rejected_at", "contract_id", "workspace_id"),
+    ),
     Index("auth_clients_contract_id_idx", "contract_id"),
     Index("auth_clients_workspace_id_idx", "workspace_id"),
 )
 indexed_where_set(auth_clients, "secret_expires_at", "tenant_id")
 indexed_where_set(auth_clients, "reminder_at", "tenant_id")
+indexed_where_set(auth_clients, "rejected_at", "tenant_id", "name_key", "id")
 
 auth_client_components = Table(
     "auth_client_components",
