@@ -203,7 +203,7 @@ async def test_unknown_people_get_an_account_only_where_that_is_wanted(keyrack_o
     assert await who_is_in(new) == "New@acme.example"
     assert "Nora New" in new.page.text
     async with keyrack_on_each.store.unit(acme.id) as unit:
-        user = await UserRows(unit).by_email("new@acme.example")
+        user = await UserRows(unit).with_email("new@acme.example")
         assert user is not None
         assert await UserRows(unit).tenant_roles(user.id) == ()
     assert "Acme contract" not in (await new.get("/console")).text

@@ -12,10 +12,12 @@ import pytest
 
 from keyrack import store as store_package
 from keyrack.ids import new_id
+from keyrack.model.audit import AuditFilter, AuditPosition
 from keyrack.model.clients import ANY_CLIENT, AuthClient, AuthClientFilter, ClientFilter
 from keyrack.model.components import ClientNeed
+from keyrack.model.events import DeliveryState, EventType
 from keyrack.model.identity import PrincipalKind
-from keyrack.model.secrets import SecretState
+from keyrack.model.secrets import SecretFilter, SecretState
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_list import AuthClientList, KnownScopes
@@ -24,6 +26,7 @@ from keyrack.store.client_needs import ComponentNeeds
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.connect_links import ConnectLinkRows
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.statements import CompiledStatement
 from keyrack.store.core.unit import TenantTable, Unit
@@ -35,7 +38,7 @@ from keyrack.store.flows import FlowVersions
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import metadata
-from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.secret_list import SecretList
 from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
@@ -46,7 +49,7 @@ from support.statements_seen import statements_seen
 
 MANY, FEW = 3_000, 30
 BIG = ("flows", "auth_secrets", "credentials", "components", "component_versions", "users", "contracts", "workspaces")
-NAMES = ("page", "list", "available", "not_whitelisted")
+NAMES = ("page", "list", "available", "not_whitelisted", "stretch", "by_email")
 """What the store calls methods that return lists of resources."""
 
 
@@ -58,7 +61,8 @@ class Part(TypedDict):
 
 
 PAGE: Part = {"limit": 10, "offset": 10}
-ENDING = ClientFilter(secret_expires_before=datetime(2026, 1, 1, tzinfo=UTC))
+ENDING_AT = datetime(2026, 1, 1, tzinfo=UTC)
+ENDING = ClientFilter(secret_expires_before=ENDING_AT)
 FIRST: Part = {"limit": 10, "offset": 0}
 
 BY_NEED = (ClientNeed.lacking, ClientNeed.served, ClientNeed.none)
@@ -79,6 +83,14 @@ def part(view: Callable[[Home], ComponentFilter]) -> Ask:
     return lambda u, h: ComponentList(u).page(view(h), **PAGE)
 
 
+def audit(unit: Unit, wanted: AuditFilter = AuditFilter(), begin: AuditPosition | None = None) -> Awaitable[Any]:  # noqa: B008 - it cannot be changed
+    return AuditLog(unit).stretch(wanted, begin, newest_first=True, limit=10)
+
+
+def narrowed(name: str) -> Ask:
+    return lambda u, _: audit(u, AuditFilter(**{name: "x" * 24}))  # type: ignore[arg-type]
+
+
 LISTS: Sequence[tuple[str, Ask]] = [
     ("FlowList.page", flows()),
     ("FlowList.page", flows(status="active")),
@@ -92,6 +104,10 @@ LISTS: Sequence[tuple[str, Ask]] = [
     ("SecretList.page", secrets(auth_client_id="u" * 24)),
     ("SecretList.page", secrets(state=SecretState.error)),
     ("SecretList.page", secrets(scopes_missing=True)),
+    ("SecretList.page", secrets(component_id=RARE_COMPONENT)),
+    ("SecretList.page", secrets(named="n")),
+    ("ConnectLinkRows.page", lambda u, h: ConnectLinkRows(u).page(h.workspace_id, h.user_id, **PAGE)),
+    ("FlowList.using", lambda u, h: FlowList(u).using(h.workspace_id, secret_id="a" * 24, **PAGE)),
     ("SecretList.page", lambda u, _: SecretList(u).page(None, SecretFilter(), **PAGE)),
     ("CredentialRows.page", lambda u, h: CredentialRows(u).page(h.workspace_id, None, with_keys=True, **PAGE)),
     (
@@ -138,8 +154,21 @@ LISTS: Sequence[tuple[str, Ask]] = [
     ("TeamRows.page", lambda u, h: TeamRows(u).page(h.contract_id, **PAGE)),
     ("FlowVersions.page", lambda u, _: FlowVersions(u).page("a" * 24, **PAGE)),
     ("AuditLog.page", lambda u, _: AuditLog(u).page({}, None, None, **PAGE)),
+    ("AuditLog.stretch", lambda u, _: audit(u)),
+    ("AuditLog.stretch", lambda u, _: audit(u, begin=AuditPosition(ENDING_AT, "a" * 24))),
+    *(
+        ("AuditLog.stretch", narrowed(name))
+        for name in ("actor", "action", "target_id", "outcome", "address", "request_id")
+    ),
     ("Outbox.page", lambda u, _: Outbox(u).page(None, **PAGE)),
     ("Deliveries.page", lambda u, _: Deliveries(u).page("a" * 24, None, **PAGE)),
+    ("Outbox.stretch", lambda u, _: Outbox(u).stretch(EventType.secret_failed, None, newest_first=True, limit=10)),
+    (
+        "Deliveries.stretch",
+        lambda u, _: Deliveries(u).stretch("a" * 24, DeliveryState.failed, "b" * 24, newest_first=True, limit=10),
+    ),
+    ("UserRows.by_email", lambda u, _: UserRows(u).by_email("", "m", backwards=False, limit=10)),
+    ("UserRows.by_email", lambda u, _: UserRows(u).by_email("some", "someone", backwards=True, limit=10)),
     ("ApiKeys.page", lambda u, h: ApiKeys(u).page(PrincipalKind.user, h.user_id, **PAGE)),
 ]
 """What lists, and how."""

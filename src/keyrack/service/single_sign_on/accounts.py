@@ -69,7 +69,7 @@ async def find_account(unit: Unit, settings: SingleSignOn, person: Person) -> Fo
     domain = email_key(person.email).rpartition("@")[2]
     if settings.domains and domain not in settings.domains:
         raise NoAccount(f"Addresses of {domain} may not sign in here this way.")
-    user = await UserRows(unit).by_email(person.email)
+    user = await UserRows(unit).with_email(person.email)
     if user is not None:
         if await links.is_linked(user.id):
             raise NoAccount(

@@ -16,6 +16,7 @@ from sqlalchemy import (
 
 from keyrack.store.schema.base import (
     Document,
+    EmailKey,
     Id,
     Ordered,
     at,
@@ -73,7 +74,7 @@ users = Table(
     own_id(),
     tenant(),
     Column("email", String(320), nullable=False),
-    Column("email_key", String(320), nullable=False, unique=True),
+    Column("email_key", EmailKey, nullable=False, unique=True),
     Column("email_domain", String(320)),  # of the key
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
@@ -86,6 +87,7 @@ users = Table(
     at("set_up_at", nullable=True),  # when the account was first taken into use: its first API key (decision 24)
     Index("users_tenant_id_idx", "tenant_id", "id"),
     Index("users_email_domain_idx", "email_domain", "tenant_id"),  # where a domain is in use (decision 31)
+    Index("users_tenant_id_email_key_idx", "tenant_id", "email_key"),
 )
 
 service_accounts = Table(
@@ -260,6 +262,8 @@ credentials = Table(
     Column("component_id", Id, nullable=False),  # no foreign key: credentials outlive the component
     belongs_to("user_id", "users.id"),
     Column("name", Text, nullable=False),
+    Column("account_label", Text),  # whose account at the provider it is (decision 33)
+    Column("account_subject", Text),
     Column("sealed_keys", LargeBinary, nullable=False),
     at("created_at"),
     at("updated_at"),
@@ -381,4 +385,8 @@ audit_events = Table(
     Column("address", String(64)),
     Column("request_id", String(128)),
     Index("audit_events_tenant_id_at_idx", "tenant_id", "at", "id"),
+    *(
+        Index(f"audit_events_{name}_idx", "tenant_id", name, "at", "id")
+        for name in ("actor", "action", "target_id", "outcome", "address", "request_id")
+    ),
 )

@@ -1,0 +1,1 @@
+"""Pages of contracts, members, invites and roles."""
