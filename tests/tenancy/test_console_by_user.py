@@ -8,7 +8,13 @@ from support.tenancy.table import rows
 
 USERS = "TDOIGSNB"
 """Those of the table's callers who can sign in."""
-PAGES = {"/console", "/console/account", "/console/building-blocks", "/console/workspaces"}
+PAGES = {
+    "/console",
+    "/console/account",
+    "/console/account/two-step",
+    "/console/building-blocks",
+    "/console/workspaces",
+}
 _WORKSPACE = "/console/workspaces/{workspace_id}"
 _SECRET, _CREDENTIAL = f"{_WORKSPACE}/connections/{{secret_id}}", f"{_WORKSPACE}/credentials/{{credential_id}}"
 BELOW = {
@@ -24,7 +30,6 @@ BELOW = {
     f"{_CREDENTIAL}/delete",
 }
 """Pages of something, which not everybody may see."""
-PAGES = {"/console", "/console/account", "/console/account/two-step", "/console/building-blocks"}
 SIGNING_IN = {"/console/sign-in", "/console/sign-in/code"}
 OF_THE_SECOND_STEP = {"/console/account/two-step/disable", "/console/account/two-step/recovery-codes"}
 """Lead back to the page before them as long as it is off: `tests/console/test_two_step.py`."""

@@ -106,7 +106,8 @@ async def test_nobody_gets_in_without_a_good_key(stage: Stage) -> None:  # secti
 async def test_what_is_public_is_the_same_for_all(stage: Stage) -> None:
     callers = [stage.callers["T"], stage.callers["B"], stage.callers["v"]]
     for path in sorted(set(PUBLIC) - {"/metrics"}):
-        answers = [await who.get(path.format(name="docs.js")) for who in (*callers, stage.locked_out["no key"])]
+        filled = path.format_map({"name": "docs.js", **stage.mine.ids})
+        answers = [await who.get(filled) for who in (*callers, stage.locked_out["no key"])]
         assert len({answer.status_code for answer in answers}) == 1, path
         for answer in answers:
             assert [what for what, value in stage.mine.canaries.items() if value in answer.text] == [], path
