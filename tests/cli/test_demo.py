@@ -196,6 +196,29 @@ def ends_with_its_servers(running: Demo, number: signal.Signals) -> None:
     assert all(is_gone(child) for child in children)
 
 
+LOGINS = {
+    "admin@globex.example": "Globex integrations",
+    "ida@globex.example": "Globex integrations",
+    "admin@acme.example": "Acme",
+}
+"""Who can sign in, and what they then see."""
+
+
+def signs_in_to_the_console(running: Demo, base: str) -> None:
+    assert running.read_until(r"The web console:\S* (\S+);")[1] == f"{base}/console"
+    running.read_until(r"admin@acme.example +\S+ +[^\n]*\n")
+    told = running.text.rpartition("The web console:")[2]
+    passwords = dict(re.findall(r"^  (\S+@\S+) +(\S{16})  \S", told, re.MULTILINE))
+    assert set(passwords) == set(LOGINS)
+    for email, seen in LOGINS.items():
+        with httpx2.Client(base_url=base, follow_redirects=True) as browser:
+            token = re.search(r'name="form_token" value="(\w+)"', browser.get("/console/sign-in").text)
+            assert token is not None
+            form = {"form_token": token[1], "email": email, "password": passwords[email]}
+            assert "Hello" in browser.post("/console/sign-in", data=form).text, email
+            assert seen in browser.get("/console").text, email
+
+
 def test_it_stays_up_until_told_to_end_and_takes_its_servers_along(tmp_path: Path) -> None:
     with demo(tmp_path, terminal=True) as running:
         base = running.read_until(r"stays up\S* at (http://127.0.0.1:\d+)")[1]
@@ -211,6 +234,7 @@ def test_it_stays_up_until_told_to_end_and_takes_its_servers_along(tmp_path: Pat
             user, _, key = logins[name].partition(":")
             assert httpx2.get(f"{base}/v2/users/me", auth=(user, key)).status_code == 200
         assert httpx2.get(f"{simulator}/.well-known/oauth-authorization-server").status_code == 200
+        signs_in_to_the_console(running, base)
         ends_with_its_servers(running, signal.SIGINT)
     assert list(tmp_path.iterdir()) == [], "nothing is kept"
 

@@ -11,6 +11,7 @@ INDEX = """
 /v2/permissions                                   GET
 /v2/tenants                                       GET POST
 /v2/tenants/{T}                                   GET PATCH DELETE
+/v2/tenants/{T}/connect-theme                     GET PATCH
 /v2/tenants/{T}/roles                             GET PATCH
 /v2/tenants/{T}/members/{U}                       PATCH
 /v2/tenants/{T}/oauth-clients                     GET POST

@@ -8,14 +8,17 @@ from dataclasses import replace
 
 import pytest
 
+from keyrack.clock import now
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import AuthSecret
+from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.components import ComponentRows
 from keyrack.store.console_sessions import ConsoleSessions
@@ -23,6 +26,7 @@ from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.flows import FlowRows
+from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.workspaces import WorkspaceRows
 from support.app import TenantInTest, World
 from support.grants import add_auth_client, add_secret
@@ -43,6 +47,11 @@ class Parents:
 async def parents_of(world: World, tenant: TenantInTest) -> Parents:
     client = await add_auth_client(world.store, tenant.id, "http://127.0.0.1:8/token")
     return Parents(tenant, await add_secret(world.store, tenant, client, TOKENS))
+
+
+def request_of(user_id: str) -> AuthenticationRequest:
+    context = AuthenticationContext("https://id.example", "c", "https://x.example", Secret("v"), "n", "")
+    return AuthenticationRequest(new_id(), user_id, "b" * 64, context, now(), now())
 
 
 def secret_like(mine: Parents, **other: str) -> AuthSecret:
@@ -66,6 +75,8 @@ def cases(mine: Parents) -> dict[str, Put]:
         "waiting sign-in of user": lambda unit, at: PendingSignIns(unit).add(
             PrincipalKind.user, at.user, "h" * 64, unit.clock()
         ),
+        "link of user": lambda unit, at: LinkedIdentities(unit).add(at.user, "https://id.example", at.user, None),
+        "test of user": lambda unit, at: AuthenticationRequests(unit).add(request_of(at.user), new_id()),
         "flow in workspace": lambda unit, at: FlowRows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
         "secret in workspace": lambda unit, at: AuthSecrets(unit).add(secret_like(mine, workspace_id=at.workspace)),
         "secret of auth client": lambda unit, at: AuthSecrets(unit).add(

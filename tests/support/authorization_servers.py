@@ -63,6 +63,7 @@ class OidcOptions:
         access_token_ttl: seconds.
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
+        accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)
@@ -71,6 +72,7 @@ class OidcOptions:
     access_token_ttl: int = 3600
     code_ttl: int = 60
     pkce_required: bool = True
+    accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,11 @@ class ConsoleBrowser:
         fields = {"form_token": self._token, **fields}
         return await self._asked("POST", path, OURS if headers is None else headers, data=fields)
 
+    async def post_in_parts(self, path: str, headers: dict[str, str], /, **fields: str) -> httpx2.Response:
+        """Send a form as one with files is sent."""
+        fields = {"form_token": self._token, **fields}
+        return await self._asked("POST", path, headers, files={name: (None, text) for name, text in fields.items()})
+
     async def sign_in(self, email: str, password: str = PASSWORD, path: str = "/console/sign-in") -> httpx2.Response:
         await self.get(path)
         return await self.post(path, email=email, password=password)

@@ -30,10 +30,17 @@ from support.loopback_peers import Proxy, proxying
 @pytest.fixture
 async def listening(tmp_path: Path) -> AsyncIterator[World]:
     """An installation with two tenants that listens at its `settings.public_url`."""
+    async with listening_as("127.0.0.1", tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def listening_as(host: str, home: Path) -> AsyncIterator[World]:
+    """The same, where browsers know it by a name: at `localhost`, servers at 127.0.0.1 are another site's."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
-        async with world(settings_for(tmp_path, allow_insecure_providers="true", public_url=address)) as made:
+        address = f"http://{host}:{bound.getsockname()[1]}"
+        async with world(settings_for(home, allow_insecure_providers="true", public_url=address)) as made:
             config = uvicorn.Config(made.app, lifespan="off", log_config=None, access_log=False, ws="none")
             server = uvicorn.Server(config)
             serving = asyncio.create_task(server._serve([bound]))  # `serve` would take the tests' signals

@@ -19,9 +19,14 @@ SHARED = {
     "component_whitelists.component_id": "a component of another tenant that is shared",
 }
 UNTRIED = {
-    "authenticators.user_id", "component_whitelists.component_id", "component_whitelists.contract_id",
-    "console_sessions.user_id", "pending_sign_ins.user_id",
-}  # fmt: skip
+    "authentication_requests.user_id",
+    "authenticators.user_id",
+    "component_whitelists.component_id",
+    "component_whitelists.contract_id",
+    "console_sessions.user_id",
+    "linked_identities.user_id",
+    "pending_sign_ins.user_id",
+}
 """Of a table in which the tenants of the stage have no row: `tests/store/test_own_parents.py`."""
 
 

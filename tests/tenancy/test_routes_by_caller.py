@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from support.tenancy.stage import Stage, ask
-from support.tenancy.table import CALLERS, COLUMNS, OF_ANOTHER_TENANT, PUBLIC, rows
+from support.tenancy.table import CALLERS, COLUMNS, OF_ANOTHER_TENANT, PUBLIC, filled, rows
 
 ROWS = list(rows())
 CODES = {403: {"forbidden"}, 404: {"not_found", "related_not_found"}}
@@ -41,6 +41,7 @@ SEEN: dict[str, str] = {
     "registry password":                   "....... .. .. ..",
     "API key":                             "....... .. .. ..",
     "service account":                     "....... .. .. y.",
+    "display name":                        "y...... .. .. y.",
     "setup link":                          "....... .. .. ..",  # shown once
     "connect link":                        "....... .. .. ..",  # shown once
 }
@@ -108,6 +109,11 @@ async def test_what_is_public_is_the_same_for_all(stage: Stage) -> None:
     for path in sorted(set(PUBLIC) - {"/metrics"}):
         filled = path.format_map({"name": "docs.js", **stage.mine.ids})
         answers = [await who.get(filled) for who in (*callers, stage.locked_out["no key"])]
+        answers = [await who.get(filled(path)) for who in (*callers, stage.locked_out["no key"])]
+        answers = [
+            await who.get(path.format_map({**stage.mine.ids, "name": "docs.js"}))
+            for who in (*callers, stage.locked_out["no key"])
+        ]
         assert len({answer.status_code for answer in answers}) == 1, path
         for answer in answers:
             assert [what for what, value in stage.mine.canaries.items() if value in answer.text] == [], path

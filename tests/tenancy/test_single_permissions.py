@@ -102,6 +102,8 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("tenants",    "PATCH",  CLIENTS + "/{oauth_client_id}",                        "..oauth_clients.edit"),
     ("tenants",    "DELETE", CLIENTS + "/{lone_oauth_client_id}",                   "..oauth_clients.delete"),
     ("tenants",    "GET",    CLIENTS + "/{oauth_client_id}/usage",                  "..oauth_clients.get"),
+    ("tenants",    "GET",    "/v2/tenants/{tenant_id}/connect-theme",               "..tenant.get"),
+    ("tenants",    "PATCH",  "/v2/tenants/{tenant_id}/connect-theme",               "..tenant.edit"),
     ("tenants",    "GET",    "/v2/tenants/{tenant_id}/roles",                       "..tenant.list_roles"),
     ("tenants",    "PATCH",  "/v2/tenants/{tenant_id}/roles",                       "..tenant.edit_roles"),
     ("tenants",    "PATCH",  "/v2/tenants/{tenant_id}/members/{user_id}",           "..membership.edit"),

@@ -159,7 +159,7 @@ class OAuthClientController(Controller):
         oauth_clients: NamedDependency[OAuthClients],
     ) -> Single[OAuthClientResource]:
         """Create the tenant's OAuth client for a component (8.2)."""
-        return _document(await oauth_clients.create(who, tenant_id, data.then(_command)))
+        return _document(await oauth_clients.create(who, tenant_id, data.then(new_oauth_client)))
 
     @get(responses=Refusals.of(400, 403, 404))
     async def list_all(
@@ -197,7 +197,7 @@ class OAuthClientController(Controller):
 
         def changed(body: ReplaceOAuthClientBody) -> NewOAuthClient:
             require_id(body.data.id, oauth_client_id)
-            return _command(body)
+            return new_oauth_client(body)
 
         return _document(await oauth_clients.replace(who, tenant_id, oauth_client_id, data.then(changed)))
 
@@ -216,7 +216,8 @@ class OAuthClientController(Controller):
         return Single(_usage(oauth_client_id, await oauth_clients.usage(who, tenant_id, oauth_client_id)))
 
 
-def _command(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthClient:
+def new_oauth_client(body: CreateOAuthClientBody | ReplaceOAuthClientBody) -> NewOAuthClient:
+    """Return what a body wants."""
     given = body.data.attributes
     made_up = body.data.given_id if isinstance(body, CreateOAuthClientBody) else None
     component_id = body.data.relationships.component.data.id

@@ -41,3 +41,12 @@ def show_tenant(tenant_id: Annotated[str, typer.Argument(help="Id of the tenant.
         show(own | {"attributes": tenant.attributes}, as_json=True)
     else:
         show(own | {name: value for name, value in tenant.attributes.items() if name not in own}, as_json=False)
+
+
+@tenants.command("allow-passwords")
+def allow_passwords(
+    tenant_id: Annotated[str, typer.Argument(help="Id of the tenant.")], *, as_json: Json = False
+) -> None:
+    """Let a tenant's users sign in with passwords again."""
+    with_accounts(lambda accounts: accounts.allow_passwords(tenant_id))
+    show({"tenant_id": tenant_id, "allows_passwords": True}, as_json=as_json)

@@ -13,6 +13,7 @@ from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, NotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import home
+from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.identity.users import Users
 from keyrack.service.tenancy.contracts import Contracts, ContractView
 from keyrack.service.tenancy.tenants import Tenants
@@ -26,6 +27,7 @@ async def overview(
     tenants: NamedDependency[Tenants],
     contracts: NamedDependency[Contracts],
     workspaces: NamedDependency[Workspaces],
+    client_attention: NamedDependency[ClientAttentionReader],
 ) -> Response[str]:
     """Show the tenant, contracts and workspaces that the caller may see in the API too.
 
@@ -45,6 +47,7 @@ async def overview(
         contract_pager=visit.pager(total, "contracts"),
         workspaces=places,
         workspace_pager=visit.pager(count, "workspaces"),
+        attention=await client_attention.of(who),
         contract_names=await _names(contracts, who, some, places),
     )
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from keyrack.demo.console_logins import give_logins, tell_logins
 from keyrack.demo.servers import CLIENTS, Scene, set_up
 from keyrack.demo.stage import WIDTH, Actor, Stage, Unexpected
 from keyrack.demo.story import Cast, Story
@@ -45,7 +46,10 @@ def play(*, once: bool, browser: bool, verbose: bool) -> None:
             story = asyncio.run(_play(scene, console, person=browser, verbose=verbose))
             console.print(f"\n[bold green]Every step held[/] ({story.stage.calls} API calls).")
             if not once:
-                _stay(scene, story, console, person=browser, verbose=verbose)
+                logins = give_logins(scene, story)
+                _tell(scene, story, console, person=browser, verbose=verbose)
+                tell_logins(scene, logins, console)
+                _wait(console)
     except Unexpected as broken:
         console.print(f"\n[bold red]✗ The story broke:[/] {escape(str(broken))}")
         raise typer.Exit(1) from None
@@ -86,7 +90,7 @@ async def _play(scene: Scene, console: Console, *, person: bool, verbose: bool) 
         return story
 
 
-def _stay(scene: Scene, story: Story, console: Console, *, person: bool, verbose: bool) -> None:
+def _tell(scene: Scene, story: Story, console: Console, *, person: bool, verbose: bool) -> None:
     signs_in = "sign in as alice / wonderland" if person else "it approves whatever it is asked, nobody signs in"
     console.print(f"\n[bold]Keyrack stays up[/] at {scene.base}; Ctrl-C ends it, and nothing is kept.")
     console.print(f"  The API, to be read and tried: {scene.base}/docs (Authorize takes a name and key of those below)")
@@ -99,6 +103,9 @@ def _stay(scene: Scene, story: Story, console: Console, *, person: bool, verbose
     console.print("\nFor example:\n")
     for line in _examples(story):
         console.print(Text(f"  {line}"))
+
+
+def _wait(console: Console) -> None:
     try:
         signal.pause()
     except KeyboardInterrupt:

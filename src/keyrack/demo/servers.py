@@ -52,6 +52,14 @@ class Scene:
         """
         return _run(self.environment, *words)
 
+    def set_password(self, password: str, *words: str) -> None:
+        """Run a `keyrack` command that takes a password from its standard input.
+
+        Raises:
+            Unexpected: it failed.
+        """
+        _run(self.environment, *words, "--json", given=password)
+
 
 def set_up(folder: Path, running: ExitStack, *, person: bool) -> Scene:
     """Make an empty installation in a folder and start both servers.
@@ -96,9 +104,14 @@ def set_up(folder: Path, running: ExitStack, *, person: bool) -> Scene:
     return Scene(base, provider, first, environment, others | settings)
 
 
-def _run(environment: dict[str, str], *words: str) -> Any:
+def _run(environment: dict[str, str], *words: str, given: str = "") -> Any:
     done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "keyrack", *words], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "keyrack", *words],
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise Unexpected(f"keyrack {words[0]} failed: {done.stderr.strip()}")

@@ -1,4 +1,4 @@
-"""Entries of the audit log (contract 0.16)."""
+"""Entries of the audit log (contract 0.16), and what a search for them names."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,3 +20,31 @@ class AuditEvent:
     outcome: str
     address: str | None
     request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which events are wanted; None narrows nothing.
+
+    Attributes:
+        since: only events at or after this time.
+        until: only events before this time.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    target_type: str | None = None
+    target_id: str | None = None
+    outcome: str | None = None
+    address: str | None = None
+    request_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPosition:
+    """A place in the order of the log: that of the event with this time and id."""
+
+    at: datetime
+    id: str

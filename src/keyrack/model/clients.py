@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from keyrack.crypto.secret import Secret
 from keyrack.model import Json
@@ -57,6 +58,15 @@ class OAuthClient:
 
 
 @dataclass(frozen=True, slots=True)
+class EndingOAuthClient:
+    """A client whose secret ends, without its values."""
+
+    id: str
+    component_id: str
+    secret_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AuthClient:
     """The application side of a connection: id, secret and URIs at a provider (contract section 14).
 
@@ -90,6 +100,71 @@ class AuthClient:
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now."""
+
+
+AuthClientScope = Literal["global", "tenant", "contract", "workspace"]
+"""Where a client belongs (contract section 14)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthClientFilter:
+    """Which clients of a list are wanted; None and empty texts narrow nothing.
+
+    Attributes:
+        search: what the name must have in it, whatever the case of letters, or the id.
+        type: the type.
+        scope: where it belongs.
+        component_id: a component that it is linked to.
+        rejected: only those that their provider rejects.
+        secret_expires_before: only those whose secret ends before; the list is then in the order of that.
+    """
+
+    search: str = ""
+    type: str = ""
+    scope: AuthClientScope | None = None
+    component_id: str | None = None
+    rejected: bool = False
+    secret_expires_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAuthClient:
+    """A client as such a list shows it, without its credentials.
+
+    Attributes:
+        id: its id.
+        tenant_id: whose it is; empty for a global one.
+        contract_id: the contract that it, or its workspace, belongs to.
+        workspace_id: the workspace that it belongs to.
+        place_name: the name of its workspace or contract.
+        name: its name.
+        type: its type.
+        components: how many components it is linked to.
+        rejected_at: since when its provider rejects it.
+        rejection: what the provider said.
+        secret_expires_at: when its secret ends, if somebody has said.
+    """
+
+    id: str
+    tenant_id: str
+    contract_id: str | None
+    workspace_id: str | None
+    place_name: str | None
+    name: str
+    type: str
+    components: int
+    rejected_at: datetime | None
+    rejection: Json | None = field(repr=False)
+    secret_expires_at: datetime | None
+
+    @property
+    def scope(self) -> AuthClientScope:
+        """Where it belongs."""
+        if not self.tenant_id:
+            return "global"
+        if self.workspace_id is not None:
+            return "workspace"
+        return "tenant" if self.contract_id is None else "contract"
 
 
 OAUTH2_TYPES = frozenset({"oauth2", "oauth2_instagram"})

@@ -55,6 +55,58 @@ class Component:
         return 0 if self.latest is None else self.latest.left_out
 
 
+class ClientNeed(StrEnum):
+    """What a component and a tenant's OAuth clients are to each other."""
+
+    lacking = "lacking"
+    """It needs one, and there is none."""
+    served = "served"
+    """It needs one, and there is one."""
+    needed = "needed"
+    """It needs one, whether there is one or not."""
+    none = "none"
+    """It needs none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentNeed:
+    """A component as such a list shows it.
+
+    Attributes:
+        id: its id.
+        team_name: the name of its team, which makes its full name with `name`.
+        name: its name.
+        access: who can use it.
+        is_own: whether it is the tenant's.
+        has_build: whether there is a build of it.
+        needs_client: whether its latest build asks for an OAuth client.
+        oauth_client_id: the tenant's client for it.
+        secret_expires_at: when that client's secret ends, if somebody has said.
+    """
+
+    id: str
+    team_name: str
+    name: str
+    access: ComponentAccess
+    is_own: bool
+    has_build: bool
+    needs_client: bool
+    oauth_client_id: str | None
+    secret_expires_at: datetime | None
+
+    @property
+    def full_name(self) -> str:
+        """As flows and errors name it."""
+        return f"{self.team_name}/{self.name}"
+
+    @property
+    def need(self) -> ClientNeed:
+        """What it and the tenant's clients are to each other."""
+        if not self.needs_client:
+            return ClientNeed.none
+        return ClientNeed.served if self.oauth_client_id is not None else ClientNeed.lacking
+
+
 def uses_oauth_client(descriptor: Json) -> bool:
     """Tell whether a descriptor says `useOAuthClient: true`, at top level or in `credentials` (contract 19.1)."""
     inner = descriptor.get("credentials")

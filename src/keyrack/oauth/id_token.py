@@ -19,12 +19,16 @@ from joserfc.jws import JWSRegistry, deserialize_compact
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
+from keyrack.oauth.provider_text import has_controls
 
 LEEWAY = 120
 """Seconds by which the server's clock may be behind or ahead of ours."""
 
 MAX_KEYS = 50
 """Keys of a server that are looked at."""
+
+_MAX_SUBJECT = 255
+"""Characters of a `sub` (section 2)."""
 
 _PUBLIC_KEY = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448"}
@@ -74,7 +78,7 @@ def check_id_token(
     at: datetime,
     issuer: str | None = None,
     keys: Sequence[PublicKey] | None = None,
-) -> None:
+) -> Mapping[str, Any]:
     """Insist that an ID token was made for us, by the server we asked, in answer to our request.
 
     The token comes over TLS from the token endpoint itself, which section 3.1.3.7 (6) takes in place of a signature.
@@ -88,6 +92,9 @@ def check_id_token(
         at: when the answer came.
         issuer: the server's issuer identifier, if known.
         keys: the server's keys, if known; None leaves the signature unchecked.
+
+    Returns:
+        What the token says.
 
     Raises:
         UnknownKeyError: none of the keys is the one that the token names; it may be newer than they are.
@@ -107,6 +114,33 @@ def check_id_token(
     _require_current(claims, at)
     if keys is not None and not _is_signed(token, header, algorithm, client_secret, keys):
         raise ProviderError("The signature of the ID token is not valid.")
+    return claims
+
+
+def require_sign_in(claims: Mapping[str, Any], *, began: datetime, at: datetime) -> str:
+    """Insist on what lets a person in by an ID token, beyond what `check_id_token` asks; return who it is (`sub`).
+
+    Args:
+        claims: as `check_id_token` returned them.
+        began: when the sign-in was begun: the token is no older.
+        at: when the answer came: the token is no newer, and good by then.
+
+    Raises:
+        ProviderError: it names nobody, several audiences without an authorized party (section 2), or a wrong time.
+    """
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= _MAX_SUBJECT or has_controls(subject):
+        raise ProviderError("The ID token does not say who has signed in.")
+    if len(_audience(claims)) > 1 and "azp" not in claims:
+        raise ProviderError("The ID token is for several clients, and does not say that it was issued to ours.")
+    issued, valid_from = (claims.get(name) for name in ("iat", "nbf"))
+    if isinstance(issued, bool) or not isinstance(issued, int | float) or not math.isfinite(issued):
+        raise ProviderError("The ID token does not say when it was issued.")
+    if issued < began.timestamp() - LEEWAY or issued > at.timestamp() + LEEWAY:
+        raise ProviderError("The ID token was issued at another time than this sign-in; are its clock and ours right?")
+    if valid_from is not None and not (isinstance(valid_from, int | float) and valid_from <= at.timestamp() + LEEWAY):
+        raise ProviderError("The ID token is not valid yet; are the provider's clock and ours right?")
+    return subject
 
 
 def claims_of(token: object) -> Mapping[str, Any]:

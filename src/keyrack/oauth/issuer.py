@@ -23,11 +23,15 @@ class IssuerMetadata:
     Attributes:
         sends_iss: `authorization_response_iss_parameter_supported` (RFC 9207 section 3).
         jwks_uri: where its keys are, if it says so.
-        userinfo_endpoint: where it tells whose a token is, if it says so (OpenID Connect Discovery 1.0 section 3).
+        authorization_endpoint: where people sign in and consent, if it says so.
+        token_endpoint: where codes are exchanged, if it says so.
+        userinfo_endpoint: where it tells about a person (OpenID Connect Core 1.0 section 5.3), if it does.
     """
 
     sends_iss: bool
     jwks_uri: str | None
+    authorization_endpoint: str | None = None
+    token_endpoint: str | None = None
     userinfo_endpoint: str | None = None
 
 
@@ -51,11 +55,17 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
     members = _members(response)
     if members.get("issuer") != issuer:
         return None
-    jwks_uri, userinfo = members.get("jwks_uri"), members.get("userinfo_endpoint")
+
+    def address(name: str) -> str | None:
+        value = members.get(name)
+        return value if isinstance(value, str) and value else None
+
     return IssuerMetadata(
         sends_iss=members.get("authorization_response_iss_parameter_supported") is True,
-        jwks_uri=jwks_uri if isinstance(jwks_uri, str) and jwks_uri else None,
-        userinfo_endpoint=userinfo if isinstance(userinfo, str) and userinfo else None,
+        jwks_uri=address("jwks_uri"),
+        authorization_endpoint=address("authorization_endpoint"),
+        token_endpoint=address("token_endpoint"),
+        userinfo_endpoint=address("userinfo_endpoint"),
     )
 
 

@@ -86,22 +86,25 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         if not all(map(_HEADER_VALUE.fullmatch, request.headers.values())):
             raise ValidationFailed(Problem("A header for the webhook is not valid."))
         return {"Content-Type": "application/json", **request.headers}
-    form: dict[str, str] = {}
-    if isinstance(request, FormRequest):
-        form["Accept"] = request.accept
-        if request.body != _QUERY:
-            form["Content-Type"] = "application/json" if request.body == _JSON else "application/x-www-form-urlencoded"
-        for name, value in request.headers:
-            if not _HEADER_VALUE.fullmatch(value):
-                raise ValidationFailed(Problem("A header that the provider's profile asks for cannot be sent."))
-            form[name] = value
+    form = {} if isinstance(request, QueryRequest) else _form_headers(request)
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):
-        raise ValidationFailed(
-            Problem("The client id and secret, or the token, cannot be sent in a valid Authorization header.")
-        )
+        what = "client id and secret" if isinstance(request, FormRequest) else "access token"
+        raise ValidationFailed(Problem(f"The {what} cannot be sent in a valid Authorization header."))
     return form | {"Authorization": request.authorization.reveal()}
+
+
+def _form_headers(request: FormRequest) -> dict[str, str]:
+    """Return the headers of a request with parameters, but for its authorization."""
+    form = {"Accept": request.accept}
+    if request.body != _QUERY:
+        form["Content-Type"] = "application/json" if request.body == _JSON else "application/x-www-form-urlencoded"
+    for name, value in request.headers:
+        if not _HEADER_VALUE.fullmatch(value):
+            raise ValidationFailed(Problem("A header that the provider's profile asks for cannot be sent."))
+        form[name] = value
+    return form
 
 
 def encode_json(request: FormRequest) -> bytes:

@@ -34,6 +34,10 @@ _REMOVAL = {
     kind: Change(delete(api_keys).where(column == bindparam("owner"), api_keys.c.id == bindparam("id")))
     for kind, column in _OWNER.items()
 }
+_ONE_KEY = {
+    kind: Query(select(api_keys).where(column == bindparam("owner"), api_keys.c.id == bindparam("id")))
+    for kind, column in _OWNER.items()
+}
 _TAKING_INTO_USE = Change(
     update(users)
     .where(users.c.id == bindparam("owner"), users.c.set_up_at.is_(None))
@@ -66,10 +70,25 @@ class ApiKeys:
         self._unit = unit
 
     async def add(
-        self, kind: PrincipalKind, owner_id: str, name: str, key_hash: str, expires_at: datetime | None
+        self,
+        kind: PrincipalKind,
+        owner_id: str,
+        name: str,
+        key_hash: str,
+        expires_at: datetime | None,
+        key_id: str | None = None,
     ) -> ApiKey:
-        """Store the hash of a new key; the account of a user is in use from the first one on."""
-        key = ApiKey(new_id(), name, self._unit.clock(), expires_at)
+        """Store the hash of a new key; the account of a user is in use from the first one on.
+
+        Args:
+            kind: of its owner.
+            owner_id: whose it is.
+            name: tells it from others.
+            key_hash: what is stored of it.
+            expires_at: until when it is good; None: until it is revoked.
+            key_id: the id it gets, which nothing else has; None: a new one.
+        """
+        key = ApiKey(key_id or new_id(), name, self._unit.clock(), expires_at)
         values = {
             "id": key.id, "owner": owner_id, "name": name, "key_hash": key_hash, "created_at": key.created_at,
             "expires_at": expires_at,
@@ -85,7 +104,12 @@ class ApiKeys:
         """List an owner's keys by id; return a page and the number of all."""
         query = select(api_keys).where(_OWNER[kind] == owner_id).order_by(api_keys.c.id)
         rows, total = await page_of(self._unit.connection, query, api_keys.c.id, limit=limit, offset=offset)
-        return [ApiKey(row.id, row.name, row.created_at, row.expires_at, row.last_used_at) for row in rows], total
+        return [_key(row) for row in rows], total
+
+    async def find(self, kind: PrincipalKind, owner_id: str, key_id: str) -> ApiKey | None:
+        """Return one of an owner's keys, or None."""
+        rows = await _ONE_KEY[kind].rows(self._unit.connection, owner=owner_id, id=key_id)
+        return next((_key(row) for row in rows), None)
 
     async def remove(self, kind: PrincipalKind, owner_id: str, key_id: str) -> bool:
         """Revoke one of an owner's keys; False if it has no such key."""
@@ -166,6 +190,10 @@ class ServiceAccounts:
 
     async def _one(self, query: Query, **values: str) -> ServiceAccount | None:
         return next(map(_account, await query.rows(self._unit.connection, **values)), None)
+
+
+def _key(row: Any) -> ApiKey:
+    return ApiKey(row.id, row.name, row.created_at, row.expires_at, row.last_used_at)
 
 
 def _account(row: Any) -> ServiceAccount:

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Integer, Select, bindparam, select, tuple_
 
 from keyrack.ids import new_id
-from keyrack.model.audit import AuditEvent
+from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.unit import TenantTable
+from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.schema import audit_events
+from keyrack.store.schema.base import Id, Moment
 
 _ADDRESS_LENGTH, _REQUEST_ID_LENGTH = 64, 128
+_EQUAL = ("actor", "action", "target_type", "target_id", "outcome", "address", "request_id")
+
+_e = audit_events.c
 
 
 class AuditLog(TenantTable):
@@ -50,7 +55,7 @@ class AuditLog(TenantTable):
         """List events, oldest first.
 
         Args:
-            equal: values that `actor`, `action`, `target_id`, `target_type` or `outcome` must have.
+            equal: values that `actor`, `action`, `target_id`, `target_type`, `outcome` or `request_id` must have.
             since: only events at or after this time.
             until: only events before this time.
             limit: how many at most; None for all.
@@ -61,7 +66,7 @@ class AuditLog(TenantTable):
         """
         query = self._matching(equal, since, until).order_by(self.table.c.at, self.table.c.id)
         rows, total = await page_of(self.unit.connection, query, self.table.c.id, limit=limit, offset=offset)
-        return [_event(row) for row in rows], total
+        return [event_of(row) for row in rows], total
 
     async def newest(
         self, equal: Mapping[str, str], since: datetime | None, *, limit: int | None
@@ -74,7 +79,24 @@ class AuditLog(TenantTable):
             limit: how many at most; None for all.
         """
         query = self._matching(equal, since, None).order_by(self.table.c.at.desc(), self.table.c.id.desc())
-        return [_event(row) for row in await self.all(query.limit(limit))]
+        return [event_of(row) for row in await self.all(query.limit(limit))]
+
+    async def stretch(
+        self, wanted: AuditFilter, begin: AuditPosition | None, *, newest_first: bool, limit: int
+    ) -> Sequence[AuditEvent]:
+        """Read events in their order or the other way round, from anywhere in the log as quickly as from its end.
+
+        Args:
+            wanted: which.
+            begin: where the event before the first one is, in the direction of reading; None: begin at the end.
+            newest_first: read from newer to older.
+            limit: how many at most.
+        """
+        equal = {name: value for name in _EQUAL if (value := getattr(wanted, name)) is not None}
+        times = {name: value for name in ("since", "until") if (value := getattr(wanted, name)) is not None}
+        query = _stretch(frozenset({*equal, *times}), goes_on=begin is not None, newest_first=newest_first)
+        last = {} if begin is None else {"last_at": begin.at, "last_id": begin.id}
+        return [event_of(row) for row in await self.ask(query, most=limit, **equal, **times, **last)]
 
     def _matching(self, equal: Mapping[str, str], since: datetime | None, until: datetime | None) -> "Select[Any]":
         conditions = [self.table.c[name] == value for name, value in equal.items()]
@@ -85,7 +107,24 @@ class AuditLog(TenantTable):
         return self.select().where(*conditions)
 
 
-def _event(row: "Row[Any]") -> AuditEvent:
+@cache
+def _stretch(given: frozenset[str], *, goes_on: bool, newest_first: bool) -> TenantQuery:
+    """Return the query for events that are narrowed by these members of `AuditFilter`, made once for each set."""
+    conditions = [_e[name] == bindparam(name) for name in _EQUAL if name in given]
+    if "since" in given:
+        conditions.append(_e.at >= bindparam("since"))
+    if "until" in given:
+        conditions.append(_e.at < bindparam("until"))
+    here, last = tuple_(_e.at, _e.id), tuple_(bindparam("last_at", type_=Moment), bindparam("last_id", type_=Id))
+    if goes_on:
+        conditions.append(here < last if newest_first else here > last)
+    order = (_e.at.desc(), _e.id.desc()) if newest_first else (_e.at, _e.id)
+    query = select(*_e).where(*conditions).order_by(*order).limit(bindparam("most", type_=Integer))
+    return TenantQuery(audit_events, query, scans=True)
+
+
+def event_of(row: Any) -> AuditEvent:
+    """Return a row of `audit_events` as a value."""
     return AuditEvent(
         row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
         row.outcome, row.address, row.request_id,

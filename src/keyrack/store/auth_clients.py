@@ -11,7 +11,7 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
-from keyrack.store.core.paging import After, page_of, readable
+from keyrack.store.core.paging import After, page_of, readable, search_key
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, changing, referring
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
@@ -173,6 +173,7 @@ class AuthClientRows(TenantTable):
     async def _columns(self, client: AuthClient, origin: str | None) -> dict[str, object]:
         return {
             "name": client.name,
+            "name_key": search_key(client.name),
             "origin": origin,
             "sealed_credentials": await self.unit.seal(
                 auth_clients, client.id, "sealed_credentials", client.credentials

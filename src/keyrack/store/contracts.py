@@ -60,9 +60,20 @@ class ContractRows(TenantTable):
     table = contracts
     columns = (*_LIGHT, _HAS_CUSTOM_DATA)  # custom data, of up to 1 MB, only where it is named
 
-    async def add(self, name: str, available_roles: Sequence[tuple[str, str]], attributes: Json, custom: Any) -> str:
-        """Create an active contract without members (contract 0.11); return its id."""
-        contract_id = new_id()
+    async def add(
+        self,
+        name: str,
+        available_roles: Sequence[tuple[str, str]],
+        attributes: Json,
+        custom: Any,
+        made_id: str | None = None,
+    ) -> str:
+        """Create an active contract without members (contract 0.11), with the given id if there is one; return its id.
+
+        Raises:
+            AlreadyExists: another one has the id.
+        """
+        contract_id = made_id or new_id()
         await self.insert(
             {
                 "id": contract_id, "name": name, "status": "active", "attributes": attributes, "custom_data": custom,

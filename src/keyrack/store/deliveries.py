@@ -5,14 +5,15 @@ Those that are due are found across tenants by `keyrack.store.due_deliveries`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Row, bindparam, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Row, bindparam, func, literal, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyrack.model.events import Delivery, DeliveryState, EventType, wanted_types
 from keyrack.store.core.paging import page_of
-from keyrack.store.core.statements import Change
+from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import deliveries, events, webhooks
 from keyrack.store.schema.base import Id, Moment
@@ -72,6 +73,16 @@ _GIVING_UP = TenantChange(
     .values(state=DeliveryState.failed.value, last_error=DISABLED, **_ENDED),
     scans=True,
 )
+_WITH_TYPE = select(*_d, events.c.type.label("event_type")).join(events, events.c.id == _d.event_id)
+_ONE = TenantQuery(
+    deliveries, _WITH_TYPE.where(_d.webhook_id == bindparam("webhook"), _d.event_id == bindparam("event"))
+)
+_SOME_IN_STATE = (
+    select(_d.event_id)
+    .where(_d.tenant_id == TENANT, _d.webhook_id == bindparam("webhook"), _d.state == bindparam("state"))
+    .limit(bindparam("most", type_=Integer))
+)
+_COUNT = Query(select(func.count().label("number")).select_from(_SOME_IN_STATE.subquery()))
 _CLAIMED = update(deliveries).where(
     _d.webhook_id == bindparam("webhook"), _d.event_id == bindparam("event"), _d.claim == bindparam("held")
 )
@@ -177,10 +188,49 @@ class Deliveries(TenantTable):
         rows, total = await page_of(self.unit.connection, query, d.event_id, limit=limit, offset=offset)
         return [_delivery(row) for row in rows], total
 
+    async def stretch(
+        self, webhook_id: str, state: DeliveryState | None, event_id: str | None, *, newest_first: bool, limit: int
+    ) -> Sequence[Delivery]:
+        """Read a webhook's deliveries in the order of the events or the other way round.
+
+        Args:
+            webhook_id: the webhook.
+            state: only those in this state, if given.
+            event_id: of the delivery before the first one, in the direction of reading; None: begin at the end.
+            newest_first: read from newer to older.
+            limit: how many at most.
+        """
+        query = _stretch(in_state=state is not None, goes_on=event_id is not None, newest_first=newest_first)
+        given = {"webhook": webhook_id, "state": None if state is None else state.value, "last": event_id}
+        given = {name: value for name, value in given.items() if value is not None}
+        return [_delivery(row) for row in await self.ask(query, most=limit, **given)]
+
+    async def find(self, webhook_id: str, event_id: str) -> Delivery | None:
+        """Return the delivery of an event to a webhook, or None."""
+        row = await self.ask_one(_ONE, webhook=webhook_id, event=event_id)
+        return None if row is None else _delivery(row)
+
+    async def count(self, webhook_id: str, state: DeliveryState, most: int) -> int:
+        """Return how many deliveries of a webhook are in a state, counted no further than `most`."""
+        given = {"webhook": webhook_id, "state": state.value, "most": most}
+        (row,) = await _COUNT.rows(self.unit.connection, tenant_id=self.unit.tenant_id, **given)
+        return int(row.number)
+
     async def _deliver_again(self, replay: Mapping[str, Change], **values: Any) -> int:
         connection = self.unit.connection
         made = replay[connection.dialect.name]
         return await made.run(connection, tenant_id=self.unit.tenant_id, now=self.unit.clock(), **values)
+
+
+@cache
+def _stretch(*, in_state: bool, goes_on: bool, newest_first: bool) -> TenantQuery:
+    conditions = [_d.webhook_id == bindparam("webhook")]
+    if in_state:
+        conditions.append(_d.state == bindparam("state"))
+    if goes_on:
+        conditions.append(_d.event_id < bindparam("last") if newest_first else _d.event_id > bindparam("last"))
+    query = _WITH_TYPE.where(*conditions).order_by(_d.event_id.desc() if newest_first else _d.event_id)
+    return TenantQuery(deliveries, query.limit(bindparam("most", type_=Integer)), scans=True)
 
 
 def _delivery(row: "Row[Any]") -> Delivery:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, bindparam, func, or_, select
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, and_, bindparam, exists, func, or_, select
 
 from keyrack.model.flows import FlowStatus
 from keyrack.model.identity import ConsoleSession, PendingSignIn, PrincipalKind
@@ -140,6 +140,7 @@ _CONSENT_BY_STATE = _workspace_by(t.consents.c.state_hash)
 _CONSENT_BY_LINK = _workspace_by(t.consents.c.link_hash)
 _CONNECT_LINK = _workspace_by(t.connect_links.c.link_hash)
 _SETUP_LINK = Query(select(t.setup_links.c.tenant_id).where(t.setup_links.c.link_hash == bindparam("hash")))
+_CONNECT_LOGO = Query(select(t.connect_themes.c.tenant_id).where(t.connect_themes.c.logo_digest == bindparam("digest")))
 
 
 def _with_owner(table: Table, hash_column: Column[Any]) -> Query:
@@ -156,15 +157,29 @@ def _with_owner(table: Table, hash_column: Column[Any]) -> Query:
 
 _SESSION = _with_owner(t.console_sessions, t.console_sessions.c.session_hash)
 _PENDING_SIGN_IN = _with_owner(t.pending_sign_ins, t.pending_sign_ins.c.cookie_hash)
+_REFUSES_PASSWORDS = exists().where(
+    t.single_sign_on.c.tenant_id == t.users.c.tenant_id, t.single_sign_on.c.allows_passwords.is_(False)
+)
 _SIGN_IN = Query(
     select(t.users.c.id, t.users.c.email, t.users.c.tenant_id, t.users.c.password_hash).where(
-        t.users.c.email_key == bindparam("email"), t.users.c.password_set_at.is_not(None)
+        t.users.c.email_key == bindparam("email"), t.users.c.password_set_at.is_not(None), ~_REFUSES_PASSWORDS
     )
 )
 _SIGN_IN_OF_ACCOUNT = Query(
     select(*t.service_accounts.c).where(
         t.service_accounts.c.username == bindparam("username"), t.service_accounts.c.password_set_at.is_not(None)
     )
+)
+_DOMAINS = t.single_sign_on_domains.c
+_ELSEWHERE = [  # two looks at the index, however many users the tenant has
+    exists().where(t.users.c.email_domain == _DOMAINS.domain, other)
+    for other in (t.users.c.tenant_id < _DOMAINS.tenant_id, t.users.c.tenant_id > _DOMAINS.tenant_id)
+]
+_TENANT_OF_DOMAIN = Query(
+    select(_DOMAINS.tenant_id).where(_DOMAINS.domain == bindparam("domain"), *(~each for each in _ELSEWHERE))
+)
+_AUTHENTICATION_REQUEST = Query(
+    select(t.authentication_requests.c.tenant_id).where(t.authentication_requests.c.state_hash == bindparam("hash"))
 )
 _HAS = {kind: Query(select(table.c.id).where(table.c.id == bindparam("id"))) for kind, table in _WITH_ID.items()}
 _HAS_WITHIN = {
@@ -288,6 +303,10 @@ class Directory:
         """Find the tenant of a link for a first API key."""
         return await self._at(_SETUP_LINK, hash=link_hash)
 
+    async def connect_logo(self, digest: str) -> Location | None:
+        """Find the tenant whose logo has an address."""
+        return await self._at(_CONNECT_LOGO, digest=digest)
+
     async def console_session(self, session_hash: str) -> tuple[Identity, ConsoleSession] | None:
         """Find a session of the console, and who is signed in; how old it may be is the caller's to judge."""
         rows = await _SESSION.rows(self._connection, hash=session_hash)
@@ -308,6 +327,19 @@ class Directory:
         for row in users:
             return Identity(PrincipalKind.user, row.id, row.email, row.tenant_id, frozenset()), row.password_hash
         return (_account(accounts[0].id, accounts[0]), accounts[0].password_hash) if accounts else None
+
+    async def tenant_of_email_domain(self, email: str) -> str | None:
+        """Find the tenant whose people sign in with emails of this domain through their organisation.
+
+        None as well while users of other tenants have emails of the domain: whoever names it then may not be the one
+        to whom it belongs, and an answer that depended on the very email would tell who has an account.
+        """
+        rows = await _TENANT_OF_DOMAIN.rows(self._connection, domain=email_key(email).rpartition("@")[2])
+        return str(rows[0].tenant_id) if rows else None
+
+    async def authentication_request(self, state_hash: str) -> Location | None:
+        """Find the tenant in which a sign-in was begun, by its state."""
+        return await self._at(_AUTHENTICATION_REQUEST, hash=state_hash)
 
     async def identity_by_key(self, key_hash: str, now: datetime) -> Identity | None:
         """Find who an API key belongs to; an expired key, or that of a flow which does not run, belongs to nobody."""

@@ -39,16 +39,21 @@ class ContractInvites(TenantTable):
     table = contract_invites
 
     async def add(
-        self, contract_id: str, email: str, roles: Sequence[str], workspace: WorkspaceInvite | None
+        self,
+        contract_id: str,
+        email: str,
+        roles: Sequence[str],
+        workspace: WorkspaceInvite | None,
+        made_id: str | None = None,
     ) -> Invite:
-        """Invite somebody.
+        """Invite somebody; the invite gets the given id if there is one.
 
         Raises:
-            AlreadyExists: the contract has an invite for this email.
+            AlreadyExists: the contract has an invite for this email, or the id is taken.
             ValidationFailed: see `require_email`.
         """
         require_email(email)
-        made = Invite(new_id(), self.unit.tenant_id, contract_id, email, tuple(roles), workspace)
+        made = Invite(made_id or new_id(), self.unit.tenant_id, contract_id, email, tuple(roles), workspace)
         await self.insert(
             {
                 "id": made.id,

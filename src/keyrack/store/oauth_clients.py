@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select
+from sqlalchemy import Integer, Row, bindparam, delete, func, select
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
-from keyrack.model.clients import NO_EXPIRY, ClientFilter, OAuthClient, SecretExpiry
+from keyrack.model.clients import NO_EXPIRY, ClientFilter, EndingOAuthClient, OAuthClient, SecretExpiry
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
@@ -27,6 +28,18 @@ _FOR_COMPONENT = TenantQuery(oauth_clients, select(*_x).where(_x.component_id ==
 _OF_COMPONENTS = _x.component_id.in_(bindparam("components", expanding=True))
 _SERVED = TenantQuery(oauth_clients, select(_x.component_id).where(_OF_COMPONENTS), scans=True)
 _HELD = TenantQuery(oauth_clients, referring(select(_x.id).where(_OF_COMPONENTS).order_by(_x.id), oauth_clients))
+_ENDING = _x.secret_expires_at < bindparam("before", type_=_x.secret_expires_at.type)
+_ENDS_FIRST = TenantQuery(
+    oauth_clients,
+    select(_x.id, _x.component_id, _x.secret_expires_at)
+    .where(_ENDING)
+    .order_by(_x.secret_expires_at, _x.id)
+    .limit(bindparam("most", type_=Integer)),
+    scans=True,
+)
+_ENDING_COUNT = TenantQuery(
+    oauth_clients, select(func.count().label("number")).select_from(oauth_clients).where(_ENDING), scans=True
+)
 _REMOVAL = TenantChange(oauth_clients, delete(oauth_clients).where(_x.id == bindparam("id")))
 
 
@@ -70,6 +83,12 @@ class OAuthClientRows(TenantTable):
         rows = await self.ask(_BY_IDS, ids=[each.id for each in found])
         return {each.id: each for each in await readable(rows, self._read, _damaged)}
 
+    async def ends_first(self, before: datetime, *, limit: int) -> tuple[Sequence[EndingOAuthClient], int]:
+        """Return those of the tenant's clients whose secret ends before a time, the soonest first, and their number."""
+        rows = await self.ask(_ENDS_FIRST, before=before, most=limit)
+        number = len(rows) if len(rows) < limit else (await self.ask(_ENDING_COUNT, before=before))[0].number
+        return [EndingOAuthClient(row.id, row.component_id, row.secret_expires_at) for row in rows], int(number)
+
     async def served_among(self, component_ids: Sequence[str]) -> frozenset[str]:
         """Return the ids of those of some components that the tenant has a client for."""
         return frozenset(row.component_id for row in await self.ask(_SERVED, components=component_ids))
@@ -88,15 +107,18 @@ class OAuthClientRows(TenantTable):
         client_secret: Secret,
         client_auth: str | None = None,
         expiry: SecretExpiry = NO_EXPIRY,
+        made_id: str | None = None,
     ) -> OAuthClient:
-        """Store a new client.
+        """Store a new client, with an id that was made for it if there is one.
 
         Raises:
             AlreadyExists: the tenant has one for this component (a unique index decides, also between processes).
         """
         now = self.unit.clock()
         tenant_id = self.unit.tenant_id
-        client = OAuthClient(new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth, expiry)
+        client = OAuthClient(
+            made_id or new_id(), tenant_id, component_id, client_id, client_secret, now, now, client_auth, expiry
+        )
         await self.insert({"id": client.id, "created_at": now, **await self._columns(client)})
         return client
 

@@ -1,9 +1,10 @@
 """Events: written in the transaction of what they tell, so that neither happens without the other."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Integer, Row, bindparam, select
 
 from keyrack.ids import new_id
 from keyrack.model import Json
@@ -75,6 +76,33 @@ class Outbox(TenantTable):
         query = self.select().where(*conditions).order_by(events.c.id)
         rows, total = await page_of(self.unit.connection, query, events.c.id, limit=limit, offset=offset)
         return [_event(row) for row in rows], total
+
+    async def stretch(
+        self, kind: EventType | None, event_id: str | None, *, newest_first: bool, limit: int
+    ) -> Sequence[Event]:
+        """Read events in their order or the other way round.
+
+        Args:
+            kind: only those of this type, if given.
+            event_id: of the event before the first one, in the direction of reading; None: begin at the end.
+            newest_first: read from newer to older.
+            limit: how many at most.
+        """
+        query = _stretch(of_type=kind is not None, goes_on=event_id is not None, newest_first=newest_first)
+        given = {"type": None if kind is None else kind.value, "last": event_id}
+        given = {name: value for name, value in given.items() if value is not None}
+        return [_event(row) for row in await self.ask(query, most=limit, **given)]
+
+
+@cache
+def _stretch(*, of_type: bool, goes_on: bool, newest_first: bool) -> TenantQuery:
+    c, conditions = events.c, []
+    if of_type:
+        conditions.append(c.type == bindparam("type"))
+    if goes_on:
+        conditions.append(c.id < bindparam("last") if newest_first else c.id > bindparam("last"))
+    query = select(*c).where(*conditions).order_by(c.id.desc() if newest_first else c.id)
+    return TenantQuery(events, query.limit(bindparam("most", type_=Integer)), scans=True)
 
 
 def _event(row: "Row[Any]") -> Event:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Integer, Row, bindparam, delete, select, update
 
 from keyrack.errors import AlreadyExists, Problem, ValidationFailed
 from keyrack.ids import new_id
@@ -26,6 +26,27 @@ _TAKING_INTO_USE = TenantChange(
 )
 _IN_USE = TenantQuery(users, select(_u.set_up_at).where(_u.id == bindparam("id")))
 _PASSWORD = TenantQuery(users, select(_u.password_hash, _u.password_set_at).where(_u.id == bindparam("id")))
+_WITH_EMAIL = TenantQuery(users, select(*_u).where(_u.email_key == bindparam("email")))
+_SOME = bindparam("most", type_=Integer)
+_PREFIX = (_u.email_key >= bindparam("first"), _u.email_key < bindparam("end"))
+_BY_EMAIL = TenantQuery(users, select(*_u).where(*_PREFIX).order_by(_u.email_key).limit(_SOME), scans=True)
+_AFTER = TenantQuery(
+    users,
+    select(*_u)
+    .where(_u.email_key > bindparam("last"), _u.email_key < bindparam("end"))
+    .order_by(_u.email_key)
+    .limit(_SOME),
+    scans=True,
+)
+_BEFORE = TenantQuery(
+    users,
+    select(*_u)
+    .where(_u.email_key >= bindparam("first"), _u.email_key < bindparam("last"))
+    .order_by(_u.email_key.desc())
+    .limit(_SOME),
+    scans=True,
+)
+_LAST_CHARACTER = "\U0010ffff"
 _REMOVAL = TenantChange(users, delete(users).where(_u.id == bindparam("id")), scans=True)
 
 
@@ -54,20 +75,25 @@ class UserRows(TenantTable):
         company: str | None = None,
         password_hash: str | None = None,
         tenant_roles: Sequence[str] = (),
+        user_id: str | None = None,
     ) -> User:
-        """Create a user.
+        """Create a user, with the given id if there is one.
 
         Raises:
             AlreadyExists: somebody in the installation has the email.
             ValidationFailed: see `require_email`.
         """
         require_email(email)
-        user = User(new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None)
+        key = email_key(email)
+        user = User(
+            user_id or new_id(), self.unit.tenant_id, email, first_name, last_name, company, self.unit.clock(), None
+        )
         try:
             await self.insert(
                 {
-                    "id": user.id, "email": email, "email_key": email_key(email), "first_name": first_name,
-                    "last_name": last_name, "company": company, "password_hash": password_hash,
+                    "id": user.id, "email": email, "email_key": key, "email_domain": key.rpartition("@")[2],
+                    "first_name": first_name, "last_name": last_name, "company": company,
+                    "password_hash": password_hash,
                     "tenant_roles": list(tenant_roles), "registered": user.registered, "last_login": None,
                 }
             )  # fmt: skip
@@ -80,6 +106,11 @@ class UserRows(TenantTable):
         row = await self.ask_one(_BY_ID, id=user_id)
         return None if row is None else read_user(row)
 
+    async def with_email(self, email: str) -> User | None:
+        """Return the user of the tenant with an email, or None."""
+        row = await self.ask_one(_WITH_EMAIL, email=email_key(email))
+        return None if row is None else read_user(row)
+
     async def page(
         self, *, email: str | None = None, limit: int | None = None, offset: int = 0
     ) -> tuple[Sequence[User], int]:
@@ -89,6 +120,25 @@ class UserRows(TenantTable):
             query, ids = query.where(users.c.email_key == email_key(email)), []
         rows, total = await page_of(self.unit.connection, query, users.c.id, parts=ids, limit=limit, offset=offset)
         return [read_user(row) for row in rows], total
+
+    async def by_email(self, prefix: str, email: str | None, *, backwards: bool, limit: int) -> Sequence[User]:
+        """Read users in the order of their emails or the other way round, from anywhere as quickly.
+
+        Args:
+            prefix: only those whose emails begin with this; empty for all.
+            email: of the user before the first one, in the direction of reading; None: begin at the beginning.
+            backwards: read towards the beginning; from `email`.
+            limit: how many at most.
+        """
+        first, last = email_key(prefix), "" if email is None else email_key(email)
+        end = first + _LAST_CHARACTER
+        if email is not None and backwards:
+            rows = await self.ask(_BEFORE, first=first, last=min(last, end), most=limit)
+        elif last >= first and email is not None:
+            rows = await self.ask(_AFTER, last=last, end=end, most=limit)
+        else:
+            rows = await self.ask(_BY_EMAIL, first=first, end=end, most=limit)
+        return [read_user(row) for row in rows]
 
     async def tenant_roles(self, user_id: str) -> tuple[str, ...]:
         """Return the tenant roles of a user."""
@@ -113,6 +163,10 @@ class UserRows(TenantTable):
         now = self.unit.clock()
         await self.set_columns(user_id, {"password_hash": password_hash, "password_set_at": now})
         await self.make(_TAKING_INTO_USE, id=user_id, now=now)
+
+    async def take_into_use(self, user_id: str) -> None:
+        """Note that somebody has signed in to an account for the first time, if it is."""
+        await self.make(_TAKING_INTO_USE, id=user_id, now=self.unit.clock())
 
     async def password(self, user_id: str) -> tuple[str, datetime] | None:
         """Return the hash of the password with which a user signs in, and since when; None if there is none."""

@@ -60,9 +60,15 @@ class WorkspaceRows(TenantTable):
 
     table = workspaces
 
-    async def add(self, contract_id: str, name: str, kind: WorkspaceType, attributes: Json) -> Workspace:
-        """Create a workspace in a contract."""
-        made = Workspace(new_id(), self.unit.tenant_id, contract_id, name, kind, attributes)
+    async def add(
+        self, contract_id: str, name: str, kind: WorkspaceType, attributes: Json, made_id: str | None = None
+    ) -> Workspace:
+        """Create a workspace in a contract, with the given id if there is one.
+
+        Raises:
+            AlreadyExists: another one has the id.
+        """
+        made = Workspace(made_id or new_id(), self.unit.tenant_id, contract_id, name, kind, attributes)
         await self.insert(
             {"id": made.id, "contract_id": contract_id, "name": name, "type": kind.value, "attributes": attributes}
         )

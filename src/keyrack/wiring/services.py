@@ -14,19 +14,25 @@ from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.clients.auth_client_credentials import CredentialRules
+from keyrack.service.clients.auth_client_overview import AuthClientOverview
+from keyrack.service.clients.auth_client_usage import AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
+from keyrack.service.clients.client_attention import ClientAttentionReader
 from keyrack.service.clients.oauth_clients import OAuthClients
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
 from keyrack.service.components.builds import ComponentBuilds
+from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
 from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.client_registration import ClientRegistrations
 from keyrack.service.consents.connect_form import ConnectForms
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
@@ -53,9 +59,13 @@ from keyrack.service.jobs.retention import Retention
 from keyrack.service.mail.mailer import Mailer
 from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
+from keyrack.service.operator.heartbeat import Heartbeat
 from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
+from keyrack.service.operator.operations import Operations, build_operations
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
+from keyrack.service.search.readers import Readers, UseCases
+from keyrack.service.search.search import Search
 from keyrack.service.secrets import revocation
 from keyrack.service.secrets.connection_check import ConnectionChecks
 from keyrack.service.secrets.connections import Connections
@@ -67,6 +77,9 @@ from keyrack.service.secrets.refresh.provider_limiter import ProviderLimits
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.service.secrets.userinfo import UserInfo
+from keyrack.service.single_sign_on.identity_provider import IdentityProvider
+from keyrack.service.single_sign_on.settings import SingleSignOnSettings
+from keyrack.service.single_sign_on.sign_in import OrganisationSignIn
 from keyrack.service.tenancy.contracts import Contracts
 from keyrack.service.tenancy.invite_acceptance import InviteAcceptance
 from keyrack.service.tenancy.invites import Invites
@@ -101,6 +114,11 @@ class Services:
     installations: InstallationSetup
     oauth_clients: OAuthClients
     auth_clients: AuthClients
+    auth_client_overview: AuthClientOverview
+    auth_client_usage: AuthClientUsageReader
+    client_needs: ClientNeeds
+    client_attention: ClientAttentionReader
+    client_registrations: ClientRegistrations
     provider_profiles: ProviderProfiles
     consents: ConsentStart
     callbacks: ConsentCallbacks
@@ -109,6 +127,7 @@ class Services:
     connect_forms: ConnectForms
     connect_links: ConnectLinks
     connect_page: ConnectPage
+    connect_themes: ConnectThemes
     issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
@@ -133,6 +152,8 @@ class Services:
     passwords: PasswordHashing
     console_sign_in: ConsoleSignIn
     two_step: TwoStep
+    single_sign_on: SingleSignOnSettings
+    organisation_sign_in: OrganisationSignIn
     account_setup: AccountSetup
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
@@ -142,6 +163,8 @@ class Services:
     last_use: LastUse
     key_use: KeyUse
     metrics_reader: MetricsReader
+    heartbeat: Heartbeat
+    operations: Operations
     webhooks: Webhooks
     provider: ProviderClient
     deliverer: Deliverer
@@ -150,6 +173,7 @@ class Services:
     """None where no mail server is set."""
     retention: Retention
     secret_reminders: SecretReminders
+    searching: Search
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
@@ -212,48 +236,85 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         idle=timedelta(minutes=settings.console_idle_minutes),
         longest=timedelta(hours=settings.console_session_hours),
     )
+    auth_clients = AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead)
+    connect_links = ConnectLinks(access, consents, targets, now)
+    secrets = Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now)
+    components = Components(access, visible_components)
+    invites = Invites(access, setup_links)
+    webhooks = Webhooks(access, allow_insecure=insecure)
+    audit_trail = AuditTrail(access)
+    shown = UseCases(
+        tenants=Tenants(access),
+        users=users,
+        contracts=Contracts(access),
+        workspaces=Workspaces(access),
+        teams=Teams(access),
+        invites=invites,
+        components=components,
+        oauth_clients=OAuthClients(access),
+        auth_clients=auth_clients,
+        credentials=Credentials(access),
+        secrets=secrets,
+        flows=Flows(access),
+        webhooks=webhooks,
+        consents=consents,
+        connect_links=connect_links,
+    )
     return Services(
         authentication=authentication,
         own_permissions=OwnPermissions(access),
         installations=InstallationSetup(store, now),
-        oauth_clients=OAuthClients(access),
-        auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
+        oauth_clients=shown.oauth_clients,
+        auth_clients=auth_clients,
+        auth_client_overview=AuthClientOverview(access),
+        auth_client_usage=AuthClientUsageReader(access),
+        client_needs=ClientNeeds(access),
+        client_attention=ClientAttentionReader(access),
+        client_registrations=ClientRegistrations(access, settings.public_url),
         provider_profiles=ProviderProfiles(),
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
         connect_forms=ConnectForms(access),
         own_browser_consents=OwnBrowserConsents(store, access, consents, public_url=settings.public_url, clock=now),
-        connect_links=ConnectLinks(access, consents, targets, now),
+        connect_links=connect_links,
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
+        connect_themes=ConnectThemes(store, access, public_url=settings.public_url),
         issuers=issuers,
-        credentials=Credentials(access),
-        secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),
+        credentials=shown.credentials,
+        secrets=secrets,
         connections=Connections(access, now),
         connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo),
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
-        flows=Flows(access),
+        flows=shown.flows,
         task_keys=TaskKeys(access),
-        components=Components(access, visible_components),
+        components=components,
         builds=ComponentBuilds(visible_components),
         environments=ComponentEnvironments(visible_components),
         runtime=RuntimeEnvironments(access),
-        tenants=Tenants(access),
+        tenants=shown.tenants,
         roles=Roles(access),
-        contracts=Contracts(access),
-        workspaces=Workspaces(access),
-        teams=Teams(access),
+        contracts=shown.contracts,
+        workspaces=shown.workspaces,
+        teams=shown.teams,
         members=Members(access),
-        invites=Invites(access, setup_links),
+        invites=invites,
         invite_acceptance=InviteAcceptance(access),
         users=users,
         passwords=passwords,
         console_sign_in=console_sign_in,
         two_step=TwoStep(store, access, console_sign_in),
+        single_sign_on=SingleSignOnSettings(access, public_url=settings.public_url, allow_insecure=insecure),
+        organisation_sign_in=OrganisationSignIn(
+            store,
+            access,
+            IdentityProvider(provider, issuers, now, allow_insecure=insecure),
+            public_url=settings.public_url,
+        ),
         account_setup=AccountSetup(store, access, setup_links, passwords),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
-        audit_trail=AuditTrail(access),
+        audit_trail=audit_trail,
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
         last_use=last_use,
@@ -261,13 +322,16 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         metrics_reader=MetricsReader(
             store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open
         ),
-        webhooks=Webhooks(access, allow_insecure=insecure),
+        heartbeat=Heartbeat(store, refreshing, spool, now),
+        operations=build_operations(store, access, now),
+        webhooks=webhooks,
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
         secret_reminders=SecretReminders(store),
+        searching=Search(access, Readers(shown).by_kind(), audit_trail),
     )
 
 

@@ -8,6 +8,8 @@
 //   access_token_ttl  seconds
 //   code_ttl          seconds
 //   pkce_required     whether an authorization request without a code challenge is refused
+//   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
+//                     and further claims; others have that as their `sub`
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
 
@@ -22,6 +24,7 @@ const options = JSON.parse(optionsJson);
 const require = createRequire(join(modules, 'package.json'));
 const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
 
+const claimsOf = new Map(); // of each subject, as it signed in last
 const server = createServer();
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
 const { port } = server.address();
@@ -32,7 +35,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     response_types: ['code'],
     ...client,
   })),
-  claims: { openid: ['sub'], email: ['email'], profile: ['name'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'given_name', 'family_name'] },
   cookies: { keys: [randomBytes(32).toString('hex')] },
   features: {
     devInteractions: { enabled: options.approval === 'forms' },
@@ -41,7 +44,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   },
   findAccount: (ctx, id) => ({
     accountId: id,
-    claims: () => ({ sub: id, email: `${id}@example.com`, name: id }),
+    claims: () => ({ sub: id, email: `${id}@example.com`, name: id, ...(claimsOf.get(id) ?? options.accounts[id]) }),
   }),
   pkce: { required: () => options.pkce_required },
   rotateRefreshToken: options.rotate,
@@ -58,7 +61,9 @@ async function interact(request, response) {
     return;
   }
   const { params } = await provider.interactionDetails(request, response);
-  const accountId = params.login_hint ?? 'person';
+  const hint = params.login_hint ?? 'person';
+  const accountId = options.accounts[hint]?.sub ?? hint;
+  claimsOf.set(accountId, options.accounts[hint]);
   const grant = new provider.Grant({ accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
   const answer = { login: { accountId }, consent: { grantId: await grant.save() } };

@@ -1,5 +1,6 @@
 """One of everything a tenant can have, with recognisable values in it (canaries), made over the API."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,11 @@ from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.model.identity import PrincipalKind
+from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest, SingleSignOn, TestResult
 from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
+from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
@@ -20,11 +23,13 @@ from keyrack.store.core.unit import Unit
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
+from keyrack.store.single_sign_on import LinkedIdentities, SingleSignOnRows
 from support.app import Caller, TenantInTest, World, relationship
 from support.auth_clients import auth_client
 from support.auth_clients import make as make_client
 from support.consent import add_oauth_client, oauth_component, start
 from support.flows import flow_body, graph_of, node, user_team
+from support.images import png
 from support.secrets import make, resource
 
 TWO_STEPS: dict[str, Any] = {
@@ -195,6 +200,11 @@ async def _around(made: Estate) -> None:
     hook = {"type": "webhook", "attributes": {"url": f"https://{made.canary('webhook')}.example/"}}
     webhook = resource(await admin.post(f"/v2/tenants/{tenant.id}/webhooks", {"data": hook}), 201)
     made.ids["webhook_id"] = webhook["id"]
+    theme: dict[str, Any] = {"display_name": made.canary("display name"), "logo_data": b64encode(png()).decode()}
+    theme["return_origins"] = ["https://app.example"]
+    themed = {"data": {"type": "connect-theme", "attributes": theme}}
+    shown = resource(await admin.patch(f"/v2/tenants/{tenant.id}/connect-theme", themed))
+    made.ids["digest"] = shown["attributes"]["logo"]["url"].rpartition("/")[2]
     made.canaries["webhook secret"] = webhook["attributes"]["secret"]
     happened = resource(await admin.post(f"/v2/tenants/{tenant.id}/webhooks/{webhook['id']}/test"), 202)
     made.ids["event_id"] = happened["id"]
@@ -224,6 +234,23 @@ HAPPENED_AT = datetime(2031, 1, 1, tzinfo=UTC)
 _LEASE_MS = 60_000
 
 
+async def _single_sign_on(unit: Unit, user_id: str) -> dict[str, str]:
+    """Let the tenant have single sign-on, a user that is linked, and a test of it that is under way."""
+    made = {"issuer": "https://id.example", "subject": "text", "request_id": new_id()}
+    at = clock.now()
+    settings = SingleSignOn(
+        id="", tenant_id="", issuer=made["issuer"], client_id="c", client_auth="none", client_secret=Secret(""),
+        domains=["one.example"], creates_users=False, allows_passwords=True, created_at=at, updated_at=at,
+    )  # fmt: skip
+    await SingleSignOnRows(unit).put(settings)
+    await LinkedIdentities(unit).add(user_id, made["issuer"], made["subject"], None)
+    context = AuthenticationContext(made["issuer"], "c", "https://x.example", Secret("v"), "n", "")
+    request = AuthenticationRequest(made["request_id"], user_id, "b" * 64, context, at, at + timedelta(days=1))
+    await AuthenticationRequests(unit).add(request, "a state")
+    await AuthenticationRequests(unit).finish_test(request.id, TestResult(works=True, told="text"))
+    return made
+
+
 async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     """Add the rows to a tenant; return names for their ids, as parameters of the store's methods have them."""
     ids = estate.ids
@@ -236,6 +263,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     await PendingSignIns(unit).add(user, owner, f"pending of {owner}", unit.clock())
     made |= {"owner_id": owner, "authenticator_id": await _only(unit, s.authenticators)}
     made |= {"pending_id": await _only(unit, s.pending_sign_ins)}
+    made |= await _single_sign_on(unit, ids["user_id"])
     await _deliveries(unit, ids["event_id"], made["claim"])
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
     for statement in (

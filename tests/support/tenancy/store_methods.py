@@ -14,7 +14,9 @@ import keyrack.store
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
-from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY
+from keyrack.model.audit import AuditFilter
+from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
+from keyrack.model.connect_theme import ConnectTheme
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import ProviderAccount, SecretFilter
@@ -22,12 +24,15 @@ from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
 from keyrack.store.attempts import Attempt, AttemptKind
+from keyrack.store.auth_client_list import KnownScopes
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
 from keyrack.store.connect_links import ConnectLinkRows
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
@@ -40,6 +45,7 @@ from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
+from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows
@@ -123,6 +129,7 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
+    "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
     "AuthSecrets.identify": {"account": ProviderAccount("New")},
     "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
@@ -137,11 +144,19 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowSecrets.replace": {"secret_ids": []},
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
     "Leases.release": {"values": {}},
+    "Outbox.stretch": {"kind": None, "event_id": None},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
+    "AuthenticationRequests.by_state": {"state_hash": "a state"},
+    "ConnectThemeRows.put": {"theme": ConnectTheme(display_name="New"), "logo": None},
+    "SearchIndex.beginning": {"kind": "flow", "text": "canary"},
+    "SearchIndex.ids": {"kind": "flow", "prefix": "canary", "offset": 0},
+    "SearchIndex.own": {"kind": "component", "text": "connected"},
+    "SearchIndex.users_of_contracts": {"text": "integrator"},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
+    "UserRows.by_email": {"prefix": "", "email": None},
     "UserRows.add": {"email": "somebody@new.example"},
     "ContractInvites.add": {"email": "somebody@new.example"},
 }
@@ -149,7 +164,9 @@ ODD: dict[str, dict[str, Any]] = {
 
 OTHER_IDS = {
     "ConsentRows.complete": {"consent_id": "exchanging_id"},
+    "SearchIndex.ids": {"place": "workspace_id"},
     "ConsentRows.fail": {"consent_id": "exchanging_id"},
+    "UserRows.take_into_use": {"user_id": "newcomer_id"},
 }
 """Where a parameter is about another resource than elsewhere."""
 
@@ -167,6 +184,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
     workspace, tenant = await WorkspaceRows(unit).find(ids["workspace_id"]), await TenantRows(unit).find(unit.tenant_id)
     secret = await AuthSecrets(unit).find(ids["secret_id"])
     consent = await ConsentRows(unit).find(ids["consent_id"])
+    request = await AuthenticationRequests(unit).by_state("a state")
+    assert request is not None
     assert secret is not None
     assert consent is not None
     assert invite is not None
@@ -185,6 +204,11 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         consent,
         consent.context,
         await ConnectLinkRows(unit).find(ids["connect_link_id"]),
+        await SingleSignOnRows(unit).find(),
+        replace(request, id=new_id()),
+        request.result,
+        await ConnectThemeRows(unit).find(),
+        await ConnectThemeRows(unit).logo(ids["digest"]),
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         *await ExpiringClients(unit).due(),
@@ -194,6 +218,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         Location(of, ids["contract_id"], ids["workspace_id"]),
         Viewpoint(of, ids["contract_id"]),
         ANY_CLIENT,
+        AuthClientFilter(),
+        KnownScopes(everyones=True, tenants=True, all_contracts=True, all_workspaces=True),
         FlowFilter(),
         SecretFilter(),
         ComponentFilter(),
@@ -225,6 +251,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "subject_ids": [secret.id],
         "whole_contracts": [ids["contract_id"]],
         "ids": [ids["component_id"]],
+        "places": [ids["workspace_id"]],
+        "contracts": [ids["contract_id"]],
     }
     return Arguments(ids, {type(each): each for each in found}, lists)
 

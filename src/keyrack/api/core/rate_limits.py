@@ -95,6 +95,7 @@ class Throttle:
         self._passwords = _Buckets(rates.wrong_passwords, timer)
         self._passwords_from = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
         self._passwords_for = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
+        self._sign_ins = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
         self._known_at: OrderedDict[tuple[object, str], None] = OrderedDict()
 
     def arrived(self, address: str | None) -> None:
@@ -173,6 +174,17 @@ class Throttle:
         if wait:
             metrics.throttled("wrong_passwords")
             raise RateLimited(wait, "Too many wrong passwords (KEYRACK_WRONG_PASSWORDS_LIMIT).")
+
+    def sign_in_begun(self, address: str | None) -> None:
+        """Count a sign-in at an organisation's provider, for each of which something is stored, before it begins.
+
+        Raises:
+            RateLimited: too many have begun from there.
+        """
+        wait = self._sign_ins.take(source_of(address))
+        if wait:
+            metrics.throttled("sign_ins")
+            raise RateLimited(wait, "Too many sign-ins from this address (KEYRACK_WRONG_PASSWORDS_LIMIT, ten times).")
 
     def password_right(
         self, account: str, address: str | None, device: str | None = None, *, signed_in: bool = True

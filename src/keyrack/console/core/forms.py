@@ -1,7 +1,9 @@
 """Forms that people send: their fields, and what was wrong with each."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from keyrack.api.core.body import UnvalidatedBody
 from keyrack.errors import KeyrackError
 
 
@@ -31,6 +33,17 @@ class Form(Mapping[str, str]):
     def text(self, name: str) -> str:
         """Return a field without the spaces around it; empty if it was not sent."""
         return self.get(name, "").strip()
+
+
+def body_of(expected: Any, resource_type: str, attributes: Mapping[str, Any]) -> UnvalidatedBody[Any]:
+    """Return a form's values as the body that the API takes for the same, so that the same rules hold.
+
+    Args:
+        expected: the type of the body.
+        resource_type: as the API calls it.
+        attributes: of the resource.
+    """
+    return UnvalidatedBody({"data": {"type": resource_type, "attributes": dict(attributes)}}, expected)
 
 
 def problems_by_field(error: KeyrackError, fields: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+AFTER, BEFORE = "after", "before"
+"""Parameters that say beside which row of a long list one is."""
+
 ROWS = 25
 """Rows of a list on one page."""
 
@@ -32,6 +35,21 @@ class Pager:
     def query(self, number: int) -> str:
         """Return the query of the address of another page."""
         return urlencode({**self.kept, self.name: str(number)})
+
+
+@dataclass(frozen=True, slots=True)
+class Turner:
+    """The parts of a long list beside the one that is shown; nobody counts how many there are.
+
+    Attributes:
+        earlier: query of the address of the part before it; None: it is the first one.
+        later: query of the address of the part after it; None: it is the last one.
+        first: query of the address of the list's beginning.
+    """
+
+    earlier: str | None
+    later: str | None
+    first: str
 
 
 def offset_of(number: int) -> int:

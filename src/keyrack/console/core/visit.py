@@ -1,24 +1,27 @@
 """A request of somebody who is signed in: who asks, what they may be offered, and how they are answered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from litestar import Response
 from litestar.di import NamedDependency
 
 from keyrack.console.core.forms import Form
-from keyrack.console.core.lists import Pager
+from keyrack.console.core.lists import AFTER, BEFORE, Pager, Turner
 from keyrack.console.core.navigation import entries
 from keyrack.console.core.rendering import render
 from keyrack.console.core.requests import AnyRequest, Console, page_number
 from keyrack.model.identity import Principal
+from keyrack.model.windows import Beside, Window
 from keyrack.service.authz.own_permissions import OwnAccess, OwnPermissions
 from keyrack.service.identity.console_sign_in import SignedIn
 
 _LONGEST_FILTER = 500
 _READING = frozenset({"GET", "HEAD"})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,25 @@ class Visit:
         given = self.request.query_params
         kept = {each: self.asked(each) for each in given if each != name and self.asked(each)}
         return Pager(name, self.page_number(name), total, kept)
+
+    def beside(self) -> Beside[str]:
+        """Return which part of a long list is asked for, by the key of the row beside it."""
+        if before := self.asked(BEFORE):
+            return Beside(before, backwards=True)
+        return Beside(self.asked(AFTER) or None)
+
+    def turner(self, seen: Window[T], key: Callable[[T], str]) -> Turner:
+        """Return where one is in a long list; the links keep the address's other parameters.
+
+        Args:
+            seen: the part that is shown.
+            key: what `beside` then is about.
+        """
+        given = self.request.query_params
+        kept = {each: self.asked(each) for each in given if each not in (AFTER, BEFORE) and self.asked(each)}
+        earlier = urlencode({**kept, BEFORE: key(seen.rows[0])}) if seen.has_earlier and seen.rows else None
+        later = urlencode({**kept, AFTER: key(seen.rows[-1])}) if seen.has_later and seen.rows else None
+        return Turner(earlier, later, urlencode(kept))
 
     def page(
         self, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any

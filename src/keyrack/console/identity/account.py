@@ -21,6 +21,7 @@ _DONE = {
     "session": "That session has ended.",
     "sessions": "All other sessions have ended.",
     "gone": "That session had ended already.",
+    "key": "The API key is revoked; whatever uses it is refused.",
 }
 
 

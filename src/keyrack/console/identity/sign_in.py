@@ -27,7 +27,10 @@ from keyrack.visible import visible
 CODE = f"{SIGN_IN}/code"
 _A_MINUTE = 60
 _LONGEST_NAME = 320
-_WRONG = "That name and password do not go together, or the account has no password yet."
+_WRONG = (
+    "That name and password do not go together, or the account has no password, or its organisation wants people to"
+    " sign in with the organisation."
+)
 _WRONG_CODE = "That code is wrong, or was used before. Wait for the next one, or use a recovery code."
 _FORM_OLD = (
     "This page was open for too long, or your browser keeps no cookies for this address. Sign in again; if it goes on"

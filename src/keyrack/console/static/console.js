@@ -59,6 +59,14 @@
     field.focus();
   });
 
+  // What was found beneath the search field of the frame goes away with Escape.
+  document.addEventListener("keydown", function (event) {
+    const around = event.key === "Escape" && event.target.closest(".find");
+    if (!around) return;
+    around.querySelector(".find-found").replaceChildren();
+    around.querySelector("input").focus();
+  });
+
   // What updates by itself waits while nobody looks, and while somebody works in it.
   document.addEventListener("htmx:beforeRequest", function (event) {
     const part = event.target;

@@ -1,12 +1,24 @@
-"""Reads the audit log (contract 0.16)."""
+"""Reads the audit log (contract 0.16): page by page, searched, and exported as a whole."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from keyrack.model.audit import AuditEvent
+from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
 from keyrack.model.identity import Principal
-from keyrack.service.authz.access import Access
+from keyrack.model.windows import Beside, Window, window
+from keyrack.service.authz.access import ALLOWED, Access
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.core.unit import Unit
+
+_AT_ONCE = 500
+"""Events of an export that are in memory at a time."""
+
+
+async def was_made(unit: Unit, action: str, made_id: str) -> bool:
+    """Tell whether something was made in the unit's tenant that has, or had, an id."""
+    wanted = AuditFilter(action=action, target_id=made_id, outcome=ALLOWED)
+    return bool(await AuditLog(unit).stretch(wanted, None, newest_first=True, limit=1))
 
 
 class AuditTrail:
@@ -30,3 +42,57 @@ class AuditTrail:
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require("tenants.audit.get")
             return await AuditLog(scope.unit).page(equal, since, until, limit=limit, offset=offset)
+
+    async def search(
+        self, who: Principal, tenant_id: str, wanted: AuditFilter, beside: Beside[AuditPosition], *, limit: int
+    ) -> Window[AuditEvent]:
+        """Find a tenant's events, newest first, without counting them.
+
+        Args:
+            who: the caller.
+            tenant_id: the tenant.
+            wanted: which.
+            beside: which part of what is found.
+            limit: how many at most.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.audit.get")
+            found = await AuditLog(scope.unit).stretch(
+                wanted, beside.key, newest_first=not beside.backwards, limit=limit + 1
+            )
+            return window(found, beside, limit)
+
+    async def export(
+        self, who: Principal, tenant_id: str, wanted: AuditFilter
+    ) -> tuple[Sequence[AuditEvent], AsyncIterator[Sequence[AuditEvent]]]:
+        """Read all events that are found until now, oldest first, a few at a time.
+
+        Each stretch is read in a unit of work of its own; the caller's permission is judged for each.
+
+        Returns:
+            The first events, read when this returns, so that a refusal comes before an answer has begun; and what
+            reads the others.
+
+        Raises:
+            Forbidden: the caller may not read the log.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            now = scope.unit.clock()
+        ended = replace(wanted, until=now if wanted.until is None else min(now, wanted.until))
+        first = await self._stretch(who, tenant_id, ended, None)
+        return first, self._later(who, tenant_id, ended, first)
+
+    async def _later(
+        self, who: Principal, tenant_id: str, wanted: AuditFilter, found: Sequence[AuditEvent]
+    ) -> AsyncIterator[Sequence[AuditEvent]]:
+        while len(found) == _AT_ONCE:
+            last = found[-1]
+            found = await self._stretch(who, tenant_id, wanted, AuditPosition(last.at, last.id))
+            yield found
+
+    async def _stretch(
+        self, who: Principal, tenant_id: str, wanted: AuditFilter, begin: AuditPosition | None
+    ) -> Sequence[AuditEvent]:
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.audit.get")
+            return await AuditLog(scope.unit).stretch(wanted, begin, newest_first=False, limit=_AT_ONCE)

@@ -13,10 +13,12 @@ class OwnAccess:
     Attributes:
         permissions: that hold there.
         is_member: of the contract or workspace itself, or of the tenant.
+        is_tenant_admin: the role `tenant-admin` is held, which a few things ask for beside permissions.
     """
 
     permissions: frozenset[str]
     is_member: bool
+    is_tenant_admin: bool = False
 
     def allows(self, *permissions: str) -> bool:
         """Tell whether one of the permissions is held."""
@@ -34,7 +36,7 @@ class OwnPermissions:
         if who.tenant_id is None:
             return OwnAccess(who.permissions, is_member=True)
         async with self._access.tenant(who, who.tenant_id) as scope:
-            return OwnAccess(scope.permissions, is_member=True)
+            return OwnAccess(scope.permissions, is_member=True, is_tenant_admin=scope.is_tenant_admin)
 
     async def in_contract(self, who: Principal, contract_id: str) -> OwnAccess:
         """Return what a caller may do in a contract.
@@ -44,9 +46,9 @@ class OwnPermissions:
             Forbidden: it is another tenant's.
         """
         async with self._access.contract(who, contract_id) as scope:
-            return OwnAccess(scope.permissions, scope.in_contract)
+            return OwnAccess(scope.permissions, scope.in_contract, scope.is_tenant_admin)
 
     async def in_workspace(self, who: Principal, workspace_id: str) -> OwnAccess:
         """Return what a caller may do in a workspace; as `in_contract`."""
         async with self._access.workspace(who, workspace_id) as scope:
-            return OwnAccess(scope.permissions, scope.in_workspace)
+            return OwnAccess(scope.permissions, scope.in_workspace, scope.is_tenant_admin)

@@ -202,6 +202,8 @@ DEFAULT_ROLES: tuple[Role, ...] = tuple(
 # Those that more than one resource asks for.
 GET_SECRET = "workspaces.auth_secret.get"
 GET_SECRET_CREDENTIALS = "workspaces.auth_secret.get_credentials"
+GET_OAUTH_CLIENTS = "tenants.oauth_clients.get"
+LIST_COMPONENTS = "tenants.component.list_all"
 GET_TEAMS = "contracts.devTeams.get"
 CREATE_USERS = "tenants.user.create"
 GIVE_TENANT_ROLES = "tenants.membership.edit"

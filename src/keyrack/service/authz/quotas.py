@@ -29,6 +29,7 @@ _ADDS: Mapping[str, Sequence[Quota]] = {
     "api-key.create": [Quota.api_keys],
     # what it ends in is not refused any more when a person has consented; so no other begins once there are too many
     "contract-invite.create": [Quota.mails],
+    "contract-invite.send-again": [Quota.mails],
     "setup-link.create": [Quota.mails],
     "connect-link.create": [Quota.pending_consents, Quota.secrets, Quota.credentials],
     "consent.start": [Quota.pending_consents, Quota.secrets, Quota.credentials],

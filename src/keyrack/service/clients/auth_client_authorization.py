@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.task_users import PERMISSIONS, is_task_user, own_place
+from keyrack.store.auth_client_list import KnownScopes
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
@@ -20,6 +21,7 @@ GLOBAL = Location(INSTALLATION)
 
 _LEVELS = ("global", "tenants", "contracts", "workspaces")
 _ANY_SCOPE = "global"
+_TENANT, _CONTRACT, _WORKSPACE = range(1, len(_LEVELS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,29 @@ class AuthClientPermissions:
     def knows(self, place: Location) -> bool:
         """Tell whether the caller sees the clients of a scope from anywhere: from there or from a place inside."""
         return any(self._knows(grant, place) for grant in self.grants)
+
+    def known_scopes(self, tenant_id: str) -> KnownScopes:
+        """Return all scopes of a tenant, and whether the global one, whose clients the caller `knows`.
+
+        Args:
+            tenant_id: the caller's own; that of the installation for who has none.
+        """
+        gets = [(grant.place, _gets(grant.permissions)) for grant in self.grants]
+        in_tenant = [kinds for place, kinds in gets if _depth(place) == _TENANT]
+        in_contracts = [(place, kinds) for place, kinds in gets if _depth(place) == _CONTRACT]
+        in_workspaces = [place for place, kinds in gets if _depth(place) > _CONTRACT and _WORKSPACE in kinds]
+        return KnownScopes(
+            everyones=self.knows(GLOBAL),
+            tenants=tenant_id != INSTALLATION and self.knows(Location(tenant_id)),
+            all_contracts=any(max(kinds, default=0) >= _CONTRACT for kinds in in_tenant),
+            all_workspaces=any(_WORKSPACE in kinds for kinds in in_tenant),
+            contract_ids=frozenset(
+                str(place.contract_id)
+                for place in (*(place for place, kinds in in_contracts if kinds - {_TENANT}), *in_workspaces)
+            ),
+            workspaces_of=frozenset(str(place.contract_id) for place, kinds in in_contracts if _WORKSPACE in kinds),
+            workspace_ids=frozenset(str(place.workspace_id) for place in in_workspaces),
+        )
 
     @staticmethod
     def _knows(grant: ScopedPermissions, place: Location) -> bool:
@@ -114,6 +139,15 @@ async def _grants(home: Unit, who: Principal) -> Sequence[ScopedPermissions]:
         names = (name for role in held.roles for name in policy.get((level, role), ()))
         grants.append(ScopedPermissions(held.place, frozenset(names)))
     return grants
+
+
+def _gets(permissions: frozenset[str]) -> frozenset[int]:
+    """Return the depths of the scopes whose clients permissions let somebody get; those of any scope are of each."""
+    if f"{_ANY_SCOPE}.auth_clients.get" in permissions:
+        return frozenset({_TENANT, _CONTRACT, _WORKSPACE})
+    return frozenset(
+        depth for depth, level in enumerate(_LEVELS) if depth and f"{level}.auth_clients.get" in permissions
+    )
 
 
 def _depth(place: Location) -> int:

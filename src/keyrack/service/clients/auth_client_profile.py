@@ -185,7 +185,19 @@ def long_lived_endpoint(client: AuthClient) -> str | None:
 
 def refresh_host(client: AuthClient) -> str:
     """Return the host that refresh requests of a client go to; empty if its address names none."""
-    return urlsplit(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"]).hostname or ""
+    return urlsplit(_refresh_uri(client)).hostname or ""
+
+
+def provider_origin(client: AuthClient) -> str:
+    """Return what a client's provider is called where grants and refreshes are counted: where refresh requests go.
+
+    As it stands with the client: of a profile whose address has placeholders, all connections are counted together.
+    """
+    return origin_of(_refresh_uri(client))
+
+
+def _refresh_uri(client: AuthClient) -> str:
+    return str(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"])
 
 
 def origin_of(uri: str) -> str:

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 
-from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
+from keyrack.errors import Forbidden, InUse, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
 from keyrack.model.identity import Principal
@@ -22,11 +21,11 @@ from keyrack.service.clients.auth_client_authorization import (
     GLOBAL,
     AuthClientPermissions,
     auth_client_permissions,
-    auth_client_permissions_here,
 )
-from keyrack.service.clients.auth_client_availability import available_clients, find_available, place_of
+from keyrack.service.clients.auth_client_availability import available_clients, place_of
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_links import require_visible
+from keyrack.service.clients.auth_client_reading import found_client, reached, seen_at_its_scope, unknown_client
 from keyrack.service.clients.auth_client_values import (
     AuthClientView,
     ChangedAuthClient,
@@ -34,6 +33,7 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
+from keyrack.service.clients.oauth_clients import require_unchanged
 from keyrack.service.clients.secret_expiry import changed_expiry, new_expiry
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
@@ -120,17 +120,9 @@ class AuthClients:
             async with self._at(who, asked) as scope:
                 reach = await auth_client_permissions(scope)
                 _require_get(reach, scope)
-                return _view(reach, scope.place, await _find(scope, auth_client_id))
-        async with self._access.reading(who, "auth_client", auth_client_id, partial(_reached, who)) as scope:
-            if scope.place == GLOBAL:
-                reach = await auth_client_permissions(scope)
-                is_seen = reach.knows(GLOBAL)
-            else:
-                reach = auth_client_permissions_here(scope)
-                is_seen = reach.allows("get", scope.place)
-            if not is_seen:
-                raise _unknown()
-            return _view(reach, scope.place, await _find(scope, auth_client_id))
+                return _view(reach, scope.place, await found_client(scope, auth_client_id))
+        async with seen_at_its_scope(self._access, who, auth_client_id) as (scope, reach, client):
+            return _view(reach, scope.place, client)
 
     async def create(
         self,
@@ -138,6 +130,7 @@ class AuthClients:
         asked: Unvalidated[NamedScope | None],
         new: Unvalidated[NewAuthClient],
         within: NamedScope | None = None,
+        made_id: str | None = None,
     ) -> AuthClientView:
         """Create a client in a scope, which the body names, so that its form is judged before the permission (14.2).
 
@@ -146,6 +139,7 @@ class AuthClients:
             asked: the scope that the body names.
             new: the client.
             within: the scope that the path names (legacy routes); the body then names the same or none.
+            made_id: the id that it gets, made by us, so that a form that is sent twice makes one.
 
         Raises:
             NotFound: there is no scope as in the path.
@@ -161,7 +155,7 @@ class AuthClients:
                 _require(reach, "create", scope.place)
                 scope.require_open()
                 wanted = new.validated()
-                client = self._made(scope.place, wanted, scope.unit.clock())
+                client = self._made(scope.place, wanted, made_id or new_id(), scope.unit.clock())
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
                 await AuthClientRows(scope.unit).add(
@@ -176,6 +170,7 @@ class AuthClients:
         auth_client_id: str,
         new: Unvalidated[ChangedAuthClient],
         within: NamedScope | None = None,
+        as_of: datetime | None = None,
     ) -> AuthClientView:
         """Change a client's name, components or, within limits, credentials (14.3).
 
@@ -186,18 +181,21 @@ class AuthClients:
             auth_client_id: the client.
             new: what to change.
             within: a scope in whose path the client is addressed (legacy routes).
+            as_of: when the client that the caller has seen was changed last; None: whatever it is now.
 
         Raises:
             NotFound: there is none, or the caller cannot see it from anywhere.
             Forbidden: the caller may not edit clients of its scope.
             ValidationFailed: the body is wrong, or changes what cannot change.
             RelatedNotFound: a component cannot be seen at the client's scope.
+            StateConflict: the client was changed since the caller has seen it.
         """
         async with self._own(who, auth_client_id, "edit", within) as (scope, reach):
             await AuthClientRows(scope.unit).lock_to_change(auth_client_id)
-            stored = await _find(scope, auth_client_id)
+            stored = await found_client(scope, auth_client_id)
             wanted = new.validated()
             _require_same(stored, wanted)
+            require_unchanged(stored.updated_at, as_of)
             client = replace(stored, name=wanted.name or stored.name)
             if wanted.credentials is not None:
                 client = replace(client, credentials=self._rules.changed(stored, wanted.credentials))
@@ -224,7 +222,7 @@ class AuthClients:
         """
         async with self._own(who, auth_client_id, "delete", within) as (scope, _):
             await AuthClientRows(scope.unit).lock_to_delete(auth_client_id)
-            await _find(scope, auth_client_id)
+            await found_client(scope, auth_client_id)
             await _require_unused(scope, auth_client_id)
             await AuthClientRows(scope.unit).remove(auth_client_id)
             scope.audit_target(TARGET, auth_client_id)
@@ -238,12 +236,12 @@ class AuthClients:
             raise ValidationFailed(Problem("the path names another scope", pointer))
         return within
 
-    def _made(self, place: Location, wanted: NewAuthClient, now: datetime) -> AuthClient:
+    def _made(self, place: Location, wanted: NewAuthClient, client_id: str, now: datetime) -> AuthClient:
         in_contract = place.contract_id if place.workspace_id is None else None
         credentials = self._rules.made(wanted.type, wanted.credentials)
         has_secret = credentials_of.secret_of(wanted.type, credentials) is not None
         return AuthClient(
-            id=new_id(),
+            id=client_id,
             tenant_id=place.tenant_id,
             contract_id=in_contract,
             workspace_id=place.workspace_id,
@@ -263,14 +261,14 @@ class AuthClients:
             async with self._at(who, within) as scope:
                 allowed = (await auth_client_permissions(scope)).allows(action, scope.place)
                 if allowed:
-                    await _find(scope, auth_client_id)
+                    await found_client(scope, auth_client_id)
             if not allowed:  # whether the client exists or not (section 3: permission before target)
                 await self._refuse(who, within, action)
         place = await self._locate(who, auth_client_id)
         async with self._in(who, place, f"auth-client.{action}") as scope:
             reach = await auth_client_permissions(scope)
             if not reach.knows(place) and not reach.allows(action, place):
-                raise _unknown()
+                raise unknown_client()
             _require(reach, action, place)
             scope.require_open()
             yield scope, reach
@@ -285,7 +283,7 @@ class AuthClients:
             _require(await auth_client_permissions(scope), action, scope.place)
 
     async def _locate(self, who: Principal, auth_client_id: str) -> Location:
-        return _reached(who, await self._access.find("auth_client", auth_client_id))
+        return reached(who, await self._access.find("auth_client", auth_client_id))
 
     def _at(
         self, who: Principal, named: NamedScope | None, action: str | None = None, door: TaskUserAccess | None = None
@@ -305,13 +303,6 @@ class AuthClients:
         return self._access.at(who, place, action)
 
 
-def _reached(who: Principal, place: Location | None) -> Location:
-    """Return the scope of a client, if the caller may know of it: one of another tenant is not there."""
-    if place is None or (place != GLOBAL and who.tenant_id not in (None, place.tenant_id)):
-        raise _unknown()
-    return place
-
-
 def _require_get(reach: AuthClientPermissions, scope: Scope) -> None:
     """A get permission at the scope; for global clients any, anywhere (14.1)."""
     if scope.place == GLOBAL:
@@ -328,13 +319,6 @@ def _require(reach: AuthClientPermissions, action: str, place: Location) -> None
 def _view(reach: AuthClientPermissions, around: Location, client: AuthClient) -> AuthClientView:
     visible = reach.shows_keys(place_of(client, around))
     return AuthClientView(client, credentials_of.shown(client) if visible else None)
-
-
-async def _find(scope: Scope, auth_client_id: str) -> AuthClient:
-    client = await find_available(scope, auth_client_id)
-    if client is None:
-        raise _unknown()
-    return client
 
 
 def _require_same(stored: AuthClient, wanted: ChangedAuthClient) -> None:
@@ -380,7 +364,3 @@ async def _require_unused(scope: Scope, auth_client_id: str) -> None:
 def _distinct(component_ids: Sequence[str]) -> tuple[str, ...]:
     """Sorted, as they are read back."""
     return tuple(sorted(set(component_ids)))
-
-
-def _unknown() -> NotFound:
-    return NotFound("there is no such auth client here")

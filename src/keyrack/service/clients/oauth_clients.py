@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, ValidationFailed
+from keyrack.errors import AlreadyExists, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
 from keyrack.model.clients import ClientFilter, OAuthClient
 from keyrack.model.flows import Usage
 from keyrack.model.identity import Principal
@@ -39,6 +40,8 @@ class NewOAuthClient:
     keeps_client_auth: bool = False
     expiry: GivenExpiry | None = None
     """When the secret ends; None: it says nothing of that."""
+    keeps_secret: bool = False
+    """Leaves a replaced client's secret as it is, whatever `client_secret` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,16 @@ class OAuthClients:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def create(self, who: Principal, tenant_id: str, new: Unvalidated[NewOAuthClient]) -> OAuthClientView:
+    async def create(
+        self, who: Principal, tenant_id: str, new: Unvalidated[NewOAuthClient], made_id: str | None = None
+    ) -> OAuthClientView:
         """Create the tenant's client for a component (8.2).
+
+        Args:
+            who: the caller.
+            tenant_id: the tenant.
+            new: the client.
+            made_id: the id that it gets, made by us, so that a form that is sent twice makes one.
 
         Raises:
             ValidationFailed, TypeConflict: the body is wrong.
@@ -79,7 +90,12 @@ class OAuthClients:
             expiry = new_expiry(wanted.expiry, scope.unit.clock(), has_secret=has_secret)
             try:
                 client = await OAuthClientRows(scope.unit).add(
-                    wanted.component_id, wanted.client_id, wanted.client_secret, wanted.client_auth, expiry
+                    wanted.component_id,
+                    wanted.client_id,
+                    wanted.client_secret,
+                    wanted.client_auth,
+                    expiry,
+                    made_id=made_id,
                 )
             except AlreadyExists:
                 raise _second_client() from None
@@ -123,15 +139,28 @@ class OAuthClients:
             return await _view(scope, await _find(scope, oauth_client_id))
 
     async def replace(
-        self, who: Principal, tenant_id: str, oauth_client_id: str, new: Unvalidated[NewOAuthClient]
+        self,
+        who: Principal,
+        tenant_id: str,
+        oauth_client_id: str,
+        new: Unvalidated[NewOAuthClient],
+        as_of: datetime | None = None,
     ) -> OAuthClientView:
         """Replace a client's values (8.4); the component may change if the old one is not in use.
+
+        Args:
+            who: the caller.
+            tenant_id: the tenant.
+            oauth_client_id: the client.
+            new: its new values.
+            as_of: when the client that the caller has seen was changed last; None: whatever it is now.
 
         Raises:
             NotFound: the tenant has no such client.
             RelatedNotFound: the component is unknown or not visible in the tenant.
             AlreadyExists: another client serves the new component.
             InUse: a flow uses the old component.
+            StateConflict: the client was changed since the caller has seen it.
         """
         async with self._access.tenant(who, tenant_id, "oauth-client.edit") as scope:
             scope.require("tenants.oauth_clients.edit")
@@ -139,6 +168,9 @@ class OAuthClients:
             await rows.lock_to_delete(oauth_client_id)  # it may be taken away from its component
             client = await _find(scope, oauth_client_id)
             wanted = new.validated()
+            require_unchanged(client.updated_at, as_of)
+            if wanted.keeps_secret:
+                wanted = replace(wanted, client_secret=client.client_secret)
             client_auth = client.client_auth if wanted.keeps_client_auth else wanted.client_auth
             _require_fit(wanted, client_auth)
             new_secret = wanted.client_secret.reveal()
@@ -195,6 +227,20 @@ class OAuthClients:
             usage = await usages.of_oauth_client(client)
             known = await nameable(scope, usage.flows)
             return replace(usage, flows=tuple(known))
+
+
+def require_unchanged(changed_at: datetime | None, as_of: datetime | None) -> None:
+    """Insist that a client is as the caller has seen it.
+
+    Args:
+        changed_at: when it was changed last.
+        as_of: when that was by what the caller has seen; None: it does not matter.
+
+    Raises:
+        StateConflict: it was changed since.
+    """
+    if as_of is not None and changed_at != as_of:
+        raise StateConflict("somebody has changed the client since you opened it; look at it again, then change it")
 
 
 def unfit_client(client_id: str, client_secret: str | None, client_auth: str | None) -> dict[str, str]:

@@ -12,17 +12,18 @@ from datetime import timedelta
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.errors import NotFound, Problem, ValidationFailed
+from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model.consents import ConnectLink
 from keyrack.model.identity import Principal
 from keyrack.model.once import Once
 from keyrack.oauth.state import new_state
 from keyrack.service.authz.access import Access
-from keyrack.service.consents.return_url import checked_return_url, origin_of_page, with_result
+from keyrack.service.consents.return_url import checked_origin, checked_return_url, with_result
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import ConsentHandlers, NewConsent
 from keyrack.store.connect_links import ConnectLinkRows
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.validation.unvalidated import Unvalidated
 
 PATH = "/connect"
@@ -34,9 +35,7 @@ TARGET = "connect-link"
 SHORTEST, LONGEST, USUAL = timedelta(minutes=1), timedelta(days=7), timedelta(hours=1)
 """For how long a link can be good, and is unless its maker says otherwise."""
 
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _ORIGIN_POINTER = "/data/attributes/opener_origin"
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +104,10 @@ class ConnectLinks:
                 scope.audit_target(TARGET, made.id)
                 return MadeConnectLink(made, Secret(f"{base}{PATH}?link={token}"))
             back = with_result(wanted.return_url, "connect_link_id", link_id)
+            allowed = () if back is None else await ConnectThemeRows(scope.unit).return_origins()
             asked = replace(
                 wanted,
-                return_url=None if back is None else checked_return_url(back, base),
+                return_url=None if back is None else checked_return_url(back, base, allowed),
                 bound=True,
                 connect_link_id=link_id,
             )
@@ -117,7 +117,7 @@ class ConnectLinks:
                 workspace_id=workspace_id,
                 user_id=who.id,
                 wanted=asdict(asked),
-                opener_origin=None if given.opener_origin is None else checked_origin(given.opener_origin),
+                opener_origin=_opener(given.opener_origin),
                 created_at=now,
                 expires_at=now + given.lifetime,
             )
@@ -161,18 +161,5 @@ def connect_link_hash(token: str) -> str:
     return hashlib.blake2b(text, digest_size=32, person=b"keyrack connect").hexdigest()
 
 
-def checked_origin(given: str) -> str:
-    """Return a web origin as browsers spell it (RFC 6454 section 6.1), to which a message can be addressed.
-
-    Raises:
-        ValidationFailed: it is none, or one that anybody on the way could be: `http` that is not this machine.
-    """
-    origin = origin_of_page(given)
-    path = given.partition("://")[2].strip("/") if given.isprintable() else "/"
-    if origin is None or set("/?#\\ ") & set(path):
-        raise ValidationFailed(Problem("must be a web origin such as https://app.example", _ORIGIN_POINTER))
-    scheme, host, port = origin
-    if scheme != "https" and host not in _LOCAL:
-        raise ValidationFailed(Problem("must begin with https, but for this machine (localhost)", _ORIGIN_POINTER))
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}" + ("" if port == _PORTS[scheme] else f":{port}")
+def _opener(given: str | None) -> str | None:
+    return None if given is None else checked_origin(given, _ORIGIN_POINTER)

@@ -84,6 +84,19 @@ class ServerMetadata:
         known = await self._of(issuer, tenant_id)
         return known is not None and known.metadata is not None and known.metadata.sends_iss
 
+    async def metadata(self, issuer: str, *, tenant_id: str, newer: bool = False) -> IssuerMetadata | None:
+        """Return what an issuer says about itself, or None if it cannot be had.
+
+        Args:
+            issuer: who is asked.
+            tenant_id: whose connections are used.
+            newer: somebody looks whether it is right now: ask again, unless that was done just now.
+        """
+        if newer:
+            self._outdated(issuer)
+        known = await self._of(issuer, tenant_id)
+        return None if known is None else known.metadata
+
     async def userinfo_endpoint(self, issuer: str, *, tenant_id: str) -> str | None:
         """Return where an issuer tells whose a token is, or None if it is not known."""
         known = await self._of(issuer, tenant_id)
@@ -97,11 +110,15 @@ class ServerMetadata:
             tenant_id: whose connections are used.
             newer: one was not among those that are known: ask again, unless that was done just now.
         """
-        known = self._known.get(issuer)
-        if newer and known is not None and self._timer() - known.fetched_at >= NEWER:
-            self._known[issuer] = replace(known, until=self._timer())
+        if newer:
+            self._outdated(issuer)
         known = await self._of(issuer, tenant_id)
         return None if known is None else known.keys
+
+    def _outdated(self, issuer: str) -> None:
+        known = self._known.get(issuer)
+        if known is not None and self._timer() - known.fetched_at >= NEWER:
+            self._known[issuer] = replace(known, until=self._timer())
 
     async def _of(self, issuer: str, tenant_id: str) -> _Known | None:
         if not self._is_fresh(issuer):

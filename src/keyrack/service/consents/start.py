@@ -17,6 +17,7 @@ from keyrack.service.consents.return_url import checked_return_url
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent, PlannedConsent
 from keyrack.service.tenancy.tenants import base_address
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.consents import ConsentRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -129,7 +130,8 @@ class ConsentStart:
         planned = await target.plan(scope, wanted)
         base = await base_address(scope.unit, self._public_url)
         if wanted.return_url is not None:
-            wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
+            allowed = await ConnectThemeRows(scope.unit).return_origins()
+            wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base, allowed))
         return wanted, planned, base
 
     async def get(self, who: Principal, workspace_id: str, consent_id: str) -> Consent:

@@ -1,5 +1,6 @@
 """Authenticates a request: user name and API key to `Principal` (contract section 2)."""
 
+import base64
 import hashlib
 import hmac
 import secrets
@@ -19,6 +20,15 @@ _KEY_BYTES = 32
 def new_api_key() -> Secret:
     """Return a fresh API key with 256 random bits. The prefix lets secret scanners recognise it."""
     return Secret(f"kr_{secrets.token_urlsafe(_KEY_BYTES)}")
+
+
+def api_key_of(seed: Secret) -> Secret:
+    """Return the API key that a page has in store for its reader: always the same one for a seed of 256 random bits.
+
+    So a form that is sent twice makes one key, and whoever sent it is shown that key in any case.
+    """
+    made = hmac.digest(seed.reveal().encode(), b"keyrack api key", "sha256")
+    return Secret(f"kr_{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}")
 
 
 def key_hash(api_key: Secret) -> str:

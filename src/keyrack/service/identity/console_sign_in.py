@@ -29,6 +29,7 @@ from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Identity
+from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.users import LONGEST_EMAIL
 
 log = structlog.get_logger()
@@ -49,7 +50,7 @@ _NOTED = timedelta(minutes=1)
 
 
 class WrongPassword(BadRequest):
-    """There is no such account, or it has no password, or another one: which of these is not told."""
+    """No such account, no password, another one, or a tenant that takes none: which of these is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,8 @@ class ConsoleSignIn:
             now = await accounts.password(identity.kind, identity.id)
             if who is None or now is None or not hmac.compare_digest(now[0], stored):  # changed meanwhile
                 raise WrongPassword
+            if who.tenant_id is not None and not await SingleSignOnRows(unit).allows_passwords():
+                raise WrongPassword
             authenticator = await Authenticators(unit).find(who.kind, who.id)
             if authenticator is None or authenticator.confirmed_at is None:
                 return BegunSignIn(await begin_session(unit, who, visitor), needs_code=False)
@@ -206,6 +209,7 @@ class ConsoleSignIn:
                 or authenticator is None
                 or authenticator.confirmed_at is None
                 or not await PendingSignIns(unit).is_waiting(pending.id)
+                or (who.tenant_id is not None and not await SingleSignOnRows(unit).allows_passwords())
             ):
                 raise Unauthorized
             kind = await judge_code(rows, authenticator, code, unit.clock())

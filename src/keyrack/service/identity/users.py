@@ -5,22 +5,31 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import Forbidden, NotFound, Problem, ValidationFailed
+from keyrack.errors import Forbidden, NotFound, Problem, StateConflict, ValidationFailed
 from keyrack.model.identity import ApiKey, Principal, PrincipalKind, User
+from keyrack.model.once import Once
+from keyrack.model.windows import Beside, Window, window
+from keyrack.service.audit.log import was_made
 from keyrack.service.authz.access import Access, home
 from keyrack.service.authz.permissions import CREATE_USERS
 from keyrack.service.authz.references import refuse_taken
-from keyrack.service.identity.authentication import key_hash, new_api_key
+from keyrack.service.identity.authentication import api_key_of, key_hash, new_api_key
 from keyrack.service.identity.password_hashing import PasswordHashing
 from keyrack.service.tenancy.invite_acceptance import welcome
 from keyrack.store.accounts import ApiKeys
+from keyrack.store.contracts import ContractRows
 from keyrack.store.core.paging import After
-from keyrack.store.role_assignments import RoleAssignments
+from keyrack.store.core.unit import Unit
+from keyrack.store.role_assignments import HeldRoles, RoleAssignments
+from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.users import UserRows, require_email
+from keyrack.store.workspaces import WorkspaceRows
 from keyrack.validation.unvalidated import Unvalidated
 
 _END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 """Times after this cannot be printed in every time zone."""
+_MOST_PLACES = 100
+"""Of a user that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +40,45 @@ class NewUser:
     first_name: str
     last_name: str
     company: str | None
-    password: Secret = field(repr=False)
+    password: Secret | None = field(repr=False)
+    """None: the account has none until its owner chooses one."""
     given_id: str | None = None
+    made_id: str | None = None
+    """The id that the user gets; None: a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Where somebody belongs, with which roles.
+
+    Attributes:
+        contract_id: the contract, or the one that the workspace is in.
+        workspace_id: the workspace; None: it is about the contract itself.
+        name: of the workspace, else of the contract.
+        roles: held there.
+    """
+
+    contract_id: str
+    workspace_id: str | None
+    name: str
+    roles: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Memberships:
+    """What a user is and belongs to.
+
+    Attributes:
+        tenant_roles: held in the tenant itself.
+        places: contracts and workspaces, at most a hundred of them.
+        total: how many there are.
+        is_in_use: whether somebody has used the account.
+    """
+
+    tenant_roles: Sequence[str]
+    places: Sequence[Membership]
+    total: int
+    is_in_use: bool
 
 
 class Users:
@@ -82,16 +128,50 @@ class Users:
         Args:
             who: the caller.
             email: only the user with this email, if given.
-            subject: only the user with this issuer and subject of an OpenID provider, if given. Nobody has any:
-                users are known by their email alone.
+            subject: only the user who is linked with this issuer's subject, if given (decision 31).
             limit: how many at most; None for all.
             offset: how many to pass over.
         """
         async with self._access.tenant(who, home(who)) as scope:
             scope.require("tenants.user.list_all")
             if subject is not None:
-                return [], 0
+                linked = await LinkedIdentities(scope.unit).user(*subject)
+                user = None if linked is None else await UserRows(scope.unit).find(linked)
+                return ([], 0) if user is None else ([user][offset:], 1)
             return await UserRows(scope.unit).page(email=email, limit=limit, offset=offset)
+
+    async def search(self, who: Principal, prefix: str, beside: Beside[str], *, limit: int) -> Window[User]:
+        """List the users of the caller's tenant by email, without counting them.
+
+        Args:
+            who: the caller.
+            prefix: only those whose emails begin with this; empty for all.
+            beside: which part of the list; its key is an email.
+            limit: how many at most.
+        """
+        async with self._access.tenant(who, home(who)) as scope:
+            scope.require("tenants.user.list_all")
+            found = await UserRows(scope.unit).by_email(prefix, beside.key, backwards=beside.backwards, limit=limit + 1)
+            return window(found, beside, limit)
+
+    async def memberships(self, who: Principal, user_id: str) -> Memberships:
+        """Return the roles that a user of the caller's tenant holds, place by place; as far as they are many, some.
+
+        Raises:
+            NotFound: the tenant has no such user.
+            Forbidden: the caller may not see the tenant's users.
+        """
+        async with self._access.tenant(who, home(who)) as scope:
+            scope.require("tenants.user.get")
+            users = UserRows(scope.unit)
+            if await users.find(user_id) is None:
+                raise NotFound("the tenant has no such user")
+            held = await RoleAssignments(scope.unit).everywhere(user_id)
+            places = [each for each in held if each.place.contract_id is not None]
+            named = [await _named(scope.unit, each) for each in places[:_MOST_PLACES]]
+            tenant_roles = await users.tenant_roles(user_id)
+            in_use = await users.is_in_use(user_id)
+            return Memberships(tenant_roles, named, len(places), is_in_use=in_use)
 
     async def create(self, who: Principal, new: Unvalidated[NewUser]) -> User:
         """Create a user in the caller's tenant, a member wherever the email is invited (section 9).
@@ -111,13 +191,18 @@ class Users:
             wanted, hashed = prepared
             await refuse_taken(scope, "user", wanted.given_id)
             user = await UserRows(scope.unit).add(
-                wanted.email, wanted.first_name, wanted.last_name, company=wanted.company, password_hash=hashed
+                wanted.email,
+                wanted.first_name,
+                wanted.last_name,
+                company=wanted.company,
+                password_hash=hashed,
+                user_id=wanted.made_id,
             )
             await welcome(scope.unit, who, user)
             scope.audit_target("user", user.id)
             return user
 
-    async def _prepared(self, who: Principal, new: Unvalidated[NewUser]) -> tuple[NewUser, str] | None:
+    async def _prepared(self, who: Principal, new: Unvalidated[NewUser]) -> tuple[NewUser, str | None] | None:
         """Check the request of somebody who may create users, and hash the password; None for everybody else.
 
         Hashing takes a good while by design, and holds no connection, let alone a lock.
@@ -127,6 +212,8 @@ class Users:
                 return None
         wanted = new.validated()
         require_email(wanted.email)
+        if wanted.password is None:
+            return wanted, None
         return wanted, await self._passwords.hash(home(who), wanted.password)
 
     async def api_keys(self, who: Principal, *, limit: int | None, offset: int | After) -> tuple[Sequence[ApiKey], int]:
@@ -139,14 +226,37 @@ class Users:
         async with self._access.tenant(who, home(who)) as scope:
             return await ApiKeys(scope.unit).page(PrincipalKind.user, who.id, limit=limit, offset=offset)
 
+    async def api_key(self, who: Principal, key_id: str) -> ApiKey:
+        """Return one of the caller's API keys, without the key itself.
+
+        Raises:
+            Forbidden: the caller is no user.
+            NotFound: the caller has no such key.
+        """
+        _require_person(who)
+        async with self._access.tenant(who, home(who)) as scope:
+            key = await ApiKeys(scope.unit).find(PrincipalKind.user, who.id, key_id)
+            if key is None:
+                raise NotFound("you have no such API key")
+            return key
+
     async def create_api_key(
-        self, who: Principal, name: Unvalidated[tuple[str, datetime | None]]
+        self,
+        who: Principal,
+        name: Unvalidated[tuple[str, datetime | None]],
+        once: Once | None = None,
     ) -> tuple[ApiKey, Secret]:
         """Create an API key for the caller; the key is returned this once.
+
+        Args:
+            who: the caller.
+            name: of the key, and until when it is good.
+            once: of a form that may be sent twice: one that was made of it already is returned again.
 
         Raises:
             Forbidden: the caller is no user.
             ValidationFailed: it would end in the past, or too far ahead to be stored.
+            StateConflict: the form has made one that was revoked since: what was revoked never comes back.
         """
         _require_person(who)
         async with self._access.tenant(who, home(who), "api-key.create") as scope:
@@ -154,8 +264,16 @@ class Users:
             if expires_at is not None and not scope.unit.clock() < expires_at < _END_OF_TIME:
                 detail = "must be in the future, and before the year 9999"
                 raise ValidationFailed(Problem(detail, "/data/attributes/expires_at"))
-            key = new_api_key()
-            stored = await ApiKeys(scope.unit).add(PrincipalKind.user, who.id, title, key_hash(key), expires_at)
+            key, keys = new_api_key() if once is None else api_key_of(once.seed), ApiKeys(scope.unit)
+            stored = None
+            if once is not None:
+                await UserRows(scope.unit).lock_to_change(who.id)
+                stored = await keys.find(PrincipalKind.user, who.id, once.id)
+            if stored is None:
+                if once is not None and await was_made(scope.unit, "api-key.create", once.id):
+                    raise StateConflict("this form has made a key already, which is revoked")
+                made_id = None if once is None else once.id
+                stored = await keys.add(PrincipalKind.user, who.id, title, key_hash(key), expires_at, made_id)
             scope.audit_target("api-key", stored.id)
             return stored, key
 
@@ -171,6 +289,15 @@ class Users:
             if not await ApiKeys(scope.unit).remove(PrincipalKind.user, who.id, key_id):
                 raise NotFound("you have no such API key")
             scope.audit_target("api-key", key_id)
+
+
+async def _named(unit: Unit, held: HeldRoles) -> Membership:
+    contract_id, workspace_id = held.place.contract_id or "", held.place.workspace_id
+    if workspace_id is None:
+        contract = await ContractRows(unit).find(contract_id)
+        return Membership(contract_id, None, "" if contract is None else contract.name, held.roles)
+    workspace = await WorkspaceRows(unit).find(workspace_id)
+    return Membership(contract_id, workspace_id, "" if workspace is None else workspace.name, held.roles)
 
 
 def _require_person(who: Principal) -> None:

@@ -18,6 +18,7 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.components import ComponentRows
 from keyrack.store.contracts import ContractRows
 from keyrack.store.core.unit import Unit
+from keyrack.store.place_contents import ContractContents, PlaceContents
 from keyrack.store.workspaces import WorkspaceRows
 
 _AT_ONCE = 200
@@ -29,6 +30,16 @@ class PlaceDeletion:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+
+    async def contents(self, who: Principal, contract_id: str) -> ContractContents:
+        """Return how much would be deleted with a contract, to those who may delete it.
+
+        Raises:
+            NotFound: there is no such contract.
+        """
+        async with self._access.contract(who, contract_id) as scope:
+            scope.require("contracts.contract.delete")
+            return await PlaceContents(scope.unit).of_contract(contract_id)
 
     async def delete_contract(self, who: Principal, contract_id: str) -> None:
         """Delete a contract with all that is in it (section 22); the tenant's OAuth clients stay (24.28).

@@ -1,6 +1,7 @@
 """Deletes users and hands on what they own (contract section 11, decision 14)."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from keyrack.errors import Forbidden, NotFound, StateConflict
 from keyrack.model.identity import Principal
@@ -17,12 +18,51 @@ from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 
 
+@dataclass(frozen=True, slots=True)
+class NamedPlace:
+    """A contract or workspace, and who gets what the user has there, if that is told."""
+
+    id: str
+    name: str
+    successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserDeletionPreview:
+    """What deleting a user would do now.
+
+    Attributes:
+        contracts: deleted with all that is in them, because nobody else is in them.
+        workspaces: of other contracts, deleted for the same reason.
+        passed_on: workspaces in which what the user has passes to somebody else.
+        without_owner: contracts that would be left without an owner: as long as there are any, it is refused.
+    """
+
+    contracts: Sequence[NamedPlace]
+    workspaces: Sequence[NamedPlace]
+    passed_on: Sequence[NamedPlace]
+    without_owner: Sequence[NamedPlace]
+
+
 class UserDeletion:
     """For those who delete users."""
 
     def __init__(self, access: Access, people: Users) -> None:
         self._access = access
         self._people = people
+
+    async def preview(self, who: Principal, user_id: str) -> UserDeletionPreview:
+        """Return what deleting a user would do, to those who may delete users; nothing is held until it is done.
+
+        Raises:
+            NotFound: there is none the caller can see.
+            Forbidden: the caller may not delete users.
+        """
+        await self._people.get(who, user_id)
+        place = await self._access.locate("user", user_id)
+        async with self._access.at(who, place) as scope:
+            scope.require("tenants.user.delete")
+            return await _preview(scope, user_id)
 
     async def delete(self, who: Principal, user_id: str) -> None:
         """Delete a user with API keys, memberships and pending consents, in one transaction.
@@ -52,6 +92,32 @@ class UserDeletion:
             await _leave_workspaces(scope, contract_ids, user_id)
             await UserRows(scope.unit).remove(user_id)
             scope.audit_target("user", user_id)
+
+
+async def _preview(scope: Scope, user_id: str) -> UserDeletionPreview:
+    contracts, headless = list[NamedPlace](), list[NamedPlace]()
+    for contract_id in sorted(await RoleAssignments(scope.unit).contracts_of(user_id)):
+        held = {member.user.id: member.roles for member in await ContractMembers(scope.unit).list(contract_id)}
+        mine = held.pop(user_id, ())
+        contract = await ContractRows(scope.unit).find(contract_id)
+        named = NamedPlace(contract_id, "" if contract is None else contract.name)
+        if not held:
+            contracts.append(named)
+        elif OWNER in mine and not any(OWNER in roles for roles in held.values()):
+            headless.append(named)
+    gone, workspaces, passed_on = {each.id for each in contracts}, list[NamedPlace](), list[NamedPlace]()
+    for place in await Ownership(scope.unit).places(user_id):
+        if place.contract_id in gone:
+            continue
+        workspace = await WorkspaceRows(scope.unit).find(place.workspace_id or "")
+        name = "" if workspace is None else workspace.name
+        members = await WorkspaceMembers(scope.unit).list(place.workspace_id or "")
+        if [member.user.id for member in members] == [user_id]:
+            workspaces.append(NamedPlace(place.workspace_id or "", name))
+            continue
+        heir = await UserRows(scope.unit).find(await _successor(scope, place, members, user_id))
+        passed_on.append(NamedPlace(place.workspace_id or "", name, None if heir is None else heir.email))
+    return UserDeletionPreview(contracts, workspaces, passed_on, headless)
 
 
 async def _alone_with(scope: Scope, user_id: str) -> Sequence[str]:

@@ -31,6 +31,7 @@ from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
+from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows, require_email
 
@@ -281,6 +282,19 @@ class Accounts:
         if tenant is None:
             raise NotFound("there is no such tenant")
         return tenant
+
+    async def allow_passwords(self, tenant_id: str) -> None:
+        """Let a tenant's users sign in with passwords again, whatever its admins have chosen (decision 31).
+
+        Raises:
+            NotFound: there is no such tenant, or it has no single sign-on.
+        """
+        await self._require_tenant(tenant_id)
+        async with self._store.unit(tenant_id, writes=True) as unit:
+            if not await SingleSignOnRows(unit).let_passwords_in():
+                raise NotFound("the tenant has no single sign-on")
+            target = ("single-sign-on", None)
+            await AuditLog(unit).append(OPERATOR, "single-sign-on.allow-passwords", target, _ALLOWED)
 
     async def _require_tenant(self, tenant_id: str) -> None:
         async with self._store.installation() as unit:

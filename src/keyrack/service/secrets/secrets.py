@@ -101,6 +101,16 @@ class Secrets:
 
         return in_batches(found, lambda view: view.left_out, lambda view: view.secret.id, read)
 
+    async def name(self, who: Principal, workspace_id: str, secret_id: str) -> str:
+        """Return what one is called, to whoever may get it; it is neither refreshed nor used by that.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(GET_SECRET)
+            return (await _find(scope, secret_id)).name
+
     async def get(
         self, who: Principal, workspace_id: str, secret_id: str, min_validity: int | None = None
     ) -> SecretView:

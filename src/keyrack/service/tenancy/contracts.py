@@ -44,6 +44,8 @@ class NewContract:
     available_roles: Pairs
     custom_data: Any
     given_id: str | None = None
+    made_id: str | None = None
+    """The id that the contract gets; None: a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,9 @@ class Contracts:
             await refuse_taken(scope, "contract", wanted.given_id)
             tenant = await TenantRows(scope.unit).find(scope.unit.tenant_id)
             inherited = {name: tenant.attributes[name] for name in _INHERITED if tenant and name in tenant.attributes}
-            contract_id = await ContractRows(scope.unit).add(wanted.name, pairs, inherited, wanted.custom_data)
+            contract_id = await ContractRows(scope.unit).add(
+                wanted.name, pairs, inherited, wanted.custom_data, wanted.made_id
+            )
             scope.audit_target("contract", contract_id)
             return replace(await _view(scope, contract_id), members=None)
 

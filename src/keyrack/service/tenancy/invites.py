@@ -32,6 +32,8 @@ class NewInvite:
     workspace_id: str | None = None
     workspace_roles: tuple[str, ...] | None = None
     given_id: str | None = None
+    made_id: str | None = None
+    """The id that the invite gets; None: a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ class Invites:
         async with self._access.contract(who, contract_id) as scope:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list invites")
             return await ContractInvites(scope.unit).page(contract_id, limit=limit, offset=offset)
+
+    async def get(self, who: Principal, contract_id: str, invite_id: str) -> Invite:
+        """Return one of the invites that `of_contract` lists.
+
+        Raises:
+            NotFound: the contract has no such invite.
+        """
+        async with self._access.contract(who, contract_id) as scope:
+            scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list invites")
+            return await _there(scope, contract_id, invite_id)
 
     async def of_workspace(self, who: Principal, workspace_id: str) -> Sequence[Invite]:
         """List the invites into a workspace, to whom its members are told (section 10)."""
@@ -87,7 +99,9 @@ class Invites:
             workspace = await _offer(scope, wanted.roles, wanted.workspace_id, wanted.workspace_roles)
             has_account = await _require_no_member(scope, wanted.email)
             try:
-                invite = await ContractInvites(scope.unit).add(contract_id, wanted.email, wanted.roles, workspace)
+                invite = await ContractInvites(scope.unit).add(
+                    contract_id, wanted.email, wanted.roles, workspace, wanted.made_id
+                )
             except AlreadyExists:
                 detail = "this email has already been invited"
                 raise AlreadyExists(detail, pointer="/data/attributes/email") from None
@@ -96,6 +110,26 @@ class Invites:
             if made is not None:
                 scope.audit_target("setup-link", made.link.id)
             return invite, made
+
+    async def send_again(self, who: Principal, contract_id: str, invite_id: str) -> MadeLink | None:
+        """Tell mailers of an invite again, with a new link where its email has no account; an earlier link ends.
+
+        Returns:
+            The link, if the caller may see it.
+
+        Raises:
+            NotFound: the contract has no such invite.
+            QuotaExceeded: the tenant has had as many mails sent today as it may.
+        """
+        async with self._access.contract(who, contract_id, "contract-invite.send-again") as scope:
+            require_editor(scope)
+            invite = await _there(scope, contract_id, invite_id, locked=True)
+            found, _ = await UserRows(scope.unit).page(email=invite.email)
+            made = await self._setup_links.for_invite(scope.unit, who, invite, has_account=bool(found))
+            scope.audit_target("contract-invite", invite.id)
+            if made is not None:
+                scope.audit_target("setup-link", made.link.id)
+            return made
 
     async def change(self, who: Principal, contract_id: str, invite_id: str, new: Unvalidated[ChangedInvite]) -> Invite:
         """Change what an invite offers, but not its email.

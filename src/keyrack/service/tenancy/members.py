@@ -59,6 +59,42 @@ class Members:
             scope.require_that(scope.in_workspace or scope.is_tenant_admin, "only members can list members")
             return await WorkspaceMembers(scope.unit).page(workspace_id, limit=limit, offset=offset)
 
+    async def by_email(self, who: Principal, contract_id: str, email: str) -> Member | None:
+        """Return a contract's member with an email, or None."""
+        async with self._access.contract(who, contract_id) as scope:
+            scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list members")
+            found, _ = await UserRows(scope.unit).page(email=email)
+            for user in found:
+                roles = await ContractMembers(scope.unit).roles(contract_id, user.id)
+                return None if roles is None else Member(user, roles)
+            return None
+
+    async def in_contract(self, who: Principal, contract_id: str, user_id: str) -> Member:
+        """Return one of a contract's members.
+
+        Raises:
+            NotFound: the contract has no such member.
+        """
+        async with self._access.contract(who, contract_id) as scope:
+            scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list members")
+            roles = await ContractMembers(scope.unit).roles(contract_id, user_id)
+            if roles is None:
+                raise NotFound(_NO_MEMBER)
+            return Member(await _user(scope, user_id), roles)
+
+    async def in_workspace(self, who: Principal, workspace_id: str, user_id: str) -> Member:
+        """Return one of a workspace's members.
+
+        Raises:
+            NotFound: the workspace has no such member.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require_that(scope.in_workspace or scope.is_tenant_admin, "only members can list members")
+            roles = await WorkspaceMembers(scope.unit).roles(workspace_id, user_id)
+            if roles is None:
+                raise NotFound(_NO_MEMBER)
+            return Member(await _user(scope, user_id), roles)
+
     async def join_contract(self, who: Principal, contract_id: str, new: Unvalidated[NewMember]) -> Member:
         """Make a user of the tenant a member of a contract, at once (section 9).
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from keyrack.errors import Forbidden, InUse, NotFound, Problem, ValidationFailed
+from keyrack.errors import Forbidden, InUse, NotFound, Problem, StateConflict, ValidationFailed
 from keyrack.model.identity import Principal
 from keyrack.model.tenancy import Role
 from keyrack.service.authz.access import Access, Scope
@@ -23,6 +23,7 @@ from keyrack.store.users import UserRows
 from keyrack.validation.known_names import listed
 from keyrack.validation.unvalidated import Unvalidated
 
+_EDIT_POLICY = "tenants.tenant.edit_roles"
 _BASE = "/data/attributes/roles"
 _HINTS = 20
 """For how many wrong permissions the one that is meant is looked for."""
@@ -73,6 +74,12 @@ class Roles:
             scope.require("tenants.tenant.list_roles")
             return _shown(await RolePolicy(scope.unit).list())
 
+    async def whole_policy(self, who: Principal, tenant_id: str) -> Sequence[Role]:
+        """Return all roles of a tenant, the built-in `tenant-admin` too."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.tenant.list_roles")
+            return await RolePolicy(scope.unit).list()
+
     async def replace(
         self, who: Principal, tenant_id: str, wanted: Unvalidated[Sequence[WantedRole]]
     ) -> Sequence[Role]:
@@ -83,7 +90,7 @@ class Roles:
             InUse: a role that is missing is assigned, or is one of a contract's available roles.
         """
         async with self._access.tenant(who, tenant_id, "role-policy.change", exclusive=True) as scope:
-            scope.require("tenants.tenant.edit_roles")
+            scope.require(_EDIT_POLICY)
             rows = RolePolicy(scope.unit)
             before = await rows.list()
             after = new_policy(before, wanted.validated())
@@ -93,6 +100,43 @@ class Roles:
             await rows.replace(after)
             scope.audit_target("role-policy", tenant_id)
             return _shown(after)
+
+    async def put_one(self, who: Principal, tenant_id: str, wanted: Unvalidated[WantedRole]) -> Role:
+        """Add a role to a tenant's policy, or replace the one with its scope and name; the others stay.
+
+        Raises:
+            ValidationFailed: a permission does not exist.
+        """
+        async with self._access.tenant(who, tenant_id, "role-policy.change", exclusive=True) as scope:
+            scope.require(_EDIT_POLICY)
+            rows, role = RolePolicy(scope.unit), wanted.validated()
+            before = await rows.list()
+            key = (role.scope, role.role)
+            others = [_as_wanted(each) for each in before if (each.scope, each.role) != key]
+            after = new_policy(before, [role, *others])
+            await rows.replace(sorted(after, key=lambda each: _place_of(each, before)))
+            scope.audit_target("role-policy", tenant_id)
+            return next(each for each in after if (each.scope, each.role) == key)
+
+    async def remove_one(self, who: Principal, tenant_id: str, role_scope: str, name: str) -> None:
+        """Take a role out of a tenant's policy.
+
+        Raises:
+            NotFound: there is no such role.
+            StateConflict: it is a built-in one, which stays.
+            InUse: it is assigned, or one of a contract's available roles.
+        """
+        async with self._access.tenant(who, tenant_id, "role-policy.change", exclusive=True) as scope:
+            scope.require(_EDIT_POLICY)
+            rows, key = RolePolicy(scope.unit), (role_scope, name)
+            before = await rows.list()
+            if key not in {(each.scope, each.role) for each in before}:
+                raise NotFound("there is no such role")
+            if key in (*_OWNERS, _TENANT_ADMIN):
+                raise StateConflict("this role is part of every tenant")
+            await _require_unused(scope, {key})
+            await rows.replace([each for each in before if (each.scope, each.role) != key])
+            scope.audit_target("role-policy", tenant_id)
 
     async def give(
         self, who: Principal, tenant_id: str, user_id: str, wanted: Unvalidated[tuple[str, ...]]
@@ -150,6 +194,16 @@ def new_policy(before: Sequence[Role], wanted: Sequence[WantedRole]) -> Sequence
     kept = {_TENANT_ADMIN: admin[0], **{key: _BUILT_IN[key] for key in _OWNERS}}
     missing = [role for key, role in kept.items() if key not in found]
     return [*missing, *(_BUILT_IN[key] if key in _OWNERS else role for key, role in found.items())]
+
+
+def _as_wanted(role: Role) -> WantedRole:
+    return WantedRole(role.scope, role.role, sorted(role.permissions), role.i18n)
+
+
+def _place_of(role: Role, before: Sequence[Role]) -> int:
+    """Return where a role stood, a new one at the end."""
+    keys = [(each.scope, each.role) for each in before]
+    return keys.index((role.scope, role.role)) if (role.scope, role.role) in keys else len(keys)
 
 
 def _shown(policy: Sequence[Role]) -> Sequence[Role]:

@@ -1,6 +1,6 @@
 """Manages webhooks and shows their deliveries (extension, contract 0.6): create, change, rotate, replay, test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -8,10 +8,13 @@ from keyrack.errors import Forbidden, NotFound, StateConflict
 from keyrack.ids import new_id
 from keyrack.model.events import Delivery, DeliveryState, Event, EventType, SigningKey, Webhook, wanted_types
 from keyrack.model.identity import Principal
+from keyrack.model.once import Once
+from keyrack.model.windows import Beside, Window, window
 from keyrack.provider.uri_guard import check_uri
+from keyrack.service.audit.log import was_made
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import CREATE_USERS, GIVE_TENANT_ROLES
-from keyrack.service.webhooks.signing import new_key
+from keyrack.service.webhooks.signing import key_of, new_key
 from keyrack.store.core.paging import After
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
@@ -66,8 +69,16 @@ class Webhooks:
         self._access = access
         self._allow_insecure = allow_insecure
 
-    async def create(self, who: Principal, tenant_id: str, new: Unvalidated[NewWebhook]) -> Webhook:
+    async def create(
+        self, who: Principal, tenant_id: str, new: Unvalidated[NewWebhook], once: Once | None = None
+    ) -> Webhook:
         """Create a webhook with a secret of its own.
+
+        Args:
+            who: the caller.
+            tenant_id: whose webhook it is to be.
+            new: what it is to be.
+            once: of a form that may be sent twice: one that was made of it already is returned again.
 
         Raises:
             ValidationFailed, TypeConflict: the body is wrong, or nothing may be sent to the URL.
@@ -81,18 +92,23 @@ class Webhooks:
                 _require_may_receive_links(scope)
             self._check_url(wanted.url)
             rows = WebhookRows(scope.unit)
+            if once is not None and (made := await rows.find(once.id)) is not None:
+                scope.audit_target("webhook", made.id)
+                return made
+            if once is not None and await was_made(scope.unit, "webhook.create", once.id):
+                raise StateConflict("this form has made a webhook already, which is deleted")
             if await rows.count() >= MOST_WEBHOOKS:
                 raise StateConflict(f"a tenant can have {MOST_WEBHOOKS} webhooks")
             now = scope.unit.clock()
             webhook = Webhook(
-                id=new_id(),
+                id=new_id() if once is None else once.id,
                 tenant_id=tenant_id,
                 url=wanted.url,
                 description=wanted.description,
                 event_types=wanted.event_types,
                 enabled=wanted.enabled,
                 disabled_reason=None,
-                keys=(SigningKey(new_key()),),
+                keys=(SigningKey(new_key() if once is None else key_of(once.seed)),),
                 created_at=now,
                 updated_at=now,
             )
@@ -165,8 +181,14 @@ class Webhooks:
                 raise _no_webhook()
             scope.audit_target("webhook", webhook_id)
 
-    async def rotate_secret(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
+    async def rotate_secret(self, who: Principal, tenant_id: str, webhook_id: str, once: Once | None = None) -> Webhook:
         """Give a webhook a new secret; the one before signs beside it for 24 hours.
+
+        Args:
+            who: the caller.
+            tenant_id: the webhook's tenant.
+            webhook_id: the webhook.
+            once: of a form that may be sent twice: nothing changes if the secret is there already.
 
         Raises:
             NotFound: the tenant has no such webhook.
@@ -174,10 +196,13 @@ class Webhooks:
         async with self._access.tenant(who, tenant_id, "webhook.rotate-secret") as scope:
             scope.require(_EDIT)
             webhook = await _find(scope, webhook_id, locked=True)
-            now = scope.unit.clock()
+            now, key = scope.unit.clock(), new_key() if once is None else key_of(once.seed)
+            if key in [each.secret for each in webhook.keys]:
+                scope.audit_target("webhook", webhook.id)
+                return webhook
             older = [replace(key, until=key.until or now + OVERLAP) for key in webhook.keys]
             valid = [key for key in older if key.until is None or key.until > now]
-            keys = (SigningKey(new_key()), *valid)[:_MOST_KEYS]
+            keys = (SigningKey(key), *valid)[:_MOST_KEYS]
             rotated = replace(webhook, keys=keys, updated_at=now)
             await WebhookRows(scope.unit).replace(rotated)
             scope.audit_target("webhook", webhook.id)
@@ -246,6 +271,103 @@ class Webhooks:
             scope.require(_GET)
             return await Outbox(scope.unit).page(kind, limit=limit, offset=offset)
 
+    async def recent_deliveries(
+        self,
+        who: Principal,
+        tenant_id: str,
+        webhook_id: str,
+        state: DeliveryState | None,
+        beside: Beside[str],
+        *,
+        limit: int,
+    ) -> Window[Delivery]:
+        """List a webhook's deliveries, those of the newest events first, without counting them.
+
+        Args:
+            who: the caller.
+            tenant_id: the webhook's tenant.
+            webhook_id: the webhook.
+            state: only those in this state, if given.
+            beside: which part of the list; its key is the event's id.
+            limit: how many at most.
+
+        Raises:
+            NotFound: the tenant has no such webhook.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            await _find(scope, webhook_id)
+            found = await Deliveries(scope.unit).stretch(
+                webhook_id, state, beside.key, newest_first=not beside.backwards, limit=limit + 1
+            )
+            return window(found, beside, limit)
+
+    async def delivery(self, who: Principal, tenant_id: str, webhook_id: str, event_id: str) -> tuple[Delivery, Event]:
+        """Return one delivery, and what is delivered.
+
+        Raises:
+            NotFound: the tenant has no such webhook, or the event never was on its way there.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            await _find(scope, webhook_id)
+            delivery = await Deliveries(scope.unit).find(webhook_id, event_id)
+            event = await Outbox(scope.unit).find(event_id)
+            if delivery is None or event is None:
+                raise _no_delivery()
+            return delivery, event
+
+    async def delivery_counts(
+        self, who: Principal, tenant_id: str, webhook_ids: Sequence[str], *, most: int
+    ) -> Mapping[str, Mapping[DeliveryState, int]]:
+        """Return how many deliveries of each webhook are pending and failed, counted no further than `most`."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            rows, states = Deliveries(scope.unit), (DeliveryState.pending, DeliveryState.failed)
+            return {each: {state: await rows.count(each, state, most) for state in states} for each in webhook_ids}
+
+    async def replay_delivery(self, who: Principal, tenant_id: str, webhook_id: str, event_id: str) -> int:
+        """Deliver an event again to one webhook to which it was on its way before.
+
+        Returns:
+            How many deliveries that makes: 1, or 0 if it is on its way already.
+
+        Raises:
+            NotFound: the tenant has no such webhook, or the event never was on its way there.
+            StateConflict: the webhook is disabled.
+        """
+        async with self._access.tenant(who, tenant_id, "webhook.replay") as scope:
+            scope.require(_EDIT)
+            webhook = await _find_enabled(scope, webhook_id)
+            if await Deliveries(scope.unit).find(webhook_id, event_id) is None:
+                raise _no_delivery()
+            scope.audit_target("webhook", webhook.id)
+            return await Deliveries(scope.unit).replay_one(webhook_id, event_id)
+
+    async def recent_events(
+        self, who: Principal, tenant_id: str, kind: EventType | None, beside: Beside[str], *, limit: int
+    ) -> Window[Event]:
+        """List what happened in a tenant, newest first, without counting it; the key of `beside` is an event's id."""
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            found = await Outbox(scope.unit).stretch(
+                kind, beside.key, newest_first=not beside.backwards, limit=limit + 1
+            )
+            return window(found, beside, limit)
+
+    async def event(self, who: Principal, tenant_id: str, event_id: str) -> Event:
+        """Return something that happened in a tenant.
+
+        Raises:
+            NotFound: the tenant has no such event.
+        """
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require(_GET)
+            event = await Outbox(scope.unit).find(event_id)
+            if event is None:
+                raise _no_event()
+            return event
+
     async def replay_event(self, who: Principal, tenant_id: str, event_id: str) -> int:
         """Deliver one event again to every enabled webhook that wants its type; return how many deliveries that makes.
 
@@ -256,7 +378,7 @@ class Webhooks:
             scope.require(_EDIT)
             event = await Outbox(scope.unit).find(event_id)
             if event is None:
-                raise NotFound("there is no such event in this tenant")
+                raise _no_event()
             scope.audit_target("event", event.id)
             hooks, _ = await WebhookRows(scope.unit).page()
             wanting = [hook for hook in hooks if hook.enabled and hook.wants(event.type)]
@@ -300,6 +422,14 @@ def _receives_more_links(before: Webhook, after: Webhook) -> bool:
 def _require_enabled(webhook: Webhook) -> None:
     if not webhook.enabled:
         raise StateConflict("the webhook is disabled; enable it first")
+
+
+def _no_event() -> NotFound:
+    return NotFound("there is no such event in this tenant")
+
+
+def _no_delivery() -> NotFound:
+    return NotFound("no such event was on its way to this webhook")
 
 
 def _no_webhook() -> NotFound:

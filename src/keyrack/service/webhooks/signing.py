@@ -22,6 +22,12 @@ def new_key() -> Secret:
     return Secret(_PREFIX + base64.b64encode(os.urandom(_KEY_BYTES)).decode("ascii"))
 
 
+def key_of(seed: Secret) -> Secret:
+    """Return the signing secret that a page has in store: always the same one for a seed of 256 random bits."""
+    made = hmac.digest(seed.reveal().encode(), b"keyrack webhook", "sha256")
+    return Secret(_PREFIX + base64.b64encode(made).decode("ascii"))
+
+
 def message(event: Event) -> bytes:
     """Return the body that tells of an event: `{"type", "timestamp", "data"}`; always the same for an event."""
     data = {**event.data, **event.for_receivers}

@@ -112,6 +112,31 @@ async def page_of(
     return rows, int(number.scalar_one())
 
 
+async def keys_in_groups(
+    connection: Connection, groups: "Sequence[Sequence[Select[Any]]]", *, limit: int, offset: int
+) -> tuple[Sequence[Row[Any]], int]:
+    """Read the keys of a page of a list that is made of groups, one after the other.
+
+    Args:
+        connection: where to run the queries.
+        groups: each as the parts of which it is the sum; no row is in two parts. A part selects the columns by which a
+            group is in order, and an index gives them in that order.
+        limit: how many at most.
+        offset: how many to pass over.
+
+    Returns:
+        The columns of the rows of the page, and the number of all rows.
+    """
+    found, total = list[Row[Any]](), 0
+    for parts in groups:
+        number = int((await connection.execute(_counted(parts))).scalar_one())
+        passed, wanted = max(0, offset - total), limit - len(found)
+        if passed < number and wanted > 0:
+            found += (await connection.execute(_merged(parts).limit(wanted).offset(passed))).all()
+        total += number
+    return found, total
+
+
 class PagedQuery:
     """A list of one tenant's rows, for one way to narrow it: its statements are made once, each when it is needed.
 

@@ -48,6 +48,9 @@ Id = String(24)
 Ordered = Text().with_variant(Text(collation="C"), "postgresql")
 """A text that is sorted by its characters' numbers, on every database alike."""
 
+EmailKey = String(320).with_variant(String(320, collation="C"), "postgresql")
+"""A form in which emails are compared, sorted as `Ordered`."""
+
 
 def own_id() -> Column[Any]:
     """The primary key."""
@@ -71,6 +74,6 @@ def indexed_where_set(table: Table, column: str, *more: str) -> None:
     Index(f"{table.name}_{column}_idx", *names, postgresql_where=is_set, sqlite_where=is_set)
 
 
-def at(name: str, *, nullable: bool = False) -> Column[Any]:
+def at(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[Any]:
     """A time."""
-    return Column(name, Moment, nullable=nullable)
+    return Column(name, Moment, nullable=nullable, primary_key=primary_key)

@@ -18,6 +18,7 @@ events = Table(
     Column("sealed_data", LargeBinary),  # what only receivers are told: a link, and whom it is for
     at("created_at"),
     Index("events_tenant_id_idx", "tenant_id", "id"),
+    Index("events_tenant_id_type_idx", "tenant_id", "type", "id"),
     Index("events_created_at_idx", "created_at"),
 )
 
@@ -52,6 +53,7 @@ deliveries = Table(
     at("created_at"),
     at("finished_at", nullable=True),
     Index("deliveries_event_id_idx", "event_id"),
+    Index("deliveries_webhook_id_state_idx", "webhook_id", "state", "event_id"),
     Index("deliveries_finished_at_idx", "finished_at"),
 )
 Index(

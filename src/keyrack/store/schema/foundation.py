@@ -16,6 +16,7 @@ from sqlalchemy import (
 
 from keyrack.store.schema.base import (
     Document,
+    EmailKey,
     Id,
     Ordered,
     at,
@@ -73,7 +74,8 @@ users = Table(
     own_id(),
     tenant(),
     Column("email", String(320), nullable=False),
-    Column("email_key", String(320), nullable=False, unique=True),
+    Column("email_key", EmailKey, nullable=False, unique=True),
+    Column("email_domain", String(320)),  # of the key
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("company", Text),
@@ -84,6 +86,8 @@ users = Table(
     at("last_login", nullable=True),
     at("set_up_at", nullable=True),  # when the account was first taken into use: its first API key (decision 24)
     Index("users_tenant_id_idx", "tenant_id", "id"),
+    Index("users_email_domain_idx", "email_domain", "tenant_id"),  # where a domain is in use (decision 31)
+    Index("users_tenant_id_email_key_idx", "tenant_id", "email_key"),
 )
 
 service_accounts = Table(
@@ -195,6 +199,9 @@ components = Table(
     Index("components_contract_id_idx", "contract_id", "id"),
     Index("components_tenant_id_idx", "tenant_id", "access", "id", "contract_id"),
     Index("components_access_idx", "access", "id", "contract_id", "uses_oauth_client"),
+    # As above, for lists by name with those first that need an OAuth client.
+    Index("components_tenant_id_name_idx", "tenant_id", "access", "uses_oauth_client", "name", "id"),
+    Index("components_access_name_idx", "access", "uses_oauth_client", "name", "id"),
 )
 
 component_whitelists = Table(
@@ -378,4 +385,8 @@ audit_events = Table(
     Column("address", String(64)),
     Column("request_id", String(128)),
     Index("audit_events_tenant_id_at_idx", "tenant_id", "at", "id"),
+    *(
+        Index(f"audit_events_{name}_idx", "tenant_id", name, "at", "id")
+        for name in ("actor", "action", "target_id", "outcome", "address", "request_id")
+    ),
 )

@@ -25,6 +25,7 @@ auth_clients = Table(
     Column("contract_id", Id, ForeignKey("contracts.id", ondelete="CASCADE")),
     Column("workspace_id", Id, ForeignKey("workspaces.id", ondelete="CASCADE")),
     Column("name", Text, nullable=False),
+    Column("name_key", Ordered, nullable=False, server_default=""),  # as it is searched: `store.search_key`
     Column("type", String(255), nullable=False),
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("origin", String(512)),  # scheme, host and port that refresh requests go to
@@ -38,11 +39,17 @@ auth_clients = Table(
     at("created_at"),
     at("updated_at"),
     Index("auth_clients_tenant_id_idx", "tenant_id", "contract_id", "workspace_id", "id"),
+    # Lists by name, counted without rows being read: with all that narrows them most of the time.
+    Index(
+        "auth_clients_tenant_id_name_key_idx",
+        *("tenant_id", "name_key", "id", "rejected_at", "contract_id", "workspace_id"),
+    ),
     Index("auth_clients_contract_id_idx", "contract_id"),
     Index("auth_clients_workspace_id_idx", "workspace_id"),
 )
 indexed_where_set(auth_clients, "secret_expires_at", "tenant_id")
 indexed_where_set(auth_clients, "reminder_at", "tenant_id")
+indexed_where_set(auth_clients, "rejected_at", "tenant_id", "name_key", "id")
 
 auth_client_components = Table(
     "auth_client_components",
@@ -141,6 +148,9 @@ Index(
     postgresql_where=auth_secrets.c.state == "error",
     sqlite_where=auth_secrets.c.state == "error",
 )
+IN_TROUBLE = text("(state = 'error' OR failed_at IS NOT NULL)")
+"""Secrets in error, and those whose last refresh failed: few, if all is well."""
+Index("auth_secrets_trouble_idx", auth_secrets.c.id, postgresql_where=IN_TROUBLE, sqlite_where=IN_TROUBLE)
 
 attempts = Table(
     "attempts",

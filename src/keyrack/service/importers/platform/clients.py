@@ -18,6 +18,7 @@ from keyrack.service.importers.platform.known import Known, without_keys
 from keyrack.service.importers.platform.links import Link
 from keyrack.service.importers.platform.visibility import tenant_sees
 from keyrack.store.core.bulk import Complete, RowToWrite
+from keyrack.store.core.paging import search_key
 from keyrack.store.directory import Location
 from keyrack.store.schema import auth_client_components, auth_clients
 
@@ -86,6 +87,7 @@ class AuthClientKind:
             {"id": record.id},
             {
                 "name": about.name,
+                "name_key": search_key(about.name),
                 **given(origin=origin),
                 **given(created_at=meta.created_at),
                 **expiry_columns(known, record),

@@ -1,5 +1,6 @@
 """Turns stored rows into records of an export: for each section the inverse of its kind (`kinds`)."""
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,7 @@ class Records:
 
     async def _tenants(self, rows: Rows) -> list[Json]:
         roles = await self._under(t.roles.c.tenant_id, rows, t.roles.c.position)
+        themes = await self._under(t.connect_themes.c.tenant_id, rows, t.connect_themes.c.tenant_id)
         records = []
         for row in rows:
             about = {**row.attributes, "name": row.name, "app_domain": row.app_domain}
@@ -54,7 +56,9 @@ class Records:
                 {"scope": role.scope, "role": role.role, "permissions": role.permissions, "i18n": role.i18n}
                 for role in roles.get(row.id, ())
             ]
-            meta = {"created_at": iso(row.created_at), "roles": policy}
+            meta: Json = {"created_at": iso(row.created_at), "roles": policy}
+            if row.id in themes:
+                meta["connect_theme"] = _connect_theme(themes[row.id][0])
             records.append(_record(row, "tenant", about, meta=meta))
         return records
 
@@ -271,3 +275,13 @@ def _times(row: "Row[Any]", *names: str) -> Json:
     """Return those times of a row that are set."""
     moments: dict[str, datetime | None] = {name: getattr(row, name) for name in names}
     return {name: iso(moment) for name, moment in moments.items() if moment is not None}
+
+
+def _connect_theme(row: "Row[Any]") -> Json:
+    return {
+        "display_name": row.display_name,
+        "accent_color": row.accent_color,
+        "show_keyrack": row.shows_keyrack,
+        "return_origins": row.return_origins,
+        "logo_data": None if row.logo is None else b64encode(row.logo).decode(),
+    }

@@ -1,0 +1,1 @@
+"""Pages about clients at providers: components that need one, OAuth clients, auth clients."""

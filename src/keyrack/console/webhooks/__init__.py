@@ -1,0 +1,1 @@
+"""Pages of webhooks, their deliveries, and events."""

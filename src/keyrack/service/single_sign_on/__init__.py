@@ -1,0 +1,1 @@
+"""Single sign-on of tenants by OpenID Connect (decision 31)."""
