@@ -8,31 +8,6 @@ from support.tenancy.table import rows
 
 USERS = "TDOIGSNB"
 """Those of the table's callers who can sign in."""
-PAGES = {
-    "/console",
-    "/console/account",
-    "/console/account/two-step",
-    "/console/building-blocks",
-    "/console/workspaces",
-}
-_WORKSPACE = "/console/workspaces/{workspace_id}"
-_SECRET, _CREDENTIAL = f"{_WORKSPACE}/connections/{{secret_id}}", f"{_WORKSPACE}/credentials/{{credential_id}}"
-BELOW = {
-    _WORKSPACE,
-    f"{_WORKSPACE}/connect",
-    f"{_WORKSPACE}/connect-links",
-    f"{_WORKSPACE}/connect-links/new",
-    f"{_WORKSPACE}/consents/{{consent_id}}",
-    f"{_WORKSPACE}/credentials",
-    _SECRET,
-    f"{_SECRET}/delete",
-    _CREDENTIAL,
-    f"{_CREDENTIAL}/delete",
-}
-"""Pages of something, which not everybody may see."""
-SIGNING_IN = {"/console/sign-in", "/console/sign-in/code"}
-OF_THE_SECOND_STEP = {"/console/account/two-step/disable", "/console/account/two-step/recovery-codes"}
-"""Lead back to the page before them as long as it is off: `tests/console/test_two_step.py`."""
 FOR_ANYBODY = {
     "/console/files/{name}",
     "/console/sign-in",

@@ -107,8 +107,6 @@ async def test_nobody_gets_in_without_a_good_key(stage: Stage) -> None:  # secti
 async def test_what_is_public_is_the_same_for_all(stage: Stage) -> None:
     callers = [stage.callers["T"], stage.callers["B"], stage.callers["v"]]
     for path in sorted(set(PUBLIC) - {"/metrics"}):
-        filled = path.format_map({"name": "docs.js", **stage.mine.ids})
-        answers = [await who.get(filled) for who in (*callers, stage.locked_out["no key"])]
         answers = [await who.get(filled(path)) for who in (*callers, stage.locked_out["no key"])]
         answers = [
             await who.get(path.format_map({**stage.mine.ids, "name": "docs.js"}))
