@@ -182,6 +182,8 @@ async def test_with_scripts_lists_follow_what_one_writes_and_parts_update_themse
         await page.wait_for_url("**/console/building-blocks")
         await page.locator("html.scripts").wait_for()
         await page.keyboard.press("/")
+        assert await page.evaluate("document.activeElement.id") == "find", "the frame's field is the first"
+        await page.locator("#q").focus()
         await page.keyboard.type("nora")
         await page.get_by_text("You look for nora.").wait_for()
         assert page.url.endswith("?q=nora&state=")

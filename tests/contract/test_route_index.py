@@ -11,6 +11,7 @@ INDEX = """
 /v2/permissions                                   GET
 /v2/tenants                                       GET POST
 /v2/tenants/{T}                                   GET PATCH DELETE
+/v2/tenants/{T}/connect-theme                     GET PATCH
 /v2/tenants/{T}/roles                             GET PATCH
 /v2/tenants/{T}/members/{U}                       PATCH
 /v2/tenants/{T}/oauth-clients                     GET POST
@@ -72,6 +73,7 @@ EXTENSIONS = """
 /v2/users/me/invites/{ID}/accept                  POST
 /v2/users/{U}/setup-links                         POST
 /v2/tenants/{T}/oauth-clients/{ID}/usage          GET
+/v2/auth-clients/{ID}/usage                       GET
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
 /v2/tenants/{T}/audit-events                      GET

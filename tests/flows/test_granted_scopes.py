@@ -97,11 +97,11 @@ async def test_a_refresh_that_says_nothing_keeps_what_was_granted_and_one_that_n
 
 async def test_another_consent_begins_anew(desk: RawConsents) -> None:
     secret_id = await desk.connect(tokens_answer(scope="a"), scopes="a b")
-    await desk.consent(tokens_answer(), secret_id, scopes="a b c")
+    await desk.consent(tokens_answer(), secret_id=secret_id, scopes="a b c")
     found = await desk.seen(secret_id)
     assert (found["requested_scopes"], found["missing_scopes"]) == (["a", "b", "c"], [])
     assert found["credentials"]["scope"] == "a b c", "granted as asked for (RFC 6749 section 5.1)"
-    await desk.consent(tokens_answer(), secret_id)
+    await desk.consent(tokens_answer(), secret_id=secret_id)
     found = await desk.seen(secret_id)
     assert (found["requested_scopes"], found["missing_scopes"]) == ([], [])
     assert "scope" not in found["credentials"], "of this grant nobody has said any"

@@ -98,7 +98,7 @@ async def test_what_describes_one_answer_does_not_outlive_it(desk: RawConsents) 
     assert found["credentials"]["undefined_params"] == {**STAYS, "realm_id": "r-2", "refresh_token_expires_at": 99}
     found = await desk.refresh(secret_id, tokens_answer(id_token="two"))
     assert found["credentials"]["undefined_params"] == {**STAYS, "realm_id": "r-2", "id_token": "two"}
-    await desk.consent(tokens_answer(), secret_id)
+    await desk.consent(tokens_answer(), secret_id=secret_id)
     assert (await desk.seen(secret_id))["credentials"]["undefined_params"] == {**STAYS, "realm_id": "r-2"}
     answer = await desk.who.patch(desk.path(secret_id), changes(credentials={"undefined_params": {"id_token": "x"}}))
     assert answer.json()["data"]["attributes"]["credentials"]["undefined_params"] == {"id_token": "x"}

@@ -235,7 +235,7 @@ async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
         lease = await Leases(unit).acquire(attempt.subject_id, 60_000)
         assert lease is not None
     settling = room.refresher._finalizer
-    await settling.give_up(lease, attempt)
+    await settling.give_up(lease, connected.client, attempt)
     with pytest.raises(ProviderError):
         await settling.settle(lease, connected.client, attempt, refused(), datetime.now(UTC))
     lost = await stored(world.store, connected.secret)

@@ -17,7 +17,7 @@ from keyrack.model.clients import ANY_CLIENT, AuthClient, AuthClientFilter, Clie
 from keyrack.model.components import ClientNeed
 from keyrack.model.events import DeliveryState, EventType
 from keyrack.model.identity import PrincipalKind
-from keyrack.model.secrets import SecretState
+from keyrack.model.secrets import SecretFilter, SecretState
 from keyrack.store.accounts import ApiKeys
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_list import AuthClientList, KnownScopes
@@ -26,6 +26,7 @@ from keyrack.store.client_needs import ComponentNeeds
 from keyrack.store.component_list import ComponentFilter, ComponentList
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows, ComponentVersions
+from keyrack.store.connect_links import ConnectLinkRows
 from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.statements import CompiledStatement
 from keyrack.store.core.unit import TenantTable, Unit
@@ -37,7 +38,7 @@ from keyrack.store.flows import FlowVersions
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.outbox import Outbox
 from keyrack.store.schema import metadata
-from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.secret_list import SecretList
 from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.teams import TeamRows
 from keyrack.store.users import UserRows
@@ -103,6 +104,10 @@ LISTS: Sequence[tuple[str, Ask]] = [
     ("SecretList.page", secrets(auth_client_id="u" * 24)),
     ("SecretList.page", secrets(state=SecretState.error)),
     ("SecretList.page", secrets(scopes_missing=True)),
+    ("SecretList.page", secrets(component_id=RARE_COMPONENT)),
+    ("SecretList.page", secrets(named="n")),
+    ("ConnectLinkRows.page", lambda u, h: ConnectLinkRows(u).page(h.workspace_id, h.user_id, **PAGE)),
+    ("FlowList.using", lambda u, h: FlowList(u).using(h.workspace_id, secret_id="a" * 24, **PAGE)),
     ("SecretList.page", lambda u, _: SecretList(u).page(None, SecretFilter(), **PAGE)),
     ("CredentialRows.page", lambda u, h: CredentialRows(u).page(h.workspace_id, None, with_keys=True, **PAGE)),
     (

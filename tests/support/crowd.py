@@ -74,7 +74,7 @@ async def _secret(unit: Unit, home: Home, n: int, rare: bool) -> Values:
     return {
         "id": secret_id, "tenant_id": home.tenant_id, "workspace_id": home.workspace_id,
         "user_id": home.other_user_id if rare else home.user_id, "auth_client_id": home.auth_client_id,
-        "name": f"Secret {n}", "type": "oauth2",
+        "name": f"Secret {n}", "name_key": f"secret {n}", "type": "oauth2",
         "sealed_credentials": await unit.seal(t.auth_secrets, secret_id, "sealed_credentials", clear),
         "auth_method": None, "refreshable": True, "state": "ready", "error": None, "error_code": None,
         "error_at": None, "issued_at": now, "expires_at": now + timedelta(days=1), "generation": 1,

@@ -224,9 +224,13 @@ class RawConsents:
         made = await add_auth_client(self.world.store, self.tenant.id, self.provider.token_endpoint, **credentials)
         self.client_id = made.id
 
-    async def consent(self, answer: bytes, secret_id: str | None = None, **attributes: Any) -> AttributesOf:
-        """Go through a consent whose code is exchanged for `answer`; return the consent as its starter then sees it."""
-        self.provider.answers = [answer]
+    async def consent(self, *answers: bytes, secret_id: str | None = None, **attributes: Any) -> AttributesOf:
+        """Go through a consent whose code is exchanged for the first of `answers`, which all requests get in turn.
+
+        Returns:
+            The consent as its starter then sees it.
+        """
+        self.provider.answers = list(answers)
         named = {"auth_client": relationship("auth-client", self.client_id)}
         if secret_id is not None:
             named["auth_secret"] = relationship("auth-secret", secret_id)

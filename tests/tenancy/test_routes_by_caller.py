@@ -41,6 +41,7 @@ SEEN: dict[str, str] = {
     "registry password":                   "....... .. .. ..",
     "API key":                             "....... .. .. ..",
     "service account":                     "....... .. .. y.",
+    "display name":                        "y...... .. .. y.",
     "setup link":                          "....... .. .. ..",  # shown once
     "connect link":                        "....... .. .. ..",  # shown once
 }

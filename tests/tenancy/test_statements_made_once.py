@@ -43,6 +43,10 @@ BINDS_THE_TENANT: dict[str, str] = {
     "keyring._REMOVAL": "as above",
     "leases._INTENT": "inserts what belongs to the tenant's secret that is leased",
     "role_assignments._EVERYWHERE": "three tables, each with the condition",
+    "search_words._ADDING": "words of a row of the tenant's",
+    "search_words._FORGETTING": "as above",
+    "search_words._ROWS": "the row whose words change, with the condition",
+    "search_words._STORED": "words of a row of the tenant's",
     "tenants._HELD": "the tenant's own row, whose id it is",
     "tenants._HELD_ALONE": "as above",
 }
@@ -62,8 +66,12 @@ ACROSS: dict[str, str] = {
     "accounts._TAKING_INTO_USE": "the account whose key was just added",
     "accounts._USER": "for the command line: ids of who has a name",
     "attempts._ALL_OPEN": "work of all tenants for the worker, handed out by tenant",
+    "audit_across_tenants._NEWEST": "for the operator, who may read tenants' audit logs",
+    "audit_across_tenants._OLDER": "as above",
     "auth_client_health._PAUSE": "secrets of a global client may be in any tenant; the client decides",
     "auth_client_health._REVIVAL": "as above",
+    "data_key_list._PAGE": "for the operator: whose a data key is, without the key",
+    "data_key_list._VERSIONS": "numbers, for the operator",
     "directory._AUTH_CLIENT": "ids of the scope an id is in",
     "directory._COMPONENT": "ids of the owner",
     "directory._CONSENT_BY_LINK": "ids of where the consent is, to who holds the link",
@@ -79,6 +87,7 @@ ACROSS: dict[str, str] = {
     "directory._IN_WORKSPACE": "ids of where an id is",
     "directory._PLACES": "as above",
     "directory._SECRETS_ATTACHED": "a number: secrets of a global auth client may be in any tenant",
+    "directory._CONNECT_LOGO": "id of the tenant whose logo has an address",
     "directory._CONNECT_LINK": "ids of the workspace, to who holds the link",
     "directory._PENDING_SIGN_IN": "who was right about a password, to who has the cookie",
     "directory._SIGN_IN_OF_ACCOUNT": "who has a name, to the check of the password alone",
@@ -96,6 +105,7 @@ ACROSS: dict[str, str] = {
     "expiring_clients._ENDING": "numbers, for the metrics",
     "expiring_clients._WHOSE": "ids of tenants for whom there is work",
     "installation._CHECK": "the installation's own row",
+    "installation_grants._COUNTS": "numbers, for the operator",
     "last_use._KEYS": "hashes of keys that are named",
     "last_use._KEY_USED": "times of keys that are named",
     "last_use._SECRETS": "ids of secrets that are named, with their tenants",
@@ -106,8 +116,21 @@ ACROSS: dict[str, str] = {
     "leases._HOLDERS": "names of processes",
     "lease_clock._SHOWN": "the database's time",
     "mails._CLAIMING": "what was found due, of all tenants, for the worker",
+    "processes._FORGETTING": "processes belong to no tenant",
+    "processes._HEARD_OF": "as above",
+    "processes._LEAVING": "as above",
+    "processes._SAYING": "as above",
     "queue_stats._DUE": "numbers, for the metrics",
     "queue_stats._OPEN": "numbers, for the metrics",
+    "refresh_counts._ADDITION": "numbers of all tenants together",
+    "refresh_counts._BY_ORIGIN": "as above",
+    "refresh_counts._BY_TIME": "as above",
+    "refresh_counts._OF_ORIGIN": "as above",
+    "refresh_queue._DUE_LEASES": "for the operator, who may see tenants' grants; nothing is opened",
+    "refresh_queue._PAGE": "as above",
+    "refresh_queue._REQUESTS": "as above",
+    "refresh_queue._REQUEST_LEASES": "as above",
+    "refresh_queue._SOON": "a number, for the operator",
     "retention._ATTEMPTS": "deletes what is old, whosever it is",
     "retention._CONNECT_LINKS": "as above",
     "retention._CONSENTS": "as above",
@@ -119,15 +142,24 @@ ACROSS: dict[str, str] = {
     "retention._MAILS": "as above",
     "retention._REVOCATIONS": "as above",
     "retention._SETUP_LINKS": "as above",
+    "retention._REFRESHES_BY_HOURS": "as above",
+    "retention._REFRESHES_BY_MINUTES": "as above",
     "revocations._CLAIMING": "what was found due, of all tenants, for the worker",
     "standings._AT": "ids of where an id is; roles of the caller, if it is of that tenant",
     "store._EMPTYING": "takes back what the next one wrote",
     "store._FILLING": "random bytes under nobody's name, to see whether the disk has room",
+    "tenant_list._ALL": "for the operator, who may see tenants",
+    "tenant_list._FOUND": "a number, for the operator",
+    "tenant_list._GRANTS": "numbers, for the operator",
+    "tenant_list._NUMBER": "a number, for the operator",
+    "tenant_list._SEARCH": "for the operator, who may see tenants",
     "tenants._BY_ID": "a tenant-bound unit asks for no other's: `TenantRows`",
     "tenants._CHANGE": "as above",
     "tenants._REMOVAL": "as above",
     "tenants._WITH_DOMAIN": "whether a domain is taken, which must be told",
     "wakeups._NOTIFY": "reads nothing",
+    "search_index._OF_EVERYBODY": "ids of what all tenants share",
+    "search_index._OF_ID": "what an id is of, and where; the service shows it to whoever may see it",
 }
 """Statements without a tenant, and what keeps tenants apart all the same."""
 
@@ -210,7 +242,7 @@ def test_a_statement_has_the_tenant_where_it_must(name: str, statement: Statemen
 
 def test_every_statement_of_a_list_is_the_tenants() -> None:
     found = lists()
-    assert len(found) == 4 * (1 + 21) * 5
+    assert len(found) == 4 * (1 + 36) * 5
     assert all(isinstance(statement, TenantQuery) and is_bound(statement) for _, statement in found)
     for name, statement in found:
         if not name.endswith("_later"):  # which looks its keys up in a query of its own
@@ -244,7 +276,9 @@ ONE_DATABASES_OWN = {
     "leases._INTENT",
     "deliveries._REPLAY_ONE",
     "deliveries._REPLAY_SINCE",
+    "processes._SAYING",
     "quota_usage._BYTES",
+    "refresh_counts._ADDITION",
     "wakeups._NOTIFY",
 }
 """Statements that are made for one database each, or for one alone; what runs them is tested on both."""

@@ -52,6 +52,7 @@ INSTALLATION = {
     "service/clients/secret_reminders.py": "finds the tenants with clients whose secret ends; global clients",
     "service/consents/callbacks.py": "finds the tenant that a state is in, before anybody is known",
     "service/consents/connect_page.py": "finds the tenant that a link is in, before anybody is known",
+    "service/consents/connect_themes.py": "finds the tenant that a link, state or logo is of, for whoever has it",
     "service/consents/links.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/account_setup.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/authentication.py": "finds who an API key belongs to",
@@ -65,10 +66,14 @@ INSTALLATION = {
     "service/operator/accounts.py": "the operator's accounts and keys, and the list of tenants",
     "service/operator/audit_reader.py": "the installation's audit log, for the operator",
     "service/operator/installation.py": "sets the installation up",
+    "service/operator/grant_overview.py": "numbers of grants for the operator; lists go by the permissions",
+    "service/operator/heartbeat.py": "the installation's own processes",
+    "service/operator/key_versions.py": "numbers of data keys for the operator",
     "service/operator/metrics.py": "numbers for the operator",
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
     "service/single_sign_on/sign_in.py": "finds the tenant of a domain, an address or a state, before anybody is known",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",
+    "service/secrets/refresh/refresh_counter.py": "numbers of refreshes, of all tenants together",
     "service/secrets/refresh/refresher.py": "claims what is due in any tenant",
 }
 SNAPSHOT = {

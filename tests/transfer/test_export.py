@@ -1,6 +1,7 @@
 """An export is the inverse of an import, byte for byte, also from one database to another (issue 4.8)."""
 
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from keyrack.service.importers.platform.exporting import Exporter
 from keyrack.store.authenticators import Authenticators
 from keyrack.store.schema import auth_clients, oauth_clients
 from support.app import BASE, World, settings_for, world
+from support.images import png
 from support.platform import CANARY, Silent, identifier, imported, platform_file
 
 
@@ -141,3 +143,36 @@ async def test_when_secrets_of_clients_end_is_carried(keyrack_on_each: World) ->
     assert [problem.pointer for problem in wrong.problems] == [
         f"/{each}/0/attributes/secret_expires_at" for each in sections
     ]
+
+
+async def test_the_look_of_connect_pages_is_carried(keyrack_on_each: World) -> None:  # decision 36
+    file = platform_file()
+    theme = {
+        "display_name": "Carried",
+        "accent_color": "#0a7d4f",
+        "show_keyrack": False,
+        "return_origins": ["https://app.carried.example"],
+        "logo_data": b64encode(png()).decode(),
+    }
+    meta = file["tenants"][0].setdefault("meta", {})
+    meta["connect_theme"] = theme
+    assert (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems == ()
+    written = json.loads(await exported(keyrack_on_each, secrets=False))
+    assert written["tenants"][0]["meta"]["connect_theme"] == theme
+    again = await imported(keyrack_on_each.store, json.dumps(written).encode())
+    assert all(counts["updated"] == 0 for counts in again.counts.values()), again.counts
+    meta["connect_theme"] = {"display_name": "New", "logo_data": None}
+    assert (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems == ()
+    written = json.loads(await exported(keyrack_on_each, secrets=False))
+    assert written["tenants"][0]["meta"]["connect_theme"] == {**theme, "display_name": "New", "logo_data": None}
+    meta["connect_theme"] = {
+        "accent_color": "red; x",
+        "logo_data": b64encode(b"<svg/>").decode(),
+        "return_origins": ["https://app.example/path"],
+    }
+    wrong = await imported(keyrack_on_each.store, json.dumps(file).encode())
+    at = "/tenants/0/meta/connect_theme"
+    assert [problem.pointer for problem in wrong.problems] == [f"{at}/accent_color"]
+    meta["connect_theme"]["accent_color"] = None
+    wrong = await imported(keyrack_on_each.store, json.dumps(file).encode())
+    assert [problem.pointer for problem in wrong.problems] == [f"{at}/logo_data", f"{at}/return_origins/0"]

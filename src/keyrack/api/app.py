@@ -126,6 +126,7 @@ _FOR_ANYBODY = frozenset(
         "account_setup",
         "callbacks",
         "connect_page",
+        "connect_themes",
         "console",
         "consent_links",
         "metrics_reader",

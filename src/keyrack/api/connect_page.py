@@ -10,8 +10,9 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.middleware import caller_address, request_id_of
-from keyrack.api.core.pages import PRIVATE, Explanation, consent_form, cookie_header, problem_page
+from keyrack.api.core.pages import PRIVATE, Brand, Explanation, consent_form, cookie_header, problem_page
 from keyrack.api.core.rate_limits import Throttle
+from keyrack.api.themes import brand_of
 from keyrack.errors import BadRequest
 from keyrack.service.consents.connect_links import PATH
 from keyrack.service.consents.connect_page import (
@@ -22,6 +23,7 @@ from keyrack.service.consents.connect_page import (
     StillConnecting,
     UnknownConnectLink,
 )
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.links import FormNotOurs
 
 SCRIPT_PATH = "/connect.js"
@@ -40,18 +42,25 @@ _REFUSALS = tuple(_TITLES)
 
 @get(PATH, media_type=MediaType.HTML, include_in_schema=False)
 async def connect_page(
-    request: Request[Any, Any, Any], connect_page: NamedDependency[ConnectPage], throttle: NamedDependency[Throttle]
+    request: Request[Any, Any, Any],
+    connect_page: NamedDependency[ConnectPage],
+    connect_themes: NamedDependency[ConnectThemes],
+    throttle: NamedDependency[Throttle],
 ) -> Response[str]:
     """Show who asks for what, and set the browser's cookie; nothing is used up by looking."""
+    brand = brand_of(await connect_themes.of_connect_link(_link(request)), request)
     try:
-        return consent_form(await connect_page.introduce(_link(request), request.cookies))
+        return consent_form(await connect_page.introduce(_link(request), request.cookies), brand)
     except _REFUSALS as error:
-        return _refused(error, request, throttle)
+        return _refused(error, request, throttle, brand)
 
 
 @post(PATH, media_type=MediaType.HTML, include_in_schema=False)
 async def connect_begun(
-    request: Request[Any, Any, Any], connect_page: NamedDependency[ConnectPage], throttle: NamedDependency[Throttle]
+    request: Request[Any, Any, Any],
+    connect_page: NamedDependency[ConnectPage],
+    connect_themes: NamedDependency[ConnectThemes],
+    throttle: NamedDependency[Throttle],
 ) -> Response[Any]:
     """Give the link to the browser and send it to the provider."""
     try:
@@ -64,7 +73,8 @@ async def connect_begun(
             _link(request), request.cookies, token, where, request_id_of(request.scope)
         )
     except _REFUSALS as error:
-        return _refused(error, request, throttle)
+        brand = brand_of(await connect_themes.of_connect_link(_link(request)), request)
+        return _refused(error, request, throttle, brand)
     return Response(None, status_code=303, headers={"location": address, **PRIVATE, **cookie_header(cookie)})
 
 
@@ -79,10 +89,11 @@ async def connect_script() -> Response[bytes]:
     return Response(_script(), media_type="text/javascript", headers=headers)
 
 
-def _refused(error: BadRequest, request: Request[Any, Any, Any], throttle: Throttle) -> Response[str]:
+def _refused(error: BadRequest, request: Request[Any, Any, Any], throttle: Throttle, brand: Brand) -> Response[str]:
     if isinstance(error, UnknownConnectLink):
         throttle.wrong_link(caller_address(request.scope))
-    return problem_page(400, Explanation(_TITLES[type(error)], str(error), reference=request_id_of(request.scope)))
+    told = Explanation(_TITLES[type(error)], str(error), reference=request_id_of(request.scope))
+    return problem_page(400, told, brand=brand)
 
 
 def _link(request: Request[Any, Any, Any]) -> str:

@@ -6,6 +6,7 @@ They need no API key: the `state`, or OAuth 1.0a's token, is the proof. What the
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from litestar import Request, Response, get
@@ -13,10 +14,21 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.middleware import caller_address, is_head, request_id_of
-from keyrack.api.core.pages import PRIVATE, Explanation, PageReport, cookie_header, is_only_a_look, page, problem_page
+from keyrack.api.core.pages import (
+    PRIVATE,
+    Brand,
+    Explanation,
+    PageReport,
+    cookie_header,
+    is_only_a_look,
+    page,
+    problem_page,
+)
+from keyrack.api.themes import brand_of
 from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.values import ConsentExpired, ConsentOutcome, OtherBrowser, UnknownState
 
@@ -58,10 +70,12 @@ _LOOK_AGAIN = 3
     include_in_schema=False,
 )
 async def oauth2_callback(
-    request: Request[Any, Any, Any], callbacks: NamedDependency[ConsentCallbacks]
+    request: Request[Any, Any, Any],
+    callbacks: NamedDependency[ConsentCallbacks],
+    connect_themes: NamedDependency[ConnectThemes],
 ) -> Response[Any]:
     """Finish a consent and show how it ended, or send the browser on to the return URL."""
-    return await _finish(OAUTH2, request, callbacks)
+    return await _finish(OAUTH2, request, callbacks, connect_themes)
 
 
 @get(
@@ -74,13 +88,17 @@ async def oauth2_callback(
     include_in_schema=False,
 )
 async def oauth1_callback(
-    request: Request[Any, Any, Any], callbacks: NamedDependency[ConsentCallbacks]
+    request: Request[Any, Any, Any],
+    callbacks: NamedDependency[ConsentCallbacks],
+    connect_themes: NamedDependency[ConnectThemes],
 ) -> Response[Any]:
     """Finish a consent of OAuth 1.0a; as the other."""
-    return await _finish(OAUTH1, request, callbacks)
+    return await _finish(OAUTH1, request, callbacks, connect_themes)
 
 
-async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: ConsentCallbacks) -> Response[Any]:
+async def _finish(
+    protocol: str, request: Request[Any, Any, Any], callbacks: ConsentCallbacks, themes: ConnectThemes
+) -> Response[Any]:
     if is_head(request.scope):  # what GET answers cannot be known without using the state up (contract 0.21)
         return Response(None, media_type=MediaType.HTML, headers=PRIVATE)
     if is_only_a_look(request.headers):
@@ -93,22 +111,32 @@ async def _finish(protocol: str, request: Request[Any, Any, Any], callbacks: Con
     try:
         outcome = await callbacks.finish(protocol, params, request.cookies, caller_address(request.scope), reference)
     except (UnknownState, ConsentExpired, OtherBrowser) as error:
-        return problem_page(400, replace(_not_ours(protocol, params, error), reference=reference))
-    return _ended(outcome, reference)
+        brand = brand_of(await themes.of_callback(protocol, params), request)
+        return problem_page(400, replace(_not_ours(protocol, params, error), reference=reference), brand=brand)
+    if _leads_elsewhere(outcome):
+        return _ended(outcome, reference, Brand())
+    return _ended(outcome, reference, brand_of(await themes.of_callback(protocol, params), request))
 
 
-def _ended(outcome: ConsentOutcome, reference: str | None) -> Response[Any]:
+def _leads_elsewhere(outcome: ConsentOutcome) -> bool:
+    """Tell whether the browser is sent on at once, without a page."""
+    done = outcome.error is None and outcome.report is None and not outcome.under_way
+    return done and outcome.return_url is not None
+
+
+def _ended(outcome: ConsentOutcome, reference: str | None, brand: Brand) -> Response[Any]:
     headers, report = cookie_header(outcome.cookie), _report(outcome)
     if outcome.under_way:
-        return problem_page(202, _STILL_CONNECTING, {"refresh": str(_LOOK_AGAIN)})
+        return problem_page(202, _STILL_CONNECTING, {"refresh": str(_LOOK_AGAIN)}, brand=brand)
     if outcome.error is not None:
         told = Explanation(_NOT_CONNECTED, outcome.error, _START_AGAIN, reference, outcome.said)
-        return problem_page(400, replace(told, return_url=outcome.return_url), headers, report)
+        return problem_page(400, replace(told, return_url=outcome.return_url), headers, report, brand)
+    shown = partial(page, "callback.html", 200, _CONNECTED, mood="good", headers=headers, brand=brand)
     if report is not None:
-        return page("callback.html", 200, _CONNECTED, mood="good", script="report.js", report=report, headers=headers)
+        return shown(script="report.js", report=report)
     if outcome.return_url is not None:
         return Response(None, status_code=303, headers={"location": outcome.return_url, **PRIVATE, **headers})
-    return page("callback.html", 200, _CONNECTED, mood="good", script="close.js", headers=headers)
+    return shown(script="close.js", report=None)
 
 
 def _report(outcome: ConsentOutcome) -> PageReport | None:

@@ -8,24 +8,35 @@ from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.middleware import request_id_of
-from keyrack.api.core.pages import PRIVATE, Explanation, consent_form, cookie_header, problem_page
+from keyrack.api.core.pages import PRIVATE, Brand, Explanation, consent_form, cookie_header, problem_page
+from keyrack.api.themes import brand_of
 from keyrack.errors import BadRequest
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.links import PATH, ConsentLinks, FormNotOurs, UnknownLink
 
 _MAX_FIELDS = 10
 
 
 @get(PATH, media_type=MediaType.HTML, include_in_schema=False)
-async def consent_page(request: Request[Any, Any, Any], consent_links: NamedDependency[ConsentLinks]) -> Response[str]:
+async def consent_page(
+    request: Request[Any, Any, Any],
+    consent_links: NamedDependency[ConsentLinks],
+    connect_themes: NamedDependency[ConnectThemes],
+) -> Response[str]:
     """Show who asks for what, and set the browser's cookie; nothing is used up by looking."""
+    brand = brand_of(await connect_themes.of_consent_link(_link(request)), request)
     try:
-        return consent_form(await consent_links.introduce(_link(request), request.cookies))
+        return consent_form(await consent_links.introduce(_link(request), request.cookies), brand)
     except UnknownLink as error:
-        return _refused(error, request)
+        return _refused(error, request, brand)
 
 
 @post(PATH, media_type=MediaType.HTML, include_in_schema=False)
-async def consent_begun(request: Request[Any, Any, Any], consent_links: NamedDependency[ConsentLinks]) -> Response[Any]:
+async def consent_begun(
+    request: Request[Any, Any, Any],
+    consent_links: NamedDependency[ConsentLinks],
+    connect_themes: NamedDependency[ConnectThemes],
+) -> Response[Any]:
     """Bind the browser to the consent and send it to the provider."""
     try:
         form = parse_qs((await Request.body(request)).decode("utf-8", "replace"), max_num_fields=_MAX_FIELDS)
@@ -35,13 +46,13 @@ async def consent_begun(request: Request[Any, Any, Any], consent_links: NamedDep
     try:
         address, cookie = await consent_links.go_on(_link(request), request.cookies, token)
     except (UnknownLink, FormNotOurs) as error:
-        return _refused(error, request)
+        return _refused(error, request, brand_of(await connect_themes.of_consent_link(_link(request)), request))
     return Response(None, status_code=303, headers={"location": address, **PRIVATE, **cookie_header(cookie)})
 
 
-def _refused(error: BadRequest, request: Request[Any, Any, Any]) -> Response[str]:
+def _refused(error: BadRequest, request: Request[Any, Any, Any], brand: Brand) -> Response[str]:
     title = "This link is not valid" if isinstance(error, UnknownLink) else "One more step"
-    return problem_page(400, Explanation(title, str(error), reference=request_id_of(request.scope)))
+    return problem_page(400, Explanation(title, str(error), reference=request_id_of(request.scope)), brand=brand)
 
 
 def _link(request: Request[Any, Any, Any]) -> str:

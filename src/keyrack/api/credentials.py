@@ -91,6 +91,8 @@ class CredentialAttributes(msgspec.Struct):
     name: str
     keys: dict[str, Any] | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
+    account_label: str | UnsetType = UNSET
+    account_subject: str | UnsetType = UNSET
 
 
 class CredentialRelationships(msgspec.Struct):
@@ -188,9 +190,13 @@ def _new(body: CreateCredentialBody) -> NewCredential:
 
 def _resource(view: CredentialView) -> CredentialResource:
     found = view.credential
-    attributes = CredentialAttributes(found.name, found.keys if view.keys_visible else UNSET)
-    if found.damaged:
-        attributes = CredentialAttributes(found.name, error_code=UNREADABLE)
+    attributes = CredentialAttributes(
+        found.name,
+        found.keys if view.keys_visible and not found.damaged else UNSET,
+        error_code=UNREADABLE if found.damaged else UNSET,
+        account_label=found.account.label or UNSET,
+        account_subject=found.account.subject or UNSET,
+    )
     return CredentialResource(
         found.id,
         link_self(f"/v2/credentials/{found.id}"),

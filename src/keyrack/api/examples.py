@@ -199,6 +199,14 @@ EXAMPLES: Mapping[str, Json] = {
         ),
     },
     "PATCH /v2/tenants/{tenant_id}": {"its name": _data("tenant", {"name": "Initech Inc."})},
+    "PATCH /v2/tenants/{tenant_id}/connect-theme": {
+        "name and colour, and where the browser may go back to": _data(
+            "connect-theme",
+            {"display_name": "Initech", "accent_color": "#0a7d4f", "return_origins": ["https://app.initech.example"]},
+        ),
+        "our name on none of its pages": _data("connect-theme", {"show_keyrack": False}),
+        "without the logo": _data("connect-theme", {"logo_data": None}),
+    },
     "PATCH /v2/tenants/{tenant_id}/roles": {"the roles of a new tenant, and one more": _data("tenant-policy", _POLICY)},
     "PATCH /v2/tenants/{tenant_id}/members/{user_id}": {"an admin": _roles("tenant-member", "tenant-admin")},
     "POST /v2/contracts": {"with a name": _data("contract", {"name": "Integrations"})},

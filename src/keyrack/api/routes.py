@@ -7,6 +7,7 @@ from keyrack.api.component_environments import ComponentEnvironmentController, r
 from keyrack.api.components import ComponentController, WorkspaceComponentController
 from keyrack.api.connect_links import ConnectLinkController
 from keyrack.api.connect_page import connect_begun, connect_page, connect_script
+from keyrack.api.connect_themes import ConnectThemeController, connect_logo
 from keyrack.api.consent_callbacks import oauth1_callback, oauth2_callback
 from keyrack.api.consent_links import consent_begun, consent_page
 from keyrack.api.consents import ConsentController
@@ -53,6 +54,7 @@ HANDLERS = (
     WorkspaceMemberController,
     TenantController,
     TenantRoleController,
+    ConnectThemeController,
     permissions,
     ComponentController,
     WorkspaceComponentController,
@@ -82,6 +84,7 @@ HANDLERS = (
     connect_page,
     connect_begun,
     connect_script,
+    connect_logo,
     setup_page,
     account_set_up,
 )

@@ -108,6 +108,8 @@ class SecretAttributes(msgspec.Struct):
     next_refresh_at: str | UnsetType = UNSET
     last_error: LastError | UnsetType = UNSET
     last_used_at: str | UnsetType = UNSET
+    account_label: str | UnsetType = UNSET
+    account_subject: str | UnsetType = UNSET
 
 
 class SecretRelationships(msgspec.Struct):
@@ -218,5 +220,7 @@ def _attributes(secret: AuthSecret, said: SecretStatus, *, visible: bool) -> Sec
         credentials=shown(secret) if visible and said.error_code is not ErrorCode.unreadable else UNSET,
         error_code=said.error_code.value if said.error_code else UNSET,
         last_error=failure,
+        account_label=secret.account.label or UNSET,
+        account_subject=secret.account.subject or UNSET,
         **{name: iso(moment) for name, moment in times.items() if moment is not None},
     )

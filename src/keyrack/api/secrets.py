@@ -23,10 +23,9 @@ from keyrack.api.secret_documents import (
     secret_resource,
 )
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.model.secrets import AuthSecret, SecretFilter, SecretState
 from keyrack.service.secrets.changes import ChangedSecret
 from keyrack.service.secrets.secrets import Secrets
-from keyrack.store.secret_list import SecretFilter
 
 LONGEST_VALIDITY = 86_400
 """Seconds; the most that `min_validity` may ask for."""

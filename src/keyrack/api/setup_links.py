@@ -13,12 +13,14 @@ from keyrack.api.core.dependencies import Who
 from keyrack.api.core.jsonapi import Single
 from keyrack.api.core.middleware import caller_address, request_id_of
 from keyrack.api.core.openapi import PATH_ID, Refusals
-from keyrack.api.core.pages import Explanation, page, problem_page
+from keyrack.api.core.pages import Brand, Explanation, page, problem_page
 from keyrack.api.core.rate_limits import Throttle
+from keyrack.api.themes import brand_of
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.errors import StateConflict, ValidationFailed
 from keyrack.oauth.provider_text import printable
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.identity.account_setup import AccountSetup, FirstKey, PersonName, SetupPage, UnknownSetupLink
 from keyrack.service.identity.password_rules import SHORTEST, normal_password
 from keyrack.service.tenancy.setup_links import PATH
@@ -58,18 +60,25 @@ async def create_setup_link(
 
 @get(PATH, media_type=MediaType.HTML, include_in_schema=False)
 async def setup_page(
-    request: Request[Any, Any, Any], account_setup: NamedDependency[AccountSetup], throttle: NamedDependency[Throttle]
+    request: Request[Any, Any, Any],
+    account_setup: NamedDependency[AccountSetup],
+    connect_themes: NamedDependency[ConnectThemes],
+    throttle: NamedDependency[Throttle],
 ) -> Response[str]:
     """Show whom a link is for; nothing is used up by looking."""
+    brand = brand_of(await connect_themes.of_setup_link(_link(request)), request)
     try:
-        return _asked(await account_setup.introduce(_link(request)))
+        return _asked(brand, await account_setup.introduce(_link(request)))
     except UnknownSetupLink as error:
-        return _refused(error, request, throttle)
+        return _refused(brand, error, request, throttle)
 
 
 @post(PATH, media_type=MediaType.HTML, include_in_schema=False)
 async def account_set_up(
-    request: Request[Any, Any, Any], account_setup: NamedDependency[AccountSetup], throttle: NamedDependency[Throttle]
+    request: Request[Any, Any, Any],
+    account_setup: NamedDependency[AccountSetup],
+    connect_themes: NamedDependency[ConnectThemes],
+    throttle: NamedDependency[Throttle],
 ) -> Response[str]:
     """Use a link up, set a password if one is given, and show the first API key."""
     try:
@@ -80,25 +89,28 @@ async def account_set_up(
     where, reference = caller_address(request.scope), request_id_of(request.scope)
     password = form.get("password", [""])[0]
     wanted = normal_password(password) if password else None
+    brand = brand_of(await connect_themes.of_setup_link(link), request)  # using it up forgets whose it was
     try:
-        return _shown(await account_setup.use(link, name, where, reference, password=wanted), has_password=bool(wanted))
+        made = await account_setup.use(link, name, where, reference, password=wanted)
     except ValidationFailed as error:
-        return _asked(await account_setup.introduce(link), name, str(error))
+        return _asked(brand, await account_setup.introduce(link), name, str(error))
     except UnknownSetupLink as error:
-        return _refused(error, request, throttle)
+        return _refused(brand, error, request, throttle)
     except StateConflict as error:
         text = f"The invite cannot be accepted at the moment: {error}."
         hint = "The link stays good. Tell whoever invited you, then open it again."
-        return problem_page(409, Explanation("Not possible right now", text, hint, reference))
+        return problem_page(409, Explanation("Not possible right now", text, hint, reference), brand=brand)
+    return _shown(brand, made, has_password=bool(wanted))
 
 
-def _asked(told: SetupPage, name: PersonName | None = None, wrong: str = "") -> Response[str]:
+def _asked(brand: Brand, told: SetupPage, name: PersonName | None = None, wrong: str = "") -> Response[str]:
     """Return the page that asks; if there is something wrong with what was answered, one that says it."""
     return page(
         "setup.html",
         400 if wrong else 200,
         "Set up your account",
         form_action="'self'",
+        brand=brand,
         told=told,
         name=name,
         wrong=wrong,
@@ -107,12 +119,13 @@ def _asked(told: SetupPage, name: PersonName | None = None, wrong: str = "") -> 
     )
 
 
-def _shown(made: FirstKey, *, has_password: bool) -> Response[str]:
+def _shown(brand: Brand, made: FirstKey, *, has_password: bool) -> Response[str]:
     return page(
         "first_key.html",
         200,
         "Your first API key",
         mood="good",
+        brand=brand,
         email=made.email,
         key=made.api_key.reveal(),
         base=made.base,
@@ -120,11 +133,13 @@ def _shown(made: FirstKey, *, has_password: bool) -> Response[str]:
     )
 
 
-def _refused(error: UnknownSetupLink, request: Request[Any, Any, Any], throttle: Throttle) -> Response[str]:
+def _refused(
+    brand: Brand, error: UnknownSetupLink, request: Request[Any, Any, Any], throttle: Throttle
+) -> Response[str]:
     throttle.wrong_link(caller_address(request.scope))
     hint = "If you have an account with this address already, sign in with it: invites can be accepted there."
     told = Explanation("This link is not valid", str(error), hint, request_id_of(request.scope))
-    return problem_page(400, told)
+    return problem_page(400, told, brand=brand)
 
 
 def _link(request: Request[Any, Any, Any]) -> Secret:

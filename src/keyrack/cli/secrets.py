@@ -42,8 +42,7 @@ def list_secrets(
     as_json: Json = False,
 ) -> None:
     """List auth secrets, without their credentials."""
-    from keyrack.model.secrets import SecretState
-    from keyrack.store.secret_list import SecretFilter
+    from keyrack.model.secrets import SecretFilter, SecretState
 
     wanted = SecretFilter(
         state=None if state is None else SecretState(state.value), expires_before=_time(expires_before)

@@ -181,7 +181,7 @@ async def _work(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         store = open_store(settings)
         services = build_services(store, settings)
-    async with running(store, services, settings, works=True):
+    async with running(store, services, settings, works=True, api=False):
         log.info("worker started", pid=os.getpid())
         await stop.wait()
     log.info("worker stopped")

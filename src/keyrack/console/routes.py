@@ -12,10 +12,12 @@ from litestar.params import PathParameter
 from keyrack.console import building_blocks, overview
 from keyrack.console.audit import log
 from keyrack.console.clients import auth_clients, components, oauth_clients
+from keyrack.console.consents import connect, connect_links, connect_page, waiting
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
 from keyrack.console.core.visit import visit, visitor
+from keyrack.console.credentials import credentials
 from keyrack.console.identity import (
     account,
     api_keys,
@@ -25,8 +27,21 @@ from keyrack.console.identity import (
     single_sign_on,
     two_step,
 )
-from keyrack.console.operator import service_accounts
-from keyrack.console.tenancy import contracts, invites, members, roles
+from keyrack.console.operator import (
+    grants,
+    installation,
+    keys,
+    processes,
+    providers,
+    queue,
+    service_accounts,
+    tenants,
+)
+from keyrack.console.search import search
+from keyrack.console.secrets import connection, connection_list
+from keyrack.console.secrets.connection import connection_page
+from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
+from keyrack.console.tenancy.workspace_place import workspace_place
 from keyrack.console.webhooks import deliveries, webhooks
 from keyrack.errors import KeyrackError, NotFound
 
@@ -39,21 +54,37 @@ _MODULES = (
     auth_clients,
     building_blocks,
     components,
+    connect,
+    connect_links,
+    connect_page,
+    connection,
+    connection_list,
     contracts,
+    credentials,
     deliveries,
+    grants,
+    installation,
     invites,
+    keys,
     log,
     members,
     oauth_clients,
     organisation_sign_in,
     overview,
     people,
+    processes,
+    providers,
+    queue,
     roles,
+    search,
     service_accounts,
     sign_in,
     single_sign_on,
+    tenants,
     two_step,
+    waiting,
     webhooks,
+    workspaces,
 )
 
 
@@ -81,7 +112,12 @@ def _handlers(module: ModuleType) -> Iterator[HTTPRouteHandler]:
 CONSOLE = Router(
     PATH,
     route_handlers=[console_file, *(handler for module in _MODULES for handler in _handlers(module))],
-    dependencies={"visit": Provide(visit), "who": Provide(visitor, sync_to_thread=False)},
+    dependencies={
+        "visit": Provide(visit),
+        "who": Provide(visitor, sync_to_thread=False),
+        "place": Provide(workspace_place),
+        "connection_page": Provide(connection_page),
+    },
     exception_handlers={SignInNeeded: answer_sign_in_needed, KeyrackError: answer_refusal},
     include_in_schema=False,
 )

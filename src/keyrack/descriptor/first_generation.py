@@ -44,6 +44,7 @@ class ResolvedOAuth:
         token_path: where in a credential's `keys` the token response goes: the field's name, and the way inside it.
         temporary_credentials_endpoint: `request_token_uri` of an `oauth1` block, whose consumer key and secret are the
             client's id and secret (contract section 21); None for OAuth 2.0.
+        userinfo_uri: where the provider tells whose an access token is; None when not known (decision 33).
     """
 
     authorization_endpoint: str = field(repr=False)
@@ -58,6 +59,9 @@ class ResolvedOAuth:
     issuer: str | None = None
     sends_iss: bool | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
+    userinfo_uri: str | None = field(default=None, repr=False)
+    account_label_path: str | None = None
+    account_subject_path: str | None = None
 
     @property
     def endpoints(self) -> Mapping[str, str]:
@@ -126,7 +130,7 @@ def needed_variables(descriptor: Descriptor) -> frozenset[str]:
     scopes = (block.scopes,) if isinstance(block.scopes, str) else block.scopes or ()
     extras = (value for value in block.extra.values() if isinstance(value, str))
     keys = (block.client_id, block.client_secret)
-    return _named((*keys, block.auth_uri, block.token_uri, block.issuer, *scopes, *extras))
+    return _named((*keys, block.auth_uri, block.token_uri, block.issuer, block.userinfo_uri, *scopes, *extras))
 
 
 def _named(texts: Iterable[str | None]) -> frozenset[str]:
@@ -146,6 +150,7 @@ def _from_oauth2(block: OAuth2Block, name: str, rendering: Rendering, client: Cl
         secret = Secret(rendering.needed("client_secret", block.client_secret))
     scope, extra = rendering.scope(block), rendering.extras(block)
     issuer = rendering.needed("issuer", block.issuer) if block.issuer else None
+    userinfo_uri = rendering.uri("userinfo_uri", block.userinfo_uri) if block.userinfo_uri else None
     rendering.finish()
     return ResolvedOAuth(
         authorization_endpoint=auth_uri,
@@ -159,6 +164,9 @@ def _from_oauth2(block: OAuth2Block, name: str, rendering: Rendering, client: Cl
         token_path=(name,),
         issuer=issuer,
         sends_iss=block.sends_iss,
+        userinfo_uri=userinfo_uri,
+        account_label_path=block.account_label_path,
+        account_subject_path=block.account_subject_path,
     )
 
 

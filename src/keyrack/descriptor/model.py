@@ -62,6 +62,9 @@ class OAuth2Block:
         pkce: false for providers that refuse PKCE (contract section 0.6).
         issuer: the provider's issuer identifier, which its callbacks must then name (extension, RFC 9207).
         sends_iss: whether every callback of it names the issuer; None: its metadata tells.
+        userinfo_uri: where the provider tells whose an access token is (extension, decision 33).
+        account_label_path: where in an answer of it stands what people know the account by (extension).
+        account_subject_path: the same for what the provider knows it by (extension).
         extra: further members, sent as query parameters of the authorization request.
     """
 
@@ -74,6 +77,9 @@ class OAuth2Block:
     pkce: bool = True
     issuer: str | None = None
     sends_iss: bool | None = None
+    userinfo_uri: str | None = None
+    account_label_path: str | None = None
+    account_subject_path: str | None = None
     extra: Mapping[str, Scalar] = field(default_factory=dict)
 
 

@@ -11,9 +11,11 @@ from keyrack.validation.pointer import join
 SENDS_ISS = "authorization_response_iss_parameter_supported"
 """RFC 9207 section 3; beside `issuer` it says whether every callback names it, whatever the metadata says."""
 
+ACCOUNT_MEMBERS = ("userinfo_uri", "account_label_path", "account_subject_path")
+"""Members of `oauth2` that say where the provider tells whose account it is (decision 33)."""
 OAUTH2_MEMBERS = (
     "client_id", "client_secret", "auth_uri", "token_uri", "scopes", "scope", "client_auth", "pkce", "issuer",
-    SENDS_ISS,
+    SENDS_ISS, *ACCOUNT_MEMBERS,
 )  # fmt: skip
 """Members of `oauth2` that are read; all others are parameters of the authorization request."""
 OAUTH1_MEMBERS = ("consumer_key", "consumer_secret", "request_token_uri", "auth_uri", "access_token_uri")
@@ -75,6 +77,7 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
         sends_iss=reader.boolean(sends_iss[0], SENDS_ISS, sends_iss[1])
         if sends_iss[0].get(SENDS_ISS) is not None
         else None,
+        **{name: block.string(name) for name in ACCOUNT_MEMBERS},
         extra={name: sent for name, value in extra.items() if (sent := parameter_value(name, value)) is not None},
     )
 

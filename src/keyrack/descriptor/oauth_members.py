@@ -7,7 +7,7 @@ from keyrack.descriptor.model import Descriptor, OAuth1Block
 from keyrack.descriptor.oauth_blocks import member_pointer
 from keyrack.validation.pointer import join
 
-_OAUTH2_TEXTS = ("client_id", "client_secret", "auth_uri", "token_uri", "issuer")
+_OAUTH2_TEXTS = ("client_id", "client_secret", "auth_uri", "token_uri", "issuer", "userinfo_uri")
 
 
 @dataclass(frozen=True, slots=True)

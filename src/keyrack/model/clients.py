@@ -28,6 +28,8 @@ class ClientFilter:
     component_id: str | None = None
     """Those for a component, or linked to it."""
     secret_expires_before: datetime | None = None
+    named: str = ""
+    """What their name has in it, whatever the case of letters; of auth clients only."""
 
 
 ANY_CLIENT = ClientFilter()

@@ -86,6 +86,9 @@ class AuthorizationContext:
         introduction: what the page of a bound consent says.
         link: the address of that page.
         connect_link_id: the connect link that it was begun with; kept once the consent is over.
+        userinfo_uri: where the provider tells whose account it is, if it was configured (decision 33).
+        account_label_paths: where that stands in what the provider sends.
+        account_subject_paths: the same for what the provider knows the account by.
         code_parameter: name of the callback's parameter that carries the code.
     """
 
@@ -109,6 +112,9 @@ class AuthorizationContext:
     introduction: ConsentIntroduction | None = None
     link: str | None = field(default=None, repr=False)
     connect_link_id: str | None = None
+    userinfo_uri: str | None = field(default=None, repr=False)
+    account_label_paths: tuple[str, ...] | None = None
+    account_subject_paths: tuple[str, ...] | None = None
     code_parameter: str = "code"
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from keyrack.model import Json
+from keyrack.model.secrets import NO_ACCOUNT, ProviderAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,4 +19,5 @@ class Credential:
     keys: Json = field(repr=False)
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
+    account: ProviderAccount = NO_ACCOUNT
     left_out: int = 0

@@ -51,6 +51,23 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderAccount:
+    """Whose account at the provider a grant is for, as the provider says (decision 33); no more than a hint to people.
+
+    Attributes:
+        label: what people know it by, such as an email or a team's name; in one line, fit to be shown.
+        subject: what the provider knows it by, such as `sub` of OpenID Connect.
+    """
+
+    label: str | None = None
+    subject: str | None = None
+
+
+NO_ACCOUNT = ProviderAccount()
+"""The provider has not said."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuthSecret:
     """The user side of a connection: tokens or keys of one user, and how refreshing them goes (contract section 15).
 
@@ -108,5 +125,26 @@ class AuthSecret:
     """When the last request for tokens came to its end, well or not; milliseconds of the lease clock."""
     connected_at: datetime | None = None
     """When a consent brought tokens last."""
+    account: ProviderAccount = NO_ACCOUNT
+    userinfo_uri: str | None = None
+    """Where the provider was asked whose account it is, when it was connected; the token may be tried there."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now; they are then empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFilter:
+    """What a list of secrets is narrowed to; None narrows nothing."""
+
+    user_id: str | None = None
+    auth_client_id: str | None = None
+    state: SecretState | None = None
+    """As a caller is told it now, not as it is stored."""
+    expires_before: datetime | None = None
+    """Secrets whose tokens never expire are left out."""
+    scopes_missing: bool = False
+    """Only those whose provider did not grant everything that was asked for."""
+    component_id: str | None = None
+    """Those of auth clients that are linked to a component."""
+    named: str = ""
+    """Those whose name begins so, without regard to case."""

@@ -143,6 +143,16 @@ def require_sign_in(claims: Mapping[str, Any], *, began: datetime, at: datetime)
     return subject
 
 
+def claims_of(token: object) -> Mapping[str, Any]:
+    """Return what an ID token says, unchecked, for showing it; nothing where it is none."""
+    if not isinstance(token, str):
+        return {}
+    try:
+        return _parts(token)[1]
+    except ProviderError:
+        return {}
+
+
 def _parts(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if not _COMPACT.fullmatch(token):
         raise ProviderError("The authorization server sent an ID token that cannot be read; is it encrypted?")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
+from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner, client_assertion
 from keyrack.oauth.client_auth import SIGNED, Form, TokenEndpointAuthMethod, authenticate
 from keyrack.oauth.profiles.model import ProviderProfile
@@ -33,6 +34,7 @@ class ClientProfile:
             gives token credentials.
         long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
             section 14).
+        account: where the provider says whose account it is (decision 33).
         provider: what the provider wants otherwise than the standards have it; None: nothing.
         values: for the placeholders of the provider's profile; some may be secret.
         signer: how the client signs, where it does so instead of sending a secret.
@@ -50,6 +52,7 @@ class ClientProfile:
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
     long_lived_endpoint: str | None = field(default=None, repr=False)
+    account: AccountSource = NOTHING_KNOWN
     provider: ProviderProfile | None = field(default=None, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     signer: AssertionSigner | None = None

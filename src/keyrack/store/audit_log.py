@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, bindparam, select, tuple_
+from sqlalchemy import Integer, Select, bindparam, select, tuple_
 
 from keyrack.ids import new_id
 from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
@@ -55,7 +55,7 @@ class AuditLog(TenantTable):
         """List events, oldest first.
 
         Args:
-            equal: values that `actor`, `action`, `target_id`, `target_type` or `outcome` must have.
+            equal: values that `actor`, `action`, `target_id`, `target_type`, `outcome` or `request_id` must have.
             since: only events at or after this time.
             until: only events before this time.
             limit: how many at most; None for all.
@@ -66,7 +66,7 @@ class AuditLog(TenantTable):
         """
         query = self._matching(equal, since, until).order_by(self.table.c.at, self.table.c.id)
         rows, total = await page_of(self.unit.connection, query, self.table.c.id, limit=limit, offset=offset)
-        return [_event(row) for row in rows], total
+        return [event_of(row) for row in rows], total
 
     async def newest(
         self, equal: Mapping[str, str], since: datetime | None, *, limit: int | None
@@ -79,7 +79,7 @@ class AuditLog(TenantTable):
             limit: how many at most; None for all.
         """
         query = self._matching(equal, since, None).order_by(self.table.c.at.desc(), self.table.c.id.desc())
-        return [_event(row) for row in await self.all(query.limit(limit))]
+        return [event_of(row) for row in await self.all(query.limit(limit))]
 
     async def stretch(
         self, wanted: AuditFilter, begin: AuditPosition | None, *, newest_first: bool, limit: int
@@ -96,7 +96,7 @@ class AuditLog(TenantTable):
         times = {name: value for name in ("since", "until") if (value := getattr(wanted, name)) is not None}
         query = _stretch(frozenset({*equal, *times}), goes_on=begin is not None, newest_first=newest_first)
         last = {} if begin is None else {"last_at": begin.at, "last_id": begin.id}
-        return [_event(row) for row in await self.ask(query, most=limit, **equal, **times, **last)]
+        return [event_of(row) for row in await self.ask(query, most=limit, **equal, **times, **last)]
 
     def _matching(self, equal: Mapping[str, str], since: datetime | None, until: datetime | None) -> "Select[Any]":
         conditions = [self.table.c[name] == value for name, value in equal.items()]
@@ -123,7 +123,8 @@ def _stretch(given: frozenset[str], *, goes_on: bool, newest_first: bool) -> Ten
     return TenantQuery(audit_events, query, scans=True)
 
 
-def _event(row: "Row[Any]") -> AuditEvent:
+def event_of(row: Any) -> AuditEvent:
+    """Return a row of `audit_events` as a value."""
     return AuditEvent(
         row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
         row.outcome, row.address, row.request_id,

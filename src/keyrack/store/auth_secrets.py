@@ -10,11 +10,13 @@ import msgspec
 from sqlalchemy import Row, bindparam, delete, select, update
 
 from keyrack.model import Json
-from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
+from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, ProviderAccount, SecretState
+from keyrack.store.core.paging import search_key
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, referring
 from keyrack.store.schema import auth_secrets
 
 SEALED = "sealed_credentials"
+_SEARCHED = 200
 SUPERSEDED: Mapping[str, Any] = {
     "fence": auth_secrets.c.fence + 1,
     "grant_generation": auth_secrets.c.grant_generation + 1,
@@ -56,6 +58,12 @@ _HANDING_OVER = TenantChange(
     scans=True,
 )
 _OF_CLIENT = select(_s.id).where(_s.auth_client_id == bindparam("client")).order_by(_s.id).limit(bindparam("most"))
+_IDENTIFYING = TenantChange(
+    auth_secrets,
+    update(auth_secrets)
+    .where(_s.id == bindparam("id"), _s.grant_generation == bindparam("grant"))
+    .values(account_label=bindparam("label"), account_subject=bindparam("subject"), userinfo_uri=bindparam("uri")),
+)
 _ATTACHED = TenantQuery(auth_secrets, _OF_CLIENT, scans=True)
 _ATTACHED_IN = TenantQuery(
     auth_secrets, _OF_CLIENT.where(_s.workspace_id.in_(bindparam("workspaces", expanding=True))), scans=True
@@ -92,6 +100,11 @@ class AuthSecrets(TenantTable):
         row = await self.ask_one(_LOCKED if locked else _BY_ID, id=secret_id)
         return None if row is None else await read_secret(self.unit, row)
 
+    async def find_without_credentials(self, secret_id: str) -> AuthSecret | None:
+        """Return one by its id, its credentials left sealed, or None."""
+        row = await self.ask_one(_BY_ID, id=secret_id)
+        return None if row is None else secret_of(row, {})
+
     async def hold(self, secret_ids: Sequence[str]) -> frozenset[str]:
         """Keep secrets that a flow is going to use from being deleted until the transaction ends.
 
@@ -114,6 +127,11 @@ class AuthSecrets(TenantTable):
             del values["grant_generation"]
             await self.make(_SUPERSEDING, id=secret.id)
         await self.set_columns(secret.id, values)
+
+    async def identify(self, secret: AuthSecret, account: ProviderAccount, uri: str) -> None:
+        """Note whose account at the provider a secret is, and where that was asked, if the grant is still the same."""
+        about = {"label": account.label, "subject": account.subject, "uri": uri}
+        await self.make(_IDENTIFYING, id=secret.id, grant=secret.grant_generation, **about)
 
     async def remove(self, secret_id: str) -> bool:
         """Delete one; False if there was none."""
@@ -147,6 +165,11 @@ class AuthSecrets(TenantTable):
         else:
             rows = await self.ask(_ATTACHED_IN, client=auth_client_id, most=limit, workspaces=list(workspace_ids))
         return [row.id for row in rows]
+
+
+def name_key(name: str) -> str:
+    """Return what the beginning of a name is compared with: no more than an index takes."""
+    return search_key(name[:_SEARCHED])[:_SEARCHED]
 
 
 async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
@@ -192,6 +215,8 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         backoff_count=row.backoff_count,
         answered_ms=row.answered_ms,
         connected_at=row.connected_at,
+        account=ProviderAccount(row.account_label, row.account_subject),
+        userinfo_uri=row.userinfo_uri,
     )
 
 
@@ -199,6 +224,7 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
     """Return the changeable columns of a secret, its credentials sealed."""
     return {
         "name": secret.name,
+        "name_key": name_key(secret.name),
         "sealed_credentials": await unit.seal(auth_secrets, secret.id, SEALED, secret.credentials),
         "auth_method": secret.auth_method,
         "refreshable": secret.refreshable,
@@ -224,5 +250,8 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "backoff_count": secret.backoff_count,
         "answered_ms": secret.answered_ms,
         "connected_at": secret.connected_at,
+        "account_label": secret.account.label,
+        "account_subject": secret.account.subject,
+        "userinfo_uri": secret.userinfo_uri,
         "updated_at": unit.clock(),
     }

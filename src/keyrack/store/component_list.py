@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from keyrack.model.components import Component
 from keyrack.store.component_gate import gate
@@ -32,6 +32,8 @@ class ComponentFilter:
     id: str | None = None
     named_in: str | None = None
     """A workspace whose flows name them in graphs or stored versions, not only in drafts."""
+    named: str = ""
+    """What their name has in it, whatever the case of letters."""
 
 
 class ComponentList(TenantTable):
@@ -85,5 +87,7 @@ class ComponentList(TenantTable):
                 .where(f.tenant_id == self.unit.tenant_id, f.workspace_id == wanted.named_in, r.place != "draft")
             )
             few.append(c.id.in_(named))
+        if wanted.named:
+            few.append(func.lower(c.name).contains(wanted.named.lower(), autoescape=True))
         found = visibility_parts(wanted.had_at or self.unit.tenant_id, own=wanted.own)
         return [and_(or_(*found), *few)] if few else found

@@ -1,11 +1,13 @@
 """Links with which people without an account connect one, known by their hash; used once (decision 26)."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, or_, select, update
 
 from keyrack.model.consents import OPEN_LINKS, ConnectLink, ConnectLinkStatus
+from keyrack.store.core.paging import PagedQuery, opened
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import connect_links
 
@@ -41,6 +43,15 @@ _ENDING = TenantChange(
 )
 
 
+_OWN = PagedQuery(
+    connect_links,
+    select(*_l)
+    .where(_l.workspace_id == bindparam("workspace"), _l.user_id == bindparam("user"))
+    .order_by(_l.id.desc()),
+    _l.id,
+)
+
+
 class ConnectLinkRows(TenantTable):
     """The connect links of the unit's tenant."""
 
@@ -71,6 +82,13 @@ class ConnectLinkRows(TenantTable):
         """Return a link by the hash of its secret part, however far it has come, or None."""
         row = await self.ask_one(_BY_HASH, link=link_hash)
         return None if row is None else await self._read(row)
+
+    async def page(
+        self, workspace_id: str, user_id: str, *, limit: int, offset: int
+    ) -> tuple[Sequence[ConnectLink], int]:
+        """List the links that a user has made in a workspace, the newest first; return a page and the total."""
+        rows, total = await _OWN.page(self, limit=limit, offset=offset, workspace=workspace_id, user=user_id)
+        return await opened(rows, self._read), total
 
     async def open(self, connect_link_id: str, browser_hash: str) -> bool:
         """Let a browser, the first one that comes and no other, go on with a link; False if it may not."""

@@ -19,7 +19,8 @@ _ALWAYS_STORED = (
     "scope", "additional_params", "fields", "auth_method", "long_lived",
 )  # fmt: skip
 """Members of a context that are stored as they are, whatever they hold."""
-_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id")
+_ACCOUNT = ("userinfo_uri", "account_label_paths", "account_subject_paths")
+_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id", *_ACCOUNT)
 _KEPT = ("redirect_uri", "return_url", "connect_link_id")
 """What a second delivery of the callback is answered with (contract 0.21)."""
 
@@ -222,8 +223,10 @@ def _to_json(context: AuthorizationContext) -> Json:
 def _from_json(stored: Json) -> AuthorizationContext:
     """Return a stored context; what is not in it has its default."""
     verifier, temporary, told = (stored.get(name) for name in ("verifier", "temporary", "introduction"))
+    known: dict[str, Any] = {name: stored[name] for name in (*_ALWAYS_STORED, *_STORED_IF_KNOWN) if name in stored}
+    known |= {name: tuple(known[name]) for name in _ACCOUNT[1:] if name in known}
     return AuthorizationContext(
-        **{name: stored[name] for name in (*_ALWAYS_STORED, *_STORED_IF_KNOWN) if name in stored},
+        **known,
         verifier=None if verifier is None else Secret(verifier),
         temporary=None if temporary is None else (Secret(temporary[0]), Secret(temporary[1])),
         introduction=None if told is None else ConsentIntroduction(**{**told, "scopes": tuple(told["scopes"])}),

@@ -9,6 +9,7 @@ from sqlalchemy import Row, bindparam, delete, select, update
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.credentials import Credential
+from keyrack.model.secrets import NO_ACCOUNT, ProviderAccount
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, referring
@@ -36,10 +37,22 @@ class CredentialRows(TenantTable):
 
     table = credentials
 
-    async def add(self, workspace_id: str, component_id: str, user_id: str, name: str, keys: Json) -> Credential:
-        """Store a new credential."""
-        now = self.unit.clock()
-        made = Credential(new_id(), self.unit.tenant_id, workspace_id, component_id, user_id, name, keys)
+    async def add(
+        self,
+        workspace_id: str,
+        component_id: str,
+        user_id: str,
+        name: str,
+        keys: Json,
+        *,
+        account: ProviderAccount = NO_ACCOUNT,
+        made_id: str | None = None,
+    ) -> Credential:
+        """Store a new credential, under a new id that was made before if there is one."""
+        now, tenant_id = self.unit.clock(), self.unit.tenant_id
+        made = Credential(
+            made_id or new_id(), tenant_id, workspace_id, component_id, user_id, name, keys, account=account
+        )
         sealed = await self.unit.seal(credentials, made.id, "sealed_keys", keys)
         await self.insert(
             {
@@ -48,6 +61,8 @@ class CredentialRows(TenantTable):
                 "component_id": component_id,
                 "user_id": user_id,
                 "name": name,
+                "account_label": account.label,
+                "account_subject": account.subject,
                 "sealed_keys": sealed,
                 "created_at": now,
                 "updated_at": now,
@@ -98,7 +113,13 @@ class CredentialRows(TenantTable):
     async def replace(self, credential: Credential) -> None:
         """Store a credential's changed name and values."""
         sealed = await self.unit.seal(credentials, credential.id, "sealed_keys", credential.keys)
-        changed = {"name": credential.name, "sealed_keys": sealed, "updated_at": self.unit.clock()}
+        changed = {
+            "name": credential.name,
+            "account_label": credential.account.label,
+            "account_subject": credential.account.subject,
+            "sealed_keys": sealed,
+            "updated_at": self.unit.clock(),
+        }
         await self.set_columns(credential.id, changed)
 
     async def hand_over(self, workspace_id: str, user_id: str, successor: str) -> None:
@@ -119,4 +140,7 @@ def _damaged(row: "Row[Any]") -> Credential:
 
 
 def _credential(row: "Row[Any]", keys: Json) -> Credential:
-    return Credential(row.id, row.tenant_id, row.workspace_id, row.component_id, row.user_id, row.name, keys)
+    account = ProviderAccount(row.account_label, row.account_subject)
+    return Credential(
+        row.id, row.tenant_id, row.workspace_id, row.component_id, row.user_id, row.name, keys, account=account
+    )

@@ -140,6 +140,7 @@ _CONSENT_BY_STATE = _workspace_by(t.consents.c.state_hash)
 _CONSENT_BY_LINK = _workspace_by(t.consents.c.link_hash)
 _CONNECT_LINK = _workspace_by(t.connect_links.c.link_hash)
 _SETUP_LINK = Query(select(t.setup_links.c.tenant_id).where(t.setup_links.c.link_hash == bindparam("hash")))
+_CONNECT_LOGO = Query(select(t.connect_themes.c.tenant_id).where(t.connect_themes.c.logo_digest == bindparam("digest")))
 
 
 def _with_owner(table: Table, hash_column: Column[Any]) -> Query:
@@ -301,6 +302,10 @@ class Directory:
     async def setup_link(self, link_hash: str) -> Location | None:
         """Find the tenant of a link for a first API key."""
         return await self._at(_SETUP_LINK, hash=link_hash)
+
+    async def connect_logo(self, digest: str) -> Location | None:
+        """Find the tenant whose logo has an address."""
+        return await self._at(_CONNECT_LOGO, digest=digest)
 
     async def console_session(self, session_hash: str) -> tuple[Identity, ConsoleSession] | None:
         """Find a session of the console, and who is signed in; how old it may be is the caller's to judge."""

@@ -14,7 +14,7 @@ from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, search_key
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.flows import read_flow
-from keyrack.store.schema import flows
+from keyrack.store.schema import flow_credentials, flow_secrets, flows
 
 Columns = ReadOnlyColumnCollection[str, Any]
 _LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}
@@ -63,6 +63,25 @@ class FlowList(TenantTable):
         return [
             replace(read_flow(row), left_out=row.left_out) if row.left_out else read_flow(row) for row in rows
         ], total
+
+    async def using(
+        self, workspace_id: str, *, limit: int, offset: int, secret_id: str = "", credential_id: str = ""
+    ) -> tuple[Sequence[Flow], int]:
+        """List by id a workspace's flows whose current graph names a secret, or a credential; a page and the total.
+
+        Args:
+            workspace_id: the workspace.
+            limit: how many at most.
+            offset: how many to pass over.
+            secret_id: the secret, unless it is a credential.
+            credential_id: the credential.
+        """
+        c, index = flows.c, flow_secrets if secret_id else flow_credentials
+        used = index.c.secret_id == secret_id if secret_id else index.c.credential_id == credential_id
+        naming = select(index.c.flow_id).where(used, index.c.tenant_id == self.unit.tenant_id)
+        query = self.select(*_columns(limit)).where(c.workspace_id == workspace_id, c.id.in_(naming)).order_by(c.id)
+        rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
+        return [read_flow(row) for row in rows], total
 
     async def whole(self, found: Sequence[Flow]) -> Mapping[str, Flow]:
         """Return by id those of some flows of a list that are still there, with what was left out."""

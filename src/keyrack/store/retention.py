@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Table, bindparam, delete, exists, select, 
 
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
+from keyrack.store.refresh_counts import HOURS, MINUTES
 from keyrack.store.schema import (
     attempts,
     authentication_requests,
@@ -17,6 +18,7 @@ from keyrack.store.schema import (
     events,
     mails,
     pending_sign_ins,
+    refresh_counts,
     revocations,
     setup_links,
 )
@@ -42,6 +44,9 @@ _CONNECT_LINKS = _forgetting(connect_links, connect_links.c.expires_at < _BEFORE
 _CONSOLE_SESSIONS = _forgetting(console_sessions, console_sessions.c.seen_at < _BEFORE)
 _PENDING_SIGN_INS = _forgetting(pending_sign_ins, pending_sign_ins.c.created_at < _BEFORE)
 _AUTHENTICATION_REQUESTS = _forgetting(authentication_requests, authentication_requests.c.expires_at < _BEFORE)
+_OF_SPAN, _BEGAN = refresh_counts.c.span, refresh_counts.c.began_at
+_REFRESHES_BY_MINUTES = _forgetting(refresh_counts, _OF_SPAN == MINUTES, _BEGAN < _BEFORE)
+_REFRESHES_BY_HOURS = _forgetting(refresh_counts, _OF_SPAN == HOURS, _BEGAN < _BEFORE)
 _CONSENTS = _forgetting(
     consents,
     consents.c.expires_at < _BEFORE,
@@ -98,3 +103,11 @@ class ExpiredRows:
     async def forget_authentication_requests(self, before: datetime) -> int:
         """Delete at most `BATCH` sign-ins at tenants' providers that expired before a time; return how many."""
         return await _AUTHENTICATION_REQUESTS.run(self._unit.connection, before=before)
+
+    async def forget_refreshes_by_minutes(self, before: datetime) -> int:
+        """Delete at most `BATCH` counts of refreshes by minutes from before a time; return how many."""
+        return await _REFRESHES_BY_MINUTES.run(self._unit.connection, before=before)
+
+    async def forget_refreshes_by_hours(self, before: datetime) -> int:
+        """Delete at most `BATCH` counts of refreshes by hours from before a time; return how many."""
+        return await _REFRESHES_BY_HOURS.run(self._unit.connection, before=before)

@@ -1,37 +1,23 @@
 """Lists of a workspace's auth secrets, narrowed in the database (contract 15.2)."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, not_, or_, select
 
-from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.store.auth_secrets import read_secret, secret_of
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretFilter, SecretState
+from keyrack.store.auth_secrets import name_key, read_secret, secret_of
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, PagedQuery, readable
 from keyrack.store.core.unit import TENANT, TenantTable
-from keyrack.store.schema import auth_clients, auth_secrets
+from keyrack.store.schema import auth_client_components, auth_clients, auth_secrets
 
 _SHAPES = 512
 """Lists that are remembered: ways to narrow one, times sizes of its pages."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretFilter:
-    """What a list of secrets is narrowed to; None narrows nothing."""
-
-    user_id: str | None = None
-    auth_client_id: str | None = None
-    state: SecretState | None = None
-    """As a caller is told it now, not as it is stored."""
-    expires_before: datetime | None = None
-    """Secrets whose tokens never expire are left out."""
-    scopes_missing: bool = False
-    """Only those whose provider did not grant everything that was asked for."""
 
 
 class SecretList(TenantTable):
@@ -85,11 +71,15 @@ class SecretList(TenantTable):
             "user": wanted.user_id,
             "client": wanted.auth_client_id,
             "expires_before": wanted.expires_before,
+            "component": wanted.component_id,
         }
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         names = list(values)
         if wanted.scopes_missing:
             names.append("scopes_missing")
+        if begins := name_key(wanted.named):
+            names.append("named")
+            values |= {"begins": begins, "ends": f"{begins}{chr(sys.maxunicode)}"}
         if wanted.state is not None:
             names.append(f"told_as_{wanted.state.value}")
             values["now"] = self.unit.clock()
@@ -120,6 +110,13 @@ _NARROWING: Mapping[str, ColumnElement[bool]] = {
     "client": _s.auth_client_id == bindparam("client"),
     "expires_before": _s.expires_at < bindparam("expires_before"),
     "scopes_missing": _s.missing_scopes.is_not(None),
+    "component": _s.auth_client_id.in_(
+        select(auth_client_components.c.auth_client_id).where(
+            auth_client_components.c.component_id == bindparam("component"),
+            or_(auth_client_components.c.tenant_id == TENANT, auth_client_components.c.tenant_id == INSTALLATION),
+        )
+    ),
+    "named": and_(_s.name_key >= bindparam("begins"), _s.name_key < bindparam("ends")),
     "told_as_error": _told_as_error(),
     "told_as_ready": not_(_told_as_error()),
 }

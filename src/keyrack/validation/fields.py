@@ -45,6 +45,15 @@ Slug = Annotated[
     Meta(min_length=1, max_length=255, pattern=rf"^[A-Za-z0-9_-]+{END}", description="letters, digits, - or _"),
 ]
 ComponentName = Slug
+DisplayName = Annotated[
+    str, Meta(min_length=1, max_length=80, pattern=r"\S", description="1 to 80 characters, not only spaces")
+]
+AccentColor = Annotated[
+    str, Meta(pattern=rf"^#[0-9A-Fa-f]{{6}}{END}", description="a colour as # and six hexadecimal digits")
+]
+ReturnOrigins = Annotated[
+    list[Text], Meta(max_length=20, description="at most 20 web origins such as https://app.example")
+]
 Time = Annotated[datetime, Meta(tz=True, description="a time such as 2026-01-31T12:00:00Z")]
 FlowType = Literal["ordinary", "long_running"]
 Variable = Annotated[str, Meta(pattern=rf"^[A-Za-z][A-Za-z0-9_]*{END}", max_length=255)]

@@ -40,7 +40,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
     names |= {"store": store, "throttle": throttle, "console": console}
     parts = api_app.ApplicationParts((*HANDLERS, CONSOLE) if api else WATCHING, names, console.root)
     front = Middleware(
-        cast("App", api_app.create_application(parts, running(store, made, settings, works=works))),
+        cast("App", api_app.create_application(parts, running(store, made, settings, works=works, api=api))),
         made.authentication,
         throttle,
         settings.trusted_proxies,

@@ -29,13 +29,17 @@ from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.connect_form import ConnectForms
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
+from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.credential_handler import CredentialHandler
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
 from keyrack.service.consents.oauth1_start import OAuth1Start
+from keyrack.service.consents.own_browser import OwnBrowserConsents
 from keyrack.service.consents.plan import ConsentPlanner
+from keyrack.service.consents.provider_accounts import ProviderAccounts
 from keyrack.service.consents.secret_handler import SecretHandler
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
@@ -55,10 +59,16 @@ from keyrack.service.jobs.retention import Retention
 from keyrack.service.mail.mailer import Mailer
 from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
+from keyrack.service.operator.heartbeat import Heartbeat
 from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
+from keyrack.service.operator.operations import Operations, build_operations
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
+from keyrack.service.search.readers import Readers, UseCases
+from keyrack.service.search.search import Search
 from keyrack.service.secrets import revocation
+from keyrack.service.secrets.connection_check import ConnectionChecks
+from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
@@ -66,6 +76,7 @@ from keyrack.service.secrets.refresh.leased_refresh import Timing
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimits
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.service.secrets.secrets import Secrets
+from keyrack.service.secrets.userinfo import UserInfo
 from keyrack.service.single_sign_on.identity_provider import IdentityProvider
 from keyrack.service.single_sign_on.settings import SingleSignOnSettings
 from keyrack.service.single_sign_on.sign_in import OrganisationSignIn
@@ -112,12 +123,17 @@ class Services:
     consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
+    own_browser_consents: OwnBrowserConsents
+    connect_forms: ConnectForms
     connect_links: ConnectLinks
     connect_page: ConnectPage
+    connect_themes: ConnectThemes
     issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
     fast_reads: FastReads
+    connections: Connections
+    connection_checks: ConnectionChecks
     flows: Flows
     task_keys: TaskKeys
     components: Components
@@ -147,6 +163,8 @@ class Services:
     last_use: LastUse
     key_use: KeyUse
     metrics_reader: MetricsReader
+    heartbeat: Heartbeat
+    operations: Operations
     webhooks: Webhooks
     provider: ProviderClient
     deliverer: Deliverer
@@ -155,6 +173,7 @@ class Services:
     """None where no mail server is set."""
     retention: Retention
     secret_reminders: SecretReminders
+    searching: Search
 
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
@@ -196,7 +215,10 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     )
     issuers = ServerMetadata(provider)
     setup_links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
-    callbacks = ConsentCallbacks(store, access, refreshing.journal, LongLivedTokens(provider), targets, issuers, now)
+    userinfo = UserInfo(provider, allow_insecure=insecure)
+    accounts = ProviderAccounts(userinfo, issuers)
+    exchanges = (refreshing.journal, LongLivedTokens(provider))
+    callbacks = ConsentCallbacks(store, access, *exchanges, targets, issuers, accounts, now)
     refreshing.recovery.add(AttemptKind.code, callbacks.recover)
     consents = ConsentStart(
         access,
@@ -214,12 +236,36 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         idle=timedelta(minutes=settings.console_idle_minutes),
         longest=timedelta(hours=settings.console_session_hours),
     )
+    auth_clients = AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead)
+    connect_links = ConnectLinks(access, consents, targets, now)
+    secrets = Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now)
+    components = Components(access, visible_components)
+    invites = Invites(access, setup_links)
+    webhooks = Webhooks(access, allow_insecure=insecure)
+    audit_trail = AuditTrail(access)
+    shown = UseCases(
+        tenants=Tenants(access),
+        users=users,
+        contracts=Contracts(access),
+        workspaces=Workspaces(access),
+        teams=Teams(access),
+        invites=invites,
+        components=components,
+        oauth_clients=OAuthClients(access),
+        auth_clients=auth_clients,
+        credentials=Credentials(access),
+        secrets=secrets,
+        flows=Flows(access),
+        webhooks=webhooks,
+        consents=consents,
+        connect_links=connect_links,
+    )
     return Services(
         authentication=authentication,
         own_permissions=OwnPermissions(access),
         installations=InstallationSetup(store, now),
-        oauth_clients=OAuthClients(access),
-        auth_clients=AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead),
+        oauth_clients=shown.oauth_clients,
+        auth_clients=auth_clients,
         auth_client_overview=AuthClientOverview(access),
         auth_client_usage=AuthClientUsageReader(access),
         client_needs=ClientNeeds(access),
@@ -229,25 +275,30 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),
-        connect_links=ConnectLinks(access, consents, targets, now),
+        connect_forms=ConnectForms(access),
+        own_browser_consents=OwnBrowserConsents(store, access, consents, public_url=settings.public_url, clock=now),
+        connect_links=connect_links,
         connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
+        connect_themes=ConnectThemes(store, access, public_url=settings.public_url),
         issuers=issuers,
-        credentials=Credentials(access),
-        secrets=Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now),
+        credentials=shown.credentials,
+        secrets=secrets,
+        connections=Connections(access, now),
+        connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo),
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
-        flows=Flows(access),
+        flows=shown.flows,
         task_keys=TaskKeys(access),
-        components=Components(access, visible_components),
+        components=components,
         builds=ComponentBuilds(visible_components),
         environments=ComponentEnvironments(visible_components),
         runtime=RuntimeEnvironments(access),
-        tenants=Tenants(access),
+        tenants=shown.tenants,
         roles=Roles(access),
-        contracts=Contracts(access),
-        workspaces=Workspaces(access),
-        teams=Teams(access),
+        contracts=shown.contracts,
+        workspaces=shown.workspaces,
+        teams=shown.teams,
         members=Members(access),
-        invites=Invites(access, setup_links),
+        invites=invites,
         invite_acceptance=InviteAcceptance(access),
         users=users,
         passwords=passwords,
@@ -263,7 +314,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         account_setup=AccountSetup(store, access, setup_links, passwords),
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
-        audit_trail=AuditTrail(access),
+        audit_trail=audit_trail,
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
         last_use=last_use,
@@ -271,13 +322,16 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         metrics_reader=MetricsReader(
             store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open
         ),
-        webhooks=Webhooks(access, allow_insecure=insecure),
+        heartbeat=Heartbeat(store, refreshing, spool, now),
+        operations=build_operations(store, access, now),
+        webhooks=webhooks,
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
         secret_reminders=SecretReminders(store),
+        searching=Search(access, Readers(shown).by_kind(), audit_trail),
     )
 
 

@@ -28,7 +28,9 @@ def build_worker(made: Services, settings: Settings) -> Worker:
 
 
 @asynccontextmanager
-async def running(store: Store, made: Services, settings: Settings, *, works: bool) -> AsyncIterator[None]:
+async def running(
+    store: Store, made: Services, settings: Settings, *, works: bool, api: bool = True
+) -> AsyncIterator[None]:
     """Run what goes on beside requests, and close everything afterwards.
 
     Args:
@@ -36,12 +38,14 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
         made: the use cases.
         settings: how long a stop may take.
         works: whether to run the background worker too.
+        api: whether the process also has the API.
     """
     background = build_worker(made, settings) if works else None
     await made.refreshing.start()
     await made.last_use.start()
     await made.key_use.start()
     await made.metrics_reader.start()
+    await made.heartbeat.start([role for role, does in (("api", api), ("worker", works)) if does])
     made.fast_reads.open()
     if background is not None:
         await background.start()
@@ -55,5 +59,6 @@ async def running(store: Store, made: Services, settings: Settings, *, works: bo
         await made.last_use.close()
         await made.key_use.close()
         await made.metrics_reader.close()
+        await made.heartbeat.close()
         await made.close()
         await store.close()

@@ -87,6 +87,7 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "PUT /v1/accounts/{credential_id}": lambda _: {"keys": {"more": "handed back"}},
     "POST /v2/tenants": lambda _: _data("tenant", _TENANT),
     "PATCH /v2/tenants/{tenant_id}": lambda _: _data("tenant", {"name": "New"}),
+    "PATCH /v2/tenants/{tenant_id}/connect-theme": lambda _: _data("connect-theme", {"display_name": "New"}),
     "PATCH /v2/tenants/{tenant_id}/roles": lambda _: _data("tenant-policy", {"roles": ROLES}),
     "PATCH /v2/tenants/{tenant_id}/members/{user_id}": lambda _: _data("tenant-member", {"roles": ["tenant-admin"]}),
     "POST /v2/tenants/{tenant_id}/auth-clients": lambda ids: _auth_client(ids, "tenant"),

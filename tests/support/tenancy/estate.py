@@ -1,5 +1,6 @@
 """One of everything a tenant can have, with recognisable values in it (canaries), made over the API."""
 
+from base64 import b64encode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from support.auth_clients import auth_client
 from support.auth_clients import make as make_client
 from support.consent import add_oauth_client, oauth_component, start
 from support.flows import flow_body, graph_of, node, user_team
+from support.images import png
 from support.secrets import make, resource
 
 TWO_STEPS: dict[str, Any] = {
@@ -198,6 +200,11 @@ async def _around(made: Estate) -> None:
     hook = {"type": "webhook", "attributes": {"url": f"https://{made.canary('webhook')}.example/"}}
     webhook = resource(await admin.post(f"/v2/tenants/{tenant.id}/webhooks", {"data": hook}), 201)
     made.ids["webhook_id"] = webhook["id"]
+    theme: dict[str, Any] = {"display_name": made.canary("display name"), "logo_data": b64encode(png()).decode()}
+    theme["return_origins"] = ["https://app.example"]
+    themed = {"data": {"type": "connect-theme", "attributes": theme}}
+    shown = resource(await admin.patch(f"/v2/tenants/{tenant.id}/connect-theme", themed))
+    made.ids["digest"] = shown["attributes"]["logo"]["url"].rpartition("/")[2]
     made.canaries["webhook secret"] = webhook["attributes"]["secret"]
     happened = resource(await admin.post(f"/v2/tenants/{tenant.id}/webhooks/{webhook['id']}/test"), 202)
     made.ids["event_id"] = happened["id"]

@@ -16,8 +16,10 @@ from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.model.audit import AuditFilter
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
+from keyrack.model.connect_theme import ConnectTheme
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.secrets import ProviderAccount, SecretFilter
 from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
@@ -30,6 +32,7 @@ from keyrack.store.component_list import ComponentFilter
 from keyrack.store.component_visibility import Viewpoint
 from keyrack.store.components import ComponentRows
 from keyrack.store.connect_links import ConnectLinkRows
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.consents import ConsentRows
 from keyrack.store.core.unit import TenantTable, Unit
 from keyrack.store.credentials import CredentialRows
@@ -42,7 +45,6 @@ from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.leases import Due, Lease
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.revocations import Subject
-from keyrack.store.secret_list import SecretFilter
 from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
@@ -128,6 +130,8 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
     "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
+    "AuthSecrets.identify": {"account": ProviderAccount("New")},
+    "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
     "Authenticators.keep_recovery_codes": {"recovery_hashes": ["text"]},
@@ -144,6 +148,11 @@ ODD: dict[str, dict[str, Any]] = {
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
     "AuthenticationRequests.by_state": {"state_hash": "a state"},
+    "ConnectThemeRows.put": {"theme": ConnectTheme(display_name="New"), "logo": None},
+    "SearchIndex.beginning": {"kind": "flow", "text": "canary"},
+    "SearchIndex.ids": {"kind": "flow", "prefix": "canary", "offset": 0},
+    "SearchIndex.own": {"kind": "component", "text": "connected"},
+    "SearchIndex.users_of_contracts": {"text": "integrator"},
     "ConnectLinkRows.add": {"link_hash": "another link"},
     "SetupLinks.add_for_invite": {"link_hash": "another link"},
     "SetupLinks.add_for_user": {"link_hash": "another link"},
@@ -155,6 +164,7 @@ ODD: dict[str, dict[str, Any]] = {
 
 OTHER_IDS = {
     "ConsentRows.complete": {"consent_id": "exchanging_id"},
+    "SearchIndex.ids": {"place": "workspace_id"},
     "ConsentRows.fail": {"consent_id": "exchanging_id"},
     "UserRows.take_into_use": {"user_id": "newcomer_id"},
 }
@@ -197,6 +207,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         await SingleSignOnRows(unit).find(),
         replace(request, id=new_id()),
         request.result,
+        await ConnectThemeRows(unit).find(),
+        await ConnectThemeRows(unit).logo(ids["digest"]),
         replace(invite, roles=("admin",)),
         await WebhookRows(unit).find(ids["webhook_id"]),
         *await ExpiringClients(unit).due(),
@@ -239,6 +251,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "subject_ids": [secret.id],
         "whole_contracts": [ids["contract_id"]],
         "ids": [ids["component_id"]],
+        "places": [ids["workspace_id"]],
+        "contracts": [ids["contract_id"]],
     }
     return Arguments(ids, {type(each): each for each in found}, lists)
 

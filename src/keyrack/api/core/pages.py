@@ -8,7 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,27 @@ _AGAIN = "Start connecting again. If it goes on like this, show this page to who
 
 
 @dataclass(frozen=True, slots=True)
+class Brand:
+    """What stands around a page.
+
+    Attributes:
+        title: what the window is called after; empty for nothing.
+        name: what stands above the page, if anything.
+        logo: where a logo is, from the page's own address, if there is one.
+        alternative: what is said in the logo's place.
+        foot: whether it says below the page that it is ours.
+        style: what is added to our style sheet.
+    """
+
+    title: str = "Keyrack"
+    name: str | None = None
+    logo: str | None = None
+    alternative: str = ""
+    foot: bool = False
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PageReport:
     """What a page tells the one that opened it in a popup.
 
@@ -48,6 +69,10 @@ class PageReport:
     origin: str
     facts: str
     next: str | None
+
+
+_OURS = Brand()
+"""Of pages that are no tenant's, and of tenants that have said nothing."""
 
 
 def is_for_a_person(path: str) -> bool:
@@ -63,8 +88,8 @@ def page(
     mood: str = "plain",
     form_action: str = "'none'",
     script: str | None = None,
-    report: PageReport | None = None,
     headers: Mapping[str, str] | None = None,
+    brand: Brand = _OURS,
     **values: Any,
 ) -> Response[str]:
     """Return a page.
@@ -76,17 +101,18 @@ def page(
         mood: `good`, `bad` or `plain`.
         form_action: where its forms may lead, as in a content security policy.
         script: name of the one script that runs on it.
-        report: what that tells the page that opened this one.
         headers: further headers.
+        brand: what stands around it.
         values: for the template.
     """
-    style, code = _static("pages.css"), None if script is None else _static(script)
+    style, code = _style(brand.style), None if script is None else _static(script)
     scripts = "'none'" if code is None else _hash(code)
     text = _templates.get_template(template).render(
-        title=title, mood=mood, style=style, script=code, report=report, **values
+        title=title, mood=mood, style=style, script=code, brand=brand, **values
     )
+    images = "" if brand.logo is None else " img-src 'self';"
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {scripts};"
+        f"default-src 'none'; style-src {_hash(style)}; script-src {scripts};{images}"
         f" base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
     )
     said = {**PRIVATE, "content-security-policy": policy, **(headers or {})}
@@ -119,16 +145,27 @@ class Explanation:
 
 
 def problem_page(
-    status: int, told: Explanation, headers: Mapping[str, str] | None = None, report: PageReport | None = None
+    status: int,
+    told: Explanation,
+    headers: Mapping[str, str] | None = None,
+    report: PageReport | None = None,
+    brand: Brand = _OURS,
 ) -> Response[str]:
     """Return a page that says what went wrong, and what to do."""
-    script = None if report is None else "report.js"
     return page(
-        "callback.html", status, told.title, mood=told.mood, script=script, report=report, headers=headers, told=told
+        "callback.html",
+        status,
+        told.title,
+        mood=told.mood,
+        script=None if report is None else "report.js",
+        headers=headers,
+        brand=brand,
+        report=report,
+        told=told,
     )
 
 
-def consent_form(shown: IntroductionPage) -> Response[str]:
+def consent_form(shown: IntroductionPage, brand: Brand = _OURS) -> Response[str]:
     """Return the page that says who asks for what, with the button that goes on to the provider."""
     insecure = "" if shown.cookie.secure else " http:"
     return page(
@@ -137,6 +174,7 @@ def consent_form(shown: IntroductionPage) -> Response[str]:
         "Connect an account?",
         form_action=_FORM_ACTION + insecure,
         headers=cookie_header(shown.cookie),
+        brand=brand,
         told=shown.told,
         form_token=shown.form_token,
         until=f"{shown.expires_at:%d %B %Y, %H:%M} UTC",
@@ -260,7 +298,13 @@ def _static(name: str) -> Markup:
     return Markup((_HERE / "static" / name).read_text("utf-8"))  # noqa: S704 - a file of ours
 
 
-@cache
+@lru_cache(maxsize=256)
+def _style(more: str) -> Markup:
+    """Return our style sheet, with what a tenant's theme adds."""
+    return _static("pages.css") + Markup(more)  # noqa: S704 - made of numbers (`api/themes.py`)
+
+
+@lru_cache(maxsize=256)
 def _hash(content: str) -> str:
     """Return the source of a content security policy that allows just this content (CSP level 3, section 2.3.1)."""
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from keyrack.model.identity import Principal
 from keyrack.service.authz.own_permissions import OwnAccess
+from keyrack.service.operator.permissions import SEE_AUDIT, SEE_GRANTS, SEE_TENANTS, WATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Entry:
         path: of the page.
         text: of the link.
         needs: permissions in the tenant or installation of which one is enough; none: everybody sees it.
+        needs_all: permissions that are all needed.
         for_tenants: it is shown to people of a tenant.
         for_operators: it is shown to who has no tenant.
     """
@@ -24,12 +26,14 @@ class Entry:
     path: str
     text: str
     needs: frozenset[str] = frozenset()
+    needs_all: frozenset[str] = frozenset()
     for_tenants: bool = True
     for_operators: bool = False
 
 
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
+    Entry("", "/console/workspaces", "Workspaces"),
     Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
     Entry("Clients", "/console/components", "Components", frozenset({"tenants.component.list_all"})),
     Entry("Clients", "/console/oauth-clients", "OAuth clients", frozenset({"tenants.oauth_clients.get"})),
@@ -55,6 +59,27 @@ ENTRIES: Sequence[Entry] = (
         for_operators=True,
     ),
     Entry("You", "/console/invites", "Your invites"),
+    *(
+        Entry(
+            "Installation",
+            f"/console/installation{path}",
+            text,
+            needs_all=frozenset({WATCH, *more}),
+            for_tenants=False,
+            for_operators=True,
+        )
+        for path, text, *more in (
+            ("", "At a glance"),
+            ("/grants", "Grants", SEE_GRANTS),
+            ("/providers", "Providers"),
+            ("/queue", "Queue"),
+            ("/processes", "Processes"),
+            ("/keys", "Key versions"),
+            ("/tenants", "Tenants", SEE_TENANTS),
+            ("/audit", "Audit", SEE_AUDIT),
+        )
+    ),
+    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
@@ -80,6 +105,7 @@ def entries(who: Principal, at_home: OwnAccess, here: str) -> Sequence[Group]:
         for each in ENTRIES
         if (each.for_operators if who.tenant_id is None else each.for_tenants)
         and (not each.needs or at_home.allows(*each.needs))
+        and each.needs_all <= at_home.permissions
     ]
     there = max((each.path for each in shown if _is_below(here, each.path)), key=len, default="")
     names = dict.fromkeys(each.group for each in shown)

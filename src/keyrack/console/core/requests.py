@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from litestar import Request, Response
 from litestar.enums import MediaType
+from litestar.exceptions import HTTPException
 
 from keyrack.api.core.connections import source_of
 from keyrack.api.core.middleware import caller_address, request_id_of
@@ -109,6 +110,34 @@ class Console:
         if cookie is None or not cookie.made_form(form.get("form_token", "")):
             raise FormNotOurs
         return form
+
+    async def form_with_file(self, request: AnyRequest, name: str) -> tuple[Form, bytes]:
+        """Return the fields of a form as `form` does, and the content of its one file; empty if none was chosen.
+
+        Args:
+            request: with a form of the type `multipart/form-data`.
+            name: of the field with the file.
+
+        Raises:
+            FormNotOurs, BadRequest: as of `form`.
+        """
+        if not is_from_our_page(request.headers, self.public_url):
+            raise FormNotOurs
+        try:
+            given = await Request.form(request)
+        except HTTPException:
+            raise BadRequest("the form cannot be read") from None
+        texts: dict[str, list[str]] = {}
+        content = b""
+        for field, value in given.multi_items():
+            if isinstance(value, str):
+                texts.setdefault(field, []).append(value)
+            elif field == name:
+                content = await value.read()
+        form, cookie = Form(texts), self.cookie(request)
+        if cookie is None or not cookie.made_form(form.get("form_token", "")):
+            raise FormNotOurs
+        return form, content
 
     def go(self, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Response[str]:
         """Send the browser to a page of ours, which it then gets with GET."""

@@ -59,7 +59,7 @@ async def service_account_changed(
     form = await visit.form()
     typed = {"username": form.text("username"), "permissions": list(form.all("permissions"))}
     body = body_of(ChangeServiceAccountBody, _TYPE, typed)
-    change = body.then(lambda given: ServiceAccountChange(typed["username"], given.data.attributes.permissions))
+    change = body.then(lambda given: ServiceAccountChange(form.text("username"), given.data.attributes.permissions))
     try:
         await service_accounts.change(visit.who, service_account_id, change)
     except (ValidationFailed, AlreadyExists, Forbidden) as error:

@@ -36,6 +36,19 @@
     }
   });
 
+  // The way to a provider opens in a window beside the page, which waits; where none may open, the page itself goes there.
+  document.addEventListener("click", function (event) {
+    const link = event.target.closest("a[data-popup]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const width = 620, height = 760;
+    const left = Math.max(0, screenX + (outerWidth - width) / 2), top = Math.max(0, screenY + (outerHeight - height) / 3);
+    const beside = window.open(link.href, link.dataset.popup, `popup,width=${width},height=${height},left=${left},top=${top}`);
+    if (!beside) return;
+    event.preventDefault();
+    beside.focus();
+  });
+  if (window.name === "keyrack-connect" && document.querySelector("[data-closes-popup]")) window.close();
+
   // "/" leads to the search field of the page.
   document.addEventListener("keydown", function (event) {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -44,6 +57,14 @@
     if (!field) return;
     event.preventDefault();
     field.focus();
+  });
+
+  // What was found beneath the search field of the frame goes away with Escape.
+  document.addEventListener("keydown", function (event) {
+    const around = event.key === "Escape" && event.target.closest(".find");
+    if (!around) return;
+    around.querySelector(".find-found").replaceChildren();
+    around.querySelector("input").focus();
   });
 
   // What updates by itself waits while nobody looks, and while somebody works in it.

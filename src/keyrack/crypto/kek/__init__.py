@@ -6,6 +6,11 @@ from typing import Protocol
 class KeyEncryptionKey(Protocol):
     """Wraps and unwraps data keys. Asynchronous, because a key service is a network call away."""
 
+    @property
+    def current(self) -> str:
+        """The id of the key that wraps."""
+        ...
+
     async def wrap(self, material: bytes, context: bytes) -> tuple[str, bytes]:
         """Encrypt a data key; return the id of the key used and the wrapped bytes."""
         ...

@@ -27,6 +27,11 @@ class LocalKeys:
         self._keys = {_fingerprint(key): AESGCM(key) for key in keys}
         self._current = _fingerprint(keys[0])
 
+    @property
+    def current(self) -> str:
+        """The id of the key that wraps, made of the key."""
+        return self._current
+
     async def wrap(self, material: bytes, context: bytes) -> tuple[str, bytes]:
         """Encrypt a data key with the first key."""
         nonce = os.urandom(_NONCE_BYTES)

@@ -8,6 +8,7 @@ from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
+from keyrack.oauth.account import MAX_PATH
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.token_response import MAX_LIFETIME
@@ -133,6 +134,10 @@ class CredentialRules:
             "issuer": _Member(self._issuer, fixed=True, late=True),
             SENDS_ISS: _Member(_boolean),
             "refresh_token_grace": _Member(_whole(0)),
+            # Extensions (decision 33). The address is told users' tokens.
+            "userinfo_uri": _Member(uri, fixed=True),
+            "account_label_path": _Member(_path),
+            "account_subject_path": _Member(_path),
             PROFILE: _Member(self.profiles.checked, fixed=True),
             INPUTS: _Member(_texts),
             PRIVATE_KEY: _Member(_long_text),
@@ -199,6 +204,14 @@ def _boolean(value: Any, pointer: str) -> bool:
     if not isinstance(value, bool):
         raise ValidationFailed(Problem(wrong_type(A_BOOLEAN, value), pointer))
     return value
+
+
+def _path(value: Any, pointer: str) -> str:
+    path = _text(value, pointer)
+    if len(path) > MAX_PATH or not path.isprintable() or not all(path.split(".")):
+        detail = f"must be names parted by dots, such as team.name, of at most {MAX_PATH} characters"
+        raise ValidationFailed(Problem(detail, pointer))
+    return path
 
 
 def _long_text(value: Any, pointer: str) -> str:

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
 from keyrack.descriptor.model import OAuth2Block
-from keyrack.descriptor.oauth_blocks import SENDS_ISS
+from keyrack.descriptor.oauth_blocks import ACCOUNT_MEMBERS, SENDS_ISS
 from keyrack.model.clients import AuthClient
+from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
@@ -60,8 +61,22 @@ def client_profile(
         long_lived_endpoint=long_lived_endpoint(client),
         provider=provider,
         values=known,
+        account=_account_source(given, provider, known),
         signer=_signer(client, provider, known),
     )
+
+
+def _account_source(
+    given: Mapping[str, Any], provider: ProviderProfile | None, values: Mapping[str, str]
+) -> AccountSource:
+    """Return where the provider says whose account it is: what the client says, else its profile (decision 33)."""
+    uri, label, subject = (given.get(name) for name in ACCOUNT_MEMBERS)
+    labels, subjects = tuple(filter(None, (label,))), tuple(filter(None, (subject,)))
+    if provider is None:
+        return AccountSource(uri, labels, subjects)
+    template = provider.endpoints.userinfo
+    uri = uri or (None if template is None else filled(template, values))
+    return AccountSource(uri, labels or provider.answer.account, subjects or provider.answer.account_id)
 
 
 def _signer(client: AuthClient, provider: ProviderProfile | None, values: Mapping[str, str]) -> AssertionSigner | None:
@@ -170,7 +185,19 @@ def long_lived_endpoint(client: AuthClient) -> str | None:
 
 def refresh_host(client: AuthClient) -> str:
     """Return the host that refresh requests of a client go to; empty if its address names none."""
-    return urlsplit(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"]).hostname or ""
+    return urlsplit(_refresh_uri(client)).hostname or ""
+
+
+def provider_origin(client: AuthClient) -> str:
+    """Return what a client's provider is called where grants and refreshes are counted: where refresh requests go.
+
+    As it stands with the client: of a profile whose address has placeholders, all connections are counted together.
+    """
+    return origin_of(_refresh_uri(client))
+
+
+def _refresh_uri(client: AuthClient) -> str:
+    return str(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"])
 
 
 def origin_of(uri: str) -> str:

@@ -43,13 +43,19 @@ async def workspace_view(unit: Unit, workspace: Workspace) -> Viewpoint:
 
 
 async def seen_in_workspace(
-    scope: Scope, component_id: str | None = None, *, limit: int | None = None, offset: int | After = 0
+    scope: Scope,
+    component_id: str | None = None,
+    *,
+    named: str = "",
+    limit: int | None = None,
+    offset: int | After = 0,
 ) -> tuple[Sequence[Component], int]:
     """List what the caller sees in the scope's workspace, a task user what its flows name; a page and the total.
 
     Args:
         scope: of a workspace.
         component_id: only this one, if given.
+        named: only those whose name has this in it, whatever the case of letters.
         limit: how many at most; None for all.
         offset: how many to pass over, or where a stretch begins.
 
@@ -63,6 +69,7 @@ async def seen_in_workspace(
         had_at=await workspace_view(scope.unit, workspace),
         id=component_id,
         named_in=workspace.id if is_task_user(scope.who) else None,
+        named=named,
     )
     return await ComponentList(scope.unit).page(wanted, leave_out=component_id is None, limit=limit, offset=offset)
 

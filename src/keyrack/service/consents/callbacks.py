@@ -31,6 +31,7 @@ from keyrack.service.consents.protocols import (
     ConsentProtocol,
     TemporaryCredentials,
 )
+from keyrack.service.consents.provider_accounts import Identified, ProviderAccounts
 from keyrack.service.consents.return_url import with_result
 from keyrack.service.consents.second_delivery import SecondDeliveries
 from keyrack.service.consents.server_metadata import ServerMetadata
@@ -67,6 +68,7 @@ class ConsentCallbacks:
         long_lived: what is asked for afterwards where the first token is a short-lived one.
         targets: where the tokens go.
         issuers: what is known of authorization servers.
+        accounts: finds out whose accounts are connected.
         clock: the time.
     """
 
@@ -78,6 +80,7 @@ class ConsentCallbacks:
         long_lived: LongLivedTokens,
         targets: ConsentHandlers,
         issuers: ServerMetadata,
+        accounts: ProviderAccounts,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -87,6 +90,7 @@ class ConsentCallbacks:
         self._targets = targets
         self._issuers = issuers
         self._id_tokens = IdTokens(issuers)
+        self._accounts = accounts
         self._links = ConnectOutcomes(targets)
         self._clock = clock
         self.second = SecondDeliveries(store, targets, clock)
@@ -275,6 +279,7 @@ class ConsentCallbacks:
         try:
             answered_at = attempt.answered_at or self._clock()
             long_lived = await self._exchange_again(consent, place, who, answer, granted, answered_at)
+            whose = await self._whose(consent, asked_for, long_lived, answer, granted)
             at = self._clock() if long_lived else answered_at
             # Judged again: the provider took its time.
             async with self._access.at(who, place, _COMPLETE) as scope:
@@ -282,7 +287,7 @@ class ConsentCallbacks:
                 destination = await self._revalidate(scope, consent)
                 tokens = long_lived or self._protocol(consent).tokens(consent, destination.profile, answer, granted)
                 _require_bearer(tokens)
-                result_id = await destination.store(scope, tokens, at)
+                result_id = await destination.store(scope, tokens, at, whose)
                 await ConsentRows(scope.unit).complete(consent.id, result_id, consent.context)
                 await self._links.connected(scope.unit, consent, result_id)
                 if not await Attempts(scope.unit).landed(attempt.id):
@@ -342,6 +347,26 @@ class ConsentCallbacks:
         if not consent.context.long_lived:
             return None
         return await self._long_lived.exchange(profile, short, tenant_id=consent.tenant_id)
+
+    async def _whose(
+        self,
+        consent: Consent,
+        destination: ConsentDestination | None,
+        long_lived: TokenResponse | None,
+        answer: RawResponse,
+        granted: Secret | None,
+    ) -> Identified:
+        """Return whose account was connected, as far as it can be told; never why not (decision 33)."""
+        if destination is None:  # the exchange was interrupted, and nobody is waiting any more
+            return Identified()
+        try:
+            brought = self._protocol(consent).tokens(consent, destination.profile, answer, granted)
+        except KeyrackError:  # judged when it is stored
+            return Identified()
+        tokens = (
+            brought if long_lived is None else replace(long_lived, members={**brought.members, **long_lived.members})
+        )
+        return await self._accounts.of(consent, destination.profile, tokens)
 
     async def _revalidate(self, scope: Scope, consent: Consent) -> ConsentDestination:
         scope.require_that(scope.in_workspace, "you are no longer a member of the workspace")

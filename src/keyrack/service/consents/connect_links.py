@@ -4,21 +4,26 @@ What a person does with one is `connect_page`; what becomes of it, `connect_outc
 """
 
 import hashlib
+import hmac
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
-from keyrack.errors import NotFound, Problem, ValidationFailed
+from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model.consents import ConnectLink
 from keyrack.model.identity import Principal
+from keyrack.model.once import Once
 from keyrack.oauth.state import new_state
 from keyrack.service.authz.access import Access
-from keyrack.service.consents.return_url import checked_return_url, origin_of_page, with_result
+from keyrack.service.consents.return_url import checked_origin, checked_return_url, with_result
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import ConsentHandlers, NewConsent
 from keyrack.store.connect_links import ConnectLinkRows
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.validation.unvalidated import Unvalidated
 
 PATH = "/connect"
@@ -30,9 +35,7 @@ TARGET = "connect-link"
 SHORTEST, LONGEST, USUAL = timedelta(minutes=1), timedelta(days=7), timedelta(hours=1)
 """For how long a link can be good, and is unless its maker says otherwise."""
 
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _ORIGIN_POINTER = "/data/attributes/opener_origin"
-_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,16 @@ class ConnectLinks:
         self._targets = targets
         self._clock = clock
 
-    async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewConnectLink]) -> MadeConnectLink:
+    async def create(
+        self, who: Principal, workspace_id: str, new: Unvalidated[NewConnectLink], once: Once | None = None
+    ) -> MadeConnectLink:
         """Make a link; it is returned this once.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what it is for.
+            once: of a form that may be sent twice: one that was made of it already is returned again.
 
         What could not be connected now is refused now. It is judged again when somebody uses the link.
 
@@ -86,11 +97,17 @@ class ConnectLinks:
         """
         async with self._access.workspace(who, workspace_id, "connect-link.create") as scope:
             wanted, _, base = await self._start.judge(scope, Unvalidated(lambda: new.validated().consent))
-            given, link_id, token, now = new.validated(), new_id(), new_state(), self._clock()
+            given, now = new.validated(), self._clock()
+            link_id, token = (new_id(), new_state()) if once is None else (once.id, _token_of(once.seed))
+            made = None if once is None else await ConnectLinkRows(scope.unit).find(once.id)
+            if made is not None and made.workspace_id == workspace_id and made.user_id == who.id:
+                scope.audit_target(TARGET, made.id)
+                return MadeConnectLink(made, Secret(f"{base}{PATH}?link={token}"))
             back = with_result(wanted.return_url, "connect_link_id", link_id)
+            allowed = () if back is None else await ConnectThemeRows(scope.unit).return_origins()
             asked = replace(
                 wanted,
-                return_url=None if back is None else checked_return_url(back, base),
+                return_url=None if back is None else checked_return_url(back, base, allowed),
                 bound=True,
                 connect_link_id=link_id,
             )
@@ -100,13 +117,23 @@ class ConnectLinks:
                 workspace_id=workspace_id,
                 user_id=who.id,
                 wanted=asdict(asked),
-                opener_origin=None if given.opener_origin is None else checked_origin(given.opener_origin),
+                opener_origin=_opener(given.opener_origin),
                 created_at=now,
                 expires_at=now + given.lifetime,
             )
             await ConnectLinkRows(scope.unit).add(link, connect_link_hash(token))
             scope.audit_target(TARGET, link.id)
         return MadeConnectLink(link, Secret(f"{base}{PATH}?link={token}"))
+
+    async def list(
+        self, who: Principal, workspace_id: str, *, limit: int, offset: int
+    ) -> tuple[Sequence[ConnectLink], int]:
+        """List the caller's own links in a workspace, the newest first; return a page and the total."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(*self._targets.permissions)
+            found, total = await ConnectLinkRows(scope.unit).page(workspace_id, who.id, limit=limit, offset=offset)
+            now = self._clock()
+            return [replace(link, status=link.status_at(now)) for link in found], total
 
     async def get(self, who: Principal, workspace_id: str, link_id: str) -> ConnectLink:
         """Return a link to the one who made it.
@@ -122,24 +149,17 @@ class ConnectLinks:
             return replace(link, status=link.status_at(self._clock()))
 
 
+def _token_of(seed: Secret) -> str:
+    """Return the secret part of a link that a page has in store: always the same one for a seed of 256 random bits."""
+    made = hmac.digest(seed.reveal().encode(), b"keyrack connect link", "sha256")
+    return urlsafe_b64encode(made).decode().rstrip("=")
+
+
 def connect_link_hash(token: str) -> str:
     """Return the hash under which a link is found by its secret part: 64 hex characters, never those of another."""
     text = token.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=32, person=b"keyrack connect").hexdigest()
 
 
-def checked_origin(given: str) -> str:
-    """Return a web origin as browsers spell it (RFC 6454 section 6.1), to which a message can be addressed.
-
-    Raises:
-        ValidationFailed: it is none, or one that anybody on the way could be: `http` that is not this machine.
-    """
-    origin = origin_of_page(given)
-    path = given.partition("://")[2].strip("/") if given.isprintable() else "/"
-    if origin is None or set("/?#\\ ") & set(path):
-        raise ValidationFailed(Problem("must be a web origin such as https://app.example", _ORIGIN_POINTER))
-    scheme, host, port = origin
-    if scheme != "https" and host not in _LOCAL:
-        raise ValidationFailed(Problem("must begin with https, but for this machine (localhost)", _ORIGIN_POINTER))
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}" + ("" if port == _PORTS[scheme] else f":{port}")
+def _opener(given: str | None) -> str | None:
+    return None if given is None else checked_origin(given, _ORIGIN_POINTER)

@@ -14,6 +14,7 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.visibility import workspace_component
 from keyrack.service.consents.plan import ConsentPlanner, profile_of
+from keyrack.service.consents.provider_accounts import Identified
 from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
 from keyrack.service.credentials.token_merge import merge_token_credentials, merge_tokens
 from keyrack.store.core.unit import Unit
@@ -83,7 +84,7 @@ class CredentialDestination:
         """Client and provider as they are now."""
         return profile_of(self.plan)
 
-    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime) -> str:
+    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime, whose: Identified) -> str:
         """Put the tokens into a credential and return its id.
 
         Raises:
@@ -98,9 +99,8 @@ class CredentialDestination:
         merge = merge_tokens if self.plan.temporary_credentials_endpoint is None else merge_token_credentials
         if consent.credential_id is None:
             keys = merge(fields, path, tokens)
-            added = await rows.add(
-                consent.workspace_id, consent.component_id or "", consent.user_id, consent.context.name, keys
-            )
+            place = (consent.workspace_id, consent.component_id or "")
+            added = await rows.add(*place, consent.user_id, consent.context.name, keys, account=whose.account)
             return added.id
         await rows.lock_to_change(consent.credential_id)
         credential = await rows.find(consent.credential_id)
@@ -108,7 +108,7 @@ class CredentialDestination:
             raise NotFound("the credential was deleted while you were connecting")
         # what is stored now, not at the start: another consent may have brought a newer refresh token
         current = {**credential.keys, **{name: value for name, value in fields.items() if name != path[0]}}
-        await rows.replace(replace(credential, keys=merge(current, path, tokens)))
+        await rows.replace(replace(credential, keys=merge(current, path, tokens), account=whose.account))
         return credential.id
 
 

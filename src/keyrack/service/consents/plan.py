@@ -13,6 +13,7 @@ from keyrack.descriptor.template import placeholders
 from keyrack.errors import OAuthClientMissing, Problem, ValidationFailed
 from keyrack.model.clients import OAuthClient
 from keyrack.model.components import Component
+from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.provider.uri_guard import check_issuer, check_uri
@@ -68,8 +69,9 @@ class ConsentPlanner:
         self, resolved: ResolvedOAuth, descriptor: Descriptor, fields: Mapping[str, Any]
     ) -> Iterator[Problem]:
         """Yield what is wrong with addresses, each pointed to where the request had a say in it."""
-        issuer = {} if resolved.issuer is None else {"issuer": resolved.issuer}
-        for member, uri in {**resolved.endpoints, **issuer}.items():
+        optional = {"issuer": resolved.issuer, "userinfo_uri": resolved.userinfo_uri}
+        given = {member: uri for member, uri in optional.items() if uri is not None}
+        for member, uri in {**resolved.endpoints, **given}.items():
             check = check_issuer if member == "issuer" else check_uri
             try:
                 check(uri, allow_insecure=self._allow_insecure)
@@ -89,6 +91,11 @@ def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
         issuer=resolved.issuer,
         sends_iss=resolved.sends_iss,
         temporary_credentials_endpoint=resolved.temporary_credentials_endpoint,
+        account=AccountSource(
+            resolved.userinfo_uri,
+            tuple(filter(None, (resolved.account_label_path,))),
+            tuple(filter(None, (resolved.account_subject_path,))),
+        ),
     )
 
 

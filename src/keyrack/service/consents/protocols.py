@@ -155,6 +155,9 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         long_lived=planned.long_lived,
         code_parameter="code" if profile.provider is None else profile.provider.callback.code,
         connect_link_id=wanted.connect_link_id,
+        userinfo_uri=profile.account.userinfo_uri,
+        account_label_paths=profile.account.label_paths or None,
+        account_subject_paths=profile.account.subject_paths or None,
     )
     if protocol == OAUTH1:
         return context

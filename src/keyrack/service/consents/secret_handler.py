@@ -25,6 +25,7 @@ from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.consents import Consent
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret
+from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.scopes import split_scope
@@ -32,9 +33,16 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
-from keyrack.service.clients.auth_client_profile import INSTAGRAM, client_profile, declared_method, provider_of
+from keyrack.service.clients.auth_client_profile import (
+    INSTAGRAM,
+    client_profile,
+    declared_method,
+    is_global,
+    provider_of,
+)
 from keyrack.service.clients.profile_rules import wrong_inputs
 from keyrack.service.components.visibility import COMPONENT_POINTER, workspace_component
+from keyrack.service.consents.provider_accounts import Identified
 from keyrack.service.consents.return_url import origin_of_page
 from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
 from keyrack.service.secrets.changes import SecretOwner, bare, created_facts
@@ -102,6 +110,7 @@ class SecretHandler:
         for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
+        profile = with_account_source(profile, client, block)
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)
@@ -160,7 +169,7 @@ class SecretDestination:
     profile: ClientProfile
     schedule: Schedule
 
-    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime) -> str:
+    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime, whose: Identified) -> str:
         """Put the tokens into a secret and return its id; a missing refresh token is fine (contract 20.4).
 
         Raises:
@@ -170,7 +179,7 @@ class SecretDestination:
         if consent.auth_secret_id is None:
             owner = SecretOwner(consent.tenant_id, consent.workspace_id, consent.user_id)
             empty = bare(owner, self.client, consent.context.name, consent.context.auth_method, at)
-            secret = self._granted(empty, tokens, at)
+            secret = self._granted(empty, tokens, at, whose)
             await rows.add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, at))
             await tell_missing_scopes(scope.unit, (), secret, at)
@@ -179,18 +188,18 @@ class SecretDestination:
         if stored is None:
             raise NotFound("the secret was deleted while you were connecting")
         stored = replace(stored, auth_method=consent.context.auth_method)
-        secret = self._granted(stored, tokens, at)
+        secret = self._granted(stored, tokens, at, whose)
         replaced = replaces_refresh_token(stored, secret.credentials)
         await rows.replace(secret, refresh_token_replaced=replaced)
         await tell_missing_scopes(scope.unit, stored.missing_scopes, secret, at)
         return secret.id
 
-    def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime) -> AuthSecret:
-        """Return a secret with a new grant: its tokens, what was asked for and what of that was not granted."""
+    def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime, whose: Identified) -> AuthSecret:
+        """Return a secret with a new grant: tokens, whose account, what was asked for, and what was not granted."""
         fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
         requested = split_scope(self.consent.context.scope)
         asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
-        return with_granted(asked, tokens)
+        return with_granted(replace(asked, account=whose.account, userinfo_uri=whose.userinfo_uri), tokens)
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
         context = self.consent.context
@@ -251,11 +260,36 @@ def with_issuer(profile: ClientProfile, block: OAuth2Block, *, allow_insecure: b
     """
     if profile.issuer is not None or block.issuer is None or any(placeholders(block.issuer)):
         return profile
-    if block.auth_uri and (
-        any(placeholders(block.auth_uri))
-        or origin_of_page(block.auth_uri) != origin_of_page(profile.authorization_endpoint)
-    ):
+    if not _is_about(block, profile):
         return profile
     check_issuer(block.issuer, allow_insecure=allow_insecure, pointer=COMPONENT_POINTER)
     sends_iss = block.sends_iss if profile.sends_iss is None else profile.sends_iss
     return replace(profile, issuer=block.issuer, sends_iss=sends_iss)
+
+
+def with_account_source(profile: ClientProfile, client: AuthClient, block: OAuth2Block) -> ClientProfile:
+    """Return a profile with what the component says of where the provider tells whose account it is (decision 33).
+
+    The auth client's own word counts first. A component's address counts where its issuer would, and not for a global
+    client, whose users' tokens are no business of one tenant's developer.
+    """
+    own = profile.account
+    uri = own.userinfo_uri
+    if (
+        uri is None
+        and not is_global(client)
+        and _is_about(block, profile)
+        and not any(placeholders(block.userinfo_uri or ""))
+    ):
+        uri = block.userinfo_uri
+    labels = own.label_paths or tuple(filter(None, (block.account_label_path,)))
+    subjects = own.subject_paths or tuple(filter(None, (block.account_subject_path,)))
+    return replace(profile, account=AccountSource(uri, labels, subjects))
+
+
+def _is_about(block: OAuth2Block, profile: ClientProfile) -> bool:
+    """Tell whether a component's `oauth2` block is about the server of a profile."""
+    return not block.auth_uri or (
+        not any(placeholders(block.auth_uri))
+        and origin_of_page(block.auth_uri) == origin_of_page(profile.authorization_endpoint)
+    )

@@ -97,6 +97,11 @@ class ServerMetadata:
         known = await self._of(issuer, tenant_id)
         return None if known is None else known.metadata
 
+    async def userinfo_endpoint(self, issuer: str, *, tenant_id: str) -> str | None:
+        """Return where an issuer tells whose a token is, or None if it is not known."""
+        known = await self._of(issuer, tenant_id)
+        return None if known is None or known.metadata is None else known.metadata.userinfo_endpoint
+
     async def keys(self, issuer: str, *, tenant_id: str, newer: bool = False) -> Sequence[PublicKey] | None:
         """Return an issuer's public keys, or None if they cannot be had.
 

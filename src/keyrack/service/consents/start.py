@@ -17,6 +17,7 @@ from keyrack.service.consents.return_url import checked_return_url
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent, PlannedConsent
 from keyrack.service.tenancy.tenants import base_address
+from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.consents import ConsentRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -53,8 +54,16 @@ class ConsentStart:
         self._lifetime = lifetime
         self._clock = clock
 
-    async def start(self, who: Principal, workspace_id: str, new: Unvalidated[NewConsent]) -> Consent:
+    async def start(
+        self, who: Principal, workspace_id: str, new: Unvalidated[NewConsent], consent_id: str | None = None
+    ) -> Consent:
         """Start a consent and return it with the address to send the user's browser to, in its context.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what is wanted.
+            consent_id: a new id for it, where it has to be known before; None: any.
 
         Raises:
             Forbidden: the permission is missing, or the caller is no person, or no member, as the callback asks again.
@@ -73,7 +82,7 @@ class ConsentStart:
                 context = replace(context, introduction=told, link=link_address(base, link))
             now = self._clock()
             consent = Consent(
-                id=new_id(),
+                id=consent_id or new_id(),
                 tenant_id=scope.unit.tenant_id,
                 workspace_id=workspace_id,
                 user_id=who.id,
@@ -121,7 +130,8 @@ class ConsentStart:
         planned = await target.plan(scope, wanted)
         base = await base_address(scope.unit, self._public_url)
         if wanted.return_url is not None:
-            wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base))
+            allowed = await ConnectThemeRows(scope.unit).return_origins()
+            wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base, allowed))
         return wanted, planned, base
 
     async def get(self, who: Principal, workspace_id: str, consent_id: str) -> Consent:

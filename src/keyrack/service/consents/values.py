@@ -12,6 +12,7 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope
 from keyrack.service.consents.browser import BrowserCookie
+from keyrack.service.consents.provider_accounts import Identified
 from keyrack.store.core.unit import Unit
 
 TARGET = "oauth-consent"
@@ -91,8 +92,8 @@ class ConsentDestination(Protocol):
     def profile(self) -> ClientProfile:
         """Client and provider as they are now."""
 
-    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime) -> str:
-        """Store the tokens, which were issued `at`, and return the id of the credential or secret."""
+    async def store(self, scope: Scope, tokens: TokenResponse, at: datetime, whose: Identified) -> str:
+        """Store the tokens, which were issued `at`, and whose they are; return the id of the credential or secret."""
 
 
 class ConsentHandler(Protocol):

@@ -12,6 +12,7 @@ from keyrack.errors import NotFound, OAuthClientMissing, Problem, RelatedNotFoun
 from keyrack.model.components import Component
 from keyrack.model.credentials import Credential
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.once import Once
 from keyrack.oauth.token_response import still_true
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import named_in_body, refuse_taken
@@ -82,6 +83,16 @@ class Credentials:
             )
             return [CredentialView(credential, shown) for credential in found], total
 
+    async def named(
+        self, who: Principal, workspace_id: str, component_id: str | None, *, limit: int, offset: int
+    ) -> tuple[Sequence[Credential], int]:
+        """List a workspace's credentials without their keys, for people; return a page and the total."""
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
+            return await CredentialRows(scope.unit).page(
+                workspace_id, component_id, with_keys=False, limit=limit, offset=offset
+            )
+
     def whole(self, found: Sequence[CredentialView]) -> AsyncIterator[CredentialView]:
         """Yield the credentials of a list with the keys that were left out."""
 
@@ -101,10 +112,32 @@ class Credentials:
         async with self._access.by_resource(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
             return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
 
+    async def disclose(self, who: Principal, credential_id: str) -> CredentialView:
+        """Return one with its keys to a person who wants to read them; unlike `get`, this is audited.
+
+        Raises:
+            NotFound: there is none, or the caller is no member of its workspace.
+            Forbidden: the caller may not see keys (contract 0.4).
+        """
+        async with self._access.by_resource(who, "credential", credential_id, "credential.disclose") as scope:
+            scope.require(EDIT)
+            scope.audit_target("credential", credential_id)
+            return CredentialView(await _find(scope, credential_id), keys_visible=True)
+
     async def create(
-        self, who: Principal, workspace_id: Unvalidated[str], new: Unvalidated[NewCredential]
+        self,
+        who: Principal,
+        workspace_id: Unvalidated[str],
+        new: Unvalidated[NewCredential],
+        once: Once | None = None,
     ) -> CredentialView:
         """Create a credential; the workspace is named in the body, so its form is judged before the permission.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what it is to be.
+            once: of a form that may be sent twice, which makes one credential.
 
         Raises:
             Forbidden: no `workspaces.credential.edit`, or the caller is no user: a credential names its owner.
@@ -123,7 +156,9 @@ class Credentials:
                 component = await _component(scope, wanted.component_id)
                 keys = _checked_keys(component, wanted.keys, {})
                 name = wanted.name or f"{component.name} credential"
-                made = await CredentialRows(scope.unit).add(wanted.workspace_id, component.id, who.id, name, keys)
+                made = await CredentialRows(scope.unit).add(
+                    wanted.workspace_id, component.id, who.id, name, keys, made_id=None if once is None else once.id
+                )
                 scope.audit_target("credential", made.id)
                 return CredentialView(made, keys_visible=True)
 

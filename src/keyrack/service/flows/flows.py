@@ -59,6 +59,35 @@ class Flows:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             return await FlowList(scope.unit).page(workspace_id, wanted, limit=limit, offset=offset)
 
+    async def using(
+        self,
+        who: Principal,
+        workspace_id: str,
+        *,
+        limit: int,
+        offset: int,
+        secret_id: str = "",
+        credential_id: str = "",
+    ) -> tuple[Sequence[Flow], int]:
+        """List a workspace's flows that name a secret or a credential, active or not; return a page and the total.
+
+        Args:
+            who: the caller.
+            workspace_id: where it is.
+            limit: how many at most.
+            offset: how many to pass over.
+            secret_id: the secret, unless it is a credential.
+            credential_id: the credential.
+
+        Raises:
+            Forbidden: the caller is no member of the workspace.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
+            return await FlowList(scope.unit).using(
+                workspace_id, limit=limit, offset=offset, secret_id=secret_id, credential_id=credential_id
+            )
+
     def whole(self, found: Sequence[Flow]) -> AsyncIterator[Flow]:
         """Yield the flows of a list with what was left out."""
 

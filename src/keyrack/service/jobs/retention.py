@@ -22,6 +22,11 @@ _WHAT: tuple[_Forget, ...] = (
     ExpiredRows.forget_pending_sign_ins,
     ExpiredRows.forget_authentication_requests,
 )
+_COUNTS: tuple[tuple[_Forget, timedelta], ...] = (
+    (ExpiredRows.forget_refreshes_by_minutes, timedelta(days=2)),
+    (ExpiredRows.forget_refreshes_by_hours, timedelta(days=32)),
+)
+"""What is kept as long as the operator's charts need it, whatever the setting."""
 
 
 class Retention:
@@ -42,12 +47,13 @@ class Retention:
         Raises:
             DatabaseUnavailable: the database cannot be reached.
         """
-        return sum([await self._all(forget) for forget in _WHAT])
+        over = [(forget, self._kept) for forget in _WHAT]
+        return sum([await self._all(forget, kept) for forget, kept in (*over, *_COUNTS)])
 
-    async def _all(self, forget: _Forget) -> int:
+    async def _all(self, forget: _Forget, kept: timedelta) -> int:
         total, removed = 0, BATCH
         while removed >= BATCH:
             async with self._store.installation(writes=True) as unit:
-                removed = await forget(ExpiredRows(unit), self._store.clock() - self._kept)
+                removed = await forget(ExpiredRows(unit), self._store.clock() - kept)
             total += removed
         return total

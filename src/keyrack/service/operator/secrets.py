@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyrack.errors import NotFound
-from keyrack.model.secrets import AuthSecret
+from keyrack.model.secrets import AuthSecret, SecretFilter
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
@@ -14,7 +14,7 @@ from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
-from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.secret_list import SecretList
 from keyrack.store.tenants import TenantRows
 
 _TARGET = "auth-secret"

@@ -9,7 +9,7 @@ from keyrack.clock import iso
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
-from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.model.secrets import NO_ACCOUNT, AuthSecret, SecretState
 from keyrack.service.secrets.oauth2_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import well, with_tokens
@@ -173,7 +173,7 @@ def _with_changes(
     issued_at = secret.issued_at if same and secret.issued_at is not None else now
     fresh = _with_lifetime(secret, client, changes, merged, schedule, issued_at)
     if _is_other_grant(secret.credentials, merged):  # it was not asked for through us (contract 0.23)
-        fresh = replace(fresh, requested_scopes=(), missing_scopes=())
+        fresh = replace(fresh, requested_scopes=(), missing_scopes=(), account=NO_ACCOUNT)
     if (fresh.refreshable, fresh.expires_at) == (secret.refreshable, secret.expires_at) and not fresh.refreshable:
         fresh = replace(fresh, due_at=secret.due_at)  # that it expired is told once
     if any(changes.get(name) is not None for name in TOKENS):

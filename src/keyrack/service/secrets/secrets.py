@@ -1,7 +1,7 @@
 """Auth secrets: the user side of a connection (contract section 15). Refreshing them: `refresh`."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyrack.clock import Clock, iso
@@ -10,7 +10,8 @@ from keyrack.errors import NotFound, TokenNotValid
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
-from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.model.once import Once
+from keyrack.model.secrets import AuthSecret, SecretFilter, SecretState
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.authz.references import refuse_taken
@@ -32,7 +33,7 @@ from keyrack.store.core.paging import After
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
-from keyrack.store.secret_list import SecretFilter, SecretList
+from keyrack.store.secret_list import SecretList
 from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -100,6 +101,16 @@ class Secrets:
 
         return in_batches(found, lambda view: view.left_out, lambda view: view.secret.id, read)
 
+    async def name(self, who: Principal, workspace_id: str, secret_id: str) -> str:
+        """Return what one is called, to whoever may get it; it is neither refreshed nor used by that.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            scope.require(GET_SECRET)
+            return (await _find(scope, secret_id)).name
+
     async def get(
         self, who: Principal, workspace_id: str, secret_id: str, min_validity: int | None = None
     ) -> SecretView:
@@ -126,8 +137,29 @@ class Secrets:
             self._last_use.note(secret.tenant_id, secret.id)
         return view
 
-    async def create(self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret]) -> SecretView:
+    async def disclose(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView:
+        """Return one with its credentials to a person who wants to read them; unlike `get`, this is audited.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            Forbidden: the caller may not see credentials.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.disclose") as scope:
+            scope.require(GET_SECRET_CREDENTIALS)
+            stored = await _find(scope, secret_id)
+            scope.audit_target("auth-secret", secret_id)
+        return await self.get(who, workspace_id, stored.id)
+
+    async def create(
+        self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret], once: Once | None = None
+    ) -> SecretView:
         """Create a secret of the caller.
+
+        Args:
+            who: the caller.
+            workspace_id: where.
+            new: what it is to be.
+            once: of a form that may be sent twice, which makes one secret.
 
         Raises:
             Forbidden: the caller is not a user, so there is nobody it could belong to.
@@ -145,7 +177,9 @@ class Secrets:
             now = self._clock()
             method = await _auth_method(scope.unit, client)
             owner = SecretOwner(scope.unit.tenant_id, workspace_id, who.id)
-            secret = filled(bare(owner, client, wanted.name, method, now), client, wanted, self._schedule, now)
+            empty = bare(owner, client, wanted.name, method, now)
+            empty = empty if once is None else replace(empty, id=once.id)
+            secret = filled(empty, client, wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
             scope.audit_target("auth-secret", secret.id)

@@ -61,6 +61,16 @@ class Invites:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list invites")
             return await ContractInvites(scope.unit).page(contract_id, limit=limit, offset=offset)
 
+    async def get(self, who: Principal, contract_id: str, invite_id: str) -> Invite:
+        """Return one of the invites that `of_contract` lists.
+
+        Raises:
+            NotFound: the contract has no such invite.
+        """
+        async with self._access.contract(who, contract_id) as scope:
+            scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list invites")
+            return await _there(scope, contract_id, invite_id)
+
     async def of_workspace(self, who: Principal, workspace_id: str) -> Sequence[Invite]:
         """List the invites into a workspace, to whom its members are told (section 10)."""
         async with self._access.workspace(who, workspace_id) as scope:
@@ -100,16 +110,6 @@ class Invites:
             if made is not None:
                 scope.audit_target("setup-link", made.link.id)
             return invite, made
-
-    async def get(self, who: Principal, contract_id: str, invite_id: str) -> Invite:
-        """Return one of a contract's invites.
-
-        Raises:
-            NotFound: the contract has no such invite.
-        """
-        async with self._access.contract(who, contract_id) as scope:
-            scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can see invites")
-            return await _there(scope, contract_id, invite_id)
 
     async def send_again(self, who: Principal, contract_id: str, invite_id: str) -> MadeLink | None:
         """Tell mailers of an invite again, with a new link where its email has no account; an earlier link ends.

@@ -23,12 +23,12 @@ from keyrack.store.usage import Usages
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from keyrack.validation.unvalidated import Unvalidated
 
-_LIST_ALL = "contracts.workspace.listAll"
+LIST_ALL_WORKSPACES = "contracts.workspace.listAll"
 _INHERITED = ("flow_stats_enabled_default",)
 """Attributes that a new workspace takes over from its contract."""
 _EDITS = {"name": "workspaces.workspace.edit", "type": "workspaces.workspace.edit_type"}
 """What each attribute needs to be changed."""
-_EVERYWHERE = ("global.workspace.get_all", _LIST_ALL)
+_EVERYWHERE = ("global.workspace.get_all", LIST_ALL_WORKSPACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Workspaces:
                     views.append(await self.get(who, place.workspace_id or ""))
             return views, total
         async with self._access.tenant(who, who.tenant_id) as scope:
-            whole = sorted(await contracts_granting(scope, _LIST_ALL))
+            whole = sorted(await contracts_granting(scope, LIST_ALL_WORKSPACES))
             found, total = await WorkspaceRows(scope.unit).page(
                 contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
             )
@@ -133,7 +133,7 @@ class Workspaces:
         """
         door = None if with_members else READ_WORKSPACE
         async with self._access.workspace(who, workspace_id, door=door) as scope:
-            seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(_LIST_ALL)
+            seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(LIST_ALL_WORKSPACES)
             scope.require_that(seen, "only members can see the workspace")
             workspace = await _there(scope, workspace_id)
             members = await WorkspaceMembers(scope.unit).list(workspace_id)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, delete, insert, select, text, update
 
+from keyrack.store.core.search_words import add_words, changes_words, renew_words
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import metadata
 
@@ -138,6 +139,7 @@ class Bulk:
         for columns in {tuple(sorted(values)) for values in fresh}:
             same = [values for values in fresh if tuple(sorted(values)) == columns]
             await self._connection.execute(insert(table), same)
+        await add_words(self._connection, table, fresh)
         return fates
 
     async def complete(self, wanted: Complete) -> bool:
@@ -176,4 +178,6 @@ class Bulk:
         if "tenant_id" in wanted.table.c:
             mine.append(wanted.table.c.tenant_id == wanted.tenant_id)
         await self._connection.execute(update(wanted.table).where(*mine).values(**wanted.touched, **changes))
+        if changes_words(wanted.table, changes):
+            await renew_words(self._connection, wanted.table, wanted.id, wanted.tenant_id)
         return RowResult.updated

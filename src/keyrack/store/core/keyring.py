@@ -34,6 +34,11 @@ class Keyring:
         self._by_id: dict[str, DataKey] = {}
         self._newest: dict[str, DataKey] = {}
 
+    @property
+    def kek_id(self) -> str:
+        """The id of the key-encryption key that new data keys are wrapped with."""
+        return self._kek.current
+
     async def create_key(self, connection: Connection, tenant: str) -> None:
         """Give an owner a data key, in the transaction that creates the owner."""
         key = DataKey(new_id(), tenant, os.urandom(KEY_BYTES))

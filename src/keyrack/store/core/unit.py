@@ -33,6 +33,7 @@ from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.store.core.connection import Connection
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import PARENT_DELETED, own_parents
+from keyrack.store.core.search_words import add_words, changes_words, renew_words
 from keyrack.store.core.statements import Change, Query, parsed
 from keyrack.store.schema.base import Id
 
@@ -168,8 +169,9 @@ class TenantTable:
         await self.ask(_lock(self.table, deleting), id=row_id)
 
     async def insert(self, values: Mapping[str, Any]) -> None:
-        """Add a row to this tenant, as `insert_into`."""
+        """Add a row to this tenant, as `insert_into`; if it has a name, it is found by that from now on."""
         await self.insert_into(self.table, values)
+        await add_words(self.unit.connection, self.table, [{**values, "tenant_id": self.unit.tenant_id}])
 
     async def insert_each(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows with the same columns to this tenant; for a table whose rows belong to nothing but the tenant."""
@@ -207,7 +209,10 @@ class TenantTable:
 
     async def set_columns(self, row_id: str, values: Mapping[str, Any]) -> int:
         """Set columns of the row with an id; return how many rows that touched: 1, or 0 if there is none."""
-        return await self.make(_setting(self.table, tuple(values)), row=row_id, **values)
+        touched = await self.make(_setting(self.table, tuple(values)), row=row_id, **values)
+        if touched and changes_words(self.table, values):
+            await renew_words(self.unit.connection, self.table, row_id, self.unit.tenant_id)
+        return touched
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
         """Run a query and return its rows."""

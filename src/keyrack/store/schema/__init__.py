@@ -5,6 +5,7 @@
 
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
+from keyrack.store.schema.connect_themes import connect_themes
 from keyrack.store.schema.console_sessions import authenticators, console_sessions, pending_sign_ins
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
@@ -36,6 +37,8 @@ from keyrack.store.schema.foundation import (
 )
 from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
 from keyrack.store.schema.invites import contract_invites
+from keyrack.store.schema.operations import processes, refresh_counts
+from keyrack.store.schema.search_words import search_words
 from keyrack.store.schema.setup_links import setup_links
 from keyrack.store.schema.single_sign_on import (
     authentication_requests,
@@ -58,6 +61,7 @@ __all__ = [
     "component_whitelists",
     "components",
     "connect_links",
+    "connect_themes",
     "consents",
     "console_sessions",
     "contract_invites",
@@ -78,8 +82,11 @@ __all__ = [
     "metadata",
     "oauth_clients",
     "pending_sign_ins",
+    "processes",
+    "refresh_counts",
     "revocations",
     "roles",
+    "search_words",
     "service_accounts",
     "setup_links",
     "single_sign_on",

@@ -74,6 +74,6 @@ def indexed_where_set(table: Table, column: str, *more: str) -> None:
     Index(f"{table.name}_{column}_idx", *names, postgresql_where=is_set, sqlite_where=is_set)
 
 
-def at(name: str, *, nullable: bool = False) -> Column[Any]:
+def at(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[Any]:
     """A time."""
-    return Column(name, Moment, nullable=nullable)
+    return Column(name, Moment, nullable=nullable, primary_key=primary_key)

@@ -25,6 +25,6 @@ connect_links = Table(
     at("ended_at", nullable=True),
     Index("connect_links_tenant_id_idx", "tenant_id"),
     Index("connect_links_workspace_id_idx", "workspace_id"),
-    Index("connect_links_user_id_idx", "user_id"),
+    Index("connect_links_user_id_idx", "user_id", "workspace_id", "tenant_id", "id"),
     Index("connect_links_expires_at_idx", "expires_at"),
 )

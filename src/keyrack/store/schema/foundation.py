@@ -262,6 +262,8 @@ credentials = Table(
     Column("component_id", Id, nullable=False),  # no foreign key: credentials outlive the component
     belongs_to("user_id", "users.id"),
     Column("name", Text, nullable=False),
+    Column("account_label", Text),  # whose account at the provider it is (decision 33)
+    Column("account_subject", Text),
     Column("sealed_keys", LargeBinary, nullable=False),
     at("created_at"),
     at("updated_at"),

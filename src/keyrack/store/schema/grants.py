@@ -75,12 +75,16 @@ auth_secrets = Table(
         nullable=False,
     ),
     Column("name", Text, nullable=False),
+    Column("name_key", Ordered, nullable=False, server_default=""),  # searched by its beginning
     Column("type", String(255), nullable=False),
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("auth_method", String(40)),  # how the client authenticated at consent (contract 20.3)
     Column("refreshable", Boolean, nullable=False),  # oauth2 with a refresh token
     Column("requested_scopes", Document),  # what its consent asked for (contract 0.23)
     Column("missing_scopes", Document),  # what of it the provider did not grant; null when there is nothing
+    Column("account_label", Text),  # whose account at the provider it is (decision 33)
+    Column("account_subject", Text),
+    Column("userinfo_uri", Text),  # where that was asked when it was connected
     Column("state", String(10), nullable=False),
     Column("error", Text),
     Column("error_code", String(40)),
@@ -113,6 +117,8 @@ auth_secrets = Table(
     at("updated_at"),
     Index("auth_secrets_tenant_id_idx", "tenant_id", "id"),
     Index("auth_secrets_workspace_id_idx", "workspace_id", "tenant_id", "id"),
+    Index("auth_secrets_workspace_id_name_key_idx", "workspace_id", "tenant_id", "name_key", "id"),
+    Index("auth_secrets_workspace_id_expires_at_idx", "workspace_id", "tenant_id", "expires_at"),
     Index("auth_secrets_auth_client_id_idx", "auth_client_id", "id"),
     Index("auth_secrets_user_id_idx", "user_id", "workspace_id", "tenant_id", "id"),
 )
@@ -133,6 +139,18 @@ Index(
     postgresql_where=auth_secrets.c.missing_scopes.is_not(None),
     sqlite_where=auth_secrets.c.missing_scopes.is_not(None),
 )
+
+Index(
+    "auth_secrets_in_error_idx",
+    auth_secrets.c.workspace_id,
+    auth_secrets.c.tenant_id,
+    auth_secrets.c.id,
+    postgresql_where=auth_secrets.c.state == "error",
+    sqlite_where=auth_secrets.c.state == "error",
+)
+IN_TROUBLE = text("(state = 'error' OR failed_at IS NOT NULL)")
+"""Secrets in error, and those whose last refresh failed: few, if all is well."""
+Index("auth_secrets_trouble_idx", auth_secrets.c.id, postgresql_where=IN_TROUBLE, sqlite_where=IN_TROUBLE)
 
 attempts = Table(
     "attempts",

@@ -1,5 +1,6 @@
 """Turns stored rows into records of an export: for each section the inverse of its kind (`kinds`)."""
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,7 @@ class Records:
 
     async def _tenants(self, rows: Rows) -> list[Json]:
         roles = await self._under(t.roles.c.tenant_id, rows, t.roles.c.position)
+        themes = await self._under(t.connect_themes.c.tenant_id, rows, t.connect_themes.c.tenant_id)
         records = []
         for row in rows:
             about = {**row.attributes, "name": row.name, "app_domain": row.app_domain}
@@ -54,7 +56,9 @@ class Records:
                 {"scope": role.scope, "role": role.role, "permissions": role.permissions, "i18n": role.i18n}
                 for role in roles.get(row.id, ())
             ]
-            meta = {"created_at": iso(row.created_at), "roles": policy}
+            meta: Json = {"created_at": iso(row.created_at), "roles": policy}
+            if row.id in themes:
+                meta["connect_theme"] = _connect_theme(themes[row.id][0])
             records.append(_record(row, "tenant", about, meta=meta))
         return records
 
@@ -168,7 +172,7 @@ class Records:
     async def _credentials(self, rows: Rows) -> list[Json]:
         records = []
         for row in rows:
-            about = {"name": row.name, **await self._opened(t.credentials, row, "keys")}
+            about = {"name": row.name, **_account(row), **await self._opened(t.credentials, row, "keys")}
             relationships = {
                 "workspace": _link("workspace", row.workspace_id),
                 "component": _link("component", row.component_id),
@@ -186,7 +190,7 @@ class Records:
             about = {"name": row.name, "type": row.type, "state": row.state, "error": row.error}
             about |= {"error_code": row.error_code, **_times(row, "error_at", "last_used_at"), **opened}
             scopes = {name: getattr(row, name) for name in ("requested_scopes", "missing_scopes")}
-            about |= {name: value for name, value in scopes.items() if value}
+            about |= {name: value for name, value in scopes.items() if value} | _account(row)
             if row.refreshed_at is not None:
                 about["last_refreshed_at"] = iso(row.refreshed_at)
             relationships = {
@@ -195,6 +199,8 @@ class Records:
                 "auth_client": _link("auth-client", row.auth_client_id),
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
+            if row.userinfo_uri is not None:
+                meta["userinfo_uri"] = row.userinfo_uri
             meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
             meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))
@@ -259,7 +265,23 @@ def _links(kind: str, ids: Iterable[str]) -> Json:
     return {"data": [{"id": resource_id, "type": kind} for resource_id in ids]}
 
 
+def _account(row: "Row[Any]") -> Json:
+    """Return whose account at the provider a row is, as far as it is known."""
+    named = {name: getattr(row, name) for name in ("account_label", "account_subject")}
+    return {name: text for name, text in named.items() if text is not None}
+
+
 def _times(row: "Row[Any]", *names: str) -> Json:
     """Return those times of a row that are set."""
     moments: dict[str, datetime | None] = {name: getattr(row, name) for name in names}
     return {name: iso(moment) for name, moment in moments.items() if moment is not None}
+
+
+def _connect_theme(row: "Row[Any]") -> Json:
+    return {
+        "display_name": row.display_name,
+        "accent_color": row.accent_color,
+        "show_keyrack": row.shows_keyrack,
+        "return_origins": row.return_origins,
+        "logo_data": None if row.logo is None else b64encode(row.logo).decode(),
+    }

@@ -11,6 +11,7 @@ from keyrack.service.importers.platform.links import Link, Links, RevisionLink, 
 from keyrack.service.importers.platform.place_records import InTenant
 from keyrack.validation.fields import FlowType, Id, Label, Revision, Text, Time
 
+AccountText = Annotated[str, Meta(min_length=1, max_length=255)]
 Scopes = tuple[Annotated[str, Meta(min_length=1)], ...]
 
 
@@ -83,6 +84,8 @@ class CredentialRecordAttributes(Struct, frozen=True):
 
     name: Text
     keys: Json | UnsetType = UNSET
+    account_label: AccountText | UnsetType | None = UNSET
+    account_subject: AccountText | UnsetType | None = UNSET
 
 
 class CredentialRecordRelationships(Struct, frozen=True):
@@ -114,6 +117,8 @@ class SecretRecordAttributes(Struct, frozen=True):
     last_refreshed_at: Time | None = None
     requested_scopes: Scopes = ()
     missing_scopes: Scopes = ()
+    account_label: AccountText | None = None
+    account_subject: AccountText | None = None
     last_used_at: Time | UnsetType = UNSET
 
 
@@ -135,6 +140,7 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
     failure: Failure | None = None
     failure_count: Annotated[int, Meta(ge=0)] = 0
     failed_at: Time | None = None
+    userinfo_uri: Annotated[str, Meta(max_length=4096)] | None = None
     stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
     lifetime_guessed: bool | None = None
 

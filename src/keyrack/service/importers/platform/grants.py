@@ -14,6 +14,8 @@ from keyrack.errors import ValidationFailed
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.model.tenancy import Workspace
+from keyrack.oauth.account import MAX_SUBJECT
+from keyrack.oauth.provider_text import printable
 from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretRecord, SecretRecordAttributes
 from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.importers.platform.known import Known
@@ -21,7 +23,7 @@ from keyrack.service.importers.platform.named import check_owner, in_workspace, 
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_new
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule, share
-from keyrack.store.auth_secrets import SUPERSEDED
+from keyrack.store.auth_secrets import SUPERSEDED, name_key
 from keyrack.store.core.bulk import RowToWrite
 from keyrack.store.schema import auth_secrets, credentials
 
@@ -37,7 +39,7 @@ _WORKED_OUT = frozenset(
     }
 )
 """Causes that are found when a secret is read, from its times, its last failure and its client: never stored."""
-_NOT_TOKENS = frozenset({"name", "user_id", "auth_method"})
+_NOT_TOKENS = frozenset({"name", "name_key", "user_id", "auth_method"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,19 @@ class CredentialKind:
         """Return a credential's row."""
         about, meta = record.relationships, record.meta
         workspace = await known.workspace(about.workspace.data.id)
+        texts = (record.attributes.account_label, record.attributes.account_subject)
+        named = dict(zip(("account_label", "account_subject"), texts, strict=True))
+        whose = {name: _shown(text) for name, text in named.items() if text is not UNSET}
         main = RowToWrite(
             credentials,
             workspace.tenant_id if workspace else "",
             {"id": record.id},
-            {"name": record.attributes.name, "user_id": about.user.data.id, **given(created_at=meta.created_at)},
+            {
+                "name": record.attributes.name,
+                "user_id": about.user.data.id,
+                **given(created_at=meta.created_at),
+                **whose,
+            },
             {
                 "workspace_id": about.workspace.data.id,
                 "component_id": about.component.data.id,
@@ -141,7 +151,8 @@ class SecretKind:
             raise RuntimeError("a secret that was checked is not known")
         tokens = _tokens(record, client)
         state, due = self._state(record, client, tokens, known.unit.clock())
-        own = {"name": about.name, "user_id": links.user.data.id, "auth_method": meta.auth_method}
+        own: dict[str, Any] = {"name": about.name, "name_key": name_key(about.name), "user_id": links.user.data.id}
+        own["auth_method"] = meta.auth_method
         touched = {"updated_at": or_now(known, meta.updated_at)}
         times: dict[str, Any] = {name: state.pop(name) for name in ("issued_at", "expires_at") if name in state}
         if _is_dated(record):
@@ -196,6 +207,9 @@ class SecretKind:
             "refreshed_at": about.last_refreshed_at,
             "requested_scopes": list(about.requested_scopes) or None,
             "missing_scopes": list(about.missing_scopes) or None,
+            "account_label": _shown(about.account_label),
+            "account_subject": _shown(about.account_subject),
+            "userinfo_uri": meta.userinfo_uri,
             "ambiguous_since": meta.ambiguous_since,
             "failure": None if meta.failure is None else to_builtins(meta.failure),
             "failure_count": meta.failure_count,
@@ -239,6 +253,11 @@ def _standing(about: SecretRecordAttributes) -> dict[str, Any]:
     if about.error_code in _WORKED_OUT:
         return {"state": SecretState.ready, "error": None, "error_code": None, "error_at": None}
     return {"state": about.state, "error": about.error, "error_code": about.error_code, "error_at": about.error_at}
+
+
+def _shown(text: str | UnsetType | None) -> str | None:
+    """Return what a file says of an account as a provider's word is kept: in one line, without unseen characters."""
+    return printable(text, MAX_SUBJECT) or None if isinstance(text, str) else None
 
 
 def _is_usable(client: AuthClient, workspace: Workspace) -> bool:

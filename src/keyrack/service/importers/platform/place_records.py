@@ -9,11 +9,14 @@ from keyrack.model.components import ComponentAccess
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.importers.platform.links import Link, Links
 from keyrack.validation.fields import (
+    AccentColor,
     ComponentName,
+    DisplayName,
     Domain,
     Email,
     Id,
     PlaceName,
+    ReturnOrigins,
     Revision,
     Slug,
     TenantOptions,
@@ -60,11 +63,22 @@ class TenantRecordAttributes(TenantOptions, kw_only=True):
     app_domain: Domain
 
 
+class ConnectThemeRecord(Struct, frozen=True):
+    """How its connect pages look; what is left out stays, or is as we made it."""
+
+    display_name: DisplayName | UnsetType | None = UNSET
+    accent_color: AccentColor | UnsetType | None = UNSET
+    show_keyrack: bool | UnsetType = UNSET
+    return_origins: ReturnOrigins | UnsetType = UNSET
+    logo_data: str | UnsetType | None = UNSET
+
+
 class TenantMeta(Struct, frozen=True):
-    """When it was made, and its role policy."""
+    """When it was made, its role policy, and its connect pages."""
 
     created_at: Time | UnsetType = UNSET
     roles: list[RoleRecord] | UnsetType = UNSET
+    connect_theme: ConnectThemeRecord | UnsetType = UNSET
 
 
 class TenantRecord(Struct, frozen=True):

@@ -9,6 +9,7 @@ from sqlalchemy import Row, Table
 
 from keyrack.model.tenancy import Role, Tenant
 from keyrack.service.authz.permissions import DEFAULT_ROLES, normalise
+from keyrack.service.importers.platform.connect_theme import check_connect_theme, connect_theme_rows
 from keyrack.service.importers.platform.kinds import Piece, given, or_now, same_place
 from keyrack.service.importers.platform.known import Known, TenantSeen
 from keyrack.service.importers.platform.named import tenant_of
@@ -37,6 +38,7 @@ class TenantKind:
             if row.id != record.id:
                 known.report.problem("a stored tenant has this domain", pointer)
         await _check_default(known, record, at)
+        check_connect_theme(known, record, at)
         policy = _policy(known, record.meta.roles, f"{at}/meta/roles") if record.meta.roles is not UNSET else None
         if policy is None and stored is not None:
             seen = await known.tenant(record.id)
@@ -62,6 +64,7 @@ class TenantKind:
             )
             for position, role in enumerate(policy)
         ]
+        others += connect_theme_rows(record)
         scopes = ("tenants", "contracts", "workspaces")
         exact = [
             Complete(

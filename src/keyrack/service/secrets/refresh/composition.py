@@ -14,6 +14,7 @@ from keyrack.service.secrets.refresh.leased_refresh import LeasedRefresh, Timing
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter, ProviderLimits
 from keyrack.service.secrets.refresh.recovery import Recovery
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
+from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.settlements import Settlements
@@ -46,11 +47,13 @@ class RefreshParts:
     refresher: Refresher
     fresh: FreshTokens
     recovery: Recovery
+    counter: RefreshCounter
     listener: Listener
 
     async def start(self) -> None:
-        """Begin to listen and to recover."""
+        """Begin to listen, to count and to recover."""
         await self.listener.start()
+        await self.counter.start()
         await self.recovery.start()
 
     async def close(self) -> None:
@@ -59,6 +62,7 @@ class RefreshParts:
         await self.refresher.drain(self.settings.timing.lease_ms / 1000)
         with suppress(DatabaseUnavailable):
             await self.journal.bring_in()
+        await self.counter.close()
         await self.listener.close()
 
 
@@ -78,7 +82,8 @@ def build_refreshing(
     journal = Journal(store, provider, spool, clock)
     lease_time = LeaseTime()
     settlements = Settlements(store, settings.schedule, lease_time)
-    finalizer = Finalizer(store, settlements, settings.schedule, orphaned, clock)
+    counter = RefreshCounter(store, clock)
+    finalizer = Finalizer(store, settlements, settings.schedule, orphaned, counter, clock)
     leased_refresh = LeasedRefresh(store, journal, finalizer, limiter, abandonment, settings.timing, clock)
     refresher = Refresher(store, leased_refresh, finalizer, wakeups, settings.timing, clock, lease_time)
     return RefreshParts(
@@ -88,5 +93,6 @@ def build_refreshing(
         refresher=refresher,
         fresh=FreshTokens(store, refresher, limiter, settings.schedule, clock),
         recovery=Recovery(store, journal, abandonment, {AttemptKind.refresh: refresher.recover}),
+        counter=counter,
         listener=listener,
     )

@@ -15,12 +15,20 @@ from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
+from keyrack.model.operations import RefreshResult
 from keyrack.model.secrets import AuthSecret, ErrorCode
 from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
-from keyrack.service.clients.auth_client_profile import client_profile, final_errors, own_method, refresh_host
+from keyrack.service.clients.auth_client_profile import (
+    client_profile,
+    final_errors,
+    own_method,
+    provider_origin,
+    refresh_host,
+)
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
+from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter, refresh_result
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.settlements import Ended, Settlements, facts_of
 from keyrack.service.secrets.refresh.tokens import merged
@@ -50,12 +58,14 @@ class Finalizer:
         settlements: Settlements,
         schedule: Schedule,
         orphaned: Orphaned,
+        counter: RefreshCounter,
         clock: Clock,
     ) -> None:
         self._store = store
         self._settlements = settlements
         self._schedule = schedule
         self._orphaned = orphaned
+        self._counter = counter
         self._clock = clock
 
     async def settle(
@@ -117,6 +127,7 @@ class Finalizer:
             await self._recovered(lease.tenant_id, client)
         interrupted = outcome.secret.error_code is ErrorCode.refresh_interrupted and written.before.error_code is None
         metrics.refreshed(_called(outcome, result), interrupted=interrupted)
+        self._counter.count(provider_origin(client), refresh_result(outcome, result))
         if not isinstance(result, TokenResponse):
             raise result
         return outcome.secret
@@ -131,7 +142,7 @@ class Finalizer:
             await Attempts(unit).settle(attempt.id, AttemptResult.superseded)
         return True
 
-    async def give_up(self, lease: Lease, attempt: Attempt) -> None:
+    async def give_up(self, lease: Lease, client: AuthClient, attempt: Attempt) -> None:
         """Note that nobody knows what became of a request; the lease goes on.
 
         Raises:
@@ -143,6 +154,7 @@ class Finalizer:
             await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
             await Attempts(unit).settle(attempt.id, AttemptResult.ambiguous)
         metrics.refreshed(AttemptResult.ambiguous.value)
+        self._counter.count(provider_origin(client), RefreshResult.unknown)
 
     async def expire(self, lease: Lease) -> AuthSecret:
         """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).

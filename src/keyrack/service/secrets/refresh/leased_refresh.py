@@ -150,7 +150,7 @@ class LeasedRefresh:
             if attempt.generation != held.lease.secret.grant_generation:
                 await self._finalizer.drop(attempt, AttemptResult.superseded)
             elif answer is None:
-                await self._finalizer.give_up(held.lease, attempt)
+                await self._finalizer.give_up(held.lease, held.client, attempt)
                 given_up = True
             else:
                 at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
@@ -170,7 +170,7 @@ class LeasedRefresh:
         attempt, result = await self._ask(held)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
         if soon and held.lease.secret.ambiguous_since is None and _lost(result):
-            await self._finalizer.give_up(held.lease, attempt)
+            await self._finalizer.give_up(held.lease, held.client, attempt)
             attempt, result = await self._ask(held)
         at, came = self._clock(), time.monotonic()
         return await self._finalizer.settle(

@@ -1,0 +1,1 @@
+"""Pages on which accounts are connected."""

@@ -1,0 +1,1 @@
+"""Finding anything by an id or a name."""

@@ -1,0 +1,1 @@
+"""Pages about connections: the auth secrets of a workspace."""

@@ -1,0 +1,67 @@
+"""Says in plain words how a connection is, why, and what to do about it."""
+
+from dataclasses import dataclass
+
+from keyrack.model.secrets import ErrorCode, SecretState
+from keyrack.service.secrets.connections import Connection
+
+_RECONNECT = "Reconnect: the owner of the account has to agree at the provider again."
+_TODO = {
+    ErrorCode.refresh_interrupted: _RECONNECT,
+    ErrorCode.reauthorization_required: _RECONNECT,
+    ErrorCode.token_expired: _RECONNECT,
+    ErrorCode.client_rejected: (
+        "Somebody who looks after the auth client has to correct its id and secret. It then goes on by itself."
+    ),
+    ErrorCode.provider_refused: "If the provider goes on refusing, reconnect.",
+    ErrorCode.provider_unavailable: "Nothing for now: it is tried again by itself. If it goes on, test or reconnect.",
+    ErrorCode.unsupported_token_type: "Set the client to Bearer tokens at the provider, then test this connection.",
+    ErrorCode.unreadable: "Whoever runs Keyrack has to restore the key that this was encrypted with, or reconnect.",
+}
+_BY_HAND = "Somebody has marked it so, or a program has. Reconnect, or set new tokens through the API."
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a connection is.
+
+    Attributes:
+        word: for a badge.
+        kind: of the badge: `good`, `warn` or `bad`.
+        plain: what is wrong; empty if nothing is.
+        said: what the provider said.
+        todo: what to do.
+    """
+
+    word: str
+    kind: str
+    plain: str = ""
+    said: str = ""
+    todo: str = ""
+
+
+def health_of(connection: Connection) -> Health:
+    """Return how a connection is at this moment."""
+    secret, status = connection.secret, connection.status
+    if status.state is SecretState.error:
+        todo = _BY_HAND if status.error_code is None else _TODO[status.error_code]
+        return Health("Needs attention", "bad", status.error or "It cannot be used.", _said(connection), todo)
+    if connection.is_rejected:
+        text = "The provider rejects the auth client itself. What is fresh works until it expires, and is not renewed."
+        return Health("Not renewed", "warn", text, _said(connection), _TODO[ErrorCode.client_rejected])
+    if secret.failure is not None:
+        text = f"The token still works, but could not be renewed. {secret.failure.text}"
+        todo = "Nothing for now: it is tried again by itself." if secret.due_at else _RECONNECT
+        return Health("Renewal fails", "warn", text, _said(connection), todo)
+    if secret.missing_scopes:
+        text = "The provider granted less than was asked for."
+        todo = "Reconnect, and agree to everything, if something does not work."
+        return Health("Scopes missing", "warn", text, todo=todo)
+    return Health("Works", "good")
+
+
+def _said(connection: Connection) -> str:
+    failure = connection.secret.failure
+    if failure is None:
+        return ""
+    return ": ".join(text for text in (failure.error, failure.error_description) if text)

@@ -1,0 +1,1 @@
+"""Finds whatever a caller may see."""

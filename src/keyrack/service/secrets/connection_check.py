@@ -1,0 +1,166 @@
+"""Tests a connection with one real request to the provider, and says in plain words how that went (decision 33)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import KeyrackError, NotFound, ProviderError, ProviderUnavailable
+from keyrack.model.clients import AuthClient, is_oauth2
+from keyrack.model.identity import Principal
+from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.oauth.account import AccountSource, account_of
+from keyrack.service.authz.access import Access
+from keyrack.service.clients.auth_client_profile import client_profile
+from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
+from keyrack.service.secrets.status import current_status
+from keyrack.service.secrets.userinfo import UserInfo, UserInfoAnswer
+from keyrack.store.auth_clients import find_usable
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.store import Store
+
+REFRESH = "workspaces.auth_secret.refresh"
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+
+
+class CheckResult(StrEnum):
+    """How a test of a connection ended."""
+
+    works = "works"
+    """The provider took the token."""
+    renewed = "renewed"
+    """The provider gave a new token; there is no address to try it at."""
+    refused = "refused"
+    """The provider does not take it, or does not renew it."""
+    unclear = "unclear"
+    """The provider did not answer, or not in a way that tells."""
+    impossible = "impossible"
+    """There is nothing to test with."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionCheck:
+    """What a test has found.
+
+    Attributes:
+        result: how it ended.
+        text: the same for a person.
+        said: the provider's words, as far as there are any: `error`, `error_description`, `error_uri`.
+    """
+
+    result: CheckResult
+    text: str
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+class ConnectionChecks:
+    """Tests connections.
+
+    Args:
+        store: where they are.
+        access: the way into every operation.
+        freshness: renews tokens.
+        userinfo: asks whose token it is.
+    """
+
+    def __init__(self, store: Store, access: Access, freshness: FreshTokens, userinfo: UserInfo) -> None:
+        self._store = store
+        self._access = access
+        self._freshness = freshness
+        self._userinfo = userinfo
+
+    async def test(self, who: Principal, workspace_id: str, secret_id: str) -> ConnectionCheck:
+        """Try the token where the provider tells whose it is; where there is no such address, renew the token.
+
+        An expired token is renewed first, and so is one that the provider no longer takes. Whose account it is, is
+        noted when the provider tells.
+
+        Raises:
+            NotFound: the workspace has no such secret.
+            Forbidden: the caller lacks the permission to refresh it.
+        """
+        async with self._access.workspace(who, workspace_id, "secret.test") as scope:
+            scope.require(REFRESH)
+            stored = await AuthSecrets(scope.unit).find(secret_id)
+            if stored is None or stored.workspace_id != workspace_id:
+                raise NotFound("there is no such secret in this workspace")
+            client = await find_usable(scope.unit, stored.auth_client_id)
+            scope.audit_target("auth-secret", secret_id)
+        if client is None or not is_oauth2(stored.type):
+            text = "Keyrack keeps these credentials, and does not know how the provider would check them."
+            return ConnectionCheck(CheckResult.impossible, text)
+        source = client_profile(client, stored.auth_method, stored.credentials).account
+        uri = stored.userinfo_uri or source.userinfo_uri
+        return await (self._renewed(stored) if uri is None else self._tried(stored, client, source, uri))
+
+    async def _renewed(self, secret: AuthSecret) -> ConnectionCheck:
+        """Report what the provider says to a refresh."""
+        if not secret.refreshable:
+            text = (
+                "The provider gave no refresh token, and there is no address to try the token at: set userinfo_uri of"
+                " the auth client to test such connections."
+            )
+            return ConnectionCheck(CheckResult.impossible, text)
+        try:
+            await self._freshness.refresh(secret)
+        except (ProviderError, ProviderUnavailable) as error:
+            return _failed(error)
+        return ConnectionCheck(CheckResult.renewed, "The provider renewed the token just now.")
+
+    async def _tried(self, secret: AuthSecret, client: AuthClient, source: AccountSource, uri: str) -> ConnectionCheck:
+        secret = await self._freshness.before_read(secret, 0)
+        status = current_status(secret, client, self._store.clock())
+        if status.state is SecretState.error:
+            failure = secret.failure
+            words = {} if failure is None else {"error": failure.error, "error_description": failure.error_description}
+            said = {name: text for name, text in words.items() if text}
+            return ConnectionCheck(CheckResult.refused, status.error or "The token cannot be used.", said)
+        try:
+            answer = await self._ask(secret, uri)
+            if answer.status == _UNAUTHORIZED and secret.refreshable:
+                secret = await self._freshness.refresh(secret)
+                answer = await self._ask(secret, uri)
+        except (ProviderError, ProviderUnavailable) as error:
+            return _failed(error)
+        except KeyrackError as error:
+            return ConnectionCheck(CheckResult.impossible, f"The token could not be tried: {error}")
+        if answer.members is not None:
+            await self._note(secret, source, answer, uri)
+        return _told(answer)
+
+    async def _ask(self, secret: AuthSecret, uri: str) -> UserInfoAnswer:
+        token = Secret(str(secret.credentials.get("access_token") or ""))
+        return await self._userinfo.ask(uri, token, tenant_id=secret.tenant_id)
+
+    async def _note(self, secret: AuthSecret, source: AccountSource, answer: UserInfoAnswer, uri: str) -> None:
+        """Write down whose account it is, if the provider says something else than is known."""
+        kept = secret.credentials.get("undefined_params")
+        sent = [Secret(str(secret.credentials.get(name) or "")) for name in ("access_token", "refresh_token")]
+        found = account_of(
+            source, response=kept if isinstance(kept, Mapping) else {}, claims={}, userinfo=answer.members, sent=sent
+        )
+        if found.label is None or (found == secret.account and uri == secret.userinfo_uri):
+            return
+        async with self._store.unit(secret.tenant_id, writes=True) as unit:
+            await AuthSecrets(unit).identify(secret, found, uri)
+
+
+def _failed(error: ProviderError | ProviderUnavailable) -> ConnectionCheck:
+    refused = isinstance(error, ProviderError)
+    return ConnectionCheck(CheckResult.refused if refused else CheckResult.unclear, str(error), error.failure.said)
+
+
+def _told(answer: UserInfoAnswer) -> ConnectionCheck:
+    status = answer.status
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's success
+        return ConnectionCheck(CheckResult.works, "The provider took the token just now.")
+    if status == _UNAUTHORIZED:
+        text = "The provider does not take the token (status 401). Connect the account again."
+        return ConnectionCheck(CheckResult.refused, text, answer.said)
+    if status == _FORBIDDEN:
+        text = (
+            "The provider knows the token, but does not let it read whose account it is (status 403). Perhaps a scope"
+            " is missing."
+        )
+        return ConnectionCheck(CheckResult.refused, text, answer.said)
+    return ConnectionCheck(CheckResult.unclear, f"The provider's answer does not tell (status {status}).", answer.said)

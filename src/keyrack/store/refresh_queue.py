@@ -1,0 +1,171 @@
+"""The queue of refreshes of all tenants for the operator: what is due, what comes next, and what is under way.
+
+What is due is found by the index that the background itself uses, and counted up to `MOST`. Leases have no index of
+their own, which would cost each refresh a write: found are those of secrets that are due, and of requests under way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, bindparam, func, select
+
+from keyrack.store.attempts import AttemptKind
+from keyrack.store.core.statements import Query
+from keyrack.store.core.unit import Unit
+from keyrack.store.installation_grants import ListedGrant, grant_columns, listed_grant, with_owners
+from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
+from keyrack.store.leases import LONGEST_MS
+from keyrack.store.queue_stats import MOST
+from keyrack.store.schema import attempts, auth_secrets, tenants
+
+LEASES = 500
+"""Leases and requests that are read at most."""
+
+_s, _a = auth_secrets.c, attempts.c
+_IS_DUE = (_s.due_at.is_not(None), _s.due_at <= bindparam("now"))
+_PAGE = Query(
+    select(*grant_columns())
+    .select_from(with_owners())
+    .where(*_IS_DUE)
+    .order_by(_s.due_at, _s.id)
+    .limit(bindparam("most", type_=Integer))
+    .offset(bindparam("over", type_=Integer)),
+    scans=True,
+)
+_UNTIL: ColumnElement[Any] = bindparam("until", type_=_s.due_at.type)
+_SOON = Query(
+    select(func.count().label("number")).select_from(
+        select(_s.due_at)
+        .where(_s.due_at.is_not(None), _s.due_at > bindparam("now"), _s.due_at <= _UNTIL)
+        .limit(MOST)
+        .subquery()
+    ),
+    scans=True,
+)
+_HELD = (
+    _s.lease_owner.is_not(None),
+    _s.lease_until > LEASE_NOW,
+    _s.lease_until <= LEASE_NOW + LONGEST_MS,
+)
+_LEASED = (_s.id, _s.tenant_id, _s.workspace_id, _s.name, _s.lease_owner, _s.lease_until, LEASE_NOW.label("shown"))
+_DUE_LEASES = Query(select(*_LEASED).where(*_IS_DUE, *_HELD).order_by(_s.due_at).limit(LEASES), scans=True)
+_REQUEST_LEASES = Query(
+    select(*_LEASED)
+    .join_from(attempts, auth_secrets, _a.subject_id == _s.id)
+    .where(_a.settled_at.is_(None), *_HELD)
+    .order_by(_a.id)
+    .limit(LEASES),
+    scans=True,
+)
+_REQUESTS = Query(
+    select(
+        _a.id,
+        _a.kind,
+        _a.subject_id,
+        _a.tenant_id,
+        _a.owner,
+        _a.started_at,
+        _a.answered_at,
+        tenants.c.name.label("tenant_name"),
+    )
+    .join_from(attempts, tenants, _a.tenant_id == tenants.c.id)
+    .where(_a.settled_at.is_(None))
+    .order_by(_a.id)
+    .limit(LEASES),
+    scans=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """A lease that a process holds now.
+
+    Attributes:
+        secret_id, tenant_id, workspace_id, name: of the secret.
+        owner: the process, as `RunningProcess.id`.
+        ends_in: seconds, unless it is extended.
+    """
+
+    secret_id: str
+    tenant_id: str
+    workspace_id: str
+    name: str
+    owner: str
+    ends_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A token request whose fate is not settled yet.
+
+    Attributes:
+        id: of the attempt in the journal.
+        kind: a refresh, or the exchange of a consent's code.
+        subject_id: the secret, or the consent.
+        tenant_id, tenant_name: whose it is.
+        owner: the process that sent it.
+        started_at: when it was about to be sent.
+        answered_at: when the answer came, if that is known.
+    """
+
+    id: str
+    kind: AttemptKind
+    subject_id: str
+    tenant_id: str
+    tenant_name: str
+    owner: str
+    started_at: datetime
+    answered_at: datetime | None
+
+
+class RefreshQueueRows:
+    """Looks across tenants; made from the unit of the installation."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    async def due(self, *, limit: int, offset: int) -> Sequence[ListedGrant]:
+        """List a page of the secrets whose refresh is due, the longest due first."""
+        now = self._unit.clock()
+        rows = await _PAGE.rows(self._unit.connection, now=now, most=limit, over=offset)
+        return [listed_grant(row) for row in rows]
+
+    async def due_within(self, time: timedelta) -> int:
+        """Count the secrets that are not due yet but will be within a time, up to `MOST`."""
+        now = self._unit.clock()
+        (row,) = await _SOON.rows(self._unit.connection, now=now, until=now + time)
+        return int(row.number)
+
+    async def leases(self) -> Sequence[HeldLease]:
+        """List the leases of secrets that are due or have a request under way, at most `LEASES` of each."""
+        clock = {"lease_now": since_boot_ms()}
+        connection = self._unit.connection
+        rows = [
+            *await _DUE_LEASES.rows(connection, now=self._unit.clock(), **clock),
+            *await _REQUEST_LEASES.rows(connection, **clock),
+        ]
+        found = {
+            row.id: HeldLease(
+                row.id, row.tenant_id, row.workspace_id, row.name, row.lease_owner, (row.lease_until - row.shown) / 1000
+            )
+            for row in rows
+        }
+        return list(found.values())
+
+    async def requests(self) -> Sequence[OpenRequest]:
+        """List the requests under way or not settled yet, the oldest first, at most `LEASES`."""
+        return [
+            OpenRequest(
+                id=row.id,
+                kind=AttemptKind(row.kind),
+                subject_id=row.subject_id,
+                tenant_id=row.tenant_id,
+                tenant_name=row.tenant_name,
+                owner=row.owner,
+                started_at=row.started_at,
+                answered_at=row.answered_at,
+            )
+            for row in await _REQUESTS.rows(self._unit.connection)
+        ]
