@@ -40,6 +40,7 @@ from keyrack.console.operator import (
 from keyrack.console.search import search
 from keyrack.console.secrets import connection, connection_list
 from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
+from keyrack.console.tenancy.workspace_place import workspace_place
 from keyrack.console.webhooks import deliveries, webhooks
 from keyrack.errors import KeyrackError, NotFound
 
@@ -110,7 +111,12 @@ def _handlers(module: ModuleType) -> Iterator[HTTPRouteHandler]:
 CONSOLE = Router(
     PATH,
     route_handlers=[console_file, *(handler for module in _MODULES for handler in _handlers(module))],
-    dependencies={"visit": Provide(visit), "who": Provide(visitor, sync_to_thread=False)},
+    dependencies={
+        "visit": Provide(visit),
+        "who": Provide(visitor, sync_to_thread=False),
+        "place": Provide(workspace_place),
+        "connection_page": Provide(connection.connection_page),
+    },
     exception_handlers={SignInNeeded: answer_sign_in_needed, KeyrackError: answer_refusal},
     include_in_schema=False,
 )
