@@ -321,6 +321,13 @@ async def test_what_hangs_on_a_client_is_told_as_far_as_one_may_know(keyrack_on_
     secret = (await make_secret(globex.integrator, globex.workspace_id, client))["id"]
     page = await browser.get(here)
     assert f"/console/workspaces/{globex.workspace_id}" in page.text
+    usage = (await globex.admin.get(f"{PATH}/{client}/usage")).json()["data"]
+    assert (usage["type"], usage["id"]) == ("auth-client-usage", client)
+    workspace = {"id": globex.workspace_id, "name": "Globex workspace", "secrets": 1, "secrets_in_error": 0}
+    assert usage["attributes"] == {
+        "secrets": 1, "secrets_in_error": 0, "consents": 0, "workspace_count": 1, "workspaces": [workspace],
+        "flow_count": 0, "flows": [], "complete": True,
+    }  # fmt: skip
     blocked = await browser.get(f"{here}/delete")
     assert "cannot be deleted" in blocked.text
     assert f'action="{here}/delete"' not in blocked.text

@@ -3,8 +3,9 @@
 import re
 
 from support.app import Caller, World
-from support.console import ConsoleBrowser, signed_in
+from support.console import PASSWORD, ConsoleBrowser, give_password, signed_in
 from support.setup_links import newcomer
+from support.two_step import Phone, Time, secret_on
 
 ONCE = re.compile(r'name="once" value="([^"]+)"')
 KEY = re.compile(r"kr_[A-Za-z0-9_-]{43}")
@@ -191,3 +192,25 @@ async def test_a_setup_link_is_made_by_those_alone_who_may_create_people(keyrack
     browser = await at(keyrack, acme.integrator)
     await browser.get("/console/account")
     assert (await browser.post(f"/console/people/{user_id}/setup-link")).status_code in {403, 404}
+
+
+async def test_who_has_lost_the_phone_is_helped(keyrack: World) -> None:
+    acme, time = keyrack.tenants["Acme"], Time()
+    guest, browser, path = await at(keyrack, acme.guest), await at(keyrack), f"/console/people/{acme.guest.id}"
+    await give_password(keyrack, acme, acme.guest)
+    assert "Two-step sign-in" not in (await browser.get(path)).text
+    assert (await browser.get(f"{path}/two-step")).status_code == 404
+    await guest.get("/console/account/two-step")
+    assert (await guest.post("/console/account/two-step/begin")).status_code == 303
+    phone = Phone(secret_on((await guest.get("/console/account/two-step")).text), time)
+    on = await guest.post("/console/account/two-step/confirm", code=phone.code(), password=PASSWORD)
+    assert on.status_code == 200
+    assert f"{path}/two-step" in (await browser.get(path)).text
+    assert f"Turn it off for {acme.guest.name}" in (await browser.get(f"{path}/two-step")).text
+    other = await at(keyrack, acme.integrator)
+    await other.get("/console/account")
+    assert (await other.get(f"{path}/two-step")).status_code in {403, 404}
+    assert (await other.post(f"{path}/two-step")).status_code in {403, 404}
+    assert (await browser.post(f"{path}/two-step")).headers["location"] == f"{path}?done=two-step"
+    assert "Two-step sign-in is off" in (await browser.get(f"{path}?done=two-step")).text
+    assert (await browser.post(f"{path}/two-step")).status_code == 409

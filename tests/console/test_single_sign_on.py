@@ -17,7 +17,7 @@ from keyrack.store.schema import authentication_requests, linked_identities, sin
 from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.users import UserRows
 from support.app import BASE, TenantInTest, World
-from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient, start_oidc
+from support.authorization_servers import OidcOptions, OidcProvider, start_oidc
 from support.console import ConsoleBrowser, give_password, signed_in
 from support.single_sign_on import (
     SETTINGS,
@@ -47,7 +47,7 @@ ACCOUNTS: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
-Providers = dict[tuple[RegisteredClient, ...], OidcProvider]
+Providers = dict[tuple[str, ...], OidcProvider]
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +64,10 @@ async def provider(keyrack_on_each: World, providers: Providers) -> OidcProvider
     """Acme's and Globex's provider, and Acme set up for it."""
     tenants = keyrack_on_each.tenants
     clients = (client_of(tenants["Acme"]), client_of(tenants["Globex"]))
-    if clients not in providers:
-        providers[clients] = start_oidc(OidcOptions(clients=clients, accounts=ACCOUNTS))
-    made = providers[clients]
+    of_tenants = tuple(each.client_id for each in clients)
+    if of_tenants not in providers:
+        providers[of_tenants] = start_oidc(OidcOptions(clients=clients, accounts=ACCOUNTS))
+    made = providers[of_tenants]
     await set_up(keyrack_on_each, tenants["Acme"], made.issuer, domains=["acme.example"])
     return made
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
+from support.consent import CALLBACK, add_oauth_client, oauth_component
 from support.consent import connect as consent_of
 from support.grants import component_for
 from support.raw_provider import LoopbackServers, RawConsents, RawProvider, http_answer, json_answer, tokens_answer
@@ -133,3 +136,46 @@ async def test_a_component_may_say_it_too_and_credentials_have_it(keyrack: World
     assert listed.json()["data"][0]["attributes"] == {
         "name": found["name"], "account_label": user.name, "account_subject": user.login,
     }  # fmt: skip
+
+
+async def test_an_issuer_s_own_userinfo_endpoint_is_found_and_asked(
+    keyrack: World, start_oidc_provider: Callable[[OidcOptions], OidcProvider]
+) -> None:
+    client = RegisteredClient(redirect_uris=(CALLBACK,), token_endpoint_auth_method="client_secret_post")
+    provider = start_oidc_provider(OidcOptions(clients=(client,)))
+    globex = keyrack.tenants["Globex"]
+    for issuer, name in ((provider.issuer, "with"), (None, "without")):
+        oauth2: dict[str, Any] = {"scopes": ["openid", "email", "offline_access"], "prompt": "consent"}
+        if issuer is not None:
+            oauth2["issuer"] = issuer
+        descriptor = oauth_component(provider.authorization_endpoint, provider.token_endpoint, **oauth2)
+        component_id = await keyrack.add_component(keyrack.tenants["Acme"], name, descriptor, access="global")
+        await add_oauth_client(
+            keyrack, "Globex", component_id, provider.client.client_id, provider.client.client_secret
+        )
+        done = await consent_of(keyrack, globex.integrator, globex.workspace_id, component_id)
+        credential_id = done["relationships"]["credential"]["data"]["id"]
+        found = (await globex.integrator.get(f"/v2/credentials/{credential_id}")).json()["data"]["attributes"]
+        assert found["account_subject"]
+        expected = None if issuer is None else f"{found['account_subject']}@example.com"
+        assert found.get("account_label") == expected
+
+
+async def test_an_issuer_that_has_nothing_to_do_with_the_tokens_is_not_told_them(desk: RawConsents) -> None:
+    servers = LoopbackServers()
+    elsewhere = RawProvider(servers)
+    await elsewhere.start()
+    said = {"issuer": elsewhere.url, "userinfo_endpoint": f"{elsewhere.url}/me", "email": "e@vil.example"}
+    elsewhere.answers = [json_answer(json.dumps(said))]
+    await desk.begin(issuer=elsewhere.url)
+    done = await desk.consent(tokens_answer(), scopes="openid")
+    assert done["attributes"]["status"] == "completed", done
+    assert not [request for request in elsewhere.requests if b"GET /me" in request]
+    await desk.begin(issuer=desk.provider.url)
+    desk.provider.answers = []
+    said = {"issuer": desk.provider.url, "userinfo_endpoint": f"{elsewhere.url}/me"}
+    metadata = json_answer(json.dumps(said))
+    done = await desk.consent(metadata, tokens_answer(), scopes="openid")
+    assert done["attributes"]["status"] == "completed", done
+    assert [request for request in elsewhere.requests if b"GET /me" in request]  # its own server names that one
+    await servers.stop()

@@ -21,6 +21,7 @@ QUERIES: dict[str, str] = {
 """What has to be in the address for a page to show something, by path; with names of ids in braces."""
 
 NOT_FOR_ADMINS: dict[str, str] = {
+    "/console/people/{user_id}/two-step": "the admin, of whoever has turned it on",
     "/console/roles/delete": "who may change the tenant's roles, which no role of a new tenant may",
     "/console/roles/edit": "as above",
     "/console/roles/new": "as above",

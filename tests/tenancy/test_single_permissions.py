@@ -41,6 +41,7 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("workspaces", "GET",    "/v2/auth-clients?workspace_id={workspace_id}",        "~auth_clients.get"),
     ("workspaces", "POST",   "/v2/auth-clients",                                    "~auth_clients.create"),
     ("workspaces", "GET",    "/v2/auth-clients/{auth_client_id}",                   "~auth_clients.get"),
+    ("workspaces", "GET",    "/v2/auth-clients/{auth_client_id}/usage",             "~auth_clients.get"),
     ("workspaces", "PATCH",  "/v2/auth-clients/{auth_client_id}",                   "~auth_clients.edit"),
     ("workspaces", "DELETE", "/v2/auth-clients/{lone_auth_client_id}",              "~auth_clients.delete"),
     ("contracts",  "POST",   "/v2/components",                                      "..repository.edit"),
@@ -231,6 +232,7 @@ READS_CLIENTS = frozenset({"workspaces.auth_clients.get", "global.auth_clients.g
 TEAM = frozenset({"contracts.devTeams.get"})
 HIDDEN: dict[str, frozenset[str]] = {
     "/v2/auth-clients/{auth_client_id}": READS_CLIENTS,
+    "/v2/auth-clients/{auth_client_id}/usage": READS_CLIENTS,
     "/v2/auth-clients/{lone_auth_client_id}": READS_CLIENTS,
     "/v2/teams/{team_id}": TEAM,
     "/v2/users/{newcomer_id}/setup-links": frozenset({"tenants.user.get"}),

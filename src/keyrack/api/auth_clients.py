@@ -14,6 +14,7 @@ from keyrack.api.auth_client_documents import (
     ScopeOnlyBody,
     auth_client_resource,
 )
+from keyrack.api.auth_client_usage import FLOWS, AuthClientUsageResource, auth_client_usage_resource
 from keyrack.api.client_secret_expiry import SecretExpiresBefore, wanted_clients
 from keyrack.api.core.body import UnvalidatedBody, require_id
 from keyrack.api.core.dependencies import Body, WantedPage, Who
@@ -23,6 +24,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.clients import ClientFilter
 from keyrack.model.identity import Principal
+from keyrack.service.clients.auth_client_usage import AuthClientUsageReader
 from keyrack.service.clients.auth_client_values import ChangedAuthClient, NamedScope, ScopeKind
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.validation.unvalidated import Unvalidated
@@ -98,6 +100,14 @@ class AuthClientController(Controller):
     async def remove(self, auth_client_id: PATH_ID, who: Who, auth_clients: NamedDependency[AuthClients]) -> None:
         """Delete an auth client that no secret is attached to (14.3)."""
         await auth_clients.delete(who, auth_client_id)
+
+    @get("/{auth_client_id:str}/usage", responses=Refusals.of(403, 404))
+    async def usage(
+        self, auth_client_id: PATH_ID, who: Who, auth_client_usage: NamedDependency[AuthClientUsageReader]
+    ) -> Single[AuthClientUsageResource]:
+        """Return what hangs on an auth client: its blast radius (extension, 0.15)."""
+        usage = await auth_client_usage.of(who, auth_client_id, limit=FLOWS, offset=0)
+        return Single(auth_client_usage_resource(auth_client_id, usage))
 
 
 class TenantAuthClientController(Controller):

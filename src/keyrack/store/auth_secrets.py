@@ -128,10 +128,10 @@ class AuthSecrets(TenantTable):
             await self.make(_SUPERSEDING, id=secret.id)
         await self.set_columns(secret.id, values)
 
-    async def identify(self, secret_id: str, account: ProviderAccount, uri: str, *, grant_generation: int) -> None:
+    async def identify(self, secret: AuthSecret, account: ProviderAccount, uri: str) -> None:
         """Note whose account at the provider a secret is, and where that was asked, if the grant is still the same."""
         about = {"label": account.label, "subject": account.subject, "uri": uri}
-        await self.make(_IDENTIFYING, id=secret_id, grant=grant_generation, **about)
+        await self.make(_IDENTIFYING, id=secret.id, grant=secret.grant_generation, **about)
 
     async def remove(self, secret_id: str) -> bool:
         """Delete one; False if there was none."""

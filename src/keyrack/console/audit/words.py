@@ -45,6 +45,7 @@ _DEEDS: Mapping[str, str] = {
     "create": "created",
     "delete": "deleted",
     "disable": "disabled",
+    "disclose": "read in the clear",
     "edit": "changed",
     "end": "ended",
     "read": "read",
@@ -59,6 +60,7 @@ _DEEDS: Mapping[str, str] = {
     "start": "started",
     "stop": "stopped",
     "suspend": "suspended",
+    "test": "tested",
     "unsuspend": "reopened",
     "use": "used",
 }

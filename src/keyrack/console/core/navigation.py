@@ -33,6 +33,7 @@ class Entry:
 
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
+    Entry("", "/console/workspaces", "Workspaces"),
     Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
     Entry("Clients", "/console/components", "Components", frozenset({"tenants.component.list_all"})),
     Entry("Clients", "/console/oauth-clients", "OAuth clients", frozenset({"tenants.oauth_clients.get"})),
@@ -58,7 +59,6 @@ ENTRIES: Sequence[Entry] = (
         for_operators=True,
     ),
     Entry("You", "/console/invites", "Your invites"),
-    Entry("", "/console/workspaces", "Workspaces"),
     *(
         Entry(
             "Installation",

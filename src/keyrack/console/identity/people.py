@@ -13,11 +13,12 @@ from keyrack.console.core.forms import problems_by_field
 from keyrack.console.core.lists import ROWS
 from keyrack.console.core.once import FIELD, made_once, new_once, once_of
 from keyrack.console.core.visit import Visit
-from keyrack.errors import AlreadyExists, Forbidden, KeyrackError, StateConflict, ValidationFailed
+from keyrack.errors import AlreadyExists, Forbidden, KeyrackError, NotFound, StateConflict, ValidationFailed
 from keyrack.model.identity import User
 from keyrack.service.authz.access import home
 from keyrack.service.authz.permissions import CREATE_USERS, GIVE_TENANT_ROLES, TENANT_ADMIN
 from keyrack.service.identity.account_setup import AccountSetup
+from keyrack.service.identity.two_step import DISABLE_FOR_USERS, TwoStep
 from keyrack.service.identity.users import NewUser, Users
 from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.service.tenancy.roles import Roles
@@ -36,6 +37,7 @@ _DONE = {
     "created": "The account is created. It has no way in yet: make a setup link, and send it to the person.",
     "roles": "The roles in the tenant are changed.",
     "deleted": "The user is deleted.",
+    "two-step": "Two-step sign-in is off for this person, whom the password alone lets in until it is on again.",
 }
 
 
@@ -97,22 +99,30 @@ async def person_created(visit: NamedDependency[Visit], users: NamedDependency[U
 
 @get("/people/{user_id:str}", media_type=MediaType.HTML)
 async def person(
-    visit: NamedDependency[Visit], user_id: PATH_ID, users: NamedDependency[Users], roles: NamedDependency[Roles]
+    visit: NamedDependency[Visit],
+    user_id: PATH_ID,
+    users: NamedDependency[Users],
+    roles: NamedDependency[Roles],
+    two_step: NamedDependency[TwoStep],
 ) -> Response[str]:
     """Show one user: what they are in, and how they get in."""
-    return await _person(visit, user_id, users, roles, done=_DONE.get(visit.asked("done"), ""))
+    return await _person(visit, user_id, users, roles, two_step, done=_DONE.get(visit.asked("done"), ""))
 
 
 @post("/people/{user_id:str}/tenant-roles", media_type=MediaType.HTML)
 async def tenant_roles_given(
-    visit: NamedDependency[Visit], user_id: PATH_ID, users: NamedDependency[Users], roles: NamedDependency[Roles]
+    visit: NamedDependency[Visit],
+    user_id: PATH_ID,
+    users: NamedDependency[Users],
+    roles: NamedDependency[Roles],
+    two_step: NamedDependency[TwoStep],
 ) -> Response[str]:
     """Replace the roles that a user holds in the tenant itself."""
     wanted = tuple(dict.fromkeys((await visit.form()).all("roles")))
     try:
         await roles.give(visit.who, home(visit.who), user_id, Unvalidated(lambda: wanted))
     except ValidationFailed as error:
-        return await _person(visit, user_id, users, roles, error=error)
+        return await _person(visit, user_id, users, roles, two_step, error=error)
     return visit.go(f"{PATH}/{user_id}", done="roles")
 
 
@@ -122,6 +132,7 @@ async def setup_link_made(
     user_id: PATH_ID,
     users: NamedDependency[Users],
     roles: NamedDependency[Roles],
+    two_step: NamedDependency[TwoStep],
     account_setup: NamedDependency[AccountSetup],
 ) -> Response[str]:
     """Make a link with which a user signs in for the first time, and show it this once; an earlier one ends."""
@@ -129,7 +140,7 @@ async def setup_link_made(
     try:
         made = await account_setup.create_link(visit.who, user_id)
     except StateConflict as error:
-        return await _person(visit, user_id, users, roles, error=error)
+        return await _person(visit, user_id, users, roles, two_step, error=error)
     user = await users.get(visit.who, user_id)
     return visit.page(
         "identity/setup_link.html",
@@ -140,6 +151,34 @@ async def setup_link_made(
         back_text="To the person",
         crumbs=[(PATH, "People"), (f"{PATH}/{user_id}", user.email)],
     )
+
+
+@get("/people/{user_id:str}/two-step", media_type=MediaType.HTML)
+async def two_step_ending(
+    visit: NamedDependency[Visit],
+    user_id: PATH_ID,
+    users: NamedDependency[Users],
+    two_step: NamedDependency[TwoStep],
+) -> Response[str]:
+    """Say what turning off somebody's second step means.
+
+    Raises:
+        NotFound: there is no such user, or it is not on.
+    """
+    user = await users.get(visit.who, user_id)
+    if not await two_step.is_on_for_user(visit.who, user_id):
+        raise NotFound("two-step sign-in is not on for this person")
+    return visit.page("identity/person_two_step.html", person=user)
+
+
+@post("/people/{user_id:str}/two-step", media_type=MediaType.HTML)
+async def two_step_ended(
+    visit: NamedDependency[Visit], user_id: PATH_ID, two_step: NamedDependency[TwoStep]
+) -> Response[str]:
+    """Turn the second step off for somebody who has lost the phone."""
+    await visit.form()
+    await two_step.disable_for_user(visit.who, user_id)
+    return visit.go(f"{PATH}/{user_id}", done="two-step")
 
 
 @get("/people/{user_id:str}/delete", media_type=MediaType.HTML)
@@ -166,7 +205,14 @@ async def person_deleted(
 
 
 async def _person(
-    visit: Visit, user_id: str, users: Users, roles: Roles, *, done: str = "", error: KeyrackError | None = None
+    visit: Visit,
+    user_id: str,
+    users: Users,
+    roles: Roles,
+    two_step: TwoStep,
+    *,
+    done: str = "",
+    error: KeyrackError | None = None,
 ) -> Response[str]:
     user = await users.get(visit.who, user_id)
     memberships = await users.memberships(visit.who, user_id)
@@ -188,6 +234,7 @@ async def _person(
         others=[] if error is None else [problem.detail for problem in error.problems],
         is_self=user_id == visit.who.id,
         may_give=may_give,
+        has_two_step=visit.allows(DISABLE_FOR_USERS) and await two_step.is_on_for_user(visit.who, user_id),
         may_link=visit.allows(CREATE_USERS) and not memberships.is_in_use,
         may_delete=visit.allows("tenants.user.delete") and user_id != visit.who.id,
         may_audit=visit.allows("tenants.audit.get"),

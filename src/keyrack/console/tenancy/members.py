@@ -14,6 +14,7 @@ from keyrack.console.core.forms import problems_by_field
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.contracts import may_edit_members
+from keyrack.console.tenancy.workspace_place import WorkspacePlace
 from keyrack.errors import (
     AlreadyExists,
     Forbidden,
@@ -151,24 +152,25 @@ async def contract_member_removed(
 async def workspace_members(
     visit: NamedDependency[Visit],
     workspace_id: PATH_ID,
+    place: NamedDependency[WorkspacePlace],
     workspaces: NamedDependency[Workspaces],
     members: NamedDependency[Members],
     invites: NamedDependency[Invites],
-    own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Show who is in a workspace, and who is invited into it."""
     view = await workspaces.get(visit.who, workspace_id)
     found, total = await members.of_workspace(
         visit.who, workspace_id, limit=ROWS, offset=offset_of(visit.page_number("members"))
     )
-    own = await own_permissions.in_workspace(visit.who, workspace_id)
     return visit.page(
         "tenancy/workspace_members.html",
+        place=place,
+        tabs=place.tabs("/members"),
         workspace=view.workspace,
         members=found,
         pager=visit.pager(total, "members"),
         invites=await invites.of_workspace(visit.who, workspace_id),
-        may_edit=own.allows(*EDIT_WORKSPACE_MEMBERS),
+        may_edit=place.own.allows(*EDIT_WORKSPACE_MEMBERS),
         sees_people=visit.allows("tenants.user.get"),
         done=_DONE.get(visit.asked("done"), ""),
     )

@@ -68,6 +68,7 @@ class WorkspacePlace:
             ("", "Connections", self.own.allows(GET_SECRET)),
             ("/credentials", "Credentials", self.own.is_member),
             ("/connect-links", "Connect links", self.may_connect),
+            ("/members", "Members", self.own.is_member),
         ]
         return [(self.path + path, text, path == here) for path, text, seen in pages if seen or path == here]
 

@@ -142,7 +142,7 @@ class ConnectionChecks:
         if found.label is None or (found == secret.account and uri == secret.userinfo_uri):
             return
         async with self._store.unit(secret.tenant_id, writes=True) as unit:
-            await AuthSecrets(unit).identify(secret.id, found, uri, grant_generation=secret.grant_generation)
+            await AuthSecrets(unit).identify(secret, found, uri)
 
 
 def _failed(error: ProviderError | ProviderUnavailable) -> ConnectionCheck:
