@@ -2,10 +2,13 @@
 
 import re
 
+from keyrack.console.routes import CONSOLE
+from keyrack.console.search.destinations import KINDS, PAGES
 from support.app import World
 from support.console import signed_in
 from support.flows import PLAIN, flow_body
 from support.secrets import resource
+from support.tenancy.estate import build_estate
 
 HOSTILE = "<script>alert(1)</script>\u202e" + "x" * 200
 
@@ -74,3 +77,31 @@ async def test_each_page_has_the_field_in_its_frame(keyrack: World) -> None:
         page = await browser.get(path)
         assert '<form method="get" action="/console/search">' in page.text
         assert 'hx-trigger="input changed delay:250ms"' in page.text
+
+
+def test_everything_that_is_found_has_a_page_that_there_is() -> None:
+    there = {re.sub(r"\{[^}]*\}", "{}", route.path) for route in CONSOLE.routes}
+    assert PAGES.keys() == KINDS.keys()
+    assert {re.sub(r"\{[^}]*\}", "{}", page.partition("?")[0]) for page in PAGES.values()} <= there
+
+
+async def test_ids_of_all_kinds_lead_to_pages_that_are_shown(keyrack: World) -> None:
+    estate = await build_estate(keyrack, "Globex")
+    ids, globex = estate.ids, estate.tenant
+    admin = await signed_in(keyrack, globex.admin, globex.id)
+    integrator = await signed_in(keyrack, globex.integrator, globex.id)
+    tenants = ("user_id", "contract_id", "component_id", "oauth_client_id", "webhook_id", "event_id")
+    members = ("workspace_id", "secret_id", "credential_id", "flow_id", "consent_id", "connect_link_id")
+    for browser, names in ((admin, tenants), (integrator, members)):
+        for name in names:
+            led = await browser.get(f"/console/search?q={ids[name]}")
+            assert led.status_code == 303, name
+            page = await browser.get(led.headers["location"])
+            assert page.status_code in (200, 303), f"{name}: {led.headers['location']}"
+    changed = await globex.admin.patch(
+        f"/v2/tenants/{globex.id}/connect-theme", {"data": {"type": "connect-theme", "attributes": {}}}
+    )
+    led = await admin.get(f"/console/search?q={changed.headers['x-request-id']}")
+    page = await admin.get(led.headers["location"])
+    assert page.status_code == 200
+    assert changed.headers["x-request-id"] in page.text

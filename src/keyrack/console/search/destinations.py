@@ -1,11 +1,9 @@
 """Says which page of the console shows something that was found."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from keyrack.console.core.requests import AnyRequest
 from keyrack.service.search.search import Result
 
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -31,29 +29,27 @@ KINDS: Mapping[str, tuple[str, str]] = {
 """What things are called, one and many."""
 
 _WORKSPACE = "/console/workspaces/{parent}"
-_PAGES: Mapping[str, Sequence[str]] = {
-    "tenant": ("/console/installation/tenants",),
-    "user": ("/console/people/{id}",),
-    "contract": ("/console/contracts/{id}",),
-    "workspace": ("/console/workspaces/{id}",),
-    "team": ("/console/contracts/{parent}",),
-    "component": ("/console/components/{id}",),
-    "oauth-client": ("/console/oauth-clients/{id}",),
-    "auth-client": ("/console/auth-clients/{id}",),
-    "credential": (f"{_WORKSPACE}/credentials/{{id}}", _WORKSPACE),
-    "auth-secret": (f"{_WORKSPACE}/connections/{{id}}", _WORKSPACE),
-    "flow": (f"{_WORKSPACE}/flows/{{id}}", _WORKSPACE),
-    "webhook": ("/console/webhooks/{id}",),
-    "event": ("/console/events/{id}",),
-    "oauth-consent": (f"{_WORKSPACE}/consents/{{id}}", _WORKSPACE),
-    "connect-link": (f"{_WORKSPACE}/connect-links/{{id}}", _WORKSPACE),
-    "contract-invite": ("/console/contracts/{parent}",),
-    "api-key": ("/console/account",),
-    "request": ("/console/audit?request={id}",),
+PAGES: Mapping[str, str] = {
+    "tenant": "/console",
+    "user": "/console/people/{id}",
+    "contract": "/console/contracts/{id}",
+    "workspace": "/console/workspaces/{id}",
+    "team": "/console/contracts/{parent}",
+    "component": "/console/components/{id}",
+    "oauth-client": "/console/oauth-clients/{id}",
+    "auth-client": "/console/auth-clients/{id}",
+    "credential": f"{_WORKSPACE}/credentials/{{id}}",
+    "auth-secret": f"{_WORKSPACE}/connections/{{id}}",
+    "flow": _WORKSPACE,
+    "webhook": "/console/webhooks/{id}",
+    "event": "/console/events/{id}",
+    "oauth-consent": f"{_WORKSPACE}/consents/{{id}}",
+    "connect-link": f"{_WORKSPACE}/connect-links",
+    "contract-invite": "/console/contracts/{parent}",
+    "api-key": "/console/account",
+    "request": "/console/audit?request_id={id}",
 }
-"""Pages of each kind of thing, the closest first; one counts if there is such a page."""
-
-_PARAMETER = re.compile(r"\{[^}]*\}")
+"""The page of each kind of thing; of what has none of its own, the page that it stands on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +60,21 @@ class Hit:
         kind: what it is, in the reader's words.
         name: what it is called.
         id: its own.
-        href: the path of its page; None: there is none.
+        href: the path of its page.
     """
 
     kind: str
     name: str
     id: str
-    href: str | None
+    href: str
 
 
-def hit(request: AnyRequest, result: Result) -> Hit:
-    """Return the line of something that was found.
-
-    Args:
-        request: by whose application pages are served.
-        result: what was found.
-    """
+def hit(result: Result) -> Hit:
+    """Return the line of something that was found."""
     found = result.found
-    return Hit(KINDS[found.kind][0], result.name, found.id, _page(request, found.kind, found.id, found.parent_id))
-
-
-def _page(request: AnyRequest, kind: str, found_id: str, parent: str | None) -> str | None:
-    there = {_PARAMETER.sub("{}", route.path) for route in request.app.routes}
-    for each in _PAGES[kind]:
-        if _PARAMETER.sub("{}", each.partition("?")[0]) in there and (parent or "{parent}" not in each):
-            return each.format(id=quote(found_id), parent=quote(parent or ""))
-    return None
+    parent = found.parent_id or ""
+    page = PAGES[found.kind]
+    if "{parent}" in page and not parent:  # of a team that was found in the tenant
+        page = "/console/contracts"
+    href = page.format(id=quote(found.id), parent=quote(parent))
+    return Hit(KINDS[found.kind][0], result.name, found.id, href)

@@ -1,5 +1,7 @@
 """`/console/search`: finds anything that the visitor may see by an id, or by the beginning of a name."""
 
+from urllib.parse import parse_qsl
+
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
@@ -19,11 +21,11 @@ async def search(visit: NamedDependency[Visit], searching: NamedDependency[Searc
     text, kind = visit.asked("q"), visit.asked("kind")
     kinds, limit = ((kind,), ROWS) if kind in IN_PLACES else (IN_PLACES, _FEW)
     results = await searching.find(visit.who, text, kinds=kinds, limit=limit)
-    exact = [hit(visit.request, each) for each in results.exact]
+    exact = [hit(each) for each in results.exact]
     written = "hx-request" in visit.request.headers
-    if len(exact) == 1 and exact[0].href is not None and results.by_name == {} and not written:
+    if len(exact) == 1 and not results.by_name and not written:
         path, _, query = exact[0].href.partition("?")
-        return visit.go(path, **dict(part.split("=", 1) for part in query.split("&") if part))
+        return visit.go(path, **dict(parse_qsl(query)))
     return visit.page(
         "search/search.html",
         asked=text,
@@ -31,7 +33,7 @@ async def search(visit: NamedDependency[Visit], searching: NamedDependency[Searc
         kinds=[(each, KINDS[each][1]) for each in IN_PLACES],
         exact=exact,
         groups=[
-            (each, KINDS[each][1], [hit(visit.request, one) for one in found], each in results.more)
+            (each, KINDS[each][1], [hit(one) for one in found], each in results.more)
             for each, found in results.by_name.items()
         ],
     )
