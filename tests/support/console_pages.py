@@ -4,6 +4,7 @@ They come from the console's own table of routes, so that a new page is visited,
 without being named anywhere; only what needs more than an id of `Estate.ids` in its path has a line here.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -59,8 +60,8 @@ def admins_pages() -> list[str]:
 
 
 def address(path: str, ids: Mapping[str, str]) -> str:
-    """Return where a page is, with ids in its path and query."""
-    return f"{path}{QUERIES.get(path, '')}".format_map(ids)
+    """Return where a page is, with ids in its path and query; what the tenant does not have is nowhere."""
+    return f"{path}{QUERIES.get(path, '')}".format_map(defaultdict(lambda: "f" * 24, ids))
 
 
 @dataclass
