@@ -34,6 +34,8 @@ class Entry:
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
     Entry("", "/console/workspaces", "Workspaces"),
+    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
+    Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
     *(
         Entry(
             "Installation",
@@ -54,15 +56,6 @@ ENTRIES: Sequence[Entry] = (
             ("/audit", "Audit", SEE_AUDIT),
         )
     ),
-    Entry(
-        "Installation",
-        "/console/installation/service-accounts",
-        "Service accounts",
-        frozenset({"global.service_accounts.get"}),
-        for_tenants=False,
-        for_operators=True,
-    ),
-    Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
     Entry("Clients", "/console/components", "Components", frozenset({"tenants.component.list_all"})),
     Entry("Clients", "/console/oauth-clients", "OAuth clients", frozenset({"tenants.oauth_clients.get"})),
     Entry(
@@ -78,8 +71,15 @@ ENTRIES: Sequence[Entry] = (
     Entry("Tenant", "/console/webhooks", "Webhooks", frozenset({"tenants.webhooks.get"})),
     Entry("Tenant", "/console/events", "Events", frozenset({"tenants.webhooks.get"})),
     Entry("Tenant", "/console/audit", "Audit log", frozenset({"tenants.audit.get"})),
+    Entry(
+        "Installation",
+        "/console/installation/service-accounts",
+        "Service accounts",
+        frozenset({"global.service_accounts.get"}),
+        for_tenants=False,
+        for_operators=True,
+    ),
     Entry("You", "/console/invites", "Your invites"),
-    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""
