@@ -67,7 +67,6 @@ def admins_pages() -> list[str]:
 
 
 def address(path: str, ids: Mapping[str, str]) -> str:
-<<<<<<< HEAD
     """Return where a page is, with ids in its path and query."""
     return f"{path}{QUERIES.get(path, '')}".format_map(defaultdict(lambda: UNKNOWN, ids))
 
@@ -80,10 +79,6 @@ async def set_up_sign_on(world: World, tenant: TenantInTest, user_id: str) -> No
         now = unit.clock()
         values = {"id": new_id(), "tenant_id": tenant.id, "linked_at": now, **linked}
         await unit.connection.execute(insert(linked_identities).values(values))
-=======
-    """Return where a page is, with ids in its path and query; what the tenant does not have is nowhere."""
-    return f"{path}{QUERIES.get(path, '')}".format_map(defaultdict(lambda: "f" * 24, ids))
->>>>>>> people
 
 
 @dataclass
