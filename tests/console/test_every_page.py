@@ -17,7 +17,7 @@ from support.app import World
 from support.axe import grave_faults
 from support.consent import start
 from support.console import signed_in
-from support.console_pages import address, admins_pages
+from support.console_pages import address, admins_pages, set_up_sign_on
 from support.hostile import MARK, make_hostile
 from support.running import listening_as
 from support.secrets import resource
@@ -78,6 +78,9 @@ async def scene(tmp_path_factory: pytest.TempPathFactory, browser: "Browser") ->
         begun = await start(acme.integrator, acme.workspace_id, made.ids["component_id"], bound=True)
         link = resource(begun, 201)["attributes"]["authorization_url"]
         public["consent"] = link.removeprefix(str(world.settings.public_url))
+        await set_up_sign_on(world, acme, made.ids["user_id"])
+        public["another way to sign in"] = "/console/sign-in/organisation"
+        public["a tenant's sign-in"] = f"/console/sign-in/{acme.id}"
         await make_hostile(world)
         async with _visited(world, browser, scripts=True) as page:
             yield Scene(world, ids, public, page)
@@ -104,7 +107,8 @@ async def test_a_page_is_for_everybody(scene: Scene, path: str) -> None:
 
 @pytest.mark.parametrize(
     "what",
-    ["sign-in", "setup", "consent", "an old setup link", "connect", "an old connect link", "an old consent link",
+    ["sign-in", "another way to sign in", "a tenant's sign-in",
+     "setup", "consent", "an old setup link", "connect", "an old connect link", "an old consent link",
      "a failed consent", "no page"],
 )  # fmt: skip
 async def test_a_page_for_people_without_an_account_is_for_everybody(
@@ -113,7 +117,7 @@ async def test_a_page_for_people_without_an_account_is_for_everybody(
     context = await browser.new_context(viewport=DESK, reduced_motion="reduce")  # type: ignore[arg-type]
     page = await context.new_page()
     assert await scene.open(scene.public[what], page) in {200, 400, 404}
-    await is_for_everybody(page, skips=what == "sign-in")
+    await is_for_everybody(page, skips="sign" in what)
     await context.close()
 
 

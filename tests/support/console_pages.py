@@ -4,16 +4,23 @@ They come from the console's own table of routes, so that a new page is visited,
 without being named anywhere; only what needs more than an id of `Estate.ids` in its path has a line here.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 from litestar.routes import HTTPRoute
+from sqlalchemy import insert
 
 from keyrack.console.routes import CONSOLE
+from keyrack.ids import new_id
+from keyrack.store.schema import linked_identities
+from support.app import TenantInTest, World
+from support.single_sign_on import set_up
 
-PUBLIC = {"/console/sign-in", "/console/files/{name}"}
-"""What is for people who are not signed in."""
+UNKNOWN = "0" * 24
+PUBLIC = "/console/sign-in", "/console/files/"
+"""Below these is what is for people who are not signed in."""
 
 QUERIES: dict[str, str] = {
     "/console/installation/providers/named": "?name=https%3A%2F%2Flogin.example.com",
@@ -25,6 +32,7 @@ NOT_FOR_ADMINS: dict[str, str] = {
     "/console/roles/delete": "who may change the tenant's roles, which no role of a new tenant may",
     "/console/roles/edit": "as above",
     "/console/roles/new": "as above",
+    "/console/settings/single-sign-on/tests/{test_id}": "who tests, until it is over",
     "/console/workspaces/{workspace_id}/consents/{consent_id}": "the browser that began it",
 }
 """Pages that the admin of a tenant who is in everything does not get, and who does."""
@@ -50,7 +58,7 @@ def routes(method: str) -> list[str]:
 
 def pages() -> list[str]:
     """Return the paths of all pages that somebody sees who is signed in."""
-    return [path for path in routes("GET") if path not in PUBLIC | set(NO_PAGES)]
+    return [path for path in routes("GET") if not path.startswith(PUBLIC) and path not in NO_PAGES]
 
 
 def admins_pages() -> list[str]:
@@ -60,7 +68,17 @@ def admins_pages() -> list[str]:
 
 def address(path: str, ids: Mapping[str, str]) -> str:
     """Return where a page is, with ids in its path and query."""
-    return f"{path}{QUERIES.get(path, '')}".format_map(ids)
+    return f"{path}{QUERIES.get(path, '')}".format_map(defaultdict(lambda: UNKNOWN, ids))
+
+
+async def set_up_sign_on(world: World, tenant: TenantInTest, user_id: str) -> None:
+    """Let a tenant have single sign-on, and an account of it be linked to a person there."""
+    await set_up(world, tenant, "https://login.example.com", domains=("sso.example",))
+    async with world.store.unit(tenant.id, writes=True) as unit:
+        linked = {"user_id": user_id, "identity_hash": user_id, "subject": "subject", "email": "linked@sso.example"}
+        now = unit.clock()
+        values = {"id": new_id(), "tenant_id": tenant.id, "linked_at": now, **linked}
+        await unit.connection.execute(insert(linked_identities).values(values))
 
 
 @dataclass

@@ -154,7 +154,12 @@ _FILE: Json = {
         {
             "id": identifier("credential"),
             "type": "credential",
-            "attributes": {"name": "key", "keys": {"key": f"{CANARY}-key"}},
+            "attributes": {
+                "name": "key",
+                "keys": {"key": f"{CANARY}-key"},
+                "account_label": "bob@pets.example",
+                "account_subject": "b1",
+            },
             "relationships": {
                 "workspace": link("workspace"),
                 "component": link("component"),
@@ -171,6 +176,8 @@ _FILE: Json = {
                 "state": "ready",
                 "requested_scopes": ["pets.read", "pets.write"],
                 "missing_scopes": ["pets.write"],
+                "account_label": "bob@pets.example",
+                "account_subject": "b2",
                 "credentials": {
                     "access_token": f"{CANARY}-access",
                     "refresh_token": f"{CANARY}-refresh",
@@ -183,6 +190,7 @@ _FILE: Json = {
                 "user": link("user", 2),
                 "auth_client": link("auth-client"),
             },
+            "meta": {"userinfo_uri": "https://petstore.example/me"},
         }
     ],
     "flows": [

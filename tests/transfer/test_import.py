@@ -41,6 +41,10 @@ async def test_an_imported_tenant_works_over_the_api(keyrack_on_each: World) -> 
     assert [each["attributes"]["missing_scopes"] for each in missing] == [["pets.write"]]
     credential = (await who.get(f"/v2/credentials/{identifier('credential')}")).json()["data"]
     assert credential["attributes"]["keys"] == {"key": f"{CANARY}-key"}
+    whose = [
+        (each["attributes"]["account_label"], each["attributes"]["account_subject"]) for each in (credential, *secret)
+    ]
+    assert whose == [("bob@pets.example", "b1"), ("bob@pets.example", "b2")]
     flow = (await who.get(f"/v2/flows/{identifier('flow')}")).json()["data"]
     assert flow["attributes"]["status"] == "active"
     assert flow["attributes"]["graph"]["nodes"][0]["component_id"] == identifier("component")

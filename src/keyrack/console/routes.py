@@ -39,7 +39,6 @@ from keyrack.console.operator import (
 )
 from keyrack.console.search import search
 from keyrack.console.secrets import connection, connection_list
-from keyrack.console.secrets.connection import connection_page
 from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
 from keyrack.console.tenancy.workspace_place import workspace_place
 from keyrack.console.webhooks import deliveries, webhooks
@@ -117,6 +116,7 @@ CONSOLE = Router(
         "who": Provide(visitor, sync_to_thread=False),
         "place": Provide(workspace_place),
         "connection_page": Provide(connection_page),
+        "connection_page": Provide(connection.connection_page),
     },
     exception_handlers={SignInNeeded: answer_sign_in_needed, KeyrackError: answer_refusal},
     include_in_schema=False,
