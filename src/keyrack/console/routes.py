@@ -115,7 +115,6 @@ CONSOLE = Router(
         "visit": Provide(visit),
         "who": Provide(visitor, sync_to_thread=False),
         "place": Provide(workspace_place),
-        "connection_page": Provide(connection_page),
         "connection_page": Provide(connection.connection_page),
     },
     exception_handlers={SignInNeeded: answer_sign_in_needed, KeyrackError: answer_refusal},
