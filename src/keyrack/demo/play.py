@@ -64,6 +64,14 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 async def play_story(scene: Scene, console: Console, *, person: bool, verbose: bool) -> Story:
+    """Play the story on a scene, told to a console; return it.
+
+    Args:
+        scene: the servers and the first accounts.
+        console: where it is told.
+        person: whether somebody completes the consent in a browser.
+        verbose: whether every call is shown.
+    """
     first = scene.first
     account, admin = first["service_account"], first["admin"]
     async with aiohttp.ClientSession() as http:
