@@ -25,7 +25,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check bench-check check bench soak profile plots mutate lock clean
+.PHONY: help demo test lint format types imports docs-check bench-check check bench soak profile screenshots plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -64,6 +64,9 @@ soak: ## Load a server for an hour and see that its memory stays flat (ARGS="--m
 
 profile: ## Show where the time of a request goes, by room (ARGS="--kind write")
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.profile $(ARGS)
+
+screenshots: ## Make the pictures of the documentation, docs/pictures, from the demo's story
+	@$(IN_TEST) exec "$$venv/bin/python" -m pictures $(ARGS)
 
 plots: ## Measure and draw bench/plots anew, about a quarter of an hour (ARGS="--seconds 0.2")
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.plots $(ARGS)

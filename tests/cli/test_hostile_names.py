@@ -34,6 +34,7 @@ OTHERS = [
     "service-accounts delete", "components lint", "permissions list", "secrets refresh", "import platform",
     "export platform", "serve", "worker", "simulator", "demo", "version", "users setup-link",
     "users set-password", "users disable-totp", "service-accounts set-password", "service-accounts disable-totp",
+    "providers import", "providers list", "providers show", "tenants allow-passwords",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, counts, or one of the errors below."""
 RUN = """

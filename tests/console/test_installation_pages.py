@@ -137,6 +137,8 @@ async def test_grants_are_narrowed_by_state_provider_tenant_and_client(
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202emoc" in every
     assert "It is over. It said: &lt;b&gt;gone&lt;/b&gt;" in every
     assert "The authorization server cannot answer." in every
+    (connection,) = re.findall(rf'href="(/console/workspaces/[0-9a-f]+/connections/{scene.ended})"', every)
+    assert (await browser.get(connection)).status_code == 200
     acme = scene.world.tenants["Acme"].id
     for query, ids in (
         ("?state=reauthorization_required", {scene.ended}),

@@ -29,19 +29,21 @@ FLAGS = (
 )
 
 
+def program() -> str | None:
+    """Return the browser's program: named by CHROMIUM, else the first one installed; None if there is none."""
+    named = os.environ.get("CHROMIUM")
+    found = (shutil.which(each) for each in ([named] if named else CANDIDATES))
+    return next((path for path in found if path is not None), None)
+
+
 @pytest.fixture(scope="session")
 def chromium_path() -> str:
-    """The browser's program: named by CHROMIUM, else the first one installed."""
+    """The browser's program."""
     named = os.environ.get("CHROMIUM")
-    if named:
-        if shutil.which(named) is None:
-            require_part("chromium", f"CHROMIUM names {named!r}, which is no program")
-        return named
-    for candidate in CANDIDATES:
-        path = shutil.which(candidate)
-        if path is not None:
-            return path
-    return require_part("chromium", f"none of {', '.join(CANDIDATES)} is installed and CHROMIUM is not set")
+    why = f"CHROMIUM names {named!r}, which is no program"
+    if not named:
+        why = f"none of {', '.join(CANDIDATES)} is installed and CHROMIUM is not set"
+    return program() or require_part("chromium", why)
 
 
 @pytest.fixture(scope="session")

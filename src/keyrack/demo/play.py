@@ -43,7 +43,7 @@ def play(*, once: bool, browser: bool, verbose: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="keyrack-demo-") as folder, ExitStack() as running:
             console.print("[bold]keyrack demo[/]: setting up an empty installation …")
             scene = set_up(Path(folder), running, person=browser)
-            story = asyncio.run(_play(scene, console, person=browser, verbose=verbose))
+            story = asyncio.run(play_story(scene, console, person=browser, verbose=verbose))
             console.print(f"\n[bold green]Every step held[/] ({story.stage.calls} API calls).")
             if not once:
                 logins = give_logins(scene, story)
@@ -63,7 +63,15 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-async def _play(scene: Scene, console: Console, *, person: bool, verbose: bool) -> Story:
+async def play_story(scene: Scene, console: Console, *, person: bool, verbose: bool) -> Story:
+    """Play the story on a scene, told to a console; return it.
+
+    Args:
+        scene: the servers and the first accounts.
+        console: where it is told.
+        person: whether somebody completes the consent in a browser.
+        verbose: whether every call is shown.
+    """
     first = scene.first
     account, admin = first["service_account"], first["admin"]
     async with aiohttp.ClientSession() as http:

@@ -34,7 +34,28 @@ class Entry:
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
     Entry("", "/console/workspaces", "Workspaces"),
+    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
     Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
+    *(
+        Entry(
+            "Installation",
+            f"/console/installation{path}",
+            text,
+            needs_all=frozenset({WATCH, *more}),
+            for_tenants=False,
+            for_operators=True,
+        )
+        for path, text, *more in (
+            ("", "At a glance"),
+            ("/grants", "Grants", SEE_GRANTS),
+            ("/providers", "Providers"),
+            ("/queue", "Queue"),
+            ("/processes", "Processes"),
+            ("/keys", "Key versions"),
+            ("/tenants", "Tenants", SEE_TENANTS),
+            ("/audit", "Audit", SEE_AUDIT),
+        )
+    ),
     Entry("Clients", "/console/components", "Components", frozenset({"tenants.component.list_all"})),
     Entry("Clients", "/console/oauth-clients", "OAuth clients", frozenset({"tenants.oauth_clients.get"})),
     Entry(
@@ -59,27 +80,6 @@ ENTRIES: Sequence[Entry] = (
         for_operators=True,
     ),
     Entry("You", "/console/invites", "Your invites"),
-    *(
-        Entry(
-            "Installation",
-            f"/console/installation{path}",
-            text,
-            needs_all=frozenset({WATCH, *more}),
-            for_tenants=False,
-            for_operators=True,
-        )
-        for path, text, *more in (
-            ("", "At a glance"),
-            ("/grants", "Grants", SEE_GRANTS),
-            ("/providers", "Providers"),
-            ("/queue", "Queue"),
-            ("/processes", "Processes"),
-            ("/keys", "Key versions"),
-            ("/tenants", "Tenants", SEE_TENANTS),
-            ("/audit", "Audit", SEE_AUDIT),
-        )
-    ),
-    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
 """In the order in which they are shown; entries of one group stand together."""

@@ -1,7 +1,7 @@
 """What all pages of the console need of a request: who is signed in, the form that was sent, and from where."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -101,12 +101,7 @@ class Console:
         """
         if not is_from_our_page(request.headers, self.public_url):
             raise FormNotOurs
-        try:
-            text = (await Request.body(request)).decode("utf-8", "replace")
-            given = parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-        except ValueError:
-            raise BadRequest("the form has too many fields") from None
-        form, cookie = Form(given), self.cookie(request)
+        form, cookie = Form(await _texts(request)), self.cookie(request)
         if cookie is None or not cookie.made_form(form.get("form_token", "")):
             raise FormNotOurs
         return form
@@ -121,23 +116,9 @@ class Console:
         Raises:
             FormNotOurs, BadRequest: as of `form`.
         """
-        if not is_from_our_page(request.headers, self.public_url):
-            raise FormNotOurs
-        try:
-            given = await Request.form(request)
-        except HTTPException:
-            raise BadRequest("the form cannot be read") from None
-        texts: dict[str, list[str]] = {}
-        content = b""
-        for field, value in given.multi_items():
-            if isinstance(value, str):
-                texts.setdefault(field, []).append(value)
-            elif field == name:
-                content = await value.read()
-        form, cookie = Form(texts), self.cookie(request)
-        if cookie is None or not cookie.made_form(form.get("form_token", "")):
-            raise FormNotOurs
-        return form, content
+        form = await self.form(request)
+        file = (await Request.form(request)).get(name) if _is_in_parts(request) else None
+        return form, b"" if file is None or isinstance(file, str) else await file.read()
 
     def go(self, path: str, headers: Mapping[str, str] | None = None, **query: str) -> Response[str]:
         """Send the browser to a page of ours, which it then gets with GET."""
@@ -187,3 +168,30 @@ def page_number(request: AnyRequest, name: str) -> int:
     """Return the page of a list that is asked for, from 1; the first one if that is no number."""
     text = request.query_params.get(name, "1")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 8 and int(text) > 0 else 1  # noqa: PLR2004 - enough for any list
+
+
+async def _texts(request: AnyRequest) -> Mapping[str, Sequence[str]]:
+    """Return the fields of a form but for files, sent as one string or in parts.
+
+    Raises:
+        BadRequest: it cannot be read.
+    """
+    if not _is_in_parts(request):
+        try:
+            text = (await Request.body(request)).decode("utf-8", "replace")
+            return parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            raise BadRequest("the form has too many fields") from None
+    try:
+        given = await Request.form(request)
+    except HTTPException:
+        raise BadRequest("the form cannot be read") from None
+    texts: dict[str, list[str]] = {}
+    for field, value in given.multi_items():
+        if isinstance(value, str):
+            texts.setdefault(field, []).append(value)
+    return texts
+
+
+def _is_in_parts(request: AnyRequest) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
