@@ -50,7 +50,7 @@ def filled(stage: Stage, database: str, size: int) -> Filled:
     return Filled(served, home, stage.keep(httpx2.Client(base_url=served.base, auth=auth, timeout=_SECONDS)))
 
 
-async def _vacuum(served: Installation) -> None:
+async def vacuum(served: Installation) -> None:
     """Do at once what PostgreSQL does by itself within minutes, without which counting looks at every row."""
     database = engine.create_engine(load_settings({**os.environ, **served.environment}))
     try:
@@ -84,5 +84,5 @@ async def _fill(served: Installation, size: int) -> Home:
     finally:
         await store.close()
     if served.environment.get("KEYRACK_DATABASE_URL"):
-        await _vacuum(served)
+        await vacuum(served)
     return home

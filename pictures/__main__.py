@@ -45,6 +45,7 @@ def pictures(story: Story, connect: str) -> list[Picture]:
         Picture("overview-dark", "/console", admin, dark=True),
         Picture("oauth-client-light", f"/console/components/{story.component}", admin),
         Picture("audit-dark", "/console/audit", admin, dark=True),
+        Picture("installation-light", "/console/installation", story.cast.support.name),
         Picture("connections-light", f"{workspace}/credentials", integrator),
         Picture("connect-an-account-light", f"{workspace}/connect", integrator),
         Picture("overview-phone", "/console", integrator, PHONE),
@@ -69,8 +70,8 @@ async def take(browser: Browser, scene: Scene, logins: list[Login], picture: Pic
     if picture.who:
         (password,) = (login.password for login in logins if login.name == picture.who)
         await page.goto(f"{scene.base}/console/sign-in")
-        await page.get_by_label("Email").fill(picture.who)
-        await page.get_by_label("Password").fill(password)
+        await page.locator("[name=email]").fill(picture.who)
+        await page.locator("[name=password]").fill(password)
         await page.get_by_role("button", name="Sign in", exact=True).click()
     answer = await page.goto(f"{scene.base}{picture.path}")
     if answer is None or not answer.ok:

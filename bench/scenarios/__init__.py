@@ -3,6 +3,7 @@
 from bench.scenario import Scenario
 from bench.scenarios import (
     beside_refreshes,
+    console_pages,
     fairness,
     flat_costs,
     list_secrets,
@@ -27,6 +28,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     beside_refreshes.SCENARIO,
     lists.SCENARIO,
     lists_whole.SCENARIO,
+    console_pages.SCENARIO,
     flat_costs.SCENARIO,
     fairness.SCENARIO,
 )

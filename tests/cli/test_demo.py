@@ -158,7 +158,7 @@ def test_everything_that_is_printed_works_when_it_is_pasted(tmp_path: Path) -> N
         logins, _, examples = footer.partition("For example:")
         shell = [line for line in logins.splitlines() if line.startswith(("  export ", "  keyrack() "))]
         tried = re.findall(r"^  ((?:curl|keyrack) [^\n]*(?:\\\n[^\n]*)*)", examples, re.MULTILINE)
-        assert len(tried) == 3
+        assert len(tried) == 4
         for command in tried:
             done = in_bash(*shell, command)
             assert (done.returncode, done.stderr) == (0, ""), command
@@ -200,22 +200,23 @@ LOGINS = {
     "admin@globex.example": "Globex integrations",
     "ida@globex.example": "Globex integrations",
     "admin@acme.example": "Acme",
+    "keyrack-service": "Installation",
 }
 """Who can sign in, and what they then see."""
 
 
 def signs_in_to_the_console(running: Demo, base: str) -> None:
     assert running.read_until(r"The web console:\S* (\S+);")[1] == f"{base}/console"
-    running.read_until(r"admin@acme.example +\S+ +[^\n]*\n")
+    running.read_until(r"\n  keyrack-service +\S{16}  [^\n]*\n")
     told = running.text.rpartition("The web console:")[2]
-    passwords = dict(re.findall(r"^  (\S+@\S+) +(\S{16})  \S", told, re.MULTILINE))
+    passwords = dict(re.findall(r"^  (\S+) +(\S{16})  \S", told, re.MULTILINE))
     assert set(passwords) == set(LOGINS)
     for email, seen in LOGINS.items():
         with httpx2.Client(base_url=base, follow_redirects=True) as browser:
             token = re.search(r'name="form_token" value="(\w+)"', browser.get("/console/sign-in").text)
             assert token is not None
             form = {"form_token": token[1], "email": email, "password": passwords[email]}
-            assert "Hello" in browser.post("/console/sign-in", data=form).text, email
+            assert "Sign out" in browser.post("/console/sign-in", data=form).text, email
             assert seen in browser.get("/console").text, email
 
 

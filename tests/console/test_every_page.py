@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
-from support.app import World
+from keyrack.store.schema import service_accounts
+from support.app import Caller, World
 from support.axe import grave_faults
 from support.consent import start
 from support.console import signed_in
-from support.console_pages import address, admins_pages, set_up_sign_on
+from support.console_pages import address, admins_pages, operators_pages, set_up_sign_on
 from support.hostile import MARK, make_hostile
 from support.running import listening_as
 from support.secrets import resource
@@ -45,12 +47,14 @@ class Scene:
         ids: what a path may name.
         public: pages for people who are not signed in, by what they are.
         page: the browser of somebody who may see everything of the tenant.
+        operators: that of a service account with every permission.
     """
 
     world: World
     ids: dict[str, str]
     public: dict[str, str]
     page: "Page"
+    operators: "Page"
 
     async def open(self, path: str, page: "Page | None" = None) -> int:
         answer = await (page or self.page).goto(f"{self.world.settings.public_url}{path}")
@@ -82,20 +86,37 @@ async def scene(tmp_path_factory: pytest.TempPathFactory, browser: "Browser") ->
         public["another way to sign in"] = "/console/sign-in/organisation"
         public["a tenant's sign-in"] = f"/console/sign-in/{acme.id}"
         await make_hostile(world)
-        async with _visited(world, browser, scripts=True) as page:
-            yield Scene(world, ids, public, page)
+        async with _visited(world, browser) as page, _visited(world, browser, operator=True) as operators:
+            yield Scene(world, ids, public, page, operators)
 
 
 @asynccontextmanager
-async def _visited(world: World, browser: "Browser", *, scripts: bool) -> "AsyncIterator[Page]":
+async def _visited(
+    world: World, browser: "Browser", *, scripts: bool = True, operator: bool = False
+) -> "AsyncIterator[Page]":
     acme = world.tenants["Acme"]
-    theirs = await signed_in(world, acme.admin, acme.id)
+    theirs = await signed_in(world, *((await _operator(world), "") if operator else (acme.admin, acme.id)))
     context = await browser.new_context(viewport=DESK, java_script_enabled=scripts, reduced_motion="reduce")  # type: ignore[arg-type]
     context.set_default_timeout(60_000)
     (value,) = theirs.cookies.values()
     await context.add_cookies([{"name": "keyrack-console", "value": value, "url": str(world.settings.public_url)}])
     yield await context.new_page()
     await context.close()
+
+
+async def _operator(world: World) -> Caller:
+    """Return the installation's first service account, with its id."""
+    async with world.store.installation() as unit:
+        c = service_accounts.c
+        found = (await unit.connection.execute(select(c.id).where(c.username == world.support.name))).scalar_one()
+    return Caller(world.http, world.support.name, world.support.api_key, found)
+
+
+@pytest.mark.parametrize("path", operators_pages())
+async def test_a_page_for_operators_is_for_everybody(scene: Scene, path: str) -> None:
+    await scene.operators.set_viewport_size(DESK)  # type: ignore[arg-type]
+    assert await scene.open(address(path, scene.ids), scene.operators) == 200
+    await is_for_everybody(scene.operators)
 
 
 @pytest.mark.parametrize("path", admins_pages())

@@ -79,14 +79,16 @@ class ConsoleBrowser:
 
 
 async def signed_in(world: World, who: Caller, tenant_id: str) -> ConsoleBrowser:
-    """Return a browser in which somebody is signed in, without going by the form."""
+    """Return a browser in which somebody is signed in, without the form; without a tenant it is a service account."""
     browser, token = ConsoleBrowser(world.http), Secret(new_id() + "A" * 19)
     now = world.store.clock()
+    owner = "user_id" if tenant_id else "service_account_id"
     row = {
-        "id": new_id(), "tenant_id": tenant_id, "user_id": who.id, "session_hash": session_hash(token),
+        "id": new_id(), "tenant_id": tenant_id, owner: who.id, "session_hash": session_hash(token),
         "address": None, "browser": FIREFOX, "created_at": now, "seen_at": now,
     }  # fmt: skip
-    async with world.store.unit(tenant_id, writes=True) as unit:
+    unit_of = world.store.unit(tenant_id, writes=True) if tenant_id else world.store.installation(writes=True)
+    async with unit_of as unit:
         await unit.connection.execute(insert(console_sessions).values(row))
     cookie = SessionCookie(token, secure=True)
     name, _, value = cookie.header()["set-cookie"].partition(";")[0].partition("=")

@@ -23,7 +23,7 @@ PUBLIC = "/console/sign-in", "/console/files/"
 """Below these is what is for people who are not signed in."""
 
 QUERIES: dict[str, str] = {
-    "/console/installation/providers/named": "?name=https%3A%2F%2Flogin.example.com",
+    "/console/installation/providers/named": "?origin=https%3A%2F%2Flogin.example.com",
 }
 """What has to be in the address for a page to show something, by path; with names of ids in braces."""
 
@@ -38,7 +38,7 @@ NOT_FOR_ADMINS: dict[str, str] = {
 """Pages that the admin of a tenant who is in everything does not get, and who does."""
 
 OPERATORS = "/console/installation"
-"""Below it are the pages for service accounts, see `tests/console/test_installation_pages.py`."""
+"""Below it are the pages for service accounts."""
 
 NO_PAGES: dict[str, str] = {
     "/console/audit/export": "a file to keep",
@@ -79,6 +79,11 @@ async def set_up_sign_on(world: World, tenant: TenantInTest, user_id: str) -> No
         now = unit.clock()
         values = {"id": new_id(), "tenant_id": tenant.id, "linked_at": now, **linked}
         await unit.connection.execute(insert(linked_identities).values(values))
+
+
+def operators_pages() -> list[str]:
+    """Return the paths of those that a service account with every permission sees of the installation."""
+    return [path for path in pages() if path.startswith(OPERATORS) and path not in NOT_FOR_ADMINS]
 
 
 @dataclass

@@ -33,6 +33,7 @@ def give_logins(scene: Scene, story: Story) -> Sequence[Login]:
             story.integrator.name, _password(), "Globex's integrator: accounts that are connected, and connecting more"
         ),
         Login(story.cast.acme.name, _password(), "Acme's admin, whose team owns the component"),
+        Login(story.cast.support.name, _password(), "the operator, who watches the installation"),
     ]
     with ThreadPoolExecutor(len(logins)) as pool:  # each command takes a second to start
         list(pool.map(lambda login: scene.set_password(login.password, *_command(login)), logins))
@@ -48,7 +49,9 @@ def tell_logins(scene: Scene, logins: Sequence[Login], console: Console) -> None
 
 
 def _command(login: Login) -> tuple[str, ...]:
-    return ("users", "set-password", "--email", login.name)
+    if "@" in login.name:
+        return ("users", "set-password", "--email", login.name)
+    return ("service-accounts", "set-password", login.name)
 
 
 def _password() -> str:

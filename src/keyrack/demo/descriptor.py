@@ -27,3 +27,20 @@ def descriptor(title: str, authorization_endpoint: str, token_endpoint: str) -> 
         },
         "actions": {"placeOrder": {"title": "Place an order", "main": "./order.js"}},
     }
+
+
+def renewed_descriptor(title: str) -> dict[str, Any]:
+    """Return a second-generation descriptor: auth clients hold addresses and keys, and Keyrack renews the tokens.
+
+    Args:
+        title: what people call the component.
+    """
+    return {
+        "title": title,
+        "authClientTypes": ["oauth2"],
+        "credentials": {
+            "fields": {"oauth": {"label": "Authentication", "viewClass": "OAuthFieldView", "required": True}},
+            "oauth2": {"scopes": ["mail.read"]},
+        },
+        "triggers": {"newMail": {"title": "Get new mail", "main": "./mail.js", "type": "polling"}},
+    }

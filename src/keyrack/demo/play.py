@@ -134,5 +134,6 @@ def _examples(story: Story) -> list[str]:
     return [
         *curl(integrator, "GET", f"$KEYRACK/v2/credentials?workspace_id={story.workspace}", None, WIDTH),
         *curl(admin, "GET", f"$KEYRACK/v2/tenants/{story.tenant}/oauth-clients", None, WIDTH),
+        *curl(integrator, "GET", f"$KEYRACK/v2/workspaces/{story.workspace}/secrets", None, WIDTH),
         f"keyrack audit list --tenant {story.tenant} --limit 5",
     ]

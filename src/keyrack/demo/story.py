@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from keyrack.demo.descriptor import descriptor
+from keyrack.demo.descriptor import descriptor, renewed_descriptor
 from keyrack.demo.stage import Actor, Stage, Unexpected
 
 _POLL_SECONDS = 0.5
@@ -44,7 +44,7 @@ class Story:
     def __init__(self, stage: Stage, cast: Cast, make_user: MakeUser, *, person: bool) -> None:
         self.stage, self.cast, self.make_user, self.person = stage, cast, make_user, person
         self.component = self.tenant = self.workspace = self.contract = self.client = ""
-        self.flow = self.credential = ""
+        self.flow = self.credential = self.auth_client = self.secret = ""
         self.admin = self.integrator = cast.acme
 
     @property
@@ -67,6 +67,7 @@ class Story:
         await self._the_client_is_in_use()
         await self._the_client_goes()
         await self._a_provider_without_refresh_tokens()
+        await self._a_connection_that_keyrack_renews()
         await self._the_audit_log()
 
     async def _acme_builds_a_component(self) -> None:
@@ -201,6 +202,29 @@ class Story:
         stage.hold(stored == [self.credential], "nothing was stored beside the first credential")
         stage.hold("access_type" in consent["attributes"]["error"], "it says which parameter to add")
 
+    async def _a_connection_that_keyrack_renews(self) -> None:
+        stage = self.stage
+        stage.say("The second generation: an auth client of Globex's, and a connection whose tokens Keyrack renews")
+        team = {"team": {"data": {"id": self.cast.acme_ids["team_id"], "type": "team"}}}
+        body = {"data": {"type": "component", "attributes": {"name": "mailbox"}, "relationships": team}}
+        component = (await stage.call(self.cast.acme, "POST", "/v2/components", body, expect=201))["data"]["id"]
+        body = {"data": {"type": "version", "attributes": {"descriptor": renewed_descriptor("Mailbox")}}}
+        await stage.call(self.cast.acme, "POST", f"/v2/components/{component}/versions", body, expect=201)
+        await self._make_global(component)
+        client = (await stage.call(self.admin, "POST", "/v2/auth-clients", self._auth_client(component), expect=201))[
+            "data"
+        ]
+        self.auth_client = client["id"]
+        consent = await self._connect(component, auth_client=self.auth_client)
+        stage.hold(consent["attributes"]["status"] == "completed", "the consent is completed")
+        self.secret = consent["relationships"]["auth_secret"]["data"]["id"]
+        path = f"/v2/workspaces/{self.workspace}/secrets/{self.secret}"
+        first = (await stage.call(self.integrator, "GET", path, expect=200))["data"]["attributes"]["credentials"]
+        renewed = await stage.call(self.integrator, "POST", f"{path}/refresh", expect=200)
+        tokens = renewed["data"]["attributes"]["credentials"]
+        stage.hold(tokens["access_token"] != first["access_token"], "asked to, Keyrack has renewed the token")
+        stage.note("by itself it does so before a token ends; whoever reads the secret gets one that works")
+
     async def _the_audit_log(self) -> None:
         stage = self.stage
         stage.say("Globex's audit log: who did what")
@@ -245,23 +269,39 @@ class Story:
         name: str = found["data"]["attributes"]["team_name"]
         return name
 
+    def _auth_client(self, component_id: str) -> dict[str, Any]:
+        client_id, secret = self.cast.clients["Globex"]
+        provider = self.cast.provider
+        credentials = {
+            "client_id": client_id, "client_secret": secret, "auth_uri": f"{provider}/authorize?sim=approval:auto",
+            "token_uri": f"{provider}/token", "revocation_uri": f"{provider}/revoke",
+        }  # fmt: skip
+        relationships = {
+            "tenant": {"data": {"id": self.tenant, "type": "tenant"}},
+            "components": {"data": [{"id": component_id, "type": "component"}]},
+        }
+        attributes = {"name": "Globex mail", "type": "oauth2", "credentials": credentials}
+        return {"data": {"type": "auth-client", "attributes": attributes, "relationships": relationships}}
+
     def _client_body(self, component_id: str) -> dict[str, Any]:
         client_id, secret = self.cast.clients["Globex"]
         component = {"component": {"data": {"id": component_id, "type": "component"}}}
         attributes = {"client_id": client_id, "client_secret": secret}
         return {"data": {"type": "oauth-client", "attributes": attributes, "relationships": component}}
 
-    async def _start(self, component_id: str, *, expect: int) -> Any:
-        component = {"component": {"data": {"id": component_id, "type": "component"}}}
-        body = {"data": {"type": "oauth-consent", "attributes": {"name": "Ida at work"}, "relationships": component}}
+    async def _start(self, component_id: str, *, expect: int, auth_client: str | None = None) -> Any:
+        named = {"component": {"data": {"id": component_id, "type": "component"}}}
+        if auth_client is not None:
+            named["auth_client"] = {"data": {"id": auth_client, "type": "auth-client"}}
+        body = {"data": {"type": "oauth-consent", "attributes": {"name": "Ida at work"}, "relationships": named}}
         path = f"/v2/workspaces/{self.workspace}/oauth-consents"
         return await self.stage.call(self.integrator, "POST", path, body, expect=expect)
 
-    async def _connect(self, component_id: str, *, by_a_person: bool = False) -> Any:
+    async def _connect(self, component_id: str, *, by_a_person: bool = False, auth_client: str | None = None) -> Any:
         """Run a consent and return it as it ended; a person may try again after a failure."""
         again = False
         while True:
-            started = (await self._start(component_id, expect=201))["data"]
+            started = (await self._start(component_id, expect=201, auth_client=auth_client))["data"]
             url, path = started["attributes"]["authorization_url"], self._consent_path(started["id"])
             if by_a_person:
                 self.stage.ask_a_person(url, again=again)

@@ -34,8 +34,6 @@ class Entry:
 ENTRIES: Sequence[Entry] = (
     Entry("", "/console", "Overview"),
     Entry("", "/console/workspaces", "Workspaces"),
-    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
-    Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
     *(
         Entry(
             "Installation",
@@ -79,6 +77,8 @@ ENTRIES: Sequence[Entry] = (
         for_tenants=False,
         for_operators=True,
     ),
+    Entry("Settings", "/console/settings/connect-page", "Connect page", frozenset({"tenants.tenant.edit"})),
+    Entry("Settings", "/console/settings/single-sign-on", "Single sign-on", frozenset({"tenants.tenant.edit"})),
     Entry("You", "/console/invites", "Your invites"),
     Entry("You", "/console/account", "Account", for_operators=True),
 )
