@@ -12,6 +12,7 @@ import pytest
 from keyrack.errors import ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
+from keyrack.oauth.account import AccountSource, account_of
 from keyrack.oauth.authorization_code import build_authorization_url
 from keyrack.oauth.profiles import catalogue as module
 from keyrack.oauth.profiles.catalogue import catalogue
@@ -75,6 +76,15 @@ def test_examples_and_defaults_have_the_form_that_is_asked_for(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_every_path_to_an_account_is_found_where_its_name_would_be(name: str) -> None:
+    answer = catalogue()[name].answer
+    for path in answer.account:
+        assert account_of(AccountSource(None, (path,)), response={}, claims=nested(path)).label == "x", path
+    for path in answer.account_id:
+        assert account_of(AccountSource(None, (), (path,)), response={}, claims=nested(path)).subject == "x", path
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_address_in_it_is_https(name: str) -> None:
     for text in texts(document_of(catalogue()[name])):
         assert "http://" not in text
@@ -129,3 +139,12 @@ def filled_in(profile: ProviderProfile, *, per_client: bool) -> dict[str, str]:
 
 def texts(value: Any) -> Iterator[str]:
     yield from re.findall(r'"((?:[^"\\]|\\.)*)"', json.dumps(value))
+
+
+def nested(path: str) -> dict[str, Any]:
+    """Return an answer that has "x" at a path, and nothing else."""
+    value: Any = "x"
+    for step in reversed(path.split(".")):
+        value = [value] if step == "0" else {step: value}
+    found: dict[str, Any] = value
+    return found
