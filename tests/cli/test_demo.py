@@ -157,11 +157,7 @@ def test_everything_that_is_printed_works_when_it_is_pasted(tmp_path: Path) -> N
         verbose_shows_every_call_and_what_holds(story)
         logins, _, examples = footer.partition("For example:")
         shell = [line for line in logins.splitlines() if line.startswith(("  export ", "  keyrack() "))]
-<<<<<<< HEAD
-        tried = re.findall(r"^  ((?:curl|keyrack) (?:[^\n]*\\\n)*[^\n]*)", examples, re.MULTILINE)
-=======
         tried = re.findall(r"^  ((?:curl|keyrack) [^\n]*(?:\\\n[^\n]*)*)", examples, re.MULTILINE)
->>>>>>> main
         assert len(tried) == 4
         for command in tried:
             done = in_bash(*shell, command)

@@ -44,7 +44,7 @@ def client_profile(
     """
     given, provider = client.credentials, provider_of(client)
     remembered = None if _says_itself(client) else auth_method
-    of_client = {} if provider is None else _of_client(provider, given.get(INPUTS) or {})
+    of_client = {} if provider is None else _of_client(provider, given.get(INPUTS) or {}, connection or {})
     of_connection = {} if provider is None else _of_connection(provider, connection or {})
     known = {**of_connection, **of_client}
     refresh = given.get("refresh_token_uri") or given["token_uri"]
@@ -127,11 +127,26 @@ def usual_lifetime(client: AuthClient) -> int | None:
     return MAX_LIFETIME if stated == 0 else stated
 
 
-def _of_client(provider: ProviderProfile, filled_in: Mapping[str, str]) -> dict[str, str]:
-    """Return what stands for the placeholders that belong to a client: as it was filled in, else what is usual."""
-    own = {name: said for name, said in provider.inputs.items() if said.per_client}
-    values = {name: filled_in.get(name) or said.default for name, said in own.items()}
+def _of_client(
+    provider: ProviderProfile, filled_in: Mapping[str, str], connection: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return what stands for the placeholders that belong to a client: as it was filled in, else what is usual.
+
+    So does what a connection has chosen among the values that the profile lists.
+    """
+    typed = _fields(connection)
+    values: dict[str, Any] = {}
+    for name, said in provider.inputs.items():
+        if said.per_client:
+            values[name] = filled_in.get(name) or said.default
+        elif said.enum is not None:
+            values[name] = typed.get(name) if typed.get(name) in said.enum else said.default
     return {name: value for name, value in values.items() if value}
+
+
+def _fields(connection: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = connection.get("fields")
+    return fields if isinstance(fields, Mapping) else {}
 
 
 def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> dict[str, str]:
@@ -139,11 +154,10 @@ def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> 
 
     Any member may have typed these (contract section 15.1): no other name counts, and `filled_address` bounds each.
     """
-    told, fields = connection.get("undefined_params"), connection.get("fields")
-    typed, said_by_it = (each if isinstance(each, Mapping) else {} for each in (fields, told))
-    own = {name: said for name, said in provider.inputs.items() if not said.per_client}
+    told, typed = connection.get("undefined_params"), _fields(connection)
+    own = {name: said for name, said in provider.inputs.items() if not said.per_client and said.enum is None}
     values: dict[str, Any] = {name: typed.get(name) or said.default for name, said in own.items()}
-    values |= {path: member_at(said_by_it, path) for path in provider.answer.learned}
+    values |= {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in provider.answer.learned}
     return {name: str(value) for name, value in values.items() if isinstance(value, str | int | float) and value != ""}
 
 

@@ -111,7 +111,7 @@ def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
         for text in alternatives(getattr(profile.endpoints, endpoint) or ()):
             for name, place, behind in places(text):
                 said = profile.inputs.get(name)
-                of_client = said is not None and said.per_client
+                of_client = said is not None and (said.per_client or said.enum is not None)
                 fixed = place in {Place.PATH, Place.QUERY} or (place is Place.HOST and has_fixed_end(behind))
                 if place is Place.SCHEME or not (of_client or fixed):
                     detail = f"has {name} where only an input that is per_client may stand, or a domain must follow it"
