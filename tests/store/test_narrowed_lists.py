@@ -13,10 +13,12 @@ from keyrack.model.events import DeliveryState, EventType
 from keyrack.model.windows import Beside, window
 from keyrack.store import schema as t
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.store import Store
 from keyrack.store.deliveries import Deliveries
 from keyrack.store.outbox import Outbox
 from keyrack.store.users import UserRows
+from keyrack.store.workspaces import WorkspaceMembers
 from support.app import World, settings_for, world
 from support.crowd import analyze
 from support.statements_seen import statements_seen
@@ -167,3 +169,20 @@ def test_a_window_knows_what_is_beside_it(
 ) -> None:
     seen = window(found, beside, 2)
     assert (list(seen.rows), seen.has_earlier, seen.has_later) == (rows, earlier, later)
+
+
+async def test_a_page_knows_some_of_many_members_and_always_the_visitor(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    everybody = sorted(each.id for each in (acme.integrator, acme.owner, acme.guest))
+    async with keyrack_on_each.store.unit(acme.id) as unit:
+        for rows, place in ((WorkspaceMembers(unit), acme.workspace_id), (ContractMembers(unit), acme.contract_id)):
+            whole = (await rows.ids([place]))[place]
+            assert set(everybody) <= set(whole)
+            for one in everybody:
+                found = (await rows.some_ids([place, new_id()], one, 1))[place]
+                assert found[0] == one
+                assert len(found) <= 2
+                assert set((await rows.some_ids([place], one, 100))[place]) == set(whole)
+            nobody = new_id()
+            assert (await rows.some_ids([place], nobody, 100))[place] == sorted(whole)
+            assert await rows.some_ids([], nobody, 100) == {}

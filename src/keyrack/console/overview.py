@@ -7,7 +7,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
-from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
 from keyrack.console.core.navigation import first_page
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, NotFound
@@ -36,9 +36,11 @@ async def overview(
     who = visit.who
     if who.tenant_id is None:
         return visit.go(first_page(who, visit.at_home))
-    some, total = await contracts.list(who, limit=ROWS, offset=offset_of(visit.page_number("contracts")))
+    some, total = await contracts.list(
+        who, limit=ROWS, offset=offset_of(visit.page_number("contracts")), most_members=SOME_MEMBERS
+    )
     offset = offset_of(visit.page_number("workspaces"))
-    places, count = await workspaces.list(who, None, limit=ROWS, offset=offset)
+    places, count = await workspaces.list(who, None, limit=ROWS, offset=offset, most_members=SOME_MEMBERS)
     return visit.page(
         "overview.html",
         person=await users.me(who),
@@ -65,5 +67,5 @@ async def _names(
     names = {each.contract.id: each.contract.name for each in seen}
     for contract_id in {each.workspace.contract_id for each in workspaces} - names.keys():
         with suppress(NotFound, Forbidden):
-            names[contract_id] = (await contracts.get(who, contract_id)).contract.name
+            names[contract_id] = (await contracts.get(who, contract_id, most_members=SOME_MEMBERS)).contract.name
     return names

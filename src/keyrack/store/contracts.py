@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, cast, delete, func, select, update
+from sqlalchemy import Integer, Row, Text, bindparam, cast, delete, func, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Json
@@ -50,6 +50,21 @@ _MEMBERS_OF = TenantQuery(
     select(_m.contract_id.label("place"), _m.user_id)
     .where(_m.contract_id.in_(bindparam("ids", expanding=True)))
     .order_by(_m.user_id),
+    scans=True,
+)
+_SOME_OF = TenantQuery(
+    contract_members,
+    select(_m.user_id)
+    .where(_m.contract_id == bindparam("place"))
+    .order_by(_m.user_id)
+    .limit(bindparam("most", type_=Integer)),
+    scans=True,
+)
+_INSIDE = TenantQuery(
+    contract_members,
+    select(_m.contract_id.label("place")).where(
+        _m.user_id == bindparam("user"), _m.contract_id.in_(bindparam("ids", expanding=True))
+    ),
     scans=True,
 )
 
@@ -180,6 +195,24 @@ class ContractMembers(TenantTable):
     async def ids(self, contract_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several contracts."""
         return group_users(await self.ask(_MEMBERS_OF, ids=contract_ids))
+
+    async def some_ids(self, contract_ids: Sequence[str], user_id: str, most: int) -> Mapping[str, Sequence[str]]:
+        """Return user ids of members of several contracts, `most` of each or one more: a user's own comes first.
+
+        Args:
+            contract_ids: the contracts.
+            user_id: the user.
+            most: how many others of each.
+        """
+        inside = (
+            {row.place for row in await self.ask(_INSIDE, user=user_id, ids=contract_ids)} if contract_ids else set()
+        )
+        found = {}
+        for each in contract_ids:
+            others = [row.user_id for row in await self.ask(_SOME_OF, place=each, most=most)]
+            own = [user_id] if each in inside else []
+            found[each] = [*own, *(other for other in others if other != user_id)]
+        return found
 
     async def change(self, contract_id: str, user_id: str, roles: Sequence[str]) -> bool:
         """Replace a member's roles; False if the user is no member."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, or_, select, update
+from sqlalchemy import Integer, Row, bindparam, delete, or_, select, update
 
 from keyrack.ids import new_id
 from keyrack.model import Json
@@ -51,6 +51,21 @@ _MEMBERS_OF = TenantQuery(
     select(_m.workspace_id.label("place"), _m.user_id)
     .where(_m.workspace_id.in_(bindparam("ids", expanding=True)))
     .order_by(_m.user_id),
+    scans=True,
+)
+_SOME_OF = TenantQuery(
+    workspace_members,
+    select(_m.user_id)
+    .where(_m.workspace_id == bindparam("place"))
+    .order_by(_m.user_id)
+    .limit(bindparam("most", type_=Integer)),
+    scans=True,
+)
+_INSIDE = TenantQuery(
+    workspace_members,
+    select(_m.workspace_id.label("place")).where(
+        _m.user_id == bindparam("user"), _m.workspace_id.in_(bindparam("ids", expanding=True))
+    ),
     scans=True,
 )
 
@@ -172,6 +187,24 @@ class WorkspaceMembers(TenantTable):
     async def ids(self, workspace_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Return the user ids of the members of several workspaces."""
         return group_users(await self.ask(_MEMBERS_OF, ids=workspace_ids))
+
+    async def some_ids(self, workspace_ids: Sequence[str], user_id: str, most: int) -> Mapping[str, Sequence[str]]:
+        """Return user ids of members of several workspaces, `most` of each or one more: a user's own comes first.
+
+        Args:
+            workspace_ids: the workspaces.
+            user_id: the user.
+            most: how many others of each.
+        """
+        inside = (
+            {row.place for row in await self.ask(_INSIDE, user=user_id, ids=workspace_ids)} if workspace_ids else set()
+        )
+        found = {}
+        for each in workspace_ids:
+            others = [row.user_id for row in await self.ask(_SOME_OF, place=each, most=most)]
+            own = [user_id] if each in inside else []
+            found[each] = [*own, *(other for other in others if other != user_id)]
+        return found
 
     async def change(self, workspace_id: str, user_id: str, roles: Sequence[str]) -> bool:
         """Replace a member's roles; False if the user is no member."""

@@ -26,7 +26,7 @@ from keyrack.console.clients.auth_client_form import (
 )
 from keyrack.console.clients.secret_fields import AS_OF, CLIENT_AUTH, ENDS_ON, seen_at, seen_value
 from keyrack.console.core.forms import Form, problems_by_field
-from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
 from keyrack.console.core.once import FIELD, made_once, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, KeyrackError, NotFound, Problem, RelatedNotFound, StateConflict, ValidationFailed
@@ -353,8 +353,8 @@ async def _places(
 async def _places_of_tenant(
     visit: Visit, overview: AuthClientOverview, contracts: Contracts, workspaces: Workspaces
 ) -> list[tuple[str, str]]:
-    around, _ = await contracts.list(visit.who, limit=_PLACES, offset=0)
-    inside, _ = await workspaces.list(visit.who, None, limit=_PLACES, offset=0)
+    around, _ = await contracts.list(visit.who, limit=_PLACES, offset=0, most_members=SOME_MEMBERS)
+    inside, _ = await workspaces.list(visit.who, None, limit=_PLACES, offset=0, most_members=SOME_MEMBERS)
     names = {each.contract.id: each.contract.name for each in around}
     of = {each.workspace.id: each.workspace.contract_id for each in inside}
     permitted: PermittedScopes = await overview.may(visit.who, "create", list(names), of)

@@ -9,6 +9,8 @@ AFTER, BEFORE = "after", "before"
 
 ROWS = 25
 """Rows of a list on one page."""
+SOME_MEMBERS = 100
+"""Of how many members of a place a page knows; of more it says that there are as many or more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from keyrack.api.core.body import UnvalidatedBody
 from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.core.forms import problems_by_field
-from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
 from keyrack.console.core.once import FIELD, made_once, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, InUse, KeyrackError, ValidationFailed
@@ -51,7 +51,9 @@ class _Named(Struct):
 @get("/contracts", media_type=MediaType.HTML)
 async def contract_list(visit: NamedDependency[Visit], contracts: NamedDependency[Contracts]) -> Response[str]:
     """List the contracts that the visitor may see."""
-    found, total = await contracts.list(visit.who, limit=ROWS, offset=offset_of(visit.page_number()))
+    found, total = await contracts.list(
+        visit.who, limit=ROWS, offset=offset_of(visit.page_number()), most_members=SOME_MEMBERS
+    )
     return visit.page(
         "tenancy/contracts.html",
         contracts=found,
@@ -77,7 +79,8 @@ async def contract_created(visit: NamedDependency[Visit], contracts: NamedDepend
     wanted = body.then(lambda given: NewContract(given.name, (), None, made_id=once.id))
     try:
         view, _ = await made_once(
-            lambda: contracts.get(visit.who, once.id), lambda: contracts.create(visit.who, wanted)
+            lambda: contracts.get(visit.who, once.id, most_members=SOME_MEMBERS),
+            lambda: contracts.create(visit.who, wanted),
         )
     except ValidationFailed as error:
         return _form(visit, name, form[FIELD], error)
@@ -96,7 +99,7 @@ async def contract_page(
 ) -> Response[str]:
     """Show a contract with its members, open invites and workspaces, each in pages."""
     who = visit.who
-    view = await contracts.get(who, contract_id)
+    view = await contracts.get(who, contract_id, most_members=SOME_MEMBERS)
     own = await own_permissions.in_contract(who, contract_id)
     people, total = await members.of_contract(
         who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("members"))
@@ -105,7 +108,7 @@ async def contract_page(
         who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("invites"))
     )
     places, count = await workspaces.list(
-        who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("workspaces"))
+        who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("workspaces")), most_members=SOME_MEMBERS
     )
     is_open = view.contract.status == "active"
     return visit.page(
@@ -141,7 +144,7 @@ async def contract_renamed(
     try:
         await contracts.change(visit.who, contract_id, ["name"], body.then(lambda given: ChangedContract(given.name)))
     except ValidationFailed as error:
-        return await _naming(visit, await contracts.get(visit.who, contract_id), name, error)
+        return await _naming(visit, await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS), name, error)
     return visit.go(f"{PATH}/{contract_id}", done="renamed")
 
 
@@ -153,7 +156,7 @@ async def contract_naming(
     own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Show the form for another name."""
-    view = await contracts.get(visit.who, contract_id)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
     _require(await own_permissions.in_contract(visit.who, contract_id), "contracts.contract.edit")
     return await _naming(visit, view, view.contract.name)
 
@@ -166,7 +169,7 @@ async def contract_suspending(
     own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Say what suspending a contract stops."""
-    view = await contracts.get(visit.who, contract_id)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
     _require(await own_permissions.in_contract(visit.who, contract_id), _SUSPEND)
     return visit.page("tenancy/contract_suspend.html", contract=view.contract)
 
@@ -228,7 +231,7 @@ async def workspace_form(
     own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Show the form for a new workspace."""
-    view = await contracts.get(visit.who, contract_id)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
     _require(await own_permissions.in_contract(visit.who, contract_id), "contracts.workspace.create")
     return _workspace_form(visit, view, "", new_once(visit))
 
@@ -247,9 +250,11 @@ async def workspace_created(
     try:
         given = body.validated()
     except ValidationFailed as error:
-        return _workspace_form(visit, await contracts.get(visit.who, contract_id), name, form[FIELD], error)
+        return _workspace_form(
+            visit, await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS), name, form[FIELD], error
+        )
     await made_once(
-        lambda: workspaces.get(visit.who, once.id),
+        lambda: workspaces.get(visit.who, once.id, most_members=SOME_MEMBERS),
         lambda: workspaces.create(visit.who, NewWorkspace(contract_id, given.name, made_id=once.id)),
     )
     return visit.go(f"{PATH}/{contract_id}", done="workspace")
@@ -293,8 +298,8 @@ async def _deleting(
     error: KeyrackError | None = None,
 ) -> Response[str]:
     contents = await place_deletion.contents(visit.who, contract_id)
-    view = await contracts.get(visit.who, contract_id)
-    places, total = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    places, total = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0, most_members=SOME_MEMBERS)
     return visit.page(
         "tenancy/contract_delete.html",
         status=200 if error is None else 409,

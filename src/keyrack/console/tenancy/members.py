@@ -11,7 +11,7 @@ from keyrack.api.core.body import UnvalidatedBody
 from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.members import AddContractMemberBody, AddWorkspaceMemberBody
 from keyrack.console.core.forms import problems_by_field
-from keyrack.console.core.lists import ROWS, offset_of
+from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.contracts import may_edit_members
 from keyrack.console.tenancy.workspace_place import WorkspacePlace
@@ -158,7 +158,7 @@ async def workspace_members(
     invites: NamedDependency[Invites],
 ) -> Response[str]:
     """Show who is in a workspace, and who is invited into it."""
-    view = await workspaces.get(visit.who, workspace_id)
+    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
     found, total = await members.of_workspace(
         visit.who, workspace_id, limit=ROWS, offset=offset_of(visit.page_number("members"))
     )
@@ -201,7 +201,7 @@ async def workspace_member_added(
     """Make a member of the contract a member of a workspace."""
     form = await visit.form()
     typed: dict[str, Any] = {"email": form.text("email"), "roles": list(form.all("roles"))}
-    view = await workspaces.get(visit.who, workspace_id)
+    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
     try:
         member = await members.by_email(visit.who, view.workspace.contract_id, typed["email"])
         user_id = "" if member is None else member.user.id
@@ -255,7 +255,7 @@ async def workspace_member_removing(
 ) -> Response[str]:
     """Say what taking somebody out of a workspace does."""
     await _require_workspace_editor(visit, own_permissions, workspace_id)
-    view = await workspaces.get(visit.who, workspace_id)
+    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
     member = await members.in_workspace(visit.who, workspace_id, user_id)
     is_self = user_id == visit.who.id
     home = f"/console/workspaces/{workspace_id}/members"
@@ -329,7 +329,7 @@ def _judged(error: KeyrackError | None) -> dict[str, Any]:
 async def _new_in_contract(
     visit: Visit, contract_id: str, contracts: Contracts, typed: dict[str, Any], error: KeyrackError | None = None
 ) -> Response[str]:
-    view = await contracts.get(visit.who, contract_id)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
     choices = role_choices(await contracts.roles(visit.who, contract_id), "contracts")
     return visit.page(
         "tenancy/member_form.html",
@@ -355,7 +355,7 @@ async def _in_contract(
     roles: Sequence[str] | None = None,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await contracts.get(visit.who, contract_id)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
     member = await members.in_contract(visit.who, contract_id, user_id)
     choices = role_choices(await contracts.roles(visit.who, contract_id), "contracts")
     return visit.page(
@@ -381,7 +381,7 @@ async def _leaving_contract(
     members: Members,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await contracts.get(visit.who, contract_id)
+    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
     home = f"/console/contracts/{contract_id}"
     return visit.page(
         "tenancy/member_remove.html",
@@ -405,7 +405,7 @@ async def _new_in_workspace(
     typed: dict[str, Any],
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await workspaces.get(visit.who, workspace_id)
+    view = await workspaces.get(visit.who, workspace_id, most_members=_MOST_CHOICES)
     contract_id = view.workspace.contract_id
     people, total = await members.of_contract(visit.who, contract_id, limit=_MOST_CHOICES, offset=0)
     inside = frozenset(view.member_ids)
@@ -435,7 +435,7 @@ async def _in_workspace(
     roles: Sequence[str] | None = None,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await workspaces.get(visit.who, workspace_id)
+    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
     member: Member = await members.in_workspace(visit.who, workspace_id, user_id)
     choices = role_choices(await _available(visit, contracts, view.workspace.contract_id, member), "workspaces")
     return visit.page(

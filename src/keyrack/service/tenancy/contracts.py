@@ -106,8 +106,16 @@ class Contracts:
             scope.audit_target("contract", contract_id)
             return replace(await _view(scope, contract_id), members=None)
 
-    async def list(self, who: Principal, *, limit: int | None, offset: int) -> tuple[Sequence[ContractView], int]:
+    async def list(
+        self, who: Principal, *, limit: int | None, offset: int, most_members: int | None = None
+    ) -> tuple[Sequence[ContractView], int]:
         """List the caller's contracts; a tenant admin sees all of the tenant, a service account all there are.
+
+        Args:
+            who: the caller.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+            most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
 
         Raises:
             Forbidden: the service account may not read the contracts of all tenants.
@@ -125,7 +133,8 @@ class Contracts:
             everything = scope.is_tenant_admin or scope.allows("contracts.contract.listAll")
             member = None if everything else who.id
             found, total = await ContractRows(scope.unit).page(member=member, limit=limit, offset=offset)
-            members = await ContractMembers(scope.unit).ids([contract.id for contract in found])
+            rows, ids = ContractMembers(scope.unit), [contract.id for contract in found]
+            members = await rows.ids(ids) if most_members is None else await rows.some_ids(ids, who.id, most_members)
             all_shown, shown = scope.allows(_SEES_CUSTOM_DATA), await contracts_granting(scope, _SEES_CUSTOM_DATA)
             return [
                 ContractView(each, members.get(each.id, []), all_shown or each.id in shown) for each in found
@@ -150,19 +159,34 @@ class Contracts:
             lambda view: view.contract.tenant_id,
         )
 
-    async def get(self, who: Principal, contract_id: str, *, with_members: bool = False) -> ContractView:
-        """Return a contract to members and tenant admins; a task user gets that of its workspace, without members."""
-        view = await self._get(who, contract_id, with_members=with_members)
+    async def get(
+        self, who: Principal, contract_id: str, *, with_members: bool = False, most_members: int | None = None
+    ) -> ContractView:
+        """Return a contract to members and tenant admins; a task user gets that of its workspace, without members.
+
+        Args:
+            who: the caller.
+            contract_id: the contract.
+            with_members: whether the members themselves are wanted.
+            most_members: as in `list`; without members only.
+        """
+        view = await self._get(who, contract_id, with_members=with_members, most_members=most_members)
         return view if with_members else replace(view, members=None)
 
     async def _get(
-        self, who: Principal, contract_id: str, *, with_members: bool = False, with_custom_data: bool = True
+        self,
+        who: Principal,
+        contract_id: str,
+        *,
+        with_members: bool = False,
+        with_custom_data: bool = True,
+        most_members: int | None = None,
     ) -> ContractView:
         door = None if with_members else READ_CONTRACT
         async with self._access.contract(who, contract_id, door=door) as scope:
             seen = scope.in_contract or scope.is_tenant_admin
             scope.require_that(seen, "only members can see the contract")
-            return await _view(scope, contract_id, with_custom_data=with_custom_data)
+            return await _view(scope, contract_id, with_custom_data=with_custom_data, most_members=most_members)
 
     async def change(
         self, who: Principal, contract_id: str, named: Collection[str], new: Unvalidated[ChangedContract]
@@ -241,13 +265,20 @@ async def _there(scope: Scope, contract_id: str, *, sized: bool = False) -> Cont
     return contract
 
 
-async def _view(scope: Scope, contract_id: str, *, with_custom_data: bool = True) -> ContractView:
+async def _view(
+    scope: Scope, contract_id: str, *, with_custom_data: bool = True, most_members: int | None = None
+) -> ContractView:
     contract = await _there(scope, contract_id, sized=not with_custom_data)
-    members = await ContractMembers(scope.unit).list(contract_id)
+    rows, members = ContractMembers(scope.unit), None
+    if most_members is None:
+        members = await rows.list(contract_id)
+        ids: Sequence[str] = [member.user.id for member in members]
+    else:
+        ids = (await rows.some_ids([contract_id], scope.who.id, most_members))[contract_id]
     shows, custom_data = scope.allows(_SEES_CUSTOM_DATA), None
     if shows and with_custom_data and contract.has_custom_data:
         custom_data = (await ContractRows(scope.unit).custom_data([contract_id])).get(contract_id)
-    return ContractView(contract, [member.user.id for member in members], shows, members, custom_data)
+    return ContractView(contract, ids, shows, members, custom_data)
 
 
 def _require_small(custom_data: Any) -> None:

@@ -93,7 +93,13 @@ class Workspaces:
                 return WorkspaceView(workspace, [who.id])
 
     async def list(
-        self, who: Principal, contract_id: str | None, *, limit: int | None, offset: int
+        self,
+        who: Principal,
+        contract_id: str | None,
+        *,
+        limit: int | None,
+        offset: int,
+        most_members: int | None = None,
     ) -> tuple[Sequence[WorkspaceView], int]:
         """List the caller's workspaces; where the caller holds `contracts.workspace.listAll`, all of the contract.
 
@@ -102,6 +108,7 @@ class Workspaces:
             contract_id: only those of one contract, if given.
             limit: how many at most; None for all.
             offset: how many to pass over.
+            most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
 
         Raises:
             NotFound: there is no such contract.
@@ -109,7 +116,7 @@ class Workspaces:
                 read the workspaces of all tenants.
         """
         if contract_id is not None:
-            return await self._of_contract(who, contract_id, limit, offset)
+            return await self._of_contract(who, contract_id, limit, offset, most_members)
         if who.tenant_id is None:
             async with self._access.installation(who) as scope:
                 scope.require(*_EVERYWHERE)
@@ -124,18 +131,29 @@ class Workspaces:
             found, total = await WorkspaceRows(scope.unit).page(
                 contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
             )
-            return await _views(scope, found), total
+            return await _views(scope, found, most_members), total
 
-    async def get(self, who: Principal, workspace_id: str, *, with_members: bool = False) -> WorkspaceView:
+    async def get(
+        self, who: Principal, workspace_id: str, *, with_members: bool = False, most_members: int | None = None
+    ) -> WorkspaceView:
         """Return a workspace to members, holders of `contracts.workspace.listAll` and tenant admins.
 
         A task user gets its own, but not with members.
+
+        Args:
+            who: the caller.
+            workspace_id: the workspace.
+            with_members: whether the members themselves are wanted.
+            most_members: as in `list`; without members only.
         """
         door = None if with_members else READ_WORKSPACE
         async with self._access.workspace(who, workspace_id, door=door) as scope:
             seen = scope.in_workspace or scope.is_tenant_admin or scope.allows(LIST_ALL_WORKSPACES)
             scope.require_that(seen, "only members can see the workspace")
             workspace = await _there(scope, workspace_id)
+            if most_members is not None:
+                (view,) = await _views(scope, [workspace], most_members)
+                return view
             members = await WorkspaceMembers(scope.unit).list(workspace_id)
             ids = [member.user.id for member in members]
             return WorkspaceView(workspace, ids, members if with_members else None)
@@ -170,7 +188,7 @@ class Workspaces:
             return view
 
     async def _of_contract(
-        self, who: Principal, contract_id: str, limit: int | None, offset: int
+        self, who: Principal, contract_id: str, limit: int | None, offset: int, most_members: int | None
     ) -> tuple[Sequence[WorkspaceView], int]:
         async with self._access.contract(who, contract_id) as scope:
             sees_all = scope.is_tenant_admin or scope.allows(*_EVERYWHERE)
@@ -179,11 +197,12 @@ class Workspaces:
             found, total = await WorkspaceRows(scope.unit).page(
                 contract_id=contract_id, member=member, limit=limit, offset=offset
             )
-            return await _views(scope, found), total
+            return await _views(scope, found, most_members), total
 
 
-async def _views(scope: Scope, found: Sequence[Workspace]) -> Sequence[WorkspaceView]:
-    members = await WorkspaceMembers(scope.unit).ids([workspace.id for workspace in found])
+async def _views(scope: Scope, found: Sequence[Workspace], most_members: int | None = None) -> Sequence[WorkspaceView]:
+    rows, ids = WorkspaceMembers(scope.unit), [workspace.id for workspace in found]
+    members = await rows.ids(ids) if most_members is None else await rows.some_ids(ids, scope.who.id, most_members)
     return [WorkspaceView(each, members.get(each.id, [])) for each in found]
 
 
