@@ -123,6 +123,19 @@ async def test_by_email_at_a_real_provider(keyrack_on_each: World) -> None:
 
 
 @pytest.mark.usefixtures("provider")
+async def test_signing_in_ends_the_session_that_the_browser_held(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    browser, earlier = await signed_in(keyrack_on_each, acme.integrator, acme.id), ConsoleBrowser(keyrack_on_each.http)
+    earlier.cookies |= browser.cookies
+    await browser.get("/console/account")
+    address = going_to(await browser.post(address_of(acme)))
+    assert await who_is_in(earlier) == acme.integrator.name
+    await browser.get(await through(address))
+    assert await who_is_in(browser) == acme.guest.name
+    assert await who_is_in(earlier) is None
+
+
+@pytest.mark.usefixtures("provider")
 async def test_the_tenant_s_own_address_leads_where_one_wanted_to_go(keyrack_on_each: World) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     browser = ConsoleBrowser(keyrack_on_each.http)

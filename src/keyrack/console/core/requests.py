@@ -160,6 +160,13 @@ def visitor_of(request: AnyRequest) -> Visitor:
     return Visitor(str(source_of(address)), address, browser, request_id_of(request.scope))
 
 
+async def end_earlier_session(request: AnyRequest, console: Console) -> None:
+    """End the session that a browser held before somebody signed in there anew, whose cookie takes its place."""
+    earlier = console.cookie(request)
+    if earlier is not None:
+        await console.sign_in.leave(earlier.value, visitor_of(request))
+
+
 def _query_of(request: AnyRequest) -> str:
     query = request.scope["query_string"].decode("ascii", "replace")
     return f"?{query}" if query else ""
