@@ -337,9 +337,16 @@ async def test_only_who_may_set_it_up_does(keyrack_on_each: World) -> None:
     assert changed.status_code == 200, changed.text
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
         await UserRows(unit).set_tenant_roles(acme.integrator.id, ["half"])
+    linked = ConsoleBrowser(keyrack_on_each.http)
+    await linked.get(await through(await begin(linked, acme)))
+    assert await who_is_in(linked) == acme.guest.name
     page = await person.get(SETTINGS)  # sees it; but who could set it up could be anybody
     assert page.status_code == 200
     assert "Save" not in page.text
+    for action in ("delete", f"people/{acme.guest.id}/unlink"):
+        assert action not in page.text
+        assert (await person.get(f"{SETTINGS}/{action}")).status_code == 403, action
+        assert (await person.post(f"{SETTINGS}/{action}")).status_code == 403, action
     assert (
         await person.post(SETTINGS, issuer="https://x.example", client_id="c", client_auth="none")
     ).status_code == 403
