@@ -97,7 +97,8 @@ def values_of(fields: Sequence[FormField], form: Form, pointer: str) -> dict[str
         pointer: where the values stand in the API's document, for what is wrong.
 
     Raises:
-        ValidationFailed: a value that has to be given is missing, or is no JSON object that can be kept where one is asked for.
+        ValidationFailed: a value that has to be given is missing, or is no JSON object that can be kept where one is
+            asked for.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
