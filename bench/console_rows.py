@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import Table, insert, select, update
+from sqlalchemy import Table, insert, select
 
 from bench.lists_stored import Filled, vacuum
 from keyrack.ids import new_id
@@ -13,6 +13,7 @@ from keyrack.settings import load_settings
 from keyrack.store import schema as s
 from keyrack.store.core.paging import search_key
 from keyrack.store.core.unit import Unit
+from keyrack.store.users import UserRows
 from keyrack.wiring.storage import open_store
 from support.crowd import Home, analyze, crowd
 
@@ -28,8 +29,7 @@ async def fill_for_console(made: Filled, size: int) -> None:
     try:
         await crowd(store, home, "workspaces", size)
         async with store.unit(home.tenant_id, writes=True) as unit:
-            admin = update(s.users).where(s.users.c.id == home.user_id).values(password_hash=hashed)
-            await unit.connection.execute(admin)
+            await UserRows(unit).set_password(home.user_id, hashed)
             components, users = [
                 (await unit.connection.execute(select(t.c.id).where(t.c.tenant_id == home.tenant_id))).column()
                 for t in (s.components, s.users)

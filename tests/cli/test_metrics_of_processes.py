@@ -1,5 +1,6 @@
 """With several server processes `/metrics` answers for all of them, and nothing is left behind."""
 
+import time
 from pathlib import Path
 
 import httpx2
@@ -22,6 +23,10 @@ def test_every_process_answers_for_all_of_them(tmp_path: Path) -> None:
             if len(list(folder.glob("counter_*.db"))) == 2:
                 break
             served.wait("/healthz", 200)
+        for _ in range(100):  # and tells the others of it every two seconds
+            if numbers(httpx2.get(f"{served.base}/metrics").text)["keyrack_database_connections_most"] == 20:
+                break
+            time.sleep(0.1)
         before = numbers(httpx2.get(f"{served.base}/metrics").text)[ROUTE]
         for _ in range(REQUESTS):
             assert httpx2.get(f"{served.base}/healthz").status_code == 200

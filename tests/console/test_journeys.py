@@ -51,7 +51,7 @@ async def test_a_session_that_ends_in_another_tab_then_the_back_button_and_a_sec
     await page.goto(f"{base}/console/contracts/new")
     await page.get_by_label("Name").fill("Northwind")
     hidden = page.locator("form.narrow input[type=hidden]")
-    form = {"name": "Northwind"}
+    form: dict[str, str | float | bool] = {"name": "Northwind"}
     for each in await hidden.all():
         form[str(await each.get_attribute("name"))] = await each.input_value()
     await page.get_by_role("button", name="Create the contract").click()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyrack.service.consents.connect_themes import LARGEST_LOGO
+from keyrack.service.consents.connect_theme_rules import LARGEST_LOGO
 from support.app import BASE, Caller, World, error_of
 from support.connect_links import someone
 from support.images import jpeg, png, webp

@@ -1,12 +1,15 @@
-"""The tables of docs/providers.md have every member of a provider profile, and no other."""
+"""The tables of docs/providers.md have every member of a profile, every profile that comes along, and no other."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+from keyrack.errors import ValidationFailed
 from keyrack.oauth.profiles import model
+from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.model import AuthMethod
+from keyrack.service.clients.profile_rules import ProfileRules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
 PARTS = {
@@ -33,3 +36,19 @@ def test_a_table_has_all_members_in_their_order(heading: str) -> None:
 
 def test_every_way_to_authenticate_is_there() -> None:
     assert [each for each in AuthMethod if f"`{each.value}`" not in PAGE] == []
+
+
+def test_the_profiles_that_come_along_are_all_there_with_their_inputs() -> None:
+    section = PAGE.partition("## Those that come along\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z0-9_-]+)` \| ([^|]+) \| ([^|]*) \| ([^|]*) \|$", section, re.MULTILINE)
+    said = [(name, title, re.findall(r"`(\w+)`", inputs)) for name, title, inputs, _ in rows]
+    assert said == [(name, each.title, list(each.inputs)) for name, each in catalogue().items()]
+    assert [name for name, *_, missing in rows if missing.strip()] == [name for name in catalogue() if not usable(name)]
+
+
+def usable(name: str) -> bool:
+    try:
+        ProfileRules(allow_insecure=False).checked(name, "/p")
+    except ValidationFailed:
+        return False
+    return True

@@ -118,25 +118,59 @@ async def test_tokens_come_and_are_renewed_as_the_provider_wants_it(desk: RawCon
     assert (found["state"], found["error_code"]) == ("error", "reauthorization_required")
 
 
-async def test_addresses_follow_what_is_filled_in_for_the_connection(desk: RawConsents) -> None:
+async def test_addresses_follow_what_is_filled_in(desk: RawConsents) -> None:
     host = desk.provider.url.removeprefix("http://")
     profile = {
         "name": "shop",
-        "inputs": {"shop": {"pattern": "[0-9.:]+", "title": "Shop"}},
-        "endpoints": {"authorization": "http://{shop}/authorize", "token": "http://{shop}/token"},
+        "inputs": {
+            "host": {"pattern": "[0-9.:]+", "title": "Host", "per_client": True},
+            "shop": {"pattern": "[a-z]+", "title": "Shop"},
+        },
+        "endpoints": {"authorization": "http://{host}/{shop}/authorize", "token": "http://{host}/{shop}/token"},
     }
-    assert (await make(desk, profile)).status_code == 201
+    refused = await make(desk, profile, inputs={"host": "evil.example"})
+    assert error_of(refused)["source"] == {"pointer": "/data/attributes/credentials/inputs/host"}
+    assert (await make(desk, profile, inputs={"host": host})).status_code == 201
     path = f"/v2/workspaces/{desk.tenant.workspace_id}/oauth-consents"
     named = {"auth_client": relationship("auth-client", desk.client_id)}
-    for fields, detail in (({}, "shop is required"), ({"shop": "evil.example/x"}, "does not have the form of Shop")):
+    for fields, detail in (({}, "shop is required"), ({"shop": "x/../y"}, "does not have the form of Shop")):
         body = {"data": {"type": "oauth-consent", "attributes": {"fields": fields}, "relationships": named}}
         refused = await desk.who.post(path, body)
         assert (refused.status_code, error_of(refused)["source"]) == (400, {"pointer": "/data/attributes/fields/shop"})
         assert error_of(refused)["detail"] == detail
-    secret_id = await desk.connect(tokens_answer(expires_in=60), fields={"shop": host})
+    secret_id = await desk.connect(tokens_answer(expires_in=60), fields={"shop": "pets", "host": "127.0.0.1:9"})
     found = await desk.refresh(secret_id, tokens_answer(access_token="at-2"))
     assert found["credentials"]["access_token"] == "at-2"
-    assert len(desk.provider.requests) == 2
+    assert [line.split(b" ")[1] for line in desk.provider.requests] == [b"/pets/token", b"/pets/token"]
+    changed = {
+        "type": "auth-client",
+        "id": desk.client_id,
+        "attributes": {"credentials": {"inputs": {"host": "127.0.0.1:9"}}},
+    }
+    changed["relationships"] = {"tenant": relationship("tenant", desk.tenant.id)}
+    answer = await desk.tenant.admin.patch(f"/v2/auth-clients/{desk.client_id}", {"data": changed})
+    assert "inputs cannot be changed" in error_of(answer)["detail"]
+
+
+async def test_a_member_s_secret_does_not_choose_who_is_told_the_client_s(desk: RawConsents) -> None:
+    """Whoever may store a secret may put anything into its fields."""
+    endpoints = {"authorization": "https://{shop}.shop.example/a", "token": "https://{shop}.shop.example/t"}
+    inputs = {"shop": {"pattern": "[a-z]+"}, "region": {"pattern": "[a-z]+", "per_client": True, "required": False}}
+    assert (await make(desk, {"name": "shop", "inputs": inputs, "endpoints": endpoints})).status_code == 201
+    evil = desk.provider.url.removeprefix("http://")
+    for shop in (f"{evil}/?", f"{evil}#", f"x@{evil}", "a.evil", f"{evil}\\", "", None, ["x"]):
+        credentials = {"access_token": "a", "refresh_token": "r", "expires_in": 1, "fields": {"shop": shop}}
+        credentials["undefined_params"] = {"shop": shop, "region": evil}
+        data = {
+            "type": "auth-secret",
+            "attributes": {"name": "evil", "credentials": credentials},
+            "relationships": {"auth_client": relationship("auth-client", desk.client_id)},
+        }
+        made = await desk.who.post(f"/v2/workspaces/{desk.tenant.workspace_id}/secrets", {"data": data})
+        if made.status_code == 201:
+            tried = await desk.who.post(f"{desk.path(made.json()['data']['id'])}/refresh")
+            assert tried.status_code >= 400, shop
+    assert desk.provider.requests == []
 
 
 async def test_a_profile_that_comes_along_is_named_and_kept_as_it_was(desk: RawConsents) -> None:
@@ -162,6 +196,16 @@ async def test_a_profile_that_comes_along_is_named_and_kept_as_it_was(desk: RawC
         ({"authorization": {"pushed": True}}, "", "pushed authorization requests"),
         ({"authorisation": {}}, "", "unknown field"),
         ({"authorization": {"parameters": {"x": "{nowhere}"}}}, "/authorization/parameters/x", "no inputs: nowhere"),
+        ({"authorization": {"parameters": {"state": "mine"}}}, "/authorization/parameters/state", "cannot be replaced"),
+        ({"authorization": {"rename": {"x": "state"}}}, "/authorization/rename/x", "cannot be called state"),
+        ({"authorization": {"parameters": {"nonce": "1"}}}, "/authorization/parameters/nonce", "is made anew"),
+        ({"token": {"method": "DELETE"}}, "/token/method", "must be GET or POST"),
+        ({"token": {"headers": {"Content-Length": "5"}}}, "/token/headers/Content-Length", "is no header"),
+        ({"refresh": {"headers": {"Host": "x"}}}, "/refresh/headers/Host", "is no header"),
+        ({"token": {"headers": {"x y": "5"}}}, "/token/headers/x y", "is no header"),
+        ({"inputs": {"x": {"format": "subdomain"}}}, "/inputs/x/format", "must be one of"),
+        ({"inputs": {"x": {"pattern": "(a{900}){900}"}}}, "/inputs/x/pattern", "repeats too much"),
+        ({"inputs": {f"x{n}": {} for n in range(31)}}, "/inputs", "may have 30 members"),
     ],
 )  # fmt: skip
 async def test_a_profile_that_cannot_work_is_refused(

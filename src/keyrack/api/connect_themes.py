@@ -16,8 +16,8 @@ from keyrack.api.core.jsonapi import SelfLink, Single, link_self
 from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.connect_theme import LogoFacts
+from keyrack.service.consents.connect_theme_rules import LARGEST_LOGO
 from keyrack.service.consents.connect_themes import (
-    LARGEST_LOGO,
     LOGO_PATH,
     ConnectThemes,
     ShownTheme,

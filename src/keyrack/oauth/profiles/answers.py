@@ -6,6 +6,8 @@ from typing import Any
 from keyrack.oauth.profiles.model import Answer, LifetimeUnit
 
 _MILLISECONDS = 1000
+_DIGITS = 6
+"""Of the number of a place in a list."""
 
 
 def member_at(members: Mapping[str, Any], path: str) -> Any:
@@ -17,7 +19,7 @@ def member_at(members: Mapping[str, Any], path: str) -> Any:
     for step in path.split("."):
         if isinstance(found, Mapping):
             found = found.get(step)
-        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+        elif isinstance(found, list) and step.isdecimal() and len(step) < _DIGITS and int(step) < len(found):
             found = found[int(step)]
         else:
             return None

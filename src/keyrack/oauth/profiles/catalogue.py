@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from keyrack.oauth.profiles.model import ProviderProfile
@@ -14,7 +15,7 @@ _FOLDER = Path(__file__).parent / "catalogue"
 @cache
 def catalogue() -> Mapping[str, ProviderProfile]:
     """Return all of them by name, sorted."""
-    return {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"))}
+    return {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"), key=attrgetter("stem"))}
 
 
 def profile_named(name: str) -> ProviderProfile | None:

@@ -9,13 +9,37 @@ import msgspec
 import regex
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile, Sent, Template
+from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile, Sent, Template, TokenRequest
 from keyrack.oauth.profiles.templates import CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _PATH_OF_FAULT = re.compile(r" - at `(.+)`$")
 _STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]")
-_LONGEST_PATTERN = 1000
+_LONGEST_PATTERN = 300
+_MOST_REPEATS = 10_000
+"""What the counts of repetition in a pattern may come to together: compiling takes as long as that."""
+_MOST_INPUTS = 30
+_FORMATS = frozenset({"hostname", "uuid", "uri", "email"})
+_OF_HOSTS = frozenset({"hostname", "uuid"})
+_METHODS = frozenset({"GET", "POST"})
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_NOT_HEADERS = frozenset(
+    {
+        "host",
+        "connection",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "cookie",
+        "accept-encoding",
+        "keep-alive",
+    }
+)
+"""Headers that say how a message is sent, on connections that others use too (RFC 9112)."""
+_WORD = re.compile(r"[A-Za-z0-9_-]{1,50}")
+_COUNT = re.compile(r"\{(\d+)?,?(\d+)?\}")
 _OURS = {RANDOM, CLIENT_ID, CLIENT_SECRET}
 _NEEDS: Mapping[Grant, tuple[str, ...]] = {
     Grant.AUTHORIZATION_CODE: ("authorization", "token"),
@@ -65,8 +89,11 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
         yield Problem("must be lower case letters, digits, - and _, and begin with a letter or digit", "/name")
     schemes = ("https", "http") if allow_insecure else ("https",)
     yield from _wrong_endpoints(profile, schemes)
+    if len(profile.inputs) > _MOST_INPUTS:
+        yield Problem(f"may have {_MOST_INPUTS} members at most", "/inputs")
     for name, given in profile.inputs.items():
         yield from _wrong_input(given, f"/inputs/{name}")
+    yield from _wrong_requests(profile)
     known = _OURS | profile.inputs.keys() | set(profile.callback.learned) | set(profile.answer.learned)
     for pointer, sent in _templates(profile):
         unknown = sorted(set(placeholders(sent)) - known)
@@ -89,8 +116,48 @@ def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iter
             yield from _wrong_addresses(template, f"/endpoints/{name}", profile.inputs, schemes)
 
 
-_FIXED = frozenset({"client_id", "redirect_uri", "state", "code", "code_verifier", "code_challenge", "refresh_token"})
-"""Parameters that are what they are; a profile may rename them, and leave them out where that is all right."""
+_FIXED = frozenset(
+    {
+        "redirect_uri", "state", "code", "code_verifier", "code_challenge", "code_challenge_method", "refresh_token",
+        "client_assertion", "client_assertion_type", "client_id", "request", "request_uri",
+    }
+)  # fmt: skip
+"""Parameters that bind a request to us or stand for others; a profile may rename them, and replaces none."""
+
+
+def _wrong_requests(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield what no request may be made to say, whatever a provider wants."""
+    requests: list[tuple[str, Mapping[str, Sent], Mapping[str, str]]] = [
+        ("/authorization", profile.authorization.parameters, profile.authorization.rename)
+    ]
+    for pointer, said in (("/token", profile.token), ("/refresh", profile.refresh)):
+        if said is None:
+            continue
+        requests.append((pointer, said.parameters, said.rename))
+        yield from _wrong_message(said, pointer)
+    for pointer, parameters, rename in requests:
+        for name, value in parameters.items():
+            if name in _FIXED and not _is_as_it_is(name, value):
+                yield Problem("cannot be replaced; it can be renamed", f"{pointer}/parameters/{name}")
+        for name, after in rename.items():
+            if after in _FIXED and name != after:
+                yield Problem(f"cannot be called {after}, which is another parameter", f"{pointer}/rename/{name}")
+
+
+def _is_as_it_is(name: str, value: Sent) -> bool:
+    """Tell whether a parameter says no more than it should: the client's own id; a word, and no request object."""
+    if name == "client_id":
+        return value in (None, "{client_id}")
+    return name == "request" and isinstance(value, str) and _WORD.fullmatch(value) is not None
+
+
+def _wrong_message(said: TokenRequest, pointer: str) -> Iterator[Problem]:
+    if said.method.upper() not in _METHODS:
+        yield Problem("must be GET or POST", f"{pointer}/method")
+    for name in said.headers:
+        taken = name.lower() in _NOT_HEADERS or name.lower().startswith("content-")
+        if taken or _HEADER.fullmatch(name) is None:
+            yield Problem("is no header that a profile can set", f"{pointer}/headers/{name}")
 
 
 def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
@@ -128,20 +195,31 @@ def _wrong_addresses(
             yield Problem("must be an https address", pointer)
         for name in placeholders(parts.netloc):
             given = inputs.get(name)
-            if given is not None and not (given.pattern or given.enum or given.format or given.learned):
+            bounded = given is None or given.pattern or given.enum or given.format in _OF_HOSTS or given.learned
+            if not bounded:
                 yield Problem(f"has {name} in its host, which then needs a pattern, an enum or a format", pointer)
 
 
 def _wrong_input(given: Input, pointer: str) -> Iterator[Problem]:
-    if given.pattern is not None:
+    if given.format is not None and given.format not in _FORMATS:
+        yield Problem(f"must be one of {', '.join(sorted(_FORMATS))}", f"{pointer}/format")
+    if given.pattern is not None and (len(given.pattern) > _LONGEST_PATTERN or _repeats(given.pattern) > _MOST_REPEATS):
+        yield Problem("is too long, or repeats too much", f"{pointer}/pattern")
+    elif given.pattern is not None:
         try:
             regex.compile(given.pattern)
         except (regex.error, RecursionError, OverflowError):
             yield Problem("is no regular expression", f"{pointer}/pattern")
-        if len(given.pattern) > _LONGEST_PATTERN:
-            yield Problem(f"has more than {_LONGEST_PATTERN} characters", f"{pointer}/pattern")
     if given.enum is not None and given.default is not None and given.default not in given.enum:
         yield Problem("is none of the values there are", f"{pointer}/default")
+
+
+def _repeats(pattern: str) -> int:
+    """Return what the counts of repetition in a pattern come to if each stands in the one before."""
+    product = 1
+    for least, most in _COUNT.findall(pattern):
+        product *= max(1, int((most or least or "1")[:9]))
+    return product
 
 
 def _problem(said: str) -> Problem:

@@ -139,7 +139,7 @@ class CredentialRules:
             "account_label_path": _Member(_path),
             "account_subject_path": _Member(_path),
             PROFILE: _Member(self.profiles.checked, fixed=True),
-            INPUTS: _Member(_texts),
+            INPUTS: _Member(_texts, fixed=True),
             PRIVATE_KEY: _Member(_long_text),
             KEY_ID: _Member(_text),
         }

@@ -13,6 +13,7 @@ from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.addresses import filled_address
 from keyrack.oauth.profiles.answers import member_at
 from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, Pkce, ProviderProfile
 from keyrack.oauth.profiles.reading import stored_profile
@@ -43,11 +44,16 @@ def client_profile(
     """
     given, provider = client.credentials, provider_of(client)
     remembered = None if _says_itself(client) else auth_method
-    known = {} if provider is None else _values(provider, given.get(INPUTS) or {}, connection or {})
+    of_client = {} if provider is None else _of_client(provider, given.get(INPUTS) or {}, connection or {})
+    of_connection = {} if provider is None else _of_connection(provider, connection or {})
+    known = {**of_connection, **of_client}
     refresh = given.get("refresh_token_uri") or given["token_uri"]
     addresses = [given["auth_uri"], given["token_uri"], refresh]
     if provider is not None:
-        addresses = [_address(provider, name, said, known) for name, said in zip(_ENDPOINTS, addresses, strict=True)]
+        addresses = [
+            _address(provider, name, said, of_client, of_connection)
+            for name, said in zip(_ENDPOINTS, addresses, strict=True)
+        ]
     return ClientProfile(
         client_id=given["client_id"],
         client_secret=Secret(given.get("client_secret") or ""),
@@ -61,13 +67,16 @@ def client_profile(
         long_lived_endpoint=long_lived_endpoint(client),
         provider=provider,
         values=known,
-        account=_account_source(given, provider, known),
-        signer=_signer(client, provider, known),
+        account=_account_source(given, provider, of_client, of_connection),
+        signer=_signer(client, provider, of_client),
     )
 
 
 def _account_source(
-    given: Mapping[str, Any], provider: ProviderProfile | None, values: Mapping[str, str]
+    given: Mapping[str, Any],
+    provider: ProviderProfile | None,
+    of_client: Mapping[str, str],
+    of_connection: Mapping[str, str],
 ) -> AccountSource:
     """Return where the provider says whose account it is: what the client says, else its profile (decision 33)."""
     uri, label, subject = (given.get(name) for name in ACCOUNT_MEMBERS)
@@ -75,7 +84,7 @@ def _account_source(
     if provider is None:
         return AccountSource(uri, labels, subjects)
     template = provider.endpoints.userinfo
-    uri = uri or (None if template is None else filled(template, values))
+    uri = uri or (None if template is None else filled_address(template, of_client, of_connection))
     return AccountSource(uri, labels or provider.answer.account, subjects or provider.answer.account_id)
 
 
@@ -118,23 +127,50 @@ def usual_lifetime(client: AuthClient) -> int | None:
     return MAX_LIFETIME if stated == 0 else stated
 
 
-def _values(provider: ProviderProfile, of_client: Mapping[str, str], connection: Mapping[str, Any]) -> dict[str, str]:
-    """Return what stands for the placeholders of a profile: what is usual, what was filled in, what was told."""
-    usual = {name: said.default for name, said in provider.inputs.items() if said.default is not None}
-    told, fields = connection.get("undefined_params"), connection.get("fields")
-    learned = {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in provider.answer.learned}
-    members: Mapping[str, Any] = {**usual, **of_client, **(fields if isinstance(fields, Mapping) else {}), **learned}
-    return {name: str(value) for name, value in members.items() if isinstance(value, str | int | float) and value != ""}
+def _of_client(
+    provider: ProviderProfile, filled_in: Mapping[str, str], connection: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return what stands for the placeholders that belong to a client: as it was filled in, else what is usual.
+
+    So does what a connection has chosen among the values that the profile lists.
+    """
+    typed = _fields(connection)
+    values: dict[str, Any] = {}
+    for name, said in provider.inputs.items():
+        if said.per_client:
+            values[name] = filled_in.get(name) or said.default
+        elif said.enum is not None:
+            values[name] = typed.get(name) if typed.get(name) in said.enum else said.default
+    return {name: value for name, value in values.items() if value}
 
 
-def _address(provider: ProviderProfile, name: str, said: str, values: Mapping[str, str]) -> str:
-    """Return an endpoint: the client's own, with placeholders filled in as far as they are known."""
+def _fields(connection: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = connection.get("fields")
+    return fields if isinstance(fields, Mapping) else {}
+
+
+def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> dict[str, str]:
+    """Return what stands for those of a connection: its fields, else what is usual, and what its provider has told.
+
+    Any member may have typed these (contract section 15.1): no other name counts, and `filled_address` bounds each.
+    """
+    told, typed = connection.get("undefined_params"), _fields(connection)
+    own = {name: said for name, said in provider.inputs.items() if not said.per_client and said.enum is None}
+    values: dict[str, Any] = {name: typed.get(name) or said.default for name, said in own.items()}
+    values |= {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in provider.answer.learned}
+    return {name: str(value) for name, value in values.items() if isinstance(value, str | int | float) and value != ""}
+
+
+def _address(
+    provider: ProviderProfile, name: str, said: str, of_client: Mapping[str, str], of_connection: Mapping[str, str]
+) -> str:
+    """Return an endpoint: the client's own, filled in; empty, where nothing can be sent to, if that cannot be."""
     template = getattr(provider.endpoints, name)
     if name == "refresh" and template is None:
         template = provider.endpoints.token
     if template is None or said not in alternatives(template):
         return said
-    return filled(template, values) or said
+    return filled_address(template, of_client, of_connection) or ""
 
 
 def is_global(client: AuthClient) -> bool:

@@ -1,5 +1,6 @@
 """Checks the provider profile of an auth client, and what is filled in for it."""
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from keyrack.oauth.client_assertion import (
     client_assertion,
 )
 from keyrack.oauth.client_auth import SIGNED, TokenEndpointAuthMethod
+from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
 from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, Pkce, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
@@ -38,6 +40,8 @@ ADDRESSES = {
 _LONGEST_PATTERN_INPUT = 500
 _LONGEST_JUDGEMENT = 0.02
 """Seconds that a pattern may take."""
+_LONGEST_JUDGEMENTS = 0.05
+"""Seconds that all patterns of a request may take; the others wait meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ class ProfileRules:
                 raise ValidationFailed(*moved) from None
         else:
             raise ValidationFailed(Problem(f"{wrong_type(AN_OBJECT, value)}, or the name of a profile", pointer))
+        unsafe = [replace(each, pointer=f"{pointer}{each.pointer}") for each in _unsafe(profile)]
+        if unsafe:
+            raise ValidationFailed(*unsafe)
         _require_built(profile, pointer)
         return document_of(profile)
 
@@ -98,6 +105,21 @@ class ProfileRules:
         return [*found, *_wrong_key(stored)]
 
 
+def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield what would let somebody else than a client's maker choose who is told its secret, or bind it to nobody."""
+    for endpoint in profile.endpoints.__struct_fields__:
+        for text in alternatives(getattr(profile.endpoints, endpoint) or ()):
+            for name, place, behind in places(text):
+                said = profile.inputs.get(name)
+                of_client = said is not None and (said.per_client or said.enum is not None)
+                fixed = place in {Place.PATH, Place.QUERY} or (place is Place.HOST and has_fixed_end(behind))
+                if place is Place.SCHEME or not (of_client or fixed):
+                    detail = f"has {name} where only an input that is per_client may stand, or a domain must follow it"
+                    yield Problem(detail, f"/endpoints/{endpoint}")
+    if "nonce" in profile.authorization.parameters or "nonce" in profile.authorization.rename.values():
+        yield Problem("is made anew for each request", "/authorization/parameters/nonce")
+
+
 def _wrong_key(stored: Json) -> list[Problem]:
     said = stored_profile(stored[PROFILE]).client_authentication
     if said.method is not AuthMethod.PRIVATE_KEY_JWT:
@@ -120,7 +142,7 @@ def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any], pointer:
         given: the values.
         pointer: of the values in the request.
     """
-    found = []
+    found, until = [], time.monotonic() + _LONGEST_JUDGEMENTS
     for name, said in inputs.items():
         value, at = given.get(name), f"{pointer}/{name}"
         if value is None or value == "":
@@ -130,26 +152,29 @@ def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any], pointer:
             found.append(Problem(f"must be a string of at most {_LONGEST_PATTERN_INPUT} characters", at))
         elif said.enum is not None and value not in said.enum:
             found.append(Problem(f"must be one of {', '.join(said.enum)}", at))
-        elif not _fits(said, value):
+        elif not _fits(said, value, until):
             found.append(Problem(f"does not have the form of {said.title or name}", at))
     return found
 
 
-_FORMATS = {
+_FORMATS: Mapping[str, str] = {
     "hostname": r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?",
     "uuid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+    "uri": r"https?://[^\s/?#@]+([/?#][^\s]*)?",
+    "email": r"[^\s@]+@[^\s@]+",
 }
 
 
-def _fits(said: Input, value: str) -> bool:
-    known = _FORMATS.get(said.format or "")
-    return all(pattern is None or _matches(pattern, value) for pattern in (known, said.pattern))
+def _fits(said: Input, value: str, until: float) -> bool:
+    known = None if said.format is None else _FORMATS[said.format]
+    return all(pattern is None or _matches(pattern, value, until) for pattern in (known, said.pattern))
 
 
-def _matches(pattern: str, value: str) -> bool:
+def _matches(pattern: str, value: str, until: float) -> bool:
     """Tell whether a value has a form; one that takes too long to be judged has not: a profile may be anybody's."""
     try:
-        return regex.fullmatch(pattern, value, timeout=_LONGEST_JUDGEMENT) is not None
+        left = min(_LONGEST_JUDGEMENT, until - time.monotonic())
+        return left > 0 and regex.fullmatch(pattern, value, timeout=left) is not None
     except (TimeoutError, regex.error):
         return False
 

@@ -1,40 +1,32 @@
 """Keeps how a tenant's connect pages look, and where they may lead back to (decision 36)."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from msgspec import UNSET, UnsetType
 
 from keyrack.crypto.secret import Secret
-from keyrack.errors import NotFound, Problem, ValidationFailed
-from keyrack.model.connect_theme import ConnectTheme, Logo, LogoFacts
+from keyrack.errors import NotFound
+from keyrack.model.connect_theme import ConnectTheme, Logo
 from keyrack.model.identity import Principal
 from keyrack.oauth import oauth1
 from keyrack.oauth.provider_text import printable
 from keyrack.oauth.state import state_hash
 from keyrack.service.authz.access import Access
 from keyrack.service.consents.connect_links import connect_link_hash
+from keyrack.service.consents.connect_theme_rules import checked_logo, checked_origins
 from keyrack.service.consents.links import link_hash
 from keyrack.service.consents.protocols import OAUTH2
-from keyrack.service.consents.return_url import checked_origin
 from keyrack.service.tenancy import setup_links
 from keyrack.service.tenancy.tenants import base_address
 from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Location
 from keyrack.store.tenants import TenantRows
-from keyrack.validation.images import image_facts
 from keyrack.validation.unvalidated import Unvalidated
 
 LOGO_PATH = "/connect/logo"
 """Where logos are served; one's digest follows."""
-
-LARGEST_LOGO = 128 * 1024
-"""Bytes of a logo."""
-
-WIDEST_LOGO = 2048
-"""Pixels of a logo in each direction: what a browser makes of more could be a burden to it."""
 
 _MAX_NAME = 200
 _ATTRIBUTES = "/data/attributes"
@@ -224,49 +216,3 @@ def changed(before: ConnectTheme, changes: ThemeChanges, logo: Logo | None) -> C
     if changes.logo is not UNSET:
         theme = replace(theme, logo=None if logo is None else logo.facts)
     return theme
-
-
-def checked_logo(content: bytes, tenant_id: str, pointer: str = f"{_ATTRIBUTES}/logo_data") -> Logo:
-    """Return a logo that can be served from our host.
-
-    Its address has a digest of the tenant too, so no two tenants share one, and none tells who else has the same logo.
-
-    Args:
-        content: what was sent.
-        tenant_id: whose it is.
-        pointer: where it was sent.
-
-    Raises:
-        ValidationFailed: it is no PNG, JPEG or WebP, or too large.
-    """
-    if len(content) > LARGEST_LOGO:
-        raise ValidationFailed(Problem(f"must not be larger than {LARGEST_LOGO // 1024} KiB", pointer))
-    facts = image_facts(content)
-    if facts is None:
-        raise ValidationFailed(Problem("must be a PNG, JPEG or WebP image", pointer))
-    if max(facts.width, facts.height) > WIDEST_LOGO:
-        raise ValidationFailed(Problem(f"must be at most {WIDEST_LOGO} pixels wide and high", pointer))
-    digest = hashlib.blake2b(content, digest_size=32, key=tenant_id.encode(), person=b"keyrack logo").hexdigest()
-    return Logo(LogoFacts(digest, facts.media_type, facts.width, facts.height, len(content)), content)
-
-
-def checked_origins(given: Sequence[str], pointer: str = f"{_ATTRIBUTES}/return_origins") -> tuple[str, ...]:
-    """Return web origins as browsers spell them, each once.
-
-    Args:
-        given: as they were sent.
-        pointer: where.
-
-    Raises:
-        ValidationFailed: one is none, or `http` elsewhere than on this machine.
-    """
-    checked: list[str] = []
-    problems: list[Problem] = []
-    for index, origin in enumerate(given):
-        try:
-            checked.append(checked_origin(origin, f"{pointer}/{index}"))
-        except ValidationFailed as wrong:
-            problems += wrong.problems
-    if problems:
-        raise ValidationFailed(*problems)
-    return tuple(dict.fromkeys(checked))

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from keyrack.errors import ValidationFailed
 from keyrack.model import Json
 from keyrack.model.connect_theme import Logo
-from keyrack.service.consents.connect_themes import checked_logo, checked_origins
+from keyrack.service.consents.connect_theme_rules import checked_logo, checked_origins
 from keyrack.service.importers.platform.kinds import given
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.place_records import ConnectThemeRecord, TenantRecord

@@ -28,8 +28,8 @@ _METHODS = {
     "private_key_jwt": AuthMethod.PRIVATE_KEY_JWT,
     "none": AuthMethod.NONE,
 }
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
-"""What stands for `subdomain`: the beginning of a host, a whole one, or one with a path, as the address needs."""
+_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+"""What stands for `subdomain`: the beginning of a host or a whole one, as the address needs."""
 
 
 def converted(catalogue: Mapping[str, Any]) -> Iterator[ConvertedEntry]:
