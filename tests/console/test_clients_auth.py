@@ -251,6 +251,37 @@ async def test_credentials_of_any_object_are_written_and_never_shown(keyrack: Wo
         assert "canary" not in (await browser.get(path)).text
 
 
+REFUSED = {
+    '{"a": "\\ud800"}': "a lone surrogate",
+    '{"a": "\\u0000"}': "a NUL character",
+    '{"a": NaN}': "has NaN",
+    '{"a": 1e999}': "a number that is too large",
+    '{"a": 1, "a": 2}': "twice in one object",
+    '{"a": %s}' % ("9" * 5000): "a number that is too long",
+    "[" * 100_000: "nested deeper",
+    '{"a":' * 3000 + "1" + "}" * 3000: "nested deeper",
+    "[]": "must be a JSON object such as",
+    "": "it is not JSON",
+}
+
+
+@pytest.mark.parametrize(("typed", "told"), REFUSED.items(), ids=REFUSED.values())
+async def test_credentials_are_read_as_strictly_as_the_api_s(keyrack: World, typed: str, told: str) -> None:
+    component, globex = await ledger(keyrack), keyrack.tenants["Globex"]
+    browser = await at_globex(keyrack)
+    once = hidden(await browser.get(f"{NEW}?type=other"), "once")
+    given = {"type": "api_key", "name": "Keys", "scope": "tenant", "components": component, "once": once}
+    page = await browser.post(NEW, **given, credentials=typed)
+    assert page.status_code == 400
+    assert told in page.text
+    first = where(await browser.post(NEW, **given, credentials='{"api_key": "k"}')).partition("?")[0]
+    again = {"as_of": hidden(await browser.get(f"{first}/secret"), "as_of"), "credentials": typed}
+    page = await browser.post(f"{first}/secret", **again)
+    assert page.status_code == 400
+    assert told in page.text
+    assert (await read(globex.admin, first.rpartition("/")[2]))["attributes"]["credentials"] == {"api_key": "k"}
+
+
 async def test_changing_sends_what_changes_and_refuses_what_somebody_else_changed(keyrack_on_each: World) -> None:
     keyrack = keyrack_on_each
     component, globex = await ledger(keyrack), keyrack.tenants["Globex"]

@@ -1,10 +1,12 @@
 """Connecting accounts in the console, over HTTP: choosing, forms of all kinds, consents and how they end, links."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import keyrack.console
 from keyrack.console.consents.field_values import field_id
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
@@ -244,6 +246,35 @@ async def test_secrets_without_oauth_have_a_form_too(
     page = await integrator.browser.get(place)
     assert "Works" in page.text
     assert "/test" not in page.text  # there is nothing to test it with
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ('{"a": "\\ud800"}', "a lone surrogate"),
+        ('{"a": "\\u0000"}', "a NUL character"),
+        ('{"a": NaN}', "has NaN"),
+        ('{"a": 1, "a": 2}', "twice in one object"),
+        ('{"a":' * 3000 + "1" + "}" * 3000, "nested deeper"),
+        ("[" * 100_000, "nested deeper"),
+        ("[]", "must be a JSON object"),
+    ],
+    ids=["surrogate", "NUL", "NaN", "twice", "deep object", "deep array", "no object"],
+)
+async def test_json_in_a_field_is_read_as_strictly_as_the_api_s(integrator: Integrator, typed: str, told: str) -> None:
+    client_id = await add_client(integrator.world, integrator.tenant, "special")
+    await integrator.browser.get(f"{integrator.path}/connect?auth_client={client_id}")
+    page = await integrator.send(f"{integrator.path}/connect", name="Mine", **{field_id(""): typed})
+    assert page.status_code == 400
+    assert told in page.text
+    listed = await integrator.tenant.integrator.get(f"/v2/workspaces/{integrator.tenant.workspace_id}/secrets")
+    assert (listed.status_code, listed.json()["data"]) == (200, [])
+
+
+def test_no_page_reads_json_in_its_own_way() -> None:
+    """`json_object` is strict; what the standard library reads can be such that no database keeps it."""
+    modules = Path(keyrack.console.__file__).parent.rglob("*.py")
+    assert [module.name for module in modules if "json.loads" in module.read_text("utf-8")] == []
 
 
 async def test_what_cannot_be_connected_says_why(integrator: Integrator) -> None:

@@ -98,7 +98,7 @@ async def test_unknown_people_and_wrong_passwords_are_answered_alike(keyrack: Wo
     await give_password(keyrack, acme, acme.integrator)
     seen: dict[str, list[str]] = {}
     texts = set()
-    for name in (acme.integrator.name, acme.guest.name, "nobody@nowhere.example", "", "x" * 10_000, "a\0b@c.example"):
+    for name in (acme.integrator.name, acme.guest.name, "nobody@nowhere.example", "", "x" * 10_000):
         browser, asked = ConsoleBrowser(keyrack.http), seen.setdefault(name, [])
         await browser.get("/console/sign-in")
 
@@ -455,3 +455,36 @@ async def test_a_refusal_is_a_page_of_the_console(keyrack: World) -> None:
     assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
     assert "console.css" not in missing.text
     assert "/console/files/console-" in missing.text
+
+
+UNSTORABLE = [
+    ("application/x-www-form-urlencoded", b"form_token=%s&current=a%%00b", "contains a NUL character"),
+    ("application/x-www-form-urlencoded", b"form_token=%s&a%%00b=c", "contains a NUL character"),
+    ("application/x-www-form-urlencoded", b"form_token=%s&current=%%ED%%A0%%80", "is not in UTF-8"),
+    ("application/x-www-form-urlencoded", b"form_token=%s&current=\xff", "is not in UTF-8"),
+    ("multipart/form-data", b"\r\n\r\n\xff", "is not in UTF-8"),
+    ("multipart/form-data", b"\r\nContent-Type: text/plain; charset=klingon\r\n\r\na", "is not in UTF-8"),
+    ("multipart/form-data", b"\r\n\r\na\0b", "contains a NUL character"),
+    ("multipart/form-data", b"\r\nContent-Type: text/plain; charset=utf-7\r\n\r\n+2AA-", "contains a lone surrogate"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("media_type", "sent", "said"), UNSTORABLE)
+async def test_text_that_cannot_be_stored_is_refused_in_every_form(
+    keyrack: World, media_type: str, sent: bytes, said: str
+) -> None:
+    browser = await at_console(keyrack)
+    found = re.search(r'name="form_token" value="([0-9a-f]{64})"', (await browser.get("/console/account")).text)
+    assert found is not None
+    if media_type == "multipart/form-data":
+        media_type += "; boundary=x"
+        field = b'--x\r\nContent-Disposition: form-data; name="%s"'
+        sent = field % b"form_token" + f"\r\n\r\n{found[1]}\r\n".encode() + field % b"current" + sent + b"\r\n--x--\r\n"
+    else:
+        sent = sent % found[1].encode()
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    headers = {"cookie": cookies, "content-type": media_type, **OURS}
+    answer = await keyrack.http.post("/console/account/password", headers=headers, content=sent)
+    assert answer.status_code == 400
+    assert f"the form {said}" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")

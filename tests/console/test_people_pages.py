@@ -1,7 +1,13 @@
 """People, their accounts and API keys in the console; over HTTP."""
 
+import hashlib
 import re
 
+import pytest
+
+from keyrack.errors import AlreadyExists
+from keyrack.model.identity import PrincipalKind
+from keyrack.store.accounts import ApiKeys
 from support.app import Caller, World
 from support.console import PASSWORD, ConsoleBrowser, give_password, signed_in
 from support.setup_links import newcomer
@@ -214,3 +220,30 @@ async def test_who_has_lost_the_phone_is_helped(keyrack: World) -> None:
     assert (await browser.post(f"{path}/two-step")).headers["location"] == f"{path}?done=two-step"
     assert "Two-step sign-in is off" in (await browser.get(f"{path}?done=two-step")).text
     assert (await browser.post(f"{path}/two-step")).status_code == 409
+
+
+async def test_nobody_chooses_the_id_and_the_seed_of_a_key(keyrack: World) -> None:
+    acme = keyrack.tenants["Acme"]
+    browser = await signed_in(keyrack, acme.integrator, acme.id)
+    page = "/console/account/api-keys/new"
+    (cookie,) = browser.cookies.values()
+    for number in range(2):  # of the same seed under another id, too
+        await once_at(browser, page)
+        value = f"0123456789abcdef0123456{number}.weak"
+        for key, told in ((cookie.encode(), value), (b"", value), (b"", f"{cookie} {value}")):
+            proof = hashlib.blake2b(told.encode(), key=key, digest_size=16, person=b"keyrack once").hexdigest()
+            assert (await browser.post(page, once=f"{value}.{proof}", name="mine", expires_on="")).status_code == 403
+    assert "mine" not in (await browser.get("/console/account")).text
+
+
+async def test_a_key_that_there_is_already_is_a_conflict(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+        keys, owner = ApiKeys(unit), (PrincipalKind.user, acme.integrator.id)
+        made = await keys.add(*owner, "first", "the same hash", None)
+        for given in (("the same hash", None, None), ("another hash", None, made.id)):
+            with pytest.raises(AlreadyExists):
+                await keys.add(*owner, "second", *given)
+        found = await keys.find(*owner, made.id)
+        assert found is not None
+        assert found.name == "first"

@@ -123,6 +123,19 @@ async def test_by_email_at_a_real_provider(keyrack_on_each: World) -> None:
 
 
 @pytest.mark.usefixtures("provider")
+async def test_signing_in_ends_the_session_that_the_browser_held(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    browser, earlier = await signed_in(keyrack_on_each, acme.integrator, acme.id), ConsoleBrowser(keyrack_on_each.http)
+    earlier.cookies |= browser.cookies
+    await browser.get("/console/account")
+    address = going_to(await browser.post(address_of(acme)))
+    assert await who_is_in(earlier) == acme.integrator.name
+    await browser.get(await through(address))
+    assert await who_is_in(browser) == acme.guest.name
+    assert await who_is_in(earlier) is None
+
+
+@pytest.mark.usefixtures("provider")
 async def test_the_tenant_s_own_address_leads_where_one_wanted_to_go(keyrack_on_each: World) -> None:
     acme = keyrack_on_each.tenants["Acme"]
     browser = ConsoleBrowser(keyrack_on_each.http)
@@ -324,9 +337,16 @@ async def test_only_who_may_set_it_up_does(keyrack_on_each: World) -> None:
     assert changed.status_code == 200, changed.text
     async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
         await UserRows(unit).set_tenant_roles(acme.integrator.id, ["half"])
+    linked = ConsoleBrowser(keyrack_on_each.http)
+    await linked.get(await through(await begin(linked, acme)))
+    assert await who_is_in(linked) == acme.guest.name
     page = await person.get(SETTINGS)  # sees it; but who could set it up could be anybody
     assert page.status_code == 200
     assert "Save" not in page.text
+    for action in ("delete", f"people/{acme.guest.id}/unlink"):
+        assert action not in page.text
+        assert (await person.get(f"{SETTINGS}/{action}")).status_code == 403, action
+        assert (await person.post(f"{SETTINGS}/{action}")).status_code == 403, action
     assert (
         await person.post(SETTINGS, issuer="https://x.example", client_id="c", client_auth="none")
     ).status_code == 403

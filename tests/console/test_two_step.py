@@ -163,6 +163,21 @@ async def test_a_right_password_alone_opens_nothing(keyrack_at: World, time: Tim
         assert (await unit.connection.execute(select(pending_sign_ins))).all() == []
 
 
+async def test_signing_in_ends_the_session_that_the_browser_held(keyrack_at: World, time: Time) -> None:
+    acme = keyrack_at.tenants["Acme"]
+    browser, earlier = await at_console(keyrack_at, acme, acme.integrator), ConsoleBrowser(keyrack_at.http)
+    phone, _ = await turned_on(browser, time)
+    earlier.cookies |= browser.cookies
+    assert await earlier.is_signed_in()
+    await browser.get("/console/account")
+    answer = await browser.post("/console/sign-in", email=acme.integrator.name, password=PASSWORD)
+    assert answer.headers["location"] == "/console/sign-in/code"
+    await browser.get("/console/sign-in/code")
+    assert await give_code(browser, phone.new_code()) == 303
+    assert await browser.is_signed_in()
+    assert not await earlier.is_signed_in()
+
+
 async def test_a_changed_password_ends_what_waits_for_a_code(keyrack_at: World, time: Time) -> None:
     acme = keyrack_at.tenants["Acme"]
     phone, _ = await turned_on(await at_console(keyrack_at, acme, acme.integrator), time)

@@ -21,6 +21,7 @@ from keyrack.store.tenants import TenantRows
 from support.app import BASE, World, settings_for, world
 from support.platform import imported, platform_file
 from support.search_words import expected_words, stored_words
+from support.statements_seen import statements_seen
 from support.tenancy.estate import build_estate
 
 HOSTILE = "<script>alert('x')</script>\u202e\u0000 ' OR 1=1 -- %_\\ \ud800" + "y" * 10_000
@@ -181,6 +182,11 @@ async def test_pages_put_together_are_the_list(keyrack_on_each: World) -> None:
             assert total == 6
             pages += page
         assert [made[each] for each in pages] == [f"Same same {number}" for number in range(1, 7)]
+        read: list[int] = []
+        with statements_seen(lambda _connection, _text, values: read.append(max(v for v in values if type(v) is int))):
+            far = [await index.ids("flow", globex.workspace_id, "same", limit=2, offset=10**each) for each in (5, 18)]
+        assert far == [([], 6)] * 2
+        assert max(read) < 10**5  # rows that the database was asked for
         assert await index.ids("flow", globex.id, "same", limit=9) == ([], 0)
         assert await index.ids("flow", globex.workspace_id, " % ", limit=9) == ([], 0)
     async with keyrack_on_each.store.unit(keyrack_on_each.tenants["Acme"].id) as unit:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from keyrack.errors import KeyrackError
 
@@ -56,6 +58,10 @@ class DataKey:
     def __post_init__(self) -> None:
         """Set the cipher up once."""
         object.__setattr__(self, "_cipher", AESGCM(self.material))
+
+    def derived(self, purpose: str) -> bytes:
+        """Return 32 bytes for another purpose than sealing (HKDF-Expand, RFC 5869), the same each time."""
+        return HKDFExpand(SHA256(), KEY_BYTES, purpose.encode()).derive(self.material)
 
     def seal(self, place: EncryptionContext, clear: bytes) -> bytes:
         """Encrypt `clear` for `place`: version, key id, nonce, ciphertext and tag."""

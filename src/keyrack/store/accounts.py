@@ -87,13 +87,22 @@ class ApiKeys:
             key_hash: what is stored of it.
             expires_at: until when it is good; None: until it is revoked.
             key_id: the id it gets, which nothing else has; None: a new one.
+
+        Raises:
+            AlreadyExists: there is a key with this hash, or this id.
         """
         key = ApiKey(key_id or new_id(), name, self._unit.clock(), expires_at)
         values = {
             "id": key.id, "owner": owner_id, "name": name, "key_hash": key_hash, "created_at": key.created_at,
             "expires_at": expires_at,
         }  # fmt: skip
-        await _ADDITION[kind].run(self._unit.connection, **values)
+        try:
+            async with self._unit.connection.savepoint():  # so that the transaction can still be written to
+                await _ADDITION[kind].run(self._unit.connection, **values)
+        except ConstraintViolated as error:
+            if error.rule is Rule.unique:
+                raise AlreadyExists("there is this key already; load the form anew to make another") from None
+            raise
         if kind is PrincipalKind.user:
             await _TAKING_INTO_USE.run(self._unit.connection, owner=owner_id, now=key.created_at)
         return key

@@ -23,6 +23,9 @@ _MANY = 500
 COUNTED = 1000
 """Up to so many are counted that a list is narrowed to."""
 
+_FARTHEST = 10 * COUNTED
+"""What stands farther down a list that is narrowed is not shown: who is so far writes more of the name."""
+
 _WORDS_OF_ONE = 3
 """Words of one thing that may begin alike, as in a name that says a word twice: so many are read for each."""
 
@@ -142,11 +145,13 @@ class SearchIndex(TenantTable):
         """Return a page of the ids of what is found by a beginning in a place, by name, and how many there are.
 
         They are counted to `COUNTED`: who gets so many writes more of the name. For the search box of a list whose
-        caller has been let into the place.
+        caller has been let into the place. A page farther than `_FARTHEST` is empty.
         """
         word = wanted_word(prefix)
         if not word:
             return [], 0
+        if offset > _FARTHEST:  # nobody turns so many pages; each that is farther reads all before it
+            offset, limit = _FARTHEST, 0
         beyond, most = after(word), max(COUNTED, offset + limit) * _WORDS_OF_ONE
         values = {"kind": kind, "place": place, "first": word, "most": most, **_upto(beyond)}
         rows = await self.ask(_IN_PLACE[beyond is not None], **values)

@@ -1,11 +1,10 @@
 """Reads the forms of auth clients as the bodies that the API takes, and shows what is stored in them."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from keyrack.console.clients.secret_fields import ENDS_ON, day_of, expiry_member
-from keyrack.console.core.forms import Form
-from keyrack.errors import Problem, ValidationFailed
+from keyrack.console.core.forms import Form, json_object
+from keyrack.errors import BadRequest, Problem, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import OAUTH2_TYPES, AuthClient
 
@@ -121,15 +120,12 @@ def any_object(form: Form) -> Json:
     """Return the credentials of a type that takes any object.
 
     Raises:
-        ValidationFailed: it is no JSON, or no object.
+        ValidationFailed: it is no JSON that can be kept, or no object.
     """
     try:
-        read = json.loads(form.get("credentials", ""))
-    except ValueError:
-        read = None
-    if not isinstance(read, dict):
-        raise ValidationFailed(Problem('must be a JSON object such as {"api_key": "..."}', _CREDENTIALS))
-    return read
+        return json_object(form.get("credentials", ""), '{"api_key": "..."}')
+    except BadRequest as error:
+        raise ValidationFailed(Problem(str(error), _CREDENTIALS)) from None
 
 
 def _new_credentials(form: Form) -> Json:

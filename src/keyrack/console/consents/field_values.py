@@ -1,13 +1,12 @@
 """Reads what was typed into the fields that a component asks for, and puts it back into the form."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keyrack.console.core.forms import Form
-from keyrack.errors import Problem, ValidationFailed
+from keyrack.console.core.forms import Form, json_object
+from keyrack.errors import BadRequest, Problem, ValidationFailed
 from keyrack.service.consents.connect_form import FieldKind, FormField
 from keyrack.validation.pointer import join
 
@@ -98,15 +97,16 @@ def values_of(fields: Sequence[FormField], form: Form, pointer: str) -> dict[str
         pointer: where the values stand in the API's document, for what is wrong.
 
     Raises:
-        ValidationFailed: a value that has to be given is missing, or is no JSON where some is asked for.
+        ValidationFailed: a value that has to be given is missing, or is no JSON object that can be kept where one is
+            asked for.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for each in fields:
         try:
             value = _value(each, form)
-        except ValueError:
-            problems.append(Problem("must be a JSON object", join(pointer, each.name)))
+        except BadRequest as error:
+            problems.append(Problem(str(error), join(pointer, each.name)))
             continue
         if value in (None, "", []) and each.required:
             problems.append(Problem("is needed", join(pointer, each.name)))
@@ -149,10 +149,7 @@ def _value(field: FormField, form: Form) -> Any:
             return _http_auth(at, form)
         case FieldKind.json:
             text = form.text(at)
-            found = json.loads(text) if text else None
-            if found is not None and not isinstance(found, dict):
-                raise ValueError(text)
-            return found
+            return json_object(text) if text else None
         case FieldKind.password | FieldKind.long_text:
             return form.get(at, "")
         case _:

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from keyrack.api.core.body import UnvalidatedBody
-from keyrack.errors import KeyrackError
+from keyrack.errors import BadRequest, KeyrackError
+from keyrack.model import Json
+from keyrack.validation.strict_json import parse_json
 
 
 class Form(Mapping[str, str]):
@@ -44,6 +46,26 @@ def body_of(expected: Any, resource_type: str, attributes: Mapping[str, Any]) ->
         attributes: of the resource.
     """
     return UnvalidatedBody({"data": {"type": resource_type, "attributes": dict(attributes)}}, expected)
+
+
+def json_object(text: str, example: str = "") -> Json:
+    """Return the JSON object that was typed into a field, read as strictly as the API reads its bodies.
+
+    Args:
+        text: as typed.
+        example: what one looks like, for the problem.
+
+    Raises:
+        BadRequest: it is none, or one that could be read differently or not be stored.
+    """
+    wanted = f"must be a JSON object{f' such as {example}' if example else ''}"
+    try:
+        read = parse_json(text.encode("utf-8", "surrogatepass"), "it")
+    except BadRequest as error:
+        raise BadRequest(f"{wanted}: {error}") from None
+    if not isinstance(read, dict):
+        raise BadRequest(wanted)
+    return read
 
 
 def problems_by_field(error: KeyrackError, fields: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -1,7 +1,7 @@
 """Lets a form that creates be sent twice, and make one thing (`keyrack.model.once`).
 
-The form has a hidden field with what was chosen when it was shown, and a proof that this browser was shown it: nobody
-chooses the ids of things.
+The form has a hidden field with what was chosen when it was shown, and a proof that this browser was shown it, made
+with a key that only the server knows: nobody chooses the ids of things.
 """
 
 import hashlib
@@ -62,7 +62,6 @@ async def made_once(find: Callable[[], Awaitable[T]], make: Callable[[], Awaitab
 
 def _proof(visit: Visit, value: str) -> str:
     cookie = visit.console.cookie(visit.request)
-    key = b"" if cookie is None else cookie.value.reveal().encode()
-    return hashlib.blake2b(
-        value.encode("utf-8", "replace"), key=key, digest_size=16, person=b"keyrack once"
-    ).hexdigest()
+    browser = "" if cookie is None else cookie.value.reveal()
+    told = f"{browser} {value}".encode("utf-8", "replace")
+    return hashlib.blake2b(told, key=visit.form_key, digest_size=16, person=b"keyrack once").hexdigest()

@@ -19,6 +19,7 @@ from keyrack.console.core.session_cookie import SessionCookie, cookie_of, is_fro
 from keyrack.errors import BadRequest, Forbidden, Unauthorized
 from keyrack.fair_share import asking_for
 from keyrack.service.identity.console_sign_in import ConsoleSignIn, SignedIn, Visitor
+from keyrack.validation.strict_json import refuse_unstorable_text
 
 PATH = "/console"
 SIGN_IN = f"{PATH}/sign-in"
@@ -159,6 +160,13 @@ def visitor_of(request: AnyRequest) -> Visitor:
     return Visitor(str(source_of(address)), address, browser, request_id_of(request.scope))
 
 
+async def end_earlier_session(request: AnyRequest, console: Console) -> None:
+    """End the session that a browser held before somebody signed in there anew, whose cookie takes its place."""
+    earlier = console.cookie(request)
+    if earlier is not None:
+        await console.sign_in.leave(earlier.value, visitor_of(request))
+
+
 def _query_of(request: AnyRequest) -> str:
     query = request.scope["query_string"].decode("ascii", "replace")
     return f"?{query}" if query else ""
@@ -173,15 +181,32 @@ def page_number(request: AnyRequest, name: str) -> int:
 async def _texts(request: AnyRequest) -> Mapping[str, Sequence[str]]:
     """Return the fields of a form but for files, sent as one string or in parts.
 
+    All that people type into the console comes by here, so it is here that text is refused that no database keeps.
+
     Raises:
-        BadRequest: it cannot be read.
+        BadRequest: it cannot be read, is not UTF-8, or has a NUL or a lone surrogate.
     """
-    if not _is_in_parts(request):
-        try:
-            text = (await Request.body(request)).decode("utf-8", "replace")
-            return parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
-        except ValueError:
-            raise BadRequest("the form has too many fields") from None
+    try:
+        texts = await (_texts_of_parts(request) if _is_in_parts(request) else _texts_of_string(request))
+    except (UnicodeDecodeError, LookupError):  # the latter: a part is said to be in an encoding that nobody knows
+        raise BadRequest("the form is not in UTF-8") from None
+    for name, values in texts.items():
+        for text in (name, *values):
+            refuse_unstorable_text(text, "the form")
+    return texts
+
+
+async def _texts_of_string(request: AnyRequest) -> Mapping[str, Sequence[str]]:
+    text = (await Request.body(request)).decode("utf-8")
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
+    except UnicodeDecodeError:
+        raise
+    except ValueError:
+        raise BadRequest("the form has too many fields") from None
+
+
+async def _texts_of_parts(request: AnyRequest) -> Mapping[str, Sequence[str]]:
     try:
         given = await Request.form(request)
     except HTTPException:

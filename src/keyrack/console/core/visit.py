@@ -1,7 +1,7 @@
 """A request of somebody who is signed in: who asks, what they may be offered, and how they are answered."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -30,12 +30,14 @@ class Visit:
 
     Attributes:
         at_home: what the visitor may do in their tenant, or, without one, in the installation.
+        form_key: with which is known what a form of ours was shown with.
     """
 
     request: AnyRequest
     console: Console
     signed_in: SignedIn
     at_home: OwnAccess
+    form_key: bytes = field(repr=False)
 
     @property
     def who(self) -> Principal:
@@ -134,7 +136,8 @@ async def visit(
     signed_in = await console.signed_in(request)
     if request.method not in _READING:
         await console.form(request)
-    return Visit(request, console, signed_in, await own_permissions.at_home(signed_in.who))
+    at_home = await own_permissions.at_home(signed_in.who)
+    return Visit(request, console, signed_in, at_home, await console.sign_in.form_key.get())
 
 
 def visitor(visit: NamedDependency[Visit]) -> Principal:

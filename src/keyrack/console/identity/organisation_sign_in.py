@@ -17,6 +17,7 @@ from keyrack.console.core.requests import (
     Console,
     FormNotOurs,
     SignInNeeded,
+    end_earlier_session,
     visitor_of,
     way_back,
 )
@@ -139,6 +140,7 @@ async def tenant_sign_in_finished(
         return _failed(request, console, tenant_id, str(error))
     if finished.token is None:
         return console.go(f"{TESTS}/{finished.test_id}")
+    await end_earlier_session(request, console)
     made = SessionCookie(finished.token, console.new_cookie().secure)
     return console.go(way_back(finished.next), made.header())
 

@@ -12,6 +12,7 @@ from keyrack.console.core.requests import (
     Console,
     FormNotOurs,
     SignInNeeded,
+    end_earlier_session,
     visitor_of,
     way_back,
 )
@@ -72,6 +73,7 @@ async def signed_in(request: AnyRequest, console: NamedDependency[Console]) -> R
         return _form(request, console, status=429, wrong=_wait(error), name=name, headers=_retry_after(error))
     attempt.was_right(signed_in=not begun.needs_code)
     if begun.needs_code:
+        await end_earlier_session(request, console)
         cookie = SessionCookie(begun.token, console.new_cookie().secure)
         return console.go(CODE, cookie.header(), **_kept(request))
     return await _inside(request, console, attempt, begun.token)
@@ -133,9 +135,7 @@ def _next(request: AnyRequest) -> str:
 
 async def _inside(request: AnyRequest, console: Console, attempt: Attempt, token: Secret) -> Response[str]:
     """Lead somebody in who has just signed in, with the cookie of the new session; an earlier one here ends."""
-    earlier = console.cookie(request)
-    if earlier is not None:
-        await console.sign_in.leave(earlier.value, visitor_of(request))
+    await end_earlier_session(request, console)
     answer = console.go(_next(request), SessionCookie(token, console.new_cookie().secure).header())
     await attempt.remember(answer)
     return answer

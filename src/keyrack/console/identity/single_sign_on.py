@@ -15,7 +15,7 @@ from keyrack.console.core.requests import PATH, FormNotOurs
 from keyrack.console.core.visit import Visit
 from keyrack.console.identity.organisation_sign_in import leaving
 from keyrack.crypto.secret import Secret
-from keyrack.errors import NotFound, ProviderError, ProviderUnavailable, ValidationFailed
+from keyrack.errors import Forbidden, NotFound, ProviderError, ProviderUnavailable, ValidationFailed
 from keyrack.model.single_sign_on import SingleSignOn
 from keyrack.service.authz.access import home
 from keyrack.service.single_sign_on.settings import SingleSignOnSettings, WantedSingleSignOn
@@ -69,6 +69,8 @@ async def single_sign_on_to_delete(
     found = await single_sign_on.get(visit.who, home(visit.who))
     if found.settings is None:
         raise NotFound
+    if not found.may_change:
+        raise Forbidden("to delete it, one also has to be able to give roles in the tenant")
     return visit.page("identity/single_sign_on_delete.html", found=found)
 
 

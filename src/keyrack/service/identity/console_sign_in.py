@@ -18,6 +18,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import BadRequest, DiskFull, NotFound, Unauthorized
 from keyrack.model.identity import ConsoleSession, PendingSignIn, Principal, PrincipalKind
 from keyrack.service.authz.access import ALLOWED, DENIED, Access
+from keyrack.service.identity.form_key import FormKey
 from keyrack.service.identity.known_devices import KnownDevices
 from keyrack.service.identity.one_time_codes import CodeKind, WrongCode, judge_code
 from keyrack.service.identity.password_hashing import NOBODYS, PasswordHashing
@@ -111,6 +112,7 @@ class ConsoleSignIn:
 
     Attributes:
         devices: remembers the browsers in which somebody has signed in.
+        form_key: what the console knows of its own forms by.
 
     Args:
         store: all data.
@@ -129,6 +131,7 @@ class ConsoleSignIn:
         self._idle = idle
         self._longest = longest
         self.devices = KnownDevices(store)
+        self.form_key = FormKey(store)
 
     def now(self) -> datetime:
         """Return the time by which sessions are judged."""

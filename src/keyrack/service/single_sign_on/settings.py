@@ -137,10 +137,12 @@ class SingleSignOnSettings:
         """Take single sign-on away, with all links to accounts; passwords are good again.
 
         Raises:
+            Forbidden: the caller may not edit the tenant, or not give roles in it.
             NotFound: there is none.
         """
         async with self._access.tenant(who, tenant_id, f"{_TARGET}.delete", exclusive=True) as scope:
             scope.require(EDIT)
+            scope.require(GIVE_TENANT_ROLES)
             before = await SingleSignOnRows(scope.unit).find()
             if before is None or not await SingleSignOnRows(scope.unit).remove():
                 raise NotFound("there is no single sign-on")
@@ -155,13 +157,15 @@ class SingleSignOnSettings:
             return await LinkedIdentities(scope.unit).page(limit=limit, offset=offset)
 
     async def link(self, who: Principal, tenant_id: str, user_id: str) -> LinkedIdentity:
-        """Return whose at the provider a user's account is.
+        """Return whose at the provider a user's account is, for who may undo it.
 
         Raises:
+            Forbidden: the caller may not edit the tenant, or not give roles in it.
             NotFound: it is not linked.
         """
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require(EDIT)
+            scope.require(GIVE_TENANT_ROLES)
             found = await LinkedIdentities(scope.unit).find(user_id)
         if found is None:
             raise NotFound("this account is not linked")
@@ -171,10 +175,12 @@ class SingleSignOnSettings:
         """Undo a user's link: at the next sign-in the account is matched by its email anew.
 
         Raises:
+            Forbidden: the caller may not edit the tenant, or not give roles in it.
             NotFound: there is no such link.
         """
         async with self._access.tenant(who, tenant_id, f"{_TARGET}.unlink") as scope:
             scope.require(EDIT)
+            scope.require(GIVE_TENANT_ROLES)
             if not await LinkedIdentities(scope.unit).remove(user_id):
                 raise NotFound("this account is not linked")
             scope.audit_target("user", user_id)

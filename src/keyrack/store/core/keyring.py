@@ -83,6 +83,15 @@ class Keyring:
         """
         return self._newest[place.tenant].seal(place, clear)
 
+    async def derived(self, connection: Connection, tenant: str, purpose: str) -> bytes:
+        """Return a key for another purpose than sealing, made of an owner's newest data key.
+
+        Raises:
+            WrongKey: the owner's data key cannot be unwrapped.
+        """
+        await self.prepare(connection, tenant)
+        return self._newest[tenant].derived(purpose)
+
     async def open(self, connection: Connection, place: EncryptionContext, sealed: bytes) -> bytes:
         """Decrypt a value found at its place.
 
