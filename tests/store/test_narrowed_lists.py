@@ -173,7 +173,7 @@ def test_a_window_knows_what_is_beside_it(
 
 async def test_a_page_knows_some_of_many_members_and_always_the_visitor(keyrack_on_each: World) -> None:
     acme = keyrack_on_each.tenants["Acme"]
-    everybody = sorted(each.id for each in (acme.integrator, acme.owner, acme.guest))
+    everybody = sorted(each.id for each in (acme.integrator, acme.admin, acme.guest))
     async with keyrack_on_each.store.unit(acme.id) as unit:
         for rows, place in ((WorkspaceMembers(unit), acme.workspace_id), (ContractMembers(unit), acme.contract_id)):
             whole = (await rows.ids([place]))[place]
