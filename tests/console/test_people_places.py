@@ -209,3 +209,44 @@ async def test_others_see_and_do_nothing_in_a_contract(keyrack: World, whose: st
         "name"
     ] == "Acme contract"
     assert len((await acme.admin.get(f"/v2/contracts/{acme.contract_id}/members")).json()["data"]) == 3
+
+
+async def test_contracts_and_workspaces_are_found_by_a_word_or_an_id(keyrack_on_each: World) -> None:
+    acme, browser = keyrack_on_each.tenants["Acme"], await at(keyrack_on_each)
+    other = keyrack_on_each.tenants["Globex"]
+    made = (await filled(browser, "/console/contracts/new", name="Northern Lights")).partition("?")[0]
+    await filled(browser, f"{made}/members/new", email=acme.admin.name, roles="owner")
+    await filled(browser, f"{made}/workspaces/new", name="Aurora Watch")
+    for path, word, theirs in (
+        ("/console/contracts", "LIGH", "Northern Lights"),
+        ("/console/workspaces", "wat", "Aurora Watch"),
+    ):
+        everything = (await browser.get(path)).text
+        found = (await browser.get(f"{path}?q={word}")).text
+        assert theirs in everything
+        assert theirs in found
+        assert everything.count('rowheader"') > found.count('rowheader"') == 1
+        for nothing in ("ight", "!", other.contract_id, other.workspace_id):
+            page = (await browser.get(f"{path}?q={nothing}")).text
+            assert theirs not in page
+            assert "has a name with a word that begins so" in page
+    assert "Northern Lights" in (await browser.get(f"/console/contracts?q={made.rpartition('/')[2]}")).text
+
+
+async def test_members_are_found_by_a_word_or_an_id(keyrack_on_each: World) -> None:
+    acme, browser = keyrack_on_each.tenants["Acme"], await at(keyrack_on_each)
+    contract = f"/console/contracts/{acme.contract_id}"
+    joined = await filled(browser, f"{contract}/members/new", email=acme.stranger.name, roles="member")
+    assert joined == f"{contract}?done=member"
+    word, others = acme.stranger.name[:4].upper(), acme.integrator.name
+    for path, here, elsewhere in (
+        (contract, acme.stranger.name, others),
+        (f"/console/workspaces/{acme.workspace_id}/members", others, acme.stranger.name),
+    ):
+        sought = word if here == acme.stranger.name else others
+        assert others in (await browser.get(path)).text
+        for found in (sought, (acme.stranger if here == acme.stranger.name else acme.integrator).id):
+            page = (await browser.get(f"{path}?member={found}")).text
+            assert here in page
+            assert elsewhere not in page
+        assert "No member has" in (await browser.get(f"{path}?member=nobody-is-named-so")).text

@@ -13,6 +13,7 @@ from keyrack.store.core.large_columns import size_at_most
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import contract_members, contracts, users
+from keyrack.store.search_index import is_named
 from keyrack.store.users import read_user
 
 _LIGHT = [column for column in contracts.c if column is not contracts.c.custom_data]
@@ -129,16 +130,27 @@ class ContractRows(TenantTable):
         return await self.make(_REMOVAL, id=contract_id) == 1
 
     async def page(
-        self, *, member: str | None, limit: int | None = None, offset: int = 0
+        self,
+        *,
+        member: str | None,
+        beginning: str = "",
+        limit: int | None = None,
+        offset: int = 0,
     ) -> tuple[Sequence[Contract], int]:
-        """List contracts by id, optionally only those a user is a member of; return a page and the total.
+        """List contracts by id; return a page and the total. Custom data is left out; see `custom_data`.
 
-        Custom data is left out; see `custom_data`.
+        Args:
+            member: only those a user is a member of, if given.
+            beginning: only those in whose name a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
         """
         query, ids = self.select(*self.columns, _SIZE).order_by(contracts.c.id), [self.select(contracts.c.id)]
         if member is not None:
             theirs = select(contract_members.c.contract_id).where(contract_members.c.user_id == member)
             query, ids = query.where(contracts.c.id.in_(theirs)), []
+        if beginning:
+            query, ids = query.where(is_named("contract", contracts.c.id, beginning)), []
         rows, total = await page_of(self.unit.connection, query, contracts.c.id, parts=ids, limit=limit, offset=offset)
         return [replace(_contract(row), left_out=row.left_out) for row in rows], total
 
@@ -157,12 +169,21 @@ class ContractMembers(TenantTable):
         await self.insert({"contract_id": contract_id, "user_id": user_id, "roles": list(roles)})
 
     async def page(
-        self, contract_id: str, *, limit: int | None = None, offset: int | After = 0
+        self, contract_id: str, *, beginning: str = "", limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Member], int]:
-        """List a contract's members by user id; return a page and the number of all."""
+        """List a contract's members by user id; return a page and the number of all.
+
+        Args:
+            contract_id: the contract.
+            beginning: only those in whose name or email a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
+        """
         m = contract_members.c
         query = select(users, m.roles).join_from(contract_members, users, m.user_id == users.c.id)
         query = query.where(self.mine, m.contract_id == contract_id).order_by(m.user_id)
+        if beginning:
+            query = query.where(is_named("user", m.user_id, beginning))
         rows, total = await page_of(self.unit.connection, query, m.user_id, limit=limit, offset=offset)
         return [Member(read_user(row), tuple(row.roles)) for row in rows], total
 

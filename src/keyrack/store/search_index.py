@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, bindparam, false, literal, select, union_all
 
 from keyrack.ids import is_id
 from keyrack.store import schema as t
@@ -188,6 +188,25 @@ class SharedIndex:
             return []
         rows = await _OF_ID.rows(self._connection, id=text)
         return [Found(row.kind, text, row.tenant_id, row.parent_id) for row in rows]
+
+
+def is_named(kind: str, object_id: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+    """Return the condition that a thing is found by the beginning of a text, or has it as its id.
+
+    For lists that are narrowed by other things too; each row of theirs is looked up by its id.
+
+    Args:
+        kind: of things, as in `store.core.search_words`.
+        object_id: the column with their ids.
+        text: as somebody typed it; one without a letter finds nothing.
+    """
+    if is_id(text):
+        return object_id == text
+    word = wanted_word(text)
+    if not word:
+        return false()
+    named = select(_w.object_id).where(_w.object_id == object_id, _w.kind == kind)
+    return _between(named, word, after(word)).exists()
 
 
 def _upto(beyond: str | None) -> dict[str, str]:

@@ -12,6 +12,7 @@ from keyrack.store.contracts import group_users
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import users, workspace_members, workspaces
+from keyrack.store.search_index import is_named
 from keyrack.store.users import read_user
 
 _w, _m = workspaces.c, workspace_members.c
@@ -116,6 +117,7 @@ class WorkspaceRows(TenantTable):
         contract_id: str | None,
         member: str | None,
         whole_contracts: Sequence[str] = (),
+        beginning: str = "",
         limit: int | None = None,
         offset: int = 0,
     ) -> tuple[Sequence[Workspace], int]:
@@ -125,6 +127,7 @@ class WorkspaceRows(TenantTable):
             contract_id: only those of one contract, if given.
             member: only those a user is a member of, if given, ...
             whole_contracts: ... and those of these contracts.
+            beginning: only those in whose name a word begins so, or that have this id; empty for all.
             limit: how many at most; None for all.
             offset: how many to pass over.
         """
@@ -134,6 +137,8 @@ class WorkspaceRows(TenantTable):
         if member is not None:
             theirs = select(workspace_members.c.workspace_id).where(workspace_members.c.user_id == member)
             conditions.append(or_(workspaces.c.id.in_(theirs), workspaces.c.contract_id.in_(whole_contracts)))
+        if beginning:
+            conditions.append(is_named("workspace", workspaces.c.id, beginning))
         query = select(workspaces).where(*conditions).order_by(workspaces.c.id)
         rows, total = await page_of(self.unit.connection, query, workspaces.c.id, limit=limit, offset=offset)
         return [_workspace(row) for row in rows], total
@@ -153,12 +158,21 @@ class WorkspaceMembers(TenantTable):
         await self.insert({"workspace_id": workspace_id, "user_id": user_id, "roles": list(roles)})
 
     async def page(
-        self, workspace_id: str, *, limit: int | None = None, offset: int | After = 0
+        self, workspace_id: str, *, beginning: str = "", limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[Member], int]:
-        """List a workspace's members by user id; return a page and the number of all."""
+        """List a workspace's members by user id; return a page and the number of all.
+
+        Args:
+            workspace_id: the workspace.
+            beginning: only those in whose name or email a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
+        """
         m = workspace_members.c
         query = select(users, m.roles).join_from(workspace_members, users, m.user_id == users.c.id)
         query = query.where(self.mine, m.workspace_id == workspace_id).order_by(m.user_id)
+        if beginning:
+            query = query.where(is_named("user", m.user_id, beginning))
         rows, total = await page_of(self.unit.connection, query, m.user_id, limit=limit, offset=offset)
         return [Member(read_user(row), tuple(row.roles)) for row in rows], total
 

@@ -52,10 +52,15 @@ class _Named(Struct):
 async def contract_list(visit: NamedDependency[Visit], contracts: NamedDependency[Contracts]) -> Response[str]:
     """List the contracts that the visitor may see."""
     found, total = await contracts.list(
-        visit.who, limit=ROWS, offset=offset_of(visit.page_number()), most_members=SOME_MEMBERS
+        visit.who,
+        limit=ROWS,
+        offset=offset_of(visit.page_number()),
+        most_members=SOME_MEMBERS,
+        beginning=visit.asked("q"),
     )
     return visit.page(
         "tenancy/contracts.html",
+        q=visit.asked("q"),
         contracts=found,
         pager=visit.pager(total),
         may_create=visit.allows(_CREATE),
@@ -102,7 +107,11 @@ async def contract_page(
     view = await contracts.get(who, contract_id, most_members=SOME_MEMBERS)
     own = await own_permissions.in_contract(who, contract_id)
     people, total = await members.of_contract(
-        who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("members"))
+        who,
+        contract_id,
+        beginning=visit.asked("member"),
+        limit=ROWS,
+        offset=offset_of(visit.page_number("members")),
     )
     open_invites, invited = await invites.of_contract(
         who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("invites"))
@@ -116,6 +125,7 @@ async def contract_page(
         contract=view.contract,
         members=people,
         member_pager=visit.pager(total, "members"),
+        member=visit.asked("member"),
         invites=open_invites,
         invite_pager=visit.pager(invited, "invites"),
         workspaces=places,

@@ -160,7 +160,11 @@ async def workspace_members(
     """Show who is in a workspace, and who is invited into it."""
     view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
     found, total = await members.of_workspace(
-        visit.who, workspace_id, limit=ROWS, offset=offset_of(visit.page_number("members"))
+        visit.who,
+        workspace_id,
+        beginning=visit.asked("member"),
+        limit=ROWS,
+        offset=offset_of(visit.page_number("members")),
     )
     return visit.page(
         "tenancy/workspace_members.html",
@@ -169,6 +173,7 @@ async def workspace_members(
         workspace=view.workspace,
         members=found,
         pager=visit.pager(total, "members"),
+        member=visit.asked("member"),
         invites=await invites.of_workspace(visit.who, workspace_id),
         may_edit=place.own.allows(*EDIT_WORKSPACE_MEMBERS),
         sees_people=visit.allows("tenants.user.get"),

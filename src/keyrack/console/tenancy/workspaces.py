@@ -13,6 +13,11 @@ from keyrack.service.tenancy.workspaces import Workspaces
 async def workspace_list(visit: NamedDependency[Visit], workspaces: NamedDependency[Workspaces]) -> Response[str]:
     """List them."""
     found, total = await workspaces.list(
-        visit.who, None, limit=ROWS, offset=offset_of(visit.page_number()), most_members=SOME_MEMBERS
+        visit.who,
+        None,
+        limit=ROWS,
+        offset=offset_of(visit.page_number()),
+        most_members=SOME_MEMBERS,
+        beginning=visit.asked("q"),
     )
-    return visit.page("tenancy/workspaces.html", workspaces=found, pager=visit.pager(total))
+    return visit.page("tenancy/workspaces.html", workspaces=found, pager=visit.pager(total), q=visit.asked("q"))

@@ -107,7 +107,13 @@ class Contracts:
             return replace(await _view(scope, contract_id), members=None)
 
     async def list(
-        self, who: Principal, *, limit: int | None, offset: int, most_members: int | None = None
+        self,
+        who: Principal,
+        *,
+        limit: int | None,
+        offset: int,
+        most_members: int | None = None,
+        beginning: str = "",
     ) -> tuple[Sequence[ContractView], int]:
         """List the caller's contracts; a tenant admin sees all of the tenant, a service account all there are.
 
@@ -116,6 +122,7 @@ class Contracts:
             limit: how many at most; None for all.
             offset: how many to pass over.
             most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
+            beginning: only those in whose name a word begins so, or that have this id; for people only.
 
         Raises:
             Forbidden: the service account may not read the contracts of all tenants.
@@ -132,7 +139,9 @@ class Contracts:
         async with self._access.tenant(who, who.tenant_id) as scope:
             everything = scope.is_tenant_admin or scope.allows("contracts.contract.listAll")
             member = None if everything else who.id
-            found, total = await ContractRows(scope.unit).page(member=member, limit=limit, offset=offset)
+            found, total = await ContractRows(scope.unit).page(
+                member=member, beginning=beginning, limit=limit, offset=offset
+            )
             rows, ids = ContractMembers(scope.unit), [contract.id for contract in found]
             members = await rows.ids(ids) if most_members is None else await rows.some_ids(ids, who.id, most_members)
             all_shown, shown = scope.allows(_SEES_CUSTOM_DATA), await contracts_granting(scope, _SEES_CUSTOM_DATA)

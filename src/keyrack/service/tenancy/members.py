@@ -44,20 +44,36 @@ class Members:
         self._access = access
 
     async def of_contract(
-        self, who: Principal, contract_id: str, *, limit: int | None, offset: int | After
+        self, who: Principal, contract_id: str, *, beginning: str = "", limit: int | None, offset: int | After
     ) -> tuple[Sequence[Member], int]:
-        """List a contract's members; return a page and the number of all."""
+        """List a contract's members; return a page and the number of all.
+
+        Args:
+            who: is asking.
+            contract_id: the contract.
+            beginning: only those in whose name or email a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
+        """
         async with self._access.contract(who, contract_id) as scope:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list members")
-            return await ContractMembers(scope.unit).page(contract_id, limit=limit, offset=offset)
+            return await ContractMembers(scope.unit).page(contract_id, beginning=beginning, limit=limit, offset=offset)
 
     async def of_workspace(
-        self, who: Principal, workspace_id: str, *, limit: int | None = None, offset: int | After = 0
+        self,
+        who: Principal,
+        workspace_id: str,
+        *,
+        beginning: str = "",
+        limit: int | None = None,
+        offset: int | After = 0,
     ) -> tuple[Sequence[Member], int]:
-        """List a workspace's members; return a page and the number of all."""
+        """List a workspace's members; return a page and the number of all. The arguments are as in `of_contract`."""
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require_that(scope.in_workspace or scope.is_tenant_admin, "only members can list members")
-            return await WorkspaceMembers(scope.unit).page(workspace_id, limit=limit, offset=offset)
+            return await WorkspaceMembers(scope.unit).page(
+                workspace_id, beginning=beginning, limit=limit, offset=offset
+            )
 
     async def by_email(self, who: Principal, contract_id: str, email: str) -> Member | None:
         """Return a contract's member with an email, or None."""

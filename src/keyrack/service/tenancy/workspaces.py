@@ -100,6 +100,7 @@ class Workspaces:
         limit: int | None,
         offset: int,
         most_members: int | None = None,
+        beginning: str = "",
     ) -> tuple[Sequence[WorkspaceView], int]:
         """List the caller's workspaces; where the caller holds `contracts.workspace.listAll`, all of the contract.
 
@@ -109,6 +110,7 @@ class Workspaces:
             limit: how many at most; None for all.
             offset: how many to pass over.
             most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
+            beginning: only those in whose name a word begins so, or that have this id; without a contract only.
 
         Raises:
             NotFound: there is no such contract.
@@ -129,7 +131,7 @@ class Workspaces:
         async with self._access.tenant(who, who.tenant_id) as scope:
             whole = sorted(await contracts_granting(scope, LIST_ALL_WORKSPACES))
             found, total = await WorkspaceRows(scope.unit).page(
-                contract_id=None, member=who.id, whole_contracts=whole, limit=limit, offset=offset
+                contract_id=None, member=who.id, whole_contracts=whole, beginning=beginning, limit=limit, offset=offset
             )
             return await _views(scope, found, most_members), total
 
