@@ -32,7 +32,7 @@ from support.postgres import PostgresServer
 from support.process import free_port
 from support.waits_and_faults import until
 
-SIZE = 3 << 20
+SIZE = 6 << 20
 FULL, ROOM = "is full: whatever would be stored is refused", "has room again"
 
 
@@ -195,9 +195,13 @@ async def test_nothing_is_sent_whose_intent_cannot_be_written(
     disk.free()
     await until(lambda: not keyrack.store._disk.is_full)
     refreshing = asyncio.create_task(worker.run(0.1))
-    await until(lambda: simulator.state.calls(endpoint="token", grant_type="refresh_token", outcome="ok") == len(due))
-    await worker.stop(60)
-    refreshing.cancel()
+    try:
+        await until(
+            lambda: simulator.state.calls(endpoint="token", grant_type="refresh_token", outcome="ok") == len(due)
+        )
+        await worker.stop(60)
+    finally:
+        refreshing.cancel()
     after = [await stored(keyrack.store, each) for each in due]
     assert all(now.generation > before.generation for now, before in zip(after, due, strict=True))
     assert all(is_live(simulator, each) for each in after)

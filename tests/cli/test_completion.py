@@ -38,7 +38,8 @@ def completed(line: str, tmp_path: Path) -> set[str]:
 
 def test_bash_completes_commands_sub_commands_and_options(tmp_path: Path) -> None:
     assert completed("keyrack se", tmp_path) == {"secrets", "serve", "service-accounts", "settings"}
-    assert completed("keyrack service-accounts ", tmp_path) == {"change", "create", "delete", "list", "show"}
+    changing = {"change", "create", "delete", "disable-totp", "set-password"}
+    assert completed("keyrack service-accounts ", tmp_path) == {"list", "show"} | changing
     assert completed("keyrack audit list --f", tmp_path) == {"--follow"}
 
 

@@ -155,6 +155,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "SecretReader": "below: the point has the tenant",
     "Spool": "sealed answers, by attempt",
     "SqliteSecretReader": "below: the point has the tenant",
+    "search_index": "a condition beside those of a list of one tenant",
     "Store": "hands out units",
     "TenantTable": "what the others are made of: `mine` is in every statement",
     "Unit": "is bound; values are sealed for its tenant",

@@ -57,6 +57,7 @@ INSTALLATION = {
     "service/identity/account_setup.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/authentication.py": "finds who an API key belongs to",
     "service/identity/console_sign_in.py": "finds who signs in, or is signed in, before anybody is known",
+    "service/identity/form_key.py": "the installation's data key, of which a key is made; reads no other table",
     "service/identity/known_devices.py": "seals for the installation what browsers keep; reads no table",
     "service/identity/last_use.py": "notes when keys and secrets of all tenants were used, together",
     "service/importers/platform/exporting.py": "the operator's export",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
@@ -108,10 +108,13 @@ class ApiKeys:
         return key
 
     async def page(
-        self, kind: PrincipalKind, owner_id: str, *, limit: int | None = None, offset: int | After = 0
+        self, kind: PrincipalKind, owner_id: str, *, part: str = "", limit: int | None = None, offset: int | After = 0
     ) -> tuple[Sequence[ApiKey], int]:
-        """List an owner's keys by id; return a page and the number of all."""
+        """List an owner's keys by id, perhaps only those with this in their names; return a page and the number."""
         query = select(api_keys).where(_OWNER[kind] == owner_id).order_by(api_keys.c.id)
+        if part:
+            named = func.lower(api_keys.c.name).contains(part.lower(), autoescape=True)
+            query = query.where(or_(named, api_keys.c.id == part))
         rows, total = await page_of(self._unit.connection, query, api_keys.c.id, limit=limit, offset=offset)
         return [_key(row) for row in rows], total
 
@@ -153,9 +156,14 @@ class ServiceAccounts:
         await insert_row(self._unit.connection, service_accounts, values)
         return account
 
-    async def page(self, *, limit: int | None = None, offset: int | After = 0) -> tuple[Sequence[ServiceAccount], int]:
-        """List service accounts by id; return a page and the number of all."""
+    async def page(
+        self, *, part: str = "", limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[ServiceAccount], int]:
+        """List service accounts by id, perhaps only those with this in their names; return a page and the number."""
         query = select(service_accounts).order_by(_a.id)
+        if part:
+            named = func.lower(_a.username).contains(part.lower(), autoescape=True)
+            query = query.where(or_(named, _a.id == part))
         rows, total = await page_of(self._unit.connection, query, _a.id, limit=limit, offset=offset)
         return [_account(row) for row in rows], total
 

@@ -43,11 +43,21 @@ _ENDING = TenantChange(
 )
 
 
-_OWN = PagedQuery(
+_MINE = (
+    select(*_l).where(_l.workspace_id == bindparam("workspace"), _l.user_id == bindparam("user")).order_by(_l.id.desc())
+)
+_IS_OPEN = _l.status.in_([each.value for each in OPEN_LINKS])
+_IN_TIME = or_(_l.expires_at > bindparam("now"), _l.consent_expires_at > bindparam("now"))
+_OWN = PagedQuery(connect_links, _MINE, _l.id)
+_OWN_OPEN = PagedQuery(connect_links, _MINE.where(_l.status == bindparam("status"), _IN_TIME), _l.id)
+_OWN_ENDED = PagedQuery(connect_links, _MINE.where(_l.status == bindparam("status")), _l.id)
+_OWN_EXPIRED = PagedQuery(
     connect_links,
-    select(*_l)
-    .where(_l.workspace_id == bindparam("workspace"), _l.user_id == bindparam("user"))
-    .order_by(_l.id.desc()),
+    _MINE.where(
+        _IS_OPEN,
+        _l.expires_at <= bindparam("now"),
+        or_(_l.consent_expires_at.is_(None), _l.consent_expires_at <= bindparam("now")),
+    ),
     _l.id,
 )
 
@@ -84,10 +94,27 @@ class ConnectLinkRows(TenantTable):
         return None if row is None else await self._read(row)
 
     async def page(
-        self, workspace_id: str, user_id: str, *, limit: int, offset: int
+        self, workspace_id: str, user_id: str, status: ConnectLinkStatus | None = None, *, limit: int, offset: int
     ) -> tuple[Sequence[ConnectLink], int]:
-        """List the links that a user has made in a workspace, the newest first; return a page and the total."""
-        rows, total = await _OWN.page(self, limit=limit, offset=offset, workspace=workspace_id, user=user_id)
+        """List the links that a user has made in a workspace, the newest first; return a page and the total.
+
+        Args:
+            workspace_id: the workspace.
+            user_id: the user.
+            status: only those that have it by now, if given, as `ConnectLink.status_at` says.
+            limit: how many at most.
+            offset: how many to pass over.
+        """
+        whose = {"workspace": workspace_id, "user": user_id}
+        if status is None:
+            rows, total = await _OWN.page(self, limit=limit, offset=offset, **whose)
+        elif status is ConnectLinkStatus.expired:
+            rows, total = await _OWN_EXPIRED.page(self, limit=limit, offset=offset, now=self.unit.clock(), **whose)
+        elif status in OPEN_LINKS:
+            now = self.unit.clock()
+            rows, total = await _OWN_OPEN.page(self, limit=limit, offset=offset, status=status.value, now=now, **whose)
+        else:
+            rows, total = await _OWN_ENDED.page(self, limit=limit, offset=offset, status=status.value, **whose)
         return await opened(rows, self._read), total
 
     async def open(self, connect_link_id: str, browser_hash: str) -> bool:

@@ -14,6 +14,7 @@ from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, referring
 from keyrack.store.schema import credentials
+from keyrack.store.search_index import is_named
 
 _c = credentials.c
 
@@ -80,13 +81,21 @@ class CredentialRows(TenantTable):
         await self.ask(_HELD, ids=credential_ids)
 
     async def page(
-        self, workspace_id: str, component_id: str | None, *, with_keys: bool, limit: int | None, offset: int | After
+        self,
+        workspace_id: str,
+        component_id: str | None,
+        *,
+        beginning: str = "",
+        with_keys: bool,
+        limit: int | None,
+        offset: int | After,
     ) -> tuple[Sequence[Credential], int]:
         """List a workspace's credentials by id; return a page and the total.
 
         Args:
             workspace_id: the workspace.
             component_id: only those of a component, if given.
+            beginning: only those in whose name a word begins so, or that have this id; empty for all.
             with_keys: decrypt their values, but large ones, which are left out (`whole`); without, `keys` are empty.
             limit: how many at most; None for all.
             offset: how many to pass over, or where a stretch begins.
@@ -96,6 +105,8 @@ class CredentialRows(TenantTable):
         query = self.select(*columns).where(credentials.c.workspace_id == workspace_id).order_by(credentials.c.id)
         if component_id is not None:
             query = query.where(credentials.c.component_id == component_id)
+        if beginning:
+            query = query.where(is_named("credential", credentials.c.id, beginning))
         rows, total = await page_of(self.unit.connection, query, credentials.c.id, limit=limit, offset=offset)
         if not with_keys:
             return [_credential(row, {}) for row in rows], total

@@ -82,10 +82,14 @@ class ContractInvites(TenantTable):
         row = await self.ask_one(_BY_ITSELF, id=invite_id)
         return None if row is None else _invite(row)
 
-    async def page(self, contract_id: str, *, limit: int | None, offset: int | After) -> tuple[Sequence[Invite], int]:
-        """List a contract's invites by id; return a page and the number of all."""
+    async def page(
+        self, contract_id: str, *, beginning: str = "", limit: int | None, offset: int | After
+    ) -> tuple[Sequence[Invite], int]:
+        """List a contract's invites by id, perhaps only to emails that begin so; return a page and the number."""
         i = contract_invites.c
         query = self.select().where(i.contract_id == contract_id).order_by(i.id)
+        if beginning:
+            query = query.where(i.email_key.startswith(email_key(beginning), autoescape=True))
         rows, total = await page_of(self.unit.connection, query, i.id, limit=limit, offset=offset)
         return [_invite(row) for row in rows], total
 

@@ -12,6 +12,7 @@ from keyrack.model.events import EventType, SigningKey, Webhook
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, changing
 from keyrack.store.schema import webhooks
+from keyrack.store.search_index import is_named
 
 _w = webhooks.c
 
@@ -47,9 +48,13 @@ class WebhookRows(TenantTable):
         row = await self.ask_one(_LOCKED if locked else _BY_ID, id=webhook_id)
         return None if row is None else await read_webhook(self.unit, row)
 
-    async def page(self, *, limit: int | None = None, offset: int | After = 0) -> tuple[Sequence[Webhook], int]:
-        """List the webhooks by id; return a page and the number of all."""
+    async def page(
+        self, *, beginning: str = "", limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[Webhook], int]:
+        """List the webhooks by id, perhaps only those that are named so; return a page and the number of all."""
         query = self.select().order_by(webhooks.c.id)
+        if beginning:
+            query = query.where(is_named("webhook", webhooks.c.id, beginning))
         rows, total = await page_of(self.unit.connection, query, webhooks.c.id, limit=limit, offset=offset)
         return [await read_webhook(self.unit, row) for row in rows], total
 

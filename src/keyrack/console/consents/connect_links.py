@@ -16,6 +16,7 @@ from keyrack.console.core.once import FIELD, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.workspace_place import WorkspacePlace
 from keyrack.errors import ContractSuspended, Forbidden, KeyrackError, NotFound, RateLimited
+from keyrack.model.consents import ConnectLinkStatus
 from keyrack.service.consents.connect_form import ConnectForm, ConnectForms, Way
 from keyrack.service.consents.connect_links import ConnectLinks, NewConnectLink
 from keyrack.service.consents.values import NewConsent
@@ -95,14 +96,17 @@ async def connect_link_made(
 
 
 async def _list(visit: Visit, place: WorkspacePlace, connect_links: ConnectLinks, **made: Any) -> Response[str]:
-    start = offset_of(visit.page_number())
-    found, total = await connect_links.list(visit.who, place.id, limit=ROWS, offset=start)
+    asked, start = visit.asked("status"), offset_of(visit.page_number())
+    status = ConnectLinkStatus(asked) if asked in set(ConnectLinkStatus) else None
+    found, total = await connect_links.list(visit.who, place.id, status, limit=ROWS, offset=start)
     return visit.page(
         "consents/connect_links.html",
         place=place,
         tabs=place.tabs("/connect-links"),
         made_links=[(each, *_WORDS[each.status.value], _result(place, each.wanted, each.result_id)) for each in found],
         pager=visit.pager(total),
+        status_asked=status.value if status else "",
+        statuses=[("", "Any"), *((each, words) for each, (words, _) in _WORDS.items())],
         url=made.get("url"),
         until=made.get("until"),
     )

@@ -41,7 +41,9 @@ async def credential_list(
     """List them, perhaps those of one component only."""
     asked = visit.asked("component")
     component_id, start = asked if is_id(asked) else None, offset_of(visit.page_number())
-    found, total = await credentials.named(visit.who, place.id, component_id, limit=ROWS, offset=start)
+    found, total = await credentials.named(
+        visit.who, place.id, component_id, beginning=visit.asked("q"), limit=ROWS, offset=start
+    )
     names = await connect_forms.component_names(visit.who, place.id, [each.component_id for each in found])
     return visit.page(
         "credentials/credentials.html",
@@ -50,6 +52,7 @@ async def credential_list(
         credentials=found,
         names=names,
         component_id=component_id,
+        q=visit.asked("q"),
         pager=visit.pager(total),
         done=_DONE.get(visit.asked("done"), ""),
     )

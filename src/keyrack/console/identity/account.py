@@ -80,7 +80,9 @@ async def _page(
     person, total = None, 0
     if visit.who.kind is PrincipalKind.user:
         person = await users.me(visit.who)
-        keys, total = await users.api_keys(visit.who, limit=ROWS, offset=offset_of(visit.page_number("keys")))
+        keys, total = await users.api_keys(
+            visit.who, part=visit.asked("key"), limit=ROWS, offset=offset_of(visit.page_number("keys"))
+        )
     return visit.page(
         "identity/account.html",
         status=status,
@@ -91,6 +93,7 @@ async def _page(
         two_step=own.two_step_since,
         current=visit.signed_in.session.id,
         keys=keys,
+        key=visit.asked("key"),
         pager=visit.pager(total, "keys"),
         done=done,
         wrong=wrong,

@@ -29,10 +29,12 @@ async def service_account_list(
     visit: NamedDependency[Visit], service_accounts: NamedDependency[ServiceAccountAdmin]
 ) -> Response[str]:
     """List the service accounts with what each may do."""
-    found, total = await service_accounts.list(visit.who, limit=ROWS, offset=offset_of(visit.page_number()))
+    q = visit.asked("q")
+    found, total = await service_accounts.list(visit.who, part=q, limit=ROWS, offset=offset_of(visit.page_number()))
     return visit.page(
         "operator/service_accounts.html",
         accounts=found,
+        q=q,
         pager=visit.pager(total),
         grouped=grouped,
         may_edit=visit.allows(_EDIT),

@@ -114,10 +114,19 @@ async def contract_page(
         offset=offset_of(visit.page_number("members")),
     )
     open_invites, invited = await invites.of_contract(
-        who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("invites"))
+        who,
+        contract_id,
+        beginning=visit.asked("invite"),
+        limit=ROWS,
+        offset=offset_of(visit.page_number("invites")),
     )
     places, count = await workspaces.list(
-        who, contract_id, limit=ROWS, offset=offset_of(visit.page_number("workspaces")), most_members=SOME_MEMBERS
+        who,
+        contract_id,
+        limit=ROWS,
+        offset=offset_of(visit.page_number("workspaces")),
+        most_members=SOME_MEMBERS,
+        beginning=visit.asked("workspace"),
     )
     is_open = view.contract.status == "active"
     return visit.page(
@@ -128,8 +137,10 @@ async def contract_page(
         member=visit.asked("member"),
         invites=open_invites,
         invite_pager=visit.pager(invited, "invites"),
+        invite=visit.asked("invite"),
         workspaces=places,
         workspace_pager=visit.pager(count, "workspaces"),
+        workspace=visit.asked("workspace"),
         done=_DONE.get(visit.asked("done"), ""),
         is_open=is_open,
         may_rename=own.allows("contracts.contract.edit") and is_open,

@@ -50,11 +50,15 @@ _DONE = {
 async def webhook_list(visit: NamedDependency[Visit], webhooks: NamedDependency[Webhooks]) -> Response[str]:
     """List the tenant's webhooks, with how many deliveries have failed or wait."""
     tenant_id = home(visit.who)
-    found, total = await webhooks.list(visit.who, tenant_id, limit=ROWS, offset=offset_of(visit.page_number()))
+    q = visit.asked("q")
+    found, total = await webhooks.list(
+        visit.who, tenant_id, beginning=q, limit=ROWS, offset=offset_of(visit.page_number())
+    )
     counts = await webhooks.delivery_counts(visit.who, tenant_id, [each.id for each in found], most=_MOST_COUNTED)
     return visit.page(
         "webhooks/list.html",
         webhooks=found,
+        q=q,
         pager=visit.pager(total),
         counts=counts,
         most=_MOST_COUNTED,

@@ -14,7 +14,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
-from keyrack.model.consents import ConnectLink
+from keyrack.model.consents import ConnectLink, ConnectLinkStatus
 from keyrack.model.identity import Principal
 from keyrack.model.once import Once
 from keyrack.oauth.state import new_state
@@ -126,12 +126,14 @@ class ConnectLinks:
         return MadeConnectLink(link, Secret(f"{base}{PATH}?link={token}"))
 
     async def list(
-        self, who: Principal, workspace_id: str, *, limit: int, offset: int
+        self, who: Principal, workspace_id: str, status: ConnectLinkStatus | None = None, *, limit: int, offset: int
     ) -> tuple[Sequence[ConnectLink], int]:
-        """List the caller's own links in a workspace, the newest first; return a page and the total."""
+        """List the caller's own links in a workspace, perhaps of one status, the newest first; return a page, total."""
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(*self._targets.permissions)
-            found, total = await ConnectLinkRows(scope.unit).page(workspace_id, who.id, limit=limit, offset=offset)
+            found, total = await ConnectLinkRows(scope.unit).page(
+                workspace_id, who.id, status, limit=limit, offset=offset
+            )
             now = self._clock()
             return [replace(link, status=link.status_at(now)) for link in found], total
 

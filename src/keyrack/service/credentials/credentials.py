@@ -84,13 +84,29 @@ class Credentials:
             return [CredentialView(credential, shown) for credential in found], total
 
     async def named(
-        self, who: Principal, workspace_id: str, component_id: str | None, *, limit: int, offset: int
+        self,
+        who: Principal,
+        workspace_id: str,
+        component_id: str | None,
+        *,
+        beginning: str = "",
+        limit: int,
+        offset: int,
     ) -> tuple[Sequence[Credential], int]:
-        """List a workspace's credentials without their keys, for people; return a page and the total."""
+        """List a workspace's credentials without their keys, for people; return a page and the total.
+
+        Args:
+            who: is asking.
+            workspace_id: the workspace.
+            component_id: only those of a component, if given.
+            beginning: only those in whose name a word begins so, or that have this id; empty for all.
+            limit: how many at most.
+            offset: how many to pass over.
+        """
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             return await CredentialRows(scope.unit).page(
-                workspace_id, component_id, with_keys=False, limit=limit, offset=offset
+                workspace_id, component_id, beginning=beginning, with_keys=False, limit=limit, offset=offset
             )
 
     def whole(self, found: Sequence[CredentialView]) -> AsyncIterator[CredentialView]:

@@ -216,15 +216,23 @@ class Users:
             return wanted, None
         return wanted, await self._passwords.hash(home(who), wanted.password)
 
-    async def api_keys(self, who: Principal, *, limit: int | None, offset: int | After) -> tuple[Sequence[ApiKey], int]:
+    async def api_keys(
+        self, who: Principal, *, part: str = "", limit: int | None, offset: int | After
+    ) -> tuple[Sequence[ApiKey], int]:
         """List the caller's API keys, without the keys themselves; return a page and the number of all.
+
+        Args:
+            who: is asking.
+            part: only those whose names have this in them, or that have it as their id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
 
         Raises:
             Forbidden: the caller is no user.
         """
         _require_person(who)
         async with self._access.tenant(who, home(who)) as scope:
-            return await ApiKeys(scope.unit).page(PrincipalKind.user, who.id, limit=limit, offset=offset)
+            return await ApiKeys(scope.unit).page(PrincipalKind.user, who.id, part=part, limit=limit, offset=offset)
 
     async def api_key(self, who: Principal, key_id: str) -> ApiKey:
         """Return one of the caller's API keys, without the key itself.

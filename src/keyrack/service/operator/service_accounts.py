@@ -35,16 +35,22 @@ class ServiceAccountAdmin:
         self._access = access
 
     async def list(
-        self, who: Principal, *, limit: int | None, offset: int | After
+        self, who: Principal, *, part: str = "", limit: int | None, offset: int | After
     ) -> tuple[Sequence[ServiceAccount], int]:
         """List the service accounts; return a page and the number of all.
+
+        Args:
+            who: is asking.
+            part: only those whose names have this in them, or that have it as their id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
 
         Raises:
             Forbidden: the caller may not see them.
         """
         async with self._access.installation(who) as scope:
             scope.require(_GET)
-            return await ServiceAccounts(scope.unit).page(limit=limit, offset=offset)
+            return await ServiceAccounts(scope.unit).page(part=part, limit=limit, offset=offset)
 
     async def get(self, who: Principal, account_id: str) -> ServiceAccount:
         """Return one service account.

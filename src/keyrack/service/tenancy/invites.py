@@ -54,12 +54,26 @@ class Invites:
         self._setup_links = setup_links
 
     async def of_contract(
-        self, who: Principal, contract_id: str, *, limit: int | None = None, offset: int | After = 0
+        self,
+        who: Principal,
+        contract_id: str,
+        *,
+        beginning: str = "",
+        limit: int | None = None,
+        offset: int | After = 0,
     ) -> tuple[Sequence[Invite], int]:
-        """List a contract's invites that nobody has accepted yet; return a page and the number of all."""
+        """List a contract's invites that nobody has accepted yet; return a page and the number of all.
+
+        Args:
+            who: is asking.
+            contract_id: the contract.
+            beginning: only those to emails that begin so; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
+        """
         async with self._access.contract(who, contract_id) as scope:
             scope.require_that(scope.in_contract or scope.is_tenant_admin, "only members can list invites")
-            return await ContractInvites(scope.unit).page(contract_id, limit=limit, offset=offset)
+            return await ContractInvites(scope.unit).page(contract_id, beginning=beginning, limit=limit, offset=offset)
 
     async def get(self, who: Principal, contract_id: str, invite_id: str) -> Invite:
         """Return one of the invites that `of_contract` lists.

@@ -110,7 +110,7 @@ class Workspaces:
             limit: how many at most; None for all.
             offset: how many to pass over.
             most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
-            beginning: only those in whose name a word begins so, or that have this id; without a contract only.
+            beginning: only those in whose name a word begins so, or that have this id; for people only.
 
         Raises:
             NotFound: there is no such contract.
@@ -118,7 +118,7 @@ class Workspaces:
                 read the workspaces of all tenants.
         """
         if contract_id is not None:
-            return await self._of_contract(who, contract_id, limit, offset, most_members)
+            return await self._of_contract(who, contract_id, beginning, limit, offset, most_members)
         if who.tenant_id is None:
             async with self._access.installation(who) as scope:
                 scope.require(*_EVERYWHERE)
@@ -190,14 +190,14 @@ class Workspaces:
             return view
 
     async def _of_contract(
-        self, who: Principal, contract_id: str, limit: int | None, offset: int, most_members: int | None
+        self, who: Principal, contract_id: str, beginning: str, limit: int | None, offset: int, most_members: int | None
     ) -> tuple[Sequence[WorkspaceView], int]:
         async with self._access.contract(who, contract_id) as scope:
             sees_all = scope.is_tenant_admin or scope.allows(*_EVERYWHERE)
             scope.require_that(sees_all or scope.in_contract, "only members of the contract can list its workspaces")
             member = None if sees_all else who.id
             found, total = await WorkspaceRows(scope.unit).page(
-                contract_id=contract_id, member=member, limit=limit, offset=offset
+                contract_id=contract_id, member=member, beginning=beginning, limit=limit, offset=offset
             )
             return await _views(scope, found, most_members), total
 

@@ -117,12 +117,20 @@ class Webhooks:
             return webhook
 
     async def list(
-        self, who: Principal, tenant_id: str, *, limit: int | None, offset: int | After
+        self, who: Principal, tenant_id: str, *, beginning: str = "", limit: int | None, offset: int | After
     ) -> tuple[Sequence[Webhook], int]:
-        """List the tenant's webhooks; return a page and the number of all."""
+        """List the tenant's webhooks; return a page and the number of all.
+
+        Args:
+            who: is asking.
+            tenant_id: the tenant.
+            beginning: only those in whose description a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
+        """
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require(_GET)
-            return await WebhookRows(scope.unit).page(limit=limit, offset=offset)
+            return await WebhookRows(scope.unit).page(beginning=beginning, limit=limit, offset=offset)
 
     async def get(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
         """Return one webhook.
