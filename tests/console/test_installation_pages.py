@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from keyrack.model.operations import CircuitState, ProcessState, RefreshResult, RunningProcess
 from keyrack.model.secrets import ErrorCode, Failure, SecretState
@@ -15,6 +16,7 @@ from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter
 from keyrack.store.core.process_id import node_id
 from keyrack.store.leases import Leases
 from keyrack.store.processes import Processes
+from keyrack.store.schema import auth_secrets
 from support.app import World, settings_for, world
 from support.console import ConsoleBrowser, signed_in
 from support.grants import add_auth_client, add_secret, change
@@ -237,3 +239,24 @@ async def test_an_empty_installation_says_what_comes_next(tmp_path: Path, operat
             ("/processes", "No process has told of itself yet."),
         ):
             assert said in await shown(browser, path)
+
+
+async def test_what_comes_due_is_listed_behind_its_numbers(tmp_path: Path, operating: pytest.MonkeyPatch) -> None:
+    now = datetime.now(UTC)
+    async with world(settings_for(tmp_path, public_url="http://keyrack.test")) as made:
+        acme = made.tenants["Acme"]
+        client = await add_auth_client(made.store, acme.id, f"{GOOD_ORIGIN}/token")
+        due = {minutes: (await add_secret(made.store, acme, client, TOKENS)).id for minutes in (-1, 3, 30, 90)}
+        async with made.store.unit(acme.id, writes=True) as unit:
+            for minutes, secret_id in due.items():
+                one = (auth_secrets.c.id == secret_id) & (auth_secrets.c.tenant_id == acme.id)
+                values = {"due_at": now + timedelta(minutes=minutes)}
+                await unit.connection.execute(update(auth_secrets).where(one).values(**values))
+        browser = operator_browser(made, operating, *ALL)
+        for query, wanted in (("", {-1}), ("?due=soon", {3}), ("?due=later", {3, 30}), ("?due=nonsense", {-1})):
+            page = await shown(browser, f"/queue{query}")
+            assert {each for each, secret_id in due.items() if secret_id in page} == wanted, query
+            assert f'<span class="count">{len(wanted)}<' in page
+            assert {f"{BASE}/queue?due=soon", f"{BASE}/queue?due=later"} <= {
+                each.partition("#")[0] for each in re.findall(r'href="([^"]*)"', page)
+            }

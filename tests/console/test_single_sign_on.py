@@ -358,6 +358,11 @@ async def test_deleting_and_unlinking(keyrack_on_each: World) -> None:
     await sign_in_by_email(keyrack_on_each, acme.integrator.name)
     admin = await signed_in(keyrack_on_each, acme.admin, acme.id)
     assert acme.integrator.name in (await admin.get(SETTINGS)).text
+    found = (await admin.get(f"{SETTINGS}?person={acme.integrator.name[:5].upper()}")).text
+    assert f"people/{acme.integrator.id}/unlink" in found
+    nobody = (await admin.get(f"{SETTINGS}?person={acme.guest.name}")).text
+    assert "Nobody of this name or email is linked." in nobody
+    assert f"people/{acme.integrator.id}/unlink" not in nobody
     unlink = f"{SETTINGS}/people/{acme.integrator.id}/unlink"
     assert acme.integrator.name in (await admin.get(unlink)).text
     assert (await admin.post(unlink)).headers["location"] == f"{SETTINGS}?done=unlinked"

@@ -127,6 +127,7 @@ ACROSS: dict[str, str] = {
     "refresh_counts._BY_TIME": "as above",
     "refresh_counts._OF_ORIGIN": "as above",
     "refresh_queue._DUE_LEASES": "for the operator, who may see tenants' grants; nothing is opened",
+    "refresh_queue._NEXT_PAGE": "as above",
     "refresh_queue._PAGE": "as above",
     "refresh_queue._REQUESTS": "as above",
     "refresh_queue._REQUEST_LEASES": "as above",

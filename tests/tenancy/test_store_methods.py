@@ -107,6 +107,7 @@ ACROSS: dict[str, str] = {
     "RefreshCounts.by_time": "numbers of all tenants together",
     "RefreshQueueRows.due": "for the operator, who may see tenants' grants; nothing is opened",
     "RefreshQueueRows.due_within": "a number, for the operator",
+    "RefreshQueueRows.next_due": "for the operator, as above",
     "RefreshQueueRows.leases": "for the operator, as above",
     "RefreshQueueRows.requests": "for the operator, as above",
     "ServiceAccounts.add": "belong to no tenant",

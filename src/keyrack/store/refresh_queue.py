@@ -35,13 +35,18 @@ _PAGE = Query(
     scans=True,
 )
 _UNTIL: ColumnElement[Any] = bindparam("until", type_=_s.due_at.type)
+_IS_NEXT = (_s.due_at.is_not(None), _s.due_at > bindparam("now"), _s.due_at <= _UNTIL)
+_NEXT_PAGE = Query(
+    select(*grant_columns())
+    .select_from(with_owners())
+    .where(*_IS_NEXT)
+    .order_by(_s.due_at, _s.id)
+    .limit(bindparam("most", type_=Integer))
+    .offset(bindparam("over", type_=Integer)),
+    scans=True,
+)
 _SOON = Query(
-    select(func.count().label("number")).select_from(
-        select(_s.due_at)
-        .where(_s.due_at.is_not(None), _s.due_at > bindparam("now"), _s.due_at <= _UNTIL)
-        .limit(MOST)
-        .subquery()
-    ),
+    select(func.count().label("number")).select_from(select(_s.due_at).where(*_IS_NEXT).limit(MOST).subquery()),
     scans=True,
 )
 _HELD = (
@@ -130,6 +135,12 @@ class RefreshQueueRows:
         """List a page of the secrets whose refresh is due, the longest due first."""
         now = self._unit.clock()
         rows = await _PAGE.rows(self._unit.connection, now=now, most=limit, over=offset)
+        return [listed_grant(row) for row in rows]
+
+    async def next_due(self, time: timedelta, *, limit: int, offset: int) -> Sequence[ListedGrant]:
+        """List a page of those that `due_within` counts, the next one first."""
+        now = self._unit.clock()
+        rows = await _NEXT_PAGE.rows(self._unit.connection, now=now, until=now + time, most=limit, over=offset)
         return [listed_grant(row) for row in rows]
 
     async def due_within(self, time: timedelta) -> int:

@@ -13,6 +13,7 @@ from keyrack.model.single_sign_on import LinkedIdentity, SingleSignOn
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import linked_identities, single_sign_on, single_sign_on_domains, users
+from keyrack.store.search_index import is_named
 
 _s, _d, _l = single_sign_on.c, single_sign_on_domains.c, linked_identities.c
 
@@ -143,9 +144,19 @@ class LinkedIdentities(TenantTable):
             }
         )  # fmt: skip
 
-    async def page(self, *, limit: int | None, offset: int = 0) -> tuple[Sequence[LinkedIdentity], int]:
-        """List them, the earliest linked first; return a page and the total."""
+    async def page(
+        self, *, beginning: str = "", limit: int | None, offset: int = 0
+    ) -> tuple[Sequence[LinkedIdentity], int]:
+        """List them, the earliest linked first; return a page and the total.
+
+        Args:
+            beginning: only of users in whose name or email a word begins so, or with this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
         query = _WITH_EMAILS.where(self.mine).order_by(_l.id)
+        if beginning:
+            query = query.where(is_named("user", _l.user_id, beginning))
         rows, total = await page_of(self.unit.connection, query, _l.id, limit=limit, offset=offset)
         return [
             LinkedIdentity(row.user_id, row.user_email, row.subject, row.email, row.linked_at) for row in rows

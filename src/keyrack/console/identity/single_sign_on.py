@@ -140,7 +140,9 @@ async def _page(
 ) -> Response[str]:
     found = await single_sign_on.get(visit.who, home(visit.who))
     offset = offset_of(visit.page_number("people"))
-    linked, total = await single_sign_on.links(visit.who, home(visit.who), limit=ROWS, offset=offset)
+    linked, total = await single_sign_on.links(
+        visit.who, home(visit.who), beginning=visit.asked("person"), limit=ROWS, offset=offset
+    )
     return visit.page(
         "identity/single_sign_on.html",
         status=status,
@@ -150,6 +152,7 @@ async def _page(
         wrong=wrong or {},
         others=others or [],
         linked=linked,
+        person=visit.asked("person"),
         people_pager=visit.pager(total, "people"),
         done=_DONE.get(visit.asked("done"), ""),
     )

@@ -10,7 +10,7 @@ from keyrack.console.operator.installation import words
 from keyrack.service.operator.grant_overview import GrantView
 from keyrack.service.operator.operations import Operations
 from keyrack.service.operator.permissions import SEE_GRANTS
-from keyrack.service.operator.refresh_queue import COUNTED_TO
+from keyrack.service.operator.refresh_queue import COUNTED_TO, Due
 
 
 @get("/installation/queue", media_type=MediaType.HTML)
@@ -18,14 +18,17 @@ async def queue(visit: NamedDependency[Visit], operations: NamedDependency[Opera
     """Show the queue, and list what is due to who may see grants."""
     due: list[GrantView] = []
     pager: Pager | None = None
+    asked = visit.asked("due")
+    when = Due(asked) if asked in set(Due) else Due.now
     if visit.allows(SEE_GRANTS):
         offset = offset_of(visit.page_number())
-        found, total = await operations.queue.page(visit.who, limit=ROWS, offset=offset)
+        found, total = await operations.queue.page(visit.who, when, limit=ROWS, offset=offset)
         due, pager = list(found), visit.pager(total)
     return visit.page(
         "operator/queue.html",
         queue=await operations.queue.numbers(visit.who),
         due=due,
+        when=when.value,
         pager=pager,
         names={each.id: f"{each.host} / {each.pid}" for each in await operations.processes.list(visit.who)},
         counted_to=COUNTED_TO,

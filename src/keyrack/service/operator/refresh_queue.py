@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from keyrack.clock import Clock
 from keyrack.model.identity import Principal
@@ -15,7 +16,19 @@ from keyrack.store.refresh_queue import RefreshQueueRows
 
 COUNTED_TO = MOST
 """How far each number is counted."""
-_SOON, _LATER = timedelta(minutes=5), timedelta(hours=1)
+
+
+class Due(StrEnum):
+    """When the refreshes of a list are due."""
+
+    now = "now"
+    soon = "soon"
+    """Within five minutes."""
+    later = "later"
+    """Within an hour."""
+
+
+_WITHIN = {Due.soon: timedelta(minutes=5), Due.later: timedelta(hours=1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +67,33 @@ class RefreshQueue:
             require_operator(scope)
             return await _numbers(scope.unit)
 
-    async def page(self, who: Principal, *, limit: int, offset: int) -> tuple[Sequence[GrantView], int]:
-        """List the secrets whose refresh is due, the longest due first; return a page and how many there are.
+    async def page(
+        self, who: Principal, due: Due = Due.now, *, limit: int, offset: int
+    ) -> tuple[Sequence[GrantView], int]:
+        """List the secrets whose refresh is due or will be, the earliest first; return a page and how many there are.
+
+        Args:
+            who: is asking.
+            due: when they are; with `soon` and `later` those that are due now are left out.
+            limit: how many at most.
+            offset: how many to pass over.
 
         Raises:
             Forbidden: the caller may not watch the installation, or not see grants.
         """
         async with self._access.installation(who) as scope:
             require_operator(scope, SEE_GRANTS)
-            found = await RefreshQueueRows(scope.unit).due(limit=limit, offset=offset)
-            total = (await queue_stats(scope.unit)).due
+            rows = RefreshQueueRows(scope.unit)
+            if due is Due.now:
+                found = await rows.due(limit=limit, offset=offset)
+                total = (await queue_stats(scope.unit)).due
+            else:
+                found = await rows.next_due(_WITHIN[due], limit=limit, offset=offset)
+                total = await rows.due_within(_WITHIN[due])
         return grant_views(found, self._clock()), total
 
 
 async def _numbers(unit: Unit) -> QueueNumbers:
     stats, rows = await queue_stats(unit), RefreshQueueRows(unit)
-    soon, later = await rows.due_within(_SOON), await rows.due_within(_LATER)
+    soon, later = await rows.due_within(_WITHIN[Due.soon]), await rows.due_within(_WITHIN[Due.later])
     return QueueNumbers(stats.due, stats.oldest_due_seconds, soon, later, stats.open_attempts)

@@ -149,12 +149,20 @@ class SingleSignOnSettings:
             scope.audit_target(_TARGET, before.id)
 
     async def links(
-        self, who: Principal, tenant_id: str, *, limit: int | None, offset: int = 0
+        self, who: Principal, tenant_id: str, *, beginning: str = "", limit: int | None, offset: int = 0
     ) -> tuple[Sequence[LinkedIdentity], int]:
-        """List the accounts that belong to people at the provider; return a page and the number of all."""
+        """List the accounts that belong to people at the provider; return a page and the number of all.
+
+        Args:
+            who: is asking.
+            tenant_id: the tenant.
+            beginning: only of users in whose name or email a word begins so, or with this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over.
+        """
         async with self._access.tenant(who, tenant_id) as scope:
             scope.require(EDIT)
-            return await LinkedIdentities(scope.unit).page(limit=limit, offset=offset)
+            return await LinkedIdentities(scope.unit).page(beginning=beginning, limit=limit, offset=offset)
 
     async def link(self, who: Principal, tenant_id: str, user_id: str) -> LinkedIdentity:
         """Return whose at the provider a user's account is, for who may undo it.
