@@ -52,20 +52,22 @@ def _paths(made: Filled) -> Mapping[str, str]:
         "components": ("/console/components", "q=crowd-77"),
         "OAuth clients": ("/console/oauth-clients", "q=client-77"),
         "auth clients": ("/console/auth-clients", "q=Client%2077"),
-        "people": ("/console/people", "q=crowd-77"),
+        "people": ("/console/people", "email=crowd-77"),
         "contracts": ("/console/contracts", "q=Contract%2077"),
         "workspaces": ("/console/workspaces", "q=Workspace%2077"),
         "connections": (workspace, "q=Secret%2077"),
         "credentials": (f"{workspace}/credentials", "q=Credential%2077"),
-        "members": (f"{workspace}/members", "q=crowd-77"),
+        "members": (f"{workspace}/members", "member=crowd-77"),
         "audit": ("/console/audit", "actor=crowd-77"),
         "events": ("/console/events", "type=webhook.test"),
     }
-    paths = {"overview": "/console", "search everywhere": "/console/search?q=crowd-77"}
+    contract = f"/console/contracts/{made.home.contract_id}"
+    paths = {"overview": "/console", "contract": contract, "search everywhere": "/console/search?q=crowd-77"}
     for name, (path, search) in lists.items():
+        number = "members" if name == "members" else "page"
         paths |= {
             name: path,
-            f"{name}, page {_DEEP:,}": f"{path}?page={_DEEP}",
+            f"{name}, page {_DEEP:,}": f"{path}?{number}={_DEEP}",
             f"{name}, {search}": f"{path}?{search}",
         }
     return paths

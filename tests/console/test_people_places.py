@@ -211,6 +211,17 @@ async def test_others_see_and_do_nothing_in_a_contract(keyrack: World, whose: st
     assert len((await acme.admin.get(f"/v2/contracts/{acme.contract_id}/members")).json()["data"]) == 3
 
 
+async def test_roles_are_found_by_a_part_of_a_name_or_permission(keyrack: World) -> None:
+    browser = await at(keyrack)
+    page = (await browser.get("/console/roles?q=INTEGRATOR")).text
+    assert page.count('rowheader"') == 1
+    assert ">integrator</code>" in page
+    assert "There is no role like this here." in page
+    page = (await browser.get("/console/roles?q=contracts.membership.edit")).text
+    assert ">owner</code>" in page
+    assert ">integrator</code>" not in page
+
+
 async def test_contracts_and_workspaces_are_found_by_a_word_or_an_id(keyrack_on_each: World) -> None:
     acme, browser = keyrack_on_each.tenants["Acme"], await at(keyrack_on_each)
     other = keyrack_on_each.tenants["Globex"]

@@ -42,11 +42,13 @@ class _WantedRole(Struct):
 
 @get("/roles", media_type=MediaType.HTML)
 async def role_list(visit: NamedDependency[Visit], roles: NamedDependency[Roles]) -> Response[str]:
-    """Show the roles that can be given, and what each may do."""
-    policy = await roles.whole_policy(visit.who, home(visit.who))
+    """Show the roles that can be given, and what each may do; perhaps only those with a text in name or permission."""
+    asked = visit.asked("q").lower()
+    policy = [each for each in await roles.whole_policy(visit.who, home(visit.who)) if asked in _words(each)]
     return visit.page(
         "tenancy/roles.html",
         levels=[(scope, words, [role for role in policy if role.scope == scope]) for scope, words in _SCOPES.items()],
+        q=visit.asked("q"),
         grouped=grouped,
         is_fixed=_is_fixed,
         may_edit=visit.allows(_EDIT),
@@ -121,6 +123,10 @@ def grouped(permissions: Sequence[str]) -> Sequence[tuple[str, Sequence[str]]]:
     for name in sorted(permissions):
         groups.setdefault(name.rpartition(".")[0], []).append(name.rpartition(".")[2])
     return list(groups.items())
+
+
+def _words(role: Role) -> str:
+    return "\n".join((role.role, *role.i18n.values(), *role.permissions)).lower()
 
 
 def _is_fixed(role: Role) -> bool:
