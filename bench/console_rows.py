@@ -5,13 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from argon2 import PasswordHasher
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, delete, insert, select
 
 from bench.lists_stored import Filled, vacuum
 from keyrack.ids import new_id
 from keyrack.settings import load_settings
 from keyrack.store import schema as s
 from keyrack.store.core.paging import search_key
+from keyrack.store.core.search_words import INDEXED, add_words
+from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.users import UserRows
 from keyrack.wiring.storage import open_store
@@ -19,6 +21,8 @@ from support.crowd import Home, analyze, crowd
 
 PASSWORD = "correct horse battery staple"
 _CHUNK = 2_000
+_SEARCHED = (s.contracts, s.workspaces, s.users, s.credentials)
+"""What lists search by the beginnings of words."""
 Values = dict[str, Any]
 
 
@@ -47,11 +51,29 @@ async def fill_for_console(made: Filled, size: int) -> None:
                     numbers = range(start, min(start + _CHUNK, size, len(ids)))
                     rows = [await make(unit, home, n, ids[n]) for n in numbers if ids[n] != home.user_id]
                     await unit.connection.execute(insert(table), rows)
+        for table in _SEARCHED:
+            await _make_searchable(store, home, table)
         await analyze(store)
     finally:
         await store.close()
     if made.served.environment.get("KEYRACK_DATABASE_URL"):
         await vacuum(made.served)
+
+
+async def _make_searchable(store: Store, home: Home, table: Table) -> None:
+    indexed = INDEXED[table]
+    columns = [table.c[name] for name in {"id", "tenant_id", *indexed.names, *indexed.decides}]
+    async with store.unit(home.tenant_id) as unit:
+        found = await unit.connection.execute(select(*columns).where(table.c.tenant_id == home.tenant_id))
+        rows = [row._asdict() for row in found.all()]
+    for start in range(0, len(rows), _CHUNK):
+        async with store.unit(home.tenant_id, writes=True) as unit:
+            await unit.connection.execute(
+                delete(s.search_words).where(
+                    s.search_words.c.object_id.in_([row["id"] for row in rows[start : start + _CHUNK]])
+                )
+            )
+            await add_words(unit.connection, table, rows[start : start + _CHUNK])
 
 
 async def _event_of_audit(unit: Unit, home: Home, n: int, _: str) -> Values:
