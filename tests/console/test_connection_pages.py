@@ -227,7 +227,11 @@ async def test_deleting_names_what_it_hits_and_waits_for_a_second_press(desk: De
     assert made.status_code == 201, made.text
     page = await desk.browser.get(desk.at)
     assert "Invoices &lt;b&gt;" in page.text
-    page = await desk.browser.get(f"{desk.at}/delete")
+    assert "Invoices &lt;b&gt;" in (await desk.browser.get(f"{desk.at}?flow=VOICES")).text
+    page = await desk.browser.get(f"{desk.at}?flow=other")
+    assert "Invoices &lt;b&gt;" not in page.text
+    assert "No flow that uses it has this" in page.text
+    page = await desk.browser.get(f"{desk.at}/delete?flow=other")
     assert "1 flow uses" in page.text
     assert "Invoices &lt;b&gt;" in page.text
     assert re.search(r"Delete the connection “", page.text)

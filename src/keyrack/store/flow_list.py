@@ -65,7 +65,14 @@ class FlowList(TenantTable):
         ], total
 
     async def using(
-        self, workspace_id: str, *, limit: int, offset: int, secret_id: str = "", credential_id: str = ""
+        self,
+        workspace_id: str,
+        *,
+        limit: int,
+        offset: int,
+        secret_id: str = "",
+        credential_id: str = "",
+        search: str = "",
     ) -> tuple[Sequence[Flow], int]:
         """List by id a workspace's flows whose current graph names a secret, or a credential; a page and the total.
 
@@ -75,11 +82,14 @@ class FlowList(TenantTable):
             offset: how many to pass over.
             secret_id: the secret, unless it is a credential.
             credential_id: the credential.
+            search: what the name or the description must have in it; empty for all.
         """
         c, index = flows.c, flow_secrets if secret_id else flow_credentials
         used = index.c.secret_id == secret_id if secret_id else index.c.credential_id == credential_id
         naming = select(index.c.flow_id).where(used, index.c.tenant_id == self.unit.tenant_id)
         query = self.select(*_columns(limit)).where(c.workspace_id == workspace_id, c.id.in_(naming)).order_by(c.id)
+        if search:
+            query = query.where(self._mentions(search_key(search)))
         rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
         return [read_flow(row) for row in rows], total
 

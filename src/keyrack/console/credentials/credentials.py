@@ -178,6 +178,7 @@ async def _page(
         component=names.get(found.component_id, ""),
         flows=using,
         flow_pager=visit.pager(total, "flows"),
+        flow=visit.asked("flow"),
         may_edit=may_edit,
         may_reconnect=may_edit and form is not None and form.way is Way.consent,
         may_audit=visit.allows("tenants.audit.get"),

@@ -83,6 +83,7 @@ class ConnectionPage:
             missing=frozenset(found.secret.missing_scopes),
             flows=flows,
             flow_pager=visit.pager(total, "flows"),
+            flow=visit.asked("flow"),
             may_reconnect=oauth2 and own.is_member and own.allows(SECRET_EDIT),
             may_rename=own.allows(SECRET_EDIT),
             may_test=oauth2 and own.allows(SECRET_REFRESH),
@@ -248,13 +249,19 @@ async def used_by(
         flows: their use cases.
         secret_id: the secret, unless it is a credential.
         credential_id: the credential.
-        name: of the parameter that says which page; empty for the first one.
+        name: of the parameter that says which page; empty for the first one of all, whatever is searched.
     """
     if not place.own.is_member:
         return (), 0
     start = offset_of(visit.page_number(name)) if name else 0
     return await flows.using(
-        visit.who, place.id, limit=ROWS, offset=start, secret_id=secret_id, credential_id=credential_id
+        visit.who,
+        place.id,
+        limit=ROWS,
+        offset=start,
+        secret_id=secret_id,
+        credential_id=credential_id,
+        search=visit.asked("flow") if name else "",
     )
 
 

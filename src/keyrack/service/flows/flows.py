@@ -68,6 +68,7 @@ class Flows:
         offset: int,
         secret_id: str = "",
         credential_id: str = "",
+        search: str = "",
     ) -> tuple[Sequence[Flow], int]:
         """List a workspace's flows that name a secret or a credential, active or not; return a page and the total.
 
@@ -78,6 +79,7 @@ class Flows:
             offset: how many to pass over.
             secret_id: the secret, unless it is a credential.
             credential_id: the credential.
+            search: what the name or the description must have in it; empty for all.
 
         Raises:
             Forbidden: the caller is no member of the workspace.
@@ -85,7 +87,12 @@ class Flows:
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require_that(scope.in_workspace, _MEMBERS_ONLY)
             return await FlowList(scope.unit).using(
-                workspace_id, limit=limit, offset=offset, secret_id=secret_id, credential_id=credential_id
+                workspace_id,
+                limit=limit,
+                offset=offset,
+                secret_id=secret_id,
+                credential_id=credential_id,
+                search=search,
             )
 
     def whole(self, found: Sequence[Flow]) -> AsyncIterator[Flow]:
