@@ -206,7 +206,7 @@ LOGINS = {
 
 
 def signs_in_to_the_console(running: Demo, base: str) -> None:
-    assert running.read_until(r"The web console:\S* (\S+);")[1] == f"{base}/console"
+    assert running.read_until(r"The web console:\S* (\S+)\s")[1] == f"{base}/console"
     running.read_until(r"\n  keyrack-service +\S{16}  [^\n]*\n")
     told = running.text.rpartition("The web console:")[2]
     passwords = dict(re.findall(r"^  (\S+) +(\S{16})  \S", told, re.MULTILINE))

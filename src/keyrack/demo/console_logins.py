@@ -42,7 +42,7 @@ def give_logins(scene: Scene, story: Story) -> Sequence[Login]:
 
 def tell_logins(scene: Scene, logins: Sequence[Login], console: Console) -> None:
     """Print where the console is, and what people sign in with."""
-    console.print(f"\n[bold]The web console:[/] {scene.base}/console; sign in as one of these\n")
+    console.print(f"\n[bold]The web console:[/] {scene.base}/console\n[bold]Sign in as one of these:[/]\n")
     longest = max(len(login.name) for login in logins)
     for login in logins:
         console.print(Text(f"  {login.name:{longest}}  {login.password}  {login.sees}"))

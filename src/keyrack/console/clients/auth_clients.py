@@ -88,7 +88,7 @@ async def auth_client_list(
         component_name=names.get(asked["component"], asked["component"]),
         narrowed=any(asked.values()),
         may_create=(await auth_client_overview.may(visit.who, "create", [], {})).anywhere,
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -159,7 +159,7 @@ async def auth_client_page(
         **about,
         redirect_uri=await _redirect_uri(visit, client_registrations),
         methods=dict(CLIENT_AUTH),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -382,7 +382,7 @@ async def _new_page(
         profile = await profiles.get(visit.who, form["provider"]) if form.get("provider") else None
     asked = [] if profile is None else [each for each in profile.inputs.items() if each[1].per_client]
     fields = {**fields_of_inputs(name for name, _ in asked), **FIELDS}
-    wrong, others = ({}, []) if error is None else problems_by_field(error, fields)
+    wrong, others = problems_by_field(error, fields)
     is_other = form.get("type", "") not in OAUTH2_TYPES
     shown_elsewhere = ("provider", *(() if is_other else ("credentials",)))
     others = [*others, *(wrong[name] for name in shown_elsewhere if name in wrong)]
@@ -425,7 +425,7 @@ async def _edit_page(
         AS_OF: seen_value(client.updated_at),
         **({ENDS_ON: ""} if kind == "secret" else {}),
     }
-    wrong, others = ({}, []) if error is None else problems_by_field(error, FIELDS)
+    wrong, others = problems_by_field(error, FIELDS)
     typed = {} if form is None else {"pkce": "", **form}
     return visit.page(
         f"clients/auth_client_{kind}.html",

@@ -1,6 +1,6 @@
 """`/console/oauth-clients`: the tenant's OAuth clients; to create, change, give another secret, and delete one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -81,7 +81,7 @@ async def oauth_client_list(
         pager=visit.pager(total),
         names=await client_needs.named(visit.who, tenant_id, [each.client.component_id for each in found]),
         ending=ending,
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -147,7 +147,7 @@ async def oauth_client_page(
         **await _about(visit, oauth_client_id, oauth_clients, client_needs),
         registration=await _registration(visit, view, components, client_registrations),
         methods=dict(CLIENT_AUTH),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -314,7 +314,7 @@ def _new_page(
     form: Mapping[str, str],
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     if "component" in wrong:
         others = [*others, wrong["component"]]
     return visit.page(
@@ -345,7 +345,7 @@ async def _edit_page(
     """Return the page with the form for a client's secret, or for all but that."""
     about = await _about(visit, oauth_client_id, oauth_clients, client_needs)
     client = about["client"]
-    wrong, others = _problems(error)
+    wrong, others = problems_by_field(error, _FIELDS)
     stored = {
         "client_id": client.client_id,
         "client_auth": client.client_auth or "",
@@ -361,7 +361,3 @@ async def _edit_page(
         others=others,
         choices=[_AS_DECLARED, *CLIENT_AUTH],
     )
-
-
-def _problems(error: KeyrackError | None) -> tuple[Mapping[str, str], Sequence[str]]:
-    return ({}, []) if error is None else problems_by_field(error, _FIELDS)

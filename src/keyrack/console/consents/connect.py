@@ -8,6 +8,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.core.pages import cookie_header
 from keyrack.console.consents.field_values import OAUTH2, asked_fields, field_id, values_of
 from keyrack.console.core.forms import Form, problems_by_field
@@ -15,7 +16,7 @@ from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.once import FIELD, made_once, new_once, once_of
 from keyrack.console.core.requests import FormNotOurs
 from keyrack.console.core.visit import Visit
-from keyrack.console.tenancy.workspace_place import CREDENTIAL_EDIT, SECRET_EDIT, PathId, WorkspacePlace
+from keyrack.console.tenancy.workspace_place import CREDENTIAL_EDIT, SECRET_EDIT, WorkspacePlace
 from keyrack.errors import (
     ContractSuspended,
     Forbidden,
@@ -187,7 +188,7 @@ def go_to_consent(visit: Visit, place: WorkspacePlace, consent: Consent, cookie:
 async def connection_reconnected(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     own_browser_consents: NamedDependency[OwnBrowserConsents],
 ) -> Response[str]:
     """Begin a consent that keeps the connection's id, asking for what was asked for before."""
@@ -201,7 +202,7 @@ async def connection_reconnected(
 async def credential_reconnected(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    credential_id: PathId,
+    credential_id: PATH_ID,
     credentials: NamedDependency[Credentials],
     own_browser_consents: NamedDependency[OwnBrowserConsents],
 ) -> Response[str]:

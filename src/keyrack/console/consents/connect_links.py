@@ -130,7 +130,7 @@ def _form_page(
     error: KeyrackError | None = None,
 ) -> Response[str]:
     fields = {join(_FIELDS, each.name): field_id(each.name) for each in form.fields}
-    by_field, others = problems_by_field(error, {"/data/attributes/name": "name", **fields}) if error else ({}, [])
+    by_field, others = problems_by_field(error, {"/data/attributes/name": "name", **fields})
     problem = form.problem or ("" if form.way in (Way.consent, Way.choice) else _NOT_CONNECTABLE)
     return visit.page(
         "consents/connect_link_form.html",

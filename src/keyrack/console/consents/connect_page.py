@@ -57,7 +57,7 @@ async def connect_page_settings(
 ) -> Response[str]:
     """Show how the pages look."""
     shown = await connect_themes.get(visit.who, home(visit.who))
-    return await _page(visit, connect_themes, shown, done=_DONE.get(visit.asked("done"), ""))
+    return await _page(visit, connect_themes, shown, done=visit.done(_DONE))
 
 
 @post("/settings/connect-page", media_type=MediaType.HTML)
@@ -111,7 +111,7 @@ async def _page(
     error: KeyrackError | None = None,
 ) -> Response[str]:
     theme = shown.theme
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     look = await themes.look_of(shown.tenant_id)
     accent = theme.accent_color
     return visit.page(

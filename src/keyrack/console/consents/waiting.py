@@ -4,10 +4,11 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.core.rendering import HEADERS
 from keyrack.console.core.requests import LIVE
 from keyrack.console.core.visit import Visit
-from keyrack.console.tenancy.workspace_place import PathId, WorkspacePlace
+from keyrack.console.tenancy.workspace_place import WorkspacePlace
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.service.consents.own_browser import OwnBrowserConsents
 
@@ -16,7 +17,7 @@ from keyrack.service.consents.own_browser import OwnBrowserConsents
 async def consent_page(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    consent_id: PathId,
+    consent_id: PATH_ID,
     own_browser_consents: NamedDependency[OwnBrowserConsents],
 ) -> Response[str]:
     """Show how far one's own consent is.

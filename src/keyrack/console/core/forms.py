@@ -68,16 +68,16 @@ def json_object(text: str, example: str = "") -> Json:
     return read
 
 
-def problems_by_field(error: KeyrackError, fields: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+def problems_by_field(error: KeyrackError | None, fields: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return what is wrong, by field of the form, and what belongs to none of them.
 
     Args:
-        error: what a use case refused the values of the form with.
+        error: what a use case refused the values of the form with; None: nothing is wrong.
         fields: name of the form's field by the JSON pointer that the use case names, or by its beginning.
     """
     by_field: dict[str, str] = {}
     others: list[str] = []
-    for problem in error.problems:
+    for problem in () if error is None else error.problems:
         pointer = problem.pointer or ""
         found = next(
             (name for start, name in fields.items() if pointer == start or pointer.startswith(f"{start}/")), None

@@ -56,6 +56,14 @@ class Visit:
         """Return a parameter of the address, such as a filter, without the spaces around it; empty without it."""
         return str(self.request.query_params.get(name, ""))[:_LONGEST_FILTER].strip().replace("\0", "")
 
+    def done(self, words: Mapping[str, str]) -> str:
+        """Return what to say of what the form before has done; empty if the address tells of nothing known.
+
+        Args:
+            words: by the name that `go` was given as `done`.
+        """
+        return words.get(self.asked("done"), "")
+
     def page_number(self, name: str = "page") -> int:
         """Return which page of a list is asked for, from 1."""
         return page_number(self.request, name)

@@ -7,10 +7,11 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.secrets.connection import used_by
-from keyrack.console.tenancy.workspace_place import CREDENTIAL_EDIT, PathId, WorkspacePlace
+from keyrack.console.tenancy.workspace_place import CREDENTIAL_EDIT, WorkspacePlace
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
 from keyrack.ids import is_id
 from keyrack.model.credentials import Credential
@@ -54,7 +55,7 @@ async def credential_list(
         component_id=component_id,
         q=visit.asked("q"),
         pager=visit.pager(total),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -62,7 +63,7 @@ async def credential_list(
 async def credential(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    credential_id: PathId,
+    credential_id: PATH_ID,
     credentials: NamedDependency[Credentials],
     connect_forms: NamedDependency[ConnectForms],
     flows: NamedDependency[Flows],
@@ -75,7 +76,7 @@ async def credential(
 async def credential_renamed(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    credential_id: PathId,
+    credential_id: PATH_ID,
     credentials: NamedDependency[Credentials],
     connect_forms: NamedDependency[ConnectForms],
     flows: NamedDependency[Flows],
@@ -100,7 +101,7 @@ async def credential_renamed(
 async def credential_disclosed(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    credential_id: PathId,
+    credential_id: PATH_ID,
     credentials: NamedDependency[Credentials],
     connect_forms: NamedDependency[ConnectForms],
     flows: NamedDependency[Flows],
@@ -117,7 +118,7 @@ async def credential_disclosed(
 async def credential_deletion(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    credential_id: PathId,
+    credential_id: PATH_ID,
     credentials: NamedDependency[Credentials],
     flows: NamedDependency[Flows],
 ) -> Response[str]:
@@ -129,7 +130,7 @@ async def credential_deletion(
 async def credential_deleted(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    credential_id: PathId,
+    credential_id: PATH_ID,
     credentials: NamedDependency[Credentials],
     flows: NamedDependency[Flows],
 ) -> Response[str]:
@@ -182,7 +183,7 @@ async def _page(
         may_edit=may_edit,
         may_reconnect=may_edit and form is not None and form.way is Way.consent,
         may_audit=visit.allows("tenants.audit.get"),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
         **{**values, **told},
     )
 

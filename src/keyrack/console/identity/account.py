@@ -28,7 +28,7 @@ _DONE = {
 @get("/account", media_type=MediaType.HTML)
 async def account(visit: NamedDependency[Visit], users: NamedDependency[Users]) -> Response[str]:
     """Show what is one's own."""
-    return await _page(visit, users, done=_DONE.get(visit.asked("done"), ""))
+    return await _page(visit, users, done=visit.done(_DONE))
 
 
 @post("/account/password", media_type=MediaType.HTML)

@@ -80,6 +80,6 @@ def _ends(day: str) -> datetime | None:
 
 
 def _form(visit: Visit, typed: dict[str, str], once: str, error: KeyrackError | None = None) -> Response[str]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     status = 200 if error is None else 400
     return visit.page("identity/api_key_form.html", status=status, typed=typed, once=once, wrong=wrong, others=others)

@@ -61,7 +61,7 @@ async def people(visit: NamedDependency[Visit], users: NamedDependency[Users]) -
         turner=visit.turner(found, _email),
         prefix=prefix,
         may_create=visit.allows(CREATE_USERS),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -106,7 +106,7 @@ async def person(
     two_step: NamedDependency[TwoStep],
 ) -> Response[str]:
     """Show one user: what they are in, and how they get in."""
-    return await _person(visit, user_id, users, roles, two_step, done=_DONE.get(visit.asked("done"), ""))
+    return await _person(visit, user_id, users, roles, two_step, done=visit.done(_DONE))
 
 
 @post("/people/{user_id:str}/tenant-roles", media_type=MediaType.HTML)
@@ -242,7 +242,7 @@ async def _person(
 
 
 def _form(visit: Visit, typed: dict[str, Any], once: str, error: KeyrackError | None = None) -> Response[str]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     status = 200 if error is None else 400
     return visit.page("identity/person_form.html", status=status, typed=typed, once=once, wrong=wrong, others=others)
 

@@ -154,7 +154,7 @@ async def _page(
         linked=linked,
         person=visit.asked("person"),
         people_pager=visit.pager(total, "people"),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 

@@ -135,7 +135,7 @@ async def _page(visit: Visit, two_step: TwoStep, wrong: _Wrong = _NOTHING) -> Re
         secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
         uri=uri,
         picture=qr_code(uri) if uri else "",
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
         wrong=wrong,
     )
 

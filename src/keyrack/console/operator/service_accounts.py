@@ -39,7 +39,7 @@ async def service_account_list(
         grouped=grouped,
         may_edit=visit.allows(_EDIT),
         may_delete=visit.allows(_DELETE),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -99,7 +99,7 @@ def _form(
     """Show the form; only permissions that the visitor holds, or that are there already, can be given."""
     if not visit.allows(_EDIT):
         raise Forbidden(f"this needs the permission {_EDIT}")
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     offered = {*account.permissions, *visit.who.permissions} & ALL
     return visit.page(
         "operator/service_account_form.html",

@@ -8,6 +8,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.core.forms import problems_by_field
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.visit import Visit
@@ -16,7 +17,6 @@ from keyrack.console.tenancy.workspace_place import (
     SECRET_DELETE,
     SECRET_EDIT,
     SECRET_REFRESH,
-    PathId,
     WorkspacePlace,
 )
 from keyrack.errors import InUse, Problem, ProviderError, ProviderUnavailable, ValidationFailed
@@ -91,7 +91,7 @@ class ConnectionPage:
             may_delete=own.allows(SECRET_DELETE),
             may_read=own.allows(GET_SECRET_CREDENTIALS),
             may_audit=visit.allows("tenants.audit.get"),
-            done=_DONE.get(visit.asked("done"), ""),
+            done=visit.done(_DONE),
             **{**values, **told},
         )
 
@@ -107,7 +107,7 @@ async def connection_page(
 
 
 @get(_AT, media_type=MediaType.HTML)
-async def connection(secret_id: PathId, connection_page: NamedDependency[ConnectionPage]) -> Response[str]:
+async def connection(secret_id: PATH_ID, connection_page: NamedDependency[ConnectionPage]) -> Response[str]:
     """Show it."""
     return await connection_page.show(secret_id)
 
@@ -116,7 +116,7 @@ async def connection(secret_id: PathId, connection_page: NamedDependency[Connect
 async def connection_tested(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     connection_page: NamedDependency[ConnectionPage],
     connection_checks: NamedDependency[ConnectionChecks],
 ) -> Response[str]:
@@ -130,7 +130,7 @@ async def connection_tested(
 async def connection_refreshed(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     connection_page: NamedDependency[ConnectionPage],
     secrets: NamedDependency[Secrets],
 ) -> Response[str]:
@@ -149,7 +149,7 @@ async def connection_refreshed(
 async def connection_renamed(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     connection_page: NamedDependency[ConnectionPage],
     secrets: NamedDependency[Secrets],
 ) -> Response[str]:
@@ -173,7 +173,7 @@ async def connection_renamed(
 async def connection_disclosed(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     connection_page: NamedDependency[ConnectionPage],
     secrets: NamedDependency[Secrets],
 ) -> Response[str]:
@@ -189,7 +189,7 @@ async def connection_disclosed(
 async def connection_deletion(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     connections: NamedDependency[Connections],
     flows: NamedDependency[Flows],
 ) -> Response[str]:
@@ -201,7 +201,7 @@ async def connection_deletion(
 async def connection_deleted(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    secret_id: PathId,
+    secret_id: PATH_ID,
     connections: NamedDependency[Connections],
     flows: NamedDependency[Flows],
     secrets: NamedDependency[Secrets],

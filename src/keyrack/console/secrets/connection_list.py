@@ -54,7 +54,7 @@ async def connection_list(
         broken=_with_health(broken),
         broken_pager=visit.pager(broken_total, "broken"),
         may_reconnect=place.own.is_member and place.own.allows(SECRET_EDIT),
-        done=DONE.get(visit.asked("done"), ""),
+        done=visit.done(DONE),
     )
 
 

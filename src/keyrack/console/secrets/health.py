@@ -6,7 +6,7 @@ from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.service.secrets.connections import Connection
 
 _RECONNECT = "Reconnect: the owner of the account has to agree at the provider again."
-_TODO = {
+_REMEDIES = {
     ErrorCode.refresh_interrupted: _RECONNECT,
     ErrorCode.reauthorization_required: _RECONNECT,
     ErrorCode.token_expired: _RECONNECT,
@@ -30,33 +30,33 @@ class Health:
         kind: of the badge: `good`, `warn` or `bad`.
         plain: what is wrong; empty if nothing is.
         said: what the provider said.
-        todo: what to do.
+        remedy: what to do.
     """
 
     word: str
     kind: str
     plain: str = ""
     said: str = ""
-    todo: str = ""
+    remedy: str = ""
 
 
 def health_of(connection: Connection) -> Health:
     """Return how a connection is at this moment."""
     secret, status = connection.secret, connection.status
     if status.state is SecretState.error:
-        todo = _BY_HAND if status.error_code is None else _TODO[status.error_code]
-        return Health("Needs attention", "bad", status.error or "It cannot be used.", _said(connection), todo)
+        remedy = _BY_HAND if status.error_code is None else _REMEDIES[status.error_code]
+        return Health("Needs attention", "bad", status.error or "It cannot be used.", _said(connection), remedy)
     if connection.is_rejected:
         text = "The provider rejects the auth client itself. What is fresh works until it expires, and is not renewed."
-        return Health("Not renewed", "warn", text, _said(connection), _TODO[ErrorCode.client_rejected])
+        return Health("Not renewed", "warn", text, _said(connection), _REMEDIES[ErrorCode.client_rejected])
     if secret.failure is not None:
         text = f"The token still works, but could not be renewed. {secret.failure.text}"
-        todo = "Nothing for now: it is tried again by itself." if secret.due_at else _RECONNECT
-        return Health("Renewal fails", "warn", text, _said(connection), todo)
+        remedy = "Nothing for now: it is tried again by itself." if secret.due_at else _RECONNECT
+        return Health("Renewal fails", "warn", text, _said(connection), remedy)
     if secret.missing_scopes:
         text = "The provider granted less than was asked for."
-        todo = "Reconnect, and agree to everything, if something does not work."
-        return Health("Scopes missing", "warn", text, todo=todo)
+        remedy = "Reconnect, and agree to everything, if something does not work."
+        return Health("Scopes missing", "warn", text, remedy=remedy)
     return Health("Works", "good")
 
 

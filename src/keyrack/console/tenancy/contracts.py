@@ -64,7 +64,7 @@ async def contract_list(visit: NamedDependency[Visit], contracts: NamedDependenc
         contracts=found,
         pager=visit.pager(total),
         may_create=visit.allows(_CREATE),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -141,7 +141,7 @@ async def contract_page(
         workspaces=places,
         workspace_pager=visit.pager(count, "workspaces"),
         workspace=visit.asked("workspace"),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
         is_open=is_open,
         may_rename=own.allows("contracts.contract.edit") and is_open,
         may_edit_members=may_edit_members(own) and is_open,
@@ -306,7 +306,7 @@ def _workspace_form(
 
 
 def _judged(error: KeyrackError | None) -> dict[str, Any]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, {"/name": "name"})
+    wrong, others = problems_by_field(error, {"/name": "name"})
     return {"status": 200 if error is None else 400, "wrong": wrong, "others": others}
 
 

@@ -167,7 +167,7 @@ async def _own(visit: Visit, invite_acceptance: InviteAcceptance, error: Keyrack
         status=200 if error is None else 409,
         invites=found,
         pager=visit.pager(total),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
         others=[] if error is None else [problem.detail for problem in error.problems],
     )
 
@@ -221,7 +221,7 @@ async def _form(
     once: str,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     policy = await contracts.roles(visit.who, contract_id)
     return visit.page(
         "tenancy/invite_form.html",

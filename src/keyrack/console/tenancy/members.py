@@ -177,7 +177,7 @@ async def workspace_members(
         invites=await invites.of_workspace(visit.who, workspace_id),
         may_edit=place.own.allows(*EDIT_WORKSPACE_MEMBERS),
         sees_people=visit.allows("tenants.user.get"),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -327,7 +327,7 @@ def _new(expected: Any, resource_type: str, user_id: str, typed: dict[str, Any])
 
 
 def _judged(error: KeyrackError | None) -> dict[str, Any]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     return {"status": 200 if error is None else 400, "wrong": wrong, "others": others}
 
 

@@ -52,7 +52,7 @@ async def role_list(visit: NamedDependency[Visit], roles: NamedDependency[Roles]
         grouped=grouped,
         is_fixed=_is_fixed,
         may_edit=visit.allows(_EDIT),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -153,7 +153,7 @@ async def _deleting(
 
 def _form(visit: Visit, typed: dict[str, Any], *, is_new: bool, error: KeyrackError | None = None) -> Response[str]:
     _require_editor(visit)
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     offered = ALL if typed["scope"] == "tenants" else {*LISTED, *typed["permissions"]} & ALL
     return visit.page(
         "tenancy/role_form.html",

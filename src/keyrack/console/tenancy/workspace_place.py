@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 from litestar.di import NamedDependency
-from litestar.params import PathParameter
 
+from keyrack.api.core.openapi import PATH_ID
 from keyrack.console.core.lists import SOME_MEMBERS
 from keyrack.console.core.requests import PATH
 from keyrack.console.core.visit import Visit
@@ -16,7 +15,6 @@ from keyrack.service.authz.permissions import GET_SECRET
 from keyrack.service.consents.connect_form import CONNECT
 from keyrack.service.tenancy.workspaces import Workspaces
 
-PathId = Annotated[str, PathParameter(description="An id.")]
 WORKSPACES = f"{PATH}/workspaces"
 
 SECRET_EDIT, SECRET_DELETE = "workspaces.auth_secret.edit", "workspaces.auth_secret.delete"
@@ -76,7 +74,7 @@ class WorkspacePlace:
 
 async def workspace_place(
     visit: NamedDependency[Visit],
-    workspace_id: PathId,
+    workspace_id: PATH_ID,
     workspaces: NamedDependency[Workspaces],
     own_permissions: NamedDependency[OwnPermissions],
 ) -> WorkspacePlace:

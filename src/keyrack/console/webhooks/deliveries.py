@@ -72,7 +72,7 @@ async def delivery_page(
         events=EVENTS,
         failure=failure_of(delivery),
         may_edit=visit.allows(_EDIT),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -137,7 +137,7 @@ async def event_page(
         body=_body(event),
         events=EVENTS,
         may_edit=visit.allows(_EDIT),
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
     )
 
 
@@ -157,7 +157,7 @@ async def _replay_form(
     if not visit.allows(_EDIT):
         raise Forbidden(f"this needs the permission {_EDIT}")
     webhook = await webhooks.get(visit.who, home(visit.who), webhook_id)
-    wrong, others = ({}, []) if error is None else problems_by_field(error, {"/since": "since", "/until": "until"})
+    wrong, others = problems_by_field(error, {"/since": "since", "/until": "until"})
     status = 200 if error is None else 400
     return visit.page("webhooks/replay.html", status=status, webhook=webhook, typed=typed, wrong=wrong, others=others)
 

@@ -63,7 +63,7 @@ async def webhook_list(visit: NamedDependency[Visit], webhooks: NamedDependency[
         counts=counts,
         most=_MOST_COUNTED,
         states=DeliveryState,
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
         may_create=visit.allows("tenants.webhooks.create"),
     )
 
@@ -112,7 +112,7 @@ async def webhook_page(
         states=DeliveryState,
         events=EVENTS,
         named_only=NAMED_ONLY,
-        done=_DONE.get(visit.asked("done"), ""),
+        done=visit.done(_DONE),
         may_edit=visit.allows("tenants.webhooks.edit"),
         may_delete=visit.allows("tenants.webhooks.delete"),
         may_audit=visit.allows("tenants.audit.get"),
@@ -264,7 +264,7 @@ def _form(
     once: str = "",
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    wrong, others = ({}, []) if error is None else problems_by_field(error, _FIELDS)
+    wrong, others = problems_by_field(error, _FIELDS)
     links = visit.allows(CREATE_USERS) and visit.allows(GIVE_TENANT_ROLES)
     return visit.page(
         "webhooks/form.html",
