@@ -39,7 +39,7 @@ from keyrack.console.operator import (
 )
 from keyrack.console.search import search
 from keyrack.console.secrets import connection, connection_list
-from keyrack.console.tenancy import contracts, invites, members, roles, workspaces
+from keyrack.console.tenancy import contract_members, contracts, invites, roles, workspace_members, workspaces
 from keyrack.console.tenancy.workspace_place import workspace_place
 from keyrack.console.webhooks import deliveries, webhooks
 from keyrack.errors import KeyrackError, NotFound
@@ -58,6 +58,7 @@ _MODULES = (
     connect_page,
     connection,
     connection_list,
+    contract_members,
     contracts,
     credentials,
     deliveries,
@@ -66,7 +67,6 @@ _MODULES = (
     invites,
     keys,
     log,
-    members,
     oauth_clients,
     organisation_sign_in,
     overview,
@@ -83,6 +83,7 @@ _MODULES = (
     two_step,
     waiting,
     webhooks,
+    workspace_members,
     workspaces,
 )
 

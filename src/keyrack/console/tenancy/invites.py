@@ -14,7 +14,7 @@ from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
 from keyrack.console.core.once import FIELD, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.contracts import may_edit_members
-from keyrack.console.tenancy.members import role_choices
+from keyrack.console.tenancy.member_forms import role_choices
 from keyrack.errors import (
     AlreadyExists,
     Forbidden,
