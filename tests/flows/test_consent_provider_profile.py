@@ -154,10 +154,10 @@ async def test_addresses_follow_what_is_filled_in(desk: RawConsents) -> None:
 
 async def test_a_member_s_secret_does_not_choose_who_is_told_the_client_s(desk: RawConsents) -> None:
     """Whoever may store a secret may put anything into its fields."""
-    endpoints = {"authorization": "https://{shop}.shop.example/a", "token": "https://{shop}.shop.example/t"}
+    endpoints = {"authorization": "http://{shop}.shop.example/a", "token": "http://{shop}.shop.example/t"}
     inputs = {"shop": {"pattern": "[a-z]+"}, "region": {"pattern": "[a-z]+", "per_client": True, "required": False}}
     assert (await make(desk, {"name": "shop", "inputs": inputs, "endpoints": endpoints})).status_code == 201
-    evil = desk.provider.url.removeprefix("http://")
+    evil, stored = desk.provider.url.removeprefix("http://"), 0
     for shop in (f"{evil}/?", f"{evil}#", f"x@{evil}", "a.evil", f"{evil}\\", "", None, ["x"]):
         credentials = {"access_token": "a", "refresh_token": "r", "expires_in": 1, "fields": {"shop": shop}}
         credentials["undefined_params"] = {"shop": shop, "region": evil}
@@ -168,9 +168,27 @@ async def test_a_member_s_secret_does_not_choose_who_is_told_the_client_s(desk: 
         }
         made = await desk.who.post(f"/v2/workspaces/{desk.tenant.workspace_id}/secrets", {"data": data})
         if made.status_code == 201:
+            stored += 1
             tried = await desk.who.post(f"{desk.path(made.json()['data']['id'])}/refresh")
             assert tried.status_code >= 400, shop
+    assert stored
     assert desk.provider.requests == []
+
+
+async def test_tokens_are_revoked_where_the_connection_s_placeholders_lead(desk: RawConsents) -> None:
+    endpoints = {
+        "authorization": f"{desk.provider.url}/authorize",
+        "token": f"{desk.provider.url}/{{shop}}/token",
+        "revocation": f"{desk.provider.url}/{{shop}}/revoke",
+    }
+    profile = {"name": "shop", "inputs": {"shop": {"pattern": "[a-z]+"}}, "endpoints": endpoints}
+    assert (await make(desk, profile)).status_code == 201
+    secret_id = await desk.connect(tokens_answer(), fields={"shop": "pets"})
+    desk.provider.answers = [json_answer("{}")]
+    deleted = await desk.who.delete(desk.path(secret_id))
+    assert deleted.status_code == 204, deleted.text
+    await desk.world.services.revoker.tick()
+    assert desk.provider.requests[-1].split(b" ")[1] == b"/pets/revoke"
 
 
 async def test_a_profile_that_comes_along_is_named_and_kept_as_it_was(desk: RawConsents) -> None:

@@ -1,7 +1,7 @@
 """The authorization code grant (RFC 6749 section 4.1) with PKCE (RFC 7636) and `iss` (RFC 9207)."""
 
 from collections.abc import Mapping
-from urllib.parse import quote, unquote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
@@ -9,7 +9,7 @@ from keyrack.oauth import pkce
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.model import ProviderProfile
-from keyrack.oauth.profiles.requests import as_asked, with_parameters, with_query
+from keyrack.oauth.profiles.requests import as_asked, own_query, with_parameters, with_query
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
@@ -77,9 +77,9 @@ def build_authorization_url(
         ours["nonce"] = nonce
     if profile.provider is not None:
         return _as_profile_says(profile, profile.provider, ours, extra or {})
-    base, _, query = profile.authorization_endpoint.partition("#")[0].partition("?")
-    own = [part for part in query.split("&") if _name(part) not in ours] if query else []
-    taken = {_name(part) for part in own}
+    base, query = own_query(profile.authorization_endpoint)
+    own = [part for name, part in query if name not in ours]
+    taken = {name for name, _ in query}
     extras = {
         name: value
         for name, value in (extra or {}).items()
@@ -165,10 +165,6 @@ def _as_profile_says(
     values = {**profile.values, "client_id": profile.client_id}  # a secret never goes into an address
     sent = with_parameters(usual, said.parameters, said.rename, values)
     fixed = RESERVED | sent.keys() | usual.keys()
-    more = {name: value for name, value in extra.items() if name.strip().lower() not in fixed and name not in sent}
+    taken = sent.keys() | {name for name, _ in own_query(profile.authorization_endpoint)[1]}
+    more = {name: value for name, value in extra.items() if name.strip().lower() not in fixed and name not in taken}
     return with_query(profile.authorization_endpoint, sent | more, said)
-
-
-def _name(part: str) -> str:
-    """Return the parameter name of one `name=value` part of a query."""
-    return unquote_plus(part.partition("=")[0])

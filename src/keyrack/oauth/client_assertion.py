@@ -89,7 +89,8 @@ def signing_key(text: Secret, algorithm: str) -> Any:
         raise UnusableKeyError(f"{algorithm} is no algorithm that is known here")
     given = text.reveal().strip()
     try:
-        found = jwk.import_key(json.loads(given) if given.startswith("{") else given, kind)
+        is_jwk = kind != "oct" and given.startswith("{")  # a secret may begin so and is still the text that it is
+        found = jwk.import_key(json.loads(given) if is_jwk else given, kind)
     except (JoseError, ValueError, TypeError):
         found = None
     if found is None or (kind != "oct" and not found.is_private):

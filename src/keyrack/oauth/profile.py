@@ -32,6 +32,7 @@ class ClientProfile:
         temporary_credentials_endpoint: where temporary credentials are asked for. With one, the protocol is OAuth 1.0a
             (RFC 5849 section 2), `client_id` and `client_secret` are the client credentials, and the token endpoint
             gives token credentials.
+        revocation_endpoint: where tokens are revoked (RFC 7009 section 2); None: nowhere.
         long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
             section 14).
         account: where the provider says whose account it is (decision 33).
@@ -51,6 +52,7 @@ class ClientProfile:
     sends_iss: bool | None = None
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
+    revocation_endpoint: str | None = field(default=None, repr=False)
     long_lived_endpoint: str | None = field(default=None, repr=False)
     account: AccountSource = NOTHING_KNOWN
     provider: ProviderProfile | None = field(default=None, repr=False)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from joserfc import jwk, jwt
+from joserfc.jwk import OctKey
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.client_assertion import AssertionSigner, UnusableKeyError, client_assertion
@@ -57,3 +58,9 @@ def test_what_is_no_key_is_refused_without_being_shown(algorithm: str, key: str)
     with pytest.raises(UnusableKeyError) as refused:
         client_assertion("me", AssertionSigner(algorithm, Secret(key)), "https://as/token")
     assert refused.value.__cause__ is None
+
+
+def test_a_secret_that_looks_like_a_jwk_is_the_text_that_it_is() -> None:
+    secret = '{"a": 1}, and long enough to sign with'
+    signed = client_assertion("me", AssertionSigner("HS256", Secret(secret)), "https://as.example/token")
+    assert jwt.decode(signed.reveal(), OctKey.import_key(secret), algorithms=["HS256"]).claims["iss"] == "me"

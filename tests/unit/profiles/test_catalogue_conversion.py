@@ -202,7 +202,20 @@ NAMES = st.sampled_from(
 
 @given(st.dictionaries(NAMES, JSON, max_size=6))
 def test_whatever_an_entry_holds_it_is_converted_or_named(members: dict[str, Any]) -> None:
-    for entry in converted({"p": {**BASE, **members}}):
-        assert entry.lossless or entry.not_expressed
-        if entry.profile is not None:
-            json.dumps(document_of(entry.profile))
+    (entry,) = converted({"p": {**BASE, **members}})
+    assert entry.lossless or entry.not_expressed
+    if entry.profile is not None:
+        json.dumps(document_of(entry.profile))
+
+
+@pytest.mark.parametrize(
+    ("members", "not_expressed"),
+    [
+        ({"token_headers": {"X-Api": 5}}, ("token_headers.X-Api",)),
+        ({"token_request_auth_method": "odd"}, ("token_request_auth_method",)),
+        ({"alias": "nobody"}, ("alias",)),
+    ],
+)
+def test_only_the_member_itself_is_named(members: dict[str, Any], not_expressed: tuple[str, ...]) -> None:
+    (entry,) = converted({"p": {**BASE, **members}})
+    assert (entry.lossless, entry.not_expressed) == (False, not_expressed)

@@ -1,14 +1,12 @@
 """Makes of a usual request the one that a provider's profile asks for."""
 
 import secrets
-from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, unquote_plus, urlencode
 
 from keyrack.oauth.profiles.model import AuthorizationRequest, BodyFormat, ProviderProfile, Sent, TokenRequest
 from keyrack.oauth.profiles.templates import RANDOM, filled
 from keyrack.oauth.wire import FormRequest
-
-Form = tuple[tuple[str, str], ...]
 
 _ALL = "*"
 
@@ -39,15 +37,20 @@ def with_parameters(
 def with_query(endpoint: str, parameters: Mapping[str, str], said: AuthorizationRequest) -> str:
     """Return the address that a browser is sent to: an endpoint, its own query in front, with parameters.
 
-    A parameter is never sent twice (RFC 6749 section 3.1): where the endpoint's own query names one, that one is sent
-    with ours.
+    A parameter is never sent twice (RFC 6749 section 3.1): where the endpoint's own query names one, ours is sent.
     """
-    base, _, query = endpoint.partition("#")[0].partition("?")
+    base, query = own_query(endpoint)
     given = {name: value for name, value in parameters.items() if value or not said.leaves_out_empty}
-    own = [part for part in query.split("&") if part and part.partition("=")[0] not in given]
+    own = [part for name, part in query if name not in given]
     sent = [_encoded(name, value, said.unencoded) for name, value in given.items()]
     fragment = "" if said.in_fragment is None else f"#{said.in_fragment}"
     return f"{base}{fragment}?{'&'.join([*own, *sent])}"
+
+
+def own_query(endpoint: str) -> tuple[str, Sequence[tuple[str, str]]]:
+    """Return an address without query and fragment, and the parts of its query as they are, each with its name."""
+    base, _, query = endpoint.partition("#")[0].partition("?")
+    return base, [(unquote_plus(part.partition("=")[0]), part) for part in query.split("&") if part]
 
 
 def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]) -> FormRequest:

@@ -24,7 +24,7 @@ PROFILE, INPUTS = "provider_profile", "inputs"
 """Members of an auth client's credentials: a profile, and what it asks to be filled in."""
 PRIVATE_KEY, KEY_ID = "private_key", "key_id"
 """Members with the key of a client that signs, and with the name of the key at the provider."""
-_ENDPOINTS = ("authorization", "token", "refresh")
+_ENDPOINTS = ("authorization", "token", "refresh", "revocation")
 INSTAGRAM = "oauth2_instagram"
 """Type of auth clients whose tokens are exchanged for long-lived ones (contract section 14)."""
 
@@ -48,7 +48,7 @@ def client_profile(
     of_connection = {} if provider is None else _of_connection(provider, connection or {})
     known = {**of_connection, **of_client}
     refresh = given.get("refresh_token_uri") or given["token_uri"]
-    addresses = [given["auth_uri"], given["token_uri"], refresh]
+    addresses = [given["auth_uri"], given["token_uri"], refresh, given.get("revocation_uri") or ""]
     if provider is not None:
         addresses = [
             _address(provider, name, said, of_client, of_connection)
@@ -60,6 +60,7 @@ def client_profile(
         authorization_endpoint=addresses[0],
         token_endpoint=addresses[1],
         refresh_endpoint=addresses[2],
+        revocation_endpoint=addresses[3] or None,
         token_endpoint_auth_method=TokenEndpointAuthMethod(remembered) if remembered else own_method(client),
         pkce=given.get("pkce", provider is None or provider.pkce is not Pkce.OFF) is not False,
         issuer=given.get("issuer"),

@@ -205,16 +205,17 @@ and older versions revoke the first token of an order alone."""
 
 
 def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
-    endpoint = client.credentials.get("revocation_uri")
-    if not is_oauth2(secret.type) or not isinstance(endpoint, str) or not endpoint:
+    if not is_oauth2(secret.type):
+        return None
+    profile = client_profile(client, secret.auth_method, secret.credentials)
+    if profile.revocation_endpoint is None:
         return None
     tokens = {hint.value: secret.credentials.get(hint.value) for hint in TokenTypeHint}
     held = [{"token": token, "hint": hint} for hint, token in tokens.items() if isinstance(token, str) and token]
     if not held:
         return None
-    profile = client_profile(client, secret.auth_method)
     return {
-        "endpoint": endpoint,
+        "endpoint": profile.revocation_endpoint,
         **held[0],
         _FURTHER: [each for each in held[1:] if each["token"] != held[0]["token"]],
         "method": profile.token_endpoint_auth_method.value,

@@ -105,7 +105,7 @@ def _resolved(catalogue: Mapping[str, Any], name: Any) -> dict[str, Any]:
         name = found.get("alias")
         if name is None:
             return entry
-    return entry
+    return {**entry, "alias": name} if entry else entry  # of nothing, or of too many after each other
 
 
 def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry:
@@ -190,11 +190,12 @@ def _token_requests(members: Members, grant: Grant) -> tuple[TokenRequest, Token
     if body not in list(BodyFormat):
         members.give_back("body_format")
         body = "form"
-    headers = {
-        name.lower(): _template(value) or ""
-        for name, value in (members.take("token_headers", dict) or {}).items()
-        if isinstance(name, str) and isinstance(value, str)
-    }
+    headers = {}
+    for name, value in (members.take("token_headers", dict) or {}).items():
+        if isinstance(name, str) and isinstance(value, str):
+            headers[name.lower()] = _template(value) or ""
+        else:
+            members.give_back(f"token_headers.{name}")
     headers = {name: value for name, value in headers.items() if (name, value) != ("content-type", _FORM)}
     usual = {"grant_type": _GRANT_TYPES[grant]} if grant in _GRANT_TYPES else {}
     token = TokenRequest(body=BodyFormat(body), parameters=_parameters(members, "token_params", usual), headers=headers)
@@ -211,7 +212,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def _authentication(members: Members) -> ClientAuthentication:
-    said = members.take("authorization_method", str) or members.values.get("token_request_auth_method")
+    said = members.take("authorization_method", str)
     given = members.take("token_request_auth_method", str)
     for name, method in (("authorization_method", said), ("token_request_auth_method", given)):
         if method is not None and method not in _METHODS:
