@@ -67,5 +67,5 @@ async def _names(
     names = {each.contract.id: each.contract.name for each in seen}
     for contract_id in {each.workspace.contract_id for each in workspaces} - names.keys():
         with suppress(NotFound, Forbidden):
-            names[contract_id] = (await contracts.get(who, contract_id, most_members=SOME_MEMBERS)).contract.name
+            names[contract_id] = (await contracts.get(who, contract_id, most_members=0)).contract.name
     return names

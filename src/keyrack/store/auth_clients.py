@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, null, or_, select, update
 
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
@@ -134,8 +134,7 @@ class AuthClientRows(TenantTable):
             linked = auth_client_components.c.component_id == wanted.component_id
             condition = and_(condition, c.id.in_(select(auth_client_components.c.auth_client_id).where(linked)))
         if wanted.named:
-            named = func.lower(c.name).contains(wanted.named.lower(), autoescape=True)
-            condition = and_(condition, named)
+            condition = and_(condition, c.name_key.contains(search_key(wanted.named), autoescape=True))
         if wanted.secret_expires_before is not None:
             condition = and_(condition, c.secret_expires_at < wanted.secret_expires_before)
         query = select(*_LIGHT, *read_along(limit, c.sealed_credentials)).where(condition).order_by(c.id)

@@ -223,17 +223,9 @@ class ContractMembers(TenantTable):
         Args:
             contract_ids: the contracts.
             user_id: the user.
-            most: how many others of each.
+            most: how many others of each; 0: none.
         """
-        inside = (
-            {row.place for row in await self.ask(_INSIDE, user=user_id, ids=contract_ids)} if contract_ids else set()
-        )
-        found = {}
-        for each in contract_ids:
-            others = [row.user_id for row in await self.ask(_SOME_OF, place=each, most=most)]
-            own = [user_id] if each in inside else []
-            found[each] = [*own, *(other for other in others if other != user_id)]
-        return found
+        return await some_users(self, _INSIDE, _SOME_OF, contract_ids, user_id, most)
 
     async def change(self, contract_id: str, user_id: str, roles: Sequence[str]) -> bool:
         """Replace a member's roles; False if the user is no member."""
@@ -249,6 +241,27 @@ def group_users(rows: "Sequence[Row[Any]]") -> Mapping[str, Sequence[str]]:
     found: dict[str, list[str]] = {}
     for row in rows:
         found.setdefault(row.place, []).append(row.user_id)
+    return found
+
+
+async def some_users(
+    rows: TenantTable, inside: TenantQuery, some_of: TenantQuery, place_ids: Sequence[str], user_id: str, most: int
+) -> Mapping[str, Sequence[str]]:
+    """Return user ids of members of each of several places; a user's own comes first.
+
+    Args:
+        rows: of the memberships.
+        inside: finds in which of the places the user is.
+        some_of: finds `most` members of one place; asked for each, so that of a large one no more is read.
+        place_ids: the places.
+        user_id: the user.
+        most: how many others of each; 0: none.
+    """
+    own = {row.place for row in await rows.ask(inside, user=user_id, ids=place_ids)} if place_ids else set()
+    found = {}
+    for each in place_ids:
+        others = [row.user_id for row in await rows.ask(some_of, place=each, most=most)] if most else []
+        found[each] = [*([user_id] if each in own else []), *(other for other in others if other != user_id)]
     return found
 
 

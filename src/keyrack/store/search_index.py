@@ -227,7 +227,6 @@ def _with_id(
     )
 
 
-_invites = t.contract_invites
 _OF_ID = Query(
     union_all(
         _with_id("tenant", t.tenants, t.tenants.c.id),

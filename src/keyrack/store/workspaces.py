@@ -8,7 +8,7 @@ from sqlalchemy import Integer, Row, bindparam, delete, or_, select, update
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.tenancy import Member, Workspace, WorkspaceType
-from keyrack.store.contracts import group_users
+from keyrack.store.contracts import group_users, some_users
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, deleting, referring
 from keyrack.store.schema import users, workspace_members, workspaces
@@ -208,17 +208,9 @@ class WorkspaceMembers(TenantTable):
         Args:
             workspace_ids: the workspaces.
             user_id: the user.
-            most: how many others of each.
+            most: how many others of each; 0: none.
         """
-        inside = (
-            {row.place for row in await self.ask(_INSIDE, user=user_id, ids=workspace_ids)} if workspace_ids else set()
-        )
-        found = {}
-        for each in workspace_ids:
-            others = [row.user_id for row in await self.ask(_SOME_OF, place=each, most=most)]
-            own = [user_id] if each in inside else []
-            found[each] = [*own, *(other for other in others if other != user_id)]
-        return found
+        return await some_users(self, _INSIDE, _SOME_OF, workspace_ids, user_id, most)
 
     async def change(self, workspace_id: str, user_id: str, roles: Sequence[str]) -> bool:
         """Replace a member's roles; False if the user is no member."""

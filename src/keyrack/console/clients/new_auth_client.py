@@ -27,7 +27,6 @@ from keyrack.console.clients.auth_client_pages import (
 )
 from keyrack.console.clients.secret_fields import CLIENT_AUTH
 from keyrack.console.core.forms import problems_by_field
-from keyrack.console.core.lists import SOME_MEMBERS
 from keyrack.console.core.once import FIELD, made_once, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, KeyrackError, NotFound
@@ -119,8 +118,8 @@ async def _places(
 async def _places_of_tenant(
     visit: Visit, overview: AuthClientOverview, contracts: Contracts, workspaces: Workspaces
 ) -> list[tuple[str, str]]:
-    around, _ = await contracts.list(visit.who, limit=_PLACES, offset=0, most_members=SOME_MEMBERS)
-    inside, _ = await workspaces.list(visit.who, None, limit=_PLACES, offset=0, most_members=SOME_MEMBERS)
+    around, _ = await contracts.list(visit.who, limit=_PLACES, offset=0, most_members=0)
+    inside, _ = await workspaces.list(visit.who, None, limit=_PLACES, offset=0, most_members=0)
     names = {each.contract.id: each.contract.name for each in around}
     of = {each.workspace.id: each.workspace.contract_id for each in inside}
     permitted: PermittedScopes = await overview.may(visit.who, "create", list(names), of)

@@ -9,7 +9,6 @@ from litestar.enums import MediaType
 
 from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.members import AddContractMemberBody
-from keyrack.console.core.lists import SOME_MEMBERS
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.contracts import may_edit_members
 from keyrack.console.tenancy.member_forms import REFUSALS, new_member, refused, role_choices, roles_of
@@ -134,7 +133,7 @@ async def _require_contract_editor(visit: Visit, own_permissions: OwnPermissions
 async def _new_in_contract(
     visit: Visit, contract_id: str, contracts: Contracts, typed: dict[str, Any], error: KeyrackError | None = None
 ) -> Response[str]:
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     choices = role_choices(await contracts.roles(visit.who, contract_id), "contracts")
     return visit.page(
         "tenancy/member_form.html",
@@ -160,7 +159,7 @@ async def _in_contract(
     roles: Sequence[str] | None = None,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     member = await members.in_contract(visit.who, contract_id, user_id)
     choices = role_choices(await contracts.roles(visit.who, contract_id), "contracts")
     return visit.page(
@@ -186,7 +185,7 @@ async def _leaving_contract(
     members: Members,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     home = f"/console/contracts/{contract_id}"
     return visit.page(
         "tenancy/member_remove.html",

@@ -84,7 +84,7 @@ async def contract_created(visit: NamedDependency[Visit], contracts: NamedDepend
     wanted = body.then(lambda given: NewContract(given.name, (), None, made_id=once.id))
     try:
         view, _ = await made_once(
-            lambda: contracts.get(visit.who, once.id, most_members=SOME_MEMBERS),
+            lambda: contracts.get(visit.who, once.id, most_members=0),
             lambda: contracts.create(visit.who, wanted),
         )
     except ValidationFailed as error:
@@ -104,7 +104,7 @@ async def contract_page(
 ) -> Response[str]:
     """Show a contract with its members, open invites and workspaces, each in pages."""
     who = visit.who
-    view = await contracts.get(who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(who, contract_id, most_members=0)
     own = await own_permissions.in_contract(who, contract_id)
     people, total = await members.of_contract(
         who,
@@ -165,7 +165,7 @@ async def contract_renamed(
     try:
         await contracts.change(visit.who, contract_id, ["name"], body.then(lambda given: ChangedContract(given.name)))
     except ValidationFailed as error:
-        return await _naming(visit, await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS), name, error)
+        return await _naming(visit, await contracts.get(visit.who, contract_id, most_members=0), name, error)
     return visit.go(f"{PATH}/{contract_id}", done="renamed")
 
 
@@ -177,7 +177,7 @@ async def contract_naming(
     own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Show the form for another name."""
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     _require(await own_permissions.in_contract(visit.who, contract_id), "contracts.contract.edit")
     return await _naming(visit, view, view.contract.name)
 
@@ -190,7 +190,7 @@ async def contract_suspending(
     own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Say what suspending a contract stops."""
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     _require(await own_permissions.in_contract(visit.who, contract_id), _SUSPEND)
     return visit.page("tenancy/contract_suspend.html", contract=view.contract)
 
@@ -252,7 +252,7 @@ async def workspace_form(
     own_permissions: NamedDependency[OwnPermissions],
 ) -> Response[str]:
     """Show the form for a new workspace."""
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     _require(await own_permissions.in_contract(visit.who, contract_id), "contracts.workspace.create")
     return _workspace_form(visit, view, "", new_once(visit))
 
@@ -272,10 +272,10 @@ async def workspace_created(
         given = body.validated()
     except ValidationFailed as error:
         return _workspace_form(
-            visit, await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS), name, form[FIELD], error
+            visit, await contracts.get(visit.who, contract_id, most_members=0), name, form[FIELD], error
         )
     await made_once(
-        lambda: workspaces.get(visit.who, once.id, most_members=SOME_MEMBERS),
+        lambda: workspaces.get(visit.who, once.id, most_members=0),
         lambda: workspaces.create(visit.who, NewWorkspace(contract_id, given.name, made_id=once.id)),
     )
     return visit.go(f"{PATH}/{contract_id}", done="workspace")
@@ -319,7 +319,7 @@ async def _deleting(
     error: KeyrackError | None = None,
 ) -> Response[str]:
     contents = await place_deletion.contents(visit.who, contract_id)
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     places, total = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0, most_members=SOME_MEMBERS)
     return visit.page(
         "tenancy/contract_delete.html",

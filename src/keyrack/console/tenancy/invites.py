@@ -10,7 +10,7 @@ from litestar.enums import MediaType
 from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.invites import CreateInviteBody
 from keyrack.console.core.forms import body_of, problems_by_field
-from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
+from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.once import FIELD, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.contracts import may_edit_members
@@ -120,7 +120,7 @@ async def invite_revoking(
     """Ask whether an invite is to be revoked."""
     await _require_editor(visit, own_permissions, contract_id)
     invite = await invites.get(visit.who, contract_id, invite_id)
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     return visit.page("tenancy/invite_revoke.html", invite=invite, contract=view.contract)
 
 
@@ -199,7 +199,7 @@ async def _sent(
     path = f"/console/contracts/{contract_id}"
     if made is None:
         return visit.go(path, done=done)
-    view = await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)
+    view = await contracts.get(visit.who, contract_id, most_members=0)
     return visit.page(
         "identity/setup_link.html",
         url=made.url.reveal(),
@@ -226,7 +226,7 @@ async def _form(
     return visit.page(
         "tenancy/invite_form.html",
         status=200 if error is None else 400,
-        contract=(await contracts.get(visit.who, contract_id, most_members=SOME_MEMBERS)).contract,
+        contract=(await contracts.get(visit.who, contract_id, most_members=0)).contract,
         typed=typed,
         choices=role_choices(policy, "contracts"),
         workspace_choices=role_choices(policy, "workspaces"),
@@ -241,7 +241,7 @@ async def _offered(
     visit: Visit, contract_id: str, workspaces: Workspaces, own_permissions: OwnPermissions
 ) -> Sequence[Workspace]:
     """Return workspaces of the contract whose members the visitor manages, of the first ones of it."""
-    found, _ = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0, most_members=SOME_MEMBERS)
+    found, _ = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0, most_members=0)
     if visit.allows(*EDIT_WORKSPACE_MEMBERS):
         return [each.workspace for each in found]
     return [

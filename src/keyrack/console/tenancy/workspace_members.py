@@ -9,7 +9,7 @@ from litestar.enums import MediaType
 
 from keyrack.api.core.openapi import PATH_ID
 from keyrack.api.members import AddWorkspaceMemberBody
-from keyrack.console.core.lists import ROWS, SOME_MEMBERS, offset_of
+from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.member_forms import REFUSALS, new_member, refused, role_choices, roles_of
 from keyrack.console.tenancy.workspace_place import WorkspacePlace
@@ -44,7 +44,7 @@ async def workspace_members(
     invites: NamedDependency[Invites],
 ) -> Response[str]:
     """Show who is in a workspace, and who is invited into it."""
-    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
+    view = await workspaces.get(visit.who, workspace_id, most_members=0)
     found, total = await members.of_workspace(
         visit.who,
         workspace_id,
@@ -92,7 +92,7 @@ async def workspace_member_added(
     """Make a member of the contract a member of a workspace."""
     form = await visit.form()
     typed: dict[str, Any] = {"email": form.text("email"), "roles": list(form.all("roles"))}
-    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
+    view = await workspaces.get(visit.who, workspace_id, most_members=0)
     try:
         member = await members.by_email(visit.who, view.workspace.contract_id, typed["email"])
         user_id = "" if member is None else member.user.id
@@ -148,7 +148,7 @@ async def workspace_member_removing(
 ) -> Response[str]:
     """Say what taking somebody out of a workspace does."""
     await _require_workspace_editor(visit, own_permissions, workspace_id)
-    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
+    view = await workspaces.get(visit.who, workspace_id, most_members=0)
     member = await members.in_workspace(visit.who, workspace_id, user_id)
     is_self = user_id == visit.who.id
     home = f"/console/workspaces/{workspace_id}/members"
@@ -215,7 +215,7 @@ async def _in_workspace(
     roles: Sequence[str] | None = None,
     error: KeyrackError | None = None,
 ) -> Response[str]:
-    view = await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)
+    view = await workspaces.get(visit.who, workspace_id, most_members=0)
     member: Member = await members.in_workspace(visit.who, workspace_id, user_id)
     choices = role_choices(await _available(visit, contracts, view.workspace.contract_id, member), "workspaces")
     return visit.page(

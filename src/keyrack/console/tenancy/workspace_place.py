@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from litestar.di import NamedDependency
 
 from keyrack.api.core.openapi import PATH_ID
-from keyrack.console.core.lists import SOME_MEMBERS
 from keyrack.console.core.requests import PATH
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden
@@ -84,6 +83,6 @@ async def workspace_place(
         NotFound: there is none for the visitor.
         Forbidden: they may not see it.
     """
-    found = (await workspaces.get(visit.who, workspace_id, most_members=SOME_MEMBERS)).workspace
+    found = (await workspaces.get(visit.who, workspace_id, most_members=0)).workspace
     own = await own_permissions.in_workspace(visit.who, workspace_id)
     return WorkspacePlace(found.id, found.name, found.contract_id, own)

@@ -18,10 +18,5 @@ def catalogue() -> Mapping[str, ProviderProfile]:
     return {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"), key=attrgetter("stem"))}
 
 
-def profile_named(name: str) -> ProviderProfile | None:
-    """Return the profile of a name, None if there is none."""
-    return catalogue().get(name)
-
-
 def _read(path: Path) -> ProviderProfile:
     return profile_of({"name": path.stem, **tomllib.loads(path.read_text("utf-8"))})

@@ -29,7 +29,6 @@ LOGO_PATH = "/connect/logo"
 """Where logos are served; one's digest follows."""
 
 _MAX_NAME = 200
-_ATTRIBUTES = "/data/attributes"
 
 
 @dataclass(frozen=True, slots=True)

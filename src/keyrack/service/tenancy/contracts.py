@@ -121,7 +121,7 @@ class Contracts:
             who: the caller.
             limit: how many at most; None for all.
             offset: how many to pass over.
-            most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
+            most_members: of how many members of each, beside the caller, the ids are wanted; 0: of none; None: of all.
             beginning: only those in whose name a word begins so, or that have this id; for people only.
 
         Raises:

@@ -109,7 +109,7 @@ class Workspaces:
             contract_id: only those of one contract, if given.
             limit: how many at most; None for all.
             offset: how many to pass over.
-            most_members: of how many members of each, beside the caller, the ids are wanted; None: of all.
+            most_members: of how many members of each, beside the caller, the ids are wanted; 0: of none; None: of all.
             beginning: only those in whose name a word begins so, or that have this id; for people only.
 
         Raises:

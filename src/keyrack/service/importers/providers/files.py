@@ -11,7 +11,6 @@ from keyrack.service.importers.providers import grant, nango
 from keyrack.service.importers.providers.conversion import ConvertedEntry
 
 MAX_BYTES = 8 << 20
-FORMATS = ("nango", "grant")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The one in C where there is one: it takes a tenth of the time."""
 
@@ -21,7 +20,7 @@ def converted_file(content: bytes, catalogue: str) -> Iterator[ConvertedEntry]:
 
     Args:
         content: of the file.
-        catalogue: one of `FORMATS`: `nango` is a `providers.yaml`, `grant` an `oauth.json`.
+        catalogue: whose it is: `nango` is a `providers.yaml`, `grant` an `oauth.json`.
 
     Raises:
         BadRequest: the file is too large, or is not in the format.
