@@ -85,8 +85,8 @@ async def scene(tmp_path_factory: pytest.TempPathFactory, browser: "Browser") ->
         await set_up_sign_on(world, acme, made.ids["user_id"])
         public["another way to sign in"] = "/console/sign-in/organisation"
         public["a tenant's sign-in"] = f"/console/sign-in/{acme.id}"
-        await make_hostile(world)
         async with _visited(world, browser) as page, _visited(world, browser, operator=True) as operators:
+            await make_hostile(world)
             yield Scene(world, ids, public, page, operators)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Table, update
+from sqlalchemy import Column, Table, select, update
 
 from keyrack.store import schema as s
 from support.app import World
@@ -45,6 +45,8 @@ async def make_hostile(world: World) -> None:
     """Give everything that has a name one of these; on the embedded database, which takes any length."""
     async with world.store.installation(writes=True) as unit:
         for table, column in _named():
+            some = await unit.connection.execute(select(column).limit(1))
+            assert some.all(), f"nothing is in {table.name}"
             await unit.connection.execute(update(table).values({column: NAME}))
         found = (await unit.connection.execute(s.component_versions.select())).all()
         for row in found:

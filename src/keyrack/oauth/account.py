@@ -12,6 +12,7 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.model.secrets import ProviderAccount
 from keyrack.oauth.body import NotUnderstood, parse_answer
+from keyrack.oauth.profiles.answers import member_at
 from keyrack.oauth.provider_text import printable
 from keyrack.oauth.wire import QueryRequest, RawResponse
 
@@ -92,18 +93,7 @@ def account_of(
 
 def _at(paths: tuple[str, ...], places: tuple[Mapping[str, Any], ...]) -> str:
     shown = [path for path in paths if not _SECRET.search(path)]
-    return next((text for path in shown for place in places if (text := _text(_inside(place, path)))), "")
-
-
-def _inside(found: Any, path: str) -> Any:
-    for step in path.split("."):
-        if isinstance(found, Mapping):
-            found = found.get(step)
-        elif isinstance(found, list) and step.isascii() and step.isdigit() and len(step) < 4:  # noqa: PLR2004 - digits of an index
-            found = found[int(step)] if int(step) < len(found) else None
-        else:
-            return None
-    return found
+    return next((text for path in shown for place in places if (text := _text(member_at(place, path)))), "")
 
 
 def _first(names: tuple[str, ...], places: tuple[Mapping[str, Any], ...]) -> str:

@@ -276,7 +276,7 @@ class Scopes(_Part, frozen=True):
 
 
 class Lifetimes(_Part, frozen=True):
-    """How long tokens live where the answers do not say; seconds.
+    """How long tokens live where the answers do not say; seconds. Only `access_token` is acted on, the rest is told.
 
     Attributes:
         access_token: 0: it does not end.
@@ -284,7 +284,7 @@ class Lifetimes(_Part, frozen=True):
         refresh_token_absolute: after which it is needed in any case.
         rotates: whether each refresh brings a new refresh token.
         rotation_grace: for how long the one before still works.
-        refresh_before: how long before its end a token is renewed.
+        refresh_before: how long before its end a token should be renewed.
     """
 
     access_token: int | None = None
