@@ -4,9 +4,11 @@ import base64
 import hashlib
 import hmac
 import secrets
-import struct
 from datetime import datetime
 from urllib.parse import quote, urlencode
+
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.hotp import HOTP
 
 from keyrack.crypto.secret import Secret
 
@@ -24,19 +26,15 @@ def new_totp_secret() -> Secret:
     return Secret(base64.b32encode(secrets.token_bytes(_SECRET_BYTES)).decode())
 
 
-def code_at(key: bytes, step: int, *, digits: int = DIGITS, algorithm: str = "sha1") -> str:
+def code_at(key: bytes, step: int, *, digits: int = DIGITS) -> str:
     """Return the code of a time step (RFC 4226 section 5.3).
 
     Args:
         key: the secret.
         step: periods since 1970.
         digits: of the code.
-        algorithm: of the HMAC.
     """
-    digest = hmac.digest(key, struct.pack(">Q", step), algorithm)
-    offset = digest[-1] & 0xF
-    (number,) = struct.unpack(">I", digest[offset : offset + 4])
-    return f"{(number & 0x7FFFFFFF) % 10**digits:0{digits}d}"
+    return HOTP(key, digits, SHA1()).generate(step).decode()
 
 
 def step_at(moment: datetime) -> int:
@@ -61,6 +59,8 @@ def matching_step(secret: Secret, code: str, now: datetime) -> int | None:
 
 def otpauth_uri(secret: Secret, issuer: str, account: str) -> str:
     """Return the address that an app reads out of a QR code (Google's "Key Uri Format", which all apps read).
+
+    Made here, as `cryptography` writes a space as `+`, which apps show.
 
     Args:
         secret: in base32.

@@ -1,6 +1,5 @@
 """Lists of the auth clients that somebody knows of, in all scopes: rejected ones first, or those whose secret ends."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,6 @@ from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.paging import keys_in_groups, search_key
 from keyrack.store.core.unit import TENANT, TenantQuery, TenantTable
 from keyrack.store.schema import auth_client_components, auth_clients, contracts, workspaces
-
-_PATTERN = re.compile(r"[!%_]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +119,8 @@ class AuthClientList(TenantTable):
     def _narrowed(self, wanted: AuthClientFilter) -> Sequence[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = []
         if wanted.search:
-            pattern = f"%{_PATTERN.sub(lambda special: f'!{special[0]}', search_key(wanted.search))}%"
-            found.append(or_(_c.name_key.like(pattern, escape="!"), _c.id == wanted.search))
+            named = _c.name_key.contains(search_key(wanted.search), autoescape=True)
+            found.append(or_(named, _c.id == wanted.search))
         if wanted.type:
             found.append(_c.type == wanted.type)
         if wanted.component_id is not None:

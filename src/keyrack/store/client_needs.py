@@ -1,6 +1,5 @@
 """Lists the components a tenant sees by whether they need an OAuth client and whether the tenant has one for them."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,6 @@ from keyrack.store.core.paging import keys_in_groups
 from keyrack.store.core.unit import TENANT, TenantTable
 from keyrack.store.schema import components, oauth_clients, teams
 
-_PATTERN = re.compile(r"[!%_]")
 _c, _x = components.c, oauth_clients.c
 _BY_IDS = SeenQuery(
     components,
@@ -85,8 +83,8 @@ class ComponentNeeds(TenantTable):
         }[need]
         if search:
             # Names are ASCII (contract 13.1), of which both databases know the small letters.
-            pattern = f"%{_PATTERN.sub(_escaped, search.lower().rpartition('/')[2])}%"
-            conditions = [*conditions, or_(func.lower(_c.name).like(pattern, escape="!"), _c.id == search)]
+            named = func.lower(_c.name).contains(search.lower().rpartition("/")[2], autoescape=True)
+            conditions = [*conditions, or_(named, _c.id == search)]
         parts = visibility_parts(self.unit.tenant_id)
         return [select(_c.name, _c.id).where(part, *conditions) for part in parts]
 
@@ -102,7 +100,3 @@ class ComponentNeeds(TenantTable):
             row.oauth_client_id,
             row.secret_expires_at,
         )
-
-
-def _escaped(special: re.Match[str]) -> str:
-    return f"!{special[0]}"

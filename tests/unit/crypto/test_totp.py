@@ -18,28 +18,26 @@ from keyrack.crypto.totp import (
     step_at,
 )
 
-SEEDS = {"sha1": b"1234567890" * 2, "sha256": (b"1234567890" * 4)[:32], "sha512": (b"1234567890" * 7)[:64]}
-VECTORS = [  # RFC 6238 appendix B
-    (59, "94287082", "46119246", "90693936"),
-    (1111111109, "07081804", "68084774", "25091201"),
-    (1111111111, "14050471", "67062674", "99943326"),
-    (1234567890, "89005924", "91819424", "93441116"),
-    (2000000000, "69279037", "90698825", "38618901"),
-    (20000000000, "65353130", "77737706", "47863826"),
+SEED = b"1234567890" * 2
+VECTORS = [  # RFC 6238 appendix B, of SHA-1
+    (59, "94287082"),
+    (1111111109, "07081804"),
+    (1111111111, "14050471"),
+    (1234567890, "89005924"),
+    (2000000000, "69279037"),
+    (20000000000, "65353130"),
 ]
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(("seconds", "sha1", "sha256", "sha512"), VECTORS)
-def test_codes_are_those_of_rfc_6238(seconds: int, sha1: str, sha256: str, sha512: str) -> None:
-    step = step_at(datetime.fromtimestamp(seconds, UTC))
-    for algorithm, code in (("sha1", sha1), ("sha256", sha256), ("sha512", sha512)):
-        assert code_at(SEEDS[algorithm], step, digits=8, algorithm=algorithm) == code
+@pytest.mark.parametrize(("seconds", "code"), VECTORS)
+def test_codes_are_those_of_rfc_6238(seconds: int, code: str) -> None:
+    assert code_at(SEED, step_at(datetime.fromtimestamp(seconds, UTC)), digits=8) == code
 
 
 def test_codes_of_six_digits_are_those_of_rfc_4226() -> None:
     codes = ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]
-    assert [code_at(SEEDS["sha1"], count) for count in range(10)] == codes
+    assert [code_at(SEED, count) for count in range(10)] == codes
 
 
 def test_a_code_is_taken_one_step_early_or_late_and_no_more() -> None:

@@ -8,8 +8,8 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable, ValidationFailed
 from keyrack.model.single_sign_on import AuthenticationRequest, SingleSignOn
+from keyrack.oauth.account import process_userinfo, userinfo_request
 from keyrack.oauth.authorization_code import build_authorization_url, build_token_request, process_callback
-from keyrack.oauth.body import NotUnderstood, parse_answer
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.id_token import require_sign_in
 from keyrack.oauth.issuer import IssuerMetadata
@@ -17,7 +17,6 @@ from keyrack.oauth.pkce import challenge
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.provider_text import printable
 from keyrack.oauth.token_response import process_token_response
-from keyrack.oauth.wire import QueryRequest
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.uri_guard import check_uri
 from keyrack.service.consents.id_tokens import IdTokens
@@ -26,7 +25,6 @@ from keyrack.service.secrets.refresh.sending import send
 
 SCOPE = "openid email profile"
 
-_OK = 200
 _LONGEST_EMAIL = 320
 _LONGEST_NAME = 100
 _LONGEST_CLAIM = 300
@@ -163,17 +161,13 @@ class IdentityProvider:
         """Return what the provider tells about the owner of an access token (OpenID Connect Core 1.0 section 5.3)."""
         if metadata.userinfo_endpoint is None:
             return {}
-        request = QueryRequest(metadata.userinfo_endpoint, (), Secret(f"Bearer {access_token.reveal()}"))
-        answer = await send(self._provider, request, tenant_id=settings.tenant_id)
-        try:
-            found = parse_answer(answer)
-        except NotUnderstood:
-            raise ProviderError("What the provider tells about the person cannot be read.") from None
-        if answer.status != _OK or found.cut:
+        request = userinfo_request(metadata.userinfo_endpoint, access_token)
+        found = process_userinfo(await send(self._provider, request, tenant_id=settings.tenant_id))
+        if found is None:
             raise ProviderError("The provider does not tell about the person, although it was asked for the email.")
-        if found.values.get("sub") != subject:
+        if found.get("sub") != subject:
             raise ProviderError("The provider tells about another person than the one who has signed in.")
-        return {name: value for name, value in found.values.items() if name in _SHOWN and name != "iss"}
+        return {name: value for name, value in found.items() if name in _SHOWN and name != "iss"}
 
 
 def _person(subject: str, claims: Mapping[str, Any]) -> Person:
