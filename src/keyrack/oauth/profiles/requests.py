@@ -48,9 +48,10 @@ def with_query(endpoint: str, parameters: Mapping[str, str], said: Authorization
 
 
 def own_query(endpoint: str) -> tuple[str, Sequence[tuple[str, str]]]:
-    """Return an address without query and fragment, and the parts of its query as they are, each with its name."""
+    """Return an address without query and fragment, and the parts of its query, empty ones too, each with its name."""
     base, _, query = endpoint.partition("#")[0].partition("?")
-    return base, [(unquote_plus(part.partition("=")[0]), part) for part in query.split("&") if part]
+    parts = query.split("&") if query else []
+    return base, [(unquote_plus(part.partition("=")[0]), part) for part in parts]
 
 
 def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]) -> FormRequest:
