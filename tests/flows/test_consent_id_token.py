@@ -17,7 +17,7 @@ from keyrack import clock
 from keyrack.errors import DatabaseUnavailable
 from keyrack.model.consents import ConsentStatus
 from keyrack.service.consents import server_metadata
-from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.store.consents import ConsentRows
 from support.app import BASE, World, settings_for, world
 from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
@@ -179,7 +179,7 @@ async def test_an_id_token_is_judged_by_when_it_came(
     async with world(settings, lambda: clock.now() + passed) as keyrack:
         consenting = Consenting(keyrack, issuer)
         for make, ends in ((signed, "completed"), (lambda c: signed(c | {"nonce": "another"}), "failed")):
-            fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
+            fail_once(monkeypatch, ConsentCompletion, "complete", DatabaseUnavailable)
             passed = timedelta()
             assert (await consenting.with_token(make))[0] == "pending", "the answer is kept before anything judges it"
             passed = timedelta(hours=2)  # the database comes back when the ID token has long expired

@@ -6,7 +6,7 @@ import pytest
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.simulator.instagram import LIFETIME
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
@@ -120,7 +120,7 @@ async def test_what_was_interrupted_goes_on_from_the_first_answer(
 ) -> None:
     keyrack = keyrack_on_each
     path, callback = await begun(keyrack, await instagram_client(keyrack, simulator))
-    fail_once(monkeypatch, ConsentCallbacks, "_exchange_again", DatabaseUnavailable)
+    fail_once(monkeypatch, ConsentCompletion, "_exchange_again", DatabaseUnavailable)
     assert (await keyrack.http.get(callback)).status_code == 503
     assert simulator.state.calls(endpoint="ig_exchange") == 0
     assert await keyrack.services.refreshing.recovery.tick() == 1

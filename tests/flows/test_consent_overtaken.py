@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.attempts import open_attempts
 from keyrack.store.audit_log import AuditLog
@@ -138,7 +138,7 @@ async def test_tokens_that_come_too_late_are_revoked(
     begun: Begun, monkeypatch: pytest.MonkeyPatch, overtake: Callable[[Begun], Awaitable[None]]
 ) -> None:
     await begun.start()
-    pause = Pause(monkeypatch, ConsentCallbacks, "_complete")
+    pause = Pause(monkeypatch, ConsentCompletion, "complete")
     finishing = asyncio.create_task(begun.finish())
     async with asyncio.timeout(60):
         await pause.reached.wait()
@@ -170,7 +170,7 @@ async def test_what_an_interrupted_consent_brings_too_late_is_revoked(
     begun: Begun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await begun.start()
-    fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
+    fail_once(monkeypatch, ConsentCompletion, "complete", DatabaseUnavailable)
     assert await begun.finish() == 503
     assert (await begun.ordered(), await begun.still_open()) == ([], 1)
     await suspend(begun)
@@ -187,7 +187,7 @@ async def test_a_secret_that_was_to_be_connected_again_keeps_what_it_has(
     assert await begun.finish() == 200
     (secret,) = await begun.secrets()
     await begun.start(secret.id)
-    pause = Pause(monkeypatch, ConsentCallbacks, "_complete")
+    pause = Pause(monkeypatch, ConsentCompletion, "complete")
     finishing = asyncio.create_task(begun.finish())
     async with asyncio.timeout(60):
         await pause.reached.wait()
@@ -203,11 +203,11 @@ async def test_two_that_finish_one_consent_neither_store_twice_nor_revoke_what_i
 ) -> None:
     """The callback's process stands still; another takes it for dead and completes the consent from the journal."""
     await begun.start()
-    pause = Pause(monkeypatch, ConsentCallbacks, "_complete")
+    pause = Pause(monkeypatch, ConsentCompletion, "complete")
     finishing = asyncio.create_task(begun.finish())
     async with asyncio.timeout(60):
         await pause.reached.wait()
-    monkeypatch.setattr(begun.world.services.callbacks, "_finishing", set())
+    monkeypatch.setattr(begun.world.services.callbacks.completion, "_finishing", set())
     assert await begun.world.services.refreshing.recovery.tick() == 1
     pause.release()
     assert await finishing == 400

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from keyrack import clock
-from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, settings_for, world
 from support.consent import approve, come_back, query_of, seen, start, stored
@@ -63,7 +63,7 @@ async def test_the_second_waits_for_the_first_at_any_replica(
     keyrack = keyrack_on_each
     component_id = await component_for(keyrack, simulator)
     consent_id, callback = await begun(keyrack, component_id, return_url=f"{BASE}/done")
-    pause = Pause(monkeypatch, ConsentCallbacks, "_exchange")
+    pause = Pause(monkeypatch, ConsentCompletion, "ask")
     async with replica(keyrack) as elsewhere:
         first = asyncio.create_task(keyrack.http.get(callback))
         await asyncio.wait_for(pause.reached.wait(), 30)

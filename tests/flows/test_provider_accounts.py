@@ -76,7 +76,7 @@ async def test_whatever_the_endpoint_answers_the_account_is_connected(desk: RawC
 async def test_an_address_inside_the_network_is_not_asked_and_a_slow_one_not_waited_for(
     desk: RawConsents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(desk.world.services.callbacks._accounts, "_wait", 0.2)
+    monkeypatch.setattr(desk.world.services.callbacks.completion._accounts, "_wait", 0.2)
     servers = LoopbackServers()
     hung = asyncio.Event()
 
@@ -88,7 +88,7 @@ async def test_an_address_inside_the_network_is_not_asked_and_a_slow_one_not_wai
     assert await account(desk, tokens_answer()) == (None, None)
     assert hung.is_set()
     await servers.stop()
-    monkeypatch.setattr(desk.world.services.callbacks._accounts._userinfo, "_allow_insecure", False)
+    monkeypatch.setattr(desk.world.services.callbacks.completion._accounts._userinfo, "_allow_insecure", False)
     await desk.begin(userinfo_uri=f"{desk.provider.url}/me")
     before = len(desk.provider.requests)
     assert await account(desk, tokens_answer()) == (None, None)

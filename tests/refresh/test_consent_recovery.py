@@ -7,7 +7,7 @@ import pytest
 
 from keyrack.errors import DatabaseUnavailable
 from keyrack.oauth.state import state_hash
-from keyrack.service.consents.callbacks import ConsentCallbacks
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.simulator.config import DEFAULT_CLIENT
 from keyrack.simulator.state import Queued
@@ -55,7 +55,7 @@ async def test_a_database_lost_after_the_answer_loses_no_consent(
 ) -> None:
     consent_id, callback = await begun(keyrack_on_each, simulator)
     fail_once(monkeypatch, Journal, "_store_answer", DatabaseUnavailable)
-    fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
+    fail_once(monkeypatch, ConsentCompletion, "complete", DatabaseUnavailable)
     assert (await keyrack_on_each.http.get(callback)).status_code == 503
     assert await credentials(keyrack_on_each) == 0
     assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
@@ -76,7 +76,7 @@ async def test_token_credentials_of_oauth1_are_not_lost_either(
     data = (await start(acme.integrator, acme.workspace_id, component)).json()["data"]
     callback = await approve_oauth1(data["attributes"]["authorization_url"])
     fail_once(monkeypatch, Journal, "_store_answer", DatabaseUnavailable)
-    fail_once(monkeypatch, ConsentCallbacks, "_complete", DatabaseUnavailable)
+    fail_once(monkeypatch, ConsentCompletion, "complete", DatabaseUnavailable)
     assert (await keyrack_on_each.http.get(callback)).status_code == 503
     assert await keyrack_on_each.services.refreshing.recovery.tick() == 1
     assert await status(keyrack_on_each, data["id"]) == ("completed", None)

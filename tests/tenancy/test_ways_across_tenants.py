@@ -51,6 +51,7 @@ INSTALLATION = {
     "service/authz/quotas.py": "the operator's list of all tenants",
     "service/clients/secret_reminders.py": "finds the tenants with clients whose secret ends; global clients",
     "service/consents/callbacks.py": "finds the tenant that a state is in, before anybody is known",
+    "service/consents/completion.py": "finds where the consent of an interrupted exchange is, and who started it",
     "service/consents/connect_page.py": "finds the tenant that a link is in, before anybody is known",
     "service/consents/connect_themes.py": "finds the tenant that a link, state or logo is of, for whoever has it",
     "service/consents/links.py": "finds the tenant that a link is in, before anybody is known",

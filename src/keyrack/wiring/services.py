@@ -29,11 +29,13 @@ from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.service.consents.connect_form import ConnectForms
 from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.credential_handler import CredentialHandler
+from keyrack.service.consents.id_tokens import IdTokens
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
 from keyrack.service.consents.oauth1_start import OAuth1Start
@@ -217,9 +219,18 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     setup_links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
     userinfo = UserInfo(provider, allow_insecure=insecure)
     accounts = ProviderAccounts(userinfo, issuers)
-    exchanges = (refreshing.journal, LongLivedTokens(provider))
-    callbacks = ConsentCallbacks(store, access, *exchanges, targets, issuers, accounts, now)
-    refreshing.recovery.add(AttemptKind.code, callbacks.recover)
+    completion = ConsentCompletion(
+        store,
+        access,
+        refreshing.journal,
+        LongLivedTokens(provider),
+        targets,
+        IdTokens(issuers),
+        accounts,
+        now,
+    )
+    callbacks = ConsentCallbacks(store, completion, targets, issuers, now)
+    refreshing.recovery.add(AttemptKind.code, completion.recover)
     consents = ConsentStart(
         access,
         OAuth1Start(store, provider, now),

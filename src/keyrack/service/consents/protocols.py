@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from keyrack.clock import Clock
+from keyrack.clock import Clock, now
 from keyrack.crypto.secret import Secret
 from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.oauth import authorization_code, oauth1, pkce
@@ -22,8 +22,8 @@ CALLBACK_PATHS = {OAUTH2: "/callback/oauth2", OAUTH1: "/callback/oauth1"}
 """Where browsers come back to (contract 20.1)."""
 
 
-class ConsentProtocol(Protocol):
-    """What happens between a callback and tokens."""
+class ConsentCallback(Protocol):
+    """How a callback is read."""
 
     def lookup(self, params: Mapping[str, str]) -> str:
         """Return the hash under which the consent of a callback is stored; it is nobody's if there is nothing to hash.
@@ -43,8 +43,12 @@ class ConsentProtocol(Protocol):
             ProviderError: access was not granted.
         """
 
+
+class ConsentProtocol(Protocol):
+    """What is said to the token endpoint, and how it answers."""
+
     def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
-        """Return the request that exchanges it."""
+        """Return the request that exchanges what was granted."""
 
     def tokens(
         self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret | None
@@ -100,7 +104,7 @@ class TemporaryCredentials:
         clock: for timestamps.
     """
 
-    clock: Clock
+    clock: Clock = now
 
     def lookup(self, params: Mapping[str, str]) -> str:
         """Return the hash of the temporary token."""
@@ -122,6 +126,19 @@ class TemporaryCredentials:
         temporary = _temporary(consent)
         sent = _known(granted, profile.client_secret, temporary.token, temporary.secret)
         return oauth1.process_token_response(answer, sent=sent)
+
+
+CALLBACKS: Mapping[str, ConsentCallback] = {OAUTH2: AuthorizationCode(), OAUTH1: TemporaryCredentials()}
+"""How callbacks are read, by the protocol in their path."""
+
+
+def consent_protocols(clock: Clock) -> Mapping[str, ConsentProtocol]:
+    """Return all protocols by their names in a consent's context.
+
+    Args:
+        clock: for timestamps.
+    """
+    return {OAUTH2: AuthorizationCode(), OAUTH1: TemporaryCredentials(clock)}
 
 
 def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str, state: str) -> AuthorizationContext:
