@@ -1,17 +1,15 @@
 """The authorization code grant (RFC 6749 section 4.1) with PKCE (RFC 7636) and `iss` (RFC 9207)."""
 
-from collections.abc import Mapping
-from urllib.parse import quote, urlencode
+from collections.abc import Collection, Mapping
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth import pkce
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.model import ProviderProfile
-from keyrack.oauth.profiles.requests import as_asked, own_query, with_parameters, with_query
+from keyrack.oauth.profiles.model import AuthorizationRequest
+from keyrack.oauth.profiles.requests import as_asked, own_query, with_parameters, with_query, with_scopes
 from keyrack.oauth.provider_text import has_controls
-from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
 
 RESERVED = frozenset(
@@ -35,7 +33,7 @@ RESERVED = frozenset(
 _MAX_CODE = 8192
 
 
-def build_authorization_url(
+def authorization_parameters(
     profile: ClientProfile,
     *,
     redirect_uri: str,
@@ -44,11 +42,10 @@ def build_authorization_url(
     code_challenge: str | None = None,
     nonce: str | None = None,
     extra: Mapping[str, str] | None = None,
-) -> str:
-    """Return the address that the user's browser is sent to (RFC 6749 section 4.1.1, contract section 20.2).
+) -> dict[str, str]:
+    """Return the parameters of an authorization request (RFC 6749 section 4.1.1, contract section 20.2).
 
-    The endpoint's own query stays as it is written, in front. A parameter is never sent twice (RFC 6749 section
-    3.1): where the own query names one of ours, ours is sent; where it names an extra, the own query's is.
+    Where the endpoint's own query names an extra, the extra is left out.
 
     Args:
         profile: the client and its provider.
@@ -58,9 +55,6 @@ def build_authorization_url(
         code_challenge: from `pkce.challenge`; None sends none.
         nonce: from `id_token.new_nonce` (OpenID Connect Core 3.1.2.1); None sends none, and extras may.
         extra: further parameters; names in `RESERVED` are ignored.
-
-    Returns:
-        An absolute URL, percent-encoded (spaces as `%20`).
     """
     ours = {
         "response_type": "code",
@@ -75,18 +69,63 @@ def build_authorization_url(
         ours |= {"code_challenge": code_challenge, "code_challenge_method": pkce.METHOD}
     if nonce is not None:
         ours["nonce"] = nonce
-    if profile.provider is not None:
-        return _as_profile_says(profile, profile.provider, ours, extra or {})
-    base, query = own_query(profile.authorization_endpoint)
-    own = [part for name, part in query if name not in ours]
-    taken = {name for name, _ in query}
-    extras = {
+    taken = {name for name, _ in own_query(profile.authorization_endpoint)[1]}
+    if profile.provider is None:
+        return ours | further(extra or {}, taken | ours.keys())
+    said = profile.provider.authorization
+    usual = with_scopes(ours, profile.provider.scopes)
+    values = {**profile.values, "client_id": profile.client_id}  # a secret never goes into an address
+    sent = with_parameters(usual, said.parameters, said.rename, values)
+    return sent | further(extra or {}, taken | sent.keys() | usual.keys())
+
+
+def build_authorization_url(
+    profile: ClientProfile,
+    *,
+    redirect_uri: str,
+    state: str,
+    scope: str = "",
+    code_challenge: str | None = None,
+    nonce: str | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> str:
+    """Return the address that the user's browser is sent to, with all parameters; arguments as of these."""
+    parameters = authorization_parameters(
+        profile,
+        redirect_uri=redirect_uri,
+        state=state,
+        scope=scope,
+        code_challenge=code_challenge,
+        nonce=nonce,
+        extra=extra,
+    )
+    return authorization_url(profile, parameters)
+
+
+def authorization_url(profile: ClientProfile, parameters: Mapping[str, str]) -> str:
+    """Return the address that the user's browser is sent to (RFC 6749 section 4.1.1, contract section 20.2).
+
+    The endpoint's own query stays as it is written, in front. A parameter is never sent twice (RFC 6749 section
+    3.1): where the own query names one of ours, ours is sent.
+
+    Args:
+        profile: the client and its provider.
+        parameters: from `authorization_parameters`, or what stands for them (RFC 9126 section 4).
+
+    Returns:
+        An absolute URL, percent-encoded (spaces as `%20`) unless the provider's profile has it otherwise.
+    """
+    said = AuthorizationRequest() if profile.provider is None else profile.provider.authorization
+    return with_query(profile.authorization_endpoint, parameters, said)
+
+
+def further(extra: Mapping[str, str], taken: Collection[str]) -> dict[str, str]:
+    """Return the parameters that users or components may add to a request: no reserved ones, and none that is there."""
+    return {
         name: value
-        for name, value in (extra or {}).items()
-        if name.strip().lower() not in RESERVED | ours.keys() and name not in taken
+        for name, value in extra.items()
+        if name.strip().lower() not in RESERVED and name.strip().lower() not in taken and name not in taken
     }
-    sent = urlencode(ours | extras, quote_via=quote, safe="", errors="replace")
-    return f"{base}?{'&'.join([*own, sent])}"
 
 
 def build_token_request(
@@ -129,7 +168,8 @@ def process_callback(
         params: the callback's query parameters; `state` has been checked before.
         expected_issuer: the server's issuer identifier, when known. `iss` must be that one to the letter, in errors too
             (RFC 9207 section 2.4).
-        iss_required: the server is known to send `iss`, so that a code without it is not from there.
+        iss_required: the server is known to send `iss`, so that what comes without it is not from there: neither a code
+            nor an error is believed.
         code_parameter: name of the parameter that carries the code.
 
     Raises:
@@ -139,32 +179,14 @@ def process_callback(
     issuer = params.get("iss")
     if expected_issuer is not None and issuer is not None and issuer != expected_issuer:
         raise ProviderError("The answer came from another authorization server than the one asked.")
-    code = params.get(code_parameter, "")
-    said = callback_error(params)
-    if params.get("error") or (said and not code):
-        raise ProviderError("The authorization server did not grant access.", ProviderFailure(**said))
     if expected_issuer is not None and issuer is None and iss_required:
         raise ProviderError(
             "The answer does not name the authorization server that it came from, although that server always does."
         )
+    code = params.get(code_parameter, "")
+    said = callback_error(params)
+    if params.get("error") or (said and not code):
+        raise ProviderError("The authorization server did not grant access.", ProviderFailure(**said))
     if not code or len(code) > _MAX_CODE or has_controls(code):
         raise ProviderError("The authorization server sent no usable code.")
     return Secret(code)
-
-
-def _as_profile_says(
-    profile: ClientProfile, provider: ProviderProfile, usual: Mapping[str, str], extra: Mapping[str, str]
-) -> str:
-    """Return the address as the provider's profile has it; extras add to it and change nothing."""
-    said, scopes = provider.authorization, provider.scopes
-    usual = dict(usual)
-    if "scope" in usual or scopes.default:
-        usual["scope"] = scopes.separator.join(split_scope(usual.get("scope", "")) or scopes.default)
-    if scopes.user_parameter is not None and scopes.user_default:
-        usual[scopes.user_parameter] = scopes.separator.join(scopes.user_default)
-    values = {**profile.values, "client_id": profile.client_id}  # a secret never goes into an address
-    sent = with_parameters(usual, said.parameters, said.rename, values)
-    fixed = RESERVED | sent.keys() | usual.keys()
-    taken = sent.keys() | {name for name, _ in own_query(profile.authorization_endpoint)[1]}
-    more = {name: value for name, value in extra.items() if name.strip().lower() not in fixed and name not in taken}
-    return with_query(profile.authorization_endpoint, sent | more, said)

@@ -26,6 +26,8 @@ class IssuerMetadata:
         authorization_endpoint: where people sign in and consent, if it says so.
         token_endpoint: where codes are exchanged, if it says so.
         userinfo_endpoint: where it tells about a person (OpenID Connect Core 1.0 section 5.3), if it does.
+        pushed_authorization_request_endpoint: where requests are pushed (RFC 9126 section 5), if anywhere.
+        requires_pushed_requests: `require_pushed_authorization_requests` (the same section): it takes no others.
     """
 
     sends_iss: bool
@@ -33,6 +35,8 @@ class IssuerMetadata:
     authorization_endpoint: str | None = None
     token_endpoint: str | None = None
     userinfo_endpoint: str | None = None
+    pushed_authorization_request_endpoint: str | None = None
+    requires_pushed_requests: bool = False
 
 
 def metadata_requests(issuer: str) -> tuple[QueryRequest, ...]:
@@ -66,6 +70,8 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
         authorization_endpoint=address("authorization_endpoint"),
         token_endpoint=address("token_endpoint"),
         userinfo_endpoint=address("userinfo_endpoint"),
+        pushed_authorization_request_endpoint=address("pushed_authorization_request_endpoint"),
+        requires_pushed_requests=members.get("require_pushed_authorization_requests") is True,
     )
 
 

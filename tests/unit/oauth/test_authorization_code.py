@@ -232,6 +232,9 @@ def test_a_server_that_always_names_itself_has_to() -> None:
         process_callback({"code": "x"}, issuer, iss_required=True)
     assert process_callback({"code": "x", "iss": issuer}, issuer, iss_required=True).reveal() == "x"
     assert process_callback({"code": "x"}, None, iss_required=True).reveal() == "x"
+    with pytest.raises(ProviderError, match="does not name") as refused:
+        process_callback({"error": "access_denied"}, issuer, iss_required=True)
+    assert refused.value.failure.said == {}, "an error of nobody known is not told as the server's"
 
 
 def test_a_code_may_be_as_long_as_8192_characters() -> None:

@@ -4,8 +4,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote_plus, urlencode
 
-from keyrack.oauth.profiles.model import AuthorizationRequest, BodyFormat, ProviderProfile, Sent, TokenRequest
+from keyrack.oauth.profiles.model import AuthorizationRequest, BodyFormat, ProviderProfile, Scopes, Sent, TokenRequest
 from keyrack.oauth.profiles.templates import RANDOM, filled
+from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
 
 _ALL = "*"
@@ -32,6 +33,21 @@ def with_parameters(
         else:
             sent[name] = text
     return {rename.get(name, name): value for name, value in sent.items()}
+
+
+def with_scopes(usual: Mapping[str, str], said: Scopes) -> dict[str, str]:
+    """Return parameters with their `scope` as a provider writes it, and with what it wants asked for in any case.
+
+    Args:
+        usual: parameters, `scope` among them if anything is asked for.
+        said: how the provider has it.
+    """
+    sent = dict(usual)
+    if "scope" in sent or said.default:
+        sent["scope"] = said.separator.join(split_scope(sent.get("scope", "")) or said.default)
+    if said.user_parameter is not None and said.user_default:
+        sent[said.user_parameter] = said.separator.join(said.user_default)
+    return sent
 
 
 def with_query(endpoint: str, parameters: Mapping[str, str], said: AuthorizationRequest) -> str:
