@@ -102,8 +102,8 @@ def links(text: str) -> set[str]:
     return {html.unescape(found) for found in re.findall(r'href="([^"#]*)"', text) if found.startswith(BASE)}
 
 
-async def test_every_number_leads_to_the_rows_behind_it(scene: Installation, operating: pytest.MonkeyPatch) -> None:
-    browser = operator_browser(scene.world, operating, *ALL)
+async def test_every_number_leads_to_the_rows_behind_it(scene: Installation) -> None:
+    browser = await operator_browser(scene.world, *ALL)
     seen, wanted = set[str](), {BASE}
     while wanted:
         here = wanted.pop()
@@ -113,8 +113,8 @@ async def test_every_number_leads_to_the_rows_behind_it(scene: Installation, ope
     assert len(seen) < 60
 
 
-async def test_the_first_page_says_how_the_installation_is(scene: Installation, operating: pytest.MonkeyPatch) -> None:
-    text = await shown(operator_browser(scene.world, operating, *ALL), "")
+async def test_the_first_page_says_how_the_installation_is(scene: Installation) -> None:
+    text = await shown(await operator_browser(scene.world, *ALL), "")
     assert f'href="{BASE}/grants?state=reauthorization_required">1<' in text
     assert f'href="{BASE}/grants?state=failing">1<' in text
     assert "1 with an open circuit" in text
@@ -125,14 +125,12 @@ async def test_the_first_page_says_how_the_installation_is(scene: Installation, 
     assert text.count('<rect class="bar warn"') == 1
     assert re.search(r"<desc[^>]*>10 in the last 24 hours</desc>", text)
     for period in ("hours", "month"):
-        page = await shown(operator_browser(scene.world, operating, *ALL), f"?period={period}")
+        page = await shown(await operator_browser(scene.world, *ALL), f"?period={period}")
         assert re.search(rf'href="{BASE}\?period={period}"[^>]* aria-current="page"', page)
 
 
-async def test_grants_are_narrowed_by_state_provider_tenant_and_client(
-    scene: Installation, operating: pytest.MonkeyPatch
-) -> None:
-    browser = operator_browser(scene.world, operating, *ALL)
+async def test_grants_are_narrowed_by_state_provider_tenant_and_client(scene: Installation) -> None:
+    browser = await operator_browser(scene.world, *ALL)
     every = await shown(browser, "/grants")
     assert all(each in every for each in (scene.ended, scene.failing, scene.ready, "Globex workspace", "3 grants"))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;\\u202emoc" in every
@@ -156,8 +154,8 @@ async def test_grants_are_narrowed_by_state_provider_tenant_and_client(
         assert {each for each in (scene.ended, scene.failing, scene.ready) if each in text} == ids, query
 
 
-async def test_a_provider_shows_its_circuit_in_each_process(scene: Installation, operating: pytest.MonkeyPatch) -> None:
-    browser = operator_browser(scene.world, operating, *ALL)
+async def test_a_provider_shows_its_circuit_in_each_process(scene: Installation) -> None:
+    browser = await operator_browser(scene.world, *ALL)
     rows = await shown(browser, "/providers")
     assert rows.index("bad.example") < rows.index("good.example"), "the worst first"
     assert "good.example" not in await shown(browser, "/providers?q=BAD.exa")
@@ -168,8 +166,8 @@ async def test_a_provider_shows_its_circuit_in_each_process(scene: Installation,
         assert (await browser.get(f"{BASE}/providers/named?origin={origin}")).status_code == 404
 
 
-async def test_queue_processes_and_leases(scene: Installation, operating: pytest.MonkeyPatch) -> None:
-    browser = operator_browser(scene.world, operating, *ALL)
+async def test_queue_processes_and_leases(scene: Installation) -> None:
+    browser = await operator_browser(scene.world, *ALL)
     text = await shown(browser, "/queue")
     assert scene.ended in text
     assert "Refreshes are behind" in text
@@ -178,10 +176,19 @@ async def test_queue_processes_and_leases(scene: Installation, operating: pytest
     assert scene.ended in text
     assert text.count("version 9.9") == 2
     assert "box-1 / 11" in text
+    found = await shown(browser, "/processes?q=BOX-1%20/%2011")
+    assert scene.ended in found, "the lease of the process that is looked for"
+    assert found.count("version 9.9") == 1
+    other = await shown(browser, "/processes?q=x%2312")
+    assert other.count("version 9.9") == 1
+    assert scene.ended not in other
+    assert "Nothing is being refreshed by it at this moment." in other
+    assert "No process is like this." in await shown(browser, "/processes?q=nothing")
+    assert "There is nothing on this page of the list." in await shown(browser, "/processes?leases=2")
 
 
-async def test_key_versions_tenants_and_audit(scene: Installation, operating: pytest.MonkeyPatch) -> None:
-    browser, kek_id = operator_browser(scene.world, operating, *ALL), scene.world.store.keyring.kek_id
+async def test_key_versions_tenants_and_audit(scene: Installation) -> None:
+    browser, kek_id = await operator_browser(scene.world, *ALL), scene.world.store.keyring.kek_id
     assert kek_id in await shown(browser, "/keys")
     assert "the installation itself" in await shown(browser, f"/keys?version={kek_id}")
     acme = scene.world.tenants["Acme"]
@@ -196,17 +203,14 @@ async def test_key_versions_tenants_and_audit(scene: Installation, operating: py
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_only_a_service_account_with_the_permissions_gets_in(
-    scene: Installation, operating: pytest.MonkeyPatch, path: str
-) -> None:
+async def test_only_a_service_account_with_the_permissions_gets_in(scene: Installation, path: str) -> None:
     needed = {"global.metrics.get", *NEEDS[path]}
-    assert (await operator_browser(scene.world, operating, *needed).get(f"{BASE}{path}")).status_code == 200
+    assert (await (await operator_browser(scene.world, *needed)).get(f"{BASE}{path}")).status_code == 200
     for missing in needed:
-        browser = operator_browser(scene.world, operating, *(set(ALL) - {missing}))
+        browser = await operator_browser(scene.world, *(set(ALL) - {missing}))
         answer = await browser.get(f"{BASE}{path}")
         assert answer.status_code == 403, missing
         assert "You may not do this" in answer.text
-    operating.undo()
     acme = scene.world.tenants["Acme"]
     for who in (acme.admin, acme.integrator):
         browser = await signed_in(scene.world, who, acme.id)
@@ -215,8 +219,8 @@ async def test_only_a_service_account_with_the_permissions_gets_in(
     assert answer.status_code == 303
 
 
-async def test_who_may_not_see_rows_is_led_to_none(scene: Installation, operating: pytest.MonkeyPatch) -> None:
-    browser = operator_browser(scene.world, operating, "global.metrics.get")
+async def test_who_may_not_see_rows_is_led_to_none(scene: Installation) -> None:
+    browser = await operator_browser(scene.world, "global.metrics.get")
     for path in ("", "/providers", "/queue", "/processes", "/keys", f"/providers/named?origin={BAD_ORIGIN}"):
         text = await shown(browser, path)
         found = {each.partition("?")[0] for each in links(text)}
@@ -227,9 +231,9 @@ async def test_who_may_not_see_rows_is_led_to_none(scene: Installation, operatin
         assert "Globex" not in text
 
 
-async def test_an_empty_installation_says_what_comes_next(tmp_path: Path, operating: pytest.MonkeyPatch) -> None:
+async def test_an_empty_installation_says_what_comes_next(tmp_path: Path) -> None:
     async with world(settings_for(tmp_path, public_url="http://keyrack.test")) as empty:
-        browser = operator_browser(empty, operating, *ALL)
+        browser = await operator_browser(empty, *ALL)
         for path, said in (
             ("", "There are no grants yet."),
             ("/grants", "No grant is like this."),
@@ -240,7 +244,7 @@ async def test_an_empty_installation_says_what_comes_next(tmp_path: Path, operat
             assert said in await shown(browser, path)
 
 
-async def test_what_comes_due_is_listed_behind_its_numbers(tmp_path: Path, operating: pytest.MonkeyPatch) -> None:
+async def test_what_comes_due_is_listed_behind_its_numbers(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     async with world(settings_for(tmp_path, public_url="http://keyrack.test")) as made:
         acme = made.tenants["Acme"]
@@ -251,7 +255,7 @@ async def test_what_comes_due_is_listed_behind_its_numbers(tmp_path: Path, opera
                 one = (auth_secrets.c.id == secret_id) & (auth_secrets.c.tenant_id == acme.id)
                 values = {"due_at": now + timedelta(minutes=minutes)}
                 await unit.connection.execute(update(auth_secrets).where(one).values(**values))
-        browser = operator_browser(made, operating, *ALL)
+        browser = await operator_browser(made, *ALL)
         for query, wanted in (("", {-1}), ("?due=soon", {3}), ("?due=later", {3, 30}), ("?due=nonsense", {-1})):
             page = await shown(browser, f"/queue{query}")
             assert {each for each, secret_id in due.items() if secret_id in page} == wanted, query

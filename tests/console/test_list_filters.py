@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import update
 
 from keyrack import clock
+from keyrack.model.identity import PrincipalKind
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.accounts import ServiceAccounts
+from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.invites import ContractInvites
 from keyrack.store.schema import connect_links
 from support.app import World
@@ -89,10 +90,10 @@ async def test_credentials_by_their_name(keyrack_on_each: World) -> None:
     assert "Alpha one" not in await shown(browser, path, q="alp", component="0" * 24)
 
 
-async def test_service_accounts_by_their_name(keyrack_on_each: World, operating: pytest.MonkeyPatch) -> None:
+async def test_service_accounts_by_their_name(keyrack_on_each: World) -> None:
     async with keyrack_on_each.store.installation(writes=True) as unit:
         ids = [(await ServiceAccounts(unit).add(name, ())).id for name in ("Alpha one", "Beta_one")]
-    browser = operator_browser(keyrack_on_each, operating, "global.service_accounts.get")
+    browser = await operator_browser(keyrack_on_each, "global.service_accounts.get")
     await require_narrowing(browser, "/console/installation/service-accounts", "q", "LPHA", (ids[0], ids[1]))
 
 
@@ -119,6 +120,42 @@ async def test_a_contract_s_invites_and_workspaces(keyrack_on_each: World) -> No
     assert "nora_@acme.example" in page
     assert "norax@acme.example" not in page
     assert "Nobody with such an email is invited" in await shown(browser, path, invite="acme")
+
+
+async def test_own_invites_by_the_name_of_the_contract(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    ids = []
+    for name in ("Alpha one", "Beta_one"):
+        body = {"data": {"type": "contract", "attributes": {"name": name}}}
+        answer = await acme.admin.post("/v2/contracts", body)
+        assert answer.status_code == 201, answer.text
+        ids.append(answer.json()["data"]["id"])
+        async with keyrack_on_each.store.unit(acme.id, writes=True) as unit:
+            await ContractInvites(unit).add(ids[-1], acme.stranger.name, ["member"], None)
+            await ContractInvites(unit).add(acme.contract_id, f"{name[0]}@acme.example", ["member"], None)
+    browser = await signed_in(keyrack_on_each, acme.stranger, acme.id)
+    await require_narrowing(browser, "/console/invites", "q", "ALP", (ids[0], ids[1]))
+    assert "Acme contract" not in await shown(browser, "/console/invites")
+    assert "You are not invited into a contract that has" in await shown(browser, "/console/invites", q="zebra")
+
+
+async def test_own_sessions_by_their_browser_or_address(keyrack: World) -> None:
+    acme = keyrack.tenants["Acme"]
+    browser = await signed_in(keyrack, acme.admin, acme.id)
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        for n in range(30):
+            sessions = ConsoleSessions(unit)
+            await sessions.add(PrincipalKind.user, acme.admin.id, f"{n:064}", f"192.0.2.{n}", "Edg/1 (Windows)")
+    everything = await shown(browser, "/console/account")
+    assert 'id="sessions">Sessions <span class="count">31</span>' in everything
+    assert "192.0.2.3<" in everything
+    assert "192.0.2.29<" not in everything
+    assert "192.0.2.29<" in await shown(browser, "/console/account", sessions="2")
+    for asked, wanted in (("firefox%20on%20linux", "this one"), ("192.0.2.29", "192.0.2.29<"), ("edge", "192.0.2.3<")):
+        page = await shown(browser, "/console/account", session=asked)
+        assert wanted in page
+        assert ("this one" in page) == (wanted == "this one")
+    assert "No session of yours is of such" in await shown(browser, "/console/account", session="zebra")
 
 
 async def test_connect_links_by_what_became_of_them(keyrack: World, simulator: RunningSimulator) -> None:

@@ -105,6 +105,10 @@ async def test_invites_are_sent_once_sent_again_revoked_and_accepted(keyrack: Wo
     assert set(LINK.findall(again.text)) - {link}
     assert (await keyrack.http.get(link)).status_code == 400  # an earlier one ends
     assert "Revoke the invite of new@acme.example" in (await browser.get(f"{path}/invites/{invite['id']}/revoke")).text
+    for asked, offered in (("ACM", True), (acme.workspace_id, True), ("zebra", False)):
+        page = (await browser.get(f"{path}/invites/new?workspace={asked}")).text
+        assert (f'value="{acme.workspace_id}"' in page) == offered or asked == acme.workspace_id
+        assert ("whose members you manage has a name" in page) != offered
     assert (await browser.post(f"{path}/invites/{invite['id']}/revoke")).headers["location"] == f"{path}?done=revoked"
     assert (await acme.admin.get(f"/v2/contracts/{acme.contract_id}/invites")).json()["data"] == []
     wrong = await filled(browser, f"{path}/invites/new", email="not an email", workspace_id=acme.workspace_id)

@@ -22,9 +22,9 @@ async def stored(world: World, account_id: str) -> tuple[str, frozenset[str]] | 
         return None if found is None else (found.username, found.permissions)
 
 
-async def test_they_are_listed_changed_and_deleted(keyrack: World, operating: pytest.MonkeyPatch) -> None:
+async def test_they_are_listed_changed_and_deleted(keyrack: World) -> None:
     account_id = await account_of(keyrack, "runner <1>", "global.task_keys.create", "global.metrics.get")
-    browser = operator_browser(keyrack, operating, *ALL, "tenants.tenant.get")
+    browser = await operator_browser(keyrack, *ALL, "tenants.tenant.get")
     page = (await browser.get(PATH)).text
     assert "runner &lt;1&gt;" in page
     assert "2 permissions" in page
@@ -46,11 +46,9 @@ async def test_they_are_listed_changed_and_deleted(keyrack: World, operating: py
 
 
 @pytest.mark.parametrize(("permissions", "listed"), [((ALL[0],), 200), (("tenants.tenant.get",), 403)])
-async def test_nobody_does_more_than_is_permitted(
-    keyrack: World, operating: pytest.MonkeyPatch, permissions: tuple[str, ...], listed: int
-) -> None:
+async def test_nobody_does_more_than_is_permitted(keyrack: World, permissions: tuple[str, ...], listed: int) -> None:
     account_id = await account_of(keyrack, "runner", "global.metrics.get")
-    browser = operator_browser(keyrack, operating, *permissions)
+    browser = await operator_browser(keyrack, *permissions)
     page = await browser.get(PATH)
     assert page.status_code == listed
     assert f"{PATH}/{account_id}" not in page.text

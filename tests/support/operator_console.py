@@ -1,16 +1,7 @@
 """An operator's browser at the console: a service account that is signed in with permissions of a test's choice."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from keyrack.console.core.session_cookie import SessionCookie
-from keyrack.crypto.secret import Secret
-from keyrack.ids import new_id
-from keyrack.model.identity import ConsoleSession, Principal, PrincipalKind
-from keyrack.service.identity.console_sign_in import ConsoleSignIn, SignedIn
 from support.app import World
-from support.console import FIREFOX, ConsoleBrowser
+from support.console import ConsoleBrowser, signed_in
 
 ALL = (
     "global.metrics.get",
@@ -21,24 +12,6 @@ ALL = (
 """What an operator needs to see everything."""
 
 
-def operator_browser(world: World, patch: pytest.MonkeyPatch, *permissions: str) -> ConsoleBrowser:
-    """Return a browser in which a service account is signed in; all others of the installation are it too meanwhile."""
-    who = Principal(PrincipalKind.service_account, "a" * 24, "operations", permissions=frozenset(permissions))
-    now = world.store.clock()
-    session = ConsoleSession("b" * 24, who.id, None, FIREFOX, now, now)
-
-    async def signed_in(*_: object, **__: object) -> SignedIn:
-        return SignedIn(who, session)
-
-    patch.setattr(ConsoleSignIn, "signed_in", signed_in)
-    browser, cookie = ConsoleBrowser(world.http), SessionCookie(Secret(new_id() + "A" * 19), secure=True)
-    name, _, value = cookie.header()["set-cookie"].partition(";")[0].partition("=")
-    browser.cookies[name] = value
-    return browser
-
-
-@pytest.fixture
-def operating() -> Iterator[pytest.MonkeyPatch]:
-    """What signs an operator in, until the test ends."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield patch
+async def operator_browser(world: World, *permissions: str) -> ConsoleBrowser:
+    """Return a browser in which a new service account with these permissions is signed in."""
+    return await signed_in(world, await world.add_service_account(*permissions), "")

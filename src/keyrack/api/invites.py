@@ -186,7 +186,8 @@ class OwnInviteController(Controller):
         self, who: Who, invite_acceptance: NamedDependency[InviteAcceptance], page: WantedPage
     ) -> Many[OwnInviteResource]:
         """List the invites of the caller's email (extension)."""
-        return await read_list(page, partial(invite_acceptance.mine, who), _own, key=lambda invite: invite.contract_id)
+        read = partial(invite_acceptance.mine, who)
+        return await read_list(page, read, lambda each: _own(each.invite), key=lambda each: each.invite.contract_id)
 
     @post("/{invite_id:str}/accept", status_code=200, responses=Refusals.of(400, 403, 404, 409))
     async def accept(

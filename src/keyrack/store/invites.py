@@ -1,6 +1,7 @@
 """Invites into contracts, each for one email (contract section 9). One that was accepted is gone."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select
@@ -9,7 +10,8 @@ from keyrack.ids import new_id
 from keyrack.model.tenancy import Invite, WorkspaceInvite
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
-from keyrack.store.schema import contract_invites
+from keyrack.store.schema import contract_invites, contracts
+from keyrack.store.search_index import is_named
 from keyrack.store.users import require_email
 from keyrack.validation.emails import email_key
 
@@ -31,6 +33,19 @@ _REMOVAL_BY_EMAIL = TenantChange(
     contract_invites,
     delete(contract_invites).where(_i.contract_id == bindparam("contract"), _i.email_key == bindparam("email")),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedInvite:
+    """An invite as the person sees it who is invited.
+
+    Attributes:
+        invite: what is offered.
+        contract: the name of the contract.
+    """
+
+    invite: Invite
+    contract: str
 
 
 class ContractInvites(TenantTable):
@@ -97,14 +112,30 @@ class ContractInvites(TenantTable):
         """List the invites into one of a contract's workspaces by id."""
         return [_invite(row) for row in await self.ask(_OF_WORKSPACE, contract=contract_id, workspace=workspace_id)]
 
-    async def of_email(
-        self, email: str, *, limit: int | None = None, offset: int | After = 0
-    ) -> tuple[Sequence[Invite], int]:
-        """List the invites of an email into all contracts, by contract; return a page and the number of all."""
+    async def of_email(self, email: str) -> Sequence[Invite]:
+        """List the invites of an email into all contracts, by contract."""
         i = contract_invites.c
         query = self.select().where(i.email_key == email_key(email)).order_by(i.contract_id)
+        return [_invite(row) for row in await self.all(query)]
+
+    async def offered_to(
+        self, email: str, *, beginning: str = "", limit: int | None, offset: int | After
+    ) -> tuple[Sequence[OfferedInvite], int]:
+        """List the invites of an email with what their contracts are called, by contract; a page and the number.
+
+        Args:
+            email: whose they are.
+            beginning: only into contracts in whose name a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
+        """
+        i = contract_invites.c
+        query = self.select(*i, contracts.c.name.label("contract")).join(contracts, i.contract_id == contracts.c.id)
+        query = query.where(i.email_key == email_key(email)).order_by(i.contract_id)
+        if beginning:
+            query = query.where(is_named("contract", i.contract_id, beginning))
         rows, total = await page_of(self.unit.connection, query, i.contract_id, limit=limit, offset=offset)
-        return [_invite(row) for row in rows], total
+        return [OfferedInvite(_invite(row), row.contract) for row in rows], total
 
     async def change(self, invite: Invite) -> None:
         """Store what an invite offers."""

@@ -55,16 +55,16 @@ _HELD = (
     _s.lease_until <= LEASE_NOW + LONGEST_MS,
 )
 _LEASED = (_s.id, _s.tenant_id, _s.workspace_id, _s.name, _s.lease_owner, _s.lease_until, LEASE_NOW.label("shown"))
-_DUE_LEASES = Query(select(*_LEASED).where(*_IS_DUE, *_HELD).order_by(_s.due_at).limit(LEASES), scans=True)
-_REQUEST_LEASES = Query(
+_OWNERS: ColumnElement[Any] = bindparam("owners", expanding=True)
+_ALL_DUE_LEASES = select(*_LEASED).where(*_IS_DUE, *_HELD).order_by(_s.due_at).limit(LEASES)
+_ALL_REQUEST_LEASES = (
     select(*_LEASED)
     .join_from(attempts, auth_secrets, _a.subject_id == _s.id)
     .where(_a.settled_at.is_(None), *_HELD)
     .order_by(_a.id)
-    .limit(LEASES),
-    scans=True,
+    .limit(LEASES)
 )
-_REQUESTS = Query(
+_ALL_REQUESTS = (
     select(
         _a.id,
         _a.kind,
@@ -78,9 +78,17 @@ _REQUESTS = Query(
     .join_from(attempts, tenants, _a.tenant_id == tenants.c.id)
     .where(_a.settled_at.is_(None))
     .order_by(_a.id)
-    .limit(LEASES),
-    scans=True,
+    .limit(LEASES)
 )
+_DUE_LEASES, _REQUEST_LEASES, _REQUESTS = (
+    {narrowed: Query(query.where(owner.in_(_OWNERS)) if narrowed else query, scans=True) for narrowed in (False, True)}
+    for query, owner in (
+        (_ALL_DUE_LEASES, _s.lease_owner),
+        (_ALL_REQUEST_LEASES, _s.lease_owner),
+        (_ALL_REQUESTS, _a.owner),
+    )
+)
+"""Each as it is, and narrowed to some processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +157,17 @@ class RefreshQueueRows:
         (row,) = await _SOON.rows(self._unit.connection, now=now, until=now + time)
         return int(row.number)
 
-    async def leases(self) -> Sequence[HeldLease]:
-        """List the leases of secrets that are due or have a request under way, at most `LEASES` of each."""
-        clock = {"lease_now": since_boot_ms()}
-        connection = self._unit.connection
+    async def leases(self, owners: Sequence[str] | None = None) -> Sequence[HeldLease]:
+        """List the leases of secrets that are due or have a request under way, at most `LEASES` of each.
+
+        Args:
+            owners: only those that these processes hold, as `RunningProcess.id`; None: all.
+        """
+        given: dict[str, Any] = {"lease_now": since_boot_ms(), **({} if owners is None else {"owners": owners})}
+        connection, narrowed = self._unit.connection, owners is not None
         rows = [
-            *await _DUE_LEASES.rows(connection, now=self._unit.clock(), **clock),
-            *await _REQUEST_LEASES.rows(connection, **clock),
+            *await _DUE_LEASES[narrowed].rows(connection, now=self._unit.clock(), **given),
+            *await _REQUEST_LEASES[narrowed].rows(connection, **given),
         ]
         found = {
             row.id: HeldLease(
@@ -165,8 +177,13 @@ class RefreshQueueRows:
         }
         return list(found.values())
 
-    async def requests(self) -> Sequence[OpenRequest]:
-        """List the requests under way or not settled yet, the oldest first, at most `LEASES`."""
+    async def requests(self, owners: Sequence[str] | None = None) -> Sequence[OpenRequest]:
+        """List the requests under way or not settled yet, the oldest first, at most `LEASES`.
+
+        Args:
+            owners: only those that these processes have sent, as `RunningProcess.id`; None: all.
+        """
+        given = {} if owners is None else {"owners": owners}
         return [
             OpenRequest(
                 id=row.id,
@@ -178,5 +195,5 @@ class RefreshQueueRows:
                 started_at=row.started_at,
                 answered_at=row.answered_at,
             )
-            for row in await _REQUESTS.rows(self._unit.connection)
+            for row in await _REQUESTS[owners is not None].rows(self._unit.connection, **given)
         ]

@@ -6,12 +6,13 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.console.core.browsers import browser_name
 from keyrack.console.core.lists import ROWS, offset_of
 from keyrack.console.core.requests import visitor_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.identity.attempts import attempt_of
 from keyrack.errors import NotFound, RateLimited, ValidationFailed
-from keyrack.model.identity import ApiKey, PrincipalKind
+from keyrack.model.identity import ApiKey, ConsoleSession, PrincipalKind
 from keyrack.service.identity.console_sign_in import WrongPassword
 from keyrack.service.identity.users import Users
 
@@ -76,6 +77,8 @@ async def _page(
     visit: Visit, users: Users, *, status: int = 200, done: str = "", wrong: str = "", weak: str = ""
 ) -> Response[str]:
     own = await visit.console.sign_in.own_sessions(visit.who)
+    session = visit.asked("session")
+    found, begin = sessions_with(own.sessions, session), offset_of(visit.page_number("sessions"))
     keys: Sequence[ApiKey] = ()
     person, total = None, 0
     if visit.who.kind is PrincipalKind.user:
@@ -88,7 +91,10 @@ async def _page(
         status=status,
         person=person,
         permissions=sorted(visit.who.permissions),
-        sessions=own.sessions,
+        sessions=found[begin : begin + ROWS],
+        session_total=len(own.sessions),
+        session=session,
+        session_pager=visit.pager(len(found), "sessions"),
         password_since=own.password_since,
         two_step=own.two_step_since,
         current=visit.signed_in.session.id,
@@ -99,3 +105,18 @@ async def _page(
         wrong=wrong,
         weak=weak,
     )
+
+
+def sessions_with(sessions: Sequence[ConsoleSession], part: str) -> Sequence[ConsoleSession]:
+    """Return the sessions of one account, of which there are never many, that somebody looks for.
+
+    Args:
+        sessions: all of them.
+        part: what the browser, as it is shown or as it names itself, or the address must have in it; empty for all.
+    """
+    part = part.casefold()
+    return [
+        each
+        for each in sessions
+        if any(part in text.casefold() for text in (browser_name(each.browser), each.browser, each.address or ""))
+    ]

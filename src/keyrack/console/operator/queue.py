@@ -10,6 +10,7 @@ from keyrack.console.operator.installation import words
 from keyrack.service.operator.grant_overview import GrantView
 from keyrack.service.operator.operations import Operations
 from keyrack.service.operator.permissions import SEE_GRANTS
+from keyrack.service.operator.process_overview import process_name
 from keyrack.service.operator.refresh_queue import COUNTED_TO, Due
 
 
@@ -30,7 +31,7 @@ async def queue(visit: NamedDependency[Visit], operations: NamedDependency[Opera
         due=due,
         when=when.value,
         pager=pager,
-        names={each.id: f"{each.host} / {each.pid}" for each in await operations.processes.list(visit.who)},
+        names={each.id: process_name(each) for each in await operations.processes.list(visit.who)},
         counted_to=COUNTED_TO,
         **words(),
     )

@@ -25,6 +25,7 @@ from keyrack.errors import (
     StateConflict,
     ValidationFailed,
 )
+from keyrack.ids import is_id
 from keyrack.model.tenancy import Invite, Workspace
 from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.tenancy.contracts import Contracts
@@ -161,11 +162,13 @@ async def _require_editor(visit: Visit, own_permissions: OwnPermissions, contrac
 
 
 async def _own(visit: Visit, invite_acceptance: InviteAcceptance, error: KeyrackError | None = None) -> Response[str]:
-    found, total = await invite_acceptance.mine(visit.who, limit=ROWS, offset=offset_of(visit.page_number()))
+    asked, offset = visit.asked("q"), offset_of(visit.page_number())
+    found, total = await invite_acceptance.mine(visit.who, beginning=asked, limit=ROWS, offset=offset)
     return visit.page(
         "tenancy/own_invites.html",
         status=200 if error is None else 409,
         invites=found,
+        asked=asked,
         pager=visit.pager(total),
         done=visit.done(_DONE),
         others=[] if error is None else [problem.detail for problem in error.problems],
@@ -230,7 +233,8 @@ async def _form(
         typed=typed,
         choices=role_choices(policy, "contracts"),
         workspace_choices=role_choices(policy, "workspaces"),
-        workspaces=await _offered(visit, contract_id, workspaces, own_permissions),
+        workspaces=await _offered(visit, contract_id, workspaces, own_permissions, typed["workspace_id"]),
+        workspace=visit.asked("workspace"),
         once=once,
         wrong=wrong,
         others=others,
@@ -238,10 +242,17 @@ async def _form(
 
 
 async def _offered(
-    visit: Visit, contract_id: str, workspaces: Workspaces, own_permissions: OwnPermissions
+    visit: Visit, contract_id: str, workspaces: Workspaces, own_permissions: OwnPermissions, chosen: str
 ) -> Sequence[Workspace]:
-    """Return workspaces of the contract whose members the visitor manages, of the first ones of it."""
-    found, _ = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0, most_members=0)
+    """Return workspaces of the contract whose members the visitor manages, of those that are looked for, or the first.
+
+    The one that the form has now is among them in any case.
+    """
+    asked = visit.asked("workspace")
+    found, _ = await workspaces.list(visit.who, contract_id, limit=ROWS, offset=0, most_members=0, beginning=asked)
+    if is_id(chosen) and chosen not in {each.workspace.id for each in found}:
+        named, _ = await workspaces.list(visit.who, contract_id, limit=1, offset=0, most_members=0, beginning=chosen)
+        found = [*found, *named]
     if visit.allows(*EDIT_WORKSPACE_MEMBERS):
         return [each.workspace for each in found]
     return [

@@ -19,7 +19,7 @@ from keyrack.store.contracts import ContractMembers, ContractRows
 from keyrack.store.core.paging import After
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Location
-from keyrack.store.invites import ContractInvites
+from keyrack.store.invites import ContractInvites, OfferedInvite
 from keyrack.store.tenants import RolePolicy
 from keyrack.store.users import UserRows
 from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
@@ -34,9 +34,15 @@ class InviteAcceptance:
         self._access = access
 
     async def mine(
-        self, who: Principal, *, limit: int | None = None, offset: int | After = 0
-    ) -> tuple[Sequence[Invite], int]:
+        self, who: Principal, *, beginning: str = "", limit: int | None = None, offset: int | After = 0
+    ) -> tuple[Sequence[OfferedInvite], int]:
         """List the caller's invites; return a page and the number of all.
+
+        Args:
+            who: the caller.
+            beginning: only into contracts in whose name a word begins so, or that have this id; empty for all.
+            limit: how many at most; None for all.
+            offset: how many to pass over, or after which one to begin.
 
         Raises:
             Forbidden: the caller is no person.
@@ -46,7 +52,9 @@ class InviteAcceptance:
             user = await UserRows(scope.unit).find(who.id)
             if user is None:
                 return [], 0
-            return await ContractInvites(scope.unit).of_email(user.email, limit=limit, offset=offset)
+            return await ContractInvites(scope.unit).offered_to(
+                user.email, beginning=beginning, limit=limit, offset=offset
+            )
 
     async def accept(self, who: Principal, invite_id: str) -> Member:
         """Accept an invite: become a member of the contract, and of the workspace if it names one.
@@ -58,7 +66,7 @@ class InviteAcceptance:
             StateConflict: none of its roles is available any more, or the contract's first member must be an owner.
         """
         invites, _ = await self.mine(who)
-        found = next((invite for invite in invites if invite.id == invite_id), None)
+        found = next((each.invite for each in invites if each.invite.id == invite_id), None)
         if found is None:
             raise NotFound("you have no such invite")
         place = Location(found.tenant_id, found.contract_id)
@@ -82,8 +90,7 @@ async def welcome(unit: Unit, who: Principal, user: User) -> None:
         who: creates the user, for the audit log.
         user: as created.
     """
-    invites, _ = await ContractInvites(unit).of_email(user.email)
-    for invite in invites:
+    for invite in await ContractInvites(unit).of_email(user.email):
         with suppress(StateConflict):
             if await join_by_invite(unit, invite, user) is not None:
                 await AuditLog(unit).append(who, ACCEPT, ("contract-member", user.id), ALLOWED)

@@ -174,7 +174,7 @@ def _is_nothing(held: HeldRoles) -> bool:
 
 async def invited_roles(unit: Unit, email: str) -> Sequence[HeldRoles]:
     """Return what all invites for an email offer, place by place."""
-    invites, _ = await ContractInvites(unit).of_email(email)
+    invites = await ContractInvites(unit).of_email(email)
     offered = [HeldRoles(Location(unit.tenant_id, each.contract_id), each.roles) for each in invites]
     for each in invites:
         if each.workspace is not None:
