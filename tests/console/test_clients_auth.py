@@ -9,15 +9,20 @@ import httpx2
 import pytest
 
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_authorization import auth_client_permissions
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.contracts import ContractRows
 from keyrack.store.directory import Location
+from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 from support.app import Caller, World
 from support.auth_clients import OAUTH2, PATH, SECOND_GENERATION, auth_client, make, one_of_each
 from support.console import ConsoleBrowser, signed_in
+from support.flows import CALENDAR, flow_body, graph_of, node
 from support.secrets import make as make_secret
+from support.secrets import resource
 
 NEW = "/console/auth-clients/new"
 SECRET, SECOND = "first-secret-canary", "second-secret-canary"
@@ -175,6 +180,34 @@ async def test_a_client_is_created_once_in_a_scope_that_is_offered(keyrack_on_ea
     refused = await integrator.post(NEW, **GIVEN, components=component, once=hidden(page, "once"))
     assert refused.status_code == 403
     assert (await (await at_globex(keyrack, "guest")).get(NEW)).status_code == 403
+
+
+async def test_a_scope_beyond_those_that_the_form_offers_is_looked_for(keyrack: World) -> None:
+    component, globex = await ledger(keyrack), keyrack.tenants["Globex"]
+    async with keyrack.store.unit(globex.id, writes=True) as unit:
+        contracts, workspaces = ContractRows(unit), WorkspaceRows(unit)
+        for _ in range(100):
+            await contracts.add("Common", (), {}, None)
+        far = await contracts.add("Far Away", (), {}, None)
+        inside = (await workspaces.add(far, "Inside <i>", WorkspaceType.full, {})).id
+        await WorkspaceMembers(unit).add(inside, globex.admin.id, ["integrator"])
+    browser = await at_globex(keyrack)
+    chosen = f'value="contract:{far}"'
+    assert chosen not in (await browser.get(NEW)).text
+    for asked in ("awa", far):
+        assert chosen in (await browser.get(f"{NEW}?place={asked}")).text, asked
+    page = await browser.get(f"{NEW}?place=zebra")
+    assert "No contract or workspace in which you may create one" not in page.text, "the whole tenant is offered"
+    assert chosen not in page.text
+    given = GIVEN | {"components": component, "scope": f"contract:{far}", "once": hidden(page, "once")}
+    refused = await browser.post(NEW, **given | {"token_uri": "nowhere"})
+    assert f"{chosen} selected" in refused.text, "what was chosen is kept, though nobody looks for it now"
+    made = where(await browser.post(NEW, **given)).partition("?")[0].rpartition("/")[2]
+    assert (await read(globex.admin, made))["relationships"]["contract"]["data"]["id"] == far
+    assert (
+        f'value="workspace:{inside}" selected>The workspace Inside &lt;i&gt;'
+        in (await browser.get(f"{NEW}?workspace={inside}")).text
+    )
 
 
 @pytest.mark.parametrize(
@@ -344,7 +377,8 @@ async def test_a_rejected_client_says_why_and_what_to_do_and_is_mended(keyrack: 
 
 async def test_what_hangs_on_a_client_is_told_as_far_as_one_may_know(keyrack_on_each: World) -> None:
     keyrack = keyrack_on_each
-    component, globex = await ledger(keyrack), keyrack.tenants["Globex"]
+    globex = keyrack.tenants["Globex"]
+    component = await keyrack.add_component(keyrack.tenants["Acme"], "calendar", CALENDAR, access="global")
     client = await make(globex.admin, auth_client([component], ("tenant", globex.id)))
     browser, here = await at_globex(keyrack), f"/console/auth-clients/{client}"
     empty = await browser.get(f"{here}/delete")
@@ -352,6 +386,19 @@ async def test_what_hangs_on_a_client_is_told_as_far_as_one_may_know(keyrack_on_
     secret = (await make_secret(globex.integrator, globex.workspace_id, client))["id"]
     page = await browser.get(here)
     assert f"/console/workspaces/{globex.workspace_id}" in page.text
+    assert "Find a flow" not in page.text
+    step = node("acme/calendar:due", secret_id=secret)
+    body = flow_body(globex.workspace_id, name="Invoices <b>", graph=graph_of(step))
+    flow = resource(await globex.integrator.post("/v2/flows", body), 201)["id"]
+    for path in (here, f"{here}/delete"):
+        assert "Invoices &lt;b&gt;" in (await browser.get(path)).text
+        assert "Invoices &lt;b&gt;" in (await browser.get(f"{path}?flow=VOICES")).text
+        page = await browser.get(f"{path}?flow=other")
+        assert "Invoices &lt;b&gt;" not in page.text
+        assert "No flow that uses it has this" in page.text
+        assert "<dt>Flows</dt><dd>1</dd>" in page.text
+        assert "in workspaces that you are not in" not in page.text
+    assert (await globex.integrator.delete(f"/v2/flows/{flow}")).status_code == 204
     usage = (await globex.admin.get(f"{PATH}/{client}/usage")).json()["data"]
     assert (usage["type"], usage["id"]) == ("auth-client-usage", client)
     workspace = {"id": globex.workspace_id, "name": "Globex workspace", "secrets": 1, "secrets_in_error": 0}

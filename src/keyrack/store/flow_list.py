@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Text, cast, func, null, or_, select
+from sqlalchemy import ColumnElement, Row, Select, Text, cast, func, null, or_, select
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from keyrack.model.flows import Flow
+from keyrack.model.flows import Flow, FlowStatus, Reference
+from keyrack.store.auth_client_usage import MOST
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import page_of, search_key
 from keyrack.store.core.unit import TenantTable
 from keyrack.store.flows import read_flow
-from keyrack.store.schema import flow_credentials, flow_secrets, flows
+from keyrack.store.schema import auth_secrets, flow_credentials, flow_secrets, flows, workspace_members
 
 Columns = ReadOnlyColumnCollection[str, Any]
 _LARGE = {flows.c.graph, flows.c.attributes, flows.c.description, flows.c.description_key}
@@ -93,6 +94,36 @@ class FlowList(TenantTable):
         rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
         return [read_flow(row) for row in rows], total
 
+    async def using_client(
+        self, auth_client_id: str, user_id: str | None, *, limit: int, offset: int, search: str = ""
+    ) -> tuple[Sequence[Reference], int]:
+        """List by id the flows whose current graph names a connection of an auth client; a page and the total.
+
+        Args:
+            auth_client_id: the client.
+            user_id: only those of the workspaces of this user; None: all.
+            limit: how many at most.
+            offset: how many to pass over.
+            search: what the name or the description must have in it; empty for all.
+        """
+        c, m, mine = flows.c, workspace_members.c, self.unit.tenant_id
+        query = self.select(c.id, c.name, c.status, c.workspace_id).order_by(c.id)
+        query = query.where(c.id.in_(self._naming_one_of(auth_client_id)))
+        if user_id is not None:
+            places = select(m.workspace_id).where(m.user_id == user_id, m.tenant_id == mine)
+            query = query.where(c.workspace_id.in_(places))
+        if search:
+            query = query.where(self._mentions(search_key(search)))
+        rows, total = await page_of(self.unit.connection, query, c.id, limit=limit, offset=offset)
+        return [
+            Reference(row.id, row.name, FlowStatus(row.status), row.workspace_id, ("graph",)) for row in rows
+        ], total
+
+    async def count_using_client(self, auth_client_id: str) -> int:
+        """Count the flows that `using_client` lists, whosever they are."""
+        named = self._naming_one_of(auth_client_id).distinct().subquery()
+        return int(await self.value(select(func.count()).select_from(named)))
+
     async def whole(self, found: Sequence[Flow]) -> Mapping[str, Flow]:
         """Return by id those of some flows of a list that are still there, with what was left out."""
         c = flows.c
@@ -125,6 +156,12 @@ class FlowList(TenantTable):
         if rows or not offset:
             return rows, rows[0].total if rows else 0
         return rows, int(await self.value(number))
+
+    def _naming_one_of(self, auth_client_id: str) -> "Select[Any]":
+        """Return the query of the ids of flows whose current graph names one of a client's secrets, or of the first."""
+        s, index, mine = auth_secrets.c, flow_secrets.c, self.unit.tenant_id
+        some = select(s.id).where(s.auth_client_id == auth_client_id, s.tenant_id == mine).limit(MOST).subquery()
+        return select(index.flow_id).where(index.tenant_id == mine, index.secret_id.in_(some.select()))
 
     def _mentions(self, key: str) -> ColumnElement[bool]:
         """Neither a pattern, in which `%` and `_` would mean something, nor the database's idea of letters."""

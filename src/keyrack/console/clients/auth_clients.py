@@ -230,13 +230,16 @@ async def _about(
     usage: AuthClientUsage | None = None
     with suppress(NotFound):  # who sees it from inside of its scope only
         number = visit.page_number("flows")
-        usage = await reader.of(visit.who, known.client.id, limit=ROWS, offset=offset_of(number))
+        usage = await reader.of(
+            visit.who, known.client.id, limit=ROWS, offset=offset_of(number), search=visit.asked("flow")
+        )
     return {
         "known": known,
         "client": known.client,
         "listed": known.listed,
         "is_oauth2": known.client.type in OAUTH2_TYPES,
         "usage": usage,
+        "flow": visit.asked("flow"),
         "flow_pager": visit.pager(0 if usage is None else usage.known_flow_total, "flows"),
         "names": await component_names(visit, client_needs, known.client.component_ids[:_MOST_NAMES]),
         "reminder_days": REMINDER_DAYS,

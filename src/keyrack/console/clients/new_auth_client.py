@@ -30,6 +30,7 @@ from keyrack.console.core.forms import problems_by_field
 from keyrack.console.core.once import FIELD, made_once, new_once, once_of
 from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, KeyrackError, NotFound
+from keyrack.ids import is_id
 from keyrack.model.clients import OAUTH2_TYPES
 from keyrack.service.clients.auth_client_overview import AuthClientOverview, PermittedScopes
 from keyrack.service.clients.auth_clients import AuthClients
@@ -42,7 +43,7 @@ from keyrack.service.tenancy.workspaces import Workspaces
 from keyrack.validation.unvalidated import Unvalidated
 
 _PLACES = 100
-"""How many contracts and workspaces a form offers; of others the id is entered."""
+"""How many contracts and workspaces a form offers; others are looked for."""
 _AS_KNOWN = ("", "As the provider wants it")
 
 
@@ -62,8 +63,8 @@ async def auth_client_form(
     scope = f"workspace:{visit.asked('workspace')}" if visit.asked("workspace") else ""
     form = {"type": visit.asked("type") or "oauth2", "components": names.get(asked, asked), "pkce": "on"}
     form["provider"] = visit.asked("provider")
-    places = await _places(visit, auth_client_overview, contracts, workspaces)
     form["scope"] = scope
+    places = await _places(visit, auth_client_overview, contracts, workspaces, scope)
     return await _new_page(visit, client_registrations, provider_profiles, places, form, None)
 
 
@@ -91,47 +92,59 @@ async def auth_client_created(
             lambda: auth_clients.create(visit.who, scope, new, made_id=once.id),
         )
     except REFUSALS as error:
-        places = await _places(visit, auth_client_overview, contracts, workspaces)
+        places = await _places(visit, auth_client_overview, contracts, workspaces, form.text("scope"))
         return await _new_page(visit, client_registrations, provider_profiles, places, form, error)
     return visit.go(f"{PATH}/{once.id}", done="created")
 
 
 async def _places(
-    visit: Visit, overview: AuthClientOverview, contracts: Contracts, workspaces: Workspaces
+    visit: Visit, overview: AuthClientOverview, contracts: Contracts, workspaces: Workspaces, chosen: str
 ) -> Sequence[tuple[str, str]]:
-    """Return the scopes in which the visitor may create clients, as far as a form offers them, each with its text.
+    """Return scopes in which the visitor may create clients, each with its text: what `place` looks for, or the first.
+
+    Args:
+        visit: the request.
+        overview: says where the visitor may create clients.
+        contracts: their use cases.
+        workspaces: likewise.
+        chosen: the value of the scope that the form has now, which is offered in any case.
 
     Raises:
-        Forbidden: there is none.
+        Forbidden: there is none, whatever is looked for.
     """
-    who = visit.who
+    who, asked = visit.who, visit.asked("place")
     if who.tenant_id is None:
         permitted = await overview.may(who, "create", [], {})
-        found = [("global", "All tenants")] if permitted.everyones else []
+        found = {"global": "All tenants"} if permitted.everyones else {}
     else:
-        found = await _places_of_tenant(visit, overview, contracts, workspaces)
-    if not found:
+        permitted, found = await _places_of_tenant(visit, overview, contracts, workspaces, asked)
+        kind, _, chosen_id = chosen.partition(":")
+        if chosen not in found and kind in ("contract", "workspace") and is_id(chosen_id):
+            _, named = await _places_of_tenant(visit, overview, contracts, workspaces, chosen_id)
+            found |= {scope: text for scope, text in named.items() if scope == chosen}
+    if not permitted.anywhere:
         raise Forbidden("this needs the permission global.auth_clients.create, held at the auth client's scope")
-    return found
+    return list(found.items())
 
 
 async def _places_of_tenant(
-    visit: Visit, overview: AuthClientOverview, contracts: Contracts, workspaces: Workspaces
-) -> list[tuple[str, str]]:
-    around, _ = await contracts.list(visit.who, limit=_PLACES, offset=0, most_members=0)
-    inside, _ = await workspaces.list(visit.who, None, limit=_PLACES, offset=0, most_members=0)
+    visit: Visit, overview: AuthClientOverview, contracts: Contracts, workspaces: Workspaces, beginning: str
+) -> tuple[PermittedScopes, dict[str, str]]:
+    """Return where in the tenant clients may be created; contracts and workspaces by the beginning of a name, or id."""
+    around, _ = await contracts.list(visit.who, limit=_PLACES, offset=0, most_members=0, beginning=beginning)
+    inside, _ = await workspaces.list(visit.who, None, limit=_PLACES, offset=0, most_members=0, beginning=beginning)
     names = {each.contract.id: each.contract.name for each in around}
     of = {each.workspace.id: each.workspace.contract_id for each in inside}
     permitted: PermittedScopes = await overview.may(visit.who, "create", list(names), of)
-    found = [("tenant", "The whole tenant")] if permitted.tenants else []
-    found += [
-        (f"contract:{each}", f"The contract {name}") for each, name in names.items() if each in permitted.contract_ids
-    ]
-    return found + [
-        (f"workspace:{each.workspace.id}", f"The workspace {each.workspace.name}")
+    found = {"tenant": "The whole tenant"} if permitted.tenants else {}
+    found |= {
+        f"contract:{each}": f"The contract {name}" for each, name in names.items() if each in permitted.contract_ids
+    }
+    return permitted, found | {
+        f"workspace:{each.workspace.id}": f"The workspace {each.workspace.name}"
         for each in inside
         if each.workspace.id in permitted.workspace_ids
-    ]
+    }
 
 
 async def _new_page(
@@ -156,6 +169,7 @@ async def _new_page(
         "clients/auth_client_new.html",
         status=200 if error is None else 400,
         places=places,
+        place=visit.asked("place"),
         form=form,
         is_other=is_other,
         other=OTHER,

@@ -9,6 +9,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_reading import seen_at_its_scope
 from keyrack.store.auth_client_usage import MOST, AuthClientUsages, UsingWorkspace
 from keyrack.store.directory import Directory
+from keyrack.store.flow_list import FlowList
 from keyrack.store.usage import Usages
 
 _NAMED = 25
@@ -28,7 +29,7 @@ class AuthClientUsage:
         open_consents: how many consents have been begun with it and can still be finished.
         flows: how many flows use them.
         known_flows: a page of those that the caller may know of.
-        known_flow_total: how many these are.
+        known_flow_total: how many these are, of those that have what is looked for in their names or descriptions.
     """
 
     secrets: int = 0
@@ -53,10 +54,19 @@ class AuthClientUsageReader:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    async def of(self, who: Principal, auth_client_id: str, *, limit: int, offset: int) -> AuthClientUsage:
+    async def of(
+        self, who: Principal, auth_client_id: str, *, limit: int, offset: int, search: str = ""
+    ) -> AuthClientUsage:
         """Return what hangs on a client, to who may get it at its own scope, with a page of the flows.
 
         Who belongs to no tenant learns of a global client only how many connections there are.
+
+        Args:
+            who: the caller.
+            auth_client_id: the client.
+            limit: how many flows at most.
+            offset: how many of them to pass over.
+            search: what the name or the description of a flow must have in it; empty for all.
 
         Raises:
             NotFound: there is none, or the caller cannot see it at its own scope.
@@ -67,10 +77,10 @@ class AuthClientUsageReader:
                 total = await Directory(scope.unit).secrets_attached(auth_client_id)
                 return AuthClientUsage(secrets=total)
         async with self._access.tenant(who, tenant_id) as scope:
-            return await _usage(scope, auth_client_id, limit, offset)
+            return await _usage(scope, auth_client_id, limit, offset, search)
 
 
-async def _usage(scope: Scope, auth_client_id: str, limit: int, offset: int) -> AuthClientUsage:
+async def _usage(scope: Scope, auth_client_id: str, limit: int, offset: int, search: str) -> AuthClientUsage:
     usages = AuthClientUsages(scope.unit)
     workspaces = await usages.workspaces(auth_client_id)
     everything = scope.is_tenant_admin or scope.who.tenant_id is None
@@ -79,7 +89,8 @@ async def _usage(scope: Scope, auth_client_id: str, limit: int, offset: int) -> 
         mine = await Usages(scope.unit).workspaces_of(scope.who.id)
         named = [each for each in workspaces if each.id in mine]
     user = None if everything else scope.who.id
-    known, known_total = await usages.flows_page(auth_client_id, user, limit=limit, offset=offset)
+    flows = FlowList(scope.unit)
+    known, known_total = await flows.using_client(auth_client_id, user, limit=limit, offset=offset, search=search)
     secrets = sum(each.secrets for each in workspaces)
     return AuthClientUsage(
         secrets=secrets,
@@ -88,7 +99,7 @@ async def _usage(scope: Scope, auth_client_id: str, limit: int, offset: int) -> 
         workspaces=len(workspaces),
         named=named[:_NAMED],
         open_consents=await usages.open_consents(auth_client_id),
-        flows=known_total if everything else await usages.flow_count(auth_client_id),
+        flows=known_total if everything and not search else await flows.count_using_client(auth_client_id),
         known_flows=known,
         known_flow_total=known_total,
     )
