@@ -3,10 +3,11 @@
 import re
 
 from keyrack.console.routes import CONSOLE
-from keyrack.console.search.destinations import KINDS, PAGES
+from keyrack.console.search.destinations import KINDS, OPERATORS_PAGES, PAGES
 from support.app import World
 from support.console import signed_in
 from support.flows import PLAIN, flow_body
+from support.operator_console import ALL, operator_browser
 from support.secrets import resource
 from support.tenancy.estate import build_estate
 
@@ -61,6 +62,28 @@ async def test_others_find_nothing(keyrack: World) -> None:
             assert "Nothing is found that you may see." in page.text, text
 
 
+async def test_operators_find_tenants_by_a_part_of_their_names(keyrack_on_each: World) -> None:
+    globex = keyrack_on_each.tenants["Globex"]
+    path = f"/console/installation/tenants?q={globex.id}"
+    browser = await operator_browser(keyrack_on_each, *ALL)
+    page = (await browser.get("/console/search?q=LOBE")).text
+    assert f'<a href="{path}">' in page
+    assert keyrack_on_each.tenants["Acme"].id not in page
+    assert (await browser.get(path)).status_code == 200
+    led = await browser.get(f"/console/search?q={globex.id}")
+    assert led.headers["location"] == path
+    for nothing in ("%25", "_", "%5C", "Globex%00"):
+        page = (await browser.get(f"/console/search?q={nothing}")).text
+        assert globex.id not in page
+    for permissions in (ALL[:1], ALL[1:]):
+        other = await operator_browser(keyrack_on_each, *permissions)
+        assert "Nothing is found that you may see." in (await other.get("/console/search?q=globex")).text
+    admin = await signed_in(keyrack_on_each, globex.admin, globex.id)
+    page = (await admin.get("/console/search?q=globex&kind=tenant")).text
+    assert 'id="kind-tenant"' not in page
+    assert ">Tenants</option>" not in page
+
+
 async def test_odd_questions_are_answered(keyrack: World) -> None:
     globex = keyrack.tenants["Globex"]
     browser = await signed_in(keyrack, globex.integrator, globex.id)
@@ -82,7 +105,9 @@ async def test_each_page_has_the_field_in_its_frame(keyrack: World) -> None:
 def test_everything_that_is_found_has_a_page_that_there_is() -> None:
     there = {re.sub(r"\{[^}]*\}", "{}", route.path) for route in CONSOLE.routes}
     assert PAGES.keys() == KINDS.keys()
-    assert {re.sub(r"\{[^}]*\}", "{}", page.partition("?")[0]) for page in PAGES.values()} <= there
+    assert {
+        re.sub(r"\{[^}]*\}", "{}", page.partition("?")[0]) for page in (*PAGES.values(), *OPERATORS_PAGES.values())
+    } <= there
 
 
 async def test_ids_of_all_kinds_lead_to_pages_that_are_shown(keyrack: World) -> None:

@@ -17,6 +17,7 @@ STEPS = "snb"
 """Running steps, which search nothing."""
 
 SHOWN: Mapping[str, tuple[str, str]] = {
+    "tenant": ("tenant_id", "/v2/tenants/{id}"),
     "user": ("user_id", "/v2/users/{id}"),
     "contract": ("contract_id", "/v2/contracts/{id}"),
     "workspace": ("workspace_id", "/v2/workspaces/{id}"),
@@ -89,7 +90,7 @@ async def test_a_name_leads_to_what_its_own_request_shows(stage: Stage, column: 
                 if answer.status_code != 200:
                     wrong.append(f"{text}: {kind} {each}: {answer.status_code}")
     assert wrong == []
-    assert bool(seen) == (column in "TDOIGNB")
+    assert bool(seen) == (column in "TDOIGNBV")
     for kind, text in names.items():
         asked = SHOWN[kind][1].format(id=stage.mine.ids[SHOWN[kind][0]])
         answer = await stage.callers[column].get(asked)

@@ -152,6 +152,7 @@ ACROSS: dict[str, str] = {
     "tenant_list._ALL": "for the operator, who may see tenants",
     "tenant_list._FOUND": "a number, for the operator",
     "tenant_list._GRANTS": "numbers, for the operator",
+    "tenant_list._NAMED": "ids, for the operator, who may see tenants",
     "tenant_list._NUMBER": "a number, for the operator",
     "tenant_list._SEARCH": "for the operator, who may see tenants",
     "tenants._BY_ID": "a tenant-bound unit asks for no other's: `TenantRows`",

@@ -118,6 +118,7 @@ ACROSS: dict[str, str] = {
     "ServiceAccounts.password": "belong to no tenant",
     "ServiceAccounts.remove": "belong to no tenant",
     "ServiceAccounts.set_password": "belong to no tenant",
+    "TenantList.named": "for the operator, who may see tenants",
     "TenantList.page": "for the operator, who may see tenants",
     "TenantRows.add": "makes one",
     "attempts.open_attempts": "work of all tenants for the worker, handed out by tenant",

@@ -25,6 +25,13 @@ _ORDERED = select(_t.id, _t.name, _t.app_domain, _t.created_at).order_by(_t.id)
 _SLICE = {"limit": bindparam("most", type_=Integer), "offset": bindparam("over", type_=Integer)}
 _ALL = Query(_ORDERED.limit(_SLICE["limit"]).offset(_SLICE["offset"]), scans=True)
 _SEARCH = Query(_ORDERED.where(_found()).limit(_SLICE["limit"]).offset(_SLICE["offset"]), scans=True)
+_NAMED = Query(
+    select(_t.id)
+    .where(func.lower(_t.name).like(bindparam("part", type_=String), escape="\\"))
+    .order_by(_t.id)
+    .limit(_SLICE["limit"]),
+    scans=True,
+)
 _NUMBER = Query(select(func.count().label("number")).select_from(tenants), scans=True)
 _FOUND = Query(select(func.count().label("number")).select_from(tenants).where(_found()), scans=True)
 _GRANTS = Query(
@@ -73,6 +80,11 @@ class TenantList:
             grants = {row.tenant_id: row.number for row in await _GRANTS.rows(connection, ids=ids)}
         listed = [ListedTenant(row.id, row.name, row.app_domain, row.created_at, grants.get(row.id, 0)) for row in rows]
         return listed, counted.number
+
+    async def named(self, part: str, *, limit: int) -> Sequence[str]:
+        """Return the ids of tenants that have something in their names, at most so many."""
+        rows = await _NAMED.rows(self._unit.connection, part=_like(part), most=limit)
+        return [row.id for row in rows]
 
 
 def _like(part: str) -> str:

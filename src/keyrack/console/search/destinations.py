@@ -50,6 +50,8 @@ PAGES: Mapping[str, str] = {
     "request": "/console/audit?request_id={id}",
 }
 """The page of each kind of thing; of what has none of its own, the page that it stands on."""
+OPERATORS_PAGES: Mapping[str, str] = {"tenant": "/console/installation/tenants?q={id}"}
+"""Those that an operator is led to instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,16 @@ class Hit:
     href: str
 
 
-def hit(result: Result) -> Hit:
-    """Return the line of something that was found."""
+def hit(result: Result, *, operator: bool = False) -> Hit:
+    """Return the line of something that was found.
+
+    Args:
+        result: what it is.
+        operator: whether it is for an operator who sees tenants.
+    """
     found = result.found
     parent = found.parent_id or ""
-    page = PAGES[found.kind]
+    page = (OPERATORS_PAGES if operator and found.kind in OPERATORS_PAGES else PAGES)[found.kind]
     if "{parent}" in page and not parent:  # of a team that was found in the tenant
         page = "/console/contracts"
     href = page.format(id=quote(found.id), parent=quote(parent))

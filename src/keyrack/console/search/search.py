@@ -9,6 +9,7 @@ from litestar.enums import MediaType
 from keyrack.console.core.lists import ROWS
 from keyrack.console.core.visit import Visit
 from keyrack.console.search.destinations import KINDS, hit
+from keyrack.service.operator.permissions import SEE_TENANTS, WATCH
 from keyrack.service.search.search import IN_PLACES, Search
 
 _FEW = 5
@@ -21,7 +22,8 @@ async def search(visit: NamedDependency[Visit], searching: NamedDependency[Searc
     text, kind = visit.asked("q"), visit.asked("kind")
     kinds, limit = ((kind,), ROWS) if kind in IN_PLACES else (IN_PLACES, _FEW)
     results = await searching.find(visit.who, text, kinds=kinds, limit=limit)
-    exact = [hit(each) for each in results.exact]
+    operator = visit.who.tenant_id is None and visit.allows(WATCH) and visit.allows(SEE_TENANTS)
+    exact = [hit(each, operator=operator) for each in results.exact]
     written = "hx-request" in visit.request.headers
     if len(exact) == 1 and not results.by_name and not written:
         path, _, query = exact[0].href.partition("?")
@@ -30,10 +32,10 @@ async def search(visit: NamedDependency[Visit], searching: NamedDependency[Searc
         "search/search.html",
         asked=text,
         kind=kind if kind in IN_PLACES else "",
-        kinds=[(each, KINDS[each][1]) for each in IN_PLACES],
+        kinds=[(each, KINDS[each][1]) for each in IN_PLACES if each != "tenant" or operator],
         exact=exact,
         groups=[
-            (each, KINDS[each][1], [hit(one) for one in found], each in results.more)
+            (each, KINDS[each][1], [hit(one, operator=operator) for one in found], each in results.more)
             for each, found in results.by_name.items()
         ],
     )

@@ -12,6 +12,11 @@ SEE_TENANTS = "tenants.tenant.get"
 SEE_AUDIT = "tenants.audit.get"
 
 
+def sees_tenants(scope: Scope) -> bool:
+    """Tell whether it is an operator who sees all tenants."""
+    return scope.who.tenant_id is None and scope.allows(WATCH) and scope.allows(SEE_TENANTS)
+
+
 def require_operator(scope: Scope, *more: str) -> None:
     """Insist on a service account with `WATCH` and further permissions; a tenant's user never is one.
 

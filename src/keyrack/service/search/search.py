@@ -11,18 +11,21 @@ from keyrack.service.audit.log import AuditTrail
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.scope import contracts_granting
+from keyrack.service.operator.permissions import sees_tenants
 from keyrack.service.search.readers import Reader
 from keyrack.service.tenancy.workspaces import LIST_ALL_WORKSPACES
 from keyrack.store.role_assignments import RoleAssignments
 from keyrack.store.search_index import Found, SearchIndex, SharedIndex
+from keyrack.store.tenant_list import TenantList
 
 LONGEST = 200
 """Characters of a question that count."""
 
 IN_PLACES = (
-    "user", "contract", "workspace", "team", "component", "auth-client", "credential", "auth-secret", "flow", "webhook",
+    "tenant", "user", "contract", "workspace", "team", "component", "auth-client", "credential", "auth-secret", "flow",
+    "webhook",
 )  # fmt: skip
-"""What is found by name, in the order in which it is shown."""
+"""What is found by name, in the order in which it is shown; tenants by operators alone."""
 
 _IN_WORKSPACES = frozenset({"flow", "credential", "auth-secret"})
 _SHARED = frozenset({"component", "auth-client"})
@@ -143,8 +146,8 @@ class Search:
     async def find(self, who: Principal, text: str, *, kinds: Sequence[str] = IN_PLACES, limit: int = 5) -> Results:
         """Return what a text is the id of, and what has a name in which a word begins so.
 
-        Only what the use case that shows it would show this caller. A service account finds by id, and what all
-        tenants share.
+        Only what the use case that shows it would show this caller. A service account finds by id, what all tenants
+        share, and, if it may watch the installation and see tenants, these by a part of their names.
 
         Args:
             who: the caller.
@@ -197,11 +200,14 @@ class Search:
         async with self._access.installation(who) as scope:
             for kind in set(kinds).intersection(_SHARED):
                 found[kind] += await SharedIndex(scope.unit).beginning(kind, text, limit)
+            if "tenant" in kinds and text and sees_tenants(scope):
+                named = await TenantList(scope.unit).named(text, limit=limit)
+                found["tenant"] = [Found("tenant", each, each) for each in named]
         if who.tenant_id is None:
             return found
         async with self._access.tenant(who, who.tenant_id) as scope:
             home = await _home(scope, who.tenant_id)
-            for kind in kinds:
+            for kind in (each for each in kinds if each != "tenant"):
                 own = [each for each in await home.look(kind, text, limit) if each not in found[kind]]
                 found[kind] = own + found[kind]
         return found
