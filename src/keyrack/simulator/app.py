@@ -2,7 +2,18 @@
 
 from aiohttp import web
 
-from keyrack.simulator import authorize, browser, control, control_http, endpoints, instagram, oauth1, token
+from keyrack.simulator import (
+    authorize,
+    browser,
+    control,
+    control_http,
+    device,
+    endpoints,
+    instagram,
+    oauth1,
+    pushed,
+    token,
+)
 from keyrack.simulator.config import SimulatorConfig
 from keyrack.simulator.state import State
 from keyrack.simulator.wire import MAX_BODY, STATE
@@ -26,6 +37,10 @@ def create_app(config: SimulatorConfig) -> web.Application:
             web.get("/consent", browser.consent),
             web.post("/consent", browser.decide),
             web.post("/token", token.token),
+            web.post("/device_authorization", device.device_authorization),
+            web.get("/device", device.device_page),
+            web.post("/device", device.code_entered),
+            web.post("/par", pushed.push),
             web.post("/revoke", endpoints.revoke),
             web.post("/introspect", endpoints.introspect),
             web.get("/api/me", endpoints.me),

@@ -29,10 +29,22 @@ async def authorize(request: web.Request) -> web.StreamResponse:
     except Refusal as refusal:
         return error_page(refusal.description)
     client_id = parameters.get("client_id", "")
+    request_uri = parameters.get("request_uri")
     known = client_id if client_id in state.clients else ""
     behaviour = state.behaviour("authorize", known, sim)
     call = Call("authorize", known, "")
-    return await counted(request, behaviour, call, lambda: _decide(request, parameters, behaviour, sim))
+
+    def process() -> Processed:
+        if request_uri is None and not behaviour.require_pushed:
+            return _decide(request, parameters, behaviour, sim)
+        pushed = state.pushed.take(known, request_uri or "")
+        if pushed is None:
+            said = "The request was not pushed before, was used already, or has expired (request_uri)."
+            return "invalid_request_uri", error_page(said)
+        # What the browser carries beside the reference counts for nothing (RFC 9126 section 4, RFC 9101 section 6.3).
+        return _decide(request, {**pushed, "client_id": client_id}, behaviour, sim)
+
+    return await counted(request, behaviour, call, process)
 
 
 def _decide(request: web.Request, parameters: Mapping[str, str], behaviour: Behaviour, sim: Overrides) -> Processed:
@@ -40,11 +52,26 @@ def _decide(request: web.Request, parameters: Mapping[str, str], behaviour: Beha
     client = state.clients.get(parameters.get("client_id", ""))
     if client is None:
         return "unauthorized_client", error_page("The application that sent you here is not known (client_id).")
-    redirect_uri = parameters.get("redirect_uri", client.redirect_uris[0] if len(client.redirect_uris) == 1 else "")
-    if not client.takes_redirect(redirect_uri):
+    pending = pending_for(client, parameters, behaviour, sim)
+    if pending is None:
         # Never redirect to an address that is not the client's (RFC 6749 section 4.1.2.1).
         return "invalid_request", error_page("The redirect_uri is missing or is not one of this application's.")
-    pending = Pending(
+    try:
+        check(client, pending)
+        if behaviour.approval == "page":
+            return "ok", ask(request, pending)
+    except Refusal as refusal:
+        return refusal.code, refuse(state, pending, refusal, status=302)
+    user = state.user(pending.login_hint) or state.config.users[0]
+    return "ok", grant_code(state, pending, user.login, status=302)
+
+
+def pending_for(client: Client, parameters: Mapping[str, str], behaviour: Behaviour, sim: Overrides) -> Pending | None:
+    """Return an authorization request; None if its redirect URI is not the client's."""
+    redirect_uri = parameters.get("redirect_uri", client.redirect_uris[0] if len(client.redirect_uris) == 1 else "")
+    if not client.takes_redirect(redirect_uri):
+        return None
+    return Pending(
         client_id=client.client_id,
         redirect_uri=redirect_uri,
         redirect_uri_sent="redirect_uri" in parameters,
@@ -57,17 +84,14 @@ def _decide(request: web.Request, parameters: Mapping[str, str], behaviour: Beha
         behaviour=behaviour,
         travelling={name: value for name, value in sim.items() if name in TRAVELLING},
     )
-    try:
-        _check(client, pending)
-        if behaviour.approval == "page":
-            return "ok", ask(request, pending)
-    except Refusal as refusal:
-        return refusal.code, refuse(state, pending, refusal, status=302)
-    user = state.user(pending.login_hint) or state.config.users[0]
-    return "ok", grant_code(state, pending, user.login, status=302)
 
 
-def _check(client: Client, pending: Pending) -> None:
+def check(client: Client, pending: Pending) -> None:
+    """Judge what a client asks for, and note the scope that it gets.
+
+    Raises:
+        Refusal: it may not ask for that.
+    """
     if pending.parameters.get("response_type") != "code":
         given = "response_type" in pending.parameters
         raise Refusal("unsupported_response_type" if given else "invalid_request", "response_type must be code")

@@ -17,6 +17,8 @@ Endpoint = Literal[
     "introspect",
     "me",
     "metadata",
+    "device",
+    "par",
     "oauth1_request",
     "oauth1_authorize",
     "oauth1_token",
@@ -28,7 +30,9 @@ ENDPOINTS: tuple[Endpoint, ...] = get_args(Endpoint)
 
 ErrorCode = Literal[
     "access_denied",
+    "authorization_pending",
     "consent_required",
+    "expired_token",
     "interaction_required",
     "invalid_client",
     "invalid_grant",
@@ -36,6 +40,7 @@ ErrorCode = Literal[
     "invalid_scope",
     "login_required",
     "server_error",
+    "slow_down",
     "temporarily_unavailable",
     "unauthorized_client",
     "unsupported_grant_type",
@@ -84,9 +89,22 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Literal["echo", "omit", "wrong"],
         _about("consent", "The `state` parameter of the callback: as sent, left out, or altered."),
     ] = "echo"
+    require_pushed: Annotated[
+        bool, _about("consent", "Authorization requests must have been pushed (RFC 9126 5), as the metadata then says.")
+    ] = False
 
     code_lifetime: Annotated[
         int, _about("tokens", "Seconds an authorization code can be redeemed; 0 means it is born expired.", ge=0)
+    ] = 60
+    device_code_lifetime: Annotated[
+        int, _about("tokens", "Seconds in which a device code can be decided and exchanged (RFC 8628).", ge=1)
+    ] = 600
+    device_interval: Annotated[
+        int,
+        _about("tokens", "Seconds between requests with a device code; who asks sooner gets `slow_down`.", ge=0),
+    ] = 5
+    request_uri_lifetime: Annotated[
+        int, _about("tokens", "Seconds in which a pushed request can be used, once (RFC 9126).", ge=0)
     ] = 60
     access_token_lifetime: Annotated[int, _about("tokens", "Seconds an access token works.", ge=0)] = 3600
     access_token_format: Annotated[
@@ -142,7 +160,10 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = "json"
     fail: Annotated[
         Literal["", ErrorCode],
-        _about("replies", "The token endpoint refuses with this error; nothing is issued or used up."),
+        _about(
+            "replies",
+            "The token endpoint refuses with this error, as those for devices and pushed requests; nothing is used up.",
+        ),
     ] = ""
     errors_as_200: Annotated[bool, _about("replies", "OAuth errors of the token endpoint come with 200.")] = False
     bare_errors: Annotated[

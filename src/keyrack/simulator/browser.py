@@ -1,35 +1,12 @@
 """The routes that a person's browser uses: start page, login, consent."""
 
-from collections.abc import Awaitable, Callable
-
 from aiohttp import web
 
-from keyrack.simulator import oauth1
+from keyrack.simulator import device, oauth1
 from keyrack.simulator.authorize import grant_code, refuse
-from keyrack.simulator.interaction import COOKIE, Lost, check_password, set_session, show, waiting
-from keyrack.simulator.pages import error_page, page
+from keyrack.simulator.interaction import COOKIE, Lost, check_password, friendly, set_session, show, waiting
+from keyrack.simulator.pages import page
 from keyrack.simulator.wire import STATE, Refusal, read_form
-
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-_LOST = (
-    "There is no sign-in waiting here: it was answered already, or it belongs to another browser. "
-    "Start again from the application."
-)
-
-
-def friendly(handler: _Handler) -> _Handler:
-    """Turn what a handler cannot go on with into a page."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Lost:
-            return error_page(_LOST)
-        except Refusal as refusal:
-            return error_page(refusal.description)
-
-    return handle
 
 
 async def start(request: web.Request) -> web.Response:
@@ -62,13 +39,15 @@ async def consent(request: web.Request) -> web.Response:
 
 @friendly
 async def decide(request: web.Request) -> web.Response:
-    """Answer `POST /consent`: back to the client with a code, or with `access_denied`."""
+    """Answer `POST /consent`: back to the client with a code, or with `access_denied`; a device learns it by asking."""
     state = request.app[STATE]
     fields = await read_form(request)
     pending_id, pending, session = waiting(request, fields, posted=True)
     if session.login is None or pending.client_id not in state.clients:
         raise Lost
     del state.pending[pending_id]
+    if pending.device is not None:
+        return device.decided(state, pending.device, session.login if fields.get("decision") == "allow" else None)
     if pending.temporary is not None:
         if fields.get("decision") == "allow":
             return oauth1.approve(state, pending, pending.temporary, session.login, status=303)

@@ -51,6 +51,25 @@ class MintRequest(msgspec.Struct, forbid_unknown_fields=True):
     count: int = 1
 
 
+class DeviceDecision(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /_sim/device`: what a person decides who has entered a code."""
+
+    user_code: str
+    decision: Literal["allow", "deny"] = "allow"
+    login: str | None = None
+
+
+async def decide_device(request: web.Request) -> web.Response:
+    """`POST /_sim/device`: allow or deny what waits under a code, as a user; nobody has to visit the page."""
+    state = request.app[STATE]
+    wanted = await read_body(request, DeviceDecision)
+    login = wanted.login or state.config.users[0].login
+    if state.user(login) is None:
+        raise errors.BadRequest("login must be a known user")
+    state.devices.decide(wanted.user_code, login if wanted.decision == "allow" else None)
+    return web.Response(status=204)
+
+
 async def list_tokens(request: web.Request) -> web.Response:
     """`GET /_sim/tokens`: the newest tokens that fit the query; a token is named by its SHA-256, not shown."""
     book = request.app[STATE].book
@@ -120,4 +139,5 @@ TOKEN_ROUTES = (
     web.post("/tokens/revoke", _ending("revoke")),
     web.get("/grants", list_grants),
     web.post("/grants", mint),
+    web.post("/device", decide_device),
 )

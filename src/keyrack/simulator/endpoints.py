@@ -1,32 +1,27 @@
 """Serves revocation, introspection, a protected resource and metadata."""
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
 
-from keyrack.simulator.behaviour import Behaviour, Endpoint
-from keyrack.simulator.client_auth import authenticate, read_claim
-from keyrack.simulator.config import Client
+from keyrack.simulator.client_endpoint import Asked, answer_client
 from keyrack.simulator.counted import Processed, counted
+from keyrack.simulator.device import GRANT_TYPE as DEVICE_CODE
 from keyrack.simulator.faults import perform
-from keyrack.simulator.reply import refusal_reply
 from keyrack.simulator.state import Call, State
 from keyrack.simulator.tokens import Token
-from keyrack.simulator.wire import STATE, Refusal, read_form, sim_of
-
-_Answer = Callable[[State, Client, str], web.Response]
+from keyrack.simulator.wire import STATE, Refusal, sim_of
 
 
 async def revoke(request: web.Request) -> web.StreamResponse:
     """Answer `POST /revoke` (RFC 7009); a refresh token takes its whole family with it."""
-    return await _with_token(request, "revoke", _revoke)
+    return await answer_client(request, "revoke", _revoke)
 
 
 async def introspect(request: web.Request) -> web.StreamResponse:
     """Answer `POST /introspect` (RFC 7662)."""
-    return await _with_token(request, "introspect", _introspect)
+    return await answer_client(request, "introspect", _introspect)
 
 
 async def me(request: web.Request) -> web.StreamResponse:
@@ -61,10 +56,13 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         "token_endpoint": f"{issuer}/token",
         "revocation_endpoint": f"{issuer}/revoke",
         "introspection_endpoint": f"{issuer}/introspect",
+        "device_authorization_endpoint": f"{issuer}/device_authorization",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
+        "require_pushed_authorization_requests": behaviour.require_pushed,
         "jwks_uri": f"{issuer}/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE],
         "token_endpoint_auth_methods_supported": [*auth_methods, "none"],
         "revocation_endpoint_auth_methods_supported": [*auth_methods, "none"],
         "introspection_endpoint_auth_methods_supported": auth_methods,
@@ -79,36 +77,15 @@ async def jwks(request: web.Request) -> web.Response:
     return _json(request.app[STATE].signer.jwks())
 
 
-async def _with_token(request: web.Request, endpoint: Endpoint, answer: _Answer) -> web.StreamResponse:
-    state = request.app[STATE]
-    sim = sim_of(request)
-    try:
-        form = await read_form(request)
-    except Refusal as refusal:
-        return refusal_reply(Behaviour(), refusal)
-    claim = read_claim(request, form)
-    known = claim.client_id if claim.client_id in state.clients else ""
-    behaviour = state.behaviour(endpoint, known, sim)
-
-    def process() -> Processed:
-        try:
-            client = authenticate(state, claim)
-            return "ok", answer(state, client, _required(form, "token"))
-        except Refusal as refusal:
-            return refusal.code, refusal_reply(behaviour, refusal, claim.challenge)
-
-    return await counted(request, behaviour, Call(endpoint, known, ""), process)
+def _token(asked: Asked) -> str:
+    if "token" not in asked.form:
+        raise Refusal("invalid_request", "token is missing")
+    return asked.form["token"]
 
 
-def _required(form: Mapping[str, str], name: str) -> str:
-    if name not in form:
-        raise Refusal("invalid_request", f"{name} is missing")
-    return form[name]
-
-
-def _revoke(state: State, client: Client, value: str) -> web.Response:
-    found = state.book.find(value)
-    if found and found.grant.client_id != client.client_id:
+def _revoke(asked: Asked) -> web.Response:
+    found = asked.state.book.find(_token(asked))
+    if found and found.grant.client_id != asked.client.client_id:
         raise Refusal("invalid_grant", "the token was issued to another client")
     if found and found.kind == "refresh":
         found.grant.revoked = found.grant.revoked or "revoked by the client"
@@ -117,8 +94,9 @@ def _revoke(state: State, client: Client, value: str) -> web.Response:
     return web.Response(status=200)
 
 
-def _introspect(state: State, client: Client, value: str) -> web.Response:
-    found = state.book.find(value)
+def _introspect(asked: Asked) -> web.Response:
+    state, client = asked.state, asked.client
+    found = state.book.find(_token(asked))
     if client.is_public:
         raise Refusal("invalid_client", "a public client cannot introspect", 401)
     if not found or found.grant.client_id != client.client_id or found.state(state.book.now()) != "active":

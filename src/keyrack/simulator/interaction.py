@@ -3,13 +3,13 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
 from keyrack.crypto.secret import Secret
-from keyrack.simulator.pages import onward, page
+from keyrack.simulator.pages import error_page, onward, page
 from keyrack.simulator.pending import Pending, Session
 from keyrack.simulator.state import State
 from keyrack.simulator.wire import STATE, Refusal
@@ -19,6 +19,28 @@ COOKIE = "keyrack_simulator"
 
 class Lost(Exception):
     """A form or page that belongs to no waiting authorization of this browser."""
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_LOST = (
+    "There is no sign-in waiting here: it was answered already, or it belongs to another browser. "
+    "Start again from the application."
+)
+
+
+def friendly(handler: Handler) -> Handler:
+    """Turn what a handler cannot go on with into a page."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except Lost:
+            return error_page(_LOST)
+        except Refusal as refusal:
+            return error_page(refusal.description)
+
+    return handle
 
 
 def ask(request: web.Request, pending: Pending) -> web.Response:
@@ -64,6 +86,7 @@ def show(state: State, session: Session, pending_id: str, pending: Pending, *, f
         user=user,
         scopes=pending.scope.split(),
         redirect_uri=pending.redirect_uri,
+        user_code="" if pending.device is None else pending.device.user_code,
         **shared,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.simulator.behaviour import Behaviour, Overrides
+from keyrack.simulator.device_book import DeviceCode
 from keyrack.simulator.oauth1_book import TemporaryToken
 
 
@@ -34,6 +35,7 @@ class Pending:
         travelling: behaviour from the authorization URL that stays with the grant.
         session: the browser session that may answer; set when a page is shown.
         temporary: the temporary credentials to be authorized; None for OAuth 2.0.
+        device: what a person has entered the code of; None for a request that came with the browser.
     """
 
     client_id: str
@@ -49,3 +51,4 @@ class Pending:
     travelling: Overrides
     session: Session | None = field(default=None, repr=False)
     temporary: TemporaryToken | None = field(default=None, repr=False)
+    device: DeviceCode | None = field(default=None, repr=False)

@@ -11,9 +11,11 @@ from keyrack.clock import Clock, now
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.simulator.behaviour import ENDPOINTS, TRANSPORT, Behaviour, Endpoint, Overrides, check_overrides
 from keyrack.simulator.config import Client, SimulatorConfig, User
+from keyrack.simulator.device_book import DeviceBook
 from keyrack.simulator.jwt import Signer
 from keyrack.simulator.oauth1_book import OAuth1Book
 from keyrack.simulator.pending import Pending, Session
+from keyrack.simulator.pushed_book import PushedBook
 from keyrack.simulator.tokens import Grant, TokenBook
 
 MAX_QUEUED = 1_000
@@ -73,6 +75,8 @@ class State:
         self.clients: dict[str, Client] = {client.client_id: client for client in self.config.clients}
         self.book = TokenBook(self.clock, self.config.max_tokens)
         self.oauth1 = OAuth1Book(self.clock)
+        self.devices = DeviceBook(self.clock)
+        self.pushed = PushedBook(self.clock)
         self.sessions: OrderedDict[str, Session] = OrderedDict()
         self.pending: OrderedDict[str, Pending] = OrderedDict()
         self.queue: list[Queued] = []

@@ -12,6 +12,8 @@ from keyrack.simulator.behaviour import Behaviour
 from keyrack.simulator.client_auth import Claim, authenticate, read_claim
 from keyrack.simulator.config import Client
 from keyrack.simulator.counted import Processed, counted
+from keyrack.simulator.device import GRANT_TYPE as DEVICE_CODE
+from keyrack.simulator.device import device_tokens
 from keyrack.simulator.issue import granted_scope, token_response
 from keyrack.simulator.reply import refusal_reply
 from keyrack.simulator.state import Call, State
@@ -134,4 +136,5 @@ _GRANT_TYPES: Mapping[str, _Handler] = {
     "authorization_code": _authorization_code,
     "refresh_token": _refresh_token,
     "client_credentials": _client_credentials,
+    DEVICE_CODE: device_tokens,
 }
