@@ -70,9 +70,8 @@ def _write(folder: Path, entries: "list[ConvertedEntry]") -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     for each in entries:
-        if each.profile is not None:
-            text = json.dumps(document_of(each.profile), indent=2, ensure_ascii=False)
-            (folder / f"{each.profile.name}.json").write_text(f"{text}\n", "utf-8")
+        text = json.dumps(document_of(each.profile), indent=2, ensure_ascii=False)
+        (folder / f"{each.profile.name}.json").write_text(f"{text}\n", "utf-8")
 
 
 @providers.command("list")
@@ -82,13 +81,11 @@ def list_profiles(
     as_json: Json = False,
 ) -> None:
     """List the provider profiles that come with Keyrack."""
-    from keyrack.oauth.profiles.catalogue import catalogue
+    from keyrack.oauth.profiles.catalogue import matching
 
-    wanted = search.casefold()
     rows = [
         {"name": each.name, "title": each.title, "grant": each.grant.value, "documentation": each.documentation}
-        for each in catalogue().values()
-        if wanted in each.name or wanted in each.title.casefold()
+        for each in matching(search)
     ]
     show_list(("name", "title", "grant", "documentation"), rows, as_json=as_json)
 

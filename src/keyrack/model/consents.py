@@ -89,7 +89,10 @@ class AuthorizationContext:
         userinfo_uri: where the provider tells whose account it is, if it was configured (decision 33).
         account_label_paths: where that stands in what the provider sends.
         account_subject_paths: the same for what the provider knows the account by.
-        code_parameter: name of the callback's parameter that carries the code.
+        code_parameter: name of the callback's parameter that carries the code; None: `code`.
+        state_parameter: name of the one that carries the state; None: `state`. Kept once the consent is over.
+        learns: names of those that are kept with the connection, by the provider's profile.
+        learned: what the callback had in them.
     """
 
     protocol: str = "oauth2"
@@ -115,7 +118,10 @@ class AuthorizationContext:
     userinfo_uri: str | None = field(default=None, repr=False)
     account_label_paths: tuple[str, ...] | None = None
     account_subject_paths: tuple[str, ...] | None = None
-    code_parameter: str = "code"
+    code_parameter: str | None = None
+    state_parameter: str | None = None
+    learns: tuple[str, ...] | None = None
+    learned: dict[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ class AuthSecret:
     account: ProviderAccount = NO_ACCOUNT
     userinfo_uri: str | None = None
     """Where the provider was asked whose account it is, when it was connected; the token may be tried there."""
+    redirect_uri: str | None = None
+    """That of the consent behind it, for providers that want it repeated when a token is refreshed."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now; they are then empty."""
 

@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
-from keyrack.oauth import pkce
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.model import AuthorizationRequest
@@ -66,7 +65,7 @@ def authorization_parameters(
     if not scope:
         del ours["scope"]
     if code_challenge is not None:
-        ours |= {"code_challenge": code_challenge, "code_challenge_method": pkce.METHOD}
+        ours |= {"code_challenge": code_challenge, "code_challenge_method": profile.code_challenge_method}
     if nonce is not None:
         ours["nonce"] = nonce
     taken = {name for name, _ in own_query(profile.authorization_endpoint)[1]}
@@ -150,7 +149,7 @@ def build_token_request(
     )
     if verifier is not None:
         form = (*form, ("code_verifier", verifier.reveal()))
-    form, authorization = profile.authenticated(form, profile.code_auth_method, profile.token_endpoint)
+    form, authorization = profile.authenticated(form, profile.token_endpoint, profile.of_codes)
     request = FormRequest(profile.token_endpoint, form, authorization)
     return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)
 

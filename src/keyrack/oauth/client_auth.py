@@ -3,11 +3,12 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import quote_plus
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.client_assertion import ASSERTION_TYPE
+from keyrack.oauth.client_assertion import ASSERTION_TYPE, AssertionSigner, client_assertion
 
 Form = tuple[tuple[str, str], ...]
 
@@ -41,26 +42,39 @@ METHOD_OF: Mapping[str, TokenEndpointAuthMethod] = {
 """The methods by the words of `client_auth` (contract sections 19.2 and 0.23)."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestAuthentication:
+    """How a client authenticates in one kind of request.
+
+    Attributes:
+        method: the method.
+        signer: how the client signs; with a method of `SIGNED` only.
+    """
+
+    method: TokenEndpointAuthMethod
+    signer: AssertionSigner | None = None
+
+
 def authenticate(
-    form: Form,
-    method: TokenEndpointAuthMethod,
-    client_id: str,
-    client_secret: Secret,
-    assertion: Secret | None = None,
+    form: Form, by: RequestAuthentication, client_id: str, client_secret: Secret, endpoint: str
 ) -> tuple[Form, Secret | None]:
     """Add client authentication to the body of a token request (contract section 20.3).
 
     Args:
         form: the grant's own parameters.
-        method: how the client authenticates.
+        by: how the client authenticates.
         client_id: the client identifier.
         client_secret: the client's password; not sent with `none`, nor where the client signs.
-        assertion: what the client has signed (`client_assertion`), where it does.
+        endpoint: where the request goes; the audience of what the client signs, unless its signer has another.
 
     Returns:
         The body to send, and the value of the `Authorization` header or None. With `client_secret_basic`
         neither id nor secret is in the body; with `none` only the id is (RFC 6749 section 3.2.1).
+
+    Raises:
+        UnusableKeyError: the client signs, and its key does not go with the algorithm.
     """
+    method = by.method
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_BASIC:
         return form, _basic(quote_plus(client_id), quote_plus(client_secret.reveal()))
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_BASIC_RAW:
@@ -68,7 +82,8 @@ def authenticate(
     if method is TokenEndpointAuthMethod.FIELDS:
         return form, None
     form = (*form, ("client_id", client_id))
-    if assertion is not None:
+    if by.signer is not None and method in SIGNED:
+        assertion = client_assertion(client_id, by.signer, endpoint)
         return (*form, ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", assertion.reveal())), None
     if method is TokenEndpointAuthMethod.CLIENT_SECRET_POST:
         form = (*form, ("client_secret", client_secret.reveal()))

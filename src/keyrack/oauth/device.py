@@ -71,7 +71,7 @@ def build_device_authorization_request(
     usual = {"scope": scope} if scope else {}
     if profile.provider is not None:
         usual = with_scopes(usual, profile.provider.scopes)
-    form, authorization = profile.authenticated(tuple(usual.items()), profile.code_auth_method, profile.token_endpoint)
+    form, authorization = profile.authenticated(tuple(usual.items()), profile.token_endpoint, profile.of_codes)
     sent = dict(form)
     if profile.provider is not None:
         said = profile.provider.authorization
@@ -119,7 +119,7 @@ def process_device_authorization_response(response: RawResponse, sent: Iterable[
 def build_device_token_request(profile: ClientProfile, device_code: Secret) -> FormRequest:
     """Return the request that asks whether there are tokens yet (RFC 8628 section 3.4)."""
     asked = (("grant_type", GRANT_TYPE), ("device_code", device_code.reveal()))
-    form, authorization = profile.authenticated(asked, profile.code_auth_method, profile.token_endpoint)
+    form, authorization = profile.authenticated(asked, profile.token_endpoint, profile.of_codes)
     request = FormRequest(profile.token_endpoint, form, authorization)
     return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)
 

@@ -31,7 +31,8 @@ RESERVED_PREFIX = "oauth_"
 
 _MAX_VALUE = 8192
 _READ_IN_QUERIES = "=&;:%+~,*@!()/?'$"
-_TOKEN, _SECRET, _VERIFIER, _DENIED = "oauth_token", "oauth_token_secret", "oauth_verifier", "denied"
+TOKEN = "oauth_token"  # noqa: S105 - the name of a parameter
+_TOKEN, _SECRET, _VERIFIER, _DENIED = TOKEN, "oauth_token_secret", "oauth_verifier", "denied"
 _REFUSED = "The authorization server did not grant access."
 
 

@@ -1,4 +1,4 @@
-"""Proof Key for Code Exchange (RFC 7636), method S256 only."""
+"""Proof Key for Code Exchange (RFC 7636): S256, and plain for providers whose profile has no better."""
 
 import hashlib
 import secrets
@@ -6,7 +6,8 @@ from base64 import urlsafe_b64encode
 
 from keyrack.crypto.secret import Secret
 
-METHOD = "S256"
+S256, PLAIN = "S256", "plain"
+"""`code_challenge_method` (RFC 7636 section 4.3)."""
 
 
 def new_verifier() -> Secret:
@@ -14,7 +15,9 @@ def new_verifier() -> Secret:
     return Secret(secrets.token_urlsafe(32))
 
 
-def challenge(verifier: Secret) -> str:
-    """Return the S256 code challenge of a verifier (RFC 7636 section 4.2)."""
+def challenge(verifier: Secret, method: str = S256) -> str:
+    """Return the code challenge of a verifier (RFC 7636 section 4.2)."""
+    if method == PLAIN:
+        return verifier.reveal()
     digest = hashlib.sha256(verifier.reveal().encode("ascii")).digest()
     return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keyrack.crypto.secret import Secret
+from keyrack.oauth import pkce
 from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
-from keyrack.oauth.client_assertion import AssertionSigner, client_assertion
-from keyrack.oauth.client_auth import SIGNED, Form, TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.profiles.model import ProviderProfile
-from keyrack.oauth.profiles.requests import refresh_of
+from keyrack.oauth.client_assertion import AssertionSigner
+from keyrack.oauth.client_auth import Form, RequestAuthentication, TokenEndpointAuthMethod, authenticate
+from keyrack.oauth.profiles.model import Pkce, ProviderProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class ClientProfile:
         provider: what the provider wants otherwise than the standards have it; None: nothing.
         values: for the placeholders of the provider's profile; some may be secret.
         signer: how the client signs, where it does so instead of sending a secret.
+        of_codes: how it authenticates when it exchanges a code, if that is another way.
+        of_refreshes: how it authenticates when it refreshes tokens, if that is another way.
     """
 
     client_id: str
@@ -58,33 +60,34 @@ class ClientProfile:
     provider: ProviderProfile | None = field(default=None, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     signer: AssertionSigner | None = None
+    of_codes: RequestAuthentication | None = None
+    of_refreshes: RequestAuthentication | None = None
 
     @property
-    def code_auth_method(self) -> TokenEndpointAuthMethod:
-        """How the client authenticates when it exchanges a code."""
-        own = None if self.provider is None else self.provider.token.client_authentication
-        return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+    def code_challenge_method(self) -> str:
+        """How a code challenge is made of its verifier, where one is sent (RFC 7636 section 4.3)."""
+        plain = self.provider is not None and self.provider.pkce is Pkce.PLAIN
+        return pkce.PLAIN if plain else pkce.S256
 
     @property
-    def refresh_auth_method(self) -> TokenEndpointAuthMethod:
-        """How the client authenticates when it refreshes tokens."""
-        own = None if self.provider is None else refresh_of(self.provider).client_authentication
-        return self.token_endpoint_auth_method if own is None else TokenEndpointAuthMethod(own.method)
+    def authentication(self) -> RequestAuthentication:
+        """How the client authenticates where nothing else is said."""
+        return RequestAuthentication(self.token_endpoint_auth_method, self.signer)
 
-    def authenticated(self, form: Form, method: TokenEndpointAuthMethod, endpoint: str) -> tuple[Form, Secret | None]:
+    def authenticated(
+        self, form: Form, endpoint: str, by: RequestAuthentication | None = None
+    ) -> tuple[Form, Secret | None]:
         """Return a form with the client's authentication, and the value of the `Authorization` header or None.
 
         Args:
             form: the grant's own parameters.
-            method: how the client authenticates.
             endpoint: where the request goes.
+            by: how the client authenticates there; None: as everywhere.
 
         Raises:
             UnusableKeyError: the client signs, and its key does not go with the algorithm.
         """
-        signs = self.signer is not None and method in SIGNED
-        assertion = client_assertion(self.client_id, self.signer, endpoint) if self.signer and signs else None
-        return authenticate(form, method, self.client_id, self.client_secret, assertion)
+        return authenticate(form, by or self.authentication, self.client_id, self.client_secret, endpoint)
 
     @property
     def placeholders(self) -> dict[str, str]:

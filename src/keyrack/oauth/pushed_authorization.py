@@ -46,7 +46,7 @@ def build_pushed_request(profile: ClientProfile, endpoint: str, parameters: Mapp
     Raises:
         UnusableKeyError: the client signs, and its key does not go with the algorithm.
     """
-    proof, authorization = profile.authenticated((), profile.code_auth_method, profile.token_endpoint)
+    proof, authorization = profile.authenticated((), profile.token_endpoint, profile.of_codes)
     return FormRequest(endpoint, tuple({**parameters, **dict(proof)}.items()), authorization)
 
 

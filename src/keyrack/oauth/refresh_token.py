@@ -1,22 +1,31 @@
 """Refreshing an access token (RFC 6749 section 6)."""
 
 from keyrack.crypto.secret import Secret
+from keyrack.oauth.client_auth import Form
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.requests import as_asked, refresh_of
+from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
 
 
-def build_refresh_request(profile: ClientProfile, refresh_token: Secret) -> FormRequest:
-    """Return the request that refreshes a token; no `scope` is sent (contract section 15.3).
+def build_refresh_request(
+    profile: ClientProfile, refresh_token: Secret, *, scope: str = "", redirect_uri: str = ""
+) -> FormRequest:
+    """Return the request that refreshes a token; no `scope` is sent unless the profile asks for it (contract 15.3).
 
     Args:
         profile: the client and its provider; its `refresh_endpoint` wins over the token endpoint.
         refresh_token: the newest refresh token of the grant.
+        scope: what was granted, for providers that want it repeated; empty if it is not known.
+        redirect_uri: that of the consent, for providers that want it repeated; empty if it is not known.
     """
     endpoint = profile.refresh_endpoint or profile.token_endpoint
-    usual = (("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal()))
-    form, authorization = profile.authenticated(usual, profile.refresh_auth_method, endpoint)
+    usual: Form = (("grant_type", "refresh_token"), ("refresh_token", refresh_token.reveal()))
+    said = None if profile.provider is None else refresh_of(profile.provider)
+    if profile.provider is not None and said is not None:
+        scopes = profile.provider.scopes.separator.join(split_scope(scope))
+        repeated = (("scope", scopes, said.sends_scope), ("redirect_uri", redirect_uri, said.sends_redirect_uri))
+        usual += tuple((name, value) for name, value, is_asked_for in repeated if is_asked_for and value)
+    form, authorization = profile.authenticated(usual, endpoint, profile.of_refreshes)
     request = FormRequest(endpoint, form, authorization)
-    if profile.provider is None:
-        return request
-    return as_asked(request, refresh_of(profile.provider), profile.placeholders)
+    return request if said is None else as_asked(request, said, profile.placeholders)

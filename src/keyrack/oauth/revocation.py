@@ -4,8 +4,7 @@ from enum import StrEnum
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
-from keyrack.oauth.client_assertion import AssertionSigner, client_assertion
-from keyrack.oauth.client_auth import SIGNED, TokenEndpointAuthMethod, authenticate
+from keyrack.oauth.client_auth import RequestAuthentication, authenticate
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.token_response import members_of, require_sound
@@ -27,10 +26,9 @@ def build_revocation_request(
     endpoint: str,
     token: Secret,
     hint: TokenTypeHint,
-    method: TokenEndpointAuthMethod,
+    by: RequestAuthentication,
     client_id: str,
     client_secret: Secret,
-    signer: AssertionSigner | None = None,
 ) -> FormRequest:
     """Return the request that revokes a token (RFC 7009 section 2.1).
 
@@ -40,17 +38,15 @@ def build_revocation_request(
         endpoint: the revocation endpoint, its own query kept.
         token: what is revoked.
         hint: which kind of token it is; a server that does not know the hint looks everywhere.
-        method: how the client authenticates, the same as at the token endpoint.
+        by: how the client authenticates, the same as at the token endpoint.
         client_id: the client the token was issued to.
         client_secret: the client's password.
-        signer: how the client signs, where it does so instead of sending a secret.
 
     Raises:
         UnusableKeyError: its key does not go with the algorithm.
     """
     asked = (("token", token.reveal()), ("token_type_hint", hint.value))
-    assertion = None if signer is None or method not in SIGNED else client_assertion(client_id, signer, endpoint)
-    form, authorization = authenticate(asked, method, client_id, client_secret, assertion)
+    form, authorization = authenticate(asked, by, client_id, client_secret, endpoint)
     return FormRequest(endpoint, form, authorization)
 
 

@@ -217,6 +217,7 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         connected_at=row.connected_at,
         account=ProviderAccount(row.account_label, row.account_subject),
         userinfo_uri=row.userinfo_uri,
+        redirect_uri=row.redirect_uri,
     )
 
 
@@ -253,5 +254,6 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "account_label": secret.account.label,
         "account_subject": secret.account.subject,
         "userinfo_uri": secret.userinfo_uri,
+        "redirect_uri": secret.redirect_uri,
         "updated_at": unit.clock(),
     }

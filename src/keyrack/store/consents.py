@@ -20,8 +20,10 @@ _ALWAYS_STORED = (
 )  # fmt: skip
 """Members of a context that are stored as they are, whatever they hold."""
 _ACCOUNT = ("userinfo_uri", "account_label_paths", "account_subject_paths")
-_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id", *_ACCOUNT)
-_KEPT = ("redirect_uri", "return_url", "connect_link_id")
+_CALLBACK = ("code_parameter", "state_parameter", "learns", "learned")
+_STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id", *_ACCOUNT, *_CALLBACK)
+_TUPLES = (*_ACCOUNT[1:], "learns")
+_KEPT = ("redirect_uri", "return_url", "connect_link_id", "state_parameter")
 """What a second delivery of the callback is answered with (contract 0.21)."""
 
 _c = consents.c
@@ -47,8 +49,7 @@ _AWAITING = TenantChange(
     .where(_c.id == bindparam("id"), _c.status == _PENDING)
     .values(state_hash=bindparam("state"), sealed_memory=bindparam("sealed")),
 )
-_TAKING = TenantChange(
-    consents,
+_TAKEN = (
     update(consents)
     .where(
         _c.state_hash == bindparam("state"),
@@ -56,8 +57,10 @@ _TAKING = TenantChange(
         _c.expires_at > bindparam("now"),
         or_(_c.link_hash.is_(None), _c.browser_hash.is_not_distinct_from(bindparam("browser"))),
     )
-    .values(status=_EXCHANGING, browser_hash=bindparam("browser")),
+    .values(status=_EXCHANGING, browser_hash=bindparam("browser"))
 )
+_TAKING = TenantChange(consents, _TAKEN)
+_TAKING_LEARNED = TenantChange(consents, _TAKEN.values(sealed_memory=bindparam("sealed")))
 _HELD = TenantQuery(consents, select(_c.id).where(_c.id == bindparam("id"), _c.status == _EXCHANGING).with_for_update())
 _COMPLETION = TenantChange(
     consents,
@@ -147,18 +150,24 @@ class ConsentRows(TenantTable):
         """Note why a consent failed before anybody was sent to the provider, and forget its context."""
         await self._end(_FAILURE, consent_id, {}, until_now=_PENDING, reason=error)
 
-    async def consume(self, state_hash: str, now: datetime, browser_hash: str | None = None) -> Consent | None:
+    async def consume(
+        self, state_hash: str, now: datetime, browser_hash: str | None = None, learned: Consent | None = None
+    ) -> Consent | None:
         """Take the pending consent of a state, at most once in the whole installation.
 
         Args:
             state_hash: under which it is stored.
             now: the time.
             browser_hash: the browser that comes back, which a bound consent must be bound to.
+            learned: the consent with what its callback has told to be kept, if it has.
 
         Returns:
             The consent, now `exchanging`; None if there is none, or it was taken before, or it has expired.
         """
-        if await self.make(_TAKING, state=state_hash, now=now, browser=browser_hash) == 0:
+        taking, more = _TAKING, dict[str, Any]()
+        if learned is not None:
+            taking, more = _TAKING_LEARNED, {"sealed": await self._seal(learned.id, _to_json(learned.context))}
+        if await self.make(taking, state=state_hash, now=now, browser=browser_hash, **more) == 0:
             return None
         return await self.by_state(state_hash)
 
@@ -224,7 +233,7 @@ def _from_json(stored: Json) -> AuthorizationContext:
     """Return a stored context; what is not in it has its default."""
     verifier, temporary, told = (stored.get(name) for name in ("verifier", "temporary", "introduction"))
     known: dict[str, Any] = {name: stored[name] for name in (*_ALWAYS_STORED, *_STORED_IF_KNOWN) if name in stored}
-    known |= {name: tuple(known[name]) for name in _ACCOUNT[1:] if name in known}
+    known |= {name: tuple(known[name]) for name in _TUPLES if name in known}
     return AuthorizationContext(
         **known,
         verifier=None if verifier is None else Secret(verifier),

@@ -5,7 +5,13 @@ from base64 import b64decode
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, authenticate, unfit_for
+from keyrack.oauth.client_auth import (
+    METHOD_OF,
+    RequestAuthentication,
+    TokenEndpointAuthMethod,
+    authenticate,
+    unfit_for,
+)
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.refresh_token import build_refresh_request
 
@@ -14,7 +20,9 @@ OWN = (("grant_type", "refresh_token"), ("refresh_token", "r"))
 
 
 def header_of(method: TokenEndpointAuthMethod, client_id: str, secret: str) -> str:
-    form, authorization = authenticate(OWN, method, client_id, Secret(secret))
+    form, authorization = authenticate(
+        OWN, RequestAuthentication(method), client_id, Secret(secret), "https://as.example/token"
+    )
     assert form == OWN, "neither id nor secret is in the body"
     assert authorization is not None
     kind, _, value = authorization.reveal().partition(" ")
@@ -23,13 +31,16 @@ def header_of(method: TokenEndpointAuthMethod, client_id: str, secret: str) -> s
 
 
 def test_id_and_secret_stand_in_the_body_behind_the_grant() -> None:
-    form, authorization = authenticate(OWN, Method.CLIENT_SECRET_POST, "id", Secret("s:é"))
+    form, authorization = authenticate(
+        OWN, RequestAuthentication(Method.CLIENT_SECRET_POST), "id", Secret("s:é"), "https://as"
+    )
     assert form == (*OWN, ("client_id", "id"), ("client_secret", "s:é"))
     assert authorization is None
 
 
 def test_a_public_client_sends_its_id_alone() -> None:
-    assert authenticate(OWN, Method.NONE, "id", Secret("s")) == ((*OWN, ("client_id", "id")), None)
+    by = RequestAuthentication(Method.NONE)
+    assert authenticate(OWN, by, "id", Secret("s"), "https://as") == ((*OWN, ("client_id", "id")), None)
 
 
 def test_a_basic_header_is_form_encoded_or_as_it_is() -> None:

@@ -18,7 +18,8 @@ def test_each_is_256_bits_url_safe_and_new() -> None:
 def test_a_challenge_is_that_of_rfc_7636_appendix_b() -> None:
     verifier = Secret("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")
     assert pkce.challenge(verifier) == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
-    assert pkce.METHOD == "S256"
+    assert pkce.S256 == "S256"
+    assert pkce.challenge(verifier, "plain") == verifier.reveal()
 
 
 def test_a_state_is_found_by_its_sha_256() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.oauth.wire import AnswerFault, RawResponse
 
@@ -22,7 +22,8 @@ ENDPOINT = "https://as.example/revoke?tenant=a"
 def test_the_client_authenticates_as_for_tokens(
     method: TokenEndpointAuthMethod, credentials: tuple[tuple[str, str], ...], header: str | None
 ) -> None:
-    request = build_revocation_request(ENDPOINT, Secret("rt"), TokenTypeHint.REFRESH_TOKEN, method, "me", Secret("shh"))
+    by = RequestAuthentication(method)
+    request = build_revocation_request(ENDPOINT, Secret("rt"), TokenTypeHint.REFRESH_TOKEN, by, "me", Secret("shh"))
     assert request.url == ENDPOINT
     assert request.form == (("token", "rt"), ("token_type_hint", "refresh_token"), *credentials)
     assert request.authorization == (None if header is None else Secret(header))

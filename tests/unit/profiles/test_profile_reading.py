@@ -60,6 +60,19 @@ def test_a_refresh_request_of_its_own_stays_one_even_if_it_is_as_usual() -> None
         ({"grant": "oauth1"}, "/endpoints/temporary_credentials"),
         ({"oauth1": {}}, "/oauth1"),
         ({"rules": [{"since": "soon", "says": "x"}]}, "/rules/0/since"),
+        ({"callback": {"code": "state"}}, "/callback"),
+        ({"callback": {"state": "iss"}}, "/callback"),
+        ({"callback": {"learned": ["code"]}}, "/callback/learned"),
+        ({"callback": {"state": "mine", "learned": ["mine"]}}, "/callback/learned"),
+        ({"token": {"headers": {"x-secret": "{client_secret}"}}}, "/token"),
+        ({"refresh": {"parameters": {"key": "{client_secret}"}}}, "/refresh"),
+        (
+            {
+                "client_authentication": {"method": "client_secret_basic"},
+                "token": {"parameters": {"client_secret": "{client_secret}"}},
+            },
+            "/token",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_by_its_place(members: dict[str, Any], pointer: str) -> None:

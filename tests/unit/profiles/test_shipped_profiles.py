@@ -24,14 +24,15 @@ from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.clients.profile_rules import ProfileRules, wrong_inputs
 
 MISSING = {
-    "bigcommerce": "what is learned of the callback, connecting that begins at the provider",
     "instagram": "an exchange of the first token",
     "marketo": "the grant client_credentials",
     "trello": "the grant oauth1",
 }
 """Those that auth clients cannot use yet, and why."""
+REFUSED = {"bigcommerce": "/p/authorization/starts_at_provider"}
+"""Those that auth clients cannot use, with what is refused."""
 NAMES = sorted(catalogue())
-USABLE = [name for name in NAMES if name not in MISSING]
+USABLE = [name for name in NAMES if name not in {*MISSING, *REFUSED}]
 
 
 @pytest.mark.parametrize("name", sorted(MISSING))
@@ -39,6 +40,13 @@ def test_one_that_cannot_be_used_yet_is_refused_with_what_is_missing(name: str) 
     with pytest.raises(ValidationFailed) as refused:
         ProfileRules(allow_insecure=False).checked(name, "/p")
     assert [each.detail for each in refused.value.problems] == [f"{MISSING[name]} cannot be used with auth clients yet"]
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_one_that_cannot_be_used_is_refused_by_its_member(name: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        ProfileRules(allow_insecure=False).checked(name, "/p")
+    assert [each.pointer for each in refused.value.problems] == [REFUSED[name]]
 
 
 @pytest.mark.parametrize("name", USABLE)

@@ -11,9 +11,8 @@ from enum import Enum, auto
 from urllib.parse import quote
 
 from keyrack.oauth.profiles.model import Template
-from keyrack.oauth.profiles.templates import alternatives
+from keyrack.oauth.profiles.templates import PLACEHOLDER, alternatives
 
-PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
 _SEGMENTS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from keyrack.oauth.profiles.model import Answer, LifetimeUnit
+from keyrack.oauth.provider_text import has_controls
 
 _MILLISECONDS = 1000
 _DIGITS = 6
 """Of the number of a place in a list."""
+_LONGEST_LEARNED = 500
 
 
 def member_at(members: Mapping[str, Any], path: str) -> Any:
@@ -24,6 +26,17 @@ def member_at(members: Mapping[str, Any], path: str) -> Any:
         else:
             return None
     return found
+
+
+def learned_of_callback(params: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return those parameters of a callback that are kept with the connection, such as QuickBooks' `realmId`.
+
+    Whoever holds the browser may have changed them: they are a word of the connection's owner, not of the provider.
+    """
+    told = {name: params.get(name, "") for name in names}
+    return {
+        name: text for name, text in told.items() if text and len(text) <= _LONGEST_LEARNED and not has_controls(text)
+    }
 
 
 def says_failure(members: Mapping[str, Any], answer: Answer) -> bool:

@@ -18,5 +18,11 @@ def catalogue() -> Mapping[str, ProviderProfile]:
     return {path.stem: _read(path) for path in sorted(_FOLDER.glob("*.toml"), key=attrgetter("stem"))}
 
 
+def matching(search: str | None) -> list[ProviderProfile]:
+    """Return those whose name or title has a text in it, whatever its case, sorted by name; all without one."""
+    wanted = (search or "").casefold()
+    return [each for each in catalogue().values() if wanted in each.name or wanted in each.title.casefold()]
+
+
 def _read(path: Path) -> ProviderProfile:
     return profile_of({"name": path.stem, **tomllib.loads(path.read_text("utf-8"))})

@@ -173,7 +173,8 @@ class AuthorizationRequest(_Part, frozen=True):
         leaves_out_empty: whether parameters without a value are not sent.
         in_fragment: path of a page behind `#` that the query belongs to.
         pushed: whether the parameters are pushed first (RFC 9126).
-        starts_at_provider: whether connecting begins at the provider, which calls with a code and without our state.
+        starts_at_provider: whether connecting can only begin at the provider, which calls with a code and without our
+            state; no auth client can do that, see decision 38.
     """
 
     parameters: dict[str, Sent] = {}
@@ -215,7 +216,7 @@ class Callback(_Part, frozen=True):
     Attributes:
         code: name of the parameter with the code (RFC 6749 section 4.1.2).
         state: name of the parameter with the state.
-        learned: parameters that are kept with the connection, and can be placeholders.
+        learned: parameters that are kept with the connection, among its `undefined_params`, and can be placeholders.
     """
 
     code: str = "code"

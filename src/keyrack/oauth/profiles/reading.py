@@ -9,7 +9,16 @@ import msgspec
 import regex
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile, Sent, Template, TokenRequest
+from keyrack.oauth.profiles.model import (
+    AuthMethod,
+    Callback,
+    Grant,
+    Input,
+    ProviderProfile,
+    Sent,
+    Template,
+    TokenRequest,
+)
 from keyrack.oauth.profiles.templates import CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
@@ -101,6 +110,8 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
             yield Problem(f"has placeholders that are no inputs: {', '.join(unknown)}", pointer)
     if profile.client_authentication.method is AuthMethod.FIELDS and not _names_client(profile):
         yield Problem("with fields, a parameter or header has to name {client_id}", "/client_authentication/method")
+    yield from _sent_twice(profile)
+    yield from _wrong_callback(profile.callback)
     if profile.oauth1 is not None and profile.grant is not Grant.OAUTH1:
         yield Problem("goes with the grant oauth1 only", "/oauth1")
 
@@ -158,6 +169,45 @@ def _wrong_message(said: TokenRequest, pointer: str) -> Iterator[Problem]:
         taken = name.lower() in _NOT_HEADERS or name.lower().startswith("content-")
         if taken or _HEADER.fullmatch(name) is None:
             yield Problem("is no header that a profile can set", f"{pointer}/headers/{name}")
+
+
+_OF_CALLBACKS = frozenset({"code", "state", "iss", "error", "access_token", "refresh_token", "id_token"})
+_MOST_LEARNED = 10
+
+
+def _wrong_callback(said: Callback) -> Iterator[Problem]:
+    """Yield what the parameters of a callback cannot be called."""
+    if said.code == said.state or not said.code or not said.state:
+        yield Problem("code and state need names of their own", "/callback")
+    for name in ("iss", "error"):
+        if name in (said.code, said.state):
+            yield Problem(f"cannot be called {name}, which is another parameter", "/callback")
+    taken = sorted({*_OF_CALLBACKS, said.code, said.state}.intersection(said.learned))
+    if taken or len(said.learned) > _MOST_LEARNED:
+        detail = f"may have {_MOST_LEARNED} names at most, and none that has a meaning of its own"
+        yield Problem(detail, "/callback/learned")
+
+
+_IN_BODY, _IN_HEADER = (
+    {AuthMethod.CLIENT_SECRET_POST},
+    {AuthMethod.CLIENT_SECRET_BASIC, AuthMethod.CLIENT_SECRET_BASIC_RAW},
+)
+
+
+def _sent_twice(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield each request that would carry the client's secret more than once (RFC 6749 section 2.3)."""
+    for pointer, said in (("/token", profile.token), ("/refresh", profile.refresh)):
+        if said is None:
+            continue
+        method = (said.client_authentication or profile.client_authentication).method
+        headers = {name.lower(): value for name, value in said.headers.items()}
+        usual = (method in _IN_BODY and CLIENT_SECRET not in said.parameters) or (
+            method in _IN_HEADER and "authorization" not in headers
+        )
+        sent = (*said.parameters.values(), *headers.values())
+        own = sum(isinstance(each, str | tuple) and CLIENT_SECRET in placeholders(each) for each in sent)
+        if usual + own > 1:
+            yield Problem("carries the client's secret twice; the method fields sends it as it is named only", pointer)
 
 
 def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:

@@ -4,7 +4,16 @@ import secrets
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote, unquote_plus, urlencode
 
-from keyrack.oauth.profiles.model import AuthorizationRequest, BodyFormat, ProviderProfile, Scopes, Sent, TokenRequest
+from keyrack.crypto.secret import Secret
+from keyrack.oauth.profiles.model import (
+    AuthorizationRequest,
+    BodyFormat,
+    ClientAuthentication,
+    ProviderProfile,
+    Scopes,
+    Sent,
+    TokenRequest,
+)
 from keyrack.oauth.profiles.templates import RANDOM, filled
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
@@ -79,16 +88,33 @@ def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]
         values: for placeholders; `client_id` and `client_secret` among them.
     """
     form = with_parameters(dict(request.form), said.parameters, said.rename, values)
-    headers = {name: text for name, value in said.headers.items() if (text := filled(value, values)) is not None}
+    headers = {
+        name.lower(): text for name, value in said.headers.items() if (text := filled(value, values)) is not None
+    }
+    own, accept = headers.pop("authorization", None), headers.pop("accept", request.accept)
     return FormRequest(
-        request.url,
+        _without(request.url, form),
         tuple(form.items()),
-        request.authorization,
-        accept=headers.pop("accept", request.accept),
+        request.authorization if own is None else Secret(own),
+        accept=accept,
         method=said.method.upper(),
         body=BodyFormat.QUERY.value if said.method.upper() == "GET" else said.body.value,
         headers=tuple(headers.items()),
     )
+
+
+def _without(endpoint: str, form: Mapping[str, str]) -> str:
+    """Return an endpoint without the parts of its query that are parameters of the request: nothing is sent twice."""
+    base, query = own_query(endpoint)
+    kept = [part for name, part in query if name not in form]
+    return endpoint if len(kept) == len(query) else base + (f"?{'&'.join(kept)}" if kept else "")
+
+
+def ways_to_authenticate(provider: ProviderProfile) -> Sequence[ClientAuthentication]:
+    """Return how a client authenticates by a profile, in whichever request."""
+    requests = (each for each in (provider.token, provider.refresh) if each is not None)
+    own = [each.client_authentication for each in requests if each.client_authentication is not None]
+    return [provider.client_authentication, *own]
 
 
 def refresh_of(provider: ProviderProfile) -> TokenRequest:
@@ -104,6 +130,8 @@ def refresh_of(provider: ProviderProfile) -> TokenRequest:
         rename=first.rename,
         headers=first.headers,
         client_authentication=first.client_authentication,
+        sends_scope=first.sends_scope,
+        sends_redirect_uri=first.sends_redirect_uri,
     )
 
 

@@ -9,7 +9,8 @@ RANDOM = "random"
 """Stands for a new random text each time."""
 CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")
+"""`{name}`, with the name in a group."""
 
 
 def alternatives(template: Template) -> list[str]:
@@ -20,7 +21,7 @@ def alternatives(template: Template) -> list[str]:
 def placeholders(template: Template) -> Iterator[str]:
     """Yield the names that a template has in any of its alternatives, with repetitions."""
     for text in alternatives(template):
-        yield from _PLACEHOLDER.findall(text)
+        yield from PLACEHOLDER.findall(text)
 
 
 def filled(template: Template, values: Mapping[str, str]) -> str | None:
@@ -29,6 +30,6 @@ def filled(template: Template, values: Mapping[str, str]) -> str | None:
     What a value has is never taken for a placeholder.
     """
     for text in alternatives(template):
-        if all(values.get(name) for name in _PLACEHOLDER.findall(text)):
-            return _PLACEHOLDER.sub(lambda found: values[found[1]], text)
+        if all(values.get(name) for name in PLACEHOLDER.findall(text)):
+            return PLACEHOLDER.sub(lambda found: values[found[1]], text)
     return None

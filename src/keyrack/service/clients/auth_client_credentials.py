@@ -20,7 +20,7 @@ from keyrack.service.clients.auth_client_profile import (
     PRIVATE_KEY,
     PROFILE,
     origin_of,
-    stored_method,
+    stored_methods,
 )
 from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules
 from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_OBJECT, wrong_type
@@ -241,14 +241,16 @@ def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
 
     Where a member that stays is at fault, what was sent is: `client_auth`.
     """
-    method = stored_method(stored)
+    methods = stored_methods(stored)
     if stored.get("client_secret") == "":
         del stored["client_secret"]
     problems = []
-    public = method in _WITHOUT_SECRET and kind != INSTAGRAM  # whose exchange needs the secret
+    public = _WITHOUT_SECRET.issuperset(methods) and kind != INSTAGRAM  # whose exchange needs the secret
     if not public and "client_secret" not in stored and given.get("client_secret") in (None, ""):
         problems.append(Problem("client_secret is required", f"{POINTER}/client_secret"))
-    for name, why in unfit_for(method, stored.get("client_id", ""), stored.get("client_secret", "")).items():
+    client_id, client_secret = stored.get("client_id", ""), stored.get("client_secret", "")
+    unfit = {name: why for method in methods for name, why in unfit_for(method, client_id, client_secret).items()}
+    for name, why in unfit.items():
         at_fault = name if name in given and name in stored else "client_auth"
         problems.append(Problem(f"{name} {why}", f"{POINTER}/{at_fault}"))
     return problems

@@ -1,6 +1,6 @@
 """Makes the protocol's client profile from an auth client (contract section 14, 15.3, 20.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,13 +10,14 @@ from keyrack.descriptor.oauth_blocks import ACCOUNT_MEMBERS, SENDS_ISS
 from keyrack.model.clients import AuthClient
 from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
-from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import METHOD_OF, RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import filled_address
 from keyrack.oauth.profiles.answers import member_at
-from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, Pkce, ProviderProfile
+from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, Pkce, ProviderProfile, TokenRequest
 from keyrack.oauth.profiles.reading import stored_profile
+from keyrack.oauth.profiles.requests import refresh_of, ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives, filled
 from keyrack.oauth.token_response import MAX_LIFETIME
 
@@ -69,7 +70,9 @@ def client_profile(
         provider=provider,
         values=known,
         account=_account_source(given, provider, of_client, of_connection),
-        signer=_signer(client, provider, of_client),
+        signer=None if provider is None else _signer(given, provider.client_authentication, of_client),
+        of_codes=None if provider is None else _own_way(given, provider.token, of_client),
+        of_refreshes=None if provider is None else _own_way(given, refresh_of(provider), of_client),
     )
 
 
@@ -89,11 +92,18 @@ def _account_source(
     return AccountSource(uri, labels or provider.answer.account, subjects or provider.answer.account_id)
 
 
-def _signer(client: AuthClient, provider: ProviderProfile | None, values: Mapping[str, str]) -> AssertionSigner | None:
-    """Return how a client signs, if its profile asks for that."""
-    if provider is None:
+def _own_way(
+    given: Mapping[str, Any], request: TokenRequest, values: Mapping[str, str]
+) -> RequestAuthentication | None:
+    """Return how a client authenticates in one kind of request, if its profile has another way for that."""
+    said = request.client_authentication
+    if said is None:
         return None
-    said, given = provider.client_authentication, client.credentials
+    return RequestAuthentication(TokenEndpointAuthMethod(said.method), _signer(given, said, values))
+
+
+def _signer(given: Mapping[str, Any], said: ClientAuthentication, values: Mapping[str, str]) -> AssertionSigner | None:
+    """Return how a client signs, if its profile asks for that."""
     if said.method is AuthMethod.CLIENT_SECRET_JWT:
         key = given.get("client_secret") or ""
     elif said.method is AuthMethod.PRIVATE_KEY_JWT:
@@ -158,7 +168,8 @@ def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> 
     told, typed = connection.get("undefined_params"), _fields(connection)
     own = {name: said for name, said in provider.inputs.items() if not said.per_client and said.enum is None}
     values: dict[str, Any] = {name: typed.get(name) or said.default for name, said in own.items()}
-    values |= {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in provider.answer.learned}
+    learned = (*provider.answer.learned, *provider.callback.learned)
+    values |= {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in learned}
     return {name: str(value) for name, value in values.items() if isinstance(value, str | int | float) and value != ""}
 
 
@@ -186,10 +197,16 @@ def own_method(client: AuthClient) -> TokenEndpointAuthMethod:
 
 def stored_method(credentials: Mapping[str, Any]) -> TokenEndpointAuthMethod:
     """Return the client authentication that credentials of a client ask for, by themselves or by their profile."""
+    return stored_methods(credentials)[0]
+
+
+def stored_methods(credentials: Mapping[str, Any]) -> Sequence[TokenEndpointAuthMethod]:
+    """Return all of them: first the one of every request whose way the profile does not say itself."""
     own, profile = credentials.get("client_auth"), credentials.get(PROFILE)
-    if own is None and profile is not None:
-        return TokenEndpointAuthMethod(stored_profile(profile).client_authentication.method)
-    return METHOD_OF[own or "post"]
+    if profile is None:
+        return [METHOD_OF[own or "post"]]
+    said = [TokenEndpointAuthMethod(each.method) for each in ways_to_authenticate(stored_profile(profile))]
+    return said if own is None else [METHOD_OF[own], *said[1:]]
 
 
 def declared_method(client: AuthClient, block: OAuth2Block | None) -> str | None:

@@ -17,11 +17,12 @@ from keyrack.oauth.client_assertion import (
     UnusableKeyError,
     client_assertion,
 )
-from keyrack.oauth.client_auth import SIGNED, TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, Pkce, ProviderProfile
+from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
+from keyrack.oauth.profiles.requests import ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives
 from keyrack.service.clients.auth_client_profile import INPUTS, KEY_ID, PRIVATE_KEY, PROFILE, algorithm_of
 from keyrack.validation.json_types import AN_OBJECT, wrong_type
@@ -118,17 +119,22 @@ def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
                     yield Problem(detail, f"/endpoints/{endpoint}")
     if "nonce" in profile.authorization.parameters or "nonce" in profile.authorization.rename.values():
         yield Problem("is made anew for each request", "/authorization/parameters/nonce")
+    if profile.authorization.starts_at_provider:
+        detail = "cannot be: a code that comes without our state may be anybody's, so no account is connected with it"
+        yield Problem(detail, "/authorization/starts_at_provider")
 
 
 def _wrong_key(stored: Json) -> list[Problem]:
-    said = stored_profile(stored[PROFILE]).client_authentication
-    if said.method is not AuthMethod.PRIVATE_KEY_JWT:
+    ways = ways_to_authenticate(stored_profile(stored[PROFILE]))
+    signing = {algorithm_of(said) for said in ways if said.method is AuthMethod.PRIVATE_KEY_JWT}
+    if not signing:
         unused = [name for name in (PRIVATE_KEY, KEY_ID) if name in stored]
         return [Problem("is not asked for by the profile", f"{_POINTER}/{name}") for name in unused]
     if PRIVATE_KEY not in stored:
         return [Problem(f"{PRIVATE_KEY} is required", f"{_POINTER}/{PRIVATE_KEY}")]
     try:
-        client_assertion("x", AssertionSigner(algorithm_of(said), Secret(stored[PRIVATE_KEY])), "https://x.example")
+        for algorithm in sorted(signing):
+            client_assertion("x", AssertionSigner(algorithm, Secret(stored[PRIVATE_KEY])), "https://x.example")
     except UnusableKeyError as wrong:
         return [Problem(str(wrong), f"{_POINTER}/{PRIVATE_KEY}")]
     return []
@@ -191,20 +197,11 @@ def _require_built(profile: ProviderProfile, pointer: str) -> None:
 
 
 def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
-    requests = [each for each in (profile.token, profile.refresh) if each is not None]
-    own = [each.client_authentication for each in requests if each.client_authentication is not None]
-    for said in (profile.client_authentication, *own):
+    for said in ways_to_authenticate(profile):
         yield f"the client authentication {said.method}", said.method.value not in _METHODS
         yield "a client certificate", said.mutual_tls
         known = SECRET_ALGORITHMS if said.method is AuthMethod.CLIENT_SECRET_JWT else ALGORITHMS
         yield f"the algorithm {said.algorithm}", said.algorithm is not None and said.algorithm not in known
-    yield "signing in one request only", any(each.method.value in SIGNED for each in own)
     yield f"the grant {profile.grant}", profile.grant is not Grant.AUTHORIZATION_CODE
-    yield "PKCE plain", profile.pkce is Pkce.PLAIN
-    repeats = any(each.sends_scope or each.sends_redirect_uri for each in requests)
-    yield "a refresh request with scope or redirect_uri", repeats
-    yield "a callback with another name for state", profile.callback.state != "state"
-    yield "what is learned of the callback", bool(profile.callback.learned)
     yield "an exchange of the first token", profile.answer.exchange
     yield "pushed authorization requests", profile.authorization.pushed
-    yield "connecting that begins at the provider", profile.authorization.starts_at_provider

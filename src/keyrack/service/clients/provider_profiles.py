@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from keyrack.errors import NotFound
 from keyrack.model.identity import Principal
-from keyrack.oauth.profiles.catalogue import catalogue
+from keyrack.oauth.profiles.catalogue import catalogue, matching
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.store.core.paging import After
 
@@ -25,8 +25,7 @@ class ProviderProfiles:
 
         """
         del who
-        wanted = (search or "").casefold()
-        found = [each for each in catalogue().values() if wanted in each.name or wanted in each.title.casefold()]
+        found = matching(search)
         if isinstance(offset, After):
             found = [each for each in found if offset.key is None or each.name > str(offset.key)]
         start = 0 if isinstance(offset, After) else offset

@@ -13,7 +13,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.consents.browser import cookie_of, is_secure, new_cookie
 from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.service.consents.failure_text import reason_of, said_by_provider
-from keyrack.service.consents.protocols import CALLBACKS
+from keyrack.service.consents.protocols import CALLBACKS, ConsentCallback
 from keyrack.service.consents.return_url import with_result
 from keyrack.service.consents.second_delivery import SecondDeliveries
 from keyrack.service.consents.server_metadata import ServerMetadata
@@ -76,8 +76,8 @@ class ConsentCallbacks:
             DatabaseUnavailable: the database is gone. If the provider's answer has come, it is safe, and what comes
                 of it is stored once the database is back.
         """
-        arrived, hashed = self._clock(), CALLBACKS[protocol].lookup(params)
-        consent, place = await self._find(hashed)
+        arrived, spoken = self._clock(), CALLBACKS[protocol]
+        consent, place, hashed = await self._find(spoken, params)
         secure = is_secure(consent.context.redirect_uri or "https://")
         known = cookie_of(cookies, secure=secure)
         mine = None if known is None else known.hash_for(consent.id)
@@ -88,8 +88,10 @@ class ConsentCallbacks:
                 raise ConsentExpired
             iss_required = await self._iss_required(consent, params)
             cookie = known or new_cookie(secure=secure)
+            told = spoken.learned(consent, params)
+            learned = replace(consent, context=replace(consent.context, learned=told)) if told else None
             async with self._store.unit(place.tenant_id, writes=True) as unit:
-                taken = await ConsentRows(unit).consume(hashed, self._clock(), cookie.hash_for(consent.id))
+                taken = await ConsentRows(unit).consume(hashed, self._clock(), cookie.hash_for(consent.id), learned)
             if taken is not None:
                 who = await self.completion.person(taken, address, request_id)
                 ended = await self._finish_first(taken, place, who, params, iss_required=iss_required)
@@ -129,13 +131,15 @@ class ConsentCallbacks:
             return configured
         return await self._issuers.sends_iss(issuer, tenant_id=consent.tenant_id)
 
-    async def _find(self, hashed: str) -> tuple[Consent, Location]:
-        async with self._store.installation() as unit:
-            place = await Directory(unit).consent_by_state(hashed)
-        if place is None:
-            raise UnknownState
-        async with self._store.unit(place.tenant_id) as unit:
-            consent = await ConsentRows(unit).by_state(hashed)
-        if consent is None:
-            raise UnknownState
-        return consent, place
+    async def _find(self, protocol: ConsentCallback, params: Mapping[str, str]) -> tuple[Consent, Location, str]:
+        """Return the consent of a callback, where it is, and the hash that it is stored under."""
+        for parameter, hashed in protocol.lookup(params):
+            async with self._store.installation() as unit:
+                place = await Directory(unit).consent_by_state(hashed)
+            if place is None:
+                continue
+            async with self._store.unit(place.tenant_id) as unit:
+                consent = await ConsentRows(unit).by_state(hashed)
+            if consent is not None and protocol.is_of(consent, parameter):
+                return consent, place, hashed
+        raise UnknownState

@@ -11,7 +11,7 @@ from keyrack.model.connect_theme import ConnectTheme, Logo
 from keyrack.model.identity import Principal
 from keyrack.oauth import oauth1
 from keyrack.oauth.provider_text import printable
-from keyrack.oauth.state import state_hash
+from keyrack.oauth.state import states_of
 from keyrack.service.authz.access import Access
 from keyrack.service.consents.connect_links import connect_link_hash
 from keyrack.service.consents.connect_theme_rules import checked_logo, checked_origins
@@ -165,10 +165,17 @@ class ConnectThemes:
             params: the callback's query parameters.
         """
         if protocol == OAUTH2:
-            hashed = state_hash(params.get("state", ""))
+            hashes = [hashed for _, hashed in states_of(params)]
         else:
-            hashed = oauth1.token_hash(oauth1.callback_token(params))
-        return await self._at(lambda directory: directory.consent_by_state(hashed))
+            hashes = [oauth1.token_hash(oauth1.callback_token(params))]
+
+        async def place(directory: Directory) -> Location | None:
+            for hashed in hashes:
+                if (found := await directory.consent_by_state(hashed)) is not None:
+                    return found
+            return None
+
+        return await self._at(place)
 
     async def _at(self, find: Callable[[Directory], Awaitable[Location | None]]) -> PageTheme | None:
         async with self._store.installation() as unit:

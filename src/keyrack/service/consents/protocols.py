@@ -1,6 +1,6 @@
 """Speaks a consent's protocol: OAuth 2.0 or 1.0a, behind one interface (contract sections 20 and 21)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,8 +10,10 @@ from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.oauth import authorization_code, oauth1, pkce
 from keyrack.oauth.id_token import asks_for_id_token, new_nonce
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.state import state_hash
-from keyrack.oauth.token_response import TokenResponse, process_token_response
+from keyrack.oauth.profiles.answers import learned_of_callback
+from keyrack.oauth.profiles.model import Callback
+from keyrack.oauth.state import STATE, states_of
+from keyrack.oauth.token_response import KNOWN_MEMBERS, TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.consents.values import NewConsent, PlannedConsent
 
@@ -25,11 +27,17 @@ CALLBACK_PATHS = {OAUTH2: "/callback/oauth2", OAUTH1: "/callback/oauth1"}
 class ConsentCallback(Protocol):
     """How a callback is read."""
 
-    def lookup(self, params: Mapping[str, str]) -> str:
-        """Return the hash under which the consent of a callback is stored; it is nobody's if there is nothing to hash.
+    def lookup(self, params: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+        """Return under which hashes the consent of a callback may be stored, each with the parameter it was made of.
 
-        Hashes of one protocol are never those of the other.
+        They are nobody's if there is nothing to hash. Hashes of one protocol are never those of the other.
         """
+
+    def is_of(self, consent: Consent, parameter: str) -> bool:
+        """Tell whether a consent is found by a parameter of this name."""
+
+    def learned(self, consent: Consent, params: Mapping[str, str]) -> dict[str, str]:
+        """Return what a callback tells that is kept with the connection."""
 
     def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return what a callback brings to be exchanged: a code, or a verifier.
@@ -69,9 +77,17 @@ class ConsentProtocol(Protocol):
 class AuthorizationCode:
     """OAuth 2.0, the authorization code grant: the `state` is the key, the code is exchanged."""
 
-    def lookup(self, params: Mapping[str, str]) -> str:
-        """Return the hash of the `state`."""
-        return state_hash(params.get("state", ""))
+    def lookup(self, params: Mapping[str, str]) -> Sequence[tuple[str, str]]:
+        """Return the hash of the `state`, and of what may be one under another name."""
+        return states_of(params)
+
+    def is_of(self, consent: Consent, parameter: str) -> bool:
+        """Tell whether the parameter is called as the consent's provider calls it."""
+        return parameter == (consent.context.state_parameter or STATE)
+
+    def learned(self, consent: Consent, params: Mapping[str, str]) -> dict[str, str]:
+        """Return those parameters that the provider's profile names."""
+        return learned_of_callback(params, consent.context.learns or ())
 
     def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return the code."""
@@ -79,7 +95,7 @@ class AuthorizationCode:
             params,
             consent.context.issuer,
             iss_required=iss_required,
-            code_parameter=consent.context.code_parameter,
+            code_parameter=consent.context.code_parameter or "code",
         )
 
     def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
@@ -91,9 +107,10 @@ class AuthorizationCode:
     def tokens(
         self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret | None
     ) -> TokenResponse:
-        """Return the tokens of RFC 6749 section 5.1."""
-        del consent
-        return process_token_response(answer, provider=profile.provider, sent=_known(granted, profile.client_secret))
+        """Return the tokens of RFC 6749 section 5.1, with what the callback told beside them."""
+        found = process_token_response(answer, provider=profile.provider, sent=_known(granted, profile.client_secret))
+        told = {name: text for name, text in (consent.context.learned or {}).items() if name not in KNOWN_MEMBERS}
+        return replace(found, members={**told, **found.members})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +123,19 @@ class TemporaryCredentials:
 
     clock: Clock = now
 
-    def lookup(self, params: Mapping[str, str]) -> str:
+    def lookup(self, params: Mapping[str, str]) -> Sequence[tuple[str, str]]:
         """Return the hash of the temporary token."""
-        return oauth1.token_hash(oauth1.callback_token(params))
+        return [(oauth1.TOKEN, oauth1.token_hash(oauth1.callback_token(params)))]
+
+    def is_of(self, consent: Consent, parameter: str) -> bool:
+        """Tell that it is: there is no other."""
+        del consent, parameter
+        return True
+
+    def learned(self, consent: Consent, params: Mapping[str, str]) -> dict[str, str]:
+        """Return nothing: no profile says how OAuth 1.0a's callbacks are."""
+        del consent, params
+        return {}
 
     def granted(self, consent: Consent, params: Mapping[str, str], *, iss_required: bool = False) -> Secret:
         """Return the verifier."""
@@ -153,6 +180,8 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
     profile, verifier = planned.profile, pkce.new_verifier()
     protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
     redirect_uri = base + CALLBACK_PATHS[protocol]
+    usual = Callback()
+    said = usual if profile.provider is None else profile.provider.callback
     nonce = new_nonce() if asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
     context = AuthorizationContext(
         protocol=protocol,
@@ -170,7 +199,9 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         fields=planned.fields,
         auth_method=planned.auth_method,
         long_lived=planned.long_lived,
-        code_parameter="code" if profile.provider is None else profile.provider.callback.code,
+        code_parameter=None if said.code == usual.code else said.code,
+        state_parameter=None if said.state == usual.state else said.state,
+        learns=said.learned or None,
         connect_link_id=wanted.connect_link_id,
         userinfo_uri=profile.account.userinfo_uri,
         account_label_paths=profile.account.label_paths or None,
@@ -183,7 +214,7 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         redirect_uri=redirect_uri,
         state=state,
         scope=planned.scope,
-        code_challenge=pkce.challenge(verifier) if profile.pkce else None,
+        code_challenge=pkce.challenge(verifier, profile.code_challenge_method) if profile.pkce else None,
         nonce=nonce,
         extra={**planned.extra, **wanted.additional_params},
     )

@@ -22,7 +22,7 @@ from keyrack.errors import (
 )
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
-from keyrack.model.consents import Consent
+from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.account import AccountSource
@@ -112,6 +112,8 @@ class SecretHandler:
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
         profile = with_account_source(profile, client, block)
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
+        if provider is not None and not scopes.strip():
+            scopes = " ".join(provider.scopes.default)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
         profile = replace(profile, pkce=profile.pkce and block.pkce)
         name = stored.name if stored else client.name
@@ -128,7 +130,7 @@ class SecretHandler:
         if consent.component_id is not None:
             await _descriptor(scope, client, consent.component_id)
         context = consent.context
-        profile = client_profile(client, context.auth_method, {"fields": context.fields})
+        profile = client_profile(client, context.auth_method, _known_of(context))
         if (profile.client_id, profile.token_endpoint) != (context.client_id, context.token_endpoint):
             raise StateConflict("the auth client was changed while you were connecting; start again")
         return SecretDestination(consent, client, profile, self._schedule)
@@ -152,7 +154,7 @@ class SecretHandler:
             return
         method = consent.context.auth_method  # a consent that is over has none; then it is the client's own
         try:
-            tokens = read(client_profile(client, method, {"fields": consent.context.fields}))
+            tokens = read(client_profile(client, method, _known_of(consent.context)))
         except (ProviderError, ProviderUnavailable):
             return
         owner = SecretOwner(consent.tenant_id, consent.workspace_id, consent.user_id)
@@ -198,7 +200,10 @@ class SecretDestination:
         """Return a secret with a new grant: tokens, whose account, what was asked for, and what was not granted."""
         fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
         requested = split_scope(self.consent.context.scope)
-        asked = replace(fresh, connected_at=at, requested_scopes=requested, missing_scopes=())
+        redirect_uri = self.consent.context.redirect_uri
+        asked = replace(
+            fresh, connected_at=at, redirect_uri=redirect_uri, requested_scopes=requested, missing_scopes=()
+        )
         return with_granted(replace(asked, account=whose.account, userinfo_uri=whose.userinfo_uri), tokens)
 
     def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
@@ -210,6 +215,11 @@ class SecretDestination:
         if context.additional_params:
             asked["additional_params"] = json.dumps(context.additional_params, ensure_ascii=False)
         return merged({**before, **asked}, tokens)
+
+
+def _known_of(context: AuthorizationContext) -> Json:
+    """Return what is known of a connection before it is stored, as its credentials would have it."""
+    return {"fields": context.fields, "undefined_params": context.learned or {}}
 
 
 async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None) -> Descriptor | None:

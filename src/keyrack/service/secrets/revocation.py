@@ -23,7 +23,7 @@ from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_assertion import AssertionSigner
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.provider.client import ProviderClient
 from keyrack.service.authz.access import ALLOWED, FAILED
@@ -164,10 +164,9 @@ class Revoker:
             order["endpoint"],
             token,
             hint,
-            TokenEndpointAuthMethod(order["method"]),
+            RequestAuthentication(TokenEndpointAuthMethod(order["method"]), _signer(order)),
             order["client_id"],
             client_secret,
-            _signer(order),
         )
         known = (*_tokens(order).values(), client_secret)
         try:

@@ -85,6 +85,7 @@ auth_secrets = Table(
     Column("account_label", Text),  # whose account at the provider it is (decision 33)
     Column("account_subject", Text),
     Column("userinfo_uri", Text),  # where that was asked when it was connected
+    Column("redirect_uri", Text),  # of its consent; repeated to providers that want it when a token is refreshed
     Column("state", String(10), nullable=False),
     Column("error", Text),
     Column("error_code", String(40)),

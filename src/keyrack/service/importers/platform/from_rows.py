@@ -199,8 +199,8 @@ class Records:
                 "auth_client": _link("auth-client", row.auth_client_id),
             }
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
-            if row.userinfo_uri is not None:
-                meta["userinfo_uri"] = row.userinfo_uri
+            addresses = {name: getattr(row, name) for name in ("userinfo_uri", "redirect_uri")}
+            meta |= {name: uri for name, uri in addresses.items() if uri is not None}
             meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
             meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))

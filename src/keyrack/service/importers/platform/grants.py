@@ -210,6 +210,7 @@ class SecretKind:
             "account_label": _shown(about.account_label),
             "account_subject": _shown(about.account_subject),
             "userinfo_uri": meta.userinfo_uri,
+            "redirect_uri": meta.redirect_uri,
             "ambiguous_since": meta.ambiguous_since,
             "failure": None if meta.failure is None else to_builtins(meta.failure),
             "failure_count": meta.failure_count,

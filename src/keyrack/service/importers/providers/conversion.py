@@ -8,6 +8,8 @@ from typing import Any
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.profiles.reading import problems
 
+HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
+"""What an input in a host may be where an entry does not say: the beginning of a host, or a whole one."""
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -18,19 +20,19 @@ class ConvertedEntry:
     Attributes:
         name: as the catalogue has it.
         auth_mode: the kind of entry, in Nango's words: `OAUTH2`, `OAUTH2_CC` or `OAUTH1`.
-        profile: what became of it; None where not even that could be made.
+        profile: what became of it.
         not_expressed: members of the entry that the profile does not say, by name, with dots between levels.
     """
 
     name: str
     auth_mode: str
-    profile: ProviderProfile | None
+    profile: ProviderProfile
     not_expressed: tuple[str, ...] = ()
 
     @property
     def lossless(self) -> bool:
         """Whether the profile says all that the entry does about getting and renewing tokens."""
-        return self.profile is not None and not self.not_expressed
+        return not self.not_expressed
 
     @property
     def document(self) -> dict[str, Any]:

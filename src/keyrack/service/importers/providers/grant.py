@@ -18,7 +18,7 @@ from keyrack.oauth.profiles.model import (
     Template,
 )
 from keyrack.oauth.profiles.templates import placeholders
-from keyrack.service.importers.providers.conversion import ConvertedEntry, Members, checked, profile_name
+from keyrack.service.importers.providers.conversion import HOST, ConvertedEntry, Members, checked, profile_name
 
 _PLACEHOLDER = re.compile(r"\[([A-Za-z0-9_]+)\]")
 _MODES = {1: ("OAUTH1", Grant.OAUTH1), 2: ("OAUTH2", Grant.AUTHORIZATION_CODE)}
@@ -28,8 +28,6 @@ _METHODS = {
     "private_key_jwt": AuthMethod.PRIVATE_KEY_JWT,
     "none": AuthMethod.NONE,
 }
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-"""What stands for `subdomain`: the beginning of a host or a whole one, as the address needs."""
 
 
 def converted(catalogue: Mapping[str, Any]) -> Iterator[ConvertedEntry]:
@@ -63,7 +61,7 @@ def _converted(name: str, entry: Mapping[str, Any]) -> ConvertedEntry:
             name=profile_name(name),
             title=name,
             grant=grant,
-            inputs={each: Input(title=each.capitalize(), pattern=_HOST) for each in named},
+            inputs={each: Input(title=each.capitalize(), pattern=HOST) for each in named},
             endpoints=endpoints,
             authorization=AuthorizationRequest(parameters=_custom(members)),
             client_authentication=_authentication(members),

@@ -30,7 +30,7 @@ from keyrack.oauth.profiles.model import (
     TokenRequest,
 )
 from keyrack.oauth.profiles.templates import placeholders
-from keyrack.service.importers.providers.conversion import ConvertedEntry, Members, checked, profile_name
+from keyrack.service.importers.providers.conversion import HOST, ConvertedEntry, Members, checked, profile_name
 
 MODES: Mapping[str, Grant] = {
     "OAUTH2": Grant.AUTHORIZATION_CODE,
@@ -51,11 +51,8 @@ _KEPT = (
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _SPACES = re.compile(r"\s*\|\|\s*")
 _OF_THE_CONNECTION = ("connectionConfig.", "credentials.", "integrationConfig.")
-_HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?"
-"""What an input in a host may be where the entry does not say: letters, digits, dots and hyphens."""
 _USUAL: Mapping[str, Mapping[str, str]] = {
     "authorization_params": {"response_type": "code"},
-    "token_params": {},
     "refresh_params": {"grant_type": "refresh_token"},
 }
 _GRANT_TYPES = {Grant.AUTHORIZATION_CODE: "authorization_code", Grant.CLIENT_CREDENTIALS: "client_credentials"}
@@ -302,10 +299,10 @@ def _inputs_of_hosts(endpoints: Endpoints, inputs: Mapping[str, Input], learned:
         for each in placeholders(getattr(endpoints, name) or ""):
             given = inputs.get(each)
             if given is None and each not in learned:
-                made[each] = Input(pattern=_HOST)
+                made[each] = Input(pattern=HOST)
             elif given is not None and not (given.pattern or given.enum or given.format or given.learned):
                 members = {field: getattr(given, field) for field in given.__struct_fields__}
-                made[each] = Input(**{**members, "pattern": _HOST})
+                made[each] = Input(**{**members, "pattern": HOST})
     return made
 
 

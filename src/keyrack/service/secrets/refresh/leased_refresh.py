@@ -198,8 +198,13 @@ class LeasedRefresh:
             started_at=self._clock(),
         )
         profile = client_profile(client, lease.secret.auth_method, lease.secret.credentials)
-        token = Secret(lease.secret.credentials["refresh_token"])
-        request = build_refresh_request(profile, token)
+        held_now = lease.secret.credentials
+        request = build_refresh_request(
+            profile,
+            Secret(held_now["refresh_token"]),
+            scope=str(held_now.get("scope") or ""),
+            redirect_uri=lease.secret.redirect_uri or "",
+        )
 
         try:
             async with self._limiter.admit(lease.tenant_id, origin_of(request.url)) as admission:
