@@ -64,6 +64,7 @@ class OidcOptions:
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
         accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
+        registration: clients may register and manage themselves, with this initial access token; empty: they may not.
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)
@@ -73,6 +74,7 @@ class OidcOptions:
     code_ttl: int = 60
     pkce_required: bool = True
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    registration: str = ""
 
 
 @dataclass(frozen=True)

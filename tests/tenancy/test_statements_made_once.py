@@ -103,6 +103,7 @@ ACROSS: dict[str, str] = {
     "directory._WORKSPACE": "ids of the owner",
     "due_deliveries._CLAIMING": "what was found due, of all tenants, for the worker",
     "expiring_clients._ENDING": "numbers, for the metrics",
+    "expiring_clients._SOON": "ids of clients for which there is work, with their tenants",
     "expiring_clients._WHOSE": "ids of tenants for whom there is work",
     "installation._CHECK": "the installation's own row",
     "installation_grants._COUNTS": "numbers, for the operator",

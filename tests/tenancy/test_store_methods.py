@@ -79,6 +79,7 @@ ACROSS: dict[str, str] = {
     "Dump.count": "an export",
     "Dump.pages": "an export",
     "Dump.under": "an export",
+    "EndingSecrets.auth_clients": "ids of clients for which there is work, with their tenants",
     "EndingSecrets.count": "numbers, for the metrics",
     "EndingSecrets.whose": "ids of tenants for whom there is work",
     "Installation.create": "the installation's own row",

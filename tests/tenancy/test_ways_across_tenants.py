@@ -55,6 +55,7 @@ INSTALLATION = {
     "service/consents/connect_page.py": "finds the tenant that a link is in, before anybody is known",
     "service/consents/connect_themes.py": "finds the tenant that a link, state or logo is of, for whoever has it",
     "service/consents/links.py": "finds the tenant that a link is in, before anybody is known",
+    "service/discovery/registration_renewal.py": "finds the clients whose secret ends, with their tenants",
     "service/identity/account_setup.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/authentication.py": "finds who an API key belongs to",
     "service/identity/console_sign_in.py": "finds who signs in, or is signed in, before anybody is known",

@@ -68,6 +68,8 @@ def authorization_parameters(
         ours |= {"code_challenge": code_challenge, "code_challenge_method": profile.code_challenge_method}
     if nonce is not None:
         ours["nonce"] = nonce
+    if profile.resource is not None:
+        ours["resource"] = profile.resource
     taken = {name for name, _ in own_query(profile.authorization_endpoint)[1]}
     if profile.provider is None:
         return ours | further(extra or {}, taken | ours.keys())
@@ -149,6 +151,8 @@ def build_token_request(
     )
     if verifier is not None:
         form = (*form, ("code_verifier", verifier.reveal()))
+    if profile.resource is not None:
+        form = (*form, ("resource", profile.resource))
     form, authorization = profile.authenticated(form, profile.token_endpoint, profile.of_codes)
     request = FormRequest(profile.token_endpoint, form, authorization)
     return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)

@@ -14,6 +14,7 @@ _OK = 200
 _KEY_TYPES = frozenset({"RSA", "EC", "OKP"})
 _KEY_MEMBERS = frozenset({"kty", "use", "kid", "n", "e", "crv", "x", "y"})
 _MAX_MEMBER = 3000
+_MAX_LIST, _MAX_TEXT = 200, 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,15 @@ class IssuerMetadata:
         userinfo_endpoint: where it tells about a person (OpenID Connect Core 1.0 section 5.3), if it does.
         pushed_authorization_request_endpoint: where requests are pushed (RFC 9126 section 5), if anywhere.
         requires_pushed_requests: `require_pushed_authorization_requests` (the same section): it takes no others.
+        registration_endpoint: where clients register themselves (RFC 7591), if they can.
+        revocation_endpoint: where tokens are revoked (RFC 7009), if they can be.
+        token_endpoint_auth_methods: how clients may authenticate; None: it does not say, which means
+            `client_secret_basic`.
+        grant_types: that it knows; None: it does not say.
+        code_challenge_methods: of PKCE; None: it does not say, so that it may know none.
+        scopes: that it tells of.
+        takes_client_documents: whether a client may be named by the address of a document about it
+            (`client_id_metadata_document_supported`).
     """
 
     sends_iss: bool
@@ -37,12 +47,23 @@ class IssuerMetadata:
     userinfo_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     requires_pushed_requests: bool = False
+    registration_endpoint: str | None = None
+    revocation_endpoint: str | None = None
+    token_endpoint_auth_methods: tuple[str, ...] | None = None
+    grant_types: tuple[str, ...] | None = None
+    code_challenge_methods: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] = ()
+    takes_client_documents: bool = False
 
 
-def metadata_requests(issuer: str) -> tuple[QueryRequest, ...]:
+def metadata_requests(issuer: str, *, oauth_first: bool = False) -> tuple[QueryRequest, ...]:
     """Return the requests for an issuer's metadata, in the order in which they are to be tried.
 
     First OpenID Connect's address, since that is where `jwks_uri` is, then the two of RFC 8414 sections 3.1 and 5.
+
+    Args:
+        issuer: whose.
+        oauth_first: the two of RFC 8414 first: for clients of OAuth 2.0 that know nothing but the issuer.
     """
     parts = urlsplit(issuer)
     origin, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
@@ -51,6 +72,8 @@ def metadata_requests(issuer: str) -> tuple[QueryRequest, ...]:
         f"{origin}/.well-known/oauth-authorization-server{path}",
         f"{origin}/.well-known/openid-configuration{path}",
     )
+    if oauth_first:
+        addresses = (*addresses[1:], addresses[0])
     return tuple(QueryRequest(address, ()) for address in dict.fromkeys(addresses))
 
 
@@ -64,6 +87,9 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
         value = members.get(name)
         return value if isinstance(value, str) and value else None
 
+    def texts(name: str) -> tuple[str, ...] | None:
+        return text_list(members.get(name))
+
     return IssuerMetadata(
         sends_iss=members.get("authorization_response_iss_parameter_supported") is True,
         jwks_uri=address("jwks_uri"),
@@ -72,7 +98,28 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
         userinfo_endpoint=address("userinfo_endpoint"),
         pushed_authorization_request_endpoint=address("pushed_authorization_request_endpoint"),
         requires_pushed_requests=members.get("require_pushed_authorization_requests") is True,
+        registration_endpoint=address("registration_endpoint"),
+        revocation_endpoint=address("revocation_endpoint"),
+        token_endpoint_auth_methods=texts("token_endpoint_auth_methods_supported"),
+        grant_types=texts("grant_types_supported"),
+        code_challenge_methods=texts("code_challenge_methods_supported"),
+        scopes=texts("scopes_supported") or (),
+        takes_client_documents=members.get("client_id_metadata_document_supported") is True,
     )
+
+
+def text_list(value: object) -> tuple[str, ...] | None:
+    """Return the texts of a list in metadata, within bounds; None if it is no list."""
+    if not isinstance(value, list):
+        return None
+    texts = (each for each in value if isinstance(each, str) and 0 < len(each) <= _MAX_TEXT)
+    return tuple(dict.fromkeys(islice(texts, _MAX_LIST)))
+
+
+def named_issuer(response: RawResponse) -> str | None:
+    """Return whose metadata an answer is, by its own word; None if it is no metadata."""
+    issuer = _members(response).get("issuer")
+    return issuer if isinstance(issuer, str) and issuer else None
 
 
 def process_keys(response: RawResponse) -> Sequence[PublicKey] | None:

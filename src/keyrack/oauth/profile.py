@@ -41,6 +41,7 @@ class ClientProfile:
         signer: how the client signs, where it does so instead of sending a secret.
         of_codes: how it authenticates when it exchanges a code, if that is another way.
         of_refreshes: how it authenticates when it refreshes tokens, if that is another way.
+        resource: what the tokens are for, named in every request (RFC 8707 section 2); None: nothing is said.
     """
 
     client_id: str
@@ -62,6 +63,7 @@ class ClientProfile:
     signer: AssertionSigner | None = None
     of_codes: RequestAuthentication | None = None
     of_refreshes: RequestAuthentication | None = None
+    resource: str | None = None
 
     @property
     def code_challenge_method(self) -> str:

@@ -26,6 +26,8 @@ def build_refresh_request(
         scopes = profile.provider.scopes.separator.join(split_scope(scope))
         repeated = (("scope", scopes, said.sends_scope), ("redirect_uri", redirect_uri, said.sends_redirect_uri))
         usual += tuple((name, value) for name, value, is_asked_for in repeated if is_asked_for and value)
+    if profile.resource is not None:
+        usual = (*usual, ("resource", profile.resource))
     form, authorization = profile.authenticated(usual, endpoint, profile.of_refreshes)
     request = FormRequest(endpoint, form, authorization)
     return request if said is None else as_asked(request, said, profile.placeholders)

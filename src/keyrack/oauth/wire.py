@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from keyrack.crypto.secret import Secret
 
@@ -45,6 +46,25 @@ class QueryRequest:
     url: str
     query: tuple[tuple[str, str], ...] = field(repr=False)
     authorization: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRequest:
+    """A request with a JSON document, or without a body: client registration, and questions to protected resources.
+
+    Attributes:
+        url: absolute URL, its own query string kept; a registration's may be secret, so it is left out of the repr.
+        document: what is sent; None for no body. It may be secret.
+        method: of HTTP: `POST`, `PUT` or `DELETE`.
+        authorization: value of the `Authorization` header, or None for no header.
+        accept: value of the `Accept` header.
+    """
+
+    url: str = field(repr=False)
+    document: Mapping[str, Any] | None = field(default=None, repr=False)
+    method: str = "POST"
+    authorization: Secret | None = None
+    accept: str = "application/json"
 
 
 class AnswerFault(StrEnum):

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.oauth.wire import FormRequest, QueryRequest
+from keyrack.oauth.wire import FormRequest, JsonRequest, QueryRequest
 
 _JSON, _QUERY = "json", "query"
 """Ways to write the members of a `FormRequest`, beside `form`."""
@@ -31,13 +31,13 @@ class JsonPost:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-Outgoing = FormRequest | QueryRequest | JsonPost
+Outgoing = FormRequest | QueryRequest | JsonRequest | JsonPost
 """What can be sent."""
 
 
 def method_of(request: Outgoing) -> str:
     """Return the HTTP method of a request."""
-    if isinstance(request, FormRequest):
+    if isinstance(request, FormRequest | JsonRequest):
         return request.method
     return "GET" if isinstance(request, QueryRequest) else "POST"
 
@@ -52,6 +52,8 @@ def body_of(request: Outgoing) -> bytes | None:
         return None
     if isinstance(request, JsonPost):
         return request.body
+    if isinstance(request, JsonRequest):
+        return None if request.document is None else json.dumps(request.document).encode("ascii")
     if request.body == _JSON:
         return encode_json(request)
     return None if request.body == _QUERY else encode_form(request)
@@ -86,7 +88,10 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         if not all(map(_HEADER_VALUE.fullmatch, request.headers.values())):
             raise ValidationFailed(Problem("A header for the webhook is not valid."))
         return {"Content-Type": "application/json", **request.headers}
-    form = {} if isinstance(request, QueryRequest) else _form_headers(request)
+    if isinstance(request, JsonRequest):
+        form = {"Accept": request.accept} | ({} if request.document is None else {"Content-Type": "application/json"})
+    else:
+        form = {} if isinstance(request, QueryRequest) else _form_headers(request)
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):

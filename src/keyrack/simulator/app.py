@@ -10,8 +10,10 @@ from keyrack.simulator import (
     device,
     endpoints,
     instagram,
+    mcp,
     oauth1,
     pushed,
+    registration,
     token,
 )
 from keyrack.simulator.config import SimulatorConfig
@@ -45,6 +47,12 @@ def create_app(config: SimulatorConfig) -> web.Application:
             web.post("/introspect", endpoints.introspect),
             web.get("/api/me", endpoints.me),
             web.get("/.well-known/oauth-authorization-server", endpoints.metadata),
+            web.post("/register", registration.register),
+            web.get("/register/{client_id}", registration.manage),
+            web.put("/register/{client_id}", registration.manage),
+            web.delete("/register/{client_id}", registration.manage),
+            web.post(mcp.PATH, mcp.message),
+            web.get(mcp.METADATA_PATH, mcp.resource_metadata),
             web.get("/jwks.json", endpoints.jwks),
             web.post("/oauth1/request_token", oauth1.request_token),
             web.get("/oauth1/authorize", oauth1.authorize),

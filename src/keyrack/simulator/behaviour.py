@@ -19,6 +19,8 @@ Endpoint = Literal[
     "metadata",
     "device",
     "par",
+    "register",
+    "mcp",
     "oauth1_request",
     "oauth1_authorize",
     "oauth1_token",
@@ -170,6 +172,14 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         bool, _about("replies", "A bad client secret is a 403 and a bad grant a 400, both without a body.")
     ] = False
 
+    registered_secret_lifetime: Annotated[
+        int,
+        _about("registration", "Seconds the secret of a registered client works, as it is told; 0: without end.", ge=0),
+    ] = 0
+    initial_access_token: Annotated[
+        str, _about("registration", "Registering needs this token (RFC 7591 section 3).", max_length=200)
+    ] = ""
+
     latency: Annotated[
         int, _about("transport", "Milliseconds to wait before the request is processed.", ge=0, le=MAX_DELAY_MS)
     ] = 0
@@ -211,7 +221,7 @@ FIELDS: Mapping[str, Any] = get_type_hints(Behaviour, include_extras=True)
 
 
 def group_of(name: str) -> str:
-    """Return the group of a field: `consent`, `tokens`, `replies` or `transport`."""
+    """Return the group of a field: `consent`, `tokens`, `replies`, `registration` or `transport`."""
     return str((meta_of(name).extra or {})["group"])
 
 

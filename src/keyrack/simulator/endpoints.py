@@ -60,6 +60,7 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         "pushed_authorization_request_endpoint": f"{issuer}/par",
         "require_pushed_authorization_requests": behaviour.require_pushed,
         "jwks_uri": f"{issuer}/jwks.json",
+        "registration_endpoint": f"{issuer}/register",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE],

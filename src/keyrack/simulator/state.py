@@ -4,10 +4,12 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from keyrack.clock import Clock, now
+from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.simulator.behaviour import ENDPOINTS, TRANSPORT, Behaviour, Endpoint, Overrides, check_overrides
 from keyrack.simulator.config import Client, SimulatorConfig, User
@@ -41,6 +43,21 @@ class Queued:
     times: int
     behaviour: Overrides
     client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A client that has registered itself.
+
+    Attributes:
+        access_token: with which it manages its registration (RFC 7592).
+        metadata: as it was sent.
+        secret_expires_at: seconds since 1970; 0: its secret does not end.
+    """
+
+    access_token: Secret
+    metadata: Any
+    secret_expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +96,7 @@ class State:
         self.pushed = PushedBook(self.clock)
         self.sessions: OrderedDict[str, Session] = OrderedDict()
         self.pending: OrderedDict[str, Pending] = OrderedDict()
+        self.registered: dict[str, Registered] = {}
         self.queue: list[Queued] = []
         self.counters: Counter[Call] = Counter()
         self.set_defaults(self.config.behaviour)

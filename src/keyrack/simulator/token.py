@@ -68,11 +68,20 @@ def _answer(state: State, behaviour: Behaviour, claim: Claim, form: Mapping[str,
     if behaviour.fail:
         raise Refusal(behaviour.fail, "the simulator was told to fail", _status_of(behaviour.fail))
     client = authenticate(state, claim)
+    _check_resource(state, form)
     handler = _GRANT_TYPES.get(form.get("grant_type", ""))
     if handler is None:
         given = "grant_type" in form
         raise Refusal("unsupported_grant_type" if given else "invalid_request", "grant_type is not one known here")
     return handler(state, behaviour, client, form)
+
+
+def _check_resource(state: State, form: Mapping[str, str]) -> None:
+    """Refuse a resource other than the one that was authorized (RFC 8707 section 2.2)."""
+    grant = _grant_of(state, form)
+    authorized = None if grant is None else grant.parameters.get("resource")
+    if authorized is not None and form.get("resource", authorized) != authorized:
+        raise Refusal("invalid_target", "the resource is not the one that was authorized")
 
 
 def _status_of(code: str) -> int:

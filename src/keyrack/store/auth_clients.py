@@ -25,6 +25,17 @@ _BY_ID = TenantQuery(auth_clients, select(*auth_clients.c).where(auth_clients.c.
 _BY_IDS = TenantQuery(
     auth_clients, select(*auth_clients.c).where(auth_clients.c.id.in_(bindparam("ids", expanding=True))), scans=True
 )
+_OF_PLACES = TenantQuery(
+    auth_clients,
+    select(auth_clients.c.id)
+    .where(
+        or_(
+            auth_clients.c.workspace_id.in_(bindparam("workspaces", expanding=True)),
+            auth_clients.c.contract_id == bindparam("contract"),
+        )
+    )
+    .order_by(auth_clients.c.id),
+)
 _SHARED = TenantQuery(
     auth_clients, referring(select(auth_clients.c.id).where(auth_clients.c.id == bindparam("id")), auth_clients)
 )
@@ -102,6 +113,10 @@ class AuthClientRows(TenantTable):
             read, without = partial(self._read, linked=linked), partial(_damaged, linked=linked)
             found |= {client.id: client for client in await readable(rows, read, without)}
         return found
+
+    async def of_places(self, workspace_ids: Sequence[str], contract_id: str | None) -> Sequence[str]:
+        """Return the ids of the clients that belong to workspaces, or to a contract itself."""
+        return [row.id for row in await self.ask(_OF_PLACES, workspaces=list(workspace_ids), contract=contract_id)]
 
     async def lock_shared(self, auth_client_id: str) -> bool:
         """Keep others from deleting a client until the transaction ends; False if there is none (any more).

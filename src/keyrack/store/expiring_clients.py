@@ -48,6 +48,14 @@ def _ending(table: Table) -> Query:
     return Query(select(*counted).select_from(soon), scans=True)
 
 
+_SOON = Query(
+    select(auth_clients.c.tenant_id, auth_clients.c.id)
+    .where(auth_clients.c.secret_expires_at <= bindparam("until", type_=auth_clients.c.secret_expires_at.type))
+    .where(auth_clients.c.secret_expires_at > bindparam("now", type_=auth_clients.c.secret_expires_at.type))
+    .order_by(auth_clients.c.secret_expires_at, auth_clients.c.id)
+    .limit(MOST),
+    scans=True,
+)
 _DUE = {table: _due(table) for table in _TABLES}
 _ENDING = {table: _ending(table) for table in _TABLES}
 _WHOSE = {table: _whose(table) for table in _TABLES}
@@ -112,6 +120,11 @@ class EndingSecrets:
         now = self._unit.clock()
         found = {row.tenant_id for query in _WHOSE.values() for row in await query.rows(self._unit.connection, now=now)}
         return sorted(found)
+
+    async def auth_clients(self, within: timedelta) -> Sequence[tuple[str, str]]:
+        """Return the ids of the tenant and of the client itself, of auth clients whose secret ends within a time."""
+        now = self._unit.clock()
+        return [(row.tenant_id, row.id) for row in await _SOON.rows(self._unit.connection, now=now, until=now + within)]
 
     async def count(self) -> Mapping[int, int]:
         """Count the secrets that end within each of `DAYS`, up to `MOST` of each table; each has those before it."""

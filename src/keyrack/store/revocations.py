@@ -54,7 +54,7 @@ _CLAIMING = Change(
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whose token it is; the secret itself is gone by now."""
+    """Whose token it is; the secret itself is gone by now. Of a client's registration only the client is named."""
 
     secret_id: str
     workspace_id: str
@@ -94,12 +94,13 @@ class Revocations(TenantTable):
 
     table = revocations
 
-    async def add(self, subject: Subject, order: Json) -> None:
-        """Store a new one, due at once.
+    async def add(self, subject: Subject, order: Json, *, after: timedelta = timedelta()) -> None:
+        """Store a new one.
 
         Args:
             subject: whose token it is.
             order: what is needed to revoke it; secret.
+            after: how long it is not due.
         """
         job_id, now = new_id(), self.unit.clock()
         await self.insert(
@@ -110,7 +111,7 @@ class Revocations(TenantTable):
                 "auth_client_id": subject.auth_client_id,
                 "sealed_order": await self.unit.seal(revocations, job_id, "sealed_order", order),
                 "attempts": 0,
-                "due_at": now,
+                "due_at": now + after,
                 "created_at": now,
             }
         )

@@ -47,6 +47,10 @@ from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import ConsentHandlers
 from keyrack.service.credentials.credentials import Credentials
+from keyrack.service.discovery.auth_client_discovery import AuthClientDiscovery
+from keyrack.service.discovery.authorization_servers import AuthorizationServers
+from keyrack.service.discovery.client_registrar import ClientRegistrar
+from keyrack.service.discovery.registration_renewal import RegistrationRenewals
 from keyrack.service.flows.flows import Flows
 from keyrack.service.identity.account_setup import AccountSetup
 from keyrack.service.identity.authentication import Authentication
@@ -175,6 +179,7 @@ class Services:
     """None where no mail server is set."""
     retention: Retention
     secret_reminders: SecretReminders
+    registration_renewals: RegistrationRenewals
     searching: Search
 
     async def close(self) -> None:
@@ -247,7 +252,11 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         idle=timedelta(minutes=settings.console_idle_minutes),
         longest=timedelta(hours=settings.console_session_hours),
     )
-    auth_clients = AuthClients(access, CredentialRules(insecure), refreshing.settings.schedule.lead)
+    rules = CredentialRules(insecure)
+    servers = AuthorizationServers(provider, allow_insecure=insecure)
+    registrar = ClientRegistrar(provider, allow_insecure=insecure)
+    discovery = AuthClientDiscovery(servers, registrar, rules, settings.public_url)
+    auth_clients = AuthClients(access, rules, refreshing.settings.schedule.lead, discovery)
     connect_links = ConnectLinks(access, consents, targets, now)
     secrets = Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now)
     components = Components(access, visible_components)
@@ -342,6 +351,7 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
         secret_reminders=SecretReminders(store),
+        registration_renewals=RegistrationRenewals(store, registrar, refreshing.settings.schedule.lead),
         searching=Search(access, Readers(shown).by_kind(), audit_trail),
     )
 

@@ -19,6 +19,7 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
+        PeriodicTask("registrations", made.registration_renewals.tick, _REMINDING_SECONDS),
         PeriodicTask("secret reminders", made.secret_reminders.tick, _REMINDING_SECONDS),
     ]
     if made.mailer is not None:

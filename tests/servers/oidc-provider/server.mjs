@@ -10,6 +10,8 @@
 //   pkce_required     whether an authorization request without a code challenge is refused
 //   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
 //                     and further claims; others have that as their `sub`
+//   registration      whether clients may register and manage themselves; a text: the initial access token they need
+//   client_documents  documents that clients are named by, by their address (OAuth Client ID Metadata Document)
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
 
@@ -41,6 +43,8 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     devInteractions: { enabled: options.approval === 'forms' },
     introspection: { enabled: true },
     revocation: { enabled: true },
+    registration: { enabled: Boolean(options.registration), initialAccessToken: options.registration || false },
+    registrationManagement: { enabled: Boolean(options.registration), rotateRegistrationAccessToken: true },
   },
   findAccount: (ctx, id) => ({
     accountId: id,

@@ -65,6 +65,8 @@ _DEEDS: Mapping[str, str] = {
     "use": "used",
 }
 _WHOLE: Mapping[str, str] = {
+    "auth-client.deregister": "deregistered an auth client at its authorization server",
+    "auth-client.renew-secret": "had a registered auth client's secret renewed",
     "console-session.create": "signed in to the console",
     "console-session.end": "ended a session of the console",
     "console-session.end-others": "ended all other sessions of the console",

@@ -1,5 +1,7 @@
 """Checks and merges the `credentials` of an auth client (contract section 14, 14.2, 14.3)."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +32,14 @@ POINTER = "/data/attributes/credentials"
 _MAX_TEXT = 4096
 _LONGEST_KEY = 20_000
 _MAX_DIGITS = 10
+_LONGEST_REGISTRATION = 16_000
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+RESOURCE, SCOPE = "resource", "scope"
+"""Members that say what tokens are for (RFC 8707), and which scopes are asked for where nobody names any."""
+REGISTRATION, REGISTRATION_ENDPOINT = "registration", "registration_endpoint"
+"""Members by which a client is registered (RFC 7591): metadata of its own, and where."""
+REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN = "registration_client_uri", "registration_access_token"
+"""Members by which a registered client is read, changed and deleted at its server (RFC 7592)."""
 
 Check = Callable[[Any, str], Any]
 """Takes a member's value and pointer, returns what to store; raises `ValidationFailed`."""
@@ -142,12 +152,26 @@ class CredentialRules:
             INPUTS: _Member(_texts, fixed=True),
             PRIVATE_KEY: _Member(_long_text),
             KEY_ID: _Member(_text),
+            # Extensions (decision 42).
+            RESOURCE: _Member(self._resource, fixed=True),
+            SCOPE: _Member(_scope),
+            REGISTRATION_ENDPOINT: _Member(uri, fixed=True),
+            REGISTRATION: _Member(_registration, fixed=True),
+            REGISTRATION_CLIENT_URI: _Member(uri, fixed=True),
+            REGISTRATION_ACCESS_TOKEN: _Member(_text, fixed=True),
         }
 
     def _uri(self, value: Any, pointer: str) -> str:
         uri = _text(value, pointer)
         check_uri(uri, allow_insecure=self.allow_insecure, pointer=pointer)
         return uri
+
+    def _resource(self, value: Any, pointer: str) -> str:
+        """Return a resource indicator: an absolute URI without a fragment (RFC 8707 section 2)."""
+        resource = _text(value, pointer)
+        if not resource.isprintable() or " " in resource or "#" in resource or not _ABSOLUTE.match(resource):
+            raise ValidationFailed(Problem("must be an absolute URI without a fragment (RFC 8707)", pointer))
+        return resource
 
     def _issuer(self, value: Any, pointer: str) -> str:
         issuer = _text(value, pointer)
@@ -224,6 +248,22 @@ def _texts(value: Any, pointer: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ValidationFailed(Problem(wrong_type(AN_OBJECT, value), pointer))
     return {str(name): _text(each, f"{pointer}/{name}") for name, each in value.items()}
+
+
+def _scope(value: Any, pointer: str) -> str:
+    text = _text(value, pointer)
+    if not text.isprintable():
+        raise ValidationFailed(Problem("must be scopes parted by spaces", pointer))
+    return " ".join(text.split())
+
+
+def _registration(value: Any, pointer: str) -> Json:
+    """Return the metadata that a client was registered with (RFC 7591 section 2)."""
+    if not isinstance(value, Mapping):
+        raise ValidationFailed(Problem(wrong_type(AN_OBJECT, value), pointer))
+    if len(json.dumps(value)) > _LONGEST_REGISTRATION:
+        raise ValidationFailed(Problem(f"must be at most {_LONGEST_REGISTRATION} characters of JSON", pointer))
+    return dict(value)
 
 
 def _client_secret(value: Any, pointer: str) -> str:

@@ -73,6 +73,7 @@ def client_profile(
         signer=None if provider is None else _signer(given, provider.client_authentication, of_client),
         of_codes=None if provider is None else _own_way(given, provider.token, of_client),
         of_refreshes=None if provider is None else _own_way(given, refresh_of(provider), of_client),
+        resource=given.get("resource"),
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyrack.errors import Forbidden, InUse, Problem, ValidationFailed
+from keyrack.errors import DatabaseUnavailable, Forbidden, InUse, KeyrackError, Problem, ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
 from keyrack.model.identity import Principal
@@ -33,6 +33,8 @@ from keyrack.service.clients.auth_client_values import (
     NewAuthClient,
     ScopeKind,
 )
+from keyrack.service.clients.client_discovery import ClientDiscovery
+from keyrack.service.clients.deregistration import enqueue_deregistration
 from keyrack.service.clients.oauth_clients import require_unchanged
 from keyrack.service.clients.secret_expiry import changed_expiry, new_expiry
 from keyrack.store.auth_client_health import AuthClientHealth
@@ -54,7 +56,9 @@ _Enter = Callable[[Principal, str, str | None], AbstractAsyncContextManager[Scop
 class AuthClients:
     """Use cases of contract section 14."""
 
-    def __init__(self, access: Access, rules: CredentialRules, lead: timedelta) -> None:
+    def __init__(
+        self, access: Access, rules: CredentialRules, lead: timedelta, discovery: ClientDiscovery | None = None
+    ) -> None:
         """Make the use cases.
 
         Args:
@@ -62,10 +66,12 @@ class AuthClients:
             rules: what credentials may hold.
             lead: how long before its expiry a token is due: setting a client's credentials (again) lets the secrets
                 that waited for that be refreshed (contract 0.13).
+            discovery: completes new clients; None: what they leave out is missing.
         """
         self._access = access
         self._rules = rules
         self._lead = lead
+        self._discovery = discovery
 
     async def list(
         self,
@@ -147,14 +153,18 @@ class AuthClients:
             Forbidden: the caller may not create clients in that scope; without a scope this is the global one (24.20).
             IdConflict: the id in the body is that of another client.
             RelatedNotFound: there is no such scope, or a component cannot be seen there.
+            ProviderError, ProviderUnavailable: the authorization server tells nothing, or registers no client.
         """
         named = asked.validated() if within is None else await self._within(who, within, asked)
         with named_in_body("scope" if named is None else named.kind.value):
-            async with self._at(who, named, "auth-client.create") as scope:
+            async with (
+                self._completed(who, named, new) as complete,
+                self._at(who, named, "auth-client.create") as scope,
+            ):
                 reach = await auth_client_permissions(scope)
                 _require(reach, "create", scope.place)
                 scope.require_open()
-                wanted = new.validated()
+                wanted = complete.validated()
                 client = self._made(scope.place, wanted, made_id or new_id(), scope.unit.clock())
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
@@ -212,7 +222,7 @@ class AuthClients:
             return _view(reach, scope.place, client)
 
     async def delete(self, who: Principal, auth_client_id: str, within: NamedScope | None = None) -> None:
-        """Delete a client that no secret is attached to (14.3).
+        """Delete a client that no secret is attached to (14.3); if Keyrack registered it, its server is told later.
 
         Raises:
             NotFound: there is none, or the caller cannot see it from anywhere.
@@ -222,10 +232,58 @@ class AuthClients:
         """
         async with self._own(who, auth_client_id, "delete", within) as (scope, _):
             await AuthClientRows(scope.unit).lock_to_delete(auth_client_id)
-            await found_client(scope, auth_client_id)
+            client = await found_client(scope, auth_client_id)
             await _require_unused(scope, auth_client_id)
+            await enqueue_deregistration(scope.unit, client)
             await AuthClientRows(scope.unit).remove(auth_client_id)
             scope.audit_target(TARGET, auth_client_id)
+
+    @asynccontextmanager
+    async def _completed(
+        self, who: Principal, named: NamedScope | None, new: Unvalidated[NewAuthClient]
+    ) -> AsyncIterator[Unvalidated[NewAuthClient]]:
+        """Yield a new client with what its authorization server says, and registered there if it wants that.
+
+        No transaction is open meanwhile. What would be refused is not asked for, but left to be refused in its order. A
+        registration is taken back if the client then cannot be stored.
+        """
+        judged = None if self._discovery is None else await self._judged(self._discovery, who, named, new)
+        if self._discovery is None or judged is None:
+            yield new
+            return
+        wanted, redirect_uri, tenant_id = judged
+        found = await self._discovery.completed(wanted, redirect_uri, tenant_id=tenant_id)
+        try:
+            yield Unvalidated(lambda: found)
+        except DatabaseUnavailable:  # it may have been stored
+            raise
+        except Exception:
+            await self._discovery.undo(found, tenant_id=tenant_id)
+            raise
+
+    async def _judged(
+        self, discovery: ClientDiscovery, who: Principal, named: NamedScope | None, new: Unvalidated[NewAuthClient]
+    ) -> tuple[NewAuthClient, str | None, str] | None:
+        """Return a new client that leaves something to be found, the address to register and whose it will be.
+
+        None: nothing is left, or it would be refused.
+        """
+        try:
+            wanted = new.validated()
+        except KeyrackError:
+            return None
+        if not discovery.is_needed(wanted):
+            return None
+        async with self._at(who, named) as scope:
+            if not (await auth_client_permissions(scope)).allows("create", scope.place):
+                return None
+            await refuse_taken(scope, "auth-client", wanted.given_id)
+            await require_visible(scope, wanted.component_ids)
+            place, redirect_uri = scope.place, await discovery.redirect_uri(scope.unit)
+        if place != GLOBAL:
+            async with self._access.at(who, place, precheck="auth-client.create"):
+                pass  # leaving insists that the contract is not suspended
+        return wanted, redirect_uri, place.tenant_id
 
     async def _within(self, who: Principal, within: NamedScope, asked: Unvalidated[NamedScope | None]) -> NamedScope:
         """Return the scope of a path, which must exist before the body is looked at (contract section 3)."""

@@ -14,6 +14,7 @@ from keyrack.model.components import Component
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_availability import available_clients, find_available
+from keyrack.service.clients.auth_client_credentials import SCOPE
 from keyrack.service.components.visibility import seen_in_workspace, workspace_component
 from keyrack.store.components import ComponentRows
 
@@ -229,7 +230,7 @@ class ConnectForms:
                 client.id,
                 _host(client.credentials.get("auth_uri") or ""),
                 fields,
-                _scopes(block),
+                _scopes(block) or client.credentials.get(SCOPE, ""),
             )
 
 

@@ -33,6 +33,7 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
+from keyrack.service.clients.auth_client_credentials import SCOPE
 from keyrack.service.clients.auth_client_profile import (
     INSTAGRAM,
     client_profile,
@@ -111,7 +112,7 @@ class SecretHandler:
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
         profile = with_account_source(profile, client, block)
-        scopes = wanted.scopes if wanted.scopes is not None else _scopes(block)
+        scopes = wanted.scopes if wanted.scopes is not None else _scopes(block) or client.credentials.get(SCOPE, "")
         if provider is not None and not scopes.strip():
             scopes = " ".join(provider.scopes.default)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}

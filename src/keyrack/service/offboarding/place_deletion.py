@@ -3,7 +3,8 @@
 Flows with drafts, versions and task keys, credentials, consents, auth clients, teams, components with builds and
 variables go by themselves, being parts of what is deleted (`keyrack.store.schema`). Secrets are deleted one by one as
 `keyrack.service.secrets.secrets` does it, so that their tokens are revoked and told of. A refresh under way finds its
-secret gone and writes nothing. OAuth clients belong to the tenant and stay.
+secret gone and writes nothing. Auth clients that Keyrack registered at their server are deregistered there. OAuth
+clients belong to the tenant and stay.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from keyrack.model.clients import is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.usage_guard import require_contract_unused
+from keyrack.service.clients.deregistration import enqueue_deregistrations
 from keyrack.service.secrets.revocation import enqueue
 from keyrack.store.auth_clients import AuthClientRows, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
@@ -86,6 +88,7 @@ async def remove_workspace(unit: Unit, workspace_id: str) -> None:
         workspace_id: the workspace.
     """
     await _remove_secrets(unit, [workspace_id])
+    await enqueue_deregistrations(unit, [workspace_id])
     await WorkspaceRows(unit).remove(workspace_id)
 
 
@@ -98,6 +101,7 @@ async def remove_contract(unit: Unit, contract_id: str) -> Sequence[str]:
     """
     workspace_ids = await WorkspaceRows(unit).of_contract(contract_id)
     await _remove_secrets(unit, workspace_ids)
+    await enqueue_deregistrations(unit, workspace_ids, contract_id)
     await ContractRows(unit).remove(contract_id)
     return workspace_ids
 

@@ -7,9 +7,12 @@ outlives its tenant: it is the installation's then, and so is the report.
 A job has all tokens of a secret, the refresh token first: that ends the access tokens too where the server cascades
 (RFC 7009 section 2.1, a SHOULD). Where it does not, the access token would live on, so it is sent as well. Each is
 tried until its own outcome is there, and one report tells of all.
+
+The registration of a deleted auth client is such a job too (`clients.deregistration`); the audit log tells of it.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,9 +27,11 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
+from keyrack.oauth.dynamic_registration import build_delete_request, process_deletion
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.provider.client import ProviderClient
 from keyrack.service.authz.access import ALLOWED, FAILED
+from keyrack.service.clients.auth_client_credentials import REGISTRATION_ACCESS_TOKEN, REGISTRATION_CLIENT_URI
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.jobs.backoff import BackOff
 from keyrack.service.jobs.claimed_jobs import ClaimedJobs, JobKind
@@ -144,6 +149,9 @@ class Revoker:
         return await DueRevocations(unit).claim(places, self._lease)
 
     async def _revoke(self, job: ClaimedRevocation) -> None:
+        if job.order is not None and REGISTRATION_CLIENT_URI in job.order:
+            await self._deregister(job, job.order)
+            return
         results: _Results = {TokenTypeHint.REFRESH_TOKEN: _Result(RevocationOutcome.failed, {"reason": "unreadable"})}
         if job.order is not None:
             results = {hint: await self._try(job, hint, token) for hint, token in _tokens(job.order).items()}
@@ -152,6 +160,25 @@ class Revoker:
             waits = [result.retry_after for result in results.values() if result.retry_after is not None]
             due_at = self._back_off.next_try(job.attempts, self._store.clock(), max(waits, default=None))
         await self._settle(job, results, due_at)
+
+    async def _deregister(self, job: ClaimedRevocation, order: Json) -> None:
+        """Delete a client's registration (RFC 7592 section 2.3); what the server refuses is given up."""
+        token, gone = Secret(order[REGISTRATION_ACCESS_TOKEN]), False
+        with suppress(ValidationFailed, ProviderUnavailable):
+            request = build_delete_request(order[REGISTRATION_CLIENT_URI], token)
+            gone = process_deletion(await self._client.send(request, tenant_id=job.tenant_id))
+        due_at = None if gone else self._back_off.next_try(job.attempts, self._store.clock(), None)
+        async with self._store.unit(job.tenant_id, writes=True) as unit:
+            if job.tenant_id != INSTALLATION and not await TenantRows(unit).hold():
+                return
+            if due_at is not None:
+                await Revocations(unit).postpone(job.id, job.claim, due_at, None)
+                return
+            outcome = RevocationOutcome.revoked if gone else RevocationOutcome.failed
+            if await Revocations(unit).finish(job.id, job.claim, outcome.value):
+                done = ALLOWED if gone else FAILED
+                target = ("auth-client", job.subject.auth_client_id)
+                await AuditLog(unit).append(WORKER, "auth-client.deregister", target, done)
 
     async def _try(self, job: ClaimedRevocation, hint: TokenTypeHint, token: Secret) -> _Result:
         """Revoke one token, unless its outcome is there from an earlier attempt."""

@@ -4,14 +4,14 @@ import time
 
 from keyrack import metrics
 from keyrack.errors import ProviderUnavailable
-from keyrack.oauth.wire import FormRequest, QueryRequest, RawResponse
+from keyrack.oauth.wire import FormRequest, JsonRequest, QueryRequest, RawResponse
 from keyrack.provider.client import BeforeSending, ProviderClient
 from keyrack.service.clients.auth_client_profile import origin_of
 
 
 async def send(
     provider: ProviderClient,
-    request: FormRequest | QueryRequest,
+    request: FormRequest | QueryRequest | JsonRequest,
     before_sending: BeforeSending | None = None,
     *,
     tenant_id: str,

@@ -1,0 +1,33 @@
+"""What creating an auth client needs of those who ask authorization servers about themselves (decision 42)."""
+
+from typing import Protocol
+
+from keyrack.service.clients.auth_client_values import NewAuthClient
+from keyrack.store.core.unit import Unit
+
+
+class ClientDiscovery(Protocol):
+    """Completes new auth clients with what their authorization server says, and registers them there."""
+
+    def is_needed(self, wanted: NewAuthClient) -> bool:
+        """Tell whether a new client leaves something to be found out or registered."""
+
+    async def redirect_uri(self, unit: Unit) -> str | None:
+        """Return the address that clients of the unit's owner register; None: of a global client each tenant's own."""
+
+    async def completed(self, wanted: NewAuthClient, redirect_uri: str | None, *, tenant_id: str) -> NewAuthClient:
+        """Ask, and register if that is wanted; return the client with all that came of it. No transaction may be open.
+
+        Args:
+            wanted: what the caller gave, which wins over what is found.
+            redirect_uri: to register.
+            tenant_id: whose connections are used.
+
+        Raises:
+            ValidationFailed: there is no metadata of the issuer, or it names what may not be called.
+            ProviderError: the server refuses to register the client.
+            ProviderUnavailable: it did not answer.
+        """
+
+    async def undo(self, completed: NewAuthClient, *, tenant_id: str) -> None:
+        """Take a registration back that was made for a client that then could not be stored; never fails."""

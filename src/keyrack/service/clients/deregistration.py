@@ -1,0 +1,47 @@
+"""Has the registration of a deleted auth client deleted at its authorization server (RFC 7592 section 2.3).
+
+As with tokens (`secrets.revocation`), the order belongs into the transaction that deletes the client, a worker does the
+rest, and nothing of it holds up the deletion. It is due a little later than what is ordered for the client's tokens at
+the same time: those are revoked in the name of the client.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from keyrack.model.clients import AuthClient, is_oauth2
+from keyrack.service.clients.auth_client_credentials import REGISTRATION_ACCESS_TOKEN, REGISTRATION_CLIENT_URI
+from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.core.unit import Unit
+from keyrack.store.revocations import Revocations, Subject
+
+AFTER_TOKENS = timedelta(seconds=30)
+_AT_ONCE = 200
+"""Clients that are held in clear at a time."""
+
+
+async def enqueue_deregistration(unit: Unit, client: AuthClient) -> None:
+    """Have a client deregistered that is deleted in this transaction, if Keyrack can.
+
+    Args:
+        unit: of the client's owner; the deletion's own.
+        client: what is being deleted.
+    """
+    members = (REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
+    order = {name: client.credentials[name] for name in members if client.credentials.get(name)}
+    if is_oauth2(client.type) and len(order) == len(members):
+        await Revocations(unit).add(Subject("", "", client.id), order, after=AFTER_TOKENS)
+
+
+async def enqueue_deregistrations(unit: Unit, workspace_ids: Sequence[str], contract_id: str | None = None) -> None:
+    """As `enqueue_deregistration`, for all clients of places that are deleted in this transaction.
+
+    Args:
+        unit: of the tenant.
+        workspace_ids: the workspaces.
+        contract_id: the contract around them, if it is deleted too.
+    """
+    rows = AuthClientRows(unit)
+    ids = await rows.of_places(workspace_ids, contract_id)
+    for start in range(0, len(ids), _AT_ONCE):
+        for client in (await rows.find_many(ids[start : start + _AT_ONCE])).values():
+            await enqueue_deregistration(unit, client)

@@ -1,0 +1,1 @@
+"""What is found out about authorization servers and protected resources by their addresses alone."""

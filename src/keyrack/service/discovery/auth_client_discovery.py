@@ -1,0 +1,146 @@
+"""Completes new auth clients from their issuer's metadata, and registers them (decision 42).
+
+What is found is stored with the client. It decides whom the client's secret and its users' tokens are told, so what the
+server says later changes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from keyrack.errors import Problem, ValidationFailed
+from keyrack.model import Json
+from keyrack.model.clients import is_oauth2
+from keyrack.oauth.client_auth import METHOD_OF
+from keyrack.oauth.issuer import IssuerMetadata
+from keyrack.service.clients.auth_client_credentials import (
+    POINTER,
+    REGISTRATION,
+    REGISTRATION_ENDPOINT,
+    CredentialRules,
+)
+from keyrack.service.clients.auth_client_values import NewAuthClient
+from keyrack.service.clients.secret_expiry import GivenExpiry
+from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH2
+from keyrack.service.discovery.authorization_servers import AuthorizationServers
+from keyrack.service.discovery.client_registrar import ClientRegistrar
+from keyrack.service.tenancy.tenants import base_address
+from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.unit import Unit
+from keyrack.validation.json_types import AN_OBJECT, wrong_type
+
+_ISSUER = "issuer"
+_FOUND = {
+    "auth_uri": "authorization_endpoint",
+    "token_uri": "token_endpoint",
+    "revocation_uri": "revocation_endpoint",
+    "userinfo_uri": "userinfo_endpoint",
+}
+"""Members of credentials, and where metadata has what they say."""
+_OURS = ("redirect_uris", "grant_types", "response_types", "client_id", "client_secret", "jwks", "jwks_uri")
+"""Metadata that callers do not choose."""
+_REQUIRED = ("auth_uri", "token_uri")
+
+
+class AuthClientDiscovery:
+    """Asks authorization servers for what a new auth client leaves out.
+
+    Args:
+        servers: asks them.
+        registrar: registers clients there.
+        rules: what credentials may hold.
+        public_url: the setting of this name.
+    """
+
+    def __init__(
+        self, servers: AuthorizationServers, registrar: ClientRegistrar, rules: CredentialRules, public_url: str | None
+    ) -> None:
+        self._servers = servers
+        self._registrar = registrar
+        self._rules = rules
+        self._public_url = public_url
+
+    def is_needed(self, wanted: NewAuthClient) -> bool:
+        """Tell whether a client is to be registered, or has an issuer and lacks an address of it."""
+        if not is_oauth2(wanted.type):
+            return False
+        if wanted.credentials.get(REGISTRATION) is not None:
+            return True
+        return self._issuer(wanted.credentials) is not None and self._lacks_address(wanted.credentials)
+
+    async def redirect_uri(self, unit: Unit) -> str | None:
+        """Return the address to register; None: of a global client, where each tenant has its own (contract 0.7)."""
+        if unit.tenant_id == INSTALLATION and self._public_url is None:
+            return None
+        return await base_address(unit, self._public_url) + CALLBACK_PATHS[OAUTH2]
+
+    async def completed(self, wanted: NewAuthClient, redirect_uri: str | None, *, tenant_id: str) -> NewAuthClient:
+        """Return the client with what its issuer says, and registered if it wants that; see `ClientDiscovery`."""
+        given = wanted.credentials
+        own = given.get(REGISTRATION)
+        if own is not None:
+            self._require_registrable(given, redirect_uri)
+        server = await self._servers.find(
+            self._issuer(given) or "", tenant_id=tenant_id, pointer=f"{POINTER}/{_ISSUER}"
+        )
+        credentials = {**self._found(server, given), **given}
+        if own is None or redirect_uri is None:
+            return replace(wanted, credentials=credentials)
+        endpoint = given.get(REGISTRATION_ENDPOINT) or server.registration_endpoint
+        if endpoint is None:
+            problem = "the server registers no clients (it has no registration_endpoint): give a client_id"
+            raise ValidationFailed(Problem(problem, f"{POINTER}/{REGISTRATION}"))
+        self._rules.made(wanted.type, {**credentials, "client_id": "-", "client_auth": "none"})
+        if given.get("client_auth") in METHOD_OF:
+            own = {"token_endpoint_auth_method": METHOD_OF[given["client_auth"]].value, **own}
+        members, ends = await self._registrar.register(
+            server, endpoint, own, redirect_uri, wanted.name, tenant_id=tenant_id, pointer=f"{POINTER}/{REGISTRATION}"
+        )
+        expiry = wanted.expiry or (None if ends is None else GivenExpiry(ends))
+        return replace(wanted, credentials={**credentials, **members}, expiry=expiry)
+
+    async def undo(self, completed: NewAuthClient, *, tenant_id: str) -> None:
+        """Delete the registration, if there is one that can be deleted."""
+        await self._registrar.delete(completed.credentials, tenant_id=tenant_id)
+
+    def _require_registrable(self, given: Mapping[str, Any], redirect_uri: str | None) -> None:
+        """Judge what is said about a registration before anybody is asked.
+
+        Raises:
+            ValidationFailed: it is wrong, or the client has an id already, or no address that it could register.
+        """
+        pointer, own = f"{POINTER}/{REGISTRATION}", given[REGISTRATION]
+        if not isinstance(own, Mapping):
+            raise ValidationFailed(Problem(wrong_type(AN_OBJECT, own), pointer))
+        ours = [name for name in _OURS if name in own]
+        if ours:
+            raise ValidationFailed(*(Problem("is Keyrack's to say", f"{pointer}/{name}") for name in ours))
+        if self._issuer(given) is None:
+            raise ValidationFailed(Problem("issuer is required with registration", f"{POINTER}/{_ISSUER}"))
+        taken = [name for name in ("client_id", "client_secret") if given.get(name) is not None]
+        if taken:
+            raise ValidationFailed(
+                *(Problem("cannot be given with registration", f"{POINTER}/{name}") for name in taken)
+            )
+        if redirect_uri is None:
+            problem = "a global client can be registered only where KEYRACK_PUBLIC_URL gives all tenants one address"
+            raise ValidationFailed(Problem(problem, pointer))
+
+    def _found(self, server: IssuerMetadata, given: Mapping[str, Any]) -> Json:
+        missing = [name for name in _REQUIRED if self._lacks(given, name) and getattr(server, _FOUND[name]) is None]
+        if missing:
+            named = " and ".join(_FOUND[name] for name in missing)
+            raise ValidationFailed(Problem(f"its metadata has no {named}", f"{POINTER}/{_ISSUER}"))
+        found = {name: getattr(server, member) for name, member in _FOUND.items() if self._lacks(given, name)}
+        return {name: address for name, address in found.items() if address is not None}
+
+    def _issuer(self, given: Mapping[str, Any]) -> str | None:
+        """Return the issuer of credentials, or of their profile; None if it is not known or a template."""
+        issuer = given.get(_ISSUER) or self._rules.profiles.addresses(given).get(_ISSUER)
+        return issuer if isinstance(issuer, str) and "{" not in issuer else None
+
+    def _lacks(self, given: Mapping[str, Any], name: str) -> bool:
+        return given.get(name) is None and name not in self._rules.profiles.addresses(given)
+
+    def _lacks_address(self, given: Mapping[str, Any]) -> bool:
+        return any(self._lacks(given, name) for name in _REQUIRED)

@@ -1,0 +1,285 @@
+"""Auth clients of which only the issuer is given are discovered and registered (RFC 8414, 7591, 7592; decision 42)."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from keyrack import clock
+from keyrack.ids import new_id
+from keyrack.provider.client import ProviderClient
+from keyrack.service.discovery.client_registrar import ClientRegistrar
+from keyrack.service.discovery.registration_renewal import RegistrationRenewals
+from keyrack.service.secrets.revocation import Revoker
+from keyrack.simulator.testing import RunningSimulator, running_simulator
+from support.app import BASE, World, error_of, relationship, settings_for, world
+from support.auth_clients import auth_client, change
+from support.authorization_servers import OidcOptions, OidcProvider
+from support.consent import CALLBACK, approve, come_back
+from support.raw_provider import RawProvider, json_answer
+
+Start = Callable[[OidcOptions], OidcProvider]
+POINTER = "/data/attributes/credentials"
+
+
+class Time:
+    """The real time, moved ahead by a test."""
+
+    ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return clock.now() + self.ahead
+
+
+class Desk:
+    """An installation with a clock to move, and what works in its background."""
+
+    def __init__(self, keyrack: World, time: Time, provider: ProviderClient) -> None:
+        self.keyrack, self.time, self.acme = keyrack, time, keyrack.tenants["Acme"]
+        self.revoker = Revoker(keyrack.store, provider, timeout=20.0, patience=60.0)
+        registrar = ClientRegistrar(provider, allow_insecure=True)
+        self.renewals = RegistrationRenewals(keyrack.store, registrar, timedelta(seconds=30))
+
+    async def create(self, **credentials: Any) -> httpx2.Response:
+        component = await self.keyrack.add_component(self.acme, new_id(), {"title": "C", "authClientTypes": ["oauth2"]})
+        body = auth_client([component], ("tenant", self.acme.id), credentials, name="Tools")
+        return await self.acme.admin.post("/v2/auth-clients", body)
+
+    async def made(self, **credentials: Any) -> dict[str, Any]:
+        answer = await self.create(**credentials)
+        assert answer.status_code == 201, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data
+
+    async def read(self, auth_client_id: str) -> dict[str, Any]:
+        answer = await self.acme.admin.get(f"/v2/auth-clients/{auth_client_id}")
+        attributes: dict[str, Any] = answer.json()["data"]["attributes"]
+        return attributes
+
+    async def connect(self, auth_client_id: str, **attributes: Any) -> dict[str, Any]:
+        """Connect an account with a client; return the secret's attributes."""
+        path = f"/v2/workspaces/{self.acme.workspace_id}"
+        about = {"auth_client": relationship("auth-client", auth_client_id)}
+        body = {"data": {"type": "oauth-consent", "attributes": attributes, "relationships": about}}
+        started = await self.acme.integrator.post(f"{path}/oauth-consents", body)
+        assert started.status_code == 201, started.text
+        page = await come_back(self.keyrack, await approve(started.json()["data"]["attributes"]["authorization_url"]))
+        assert page.status_code == 200, page.text
+        ended = await self.acme.integrator.get(f"{path}/oauth-consents/{started.json()['data']['id']}")
+        secret_id = ended.json()["data"]["relationships"]["auth_secret"]["data"]["id"]
+        found = await self.acme.integrator.get(f"{path}/secrets/{secret_id}")
+        secret: dict[str, Any] = found.json()["data"]
+        return secret
+
+    async def audited(self, action: str) -> list[tuple[str, str]]:
+        answer = await self.acme.admin.get(f"/v2/tenants/{self.acme.id}/audit-events?filter[action]={action}")
+        found = [entry["attributes"] for entry in answer.json()["data"]]
+        return [(entry["target"]["id"], entry["outcome"]) for entry in found]
+
+    async def work(self) -> None:
+        """Let the background do what is due now, and what is due after the tokens of a client."""
+        await self.revoker.tick()
+        self.time.ahead += timedelta(seconds=31)
+        await self.revoker.tick()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    time = Time()
+    async with (
+        world(settings_for(tmp_path, allow_insecure_providers="true", public_url=BASE), time) as keyrack,
+        ProviderClient(allow_insecure=True) as provider,
+    ):
+        yield Desk(keyrack, time, provider)
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[RunningSimulator]:
+    async with running_simulator() as running:
+        running.state.set_defaults({"approval": "auto"})
+        yield running
+
+
+async def test_an_issuer_alone_says_where_everything_is(desk: Desk, simulator: RunningSimulator) -> None:
+    made = await desk.made(issuer=simulator.base_url, client_id="c", client_secret="s")
+    assert made["attributes"]["credentials"] == {
+        "client_id": "c",
+        "client_secret": "s",
+        "issuer": simulator.base_url,
+        "auth_uri": simulator.authorization_endpoint,
+        "token_uri": simulator.token_endpoint,
+        "refresh_token_uri": simulator.token_endpoint,
+        "revocation_uri": f"{simulator.base_url}/revoke",
+        "token_expires_in": 3600,
+    }
+    own = "https://login.example.com/authorize"
+    made = await desk.made(issuer=simulator.base_url, client_id="c", client_secret="s", auth_uri=own)
+    assert made["attributes"]["credentials"]["auth_uri"] == own, "what is given counts"
+
+
+async def test_a_registered_client_connects_and_is_deregistered_with_the_client(
+    desk: Desk, simulator: RunningSimulator
+) -> None:
+    registration = {"scope": "read write", "initial_access_token": "let-me-in", "contacts": ["ops@example.com"]}
+    refused = await desk.create(issuer=simulator.base_url, registration=registration)
+    assert refused.status_code == 201, "the simulator wants no token yet"
+    simulator.state.set_defaults({"approval": "auto", "initial_access_token": "let-me-in"})
+    refused = await desk.create(issuer=simulator.base_url, registration={})
+    assert error_of(refused)[:2] == (400, "provider_error")
+    assert "refused to register" in refused.text
+
+    made = await desk.made(issuer=simulator.base_url, registration=registration)
+    given = made["attributes"]["credentials"]
+    known = simulator.state.clients[given["client_id"]]
+    assert (known.name, known.redirect_uris) == ("Tools", (CALLBACK,))
+    assert known.token_endpoint_auth_method == "client_secret_basic", "the best that both sides do"
+    assert given["client_auth"] == "basic"
+    assert "let-me-in" not in json.dumps(given), "an initial access token is used once"
+    assert "contacts" in given["registration"]
+    secret = await desk.connect(made["id"], scopes="read")
+    assert secret["attributes"]["state"] == "ready"
+
+    assert (await desk.acme.admin.delete(f"/v2/auth-clients/{made['id']}")).status_code == 409, "it is used"
+    path = f"/v2/workspaces/{desk.acme.workspace_id}/secrets/{secret['id']}"
+    assert (await desk.acme.admin.delete(path)).status_code == 204
+    assert (await desk.acme.admin.delete(f"/v2/auth-clients/{made['id']}")).status_code == 204
+    assert given["client_id"] in simulator.state.clients, "never within the request"
+    await desk.work()
+    assert given["client_id"] not in simulator.state.clients
+    assert simulator.state.calls(endpoint="revoke", outcome="ok") == 2, "its tokens were revoked in its name before"
+    assert await desk.audited("auth-client.deregister") == [(made["id"], "allowed")]
+
+
+async def test_a_deleted_workspace_takes_the_registrations_of_its_clients_along(
+    desk: Desk, simulator: RunningSimulator
+) -> None:
+    credentials = {"issuer": simulator.base_url, "registration": {}}
+    component = await desk.keyrack.add_component(desk.acme, "c", {"title": "C", "authClientTypes": ["oauth2"]})
+    body = auth_client([component], ("workspace", desk.acme.workspace_id), credentials)
+    made = await desk.keyrack.support.post("/v2/auth-clients", body)
+    assert made.status_code == 201, made.text
+    client_id = made.json()["data"]["attributes"]["credentials"]["client_id"]
+    gone = await desk.keyrack.support.delete(f"/v2/workspaces/{desk.acme.workspace_id}")
+    assert gone.status_code == 204, gone.text
+    await desk.work()
+    assert client_id not in simulator.state.clients
+
+
+async def test_the_end_of_a_registered_secret_is_known_and_it_is_renewed_before(
+    desk: Desk, simulator: RunningSimulator
+) -> None:
+    lifetime = timedelta(days=20)
+    simulator.state.set_defaults({"approval": "auto", "registered_secret_lifetime": int(lifetime.total_seconds())})
+    made = await desk.made(issuer=simulator.base_url, registration={})
+    ends = datetime.fromisoformat(made["attributes"]["secret_expires_at"])
+    assert abs(ends - datetime.now(UTC) - lifetime) < timedelta(hours=1)
+    assert await desk.renewals.tick() == 0, "not due"
+    before = made["attributes"]["credentials"]
+
+    desk.time.ahead = timedelta(days=14)
+    assert await desk.renewals.tick() == 1
+    after = await desk.read(made["id"])
+    assert after["credentials"]["client_secret"] != before["client_secret"]
+    assert after["credentials"]["registration_access_token"] != before["registration_access_token"]
+    assert datetime.fromisoformat(after["secret_expires_at"]) >= ends
+    assert await desk.audited("auth-client.renew-secret") == [(made["id"], "allowed")]
+    assert (await desk.connect(made["id"]))["attributes"]["state"] == "ready", "the renewed secret works"
+    desk.time.ahead = timedelta(days=16)
+    assert await desk.renewals.tick() == 0, "not again at once, whatever the server's clock says"
+
+
+# fmt: off
+NO_METADATA: list[tuple[str, dict[str, Any], str]] = [
+    ("another issuer's", {"issuer": "https://other.example.com"}, "names another issuer"),
+    ("no metadata", {}, "has no metadata"),
+    ("no token endpoint", {"issuer": "S", "authorization_endpoint": "S/a"}, "no token_endpoint"),
+    ("a private file", {"issuer": "S", "authorization_endpoint": "file:///etc/passwd", "token_endpoint": "S/t"},
+     "authorization_endpoint that cannot be used"),
+    ("another protocol's port", {"issuer": "S", "authorization_endpoint": "S/a", "token_endpoint": "http://x.example:25/"},
+     "token_endpoint that cannot be used"),
+    ("a template", {"issuer": "S", "authorization_endpoint": "S/a/{client_secret}", "token_endpoint": "S/t"}, "braces"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("name", "document", "told"), NO_METADATA, ids=[name for name, _, _ in NO_METADATA])
+async def test_what_metadata_cannot_say(
+    desk: Desk, raw_provider: RawProvider, name: str, document: dict[str, str], told: str
+) -> None:
+    said = {member: value.replace("S", raw_provider.url) for member, value in document.items()}
+    raw_provider.answers = [json_answer(json.dumps(said))]
+    answer = await desk.create(issuer=raw_provider.url, client_id="c", client_secret="s")
+    assert error_of(answer) == (400, "validation_error", f"{POINTER}/issuer"), name
+    assert told in answer.text
+
+
+async def test_what_cannot_be_registered(desk: Desk, simulator: RunningSimulator) -> None:
+    for registration, pointer in (
+        ("yes", ""),
+        ({"redirect_uris": ["https://evil.example"]}, "/redirect_uris"),
+        ({"token_endpoint_auth_method": "private_key_jwt"}, "/token_endpoint_auth_method"),
+        ({"contacts": ["x" * 20_000]}, ""),
+    ):
+        answer = await desk.create(issuer=simulator.base_url, registration=registration)
+        assert error_of(answer) == (400, "validation_error", f"{POINTER}/registration{pointer}")
+    answer = await desk.create(issuer=simulator.base_url, registration={}, client_id="mine")
+    assert error_of(answer) == (400, "validation_error", f"{POINTER}/client_id")
+    answer = await desk.create(issuer=simulator.base_url, registration={}, account_label_path="..")
+    assert error_of(answer) == (400, "validation_error", f"{POINTER}/account_label_path")
+    assert simulator.state.registered == {}, "nothing was registered for what is wrong"
+    made = await desk.made(issuer=simulator.base_url, registration={})
+    fixed = change({"credentials": {"registration_client_uri": "https://evil.example/"}})
+    refused = await desk.acme.admin.patch(f"/v2/auth-clients/{made['id']}", fixed)
+    assert error_of(refused) == (400, "validation_error", f"{POINTER}/registration_client_uri")
+
+
+async def test_nobody_is_asked_for_whom_nothing_may_be_created(desk: Desk, simulator: RunningSimulator) -> None:
+    component = await desk.keyrack.add_component(desk.acme, "c", {"title": "C", "authClientTypes": ["oauth2"]})
+    credentials = {"issuer": simulator.base_url, "registration": {}}
+    body = auth_client([component], ("tenant", desk.acme.id), credentials)
+    stranger = desk.keyrack.tenants["Globex"].admin
+    assert (await stranger.post("/v2/auth-clients", body)).status_code == 403
+    taken = auth_client(["0" * 24], ("tenant", desk.acme.id), credentials)
+    assert (await desk.acme.admin.post("/v2/auth-clients", taken)).status_code == 404
+    assert sum(simulator.state.counters.values()) == 0
+
+
+async def test_a_registration_whose_address_is_elsewhere_is_not_managed(desk: Desk, raw_provider: RawProvider) -> None:
+    url = raw_provider.url
+    metadata = {"issuer": url, "authorization_endpoint": f"{url}/a", "token_endpoint": f"{url}/t"}
+    told = {
+        "client_id": "registered", "client_secret": "shh", "token_endpoint_auth_method": "client_secret_basic",
+        "registration_client_uri": "https://elsewhere.example/me", "registration_access_token": "token",
+    }  # fmt: skip
+    metadata["registration_endpoint"] = f"{url}/register"
+    raw_provider.answers = [json_answer(json.dumps(metadata)), json_answer(json.dumps(told))]
+    given = (await desk.made(issuer=url, registration={}))["attributes"]["credentials"]
+    assert given["client_id"] == "registered"
+    assert "registration_access_token" not in given, "the token would go to an address that is only a text"
+
+
+async def test_oidc_provider_registers_us_and_forgets_us(desk: Desk, start_oidc_provider: Start) -> None:
+    provider = start_oidc_provider(OidcOptions(registration="let-me-in"))
+    registration = {"initial_access_token": "let-me-in"}
+    made = await desk.made(issuer=provider.issuer, registration=registration)
+    given = made["attributes"]["credentials"]
+    assert given["auth_uri"] == provider.authorization_endpoint
+    more = {"prompt": "consent"}
+    secret = await desk.connect(made["id"], scopes="openid offline_access", additional_params=more)
+    assert secret["attributes"]["state"] == "ready"
+    refreshed = await desk.acme.integrator.post(
+        f"/v2/workspaces/{desk.acme.workspace_id}/secrets/{secret['id']}/refresh"
+    )
+    assert refreshed.status_code == 200, refreshed.text
+    bearer = {"authorization": f"Bearer {given['registration_access_token']}"}
+    async with httpx2.AsyncClient() as client:
+        assert (await client.get(given["registration_client_uri"], headers=bearer)).status_code == 200
+        path = f"/v2/workspaces/{desk.acme.workspace_id}/secrets/{secret['id']}"
+        assert (await desk.acme.admin.delete(path)).status_code == 204
+        assert (await desk.acme.admin.delete(f"/v2/auth-clients/{made['id']}")).status_code == 204
+        await desk.work()
+        assert (await client.get(given["registration_client_uri"], headers=bearer)).status_code == 401
