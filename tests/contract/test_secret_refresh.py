@@ -116,7 +116,7 @@ async def test_a_providers_fault_is_a_400_never_ours(
 
 async def test_a_provider_that_hangs_is_bounded(keyrack: World, simulator: RunningSimulator) -> None:  # 0.12
     room = keyrack.services.refreshing
-    keyrack.services.provider._timeout = 0.5
+    keyrack.services.provider.timeout = 0.5
     connected = await connect(keyrack, simulator, {"latency": 60_000})
     before = datetime.now(UTC)
     answer = await keyrack.tenants["Acme"].admin.post(f"{path_of(keyrack, connected)}/refresh")

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from joserfc import jwk
 
-from keyrack.ids import new_id
-from support.app import World, relationship
+from support.app import World
 from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
-from support.consent import CALLBACK, approve
+from support.consent import CALLBACK
+from support.profiled_clients import add_profiled_client, connected
 
 Start = Callable[[OidcOptions], OidcProvider]
 
@@ -25,8 +25,6 @@ def a_key(algorithm: str) -> jwk.ECKey | jwk.RSAKey:
 
 
 async def client_at(keyrack: World, provider: OidcProvider, **credentials: Any) -> Any:
-    acme = keyrack.tenants["Acme"]
-    component = await keyrack.add_component(acme, new_id(), {"title": "C", "authClientTypes": ["oauth2"]})
     profile = {
         "name": "signed",
         "endpoints": {
@@ -38,29 +36,7 @@ async def client_at(keyrack: World, provider: OidcProvider, **credentials: Any) 
         "scopes": {"default": ["openid", "offline_access"]},
         "client_authentication": credentials.pop("authentication"),
     }
-    given = {"client_id": provider.client.client_id, "provider_profile": profile, **credentials}
-    named = {
-        "tenant": relationship("tenant", acme.id),
-        "components": {"data": [{"type": "component", "id": component}]},
-    }
-    attributes = {"name": "P", "type": "oauth2", "credentials": given}
-    data = {"type": "auth-client", "attributes": attributes, "relationships": named}
-    return await acme.admin.post("/v2/auth-clients", {"data": data})
-
-
-async def connected(keyrack: World, client_id: str) -> str:
-    """Go through a consent; return the path of the secret."""
-    acme = keyrack.tenants["Acme"]
-    named = {"auth_client": relationship("auth-client", client_id)}
-    path = f"/v2/workspaces/{acme.workspace_id}/oauth-consents"
-    begun = await acme.integrator.post(path, {"data": {"type": "oauth-consent", "relationships": named}})
-    assert begun.status_code == 201, begun.text
-    consent = begun.json()["data"]
-    back = await keyrack.http.get(await approve(consent["attributes"]["authorization_url"]))
-    assert back.status_code == 200, back.text
-    done = (await acme.integrator.get(f"{path}/{consent['id']}")).json()["data"]
-    assert done["attributes"]["status"] == "completed", done
-    return f"/v2/workspaces/{acme.workspace_id}/secrets/{done['relationships']['auth_secret']['data']['id']}"
+    return await add_profiled_client(keyrack, profile, client_id=provider.client.client_id, **credentials)
 
 
 async def test_a_client_signs_for_codes_refreshes_and_revocations(keyrack: World, start_oidc_provider: Start) -> None:

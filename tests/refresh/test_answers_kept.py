@@ -148,7 +148,7 @@ async def test_a_body_that_does_not_end_in_time(
     keyrack: World, raw_provider: RawProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw_provider.keep_open = True
-    monkeypatch.setattr(keyrack.services.provider, "_timeout", 1.5)
+    monkeypatch.setattr(keyrack.services.provider, "timeout", 1.5)
     raw_provider.answers = [OK + b"Content-Length: 5000\r\n\r\n" + BODY]
     await succeeds(keyrack, raw_provider, "the tokens had come")
     raw_provider.answers = [OK + b"Content-Length: 5000\r\n\r\n" + BODY[:30]]

@@ -139,7 +139,7 @@ async def test_who_waits_longer_than_he_may_is_told_so_and_the_refresh_goes_on(
     who, refresher = keyrack.tenants["Acme"].admin, keyrack.services.refreshing.refresher
     secret = (await connect_raw(keyrack, raw_provider, age=60)).secret
     raw_provider.answers = rotations(2, 4)
-    monkeypatch.setattr(keyrack.services.provider, "_timeout", 120)
+    monkeypatch.setattr(keyrack.services.provider, "timeout", 120)
     raw_provider.go_on.clear()
     first = asyncio.create_task(who.post(url_of(keyrack, secret)))
     await asyncio.wait_for(raw_provider.asked.wait(), 30)

@@ -33,6 +33,7 @@ OAUTH2 = AuthorizationContext(
 )
 BOUND = replace(
     OAUTH2,
+    dpop_key=Secret("a key"),
     introduction=ConsentIntroduction(
         starter="Ada", tenant="Acme", workspace="Main", what="Shop", host="provider.example", scopes=("a", "b")
     ),

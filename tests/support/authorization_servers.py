@@ -63,6 +63,7 @@ class OidcOptions:
         access_token_ttl: seconds.
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
+        dpop_nonce: a proof of possession must repeat a nonce of the server's.
         accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
         registration: clients may register and manage themselves, with this initial access token; empty: they may not.
     """
@@ -73,6 +74,7 @@ class OidcOptions:
     access_token_ttl: int = 3600
     code_ttl: int = 60
     pkce_required: bool = True
+    dpop_nonce: bool = False
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     registration: str = ""
 

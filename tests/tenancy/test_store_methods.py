@@ -198,7 +198,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
 }
 """Everything else, by class, function or module, and why it needs no case."""
 
-READERS = {"auth_secrets.read_secret", "webhooks.read_webhook"}
+READERS = {"auth_secrets.read_secret", "auth_secrets.read_without_key", "webhooks.read_webhook"}
 """Open a row that was found, with the key of the unit's tenant: below."""
 
 # fmt: off

@@ -10,6 +10,8 @@ from sqlalchemy import select
 from keyrack.clock import iso
 from keyrack.crypto.secret import Secret
 from keyrack.model.identity import PrincipalKind
+from keyrack.oauth.dpop import new_proof_key
+from keyrack.oauth.profiles.model import ProofAlgorithm
 from keyrack.service.importers.platform.exporting import Exporter
 from keyrack.store.authenticators import Authenticators
 from keyrack.store.schema import auth_clients, oauth_clients
@@ -96,6 +98,30 @@ async def test_how_clients_authenticate_is_carried(keyrack_on_each: World) -> No
         file["oauth_clients"][0]["attributes"] = {**kept, **wrong}
         (problem,) = (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems
         assert problem.pointer == f"/oauth_clients/0/attributes/{name}"
+
+
+async def test_the_key_that_tokens_are_bound_to_is_carried(keyrack_on_each: World) -> None:  # decision 41
+    file, key = platform_file(), json.loads(new_proof_key(ProofAlgorithm.ES256).reveal())
+    (record,), given = file["auth_secrets"], file["auth_clients"][0]["attributes"]["credentials"]
+    endpoints = {"authorization": given["auth_uri"], "token": given["token_uri"]}
+    given["provider_profile"] = {"name": "bound", "endpoints": endpoints, "dpop": "ES256"}
+    record["attributes"]["credentials"]["token_type"] = "DPoP"
+    for wrong in ({}, {"dpop_key": {**key, "d": None}}, {"dpop_key": {**key, "alg": "ES384"}}):
+        record["meta"] = wrong
+        (problem,) = (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems
+        assert problem.pointer == "/auth_secrets/0/meta/dpop_key"
+    record["meta"] = {"dpop_key": key}
+    assert (await imported(keyrack_on_each.store, json.dumps(file).encode())).problems == ()
+    content = await exported(keyrack_on_each, secrets=True)
+    (written,) = json.loads(content)["auth_secrets"]
+    assert written["meta"]["dpop_key"] == key
+    assert written["attributes"]["credentials"]["token_type"] == "DPoP"
+    again = await imported(keyrack_on_each.store, content)
+    assert (again.problems, again.counts["auth_secrets"]["updated"]) == ((), 0)
+    assert key["d"].encode() not in await exported(keyrack_on_each, secrets=False)
+    del given["provider_profile"]
+    other = json.dumps({**file, "auth_clients": [], "auth_secrets": [record]}).encode()
+    assert (await imported(keyrack_on_each.store, other)).problems == ()
 
 
 async def test_when_secrets_of_clients_end_is_carried(keyrack_on_each: World) -> None:  # decision 27

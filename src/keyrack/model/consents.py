@@ -93,6 +93,7 @@ class AuthorizationContext:
         state_parameter: name of the one that carries the state; None: `state`. Kept once the consent is over.
         learns: names of those that are kept with the connection, by the provider's profile.
         learned: what the callback had in them.
+        dpop_key: the key that the tokens will be bound to, if they will (RFC 9449): a private JWK.
     """
 
     protocol: str = "oauth2"
@@ -122,6 +123,7 @@ class AuthorizationContext:
     state_parameter: str | None = None
     learns: tuple[str, ...] | None = None
     learned: dict[str, str] | None = field(default=None, repr=False)
+    dpop_key: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from keyrack.crypto.secret import Secret
 from keyrack.model import Json
 
 
@@ -130,6 +131,8 @@ class AuthSecret:
     """Where the provider was asked whose account it is, when it was connected; the token may be tried there."""
     redirect_uri: str | None = None
     """That of the consent behind it, for providers that want it repeated when a token is refreshed."""
+    dpop_key: Secret | None = None
+    """The key that its tokens are bound to, a private JWK, where its client's profile wants that (RFC 9449)."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now; they are then empty."""
 

@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth.callback_error import callback_error
+from keyrack.oauth.dpop import thumbprint
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.model import AuthorizationRequest
-from keyrack.oauth.profiles.requests import as_asked, own_query, with_parameters, with_query, with_scopes
+from keyrack.oauth.profiles.requests import own_query, with_parameters, with_query, with_scopes
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.wire import FormRequest
 
@@ -20,6 +21,7 @@ RESERVED = frozenset(
         "state",
         "code_challenge",
         "code_challenge_method",
+        "dpop_jkt",
         # A request object replaces every parameter beside it (RFC 9101 section 6.3), so it would override all of
         # the above; another response mode would deliver the code where the callback does not look.
         "request",
@@ -70,6 +72,8 @@ def authorization_parameters(
         ours["nonce"] = nonce
     if profile.resource is not None:
         ours["resource"] = profile.resource
+    if profile.proof_key is not None:
+        ours["dpop_jkt"] = thumbprint(profile.proof_key)  # the code is good with this key only (RFC 9449 section 10)
     taken = {name for name, _ in own_query(profile.authorization_endpoint)[1]}
     if profile.provider is None:
         return ours | further(extra or {}, taken | ours.keys())
@@ -153,9 +157,8 @@ def build_token_request(
         form = (*form, ("code_verifier", verifier.reveal()))
     if profile.resource is not None:
         form = (*form, ("resource", profile.resource))
-    form, authorization = profile.authenticated(form, profile.token_endpoint, profile.of_codes)
-    request = FormRequest(profile.token_endpoint, form, authorization)
-    return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)
+    said = None if profile.provider is None else profile.provider.token
+    return profile.token_request(profile.token_endpoint, form, profile.of_codes, said)
 
 
 def process_callback(

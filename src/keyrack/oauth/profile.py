@@ -8,7 +8,9 @@ from keyrack.oauth import pkce
 from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import Form, RequestAuthentication, TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.profiles.model import Pkce, ProviderProfile
+from keyrack.oauth.profiles.model import Pkce, ProviderProfile, TokenRequest
+from keyrack.oauth.profiles.requests import as_asked
+from keyrack.oauth.wire import FormRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class ClientProfile:
         of_codes: how it authenticates when it exchanges a code, if that is another way.
         of_refreshes: how it authenticates when it refreshes tokens, if that is another way.
         resource: what the tokens are for, named in every request (RFC 8707 section 2); None: nothing is said.
+        proof_key: the connection's own key, where tokens are bound to it (RFC 9449).
     """
 
     client_id: str
@@ -64,6 +67,7 @@ class ClientProfile:
     of_codes: RequestAuthentication | None = None
     of_refreshes: RequestAuthentication | None = None
     resource: str | None = None
+    proof_key: Secret | None = None
 
     @property
     def code_challenge_method(self) -> str:
@@ -90,6 +94,24 @@ class ClientProfile:
             UnusableKeyError: the client signs, and its key does not go with the algorithm.
         """
         return authenticate(form, by or self.authentication, self.client_id, self.client_secret, endpoint)
+
+    def token_request(
+        self, endpoint: str, usual: Form, by: RequestAuthentication | None, said: TokenRequest | None
+    ) -> FormRequest:
+        """Return a request for tokens: authenticated, as the provider's profile asks, with the connection's key.
+
+        Args:
+            endpoint: where it goes.
+            usual: the grant's own parameters.
+            by: how the client authenticates there; None: as everywhere.
+            said: what the provider's profile says of such requests; None: nothing.
+
+        Raises:
+            UnusableKeyError: as `authenticated`.
+        """
+        form, authorization = self.authenticated(usual, endpoint, by)
+        request = FormRequest(endpoint, form, authorization, proof_key=self.proof_key)
+        return request if said is None else as_asked(request, said, self.placeholders)
 
     @property
     def placeholders(self) -> dict[str, str]:

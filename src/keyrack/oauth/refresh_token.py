@@ -3,7 +3,7 @@
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.client_auth import Form
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.requests import as_asked, refresh_of
+from keyrack.oauth.profiles.requests import refresh_of
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.wire import FormRequest
 
@@ -28,6 +28,4 @@ def build_refresh_request(
         usual += tuple((name, value) for name, value, is_asked_for in repeated if is_asked_for and value)
     if profile.resource is not None:
         usual = (*usual, ("resource", profile.resource))
-    form, authorization = profile.authenticated(usual, endpoint, profile.of_refreshes)
-    request = FormRequest(endpoint, form, authorization)
-    return request if said is None else as_asked(request, said, profile.placeholders)
+    return profile.token_request(endpoint, usual, profile.of_refreshes, said)

@@ -9,6 +9,7 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.body import AnswerMembers, NotUnderstood, parse_answer
+from keyrack.oauth.dpop import is_bound
 from keyrack.oauth.profiles.answers import as_usual, says_failure
 from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.provider_text import has_controls
@@ -49,6 +50,15 @@ NOT_BEARER = frozenset({"mac", "dpop", "pop"})
 Every other word is taken as Bearer: servers write `bot`, `user` or nothing where they mean that.
 """
 
+_NO_KEY = (
+    ", which can only be used with a key that Keyrack does not have. Set the client to Bearer tokens at the provider,"
+    " or use one whose profile names dpop"
+)
+_NOT_BOUND = (
+    ", which is not bound to the connection's key, although the client's profile asks for DPoP. Turn DPoP on for the"
+    " client at the provider"
+)
+
 MAX_LIFETIME = 10 * 365 * 24 * 3600
 """Seconds; a longer lifetime is taken as this one, so that a time of expiry can always be computed."""
 
@@ -69,6 +79,7 @@ class TokenResponse:
         token_type: verbatim, such as `Bearer`.
         members: the complete response, tokens in clear included; where the token is nested, its object's members
             stand in place of that object.
+        bound: whether the request proved that its sender holds a key, so that the token must be bound to it (RFC 9449).
     """
 
     access_token: Secret
@@ -77,6 +88,7 @@ class TokenResponse:
     scope: str | None
     token_type: str | None
     members: Mapping[str, Any] = field(repr=False)
+    bound: bool = False
 
     @property
     def undefined_params(self) -> dict[str, Any]:
@@ -84,10 +96,16 @@ class TokenResponse:
         return {name: value for name, value in self.members.items() if name not in KNOWN_MEMBERS}
 
     @property
-    def unsupported_type(self) -> str | None:
-        """The token's type if tokens of it must not be used, since we do not understand it (RFC 6749 section 7.1)."""
+    def unusable(self) -> str | None:
+        """Why the token must not be used, as the beginning of a sentence; None if nothing is wrong.
+
+        Its type is one that we do not understand (RFC 6749 section 7.1), or it is not bound to the key as it should
+        be: whoever gets hold of it could use it (RFC 9449 section 5).
+        """
         kind = (self.token_type or "").strip()
-        return kind if kind.lower() in NOT_BEARER else None
+        if self.bound:
+            return None if is_bound(kind) else f"sent a token of the type {kind or 'Bearer'}{_NOT_BOUND}"
+        return f"sent a token of the type {kind}{_NO_KEY}" if kind.lower() in NOT_BEARER else None
 
 
 def still_true(members: Mapping[str, Any], *, refresh_token_kept: bool) -> dict[str, Any]:
@@ -145,6 +163,7 @@ def process_token_response(
         scope=granted_scope(members),
         token_type=_string(members, "token_type"),
         members=members,
+        bound=provider is not None and provider.dpop is not None,
     )
 
 

@@ -22,6 +22,7 @@ class FormRequest:
         method: of HTTP: `POST`, or `GET`, which has no body.
         body: how the members are written: `form`, `json` as texts of one object, or `query` behind the address.
         headers: further headers; values may be secret.
+        proof_key: with which the sender proves that it holds it (`keyrack.oauth.dpop`); None: no proof goes along.
     """
 
     url: str
@@ -31,6 +32,7 @@ class FormRequest:
     method: str = "POST"
     body: str = "form"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    proof_key: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,20 @@ class QueryRequest:
         url: absolute URL, its own query string kept in front.
         query: further parameters in order; values may be secret, so they are left out of the repr.
         authorization: value of the `Authorization` header, or None for no header.
+        headers: further headers; values may be secret.
+        proof_key: as of `FormRequest`; a token in `authorization` is then bound to it.
     """
 
     url: str
     query: tuple[tuple[str, str], ...] = field(repr=False)
     authorization: Secret | None = None
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    proof_key: Secret | None = None
+
+    @property
+    def method(self) -> str:
+        """The method of HTTP."""
+        return "GET"
 
 
 @dataclass(frozen=True, slots=True)

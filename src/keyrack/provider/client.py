@@ -12,6 +12,7 @@ from keyrack import __version__
 from keyrack.errors import KeyrackError
 from keyrack.oauth.wire import RawResponse
 from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
+from keyrack.provider.dpop_nonces import DPoPNonces
 from keyrack.provider.faults import Reason, answer_fault, fault_reason, unavailable
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
@@ -46,6 +47,10 @@ class ProviderClient:
             512 in all, are divided among tenants.
         ssl_context: what to trust instead of the system's certificate authorities.
         resolver: what to ask for addresses, instead of the system's name servers; its answers are guarded all the same.
+
+    Attributes:
+        timeout: as given.
+        dpop_nonces: what servers want the next proof to repeat (RFC 9449), kept by whoever makes proofs.
     """
 
     def __init__(
@@ -59,7 +64,8 @@ class ProviderClient:
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow_insecure = allow_insecure
-        self._timeout = timeout
+        self.timeout = timeout
+        self.dpop_nonces = DPoPNonces()
         self._max_body_bytes = max_body_bytes
         self._places = CallPlaces(_MAX_CALLS, connections_per_host)
         self._ssl_context = ssl_context
@@ -81,7 +87,12 @@ class ProviderClient:
             await session.close()
 
     async def send(
-        self, request: Outgoing, before_sending: BeforeSending | None = None, *, tenant_id: str = ""
+        self,
+        request: Outgoing,
+        before_sending: BeforeSending | None = None,
+        *,
+        tenant_id: str = "",
+        seconds: float | None = None,
     ) -> RawResponse:
         """Send a request once and return whatever comes back, of any status, complete or not, valid or not.
 
@@ -90,6 +101,7 @@ class ProviderClient:
             before_sending: the last moment to write down the intent or to call the request off. It counts towards
                 the time of the call.
             tenant_id: for whom: whose shares the call uses. Empty: the installation.
+            seconds: how long it may take, if that is less than usual.
 
         Returns:
             The answer as it came; its `fault` says what is wrong with it.
@@ -109,7 +121,8 @@ class ProviderClient:
         calling_for.set(tenant_id)
         reason = None
         try:
-            async with asyncio.timeout(self._timeout), self._places.place(tenant_id, str(url.origin())):
+            most = self.timeout if seconds is None else min(seconds, self.timeout)
+            async with asyncio.timeout(most), self._places.place(tenant_id, str(url.origin())):
                 await self._exchange(url, request)
         except KeyrackError:
             raise

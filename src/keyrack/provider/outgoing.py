@@ -37,9 +37,7 @@ Outgoing = FormRequest | QueryRequest | JsonRequest | JsonPost
 
 def method_of(request: Outgoing) -> str:
     """Return the HTTP method of a request."""
-    if isinstance(request, FormRequest | JsonRequest):
-        return request.method
-    return "GET" if isinstance(request, QueryRequest) else "POST"
+    return "POST" if isinstance(request, JsonPost) else request.method
 
 
 def body_of(request: Outgoing) -> bytes | None:
@@ -92,6 +90,10 @@ def headers_of(request: Outgoing) -> dict[str, str]:
         form = {"Accept": request.accept} | ({} if request.document is None else {"Content-Type": "application/json"})
     else:
         form = {} if isinstance(request, QueryRequest) else _form_headers(request)
+        for name, value in request.headers:
+            if not _HEADER_VALUE.fullmatch(value):
+                raise ValidationFailed(Problem("A header that the provider's profile asks for cannot be sent."))
+            form[name] = value
     if request.authorization is None:
         return form
     if not _HEADER_VALUE.fullmatch(request.authorization.reveal()):
@@ -101,14 +103,10 @@ def headers_of(request: Outgoing) -> dict[str, str]:
 
 
 def _form_headers(request: FormRequest) -> dict[str, str]:
-    """Return the headers of a request with parameters, but for its authorization."""
+    """Return the headers that say how the parameters of a request are written."""
     form = {"Accept": request.accept}
     if request.body != _QUERY:
         form["Content-Type"] = "application/json" if request.body == _JSON else "application/x-www-form-urlencoded"
-    for name, value in request.headers:
-        if not _HEADER_VALUE.fullmatch(value):
-            raise ValidationFailed(Problem("A header that the provider's profile asks for cannot be sent."))
-        form[name] = value
     return form
 
 

@@ -3,19 +3,22 @@
 What the refresh engine writes under its lease is in `keyrack.store.leases`; lists are in `keyrack.store.secret_list`.
 """
 
+import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 from sqlalchemy import Row, bindparam, delete, select, update
 
+from keyrack.crypto.secret import Secret
 from keyrack.model import Json
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, ProviderAccount, SecretState
 from keyrack.store.core.paging import search_key
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, referring
 from keyrack.store.schema import auth_secrets
 
-SEALED = "sealed_credentials"
+SEALED, SEALED_KEY = "sealed_credentials", "sealed_dpop_key"
 _SEARCHED = 200
 SUPERSEDED: Mapping[str, Any] = {
     "fence": auth_secrets.c.fence + 1,
@@ -173,12 +176,21 @@ def name_key(name: str) -> str:
 
 
 async def read_secret(unit: Unit, row: "Row[Any]") -> AuthSecret:
-    """Return a row of `auth_secrets` as a value, its credentials in clear."""
+    """Return a row of `auth_secrets` as a value, its credentials and its key in clear."""
+    secret = await read_without_key(unit, row)
+    if row.sealed_dpop_key is None:
+        return secret
+    key = await unit.open(auth_secrets, row.id, SEALED_KEY, row.sealed_dpop_key)
+    return replace(secret, dpop_key=Secret(json.dumps(key)))
+
+
+async def read_without_key(unit: Unit, row: "Row[Any]") -> AuthSecret:
+    """Return a row of `auth_secrets` as a value that is only shown: its credentials in clear, its key left out."""
     return secret_of(row, await unit.open(auth_secrets, row.id, SEALED, row.sealed_credentials))
 
 
 def secret_of(row: Any, credentials: Json) -> AuthSecret:
-    """Return a row of `auth_secrets` and its opened credentials as a value."""
+    """Return a row of `auth_secrets` and its opened credentials as a value; its key stays sealed, and is left out."""
     return AuthSecret(
         id=row.id,
         tenant_id=row.tenant_id,
@@ -222,11 +234,12 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
 
 
 async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
-    """Return the changeable columns of a secret, its credentials sealed."""
+    """Return the changeable columns of a secret, its credentials and its key sealed."""
     return {
         "name": secret.name,
         "name_key": name_key(secret.name),
         "sealed_credentials": await unit.seal(auth_secrets, secret.id, SEALED, secret.credentials),
+        "sealed_dpop_key": await _sealed_key(unit, secret),
         "auth_method": secret.auth_method,
         "refreshable": secret.refreshable,
         "requested_scopes": list(secret.requested_scopes) or None,
@@ -257,3 +270,9 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "redirect_uri": secret.redirect_uri,
         "updated_at": unit.clock(),
     }
+
+
+async def _sealed_key(unit: Unit, secret: AuthSecret) -> bytes | None:
+    if secret.dpop_key is None:
+        return None
+    return await unit.seal(auth_secrets, secret.id, SEALED_KEY, json.loads(secret.dpop_key.reveal()))

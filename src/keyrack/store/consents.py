@@ -222,6 +222,8 @@ def _to_json(context: AuthorizationContext) -> Json:
     stored: Json = {name: getattr(context, name) for name in _ALWAYS_STORED}
     stored["verifier"] = None if context.verifier is None else context.verifier.reveal()
     stored |= {name: getattr(context, name) for name in _STORED_IF_KNOWN if getattr(context, name) is not None}
+    if context.dpop_key is not None:
+        stored["dpop_key"] = context.dpop_key.reveal()
     if context.temporary is not None:
         stored["temporary"] = [secret.reveal() for secret in context.temporary]
     if context.introduction is not None:
@@ -237,6 +239,7 @@ def _from_json(stored: Json) -> AuthorizationContext:
     return AuthorizationContext(
         **known,
         verifier=None if verifier is None else Secret(verifier),
+        dpop_key=Secret(stored["dpop_key"]) if "dpop_key" in stored else None,
         temporary=None if temporary is None else (Secret(temporary[0]), Secret(temporary[1])),
         introduction=None if told is None else ConsentIntroduction(**{**told, "scopes": tuple(told["scopes"])}),
     )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, bindparam, not_, or_, select
 
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretFilter, SecretState
-from keyrack.store.auth_secrets import name_key, read_secret, secret_of
+from keyrack.store.auth_secrets import name_key, read_without_key, secret_of
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, PagedQuery, readable
@@ -55,14 +55,14 @@ class SecretList(TenantTable):
         async def read(row: "Row[Any]") -> AuthSecret:
             if leave_out and row.left_out:
                 return replace(secret_of(row, {}), left_out=row.left_out)
-            return await read_secret(self.unit, row)
+            return await read_without_key(self.unit, row)
 
         return await readable(rows, read, _damaged), total
 
     async def whole(self, found: Sequence[AuthSecret]) -> Sequence[AuthSecret]:
         """Return those of some secrets of a list that are still there, decrypted."""
         rows = await self.all(self.select().where(auth_secrets.c.id.in_([each.id for each in found])))
-        return await readable(rows, partial(read_secret, self.unit), _damaged)
+        return await readable(rows, partial(read_without_key, self.unit), _damaged)
 
     def _narrowed_by(self, workspace_id: str | None, wanted: SecretFilter) -> tuple[tuple[str, ...], dict[str, Any]]:
         """Return the names of the conditions that narrow a list, and their values."""
@@ -133,7 +133,7 @@ def _paged(narrowing: tuple[str, ...], *, with_credentials: bool, leave_out: boo
         leave_out: whether large ones are left out, as `read_along` says.
         limit: rows of a page that leaves something out.
     """
-    columns: list[ColumnElement[Any]] = [column for column in _s if column is not _s.sealed_credentials]
+    columns: list[ColumnElement[Any]] = [column for column in _s if not column.name.startswith("sealed_")]
     if with_credentials:
         columns += read_along(limit, _s.sealed_credentials) if leave_out else [_s.sealed_credentials]
     query = select(*columns).where(*(_NARROWING[name] for name in narrowing)).order_by(_s.id)

@@ -8,6 +8,7 @@
 //   access_token_ttl  seconds
 //   code_ttl          seconds
 //   pkce_required     whether an authorization request without a code challenge is refused
+//   dpop_nonce        whether DPoP proofs must repeat a nonce of the server's (RFC 9449 section 8)
 //   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
 //                     and further claims; others have that as their `sub`
 //   registration      whether clients may register and manage themselves; a text: the initial access token they need
@@ -41,6 +42,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   cookies: { keys: [randomBytes(32).toString('hex')] },
   features: {
     devInteractions: { enabled: options.approval === 'forms' },
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.dpop_nonce },
     introspection: { enabled: true },
     revocation: { enabled: true },
     registration: { enabled: Boolean(options.registration), initialAccessToken: options.registration || false },

@@ -169,7 +169,7 @@ async def test_waiting_for_a_connection_counts(servers: LoopbackServers) -> None
     async with ProviderClient(allow_insecure=True, timeout=30, connections_per_host=1) as client:
         holder = asyncio.create_task(client.send(token_request(f"http://127.0.0.1:{port}/")))
         await servers.connected.wait()
-        client._timeout = 0.2  # of the second call only, so that it gives up while the first holds the connection
+        client.timeout = 0.2  # of the second call only, so that it gives up while the first holds the connection
         assert await fault(client, f"http://127.0.0.1:{port}/") == {"reason": "timeout", "sent": False}
         holder.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -62,6 +62,15 @@ class AuthMethod(StrEnum):
     FIELDS = "fields"
 
 
+class ProofAlgorithm(StrEnum):
+    """With which the proofs of DPoP are signed (RFC 7518 section 3.1, RFC 9864); keys of others take long to make."""
+
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    ED25519 = "Ed25519"
+
+
 class LifetimeUnit(StrEnum):
     """What a number that says when a token ends counts."""
 
@@ -339,6 +348,8 @@ class ProviderProfile(_Part, frozen=True):
         client_authentication: how the client authenticates.
         scopes: how they are written.
         pkce: see `Pkce`.
+        dpop: with which algorithm each connection's own key signs, where tokens are bound to it (RFC 9449); None: they
+            are Bearer tokens.
         callback: what comes back with the browser.
         answer: what comes back with the tokens.
         lifetimes: where the answers do not say.
@@ -362,6 +373,7 @@ class ProviderProfile(_Part, frozen=True):
     client_authentication: ClientAuthentication = field(default_factory=ClientAuthentication)
     scopes: Scopes = field(default_factory=Scopes)
     pkce: Pkce = Pkce.S256
+    dpop: ProofAlgorithm | None = None
     callback: Callback = field(default_factory=Callback)
     answer: Answer = field(default_factory=Answer)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)

@@ -44,9 +44,10 @@ _NOT_HEADERS = frozenset(
         "cookie",
         "accept-encoding",
         "keep-alive",
+        "dpop",
     }
 )
-"""Headers that say how a message is sent, on connections that others use too (RFC 9112)."""
+"""Headers that say how a message is sent, on connections that others use too (RFC 9112), or that Keyrack signs."""
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,50}")
 _COUNT = re.compile(r"\{(\d+)?,?(\d+)?\}")
 _OURS = {RANDOM, CLIENT_ID, CLIENT_SECRET}
@@ -130,7 +131,7 @@ def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iter
 _FIXED = frozenset(
     {
         "redirect_uri", "state", "code", "code_verifier", "code_challenge", "code_challenge_method", "refresh_token",
-        "client_assertion", "client_assertion_type", "client_id", "request", "request_uri",
+        "client_assertion", "client_assertion_type", "client_id", "request", "request_uri", "dpop_jkt",
     }
 )  # fmt: skip
 """Parameters that bind a request to us or stand for others; a profile may rename them, and replaces none."""

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote_plus, urlencode
 
 from keyrack.crypto.secret import Secret
@@ -92,10 +93,11 @@ def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]
         name.lower(): text for name, value in said.headers.items() if (text := filled(value, values)) is not None
     }
     own, accept = headers.pop("authorization", None), headers.pop("accept", request.accept)
-    return FormRequest(
-        _without(request.url, form),
-        tuple(form.items()),
-        request.authorization if own is None else Secret(own),
+    return replace(
+        request,
+        url=_without(request.url, form),
+        form=tuple(form.items()),
+        authorization=request.authorization if own is None else Secret(own),
         accept=accept,
         method=said.method.upper(),
         body=BodyFormat.QUERY.value if said.method.upper() == "GET" else said.body.value,

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 from keyrack.crypto.secret import Secret
 from keyrack.descriptor.model import OAuth2Block
 from keyrack.descriptor.oauth_blocks import ACCOUNT_MEMBERS, SENDS_ISS
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import METHOD_OF, RequestAuthentication, TokenEndpointAuthMethod
+from keyrack.oauth.dpop import new_proof_key
 from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import filled_address
@@ -124,6 +125,12 @@ def provider_of(client: AuthClient) -> ProviderProfile | None:
     """Return what a client's provider wants otherwise than the standards have it; None if nothing is known."""
     said = client.credentials.get(PROFILE)
     return None if said is None else stored_profile(said)
+
+
+def new_key_for(client: AuthClient) -> Secret | None:
+    """Return a new key for a connection, where the tokens of a client are bound to one (RFC 9449); else None."""
+    provider = provider_of(client) if is_oauth2(client.type) else None
+    return None if provider is None or provider.dpop is None else new_proof_key(provider.dpop)
 
 
 def final_errors(client: AuthClient) -> tuple[str, ...]:

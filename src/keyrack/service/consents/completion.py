@@ -204,7 +204,7 @@ class ConsentCompletion:
                 await ConsentRows(scope.unit).hold(consent.id)
                 destination = await self._revalidate(scope, consent)
                 tokens = long_lived or self._protocol(consent).tokens(consent, destination.profile, answer, granted)
-                _require_bearer(tokens)
+                _require_usable(tokens)
                 result_id = await destination.store(scope, tokens, at, whose)
                 await ConsentRows(scope.unit).complete(consent.id, result_id, consent.context)
                 await self.links.connected(scope.unit, consent, result_id)
@@ -313,15 +313,11 @@ class ConsentCompletion:
         return self._targets.of(consent.auth_client_id)
 
 
-def _require_bearer(tokens: TokenResponse) -> None:
-    """Refuse tokens that could not be used (RFC 6749 section 7.1).
+def _require_usable(tokens: TokenResponse) -> None:
+    """Refuse tokens that could not be used, or by anybody (RFC 6749 section 7.1, RFC 9449 section 5).
 
     Raises:
-        ProviderError: they are of a type that needs more than the token.
+        ProviderError: they are of a type that needs more than the token, or are not bound as they should be.
     """
-    kind = tokens.unsupported_type
-    if kind is not None:
-        raise ProviderError(
-            f"The authorization server sent a token of the type {kind}, which can only be used with a key that Keyrack"
-            " does not have; nothing was stored. Set the client to Bearer tokens at the provider."
-        )
+    if tokens.unusable is not None:
+        raise ProviderError(f"The authorization server {tokens.unusable}; nothing was stored.")

@@ -8,6 +8,7 @@ from keyrack.clock import Clock, now
 from keyrack.crypto.secret import Secret
 from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.oauth import authorization_code, oauth1, pkce
+from keyrack.oauth.dpop import new_proof_key
 from keyrack.oauth.id_token import asks_for_id_token, new_nonce
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.answers import learned_of_callback
@@ -177,7 +178,9 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         base: of callback addresses (contract 0.7).
         state: the `state` of OAuth 2.0's request.
     """
-    profile, verifier = planned.profile, pkce.new_verifier()
+    provider = planned.profile.provider
+    key = None if provider is None or provider.dpop is None else new_proof_key(provider.dpop)
+    profile, verifier = replace(planned.profile, proof_key=key), pkce.new_verifier()
     protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
     redirect_uri = base + CALLBACK_PATHS[protocol]
     usual = Callback()
@@ -202,6 +205,7 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         code_parameter=None if said.code == usual.code else said.code,
         state_parameter=None if said.state == usual.state else said.state,
         learns=said.learned or None,
+        dpop_key=key,
         connect_link_id=wanted.connect_link_id,
         userinfo_uri=profile.account.userinfo_uri,
         account_label_paths=profile.account.label_paths or None,

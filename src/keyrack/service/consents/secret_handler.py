@@ -132,6 +132,7 @@ class SecretHandler:
             await _descriptor(scope, client, consent.component_id)
         context = consent.context
         profile = client_profile(client, context.auth_method, _known_of(context))
+        profile = replace(profile, proof_key=context.dpop_key)
         if (profile.client_id, profile.token_endpoint) != (context.client_id, context.token_endpoint):
             raise StateConflict("the auth client was changed while you were connecting; start again")
         return SecretDestination(consent, client, profile, self._schedule)
@@ -201,9 +202,14 @@ class SecretDestination:
         """Return a secret with a new grant: tokens, whose account, what was asked for, and what was not granted."""
         fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
         requested = split_scope(self.consent.context.scope)
-        redirect_uri = self.consent.context.redirect_uri
+        context = self.consent.context
         asked = replace(
-            fresh, connected_at=at, redirect_uri=redirect_uri, requested_scopes=requested, missing_scopes=()
+            fresh,
+            connected_at=at,
+            redirect_uri=context.redirect_uri,
+            requested_scopes=requested,
+            missing_scopes=(),
+            dpop_key=context.dpop_key,
         )
         return with_granted(replace(asked, account=whose.account, userinfo_uri=whose.userinfo_uri), tokens)
 

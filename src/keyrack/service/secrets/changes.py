@@ -10,9 +10,10 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import NO_ACCOUNT, AuthSecret, SecretState
+from keyrack.service.clients.auth_client_profile import new_key_for
 from keyrack.service.secrets.oauth2_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.service.secrets.refresh.tokens import well, with_tokens
+from keyrack.service.secrets.refresh.tokens import TYPE, well, with_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sche
         ValidationFailed: the credentials do not fit the type.
     """
     if is_oauth2(client.type):
-        secret = with_tokens(empty, client, check_new(new.credentials), schedule, now)
+        keyed = replace(empty, dpop_key=new_key_for(client))  # what the first refresh brings is bound to it
+        secret = with_tokens(keyed, client, check_new(new.credentials), schedule, now)
     else:
         secret = _with_free(empty, new.credentials)
     return _with_state(secret, StateChange(new.state, new.error, error_given=True), schedule, now)
@@ -170,6 +172,8 @@ def _with_changes(
     if secret.lifetime_guessed and "expires_in" not in changes:
         merged.pop("expires_in", None)  # what was guessed is not what somebody said
     same = merged["access_token"] == secret.credentials.get("access_token")
+    if not same:
+        merged.pop(TYPE, None)  # what comes from elsewhere is not bound to our key
     issued_at = secret.issued_at if same and secret.issued_at is not None else now
     fresh = _with_lifetime(secret, client, changes, merged, schedule, issued_at)
     if _is_other_grant(secret.credentials, merged):  # it was not asked for through us (contract 0.23)

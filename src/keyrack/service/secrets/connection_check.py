@@ -10,9 +10,11 @@ from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.oauth.account import AccountSource, account_of
+from keyrack.oauth.dpop import is_bound
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
+from keyrack.service.secrets.refresh.tokens import TYPE
 from keyrack.service.secrets.status import current_status
 from keyrack.service.secrets.userinfo import UserInfo, UserInfoAnswer
 from keyrack.store.auth_clients import find_usable
@@ -130,7 +132,8 @@ class ConnectionChecks:
 
     async def _ask(self, secret: AuthSecret, uri: str) -> UserInfoAnswer:
         token = Secret(str(secret.credentials.get("access_token") or ""))
-        return await self._userinfo.ask(uri, token, tenant_id=secret.tenant_id)
+        key = secret.dpop_key if is_bound(secret.credentials.get(TYPE)) else None
+        return await self._userinfo.ask(uri, token, tenant_id=secret.tenant_id, proof_key=key)
 
     async def _note(self, secret: AuthSecret, source: AccountSource, answer: UserInfoAnswer, uri: str) -> None:
         """Write down whose account it is, if the provider says something else than is known."""

@@ -19,7 +19,9 @@ TOKENS = ("access_token", "refresh_token")
 """Members whose arrival makes a secret ready again (contract 15.2)."""
 TOKEN_MEMBERS = frozenset({*TOKENS, "expires_in"})
 """Members that decide until when the access token is good and how it is renewed."""
-_MEMBERS = TOKEN_MEMBERS | {"expires_at", "scope", "additional_params", "undefined_params", "fields"}
+_TOLD = frozenset({"expires_at", "token_type"})
+"""Members that say what is so, whatever a caller sends back."""
+_MEMBERS = TOKEN_MEMBERS | _TOLD | {"scope", "additional_params", "undefined_params", "fields"}
 
 
 class _Unfit(Exception):
@@ -34,7 +36,7 @@ def check_new(given: Mapping[str, Any]) -> Json:
 
     Returns:
         What is to be stored: `expires_in` as a number if given, `additional_params` as the text of a JSON object,
-        `undefined_params` always; without `expires_at`, which is computed.
+        `undefined_params` always; without `expires_at` and `token_type`, which only we can tell.
 
     Raises:
         ValidationFailed: with one problem for every member at fault.
@@ -91,7 +93,7 @@ def _checked(given: Mapping[str, Any]) -> tuple[Json, list[Problem]]:
         if name not in _MEMBERS:
             detail = "is not one of the credentials of this type; a provider's own members go into undefined_params"
             problems.append(Problem(detail, join(POINTER, name)))
-        elif name in _CHECKS:  # all but expires_at, which is computed
+        elif name in _CHECKS:  # all but what is told
             try:
                 checked[name] = None if value is None else _CHECKS[name](value)
             except _Unfit as unfit:

@@ -40,20 +40,24 @@ class UserInfo:
         self._provider = provider
         self._allow_insecure = allow_insecure
 
-    async def ask(self, uri: str, access_token: Secret, *, tenant_id: str) -> UserInfoAnswer:
+    async def ask(
+        self, uri: str, access_token: Secret, *, tenant_id: str, proof_key: Secret | None = None
+    ) -> UserInfoAnswer:
         """Ask once; no transaction may be open.
 
         Args:
             uri: where.
             access_token: whose it is, is asked.
             tenant_id: for whom.
+            proof_key: the key that the token is bound to, if it is.
 
         Raises:
             ValidationFailed: the address or the token cannot be used.
             ProviderUnavailable: nothing came back.
         """
         check_uri(uri, allow_insecure=self._allow_insecure)
-        answer = await send(self._provider, userinfo_request(uri, access_token), tenant_id=tenant_id)
+        request = userinfo_request(uri, access_token, proof_key)
+        answer = await send(self._provider, request, tenant_id=tenant_id)
         found = process_userinfo(answer)
         said = {} if found is not None else error_meta(members_of(answer).values, (access_token,))
         return UserInfoAnswer(answer.status, found, {name: str(text) for name, text in said.items()})

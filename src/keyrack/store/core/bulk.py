@@ -42,7 +42,7 @@ class RowToWrite:
         key: its primary key.
         given: columns that are compared with a stored row, and changed where they differ.
         first: columns that only matter when there is no row yet.
-        sealed: columns that are encrypted, in clear; compared like `given`.
+        sealed: columns that are encrypted, in clear; compared like `given`. None is stored as null.
         touched: columns that change only together with another one.
         resealed: returns the columns that change only together with an encrypted one, values or expressions, from what
             the encrypted ones hold now, in clear.
@@ -160,17 +160,20 @@ class Bulk:
 
     async def _new(self, wanted: RowToWrite) -> dict[str, Any]:
         unit = self._unit.of_tenant(wanted.tenant_id)
-        sealed = {name: await unit.seal(wanted.table, wanted.id, name, clear) for name, clear in wanted.sealed.items()}
+        sealed = {name: await _sealed(unit, wanted, name) for name in wanted.sealed}
         owner = {"tenant_id": wanted.tenant_id} if "tenant_id" in wanted.table.c else {}
         return {**wanted.first, **wanted.given, **wanted.key, **sealed, **owner}
 
     async def _change(self, wanted: RowToWrite, row: "Row[Any]") -> RowResult:
         unit, stored = self._unit.of_tenant(wanted.tenant_id), row._asdict()
         changes = {name: value for name, value in wanted.given.items() if stored[name] != value}
-        there = {name: await unit.open(wanted.table, wanted.id, name, stored[name]) for name in wanted.sealed}
+        there = {
+            name: None if stored[name] is None else await unit.open(wanted.table, wanted.id, name, stored[name])
+            for name in wanted.sealed
+        }
         for name, clear in wanted.sealed.items():
             if there[name] != clear:
-                changes[name] = await unit.seal(wanted.table, wanted.id, name, clear)
+                changes[name] = await _sealed(unit, wanted, name)
                 changes = {**wanted.resealed(there), **changes}
         if not changes:
             return RowResult.unchanged
@@ -181,3 +184,8 @@ class Bulk:
         if changes_words(wanted.table, changes):
             await renew_words(self._connection, wanted.table, wanted.id, wanted.tenant_id)
         return RowResult.updated
+
+
+async def _sealed(unit: Unit, wanted: RowToWrite, name: str) -> bytes | None:
+    clear = wanted.sealed[name]
+    return None if clear is None else await unit.seal(wanted.table, wanted.id, name, clear)

@@ -78,6 +78,7 @@ auth_secrets = Table(
     Column("name_key", Ordered, nullable=False, server_default=""),  # searched by its beginning
     Column("type", String(255), nullable=False),
     Column("sealed_credentials", LargeBinary, nullable=False),
+    Column("sealed_dpop_key", LargeBinary),  # what its tokens are bound to (RFC 9449), where they are
     Column("auth_method", String(40)),  # how the client authenticated at consent (contract 20.3)
     Column("refreshable", Boolean, nullable=False),  # oauth2 with a refresh token
     Column("requested_scopes", Document),  # what its consent asked for (contract 0.23)

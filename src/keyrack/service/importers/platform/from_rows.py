@@ -201,6 +201,8 @@ class Records:
             meta = {"auth_method": row.auth_method, "failure": row.failure, "failure_count": row.failure_count}
             addresses = {name: getattr(row, name) for name in ("userinfo_uri", "redirect_uri")}
             meta |= {name: uri for name, uri in addresses.items() if uri is not None}
+            if row.sealed_dpop_key is not None:
+                meta |= await self._opened(t.auth_secrets, row, "dpop_key")
             meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
             meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))

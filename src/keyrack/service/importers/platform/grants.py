@@ -1,5 +1,6 @@
 """Imports credentials and auth secrets; refreshes nothing, and never replaces tokens by older ones."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType, to_builtins
 from sqlalchemy import Row, Table
 
+from keyrack.crypto.secret import Secret
 from keyrack.descriptor.fields import clean_fields
 from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import ValidationFailed
@@ -15,7 +17,9 @@ from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import ErrorCode, SecretState
 from keyrack.model.tenancy import Workspace
 from keyrack.oauth.account import MAX_SUBJECT
+from keyrack.oauth.dpop import TOKEN_TYPE, is_bound, is_proof_key
 from keyrack.oauth.provider_text import printable
+from keyrack.service.clients.auth_client_profile import provider_of
 from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretRecord, SecretRecordAttributes
 from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.importers.platform.known import Known
@@ -23,6 +27,7 @@ from keyrack.service.importers.platform.named import check_owner, in_workspace, 
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_new
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule, share
+from keyrack.service.secrets.refresh.tokens import TYPE
 from keyrack.store.auth_secrets import SUPERSEDED, name_key
 from keyrack.store.core.bulk import RowToWrite
 from keyrack.store.schema import auth_secrets, credentials
@@ -136,6 +141,9 @@ class SecretKind:
             _tokens(record, client)
         except ValidationFailed as wrong:
             moved(known, wrong, POINTER, f"{at}/attributes/credentials")
+        wrong_key = _wrong_key(record, client)
+        if wrong_key is not None:
+            known.report.problem(wrong_key, f"{at}/meta/dpop_key")
         if _ends(record.attributes.credentials) == "":
             known.report.problem("must be a time", f"{at}/attributes/credentials/expires_at")
         known.told["auth_secrets", record.id] = (workspace.id, client.id)
@@ -185,7 +193,7 @@ class SecretKind:
                 **times,
                 **touched,
             },
-            {} if tokens is None else {"sealed_credentials": tokens},
+            {} if tokens is None else {"sealed_credentials": tokens, "sealed_dpop_key": meta.dpop_key},
             touched,
             resealed,
             _not_older,
@@ -269,11 +277,26 @@ def _is_usable(client: AuthClient, workspace: Workspace) -> bool:
     )
 
 
+def _wrong_key(record: SecretRecord, client: AuthClient) -> str | None:
+    """Return what is wrong with the key that a secret's tokens are bound to; None if nothing is."""
+    provider = provider_of(client) if is_oauth2(client.type) else None
+    wanted, key = provider is not None and provider.dpop is not None, record.meta.dpop_key
+    if key is None or isinstance(record.attributes.credentials, UnsetType):
+        needed = wanted and not isinstance(record.attributes.credentials, UnsetType)
+        return "is required: the client's profile has tokens bound to a key" if needed else None
+    if not wanted:
+        return "goes only with a client whose profile names dpop"
+    return None if is_proof_key(Secret(json.dumps(key))) else "is no private key that signs proofs, as a JWK"
+
+
 def _tokens(record: SecretRecord, client: AuthClient) -> dict[str, Any] | None:
     given_ = record.attributes.credentials
     if isinstance(given_, UnsetType):
         return None
-    return check_new(given_) if is_oauth2(client.type) else dict(given_)
+    if not is_oauth2(client.type):
+        return dict(given_)
+    bound = record.meta.dpop_key is not None and is_bound(given_.get(TYPE))
+    return {**check_new(given_), **({TYPE: TOKEN_TYPE} if bound else {})}
 
 
 def _ends(given_: Any) -> datetime | str | None:

@@ -8,6 +8,7 @@ from keyrack.errors import Problem
 from keyrack.model.clients import AuthClient
 from keyrack.model.components import Component, Version
 from keyrack.model.tenancy import Contract, Role, Team, Tenant, Workspace
+from keyrack.service.clients.auth_client_profile import PROFILE
 from keyrack.service.importers.platform.reading import Report
 from keyrack.service.importers.platform.visibility import FileViewpoint
 from keyrack.store.auth_clients import AuthClientRows
@@ -181,7 +182,7 @@ class Known:
         return FileViewpoint(seen.tenant, contract.id, frozenset(clients or ()) | frozenset(told))
 
     async def auth_client(self, auth_client_id: str) -> AuthClient | None:
-        """Find an auth client; of its credentials only the lifetime of tokens is kept."""
+        """Find an auth client; of its credentials only what tells of tokens is kept."""
 
         async def stored() -> AuthClient | None:
             place = await Directory(self.unit).auth_client(auth_client_id)
@@ -223,6 +224,6 @@ class Known:
 
 
 def without_keys(client: AuthClient) -> AuthClient:
-    """Return an auth client without its secret values."""
-    kept = {name: value for name, value in client.credentials.items() if name == "token_expires_in"}
+    """Return an auth client without its secret values: with what says how long its tokens live, and to what bound."""
+    kept = {name: value for name, value in client.credentials.items() if name in {"token_expires_in", PROFILE}}
     return replace(client, credentials=kept)

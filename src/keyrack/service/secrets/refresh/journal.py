@@ -3,6 +3,10 @@
 The intent is written after the connection is made and before the request is; the answer, whatever is wrong with it, is
 sealed and stored before anyone interprets it: in the database, else in the spool, else in memory until one of them
 takes it.
+
+A request that carries a DPoP proof may be sent twice under one intent: the first time it was refused unprocessed, for
+want of the server's nonce, so neither code nor refresh token was used by it, and that answer is not kept. A crash in
+between leaves an intent without an answer, which is taken for one whose outcome is not known.
 """
 
 from collections.abc import Awaitable, Callable
@@ -78,12 +82,16 @@ class Journal:
             ValidationFailed: the request cannot be sent.
             ProviderUnavailable: nothing came back. If it may have been sent, the attempt stays open.
         """
+        begun = False
 
         async def intend() -> None:
+            nonlocal begun
             async with self._store.unit(attempt.tenant_id, writes=True) as unit:
                 await permit(unit)
-                await unit.keyring.prepare(unit.connection, attempt.tenant_id)
-                await Attempts(unit).begin(attempt)
+                if not begun:
+                    await unit.keyring.prepare(unit.connection, attempt.tenant_id)
+                    await Attempts(unit).begin(attempt)
+            begun = True
 
         return await self._sent(attempt, request, intend)
 
@@ -103,11 +111,17 @@ class Journal:
             LeaseLost: another process has the lease by now; nothing was sent.
             KeyrackError: as `exchange`.
         """
+        begun = False
 
         async def intend() -> None:
+            nonlocal begun
             async with self._store.single(attempt.tenant_id) as unit:
+                if begun:
+                    await Leases(unit).extend(lease, length_ms)
+                    return
                 await unit.keyring.prepare(unit.connection, attempt.tenant_id)
                 await Leases(unit).intend(lease, length_ms, attempt)
+            begun = True
 
         return await self._sent(attempt, request, intend, call_over)
 

@@ -5,7 +5,7 @@ Steps 2 to 5 of `refresher`.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyrack import metrics
@@ -198,6 +198,7 @@ class LeasedRefresh:
             started_at=self._clock(),
         )
         profile = client_profile(client, lease.secret.auth_method, lease.secret.credentials)
+        profile = replace(profile, proof_key=lease.secret.dpop_key)
         held_now = lease.secret.credentials
         request = build_refresh_request(
             profile,

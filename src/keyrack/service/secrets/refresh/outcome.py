@@ -31,10 +31,7 @@ _INTERRUPTED = (
 )
 _REFUSED = "The provider refuses the refresh token. Connect again."
 _REFUSED_AGAIN = "The provider refuses to renew the token, again and again. Connect again."
-_UNSUPPORTED_TYPE = (
-    "The provider sent a token of the type {}, which can only be used with a key that Keyrack does not have. Set"
-    " the client to Bearer tokens at the provider; the next refresh then puts this right."
-)
+_UNUSABLE = "The provider {}; the next refresh then puts this right."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +74,8 @@ def judge(
     """
     if isinstance(result, TokenResponse):
         fresh = refreshed(secret, client, result, schedule, now)
-        if result.unsupported_type is not None:
-            return _unusable(secret, fresh, result.unsupported_type, now)
+        if result.unusable is not None:
+            return _unusable(secret, fresh, result.unusable, now)
         return RefreshOutcome(fresh, None, EventType.secret_refreshed)
     kind = FailureClass.OTHER if doubted else classify_failure(result, refresh_host(client), final_errors(client))
     unknown = kind not in _DEFINITE and is_ambiguous(result)
@@ -144,12 +141,12 @@ def error_of(failure: Failure) -> ProviderError | ProviderUnavailable:
     return (ProviderUnavailable if temporary else ProviderError)(failure.text, known)
 
 
-def _unusable(before: AuthSecret, fresh: AuthSecret, kind: str, now: datetime) -> RefreshOutcome:
+def _unusable(before: AuthSecret, fresh: AuthSecret, why: str, now: datetime) -> RefreshOutcome:
     """The tokens are kept, a rotated refresh token above all, but must not be used (RFC 6749 section 7.1)."""
     code = ErrorCode.unsupported_token_type
     known = before.error_code is code
     since = before.error_at if known else now  # the first cause stays (contract 0.13)
-    text = _UNSUPPORTED_TYPE.format(kind)
+    text = _UNUSABLE.format(why)
     ended = replace(fresh, state=SecretState.error, error=text, error_code=code, error_at=since)
     return RefreshOutcome(ended, None, None if known else EventType.secret_failed)
 

@@ -8,10 +8,14 @@ from typing import Any
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, SecretState
+from keyrack.oauth.dpop import TOKEN_TYPE, is_bound
 from keyrack.oauth.scopes import missing_scopes
 from keyrack.oauth.token_response import TokenResponse, still_true
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule
+
+TYPE = "token_type"
+"""The member of the credentials that is there if the access token is bound to the secret's key (RFC 9449)."""
 
 
 def with_tokens(
@@ -94,7 +98,8 @@ def well(secret: AuthSecret) -> AuthSecret:
 def merged(credentials: Mapping[str, Any], tokens: TokenResponse) -> Json:
     """Return credentials with what a token response brings (contract 15.3).
 
-    A missing refresh token or scope keeps the old one (RFC 6749 section 6), unknown members are merged into
+    A missing refresh token or scope keeps the old one (RFC 6749 section 6), only a token that is bound to a key says
+    its type, unknown members are merged into
     `undefined_params`, except that those which were true of the old tokens only go with them, and the lifetime is the
     response's alone: `with_tokens` fills in what it does not say.
     """
@@ -103,6 +108,10 @@ def merged(credentials: Mapping[str, Any], tokens: TokenResponse) -> Json:
         fresh["refresh_token"] = tokens.refresh_token.reveal()
     if tokens.scope is not None:
         fresh["scope"] = tokens.scope
+    if fresh.get(TYPE) == TOKEN_TYPE:
+        del fresh[TYPE]
+    if is_bound(tokens.token_type):
+        fresh[TYPE] = TOKEN_TYPE
     known = credentials.get("undefined_params")
     kept = still_true(known if isinstance(known, Mapping) else {}, refresh_token_kept=tokens.refresh_token is None)
     fresh["undefined_params"] = {**kept, **tokens.undefined_params}

@@ -1,0 +1,61 @@
+"""Connections whose tokens are bound to a key of their own, at oidc-provider, which wants its nonce in proofs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+from sqlalchemy import select
+
+from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.schema import attempts, auth_secrets
+from support.app import World
+from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
+from support.consent import CALLBACK
+from support.profiled_clients import connected, profiled_client
+
+Start = Callable[[OidcOptions], OidcProvider]
+
+
+def profile_at(provider: OidcProvider) -> dict[str, Any]:
+    return {
+        "name": "bound",
+        "dpop": "ES256",
+        "endpoints": {
+            "authorization": provider.authorization_endpoint,
+            "token": provider.token_endpoint,
+            "userinfo": provider.userinfo_endpoint,
+        },
+        "authorization": {"parameters": {"prompt": "consent"}},
+        "scopes": {"default": ["openid", "offline_access", "email"]},
+    }
+
+
+async def test_tokens_are_bound_refreshed_and_used_with_a_nonce(keyrack: World, start_oidc_provider: Start) -> None:
+    public = RegisteredClient(redirect_uris=(CALLBACK,), token_endpoint_auth_method="none")
+    provider = start_oidc_provider(OidcOptions(clients=(public,), dpop_nonce=True))
+    acme = keyrack.tenants["Acme"]
+    profile = profile_at(provider) | {"client_authentication": {"method": "none"}}
+    client_id = await profiled_client(keyrack, profile, client_id=public.client_id)
+    path = await connected(keyrack, client_id)
+    first = (await acme.integrator.get(path)).json()["data"]["attributes"]
+    assert first["credentials"]["token_type"] == "DPoP"
+    assert first["account_label"] == "person@example.com", "userinfo was asked with a proof"
+    renewed = await acme.integrator.post(f"{path}/refresh")
+    assert renewed.status_code == 200, renewed.text
+    second = renewed.json()["data"]["attributes"]["credentials"]
+    assert second["access_token"] != first["credentials"]["access_token"]
+    assert second["token_type"] == "DPoP"
+    async with keyrack.store.unit(acme.id) as unit:
+        stored = await AuthSecrets(unit).find(path.rpartition("/")[2])
+        left = (await unit.connection.execute(select(attempts))).all()
+        (sealed,) = (await unit.connection.execute(select(auth_secrets.c.sealed_dpop_key))).all()
+    assert stored is not None
+    assert stored.dpop_key is not None
+    assert left == [], "nothing of either exchange is in doubt"
+    private = json.loads(stored.dpop_key.reveal())["d"]
+    assert private.encode() not in sealed.sealed_dpop_key
+    assert private not in renewed.text
+    async with httpx2.AsyncClient() as thief:
+        headers = {"authorization": f"Bearer {second['access_token']}"}
+        assert (await thief.get(provider.userinfo_endpoint, headers=headers)).status_code in {400, 401}
