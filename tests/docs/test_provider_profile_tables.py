@@ -18,7 +18,7 @@ PARTS = {
     "`endpoints`": model.Endpoints,
     "`client_authentication`": model.ClientAuthentication,
     "`authorization`": model.AuthorizationRequest,
-    "`token` and `refresh`": model.TokenRequest,
+    "`token`, `refresh` and `exchange`": model.TokenRequest,
     "`scopes`": model.Scopes,
     "`callback`": model.Callback,
     "`answer`": model.Answer,

@@ -1,16 +1,23 @@
-"""Long-lived tokens of Instagram: exchanged for a short-lived one, and refreshed without a refresh token.
+"""Instagram for auth clients of the type `oauth2_instagram`, which need no profile (contract section 14).
 
-Not OAuth: two GET requests of the Graph API, both with the token in the query. Their answers are token responses.
+Long-lived tokens are not OAuth: a GET request of the Graph API, with token and secret in the query.
 """
 
-from dataclasses import replace
 from urllib.parse import urlsplit
 
-from keyrack.crypto.secret import Secret
-from keyrack.oauth.token_response import TokenResponse, still_true
-from keyrack.oauth.wire import QueryRequest
+from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, TokenRequest
 
 _REFRESH, _EXCHANGE = "/refresh_access_token", "/access_token"
+EXCHANGE = TokenRequest(
+    method="GET",
+    parameters={
+        "grant_type": "ig_exchange_token",
+        "client_secret": "{client_secret}",
+        "access_token": "{access_token}",
+    },
+    client_authentication=ClientAuthentication(method=AuthMethod.FIELDS),
+)
+"""The request that exchanges a short-lived token for a long-lived one."""
 
 
 def exchange_endpoint(refresh_endpoint: str) -> str | None:
@@ -26,21 +33,3 @@ def exchange_endpoint(refresh_endpoint: str) -> str | None:
     if not parts.path.endswith(_REFRESH):
         return None
     return parts._replace(path=parts.path.removesuffix(_REFRESH) + _EXCHANGE).geturl()
-
-
-def build_exchange_request(endpoint: str, client_secret: Secret, token: Secret) -> QueryRequest:
-    """Return the request that exchanges a short-lived token for a long-lived one; it may be repeated."""
-    return QueryRequest(
-        endpoint,
-        (
-            ("grant_type", "ig_exchange_token"),
-            ("client_secret", client_secret.reveal()),
-            ("access_token", token.reveal()),
-        ),
-    )
-
-
-def long_lived(short: TokenResponse, answer: TokenResponse) -> TokenResponse:
-    """Return a long-lived token with what only came with the short-lived one, such as `user_id` and the scope."""
-    kept = still_true(short.members, refresh_token_kept=answer.refresh_token is None)
-    return replace(answer, scope=answer.scope or short.scope, members={**kept, **answer.members})

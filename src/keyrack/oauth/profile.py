@@ -35,8 +35,8 @@ class ClientProfile:
             (RFC 5849 section 2), `client_id` and `client_secret` are the client credentials, and the token endpoint
             gives token credentials.
         revocation_endpoint: where tokens are revoked (RFC 7009 section 2); None: nowhere.
-        long_lived_endpoint: where the first token is exchanged for a long-lived one (`oauth2_instagram`, contract
-            section 14).
+        exchange_endpoint: where the first token is exchanged for one that lives longer.
+        exchange: how that is asked for; None: the first token stays.
         account: where the provider says whose account it is (decision 33).
         provider: what the provider wants otherwise than the standards have it; None: nothing.
         values: for the placeholders of the provider's profile; some may be secret.
@@ -45,6 +45,7 @@ class ClientProfile:
         of_refreshes: how it authenticates when it refreshes tokens, if that is another way.
         resource: what the tokens are for, named in every request (RFC 8707 section 2); None: nothing is said.
         proof_key: the connection's own key, where tokens are bound to it (RFC 9449).
+        of_exchanges: how it authenticates when it exchanges the first token, if that is another way.
     """
 
     client_id: str
@@ -59,7 +60,8 @@ class ClientProfile:
     token_path: str | None = None
     temporary_credentials_endpoint: str | None = field(default=None, repr=False)
     revocation_endpoint: str | None = field(default=None, repr=False)
-    long_lived_endpoint: str | None = field(default=None, repr=False)
+    exchange_endpoint: str = field(default="", repr=False)
+    exchange: TokenRequest | None = None
     account: AccountSource = NOTHING_KNOWN
     provider: ProviderProfile | None = field(default=None, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -68,6 +70,7 @@ class ClientProfile:
     of_refreshes: RequestAuthentication | None = None
     resource: str | None = None
     proof_key: Secret | None = None
+    of_exchanges: RequestAuthentication | None = None
 
     @property
     def code_challenge_method(self) -> str:

@@ -3,7 +3,10 @@
 import pytest
 
 from keyrack.crypto.secret import Secret
-from keyrack.oauth.instagram import build_exchange_request, exchange_endpoint, long_lived
+from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
+from keyrack.oauth.instagram import EXCHANGE, exchange_endpoint
+from keyrack.oauth.long_lived import build_exchange_request, long_lived
+from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 
 
@@ -22,8 +25,18 @@ def test_tokens_are_exchanged_beside_where_they_are_refreshed(refresh: str, exch
 
 
 def test_the_request_shows_no_secret() -> None:
-    request = build_exchange_request("https://g.example/access_token", Secret("shh-secret"), Secret("short-token"))
-    assert dict(request.query) == {
+    profile = ClientProfile(
+        client_id="me",
+        client_secret=Secret("shh-secret"),
+        authorization_endpoint="https://g.example/authorize",
+        token_endpoint="https://g.example/token",
+        exchange_endpoint="https://g.example/access_token",
+        exchange=EXCHANGE,
+        of_exchanges=RequestAuthentication(TokenEndpointAuthMethod.FIELDS),
+    )
+    request = build_exchange_request(profile, Secret("short-token"))
+    assert (request.method, request.body, request.authorization) == ("GET", "query", None)
+    assert dict(request.form) == {
         "grant_type": "ig_exchange_token",
         "client_secret": "shh-secret",
         "access_token": "short-token",

@@ -24,7 +24,6 @@ from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.clients.profile_rules import ProfileRules, wrong_inputs
 
 MISSING = {
-    "instagram": "an exchange of the first token",
     "marketo": "the grant client_credentials",
     "trello": "the grant oauth1",
 }

@@ -132,6 +132,7 @@ class Endpoints(_Part, frozen=True):
         authorization: RFC 6749 section 3.1; of OAuth 1.0a, where the user authorizes (RFC 5849 section 2.2).
         token: RFC 6749 section 3.2; of OAuth 1.0a, where token credentials are got (RFC 5849 section 2.3).
         refresh: where refresh requests go if not to `token`.
+        exchange: where the first token is exchanged for one that lives longer if not at `token`.
         revocation: RFC 7009.
         introspection: RFC 7662.
         device_authorization: RFC 8628.
@@ -145,6 +146,7 @@ class Endpoints(_Part, frozen=True):
     authorization: Template | None = None
     token: Template | None = None
     refresh: Template | None = None
+    exchange: Template | None = None
     revocation: Template | None = None
     introspection: Template | None = None
     device_authorization: Template | None = None
@@ -250,7 +252,6 @@ class Answer(_Part, frozen=True):
         fails_where: paths and the values that say that an answer with status 200 is an error.
         final_errors: codes after which only a new consent helps.
         learned: paths of what is kept with the connection, and can be a placeholder.
-        exchange: whether the first token is then exchanged for one that lives longer.
     """
 
     objects: tuple[str, ...] = ()
@@ -266,7 +267,6 @@ class Answer(_Part, frozen=True):
     fails_where: dict[str, Any] = {}
     final_errors: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
-    exchange: bool = False
 
 
 class Scopes(_Part, frozen=True):
@@ -345,6 +345,8 @@ class ProviderProfile(_Part, frozen=True):
         authorization: the address that a browser is sent to.
         token: the request for the first tokens.
         refresh: the request for new tokens; None: as `token`.
+        exchange: the request that exchanges the first token, `{access_token}` in it, for one that lives longer; None:
+            the first token stays.
         client_authentication: how the client authenticates.
         scopes: how they are written.
         pkce: see `Pkce`.
@@ -370,6 +372,7 @@ class ProviderProfile(_Part, frozen=True):
     authorization: AuthorizationRequest = field(default_factory=AuthorizationRequest)
     token: TokenRequest = field(default_factory=TokenRequest)
     refresh: TokenRequest | None = None
+    exchange: TokenRequest | None = None
     client_authentication: ClientAuthentication = field(default_factory=ClientAuthentication)
     scopes: Scopes = field(default_factory=Scopes)
     pkce: Pkce = Pkce.S256

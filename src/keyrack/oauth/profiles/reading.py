@@ -19,7 +19,7 @@ from keyrack.oauth.profiles.model import (
     Template,
     TokenRequest,
 )
-from keyrack.oauth.profiles.templates import CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
+from keyrack.oauth.profiles.templates import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _PATH_OF_FAULT = re.compile(r" - at `(.+)`$")
@@ -90,7 +90,8 @@ def profile_of(document: Any, *, allow_insecure: bool = False) -> ProviderProfil
 def document_of(profile: ProviderProfile) -> dict[str, Any]:
     """Return a profile as a JSON value, without what is as usual."""
     document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(profile))
-    return {name: value for name, value in document.items() if name == "refresh" or value not in ({}, [], None)}
+    own = {"refresh", "exchange"}  # to be there says something
+    return {name: value for name, value in document.items() if name in own or value not in ({}, [], None)}
 
 
 def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Iterator[Problem]:
@@ -106,11 +107,16 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
     yield from _wrong_requests(profile)
     known = _OURS | profile.inputs.keys() | set(profile.callback.learned) | set(profile.answer.learned)
     for pointer, sent in _templates(profile):
-        unknown = sorted(set(placeholders(sent)) - known)
+        also = {ACCESS_TOKEN} if pointer.startswith("/exchange/") else set()
+        unknown = sorted(set(placeholders(sent)) - known - also)
         if unknown:
             yield Problem(f"has placeholders that are no inputs: {', '.join(unknown)}", pointer)
     if profile.client_authentication.method is AuthMethod.FIELDS and not _names_client(profile):
         yield Problem("with fields, a parameter or header has to name {client_id}", "/client_authentication/method")
+    if profile.exchange is not None and not _names(profile.exchange, ACCESS_TOKEN):
+        yield Problem("has to name {access_token} in a parameter or header", "/exchange")
+    elif profile.exchange is None and profile.endpoints.exchange is not None:
+        yield Problem("goes with the member exchange only", "/endpoints/exchange")
     yield from _sent_twice(profile)
     yield from _wrong_callback(profile.callback)
     if profile.oauth1 is not None and profile.grant is not Grant.OAUTH1:
@@ -137,14 +143,24 @@ _FIXED = frozenset(
 """Parameters that bind a request to us or stand for others; a profile may rename them, and replaces none."""
 
 
+def _requests(profile: ProviderProfile) -> Iterator[tuple[str, TokenRequest]]:
+    """Yield each request for tokens that a profile says, with its pointer."""
+    for pointer, said in (("/token", profile.token), ("/refresh", profile.refresh), ("/exchange", profile.exchange)):
+        if said is not None:
+            yield pointer, said
+
+
+def _names(said: TokenRequest, placeholder: str) -> bool:
+    sent = (*said.parameters.values(), *said.headers.values())
+    return any(isinstance(each, str | tuple) and placeholder in placeholders(each) for each in sent)
+
+
 def _wrong_requests(profile: ProviderProfile) -> Iterator[Problem]:
     """Yield what no request may be made to say, whatever a provider wants."""
     requests: list[tuple[str, Mapping[str, Sent], Mapping[str, str]]] = [
         ("/authorization", profile.authorization.parameters, profile.authorization.rename)
     ]
-    for pointer, said in (("/token", profile.token), ("/refresh", profile.refresh)):
-        if said is None:
-            continue
+    for pointer, said in _requests(profile):
         requests.append((pointer, said.parameters, said.rename))
         yield from _wrong_message(said, pointer)
     for pointer, parameters, rename in requests:
@@ -197,9 +213,7 @@ _IN_BODY, _IN_HEADER = (
 
 def _sent_twice(profile: ProviderProfile) -> Iterator[Problem]:
     """Yield each request that would carry the client's secret more than once (RFC 6749 section 2.3)."""
-    for pointer, said in (("/token", profile.token), ("/refresh", profile.refresh)):
-        if said is None:
-            continue
+    for pointer, said in _requests(profile):
         method = (said.client_authentication or profile.client_authentication).method
         headers = {name.lower(): value for name, value in said.headers.items()}
         usual = (method in _IN_BODY and CLIENT_SECRET not in said.parameters) or (
@@ -218,11 +232,9 @@ def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
             yield f"/endpoints/{name}", address
     tables: list[tuple[str, Mapping[str, Sent]]] = [
         ("/authorization/parameters", profile.authorization.parameters),
-        ("/token/parameters", profile.token.parameters),
-        ("/token/headers", profile.token.headers),
     ]
-    if profile.refresh is not None:
-        tables += [("/refresh/parameters", profile.refresh.parameters), ("/refresh/headers", profile.refresh.headers)]
+    for at, said in _requests(profile):
+        tables += [(f"{at}/parameters", said.parameters), (f"{at}/headers", said.headers)]
     if profile.oauth1 is not None:
         tables.append(("/oauth1/request_parameters", profile.oauth1.request_parameters))
     for pointer, values in tables:

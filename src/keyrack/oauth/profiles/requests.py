@@ -114,7 +114,7 @@ def _without(endpoint: str, form: Mapping[str, str]) -> str:
 
 def ways_to_authenticate(provider: ProviderProfile) -> Sequence[ClientAuthentication]:
     """Return how a client authenticates by a profile, in whichever request."""
-    requests = (each for each in (provider.token, provider.refresh) if each is not None)
+    requests = (each for each in (provider.token, provider.refresh, provider.exchange) if each is not None)
     own = [each.client_authentication for each in requests if each.client_authentication is not None]
     return [provider.client_authentication, *own]
 

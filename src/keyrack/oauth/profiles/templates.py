@@ -7,6 +7,8 @@ from keyrack.oauth.profiles.model import Template
 
 RANDOM = "random"
 """Stands for a new random text each time."""
+ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a placeholder
+"""Stands for the token that is exchanged, in the request that does that."""
 CLIENT_ID, CLIENT_SECRET = "client_id", "client_secret"
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_.-]*)\}")

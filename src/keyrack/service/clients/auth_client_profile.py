@@ -8,6 +8,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.descriptor.model import OAuth2Block
 from keyrack.descriptor.oauth_blocks import ACCOUNT_MEMBERS, SENDS_ISS
 from keyrack.model.clients import AuthClient, is_oauth2
+from keyrack.oauth import instagram
 from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import METHOD_OF, RequestAuthentication, TokenEndpointAuthMethod
@@ -56,6 +57,7 @@ def client_profile(
             _address(provider, name, said, of_client, of_connection)
             for name, said in zip(_ENDPOINTS, addresses, strict=True)
         ]
+    exchanging = _exchange(client, provider, addresses[1], of_client, of_connection)
     return ClientProfile(
         client_id=given["client_id"],
         client_secret=Secret(given.get("client_secret") or ""),
@@ -67,7 +69,9 @@ def client_profile(
         pkce=given.get("pkce", provider is None or provider.pkce is not Pkce.OFF) is not False,
         issuer=given.get("issuer"),
         sends_iss=given.get(SENDS_ISS),
-        long_lived_endpoint=long_lived_endpoint(client),
+        exchange_endpoint=exchanging[0],
+        exchange=exchanging[1],
+        of_exchanges=None if exchanging[1] is None else _own_way(given, exchanging[1], of_client),
         provider=provider,
         values=known,
         account=_account_source(given, provider, of_client, of_connection),
@@ -238,11 +242,21 @@ def _says_itself(client: AuthClient) -> bool:
     return client.credentials.get("client_auth") is not None or PROFILE in client.credentials or is_global(client)
 
 
-def long_lived_endpoint(client: AuthClient) -> str | None:
-    """Return where a client's first tokens are exchanged for long-lived ones; None: not at all, or not known where."""
+def _exchange(
+    client: AuthClient,
+    provider: ProviderProfile | None,
+    token_endpoint: str,
+    of_client: Mapping[str, str],
+    of_connection: Mapping[str, str],
+) -> tuple[str, TokenRequest | None]:
+    """Return where first tokens are exchanged for long-lived ones, empty if that is not known, and how; None: not."""
+    if provider is not None and provider.exchange is not None:
+        template = provider.endpoints.exchange
+        address = token_endpoint if template is None else filled_address(template, of_client, of_connection)
+        return address or "", provider.exchange
     if client.type != INSTAGRAM:
-        return None
-    return exchange_endpoint(client.credentials.get("refresh_token_uri") or client.credentials["token_uri"])
+        return "", None
+    return exchange_endpoint(_refresh_uri(client)) or "", instagram.EXCHANGE
 
 
 def refresh_host(client: AuthClient) -> str:

@@ -203,5 +203,4 @@ def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
         known = SECRET_ALGORITHMS if said.method is AuthMethod.CLIENT_SECRET_JWT else ALGORITHMS
         yield f"the algorithm {said.algorithm}", said.algorithm is not None and said.algorithm not in known
     yield f"the grant {profile.grant}", profile.grant is not Grant.AUTHORIZATION_CODE
-    yield "an exchange of the first token", profile.answer.exchange
     yield "pushed authorization requests", profile.authorization.pushed

@@ -1,11 +1,11 @@
-"""Exchanges an `oauth2_instagram` consent's short-lived token for a long-lived one (contract section 14).
+"""Exchanges a consent's first token for one that lives longer, where its provider has that (contract 14, decision 38).
 
-The exchange may be repeated while the short-lived token lives. So it is not in the journal itself: whoever resumes
+The exchange may be repeated while the first token lives. So it is not in the journal itself: whoever resumes
 from the answer to the first exchange, which is, makes the second one again.
 """
 
 from keyrack.errors import ProviderError, ProviderUnavailable
-from keyrack.oauth import instagram
+from keyrack.oauth.long_lived import build_exchange_request, long_lived
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse, process_token_response
 from keyrack.provider.client import ProviderClient
@@ -22,20 +22,19 @@ class LongLivedTokens:
         """Return the long-lived token for a short-lived one; no transaction may be open.
 
         Args:
-            profile: client and provider; the exchange is asked for at its `long_lived_endpoint`.
+            profile: client and provider.
             short: what the code was exchanged for.
             tenant_id: for whom.
 
         Raises:
             ProviderError, ProviderUnavailable: there is none; the text says that it was the second exchange.
         """
-        request = instagram.build_exchange_request(
-            profile.long_lived_endpoint or "", profile.client_secret, short.access_token
-        )
+        request = build_exchange_request(profile, short.access_token)
+        sent = (profile.client_secret, short.access_token)
         try:
             answer = await send(self._provider, request, tenant_id=tenant_id)
-            tokens = process_token_response(answer, sent=(profile.client_secret, short.access_token))
+            tokens = process_token_response(answer, provider=profile.provider, sent=sent)
         except (ProviderError, ProviderUnavailable) as error:
             text = f"Access was granted, but there is no long-lived token: {error} Connect again."
             raise type(error)(text, error.failure) from None
-        return instagram.long_lived(short, tokens)
+        return long_lived(short, tokens)

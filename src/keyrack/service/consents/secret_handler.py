@@ -105,9 +105,9 @@ class SecretHandler:
         unfit = unfit_for(profile.token_endpoint_auth_method, profile.client_id, profile.client_secret.reveal())
         if unfit:
             raise ValidationFailed(*(Problem(f"its {name} {why}", AUTH_CLIENT_POINTER) for name, why in unfit.items()))
-        if client.type == INSTAGRAM and profile.long_lived_endpoint is None:
+        if client.type == INSTAGRAM and not profile.exchange_endpoint:
             raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
-        also = () if profile.long_lived_endpoint is None else (profile.long_lived_endpoint,)
+        also = () if profile.exchange is None else (profile.exchange_endpoint,)
         for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
