@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.reading import profile_of
+from keyrack.service.clients.profile_trace import EXAMPLE_SECRETS, example_requests
 from support.keyrack_processes import run_command
 from support.node import MODULES
 from support.parts import require_part, why_not_installed
@@ -93,3 +95,35 @@ def test_a_profile_is_shown_to_people_and_programs(tmp_path: Path) -> None:
 
 def names_of(home: Path, *words: str) -> list[str]:
     return [each["name"] for each in json.loads(keyrack(home, "providers", "list", "--json", *words).stdout)]
+
+
+@pytest.mark.parametrize("name", ["notion", "shopify", "trello"])
+def test_the_requests_of_a_profile_can_be_read_before_a_client_is_there(tmp_path: Path, name: str) -> None:
+    profile = catalogue()[name]
+    traced = example_requests(profile)
+    token = next(each.text for each in traced if each.purpose == "Token request")
+    wanted = {
+        "notion": ["POST https://api.notion.com/v1/oauth/token", "Authorization: Basic ***", '"code": "***"'],
+        "shopify": [
+            "POST https://acme-store.myshopify.com/admin/oauth/access_token",
+            "client_secret=***",
+            "expiring=1",
+        ],
+        "trello": ["POST https://trello.com/1/OAuthGetAccessToken", "Authorization: OAuth ***"],
+    }
+    assert all(text in token for text in wanted[name]), token
+    if name == "notion":
+        done = keyrack(tmp_path, "providers", "show", name, "--trace")
+        assert done.returncode == 0, done.stderr
+        for each in traced:
+            assert f"--- {each.purpose}" in done.stdout
+
+
+def test_no_request_of_any_profile_shows_a_secret() -> None:
+    found = [(name, each) for name, profile in catalogue().items() for each in example_requests(profile)]
+    assert len(found) > 200
+    for name, each in found:
+        for secret in EXAMPLE_SECRETS:
+            assert secret.reveal() not in each.text, (name, each.purpose)
+            assert b64encode(f"example-client-id:{secret.reveal()}".encode()).decode() not in each.text, name
+        assert each.text.startswith(("GET http", "POST http", "(its address")), (name, each)

@@ -74,6 +74,8 @@ EXTENSIONS = """
 /v2/users/{U}/setup-links                         POST
 /v2/tenants/{T}/oauth-clients/{ID}/usage          GET
 /v2/auth-clients/{ID}/usage                       GET
+/v2/auth-clients/{ID}/diagnose                    POST
+/v2/tenants/{T}/oauth-clients/{ID}/diagnose       POST
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
 /v2/tenants/{T}/audit-events                      GET

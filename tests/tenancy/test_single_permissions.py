@@ -42,6 +42,7 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("workspaces", "POST",   "/v2/auth-clients",                                    "~auth_clients.create"),
     ("workspaces", "GET",    "/v2/auth-clients/{auth_client_id}",                   "~auth_clients.get"),
     ("workspaces", "GET",    "/v2/auth-clients/{auth_client_id}/usage",             "~auth_clients.get"),
+    ("workspaces", "POST",   "/v2/auth-clients/{auth_client_id}/diagnose",          "~auth_clients.get"),
     ("workspaces", "PATCH",  "/v2/auth-clients/{auth_client_id}",                   "~auth_clients.edit"),
     ("workspaces", "DELETE", "/v2/auth-clients/{lone_auth_client_id}",              "~auth_clients.delete"),
     ("contracts",  "POST",   "/v2/components",                                      "..repository.edit"),
@@ -103,6 +104,7 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("tenants",    "PATCH",  CLIENTS + "/{oauth_client_id}",                        "..oauth_clients.edit"),
     ("tenants",    "DELETE", CLIENTS + "/{lone_oauth_client_id}",                   "..oauth_clients.delete"),
     ("tenants",    "GET",    CLIENTS + "/{oauth_client_id}/usage",                  "..oauth_clients.get"),
+    ("tenants",    "POST",   CLIENTS + "/{oauth_client_id}/diagnose",               "..oauth_clients.get"),
     ("tenants",    "GET",    "/v2/tenants/{tenant_id}/connect-theme",               "..tenant.get"),
     ("tenants",    "PATCH",  "/v2/tenants/{tenant_id}/connect-theme",               "..tenant.edit"),
     ("tenants",    "GET",    "/v2/tenants/{tenant_id}/roles",                       "..tenant.list_roles"),
@@ -233,6 +235,7 @@ TEAM = frozenset({"contracts.devTeams.get"})
 HIDDEN: dict[str, frozenset[str]] = {
     "/v2/auth-clients/{auth_client_id}": READS_CLIENTS,
     "/v2/auth-clients/{auth_client_id}/usage": READS_CLIENTS,
+    "/v2/auth-clients/{auth_client_id}/diagnose": READS_CLIENTS,
     "/v2/auth-clients/{lone_auth_client_id}": READS_CLIENTS,
     "/v2/teams/{team_id}": TEAM,
     "/v2/users/{newcomer_id}/setup-links": frozenset({"tenants.user.get"}),

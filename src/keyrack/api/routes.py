@@ -2,6 +2,7 @@
 
 from keyrack.api.audit_log import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
+from keyrack.api.client_diagnosis import AuthClientDiagnosisController, OAuthClientDiagnosisController
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
@@ -69,7 +70,9 @@ HANDLERS = (
     task_key,
     CredentialController,
     OAuthClientController,
+    OAuthClientDiagnosisController,
     AuthClientController,
+    AuthClientDiagnosisController,
     TenantAuthClientController,
     ProviderController,
     SecretController,

@@ -18,6 +18,7 @@ from keyrack.cli import (
     components,
     database,
     demo,
+    doctor,
     permissions,
     providers,
     quotas,
@@ -41,6 +42,7 @@ app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refr
 app.add_typer(audit.audit, name="audit", help="The audit log.")
 app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(providers.providers, name="providers", help="Provider profiles.")
+app.add_typer(doctor.doctor, name="doctor", help="Why something does not work, and what to change.")
 app.add_typer(transfer.imports, name="import", help="Import data.")
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)

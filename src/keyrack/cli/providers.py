@@ -12,6 +12,7 @@ from keyrack.cli.common import Json, show_json, show_list
 from keyrack.visible import visible
 
 if TYPE_CHECKING:
+    from keyrack.oauth.profiles.model import ProviderProfile
     from keyrack.service.importers.providers.conversion import ConvertedEntry
 
 providers = typer.Typer(no_args_is_help=True)
@@ -91,7 +92,15 @@ def list_profiles(
 
 
 @providers.command("show")
-def show_profile(name: Annotated[str, typer.Argument(help="Name of the profile.")], *, as_json: Json = False) -> None:
+def show_profile(
+    name: Annotated[str, typer.Argument(help="Name of the profile.")],
+    *,
+    trace: Annotated[
+        bool,
+        typer.Option("--trace", help="Show the requests that it makes, with example values and *** for secrets."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show a profile.
 
     What to register where, what has cost others a day, and all that it says.
@@ -105,6 +114,9 @@ def show_profile(name: Annotated[str, typer.Argument(help="Name of the profile."
     if profile is None:
         meant = close_to(name, catalogue())
         raise NotFound(f"there is no such profile{f'; is it {meant}?' if meant else ''}")
+    if trace:
+        _show_requests(profile, as_json=as_json)
+        return
     if as_json:
         show_json(document_of(profile))
         return
@@ -120,6 +132,20 @@ def show_profile(name: Annotated[str, typer.Argument(help="Name of the profile."
     _show_nested(
         {key: value for key, value in document_of(profile).items() if key not in ("registration", "traps")}, "  "
     )
+
+
+def _show_requests(profile: "ProviderProfile", *, as_json: bool) -> None:
+    from keyrack.service.clients.profile_trace import example_requests
+
+    requests = example_requests(profile)
+    if as_json:
+        show_json({"requests": [{"purpose": each.purpose, "request": each.text} for each in requests]})
+        return
+    for each in requests:
+        typer.echo(f"--- {each.purpose}")
+        for line in each.text.split("\n"):
+            typer.echo(f"> {visible(line)}".rstrip())
+        typer.echo("")
 
 
 def _show_nested(value: "Mapping[str, Any]", indent: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from typing import Self
 
 import aiohttp
@@ -11,11 +12,13 @@ from yarl import URL
 from keyrack import __version__
 from keyrack.errors import KeyrackError
 from keyrack.oauth.wire import RawResponse
+from keyrack.provider.address_guard import ForbiddenAddressError
 from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
 from keyrack.provider.dpop_nonces import DPoPNonces
 from keyrack.provider.faults import Reason, answer_fault, fault_reason, unavailable
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
+from keyrack.provider.probe import ProbeResult, probe
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 from keyrack.provider.shares import CallPlaces, calling_for
 from keyrack.provider.uri_guard import check_host, parse_uri
@@ -23,6 +26,14 @@ from keyrack.provider.uri_guard import check_host, parse_uri
 __all__ = ["BeforeSending", "ProviderClient"]
 
 USER_AGENT = f"keyrack/{__version__}"
+
+USUAL_HEADERS: Mapping[str, str] = {
+    "Accept": "application/json",
+    # Token answers are small, and what is not compressed cannot be a decompression bomb.
+    "Accept-Encoding": "identity",
+    "User-Agent": USER_AGENT,
+}
+"""Of every request, unless it has others of the name."""
 
 _MAX_CALLS = 512
 
@@ -70,6 +81,7 @@ class ProviderClient:
         self._places = CallPlaces(_MAX_CALLS, connections_per_host)
         self._ssl_context = ssl_context
         self._resolver = resolver
+        self._guarded: GuardedResolver | None = None
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -136,6 +148,36 @@ class ProviderClient:
         # Raised outside of the handler: `from None` would hide the cause, which may hold tokens, yet keep it.
         raise unavailable(reason or Reason.CLOSED, sent=current.may_have_been_sent)
 
+    async def probe(self, uri: str, *, tenant_id: str = "") -> ProbeResult:
+        """Connect to an endpoint, send nothing, and tell how far that went.
+
+        Args:
+            uri: the endpoint.
+            tenant_id: as in `send`.
+
+        Raises:
+            ValidationFailed: the URI cannot be called.
+        """
+        url = parse_uri(uri, allow_insecure=self._allow_insecure)
+        calling_for.set(tenant_id)
+        try:
+            check_host(url, allow_insecure=self._allow_insecure)
+            async with asyncio.timeout(self._timeout), self._places.place(tenant_id, str(url.origin())):
+                return await probe(
+                    url, self._guarded_resolver(), self._ssl_context, allow_insecure=self._allow_insecure
+                )
+        except ForbiddenAddressError:
+            return ProbeResult(Reason.FORBIDDEN_ADDRESS)
+        except TimeoutError:
+            return ProbeResult(Reason.TIMEOUT)
+
+    def _guarded_resolver(self) -> GuardedResolver:
+        """Return what looks names up, one for all calls, since it remembers them."""
+        if self._guarded is None:
+            inner = self._resolver or BoundedLookups(NameServers())
+            self._guarded = GuardedResolver(inner, allow_insecure=self._allow_insecure)
+        return self._guarded
+
     async def _exchange(self, url: URL, request: Outgoing) -> None:
         check_host(url, allow_insecure=self._allow_insecure)
         async with self._opened().request(
@@ -151,9 +193,7 @@ class ProviderClient:
         if self._session is None:
             connector = AnswerConnector(
                 max_body_bytes=self._max_body_bytes,
-                resolver=GuardedResolver(
-                    self._resolver or BoundedLookups(NameServers()), allow_insecure=self._allow_insecure
-                ),
+                resolver=self._guarded_resolver(),
                 use_dns_cache=False,  # it waits behind another tenant's look-up; `BoundedLookups` remembers
                 socket_factory=guarded_socket_factory(allow_insecure=self._allow_insecure),
                 ssl=self._ssl_context or True,
@@ -163,12 +203,7 @@ class ProviderClient:
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={
-                    "Accept": "application/json",
-                    # Token answers are small, and what is not compressed cannot be a decompression bomb.
-                    "Accept-Encoding": "identity",
-                    "User-Agent": USER_AGENT,
-                },
+                headers=USUAL_HEADERS,
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
                 trust_env=False,

@@ -116,6 +116,7 @@ _AUTH_CLIENT = Query(
     .outerjoin_from(t.auth_clients, t.workspaces, t.auth_clients.c.workspace_id == t.workspaces.c.id)
     .where(t.auth_clients.c.id == bindparam("id"))
 )
+_OAUTH_CLIENT = Query(select(t.oauth_clients.c.tenant_id).where(t.oauth_clients.c.id == bindparam("id")))
 _SECRETS = t.auth_secrets.c
 _SECRETS_ATTACHED = Query(
     select(func.count()).select_from(t.auth_secrets).where(_SECRETS.auth_client_id == bindparam("auth_client_id")),
@@ -215,7 +216,8 @@ _INSTALLATION = Query(select(t.installation.c.id))
 
 
 _PLACES = {
-    "tenant": _TENANT, "contract": _CONTRACT, "workspace": _WORKSPACE, "auth_client": _AUTH_CLIENT, **_IN_WORKSPACE,
+    "tenant": _TENANT, "contract": _CONTRACT, "workspace": _WORKSPACE, "auth_client": _AUTH_CLIENT,
+    "oauth_client": _OAUTH_CLIENT, **_IN_WORKSPACE,
 }  # fmt: skip
 
 
@@ -271,7 +273,10 @@ class Directory:
         return bool(await _HAS_WITHIN[kind].rows(self._connection, id=resource_id, tenant_id=tenant_id))
 
     async def place(self, kind: str, place_id: str) -> Location | None:
-        """Find a tenant, contract, workspace or `auth_client`, or where a `flow`, `credential` or `auth_secret` is."""
+        """Find a tenant, contract, workspace, `auth_client` or `oauth_client`, or the place of what is in a workspace.
+
+        The latter are a `flow`, `credential` or `auth_secret`.
+        """
         return await self._at(_PLACES[kind], id=place_id)
 
     async def auth_client(self, auth_client_id: str) -> Location | None:

@@ -47,6 +47,8 @@ from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import ConsentHandlers
 from keyrack.service.credentials.credentials import Credentials
+from keyrack.service.diagnosis.client_diagnosis import ClientDiagnoses
+from keyrack.service.diagnosis.examination import Examiner
 from keyrack.service.discovery.auth_client_discovery import AuthClientDiscovery
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
 from keyrack.service.discovery.client_registrar import ClientRegistrar
@@ -126,6 +128,8 @@ class Services:
     client_attention: ClientAttentionReader
     client_registrations: ClientRegistrations
     provider_profiles: ProviderProfiles
+    client_diagnoses: ClientDiagnoses
+    examiner: Examiner
     consents: ConsentStart
     callbacks: ConsentCallbacks
     consent_links: ConsentLinks
@@ -257,6 +261,13 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
     registrar = ClientRegistrar(provider, allow_insecure=insecure)
     discovery = AuthClientDiscovery(servers, registrar, rules, settings.public_url)
     auth_clients = AuthClients(access, rules, refreshing.settings.schedule.lead, discovery)
+    examiner = Examiner(
+        provider,
+        refreshing.limiter,
+        now,
+        has_public_url=settings.public_url is not None,
+        allow_insecure=insecure,
+    )
     connect_links = ConnectLinks(access, consents, targets, now)
     secrets = Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now)
     components = Components(access, visible_components)
@@ -292,6 +303,8 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         client_attention=ClientAttentionReader(access),
         client_registrations=ClientRegistrations(access, settings.public_url),
         provider_profiles=ProviderProfiles(),
+        client_diagnoses=ClientDiagnoses(access, examiner, settings.public_url, allow_insecure=insecure),
+        examiner=examiner,
         consents=consents,
         callbacks=callbacks,
         consent_links=ConsentLinks(store, now),

@@ -48,6 +48,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("14.1", "POST",   "/v2/auth-clients",                                                   201, "yyyy333 33 33 y3"),
     ("0.10", "GET",    "/v2/auth-clients/{auth_client_id}",                                  200, "yyyyy44 y4 44 y4"),
     ("0.15", "GET",    "/v2/auth-clients/{auth_client_id}/usage",                            200, "yyyyy44 34 44 y4"),
+    ("0.6",  "POST",   "/v2/auth-clients/{auth_client_id}/diagnose",                         200, "yyyyy44 34 44 y4"),
     ("14.1", "PATCH",  "/v2/auth-clients/{auth_client_id}",                                  200, "yyyy344 34 44 y4"),
     ("14.1", "DELETE", "/v2/auth-clients/{lone_auth_client_id}",                             204, "yyyy344 34 44 y4"),
     ("13.2", "GET",    "/v2/components?contract_id={contract_id}",                           200, "yyyyy33 33 33 y3"),
@@ -130,6 +131,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("8.1",  "GET",    "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}",            200, "y333333 33 33 y3"),
     ("8.1",  "PATCH",  "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}",            200, "y333333 33 33 y3"),
     ("8.1",  "DELETE", "/v2/tenants/{tenant_id}/oauth-clients/{lone_oauth_client_id}",       204, "y333333 33 33 y3"),
+    ("0.6",  "POST",   "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/diagnose",   200, "y333333 33 33 y3"),
     ("0.15", "GET",    "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/usage",      200, "y333333 33 33 y3"),
     ("0.7",  "GET",    "/v2/tenants/{tenant_id}/connect-theme",                              200, "y333333 33 33 y3"),
     ("0.7",  "PATCH",  "/v2/tenants/{tenant_id}/connect-theme",                              200, "y333333 33 33 y3"),
@@ -331,6 +333,8 @@ def filled(path: str) -> str:
 
 
 IDLE = {
+    ("POST", "/v2/auth-clients/{auth_client_id}/diagnose"),  # changes nothing
+    ("POST", "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/diagnose"),  # changes nothing
     ("POST", "/v2/contracts/{contract_id}/unsuspend"),  # it is not suspended
     ("POST", "/v2/flows/{flow_id}/start"),  # it is active
     ("POST", "/v2/tenants/{tenant_id}/events/{event_id}/replay"),  # it is on its way

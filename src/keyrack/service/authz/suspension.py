@@ -18,6 +18,7 @@ OPEN = frozenset(
         "contract.unsuspend",
         "contract.delete",
         "runtime-env.read",  # reads, and is written down all the same
+        "auth-client.diagnose",  # likewise
     }
 )
 """The actions, as the audit log calls them, that go on in a suspended contract."""

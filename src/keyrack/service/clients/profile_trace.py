@@ -1,0 +1,176 @@
+"""Shows the requests that a provider profile makes, with example values, before a client is registered (`--trace`)."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from joserfc import jwk
+
+from keyrack.crypto.secret import Secret
+from keyrack.model.clients import AuthClient
+from keyrack.oauth import authorization_code, oauth1, pkce
+from keyrack.oauth.client_assertion import KEY_TYPES
+from keyrack.oauth.oauth1 import OAuth1Credentials
+from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.addresses import Place, places
+from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.reading import document_of
+from keyrack.oauth.profiles.templates import alternatives, filled
+from keyrack.oauth.refresh_token import build_refresh_request
+from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request
+from keyrack.provider.trace import shown_address, shown_request
+from keyrack.service.clients.auth_client_profile import INPUTS, PRIVATE_KEY, PROFILE, algorithm_of, client_profile
+from keyrack.service.clients.profile_rules import ADDRESSES
+
+_CLIENT_ID, _REDIRECT_URI = "example-client-id", "https://keyrack.example.com/callback/oauth2"
+_SECRET = Secret("example-client-secret-0123456789abcdef")
+_CODE, _TOKEN = Secret("example-authorization-code"), Secret("example-refresh-token")
+_VERIFIER = Secret("example-code-verifier-example-code-verifier-1234")
+EXAMPLE_SECRETS = (_SECRET, _CODE, _TOKEN, _VERIFIER)
+"""What stands in the requests where a client, a person or a provider has a secret; shown as `***`."""
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+_RSA_BITS = 2048
+_NO_ADDRESS = "(its address is not known before an account is connected)"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleRequest:
+    """One request of a profile.
+
+    Attributes:
+        purpose: what it is for.
+        text: the request as it would go out, with `***` for secrets; or why it cannot be shown.
+    """
+
+    purpose: str
+    text: str
+
+
+def example_requests(profile: ProviderProfile) -> Sequence[ExampleRequest]:
+    """Return the requests of a profile's consent, refresh and revocation, in the order in which they are made."""
+    known = client_profile(_example_client(profile), None, _example_connection(profile))
+    secrets = (*EXAMPLE_SECRETS, *_secret_examples(profile))
+    if profile.grant is Grant.OAUTH1:
+        return _of_oauth1(profile, known, secrets)
+    found: list[tuple[str, str, Callable[[], str]]] = []
+    if profile.grant is Grant.AUTHORIZATION_CODE:
+        found = [
+            ("Authorization request, by the browser", known.authorization_endpoint, partial(_address, known, secrets)),
+            ("Token request", known.token_endpoint, partial(_token_request, known, secrets)),
+        ]
+    refreshing = known.refresh_endpoint or known.token_endpoint
+    found.append(("Refresh request", refreshing, lambda: shown_request(build_refresh_request(known, _TOKEN), secrets)))
+    if profile.endpoints.revocation is not None:
+        found.append(("Revocation request", known.revocation_endpoint or "", partial(_revocation, known, secrets)))
+    return [ExampleRequest(purpose, make() if endpoint else _NO_ADDRESS) for purpose, endpoint, make in found]
+
+
+def _address(known: ClientProfile, secrets: Sequence[Secret]) -> str:
+    scopes = known.provider.scopes if known.provider is not None else None
+    url = authorization_code.build_authorization_url(
+        known,
+        redirect_uri=_REDIRECT_URI,
+        state="example-state",
+        scope=" ".join(scopes.default) if scopes is not None and scopes.default else "example-scope another-scope",
+        code_challenge=pkce.challenge(_VERIFIER) if known.pkce else None,
+    )
+    return shown_address(url, secrets)
+
+
+def _token_request(known: ClientProfile, secrets: Sequence[Secret]) -> str:
+    request = authorization_code.build_token_request(
+        known, code=_CODE, redirect_uri=_REDIRECT_URI, verifier=_VERIFIER if known.pkce else None
+    )
+    return shown_request(request, secrets)
+
+
+def _revocation(known: ClientProfile, secrets: Sequence[Secret]) -> str:
+    request = build_revocation_request(
+        known.revocation_endpoint or "",
+        _TOKEN,
+        TokenTypeHint.REFRESH_TOKEN,
+        known.token_endpoint_auth_method,
+        known.client_id,
+        known.client_secret,
+        known.signer,
+    )
+    return shown_request(request, secrets)
+
+
+def _of_oauth1(profile: ProviderProfile, known: ClientProfile, secrets: Sequence[Secret]) -> Sequence[ExampleRequest]:
+    """Return the requests of OAuth 1.0a, whose parameters are in a header, signed (RFC 5849 section 3.5.1)."""
+    temporary, at = OAuth1Credentials(_CODE, _SECRET), datetime.now(UTC)
+    endpoint = filled(profile.endpoints.temporary_credentials or (), known.values)
+    known = replace(known, temporary_credentials_endpoint=endpoint)
+    if not (endpoint and known.authorization_endpoint and known.token_endpoint):
+        return [ExampleRequest("Requests", _NO_ADDRESS)]
+    first = oauth1.build_temporary_request(known, callback=_REDIRECT_URI, at=at)
+    last = oauth1.build_token_request(known, temporary, _VERIFIER, at=at)
+    address = oauth1.build_authorization_url(known.authorization_endpoint, Secret("example-temporary-token"))
+    return [
+        ExampleRequest("Request for temporary credentials", shown_request(first, secrets)),
+        ExampleRequest("Authorization request, by the browser", shown_address(address, secrets)),
+        ExampleRequest("Token request", shown_request(last, secrets)),
+    ]
+
+
+def _example_client(profile: ProviderProfile) -> AuthClient:
+    said = {name: getattr(profile.endpoints, endpoint) for name, endpoint in ADDRESSES.items()}
+    credentials: dict[str, Any] = {
+        "client_id": _CLIENT_ID,
+        "client_secret": _SECRET.reveal(),
+        "auth_uri": "",
+        "token_uri": "",
+        **{name: alternatives(template)[0] for name, template in said.items() if template is not None},
+        PROFILE: document_of(profile),
+        INPUTS: {name: value for name, value in _examples(profile).items() if profile.inputs[name].per_client},
+    }
+    if profile.client_authentication.method is AuthMethod.PRIVATE_KEY_JWT:
+        credentials[PRIVATE_KEY] = _example_key(algorithm_of(profile.client_authentication))
+    return AuthClient("", "", None, None, profile.title, "oauth2", credentials)
+
+
+def _example_connection(profile: ProviderProfile) -> Mapping[str, Any]:
+    learned: dict[str, Any] = dict.fromkeys(profile.answer.learned, "example")
+    return {"fields": _examples(profile), "undefined_params": learned}
+
+
+def _examples(profile: ProviderProfile) -> Mapping[str, str]:
+    addresses = (getattr(profile.endpoints, name) for name in profile.endpoints.__struct_fields__)
+    starts = {
+        name
+        for template in addresses
+        for text in alternatives(template or ())
+        for name, place, _ in places(text)
+        if place is Place.START
+    }
+    return {name: _example(name, said, begins=name in starts) for name, said in profile.inputs.items()}
+
+
+def _example(name: str, said: Input, *, begins: bool) -> str:
+    known = said.default or said.example or (said.enum[0] if said.enum else None)
+    if known:
+        return known
+    if begins or said.format == "uri":
+        return "https://server.example.com"
+    return {"hostname": "server.example.com", "uuid": "00000000-0000-4000-8000-000000000000"}.get(
+        said.format or "", f"example-{name.replace('_', '-').replace('.', '-')}"
+    )
+
+
+def _secret_examples(profile: ProviderProfile) -> Sequence[Secret]:
+    examples = _examples(profile)
+    return [Secret(examples[name]) for name, said in profile.inputs.items() if said.secret and name in examples]
+
+
+def _example_key(algorithm: str) -> str:
+    kind = KEY_TYPES.get(algorithm[:2], "RSA")
+    if kind == "RSA":
+        return jwk.RSAKey.generate_key(_RSA_BITS).as_pem(private=True).decode()
+    key = (
+        jwk.ECKey.generate_key(_CURVES.get(algorithm, "P-256")) if kind == "EC" else jwk.OKPKey.generate_key("Ed25519")
+    )
+    return json.dumps(key.as_dict(private=True))

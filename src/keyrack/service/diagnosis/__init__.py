@@ -1,0 +1,1 @@
+"""Finds out why connecting with a client fails, and says what to change (decision 37)."""
