@@ -236,7 +236,7 @@ async def test_clients_that_sign_are_tried_at_oidc_provider(
     assert found["client_authentication"]["level"] == "ok", found
     assert found["private_key"]["level"] == "ok"
     assert found["authorization_endpoint"]["level"] == "ok", found
-    assert key.as_dict(private=True)["d"] not in json.dumps(attributes)
+    assert str(key.as_dict(private=True)["d"]) not in json.dumps(attributes)
     other = json.dumps(jwk.generate_key("EC", "P-256", {"kid": "one"}).as_dict(private=True))
     found, _ = await examined(keyrack, provider.token_endpoint, private_key=other, **given)
     assert found["client_authentication"]["level"] == "error"
