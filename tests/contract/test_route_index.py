@@ -134,8 +134,7 @@ LISTED = routes(INDEX) | routes(EXTENSIONS)
 
 WITHOUT_BODY = (
     "suspend", "unsuspend", "start", "stop", "task-keys", f"events/{SOME_ID}/replay", "rotate-secret", "test", "accept",
-    "refresh", "setup-links",
-)  # fmt: skip
+    "refresh", "setup-links", "/diagnose")  # fmt: skip
 """How the paths end that take a POST without a body."""
 LACKING = {"/callback/oauth1", "/callback/oauth2", "/v2/components", "/v2/credentials", "/v2/flows", "/v2/teams"}
 """What cannot be read without parameters."""

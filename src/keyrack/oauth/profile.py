@@ -83,6 +83,11 @@ class ClientProfile:
         """How the client authenticates where nothing else is said."""
         return RequestAuthentication(self.token_endpoint_auth_method, self.signer)
 
+    @property
+    def code_authentication(self) -> RequestAuthentication:
+        """How the client authenticates when it exchanges a code."""
+        return self.of_codes or self.authentication
+
     def authenticated(
         self, form: Form, endpoint: str, by: RequestAuthentication | None = None
     ) -> tuple[Form, Secret | None]:

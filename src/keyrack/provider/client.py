@@ -162,7 +162,7 @@ class ProviderClient:
         calling_for.set(tenant_id)
         try:
             check_host(url, allow_insecure=self._allow_insecure)
-            async with asyncio.timeout(self._timeout), self._places.place(tenant_id, str(url.origin())):
+            async with asyncio.timeout(self.timeout), self._places.place(tenant_id, str(url.origin())):
                 return await probe(
                     url, self._guarded_resolver(), self._ssl_context, allow_insecure=self._allow_insecure
                 )

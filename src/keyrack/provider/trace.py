@@ -53,7 +53,8 @@ def shown_request(request: FormRequest | QueryRequest, secrets: Collection[Secre
         shown = replace(request, form=form, headers=headers, authorization=authorization)
     else:
         query = tuple((name, hidden(name, value)) for name, value in request.query)
-        shown = replace(request, query=query, authorization=authorization)
+        headers = tuple((name, hidden(name, value)) for name, value in request.headers)
+        shown = replace(request, query=query, headers=headers, authorization=authorization)
     url = url_of(shown, URL(wire_uri(shown.url), encoded=True))
     sent = {name.lower(): (name, value) for name, value in USUAL_HEADERS.items()}
     sent |= {name.lower(): (name, value) for name, value in headers_of(shown).items()}

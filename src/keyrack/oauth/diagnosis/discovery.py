@@ -106,7 +106,8 @@ def _other_addresses(metadata: Mapping[str, Any], profile: ClientProfile, places
 
 
 def _unsupported(metadata: Mapping[str, Any], profile: ClientProfile, places: Places) -> Iterator[Finding]:
-    method = _METHOD_OF_SERVERS.get(profile.code_auth_method, profile.code_auth_method)
+    own = profile.code_authentication
+    method: TokenEndpointAuthMethod = _METHOD_OF_SERVERS.get(own.method, own.method)
     lists: list[tuple[str, str | None, Level, Place, str]] = [
         (
             "token_endpoint_auth_methods_supported",
@@ -117,7 +118,7 @@ def _unsupported(metadata: Mapping[str, Any], profile: ClientProfile, places: Pl
         ),
         (
             "code_challenge_methods_supported",
-            "S256" if profile.pkce else None,
+            profile.code_challenge_method if profile.pkce else None,
             Level.warning,
             places["pkce"],
             "Set pkce to false if connecting fails.",
@@ -134,7 +135,7 @@ def _unsupported(metadata: Mapping[str, Any], profile: ClientProfile, places: Pl
          "Expect that tokens cannot be refreshed, and that people have to connect again."),
         (
             "token_endpoint_auth_signing_alg_values_supported",
-            profile.signer.algorithm if profile.signer is not None and method in SIGNED else None,
+            own.signer.algorithm if own.signer is not None and method in SIGNED else None,
             Level.error,
             places["client_auth"],
             "Sign with an algorithm that the server supports.",

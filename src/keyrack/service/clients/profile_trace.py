@@ -92,10 +92,9 @@ def _revocation(known: ClientProfile, secrets: Sequence[Secret]) -> str:
         known.revocation_endpoint or "",
         _TOKEN,
         TokenTypeHint.REFRESH_TOKEN,
-        known.token_endpoint_auth_method,
+        known.authentication,
         known.client_id,
         known.client_secret,
-        known.signer,
     )
     return shown_request(request, secrets)
 

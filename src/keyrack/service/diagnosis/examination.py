@@ -43,6 +43,7 @@ class Diagnosis:
     Attributes:
         kind: its type as a resource.
         id: its id.
+        name: what people know it by.
         at: when it was examined.
         findings: the worst first.
         exchanges: what was sent, and what came back.
@@ -50,6 +51,7 @@ class Diagnosis:
 
     kind: str
     id: str
+    name: str
     at: datetime
     findings: Sequence[Finding]
     exchanges: Sequence[Exchange]
@@ -112,7 +114,7 @@ class Examiner:
         findings = [*subject.findings, *self._known(subject, at), *await self._all(parts)]
         if subject.kind == "auth-client":
             findings = [_with_hint(finding, subject.places) for finding in findings]
-        return Diagnosis(subject.kind, subject.id, at, worst_first(findings), tuple(exchanges.kept))
+        return Diagnosis(subject.kind, subject.id, subject.name, at, worst_first(findings), tuple(exchanges.kept))
 
     def _known(self, subject: Subject, at: datetime) -> Sequence[Finding]:
         """Return what can be told without asking anybody."""

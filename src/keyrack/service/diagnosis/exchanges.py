@@ -12,6 +12,7 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.trace import SECRET_PARAMETERS, shown_request
 from keyrack.service.clients.auth_client_profile import origin_of
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
+from keyrack.service.secrets.refresh.sending import send
 
 _SHOWN_BODY = 1_000
 _SHOWN_HEADERS = ("date", "content-type", "location", "www-authenticate", "retry-after")
@@ -74,7 +75,10 @@ class Exchanges:
         shown = shown_request(request, secrets)
         try:
             async with self._limiter.admit(self._tenant_id, origin_of(request.url)):
-                answer = await self._provider.send(request, tenant_id=self._tenant_id)
+                if request.proof_key is None:
+                    answer = await self._provider.send(request, tenant_id=self._tenant_id)
+                else:  # with a proof, which is made for each time that a request is sent
+                    answer = await send(self._provider, request, tenant_id=self._tenant_id)
         except ProviderUnavailable as error:
             self.kept.append(Exchange(purpose, shown, str(error)))
             raise

@@ -18,7 +18,14 @@ from keyrack.oauth.diagnosis.findings import AT_PROVIDER, Finding, Level, Place,
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.scopes import split_scope
 from keyrack.service.authz.access import Scope
-from keyrack.service.clients.auth_client_profile import INPUTS, client_profile, declared_method, is_global, provider_of
+from keyrack.service.clients.auth_client_profile import (
+    INPUTS,
+    client_profile,
+    declared_method,
+    is_global,
+    new_key_for,
+    provider_of,
+)
 from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, profile_of
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.secret_handler import with_account_source, with_issuer
@@ -70,6 +77,7 @@ class Subject:
     Attributes:
         kind: its type as a resource: `auth-client` or `oauth-client`.
         id: its id.
+        name: what people know it by.
         tenant_id: for whom the provider is called; empty for the installation.
         profile: client and provider; an endpoint that cannot be known is empty.
         places: where its parts are changed.
@@ -83,6 +91,7 @@ class Subject:
 
     kind: str
     id: str
+    name: str
     tenant_id: str
     profile: ClientProfile
     places: Places = field(repr=False)
@@ -115,12 +124,14 @@ async def auth_client_subject(
     except ValidationFailed as wrong:
         findings.append(Finding("issuer", Level.error, str(wrong), "Correct the issuer of the component.",
                                 Place(Where.component, f"{_BLOCK}/issuer")))  # fmt: skip
-    profile = replace(with_account_source(profile, client, block), pkce=profile.pkce and block.pkce)
+    profile = with_account_source(profile, client, block)
+    profile = replace(profile, pkce=profile.pkce and block.pkce, proof_key=new_key_for(client))
     scopes = dict.fromkeys(scope for each in blocks for scope in split_scope(_scope_text(each)))
     findings += _unknown_addresses(profile)
     return Subject(
         kind="auth-client",
         id=client.id,
+        name=client.name,
         tenant_id=client.tenant_id,
         profile=profile,
         places=AUTH_CLIENT_PLACES,
@@ -161,6 +172,7 @@ async def oauth_client_subject(
     return Subject(
         kind="oauth-client",
         id=client.id,
+        name=client.component_id if component is None else f"{component.team_name}/{component.name}",
         tenant_id=client.tenant_id,
         profile=profile,
         places=OAUTH_CLIENT_PLACES,

@@ -43,12 +43,12 @@ class TokenAttempts:
     async def findings(self) -> list[Finding]:
         """Return what the provider says of the client, and of its clock."""
         profile = self._subject.profile
-        method, final = profile.code_auth_method, profile.provider
+        method = profile.code_authentication.method
         own = await self._tried("a made-up code", profile)
         control = works = None
         if own.verdict is CodeVerdict.code_refused and method is not TokenEndpointAuthMethod.NONE:
             control = await self._tried("a made-up code and a wrong secret", _with_wrong_secret(profile), wrong=True)
-        elif own.verdict is CodeVerdict.client_refused and (final is None or final.token.client_authentication is None):
+        elif own.verdict is CodeVerdict.client_refused and profile.of_codes is None:
             works = await self._another_way(profile)
         found = [finding_of(own, method, self._subject.places, control=control, works=works)]
         if self._date is not None:
@@ -58,7 +58,7 @@ class TokenAttempts:
         return found
 
     async def _another_way(self, profile: ClientProfile) -> TokenEndpointAuthMethod | None:
-        for method in other_methods(profile.code_auth_method):
+        for method in other_methods(profile.code_authentication.method):
             purpose = f"a made-up code, with {method}"
             answer = await self._tried(purpose, replace(profile, token_endpoint_auth_method=method))
             if answer.verdict is CodeVerdict.code_refused:
@@ -75,7 +75,7 @@ class TokenAttempts:
             )
         except UnusableKeyError as error:
             return CodeAnswer(CodeVerdict.unclear, f"nothing was sent, since {error}")
-        if wrong and profile.code_auth_method in SIGNED:
+        if wrong and profile.code_authentication.method in SIGNED:
             request = _with_broken_signature(request)
         sent = [code, profile.client_secret, *([] if verifier is None else [verifier])]
         began = self._clock()
