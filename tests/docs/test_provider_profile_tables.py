@@ -24,6 +24,8 @@ PARTS = {
     "`answer`": model.Answer,
     "`lifetimes`": model.Lifetimes,
     "`oauth1`": model.OAuth1,
+    "`assertion`": model.Assertion,
+    "`token_exchange`": model.TokenExchange,
     "`rules`, each": model.DatedRule,
 }
 

@@ -87,7 +87,7 @@ class AuthSecret:
     auth_method: str | None
     """Client authentication in force at consent (RFC 7591 name); None: the default (contract 20.3)."""
     refreshable: bool
-    """It is of an oauth2 type and has a refresh token."""
+    """It is of an oauth2 type, and has a refresh token or a grant that needs no person."""
     state: SecretState
     error: str | None
     error_code: ErrorCode | None

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,21 +59,29 @@ def client_assertion(client_id: str, signer: AssertionSigner, endpoint: str) -> 
     Raises:
         UnusableKeyError: the key does not go with the algorithm.
     """
+    claims = {"iss": client_id, "sub": client_id, "aud": signer.audience or endpoint.partition("?")[0]}
+    return signed(claims, signer)
+
+
+def signed(claims: Mapping[str, Any], signer: AssertionSigner, *, seconds: int = _SECONDS) -> Secret:
+    """Return a JWT that is good once and from now on (RFC 7519), with `jti`, `iat` and `exp` of our own.
+
+    Args:
+        claims: the others.
+        signer: how it is signed; its audience is not looked at.
+        seconds: for which it is good.
+
+    Raises:
+        UnusableKeyError: the key does not go with the algorithm.
+    """
     key, now = signing_key(signer.key, signer.algorithm), int(clock.now().timestamp())
     header = {"alg": signer.algorithm, "typ": "JWT"}
     key_id = signer.key_id or key.kid
     if key_id:
         header["kid"] = key_id
-    claims = {
-        "iss": client_id,
-        "sub": client_id,
-        "aud": signer.audience or endpoint.partition("?")[0],
-        "jti": secrets.token_urlsafe(24),
-        "iat": now,
-        "exp": now + _SECONDS,
-    }
+    whole = {**claims, "jti": secrets.token_urlsafe(24), "iat": now, "exp": now + seconds}
     try:
-        return Secret(jwt.encode(header, claims, key, algorithms=[signer.algorithm]))
+        return Secret(jwt.encode(header, whole, key, algorithms=[signer.algorithm]))
     except (JoseError, ValueError, TypeError):
         pass  # raised outside: what is chained to it may show the key
     raise UnusableKeyError(f"the key cannot sign with {signer.algorithm}")

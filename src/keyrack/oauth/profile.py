@@ -46,6 +46,7 @@ class ClientProfile:
         resource: what the tokens are for, named in every request (RFC 8707 section 2); None: nothing is said.
         proof_key: the connection's own key, where tokens are bound to it (RFC 9449).
         of_exchanges: how it authenticates when it exchanges the first token, if that is another way.
+        assertion_signer: how the assertion of the grant `jwt_bearer` is signed; None: with no key that is known.
     """
 
     client_id: str
@@ -71,6 +72,7 @@ class ClientProfile:
     resource: str | None = None
     proof_key: Secret | None = None
     of_exchanges: RequestAuthentication | None = None
+    assertion_signer: AssertionSigner | None = None
 
     @property
     def code_challenge_method(self) -> str:

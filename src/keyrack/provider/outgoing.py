@@ -111,13 +111,16 @@ def _form_headers(request: FormRequest) -> dict[str, str]:
 
 
 def encode_json(request: FormRequest) -> bytes:
-    """Encode a request's members as a JSON object of texts, in ASCII.
+    """Encode a request's members as a JSON object of texts, in ASCII; a member with several has an array of them.
 
     Raises:
         ValidationFailed: a value is not valid Unicode text.
     """
     encode_form(request)  # refuses the same
-    return json.dumps(dict(request.form)).encode("ascii")
+    members: dict[str, list[str]] = {}
+    for name, value in request.form:
+        members.setdefault(name, []).append(value)
+    return json.dumps({name: each if len(each) > 1 else each[0] for name, each in members.items()}).encode("ascii")
 
 
 def encode_form(request: FormRequest) -> bytes:

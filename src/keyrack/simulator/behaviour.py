@@ -40,6 +40,7 @@ ErrorCode = Literal[
     "invalid_grant",
     "invalid_request",
     "invalid_scope",
+    "invalid_target",
     "login_required",
     "server_error",
     "slow_down",

@@ -32,6 +32,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         token_endpoint_auth_method: the one way it may authenticate, or `any` of basic and post.
         pkce: `optional`, `required`, or `refused` (a request with a challenge is an error).
         scopes: scopes it may ask for; None allows all. Without a scope in the request it gets all of these.
+        grant_types: what it may ask with at the token endpoint (RFC 7591 section 2); None allows all.
+        jwks: the public keys, as JWKs, that its assertions are signed with (RFC 7523).
         behaviour: fields of `Behaviour` that differ for this client.
     """
 
@@ -43,6 +45,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     token_endpoint_auth_method: Literal["any", "client_secret_basic", "client_secret_post", "none"] = "any"  # noqa: S105 - a method, not a secret
     pkce: Literal["optional", "required", "refused"] = "optional"
     scopes: tuple[str, ...] | None = None
+    grant_types: tuple[str, ...] | None = None
+    jwks: tuple[dict[str, Any], ...] = ()
     behaviour: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -53,6 +57,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         for uri in self.redirect_uris:
             if not is_redirect_uri(uri):
                 raise ValueError("a redirect URI must be absolute, in ASCII and without a fragment")
+        if any("kty" not in key or "d" in key or "k" in key for key in self.jwks):
+            raise ValueError("jwks are public keys (RFC 7517)")
         check_overrides(self.behaviour)
 
     @property

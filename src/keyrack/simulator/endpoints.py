@@ -5,6 +5,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
 
+from keyrack.simulator import direct_grants
 from keyrack.simulator.client_endpoint import Asked, answer_client
 from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.device import GRANT_TYPE as DEVICE_CODE
@@ -63,7 +64,10 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         "registration_endpoint": f"{issuer}/register",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", DEVICE_CODE],
+        "grant_types_supported": [
+            *("authorization_code", "refresh_token", "client_credentials", DEVICE_CODE),
+            *(direct_grants.PASSWORD, direct_grants.JWT_BEARER, direct_grants.TOKEN_EXCHANGE),
+        ],
         "token_endpoint_auth_methods_supported": [*auth_methods, "none"],
         "revocation_endpoint_auth_methods_supported": [*auth_methods, "none"],
         "introspection_endpoint_auth_methods_supported": auth_methods,

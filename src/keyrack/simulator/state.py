@@ -24,6 +24,7 @@ MAX_QUEUED = 1_000
 MAX_SESSIONS = 10_000
 MAX_PENDING = 10_000
 MAX_COUNTERS = 20_000
+MAX_ASSERTIONS = 100_000
 
 _NO_FAULTS = {name: getattr(Behaviour(), name) for name in TRANSPORT}
 
@@ -77,6 +78,23 @@ class Call:
     outcome: str = "fault"
 
 
+class UsedAssertions:
+    """Knows which assertions were used (`jti` of RFC 7523 section 3); bounded, the oldest are forgotten first."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._used: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    def take(self, client_id: str, jti: str, expires_at: float) -> bool:
+        """Note that one is used; False if it was before, or cannot be told from others."""
+        if not jti or self._used.get((client_id, jti), 0) > self._clock().timestamp():
+            return False
+        self._used[client_id, jti] = expires_at
+        if len(self._used) > MAX_ASSERTIONS:
+            self._used.popitem(last=False)
+        return True
+
+
 class State:
     """A running simulator's memory; `reset` takes it back to its configuration."""
 
@@ -94,6 +112,7 @@ class State:
         self.oauth1 = OAuth1Book(self.clock)
         self.devices = DeviceBook(self.clock)
         self.pushed = PushedBook(self.clock)
+        self.assertions = UsedAssertions(self.clock)
         self.sessions: OrderedDict[str, Session] = OrderedDict()
         self.pending: OrderedDict[str, Pending] = OrderedDict()
         self.registered: dict[str, Registered] = {}

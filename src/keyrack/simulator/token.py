@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from keyrack.simulator import direct_grants
 from keyrack.simulator.behaviour import Behaviour
 from keyrack.simulator.client_auth import Claim, authenticate, read_claim
 from keyrack.simulator.config import Client
@@ -67,12 +68,16 @@ def _grant_of(state: State, form: Mapping[str, str]) -> Grant | None:
 def _answer(state: State, behaviour: Behaviour, claim: Claim, form: Mapping[str, str]) -> web.Response:
     if behaviour.fail:
         raise Refusal(behaviour.fail, "the simulator was told to fail", _status_of(behaviour.fail))
-    client = authenticate(state, claim)
+    grant_type = form.get("grant_type", "")
+    is_alone = grant_type == direct_grants.JWT_BEARER and not (claim.client_id or claim.problem)
+    client = direct_grants.client_of_assertion(state, form) if is_alone else authenticate(state, claim)
     _check_resource(state, form)
-    handler = _GRANT_TYPES.get(form.get("grant_type", ""))
+    handler = _GRANT_TYPES.get(grant_type)
     if handler is None:
         given = "grant_type" in form
         raise Refusal("unsupported_grant_type" if given else "invalid_request", "grant_type is not one known here")
+    if client.grant_types is not None and grant_type not in client.grant_types:
+        raise Refusal("unauthorized_client", "the client may not use this grant_type")
     return handler(state, behaviour, client, form)
 
 
@@ -146,4 +151,7 @@ _GRANT_TYPES: Mapping[str, _Handler] = {
     "refresh_token": _refresh_token,
     "client_credentials": _client_credentials,
     DEVICE_CODE: device_tokens,
+    direct_grants.PASSWORD: direct_grants.password,
+    direct_grants.JWT_BEARER: direct_grants.jwt_bearer,
+    direct_grants.TOKEN_EXCHANGE: direct_grants.token_exchange,
 }

@@ -27,6 +27,8 @@ class AttemptKind(StrEnum):
 
     refresh = "refresh"
     code = "code"
+    grant = "grant"
+    """A grant that needs no person, asked for anew: what is sent is not used up by it."""
 
 
 class AttemptResult(StrEnum):
@@ -46,7 +48,7 @@ class Attempt:
     Attributes:
         id: its id.
         tenant_id: whose grant it is about.
-        kind: refresh or first exchange of a code.
+        kind: refresh, first exchange of a code, or a grant asked for anew.
         subject_id: the auth secret, or the consent.
         fence: of the lease it was sent under; 0 for a code.
         generation: the secret's `grant_generation` when it was sent; 0 for a code.

@@ -77,6 +77,7 @@ from keyrack.service.search.search import Search
 from keyrack.service.secrets import revocation
 from keyrack.service.secrets.connection_check import ConnectionChecks
 from keyrack.service.secrets.connections import Connections
+from keyrack.service.secrets.direct_grants import DirectGrants
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
@@ -269,7 +270,8 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         allow_insecure=insecure,
     )
     connect_links = ConnectLinks(access, consents, targets, now)
-    secrets = Secrets(store, access, refreshing.fresh, refreshing.settings.schedule, last_use, now)
+    direct_grants = DirectGrants(store, access, provider, refreshing.limiter, allow_insecure=insecure, clock=now)
+    secrets = Secrets(store, access, refreshing.fresh, direct_grants, refreshing.settings.schedule, last_use, now)
     components = Components(access, visible_components)
     invites = Invites(access, setup_links)
     webhooks = Webhooks(access, allow_insecure=insecure)

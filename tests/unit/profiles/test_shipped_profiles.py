@@ -8,15 +8,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from joserfc import jwk
 
 from keyrack.errors import ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.oauth.account import AccountSource, account_of
 from keyrack.oauth.authorization_code import build_authorization_url
+from keyrack.oauth.direct_grants import GRANT_TYPES, build_direct_request
 from keyrack.oauth.profiles import catalogue as module
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import Grant, ProviderProfile
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, Grant, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.oauth.profiles.templates import alternatives
 from keyrack.service.clients.auth_client_credentials import CredentialRules
@@ -24,14 +26,15 @@ from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.clients.profile_rules import ProfileRules, wrong_inputs
 
 MISSING = {
-    "marketo": "the grant client_credentials",
     "trello": "the grant oauth1",
 }
 """Those that auth clients cannot use yet, and why."""
 REFUSED = {"bigcommerce": "/p/authorization/starts_at_provider"}
 """Those that auth clients cannot use, with what is refused."""
 NAMES = sorted(catalogue())
-USABLE = [name for name in NAMES if name not in {*MISSING, *REFUSED}]
+DIRECT = [name for name in NAMES if catalogue()[name].grant in DIRECT_GRANTS]
+USABLE = [name for name in NAMES if name not in {*MISSING, *REFUSED, *DIRECT}]
+KEY: str = jwk.generate_key("RSA", 2048).as_pem(private=True).decode()
 
 
 @pytest.mark.parametrize("name", sorted(MISSING))
@@ -68,6 +71,26 @@ def test_an_auth_client_with_its_inputs_sends_the_browser_to_the_provider(name: 
     assert sent["state"] == ["s"]
     assert sent[profile.authorization.rename.get("client_id", "client_id")] == ["the-id"]
     assert ("code_challenge" in sent) == (profile.pkce != "off")
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_one_that_needs_nobody_asks_its_provider_for_a_token(name: str) -> None:
+    profile = catalogue()[name]
+    given = credentials(name, filled_in(profile, per_client=True))
+    if profile.grant is Grant.JWT_BEARER:
+        given["private_key"] = KEY
+    made = CredentialRules(allow_insecure=False).made("oauth2", given)
+    assert made["provider_profile"] == document_of(profile)
+    assert "auth_uri" not in made
+    client = AuthClient("c", "t", None, None, name, "oauth2", made)
+    known = client_profile(client, connection={"fields": filled_in(profile, per_client=False)})
+    request = build_direct_request(known)
+    assert re.fullmatch(r"https://[A-Za-z0-9.-]+/[^{}]*", request.url), request.url
+    sent = dict(request.form)
+    assert len(sent) == len(request.form)
+    assert not [value for value in sent.values() if "{" in value]
+    assert sent["grant_type"] == profile.token.parameters.get("grant_type", GRANT_TYPES[profile.grant])
+    assert ("assertion" in sent) == (profile.grant is Grant.JWT_BEARER)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,11 +149,13 @@ def test_there_are_sixty_or_more_and_each_is_somebody_else() -> None:
 
 def test_only_grants_with_a_consent_have_a_consent() -> None:
     without = [name for name in NAMES if catalogue()[name].endpoints.authorization is None]
-    assert without == [name for name in NAMES if catalogue()[name].grant is Grant.CLIENT_CREDENTIALS]
+    assert without == DIRECT
 
 
 def credentials(name: str, inputs: Mapping[str, str]) -> Json:
-    secret = {} if catalogue()[name].client_authentication.method == "none" else {"client_secret": "the-secret"}
+    secret = (
+        {} if catalogue()[name].client_authentication.method in {"none", "fields"} else {"client_secret": "the-secret"}
+    )
     given = {"inputs": dict(inputs)} if inputs else {}
     return {"client_id": "the-id", **secret, **given, "provider_profile": name}
 

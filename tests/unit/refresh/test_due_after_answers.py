@@ -10,7 +10,7 @@ from keyrack.errors import ProviderError, ProviderFailure, ProviderUnavailable
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, judge
+from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, Sent, judge
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import with_tokens
 
@@ -39,7 +39,7 @@ def with_(**credentials: Any) -> AuthSecret:
 
 
 def failed(secret: AuthSecret, result: Result, at: datetime) -> RefreshOutcome:
-    return judge(secret, CLIENT, result, SCHEDULE, at, at, scheduled=True)
+    return judge(secret, CLIENT, result, SCHEDULE, Sent(at, scheduled=True), at)
 
 
 def test_a_token_without_a_lifetime_is_due_within_the_hour_that_is_guessed() -> None:

@@ -16,6 +16,7 @@ from keyrack.service.secrets.refresh.outcome import (
     MOST_REFUSALS,
     REFUSED_FOR,
     RefreshOutcome,
+    Sent,
     error_of,
     failure_of,
     is_ambiguous,
@@ -52,8 +53,16 @@ DEAD, REJECTED, ODD = refused(400, "invalid_grant"), refused(401, "invalid_clien
 NEVER_SENT = away(sent=False, reason="refused")
 
 
-def judged(result: Any, secret: AuthSecret = SECRET, client: AuthClient = CLIENT, **more: Any) -> RefreshOutcome:
-    return judge(secret, client, result, SCHEDULE, SENT, NOW, **more)
+def judged(
+    result: Any,
+    secret: AuthSecret = SECRET,
+    client: AuthClient = CLIENT,
+    *,
+    doubted: bool = False,
+    scheduled: bool = False,
+    anew: bool = False,
+) -> RefreshOutcome:
+    return judge(secret, client, result, SCHEDULE, Sent(SENT, scheduled, anew), NOW, doubted=doubted)
 
 
 def within(moment: datetime | None, seconds: float) -> bool:

@@ -190,7 +190,7 @@ async def test_malformed_token_requests(
 
 async def test_grant_types(driver: Driver) -> None:
     assert (await driver.token())[1]["error"] == "invalid_request"
-    assert (await driver.token(grant_type="password"))[1]["error"] == "unsupported_grant_type"
+    assert (await driver.token(grant_type="magic"))[1]["error"] == "unsupported_grant_type"
     status, answer = await driver.token(grant_type="client_credentials", scope="a")
     assert status == 200
     assert "refresh_token" not in answer

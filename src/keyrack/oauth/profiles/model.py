@@ -29,6 +29,12 @@ class Grant(StrEnum):
     OAUTH1 = "oauth1"
 
 
+DIRECT_GRANTS = frozenset({Grant.CLIENT_CREDENTIALS, Grant.JWT_BEARER, Grant.TOKEN_EXCHANGE, Grant.PASSWORD})
+"""Grants that are asked for at the token endpoint directly: nobody has to agree in a browser."""
+LEGACY_GRANTS = frozenset({Grant.PASSWORD})
+"""Grants that are used only where a provider has nothing better (RFC 9700 section 2.4)."""
+
+
 class BodyFormat(StrEnum):
     """How the parameters of a request are written."""
 
@@ -317,6 +323,54 @@ class OAuth1(_Part, frozen=True):
     request_parameters: dict[str, Sent] = {}
 
 
+class Assertion(_Part, frozen=True):
+    """The JWT that stands for an authorization (RFC 7523 sections 2.1 and 3), with the grant `jwt_bearer`.
+
+    Attributes:
+        algorithm: with which it is signed (RFC 7518 section 3.1), such as `RS256`, `PS256` or `ES256`.
+        key: the private key, of an input that each connection fills in; None: the client's `private_key`.
+        key_id: `kid` of the key; None: the client's `key_id`, else the key's own.
+        issuer: `iss`; None: the client id.
+        subject: `sub`; None: as `issuer`.
+        audience: `aud`; None: the token endpoint.
+        claims: further ones; None leaves one out.
+        sends_scope: whether the scope is a claim of it, and no parameter of the request.
+        lifetime: seconds from `iat` to `exp`.
+    """
+
+    algorithm: str = "RS256"
+    key: Template | None = None
+    key_id: Template | None = None
+    issuer: Template | None = None
+    subject: Template | None = None
+    audience: Template | None = None
+    claims: dict[str, Sent] = {}
+    sends_scope: bool = False
+    lifetime: int = 300
+
+
+class TokenExchange(_Part, frozen=True):
+    """What is exchanged for what (RFC 8693 section 2.1), with the grant `token_exchange`.
+
+    Attributes:
+        subject_token: whose access is wanted.
+        subject_token_type: what it is (section 3).
+        actor_token: who acts for them.
+        actor_token_type: what that is; sent with an actor token only.
+        requested_token_type: what is wanted.
+        audience: names of the services that the new token is for.
+        resource: addresses of these services (RFC 8707 section 2).
+    """
+
+    subject_token: Template
+    subject_token_type: str = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+    actor_token: Template | None = None
+    actor_token_type: str = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a type
+    requested_token_type: str | None = None
+    audience: tuple[str, ...] = ()
+    resource: tuple[str, ...] = ()
+
+
 class DatedRule(_Part, frozen=True):
     """What changed, or changes, on a day, and whom it concerns.
 
@@ -356,6 +410,10 @@ class ProviderProfile(_Part, frozen=True):
         answer: what comes back with the tokens.
         lifetimes: where the answers do not say.
         oauth1: only with the grant `oauth1`.
+        assertion: only with the grant `jwt_bearer`.
+        token_exchange: only with the grant `token_exchange`, which needs it.
+        keeps_password: with the grant `password`, whether the password is kept where a refresh token came with the
+            first token, and used again when that is refused. RFC 6749 section 4.3 has it forgotten.
         registration: what to register where, a step each.
         traps: what has cost others a day.
         rules: what changed when.
@@ -381,6 +439,9 @@ class ProviderProfile(_Part, frozen=True):
     answer: Answer = field(default_factory=Answer)
     lifetimes: Lifetimes = field(default_factory=Lifetimes)
     oauth1: OAuth1 | None = None
+    assertion: Assertion = field(default_factory=Assertion)
+    token_exchange: TokenExchange | None = None
+    keeps_password: bool = False
     registration: tuple[str, ...] = ()
     traps: tuple[str, ...] = ()
     rules: tuple[DatedRule, ...] = ()

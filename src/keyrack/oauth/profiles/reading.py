@@ -10,6 +10,7 @@ import regex
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.profiles.model import (
+    Assertion,
     AuthMethod,
     Callback,
     Grant,
@@ -28,6 +29,8 @@ _LONGEST_PATTERN = 300
 _MOST_REPEATS = 10_000
 """What the counts of repetition in a pattern may come to together: compiling takes as long as that."""
 _MOST_INPUTS = 30
+_LONGEST_ASSERTION = 3600
+"""Seconds for which an assertion may be good."""
 _FORMATS = frozenset({"hostname", "uuid", "uri", "email"})
 _OF_HOSTS = frozenset({"hostname", "uuid"})
 _METHODS = frozenset({"GET", "POST"})
@@ -119,8 +122,42 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
         yield Problem("goes with the member exchange only", "/endpoints/exchange")
     yield from _sent_twice(profile)
     yield from _wrong_callback(profile.callback)
+    yield from _wrong_grant(profile)
+
+
+def _wrong_grant(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield what goes with another grant only, and what the grant needs."""
+    parts = {
+        "oauth1": (Grant.OAUTH1, profile.oauth1 is not None),
+        "assertion": (Grant.JWT_BEARER, profile.assertion != Assertion()),
+        "token_exchange": (Grant.TOKEN_EXCHANGE, profile.token_exchange is not None),
+        "keeps_password": (Grant.PASSWORD, profile.keeps_password),
+    }
+    for name, (grant, is_said) in parts.items():
+        if is_said and profile.grant is not grant:
+            yield Problem(f"goes with the grant {grant} only", f"/{name}")
+    if profile.grant is Grant.TOKEN_EXCHANGE and profile.token_exchange is None:
+        yield Problem(f"is needed for the grant {profile.grant}", "/token_exchange")
+    if not 0 < profile.assertion.lifetime <= _LONGEST_ASSERTION:
+        yield Problem(f"must be 1 to {_LONGEST_ASSERTION} seconds", "/assertion/lifetime")
+    if profile.grant is Grant.PASSWORD:
+        yield from _wrong_user(profile.inputs)
+    if profile.grant is Grant.CLIENT_CREDENTIALS and profile.client_authentication.method is AuthMethod.NONE:
+        detail = f"the grant {profile.grant} is for clients that authenticate (RFC 6749 section 4.4)"
+        yield Problem(detail, "/client_authentication/method")
+    yield from _sent_twice(profile)
+    yield from _wrong_callback(profile.callback)
     if profile.oauth1 is not None and profile.grant is not Grant.OAUTH1:
         yield Problem("goes with the grant oauth1 only", "/oauth1")
+
+
+def _wrong_user(inputs: Mapping[str, Input]) -> Iterator[Problem]:
+    """Yield what is wrong with the inputs that the grant `password` sends (RFC 6749 section 4.3.2)."""
+    for name in ("username", "password"):
+        if name not in inputs:
+            yield Problem(f"is needed for the grant {Grant.PASSWORD}", f"/inputs/{name}")
+    if "password" in inputs and not inputs["password"].secret:
+        yield Problem("must be secret", "/inputs/password/secret")
 
 
 def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iterator[Problem]:
@@ -237,14 +274,32 @@ def _templates(profile: ProviderProfile) -> Iterator[tuple[str, Template]]:
         tables += [(f"{at}/parameters", said.parameters), (f"{at}/headers", said.headers)]
     if profile.oauth1 is not None:
         tables.append(("/oauth1/request_parameters", profile.oauth1.request_parameters))
+    tables += _of_direct_grants(profile)
     for pointer, values in tables:
         for name, value in values.items():
             if isinstance(value, str | tuple):
                 yield f"{pointer}/{name}", value
 
 
+def _of_direct_grants(profile: ProviderProfile) -> Iterator[tuple[str, Mapping[str, Sent]]]:
+    """Yield what the parts of direct grants have for templates, with their pointers."""
+    assertion, exchange = profile.assertion, profile.token_exchange
+    yield "/assertion", {name: getattr(assertion, name) for name in ("key", "key_id", "issuer", "subject", "audience")}
+    yield "/assertion/claims", assertion.claims
+    if exchange is not None:
+        yield "/token_exchange", {name: getattr(exchange, name) for name in ("subject_token", "actor_token")}
+        for name in ("audience", "resource"):
+            yield f"/token_exchange/{name}", {str(at): text for at, text in enumerate(getattr(exchange, name))}
+
+
 def _names_client(profile: ProviderProfile) -> bool:
-    return any(CLIENT_ID in placeholders(sent) for _, sent in _templates(profile))
+    """Tell whether requests say which client they are from; an assertion says who made it (RFC 7523 section 2.1)."""
+    return profile.grant is Grant.JWT_BEARER or any(CLIENT_ID in placeholders(sent) for _, sent in _templates(profile))
+
+
+def names_secret(profile: ProviderProfile) -> bool:
+    """Tell whether the profile itself puts the client's secret somewhere."""
+    return any(CLIENT_SECRET in placeholders(sent) for _, sent in _templates(profile))
 
 
 def _wrong_addresses(

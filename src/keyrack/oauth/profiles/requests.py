@@ -89,6 +89,7 @@ def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]
         values: for placeholders; `client_id` and `client_secret` among them.
     """
     form = with_parameters(dict(request.form), said.parameters, said.rename, values)
+    several = _several(request, said, form)
     headers = {
         name.lower(): text for name, value in said.headers.items() if (text := filled(value, values)) is not None
     }
@@ -96,7 +97,7 @@ def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]
     return replace(
         request,
         url=_without(request.url, form),
-        form=tuple(form.items()),
+        form=tuple((name, each) for name, value in form.items() for each in several.get(name, (value,))),
         authorization=request.authorization if own is None else Secret(own),
         accept=accept,
         method=said.method.upper(),
@@ -117,6 +118,18 @@ def ways_to_authenticate(provider: ProviderProfile) -> Sequence[ClientAuthentica
     requests = (each for each in (provider.token, provider.refresh, provider.exchange) if each is not None)
     own = [each.client_authentication for each in requests if each.client_authentication is not None]
     return [provider.client_authentication, *own]
+
+
+def _several(request: FormRequest, said: TokenRequest, form: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return all values of the usual parameters that have several, unless the profile has others, by their names."""
+    given: dict[str, list[str]] = {}
+    for name, value in request.form:
+        given.setdefault(name, []).append(value)
+    return {
+        renamed: values
+        for name, values in given.items()
+        if len(values) > 1 and name not in said.parameters and (renamed := said.rename.get(name, name)) in form
+    }
 
 
 def refresh_of(provider: ProviderProfile) -> TokenRequest:

@@ -13,6 +13,8 @@ from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.oauth.account import MAX_PATH
 from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant
+from keyrack.oauth.profiles.reading import names_secret, stored_profile
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.clients.auth_client_profile import (
@@ -77,17 +79,18 @@ class CredentialRules:
             return dict(given)
         stored: Json = {}
         problems: list[Problem] = []
-        known = self.profiles.addresses(given)
+        known, grant = self.profiles.addresses(given), self.profiles.grant(given)
         for name, member in self._members().items():
             value = given.get(name)
             if value is not None:
                 _collect(stored, problems, name, member, value)
             elif name in known:
                 stored[name] = known[name]
-            elif member.required and not (name in ADDRESSES and given.get(PROFILE) is not None and not known):
+            elif member.required and not _is_spared(name, given, known, grant):
                 problems.append(Problem(f"{name} is required", f"{POINTER}/{name}"))
         problems += _unfit(kind, stored, given)
         problems += self.profiles.wrong_inputs(stored)
+        problems += _wrong_type(kind, stored)
         if problems:
             raise ValidationFailed(*problems)
         return {**stored, "refresh_token_uri": stored.get("refresh_token_uri", stored["token_uri"])}
@@ -198,6 +201,20 @@ def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
     return origin_of(credentials["refresh_token_uri"])
 
 
+def _is_spared(name: str, given: Mapping[str, Any], known: Json, grant: Grant | None) -> bool:
+    """Tell whether a required address may be missing: the profile is what is wrong, or nobody is sent there."""
+    of_profile = name in ADDRESSES and given.get(PROFILE) is not None
+    return of_profile and (not known or (name == "auth_uri" and grant in DIRECT_GRANTS))
+
+
+def _wrong_type(kind: str, stored: Json) -> list[Problem]:
+    """Return whether the profile's grant goes with the type, whose first tokens are exchanged (contract section 14)."""
+    grant = stored_profile(stored[PROFILE]).grant if PROFILE in stored else None
+    if kind != INSTAGRAM or grant not in DIRECT_GRANTS:
+        return []
+    return [Problem(f"the grant {grant} goes with the type oauth2 only", f"{POINTER}/{PROFILE}")]
+
+
 def _collect(stored: Json, problems: list[Problem], name: str, member: _Member, value: Any) -> None:
     try:
         stored[name] = member.check(value, f"{POINTER}/{name}")
@@ -285,7 +302,8 @@ def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
     if stored.get("client_secret") == "":
         del stored["client_secret"]
     problems = []
-    public = _WITHOUT_SECRET.issuperset(methods) and kind != INSTAGRAM  # whose exchange needs the secret
+    public = _WITHOUT_SECRET.issuperset(methods) or not _sends_secret(stored)
+    public = public and kind != INSTAGRAM  # whose exchange needs the secret
     if not public and "client_secret" not in stored and given.get("client_secret") in (None, ""):
         problems.append(Problem("client_secret is required", f"{POINTER}/client_secret"))
     client_id, client_secret = stored.get("client_id", ""), stored.get("client_secret", "")
@@ -294,3 +312,11 @@ def _unfit(kind: str, stored: Json, given: Mapping[str, Any]) -> list[Problem]:
         at_fault = name if name in given and name in stored else "client_auth"
         problems.append(Problem(f"{name} {why}", f"{POINTER}/{at_fault}"))
     return problems
+
+
+def _sends_secret(stored: Json) -> bool:
+    """Tell whether requests have the client's secret in them where the profile alone says what is in them."""
+    if "client_auth" in stored or PROFILE not in stored:
+        return True
+    profile = stored_profile(stored[PROFILE])
+    return profile.client_authentication.method is not AuthMethod.FIELDS or names_secret(profile)

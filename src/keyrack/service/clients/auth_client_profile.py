@@ -17,7 +17,15 @@ from keyrack.oauth.instagram import exchange_endpoint
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import filled_address
 from keyrack.oauth.profiles.answers import member_at
-from keyrack.oauth.profiles.model import AuthMethod, ClientAuthentication, Pkce, ProviderProfile, TokenRequest
+from keyrack.oauth.profiles.model import (
+    DIRECT_GRANTS,
+    AuthMethod,
+    ClientAuthentication,
+    Grant,
+    Pkce,
+    ProviderProfile,
+    TokenRequest,
+)
 from keyrack.oauth.profiles.reading import stored_profile
 from keyrack.oauth.profiles.requests import refresh_of, ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives, filled
@@ -28,6 +36,8 @@ PROFILE, INPUTS = "provider_profile", "inputs"
 PRIVATE_KEY, KEY_ID = "private_key", "key_id"
 """Members with the key of a client that signs, and with the name of the key at the provider."""
 _ENDPOINTS = ("authorization", "token", "refresh", "revocation")
+FIELDS, SECRET_FIELDS = "fields", "secret_fields"
+"""Members of a connection's credentials with what was filled in for its client's profile; the second is never shown."""
 INSTAGRAM = "oauth2_instagram"
 """Type of auth clients whose tokens are exchanged for long-lived ones (contract section 14)."""
 
@@ -42,8 +52,8 @@ def client_profile(
         auth_method: client authentication that a component declared, remembered with a secret (contract 20.3). It
             counts where the client itself does not say how it authenticates, and never for a global client: a
             component's developer speaks for one tenant, and that client serves all.
-        connection: credentials of the connection, whose `fields` and `undefined_params` have values for placeholders of
-            the client's provider profile; None: of no connection in particular.
+        connection: credentials of the connection, which have values for placeholders of the client's provider profile
+            in `fields`, `secret_fields` and `undefined_params`; None: of no connection in particular.
     """
     given, provider = client.credentials, provider_of(client)
     remembered = None if _says_itself(client) else auth_method
@@ -51,7 +61,7 @@ def client_profile(
     of_connection = {} if provider is None else _of_connection(provider, connection or {})
     known = {**of_connection, **of_client}
     refresh = given.get("refresh_token_uri") or given["token_uri"]
-    addresses = [given["auth_uri"], given["token_uri"], refresh, given.get("revocation_uri") or ""]
+    addresses = [given.get("auth_uri") or "", given["token_uri"], refresh, given.get("revocation_uri") or ""]
     if provider is not None:
         addresses = [
             _address(provider, name, said, of_client, of_connection)
@@ -79,6 +89,7 @@ def client_profile(
         of_codes=None if provider is None else _own_way(given, provider.token, of_client),
         of_refreshes=None if provider is None else _own_way(given, refresh_of(provider), of_client),
         resource=given.get("resource"),
+        assertion_signer=_assertion_signer(client, provider, known),
     )
 
 
@@ -120,6 +131,23 @@ def _signer(given: Mapping[str, Any], said: ClientAuthentication, values: Mappin
     return AssertionSigner(algorithm_of(said), Secret(key), given.get(KEY_ID) or said.key_id, audience)
 
 
+def _assertion_signer(
+    client: AuthClient, provider: ProviderProfile | None, values: Mapping[str, str]
+) -> AssertionSigner | None:
+    """Return how the assertion of the grant `jwt_bearer` is signed; None for other grants, and without a key."""
+    if provider is None or provider.grant is not Grant.JWT_BEARER:
+        return None
+    said, given = provider.assertion, client.credentials
+    known = {**values, "client_id": given["client_id"]}
+    key = given.get(PRIVATE_KEY) if said.key is None else filled(said.key, known)
+    if not key:
+        return None
+    own_id = given.get(KEY_ID) if said.key is None else None
+    key_id = own_id or (None if said.key_id is None else filled(said.key_id, known))
+    audience = None if said.audience is None else filled(said.audience, known)
+    return AssertionSigner(said.algorithm, Secret(key), key_id, audience)
+
+
 def algorithm_of(said: ClientAuthentication) -> str:
     """Return with which algorithm a client signs, by its profile."""
     return said.algorithm or ("HS256" if said.method is AuthMethod.CLIENT_SECRET_JWT else "RS256")
@@ -137,6 +165,12 @@ def new_key_for(client: AuthClient) -> Secret | None:
     return None if provider is None or provider.dpop is None else new_proof_key(provider.dpop)
 
 
+def direct_grant(client: AuthClient) -> Grant | None:
+    """Return the grant of a client whose tokens are got without a browser; None for all others."""
+    provider = provider_of(client)
+    return provider.grant if provider is not None and provider.grant in DIRECT_GRANTS else None
+
+
 def final_errors(client: AuthClient) -> tuple[str, ...]:
     """Return the error codes after which only a new consent helps, by the client's provider profile."""
     provider = provider_of(client)
@@ -150,26 +184,28 @@ def usual_lifetime(client: AuthClient) -> int | None:
     return MAX_LIFETIME if stated == 0 else stated
 
 
-def _of_client(
-    provider: ProviderProfile, filled_in: Mapping[str, str], connection: Mapping[str, Any]
-) -> dict[str, str]:
+def _of_client(provider: ProviderProfile, given: Mapping[str, str], connection: Mapping[str, Any]) -> dict[str, str]:
     """Return what stands for the placeholders that belong to a client: as it was filled in, else what is usual.
 
     So does what a connection has chosen among the values that the profile lists.
     """
-    typed = _fields(connection)
+    typed = filled_in(connection)
     values: dict[str, Any] = {}
     for name, said in provider.inputs.items():
         if said.per_client:
-            values[name] = filled_in.get(name) or said.default
+            values[name] = given.get(name) or said.default
         elif said.enum is not None:
             values[name] = typed.get(name) if typed.get(name) in said.enum else said.default
     return {name: value for name, value in values.items() if value}
 
 
-def _fields(connection: Mapping[str, Any]) -> Mapping[str, Any]:
-    fields = connection.get("fields")
-    return fields if isinstance(fields, Mapping) else {}
+def filled_in(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what somebody has filled in for a connection, by its credentials, what is kept from view included."""
+    known: dict[str, Any] = {}
+    for name in (FIELDS, SECRET_FIELDS):
+        given = connection.get(name)
+        known |= given if isinstance(given, Mapping) else {}
+    return known
 
 
 def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> dict[str, str]:
@@ -177,7 +213,7 @@ def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> 
 
     Any member may have typed these (contract section 15.1): no other name counts, and `filled_address` bounds each.
     """
-    told, typed = connection.get("undefined_params"), _fields(connection)
+    told, typed = connection.get("undefined_params"), filled_in(connection)
     own = {name: said for name, said in provider.inputs.items() if not said.per_client and said.enum is None}
     values: dict[str, Any] = {name: typed.get(name) or said.default for name, said in own.items()}
     learned = (*provider.answer.learned, *provider.callback.learned)

@@ -20,7 +20,7 @@ from keyrack.oauth.client_assertion import (
 from keyrack.oauth.client_auth import TokenEndpointAuthMethod
 from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
 from keyrack.oauth.profiles.requests import ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives
@@ -38,7 +38,9 @@ ADDRESSES = {
     "issuer": "issuer",
 }
 """Members of the credentials that a profile says, if they do not, and what it calls them."""
-_LONGEST_PATTERN_INPUT = 500
+_LONGEST_INPUT = 500
+_LONGEST_SECRET_INPUT = 20_000
+"""Characters of a secret one: keys and signed tokens are long."""
 _LONGEST_JUDGEMENT = 0.02
 """Seconds that a pattern may take."""
 _LONGEST_JUDGEMENTS = 0.05
@@ -96,6 +98,13 @@ class ProfileRules:
         said = {name: getattr(profile.endpoints, endpoint) for name, endpoint in ADDRESSES.items()}
         return {name: alternatives(template)[0] for name, template in said.items() if template is not None}
 
+    def grant(self, given: Mapping[str, Any]) -> Grant | None:
+        """Return the grant of the profile of new credentials; None: there is no profile, or it is wrong."""
+        try:
+            return stored_profile(self.checked(given.get(PROFILE), "")).grant
+        except ValidationFailed:
+            return None
+
     def wrong_inputs(self, stored: Json) -> list[Problem]:
         """Return what is wrong with what was filled in for the client, and with the key that it signs with."""
         if PROFILE not in stored:
@@ -125,19 +134,27 @@ def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
 
 
 def _wrong_key(stored: Json) -> list[Problem]:
-    ways = ways_to_authenticate(stored_profile(stored[PROFILE]))
-    signing = {algorithm_of(said) for said in ways if said.method is AuthMethod.PRIVATE_KEY_JWT}
-    if not signing:
+    algorithms = _algorithms_of_key(stored_profile(stored[PROFILE]))
+    if not algorithms:
         unused = [name for name in (PRIVATE_KEY, KEY_ID) if name in stored]
         return [Problem("is not asked for by the profile", f"{_POINTER}/{name}") for name in unused]
     if PRIVATE_KEY not in stored:
         return [Problem(f"{PRIVATE_KEY} is required", f"{_POINTER}/{PRIVATE_KEY}")]
     try:
-        for algorithm in sorted(signing):
+        for algorithm in algorithms:
             client_assertion("x", AssertionSigner(algorithm, Secret(stored[PRIVATE_KEY])), "https://x.example")
     except UnusableKeyError as wrong:
         return [Problem(str(wrong), f"{_POINTER}/{PRIVATE_KEY}")]
     return []
+
+
+def _algorithms_of_key(profile: ProviderProfile) -> list[str]:
+    """Return with which algorithms the client's private key signs: for the client, and for the grant."""
+    ways = ways_to_authenticate(profile)
+    found = {algorithm_of(said) for said in ways if said.method is AuthMethod.PRIVATE_KEY_JWT}
+    if profile.grant is Grant.JWT_BEARER and profile.assertion.key is None:
+        found.add(profile.assertion.algorithm)
+    return sorted(found)
 
 
 def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any], pointer: str) -> list[Problem]:
@@ -154,13 +171,17 @@ def wrong_inputs(inputs: Mapping[str, Input], given: Mapping[str, Any], pointer:
         if value is None or value == "":
             if said.required and said.default is None and not said.learned:
                 found.append(Problem(f"{name} is required", at))
-        elif not isinstance(value, str) or len(value) > _LONGEST_PATTERN_INPUT:
-            found.append(Problem(f"must be a string of at most {_LONGEST_PATTERN_INPUT} characters", at))
+        elif not isinstance(value, str) or len(value) > _longest(said):
+            found.append(Problem(f"must be a string of at most {_longest(said)} characters", at))
         elif said.enum is not None and value not in said.enum:
             found.append(Problem(f"must be one of {', '.join(said.enum)}", at))
         elif not _fits(said, value, until):
             found.append(Problem(f"does not have the form of {said.title or name}", at))
     return found
+
+
+def _longest(said: Input) -> int:
+    return _LONGEST_SECRET_INPUT if said.secret else _LONGEST_INPUT
 
 
 _FORMATS: Mapping[str, str] = {
@@ -202,5 +223,6 @@ def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
         yield "a client certificate", said.mutual_tls
         known = SECRET_ALGORITHMS if said.method is AuthMethod.CLIENT_SECRET_JWT else ALGORITHMS
         yield f"the algorithm {said.algorithm}", said.algorithm is not None and said.algorithm not in known
-    yield f"the grant {profile.grant}", profile.grant is not Grant.AUTHORIZATION_CODE
+    yield f"the grant {profile.grant}", profile.grant not in {Grant.AUTHORIZATION_CODE, *DIRECT_GRANTS}
+    yield f"the algorithm {profile.assertion.algorithm}", profile.assertion.algorithm not in ALGORITHMS
     yield "pushed authorization requests", profile.authorization.pushed

@@ -38,6 +38,7 @@ from keyrack.service.clients.auth_client_profile import (
     INSTAGRAM,
     client_profile,
     declared_method,
+    direct_grant,
     is_global,
     provider_of,
 )
@@ -90,6 +91,10 @@ class SecretHandler:
         client = await available_client(scope, wanted.auth_client_id or "")
         if not is_oauth2(client.type):
             raise ValidationFailed(Problem("is not of an oauth2 type; create the secret instead", AUTH_CLIENT_POINTER))
+        grant = direct_grant(client)
+        if grant is not None:
+            detail = f"its grant {grant} needs nobody to agree in a browser; create the secret instead"
+            raise ValidationFailed(Problem(detail, AUTH_CLIENT_POINTER))
         descriptor = await _descriptor(scope, client, wanted.component_id)
         stored = await _stored(scope, wanted)
         fields = _fields(descriptor, stored, wanted.fields)

@@ -6,14 +6,24 @@ from datetime import datetime
 from typing import Any
 
 from keyrack.clock import iso
+from keyrack.errors import ValidationFailed
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import NO_ACCOUNT, AuthSecret, SecretState
-from keyrack.service.clients.auth_client_profile import new_key_for
-from keyrack.service.secrets.oauth2_credentials import TOKEN_MEMBERS, TOKENS, check_changes, check_new, merge
+from keyrack.service.clients.auth_client_profile import FIELDS, direct_grant, new_key_for
+from keyrack.service.clients.connection_inputs import kept_apart, wrong_connection_inputs
+from keyrack.service.secrets.oauth2_credentials import (
+    POINTER,
+    TOKEN_MEMBERS,
+    TOKENS,
+    check_changes,
+    check_new,
+    merge,
+)
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import TYPE, well, with_tokens
+from keyrack.validation.pointer import join
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +133,29 @@ def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sche
         ValidationFailed: the credentials do not fit the type.
     """
     if is_oauth2(client.type):
+        checked = check_new(new.credentials)
+        if direct_grant(client) is not None:
+            require_inputs(client, checked)
         keyed = replace(empty, dpop_key=new_key_for(client))  # what the first refresh brings is bound to it
-        secret = with_tokens(keyed, client, check_new(new.credentials), schedule, now)
+        secret = with_tokens(keyed, client, checked, schedule, now)
     else:
         secret = _with_free(empty, new.credentials)
+    return with_state(secret, new, schedule, now)
+
+
+def require_inputs(client: AuthClient, credentials: Mapping[str, Any]) -> None:
+    """Insist on what the auth client's profile asks each connection to fill in.
+
+    Raises:
+        ValidationFailed: some of it is missing or wrong.
+    """
+    wrong = wrong_connection_inputs(client, credentials, join(POINTER, FIELDS))
+    if wrong:
+        raise ValidationFailed(*wrong)
+
+
+def with_state(secret: AuthSecret, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:
+    """Return a new secret with what the caller says of its state."""
     return _with_state(secret, StateChange(new.state, new.error, error_given=True), schedule, now)
 
 
@@ -168,7 +197,7 @@ def _with_changes(
 ) -> AuthSecret:
     merged = merge(secret.credentials, changes)
     if TOKEN_MEMBERS.isdisjoint(changes):
-        return replace(secret, credentials=merged)
+        return replace(secret, credentials=kept_apart(client, merged))
     if secret.lifetime_guessed and "expires_in" not in changes:
         merged.pop("expires_in", None)  # what was guessed is not what somebody said
     same = merged["access_token"] == secret.credentials.get("access_token")

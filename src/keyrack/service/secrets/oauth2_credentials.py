@@ -11,6 +11,7 @@ from keyrack.model.clients import is_oauth2
 from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.token_response import parse_lifetime
+from keyrack.service.clients.auth_client_profile import SECRET_FIELDS
 from keyrack.validation.json_types import A_STRING, AN_OBJECT, json_type, wrong_type
 from keyrack.validation.pointer import join
 
@@ -49,6 +50,26 @@ def check_new(given: Mapping[str, Any]) -> Json:
     return merge({}, checked)
 
 
+def check_asked(given: Mapping[str, Any]) -> Json:
+    """Check the credentials of a new oauth2 secret whose tokens Keyrack is to get itself.
+
+    Args:
+        given: as submitted; members that are null count as left out.
+
+    Returns:
+        What is to be stored beside the tokens, and the `scope` to ask for.
+
+    Raises:
+        ValidationFailed: with one problem for every member at fault.
+    """
+    checked, problems = _checked(given)
+    alone = [name for name in ("refresh_token", "expires_in", "undefined_params") if checked.get(name) is not None]
+    problems += [Problem("goes with an access_token only", join(POINTER, name)) for name in alone]
+    if problems:
+        raise ValidationFailed(*problems[:100])
+    return {name: value for name, value in checked.items() if value is not None}
+
+
 def check_changes(given: Mapping[str, Any]) -> Json:
     """Check credentials that are to be merged into those of an oauth2 secret.
 
@@ -77,10 +98,14 @@ def merge(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> Json:
 
 
 def shown(secret: AuthSecret) -> Json:
-    """Return the credentials as they are emitted, tokens in clear: `undefined_params` is always an object."""
+    """Return the credentials as they are emitted, tokens in clear: `undefined_params` is always an object.
+
+    What was filled in for the auth client and is secret is not among them: nobody needs it but the provider.
+    """
     if not is_oauth2(secret.type):
         return dict(secret.credentials)
     emitted: Json = {"undefined_params": {}, **secret.credentials}
+    emitted.pop(SECRET_FIELDS, None)
     if secret.expires_at is not None:
         emitted["expires_at"] = iso(secret.expires_at)
     return emitted

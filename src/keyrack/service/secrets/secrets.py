@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from keyrack.clock import Clock, iso
+from keyrack.crypto.secret import Secret
 from keyrack.descriptor.parse import parse_descriptor
-from keyrack.errors import NotFound, TokenNotValid
+from keyrack.errors import KeyrackError, NotFound, TokenNotValid
+from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
@@ -19,11 +21,22 @@ from keyrack.service.authz.usage_guard import in_use, nameable
 from keyrack.service.clients.auth_client_availability import available_client
 from keyrack.service.clients.auth_client_profile import declared_method
 from keyrack.service.identity.last_use import LastUse
-from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, changed, created_facts, filled
+from keyrack.service.secrets.changes import (
+    ChangedSecret,
+    NewSecret,
+    SecretOwner,
+    bare,
+    changed,
+    created_facts,
+    filled,
+    with_state,
+)
+from keyrack.service.secrets.direct_grants import DirectGrants, Granted
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import replaces_refresh_token
 from keyrack.service.secrets.revocation import enqueue
+from keyrack.service.secrets.scope_events import tell_missing_scopes
 from keyrack.service.secrets.status import SecretStatus, current_status, depends_on_client
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
@@ -64,6 +77,7 @@ class Secrets:
         store: Store,
         access: Access,
         freshness: FreshTokens,
+        direct_grants: DirectGrants,
         schedule: Schedule,
         last_use: LastUse,
         clock: Clock,
@@ -71,6 +85,7 @@ class Secrets:
         self._store = store
         self._access = access
         self._freshness = freshness
+        self._direct_grants = direct_grants
         self._schedule = schedule
         self._last_use = last_use
         self._clock = clock
@@ -153,7 +168,9 @@ class Secrets:
     async def create(
         self, who: Principal, workspace_id: str, new: Unvalidated[NewSecret], once: Once | None = None
     ) -> SecretView:
-        """Create a secret of the caller.
+        """Create a secret of the caller; without a token, if its auth client's grant needs no person.
+
+        Keyrack then asks the provider for the first one, with what the credentials fill in for that.
 
         Args:
             who: the caller.
@@ -166,7 +183,27 @@ class Secrets:
             ValidationFailed: the body or the credentials are wrong.
             IdConflict: the caller made up an id that there is.
             RelatedNotFound: the auth client is not available in the workspace.
+            ProviderError, ProviderUnavailable: the provider gives no token; nothing was stored.
         """
+        granted = await self._direct_grants.first(who, workspace_id, new)
+        if granted is None:
+            return await self._create(who, workspace_id, new, once)
+        made = once or Once(new_id(), Secret(""))
+        try:
+            return await self._create(who, workspace_id, new, made, granted)
+        except KeyrackError:
+            owner = SecretOwner(granted.tenant_id, workspace_id, who.id)
+            await self._direct_grants.discard(granted, owner, made.id)
+            raise
+
+    async def _create(
+        self,
+        who: Principal,
+        workspace_id: str,
+        new: Unvalidated[NewSecret],
+        once: Once | None,
+        granted: Granted | None = None,
+    ) -> SecretView:
         async with self._access.workspace(who, workspace_id, "secret.create") as scope:
             scope.require(_CREATE)
             scope.require_that(who.kind is PrincipalKind.user, "a secret belongs to the user who creates it")
@@ -179,9 +216,13 @@ class Secrets:
             owner = SecretOwner(scope.unit.tenant_id, workspace_id, who.id)
             empty = bare(owner, client, wanted.name, method, now)
             empty = empty if once is None else replace(empty, id=once.id)
-            secret = filled(empty, client, wanted, self._schedule, now)
+            if granted is None:
+                secret = filled(empty, client, wanted, self._schedule, now)
+            else:
+                secret = with_state(granted.in_secret(empty, self._schedule), wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
+            await tell_missing_scopes(scope.unit, (), secret, now)
             scope.audit_target("auth-secret", secret.id)
             return self._view(scope, secret, client)
 
@@ -189,6 +230,9 @@ class Secrets:
         self, who: Principal, workspace_id: str, secret_id: str, new: Callable[[AuthSecret], ChangedSecret]
     ) -> SecretView:
         """Change name, credentials or state; oauth2 credentials are merged key by key (contract 15.2).
+
+        Where the auth client's grant needs no person and something else is filled in for it, or asked for, the provider
+        is asked for a token first.
 
         Args:
             who: the caller.
@@ -199,7 +243,10 @@ class Secrets:
         Raises:
             NotFound: the workspace has no such secret.
             ValidationFailed: the body or the credentials are wrong, or another auth client is named.
+            StateConflict: somebody else has filled in something else while the provider was asked.
+            ProviderError, ProviderUnavailable: the provider gives no token; nothing was changed.
         """
+        granted = await self._direct_grants.again(who, workspace_id, secret_id, new)
         async with self._access.workspace(who, workspace_id, "secret.edit") as scope:
             scope.require(_EDIT)
             stored = await _find(scope, secret_id, locked=True)
@@ -207,9 +254,14 @@ class Secrets:
             client = await find_usable(scope.unit, stored.auth_client_id)
             if client is None:
                 raise RuntimeError("a secret's auth client is gone though it is referred to")
-            secret = changed(stored, client, wanted, self._schedule, self._clock())
+            before, now = stored, self._clock()
+            if granted is not None:
+                granted.require_current(stored)
+                stored, wanted = granted.in_secret(stored, self._schedule), replace(wanted, credentials=None)
+            secret = changed(stored, client, wanted, self._schedule, now)
             replaced = replaces_refresh_token(stored, secret.credentials) and is_oauth2(secret.type)
-            await AuthSecrets(scope.unit).replace(secret, refresh_token_replaced=replaced)
+            await AuthSecrets(scope.unit).replace(secret, refresh_token_replaced=replaced or granted is not None)
+            await tell_missing_scopes(scope.unit, before.missing_scopes, secret, now)
             scope.audit_target("auth-secret", secret.id)
             return self._view(scope, secret, client)
 

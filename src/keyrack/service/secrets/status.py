@@ -7,6 +7,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.oauth.failure_classes import FailureClass
 from keyrack.service.secrets.refresh.outcome import said
+from keyrack.service.secrets.refresh.repeatable_grants import RECONNECT, advice
 
 _CLIENT_REJECTED = "The provider rejects the auth client; its secrets wait until the client is changed."
 _EXPIRED = (
@@ -59,7 +60,7 @@ def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime)
         return SecretStatus(SecretState.error, _CLIENT_REJECTED, ErrorCode.client_rejected, since)
     if secret.failure is not None and secret.failed_at is not None:
         since = max(secret.failed_at, secret.expires_at)
-        code, text = _cause(secret.failure)
+        code, text = _cause(secret.failure, advice(client))
         later = _GIVEN_UP if secret.due_at is None else _TRIED_AGAIN
         return SecretStatus(SecretState.error, text + later, code, since)
     return SecretStatus(SecretState.ready)
@@ -71,7 +72,7 @@ def depends_on_client(secret: AuthSecret, now: datetime) -> bool:
     return expired and secret.refreshable and secret.state is not SecretState.error
 
 
-def _cause(failure: Failure) -> tuple[ErrorCode, str]:
+def _cause(failure: Failure, helps: str) -> tuple[ErrorCode, str]:
     """Return why a refresh failed: the provider refused, sent nothing, or did not answer (contract 0.24)."""
     status = f" (status {failure.status})" if failure.status is not None else ""
     text, words = failure.text.removesuffix("."), _stop(said(failure))
@@ -80,7 +81,8 @@ def _cause(failure: Failure) -> tuple[ErrorCode, str]:
     if failure.status in _SUCCESS and failure.error is None:  # it did not refuse
         return ErrorCode.provider_refused, f"{_NOT_RENEWED} {text}{status}.{words}{_IF_NOTHING_COMES}"
     where = f". {failure.text}" if failure.kind == FailureClass.NO_ENDPOINT.value else f"{status}."
-    return ErrorCode.provider_refused, f"{_REFUSED}{where}{words}{_ADVICE.get(failure.kind, '')}"
+    own = _ADVICE.get(failure.kind, "") if helps == RECONNECT else f" {helps}"
+    return ErrorCode.provider_refused, f"{_REFUSED}{where}{words}{own}"
 
 
 def _stop(words: str) -> str:

@@ -80,7 +80,7 @@ auth_secrets = Table(
     Column("sealed_credentials", LargeBinary, nullable=False),
     Column("sealed_dpop_key", LargeBinary),  # what its tokens are bound to (RFC 9449), where they are
     Column("auth_method", String(40)),  # how the client authenticated at consent (contract 20.3)
-    Column("refreshable", Boolean, nullable=False),  # oauth2 with a refresh token
+    Column("refreshable", Boolean, nullable=False),  # oauth2, and new tokens can be got
     Column("requested_scopes", Document),  # what its consent asked for (contract 0.23)
     Column("missing_scopes", Document),  # what of it the provider did not grant; null when there is nothing
     Column("account_label", Text),  # whose account at the provider it is (decision 33)
@@ -159,7 +159,7 @@ attempts = Table(
     metadata,
     own_id(),
     tenant(),
-    Column("kind", String(10), nullable=False),  # "refresh" or "code"
+    Column("kind", String(10), nullable=False),  # "refresh", "code" or "grant"
     Column("subject_id", Id, nullable=False),  # the secret or the consent
     Column("fence", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False),  # `grant_generation` of the refresh token that was sent

@@ -19,7 +19,8 @@ from keyrack.model.tenancy import Workspace
 from keyrack.oauth.account import MAX_SUBJECT
 from keyrack.oauth.dpop import TOKEN_TYPE, is_bound, is_proof_key
 from keyrack.oauth.provider_text import printable
-from keyrack.service.clients.auth_client_profile import provider_of
+from keyrack.service.clients.auth_client_profile import SECRET_FIELDS, provider_of
+from keyrack.service.clients.connection_inputs import kept_apart, renews_itself
 from keyrack.service.importers.platform.grant_records import CredentialRecord, SecretRecord, SecretRecordAttributes
 from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now, same_place
 from keyrack.service.importers.platform.known import Known
@@ -234,7 +235,7 @@ class SecretKind:
         if not is_oauth2(client.type):
             none: dict[str, Any] = dict.fromkeys(("issued_at", "expires_at", "due_at"))
             return {"refreshable": False, "lifetime_guessed": False, **none}
-        refreshable = bool(tokens.get("refresh_token"))
+        refreshable = bool(tokens.get("refresh_token")) or renews_itself(client, tokens)
         stated = _stated(record, tokens)
         lifetime = timedelta(seconds=lifetime_of(client, dict(tokens), stated, now).seconds)
         said = _ends(record.attributes.credentials)
@@ -295,8 +296,11 @@ def _tokens(record: SecretRecord, client: AuthClient) -> dict[str, Any] | None:
         return None
     if not is_oauth2(client.type):
         return dict(given_)
-    bound = record.meta.dpop_key is not None and is_bound(given_.get(TYPE))
-    return {**check_new(given_), **({TYPE: TOKEN_TYPE} if bound else {})}
+    hidden = given_.get(SECRET_FIELDS)  # which nobody can send over the API
+    tokens = check_new({name: value for name, value in given_.items() if name != SECRET_FIELDS})
+    if record.meta.dpop_key is not None and is_bound(given_.get(TYPE)):
+        tokens[TYPE] = TOKEN_TYPE
+    return kept_apart(client, {**tokens, SECRET_FIELDS: dict(hidden)} if isinstance(hidden, Mapping) else tokens)
 
 
 def _ends(given_: Any) -> datetime | str | None:

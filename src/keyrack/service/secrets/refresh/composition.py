@@ -86,13 +86,14 @@ def build_refreshing(
     finalizer = Finalizer(store, settlements, settings.schedule, orphaned, counter, clock)
     leased_refresh = LeasedRefresh(store, journal, finalizer, limiter, abandonment, settings.timing, clock)
     refresher = Refresher(store, leased_refresh, finalizer, wakeups, settings.timing, clock, lease_time)
+    settlers = {AttemptKind.refresh: refresher.recover, AttemptKind.grant: refresher.recover}
     return RefreshParts(
         settings=settings,
         limiter=limiter,
         journal=journal,
         refresher=refresher,
         fresh=FreshTokens(store, refresher, limiter, settings.schedule, clock),
-        recovery=Recovery(store, journal, abandonment, {AttemptKind.refresh: refresher.recover}),
+        recovery=Recovery(store, journal, abandonment, settlers),
         counter=counter,
         listener=listener,
     )

@@ -27,13 +27,14 @@ from keyrack.service.clients.auth_client_profile import (
     provider_origin,
     refresh_host,
 )
+from keyrack.service.clients.connection_inputs import asked_inputs
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
 from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter, refresh_result
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.settlements import Ended, Settlements, facts_of
-from keyrack.service.secrets.refresh.tokens import merged
+from keyrack.service.secrets.refresh.tokens import merged, without_grant
 from keyrack.service.secrets.status import current_status
-from keyrack.store.attempts import Attempt, AttemptResult, Attempts
+from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
 from keyrack.store.auth_client_health import AuthClientHealth, RejectionResult
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.keyring import INSTALLATION
@@ -137,7 +138,9 @@ class Finalizer:
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             if await AuthSecrets(unit).find(lease.secret_id) is not None:
                 return False
-            orphan = replace(lease.secret, credentials=merged(lease.secret.credentials, tokens))
+            anew = attempt.kind is AttemptKind.grant
+            before = without_grant(lease.secret.credentials) if anew else lease.secret.credentials
+            orphan = replace(lease.secret, credentials=merged(before, tokens))
             await self._orphaned(unit, orphan, client)
             await Attempts(unit).settle(attempt.id, AttemptResult.superseded)
         return True
@@ -195,7 +198,9 @@ class Finalizer:
             return None
         if classify_failure(result, refresh_host(client), final_errors(client)) is not FailureClass.CLIENT_REJECTED:
             return None
-        certain, of_all = blames_client_alone(result), client.tenant_id == INSTALLATION
+        # what members fill in may be what the provider does not know: another directory, or a host of their own
+        certain = blames_client_alone(result) and not asked_inputs(client)
+        of_all = client.tenant_id == INSTALLATION
         if of_all and not certain:
             return RejectionResult.doubted  # one tenant's grants must not pause all others'
         used = client_profile(client, lease.secret.auth_method).token_endpoint_auth_method

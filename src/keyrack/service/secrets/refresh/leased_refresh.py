@@ -23,15 +23,18 @@ from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret
+from keyrack.oauth.client_assertion import UnusableKeyError
+from keyrack.oauth.direct_grants import MissingValueError, build_direct_request, secrets_sent
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.token_response import process_token_response
-from keyrack.oauth.wire import RawResponse
+from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of, provider_of
 from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
+from keyrack.service.secrets.refresh.repeatable_grants import asks_anew, may_ask_anew
 from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.core.process_id import node_id
@@ -144,6 +147,10 @@ class LeasedRefresh:
             async with self._store.unit(left.tenant_id) as unit:
                 attempt = await Attempts(unit).find(left.id) or left
                 answer = await self._journal.read(unit, attempt)
+            if answer is None and attempt.kind is AttemptKind.grant:  # whatever became of it, it can be repeated
+                await self._finalizer.drop(attempt, AttemptResult.ambiguous)
+                given_up = True
+                continue
             if answer is None and not self._abandonment.is_over(attempt):
                 await self.release(held.lease, self._clock() + _LATER)
                 raise busy("An interrupted refresh is being settled.")
@@ -154,11 +161,18 @@ class LeasedRefresh:
                 given_up = True
             else:
                 at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
+                if self._may_ask_anew(held, attempt, result):
+                    await self._finalizer.drop(attempt, AttemptResult.refused)
+                    given_up = True
+                    continue
                 return await self._finalizer.settle(held.lease, held.client, attempt, result, at), given_up
         return None, given_up
 
     async def _call(self, held: LeasedSecret, *, scheduled: bool) -> AuthSecret:
-        """Ask the provider; once more if the answer was lost at once, since only the stored token can tell."""
+        """Ask the provider; once more if the answer was lost at once, since only the stored token can tell.
+
+        Where it refuses a refresh token and the grant needs no person, that is asked for anew.
+        """
         await self._refuse_if_rejected(held)
         started = time.monotonic()
         try:
@@ -167,15 +181,24 @@ class LeasedRefresh:
             metrics.refresh_took(time.monotonic() - started)
 
     async def _ask_and_settle(self, held: LeasedSecret, started: float, *, scheduled: bool) -> AuthSecret:
-        attempt, result = await self._ask(held)
+        anew = asks_anew(held.lease.secret, held.client)
+        attempt, result = await self._ask(held, anew=anew)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
-        if soon and held.lease.secret.ambiguous_since is None and _lost(result):
+        if soon and not anew and held.lease.secret.ambiguous_since is None and _lost(result):
             await self._finalizer.give_up(held.lease, held.client, attempt)
             attempt, result = await self._ask(held)
+        if self._may_ask_anew(held, attempt, result):
+            await self._finalizer.drop(attempt, AttemptResult.refused)
+            attempt, result = await self._ask(held, anew=True)
         at, came = self._clock(), time.monotonic()
         return await self._finalizer.settle(
             held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled
         )
+
+    @staticmethod
+    def _may_ask_anew(held: LeasedSecret, attempt: Attempt, result: Result) -> bool:
+        """Tell whether a refused refresh token is no matter."""
+        return attempt.kind is AttemptKind.refresh and may_ask_anew(held.lease.secret, held.client, result)
 
     async def _refuse_if_rejected(self, held: LeasedSecret) -> None:
         """Leave a provider alone that rejects the client, but for one explicit try now and then (contract 0.13)."""
@@ -185,35 +208,30 @@ class LeasedRefresh:
         await self.release(held.lease, client.probe_at or self._clock() + _LATER)
         raise ProviderError("The provider rejects the auth client; change it first.", _kept(client.rejection or {}))
 
-    async def _ask(self, held: LeasedSecret) -> tuple[Attempt, Result]:
-        lease, client = held.lease, held.client
+    async def _ask(self, held: LeasedSecret, *, anew: bool = False) -> tuple[Attempt, Result]:
+        """Send one request: for a refresh, or for the grant anew."""
+        lease = held.lease
         attempt = Attempt(
             id=new_id(),
             tenant_id=lease.tenant_id,
-            kind=AttemptKind.refresh,
+            kind=AttemptKind.grant if anew else AttemptKind.refresh,
             subject_id=lease.secret_id,
             fence=lease.fence,
             generation=lease.secret.grant_generation,
             owner=node_id(),
             started_at=self._clock(),
         )
-        profile = client_profile(client, lease.secret.auth_method, lease.secret.credentials)
-        profile = replace(profile, proof_key=lease.secret.dpop_key)
-        held_now = lease.secret.credentials
-        request = build_refresh_request(
-            profile,
-            Secret(held_now["refresh_token"]),
-            scope=str(held_now.get("scope") or ""),
-            redirect_uri=lease.secret.redirect_uri or "",
-        )
-
+        try:
+            request = _request(held, anew=anew)
+        except (MissingValueError, UnusableKeyError) as error:
+            return attempt, ProviderError(f"The token request cannot be made: {error}.")
         try:
             async with self._limiter.admit(lease.tenant_id, origin_of(request.url)) as admission:
                 try:
                     answer = await self._journal.exchange_under(
                         lease, self._timing.lease_ms, attempt, request, admission.call_over
                     )
-                    result = _interpret(answer, held)
+                    result = _interpret(answer, held, request)
                 except ProviderUnavailable:
                     admission.failed()
                     raise
@@ -290,12 +308,33 @@ def _kept(rejection: Json) -> ProviderFailure:
     )
 
 
-def _interpret(answer: RawResponse, held: LeasedSecret) -> Result:
+def _request(held: LeasedSecret, *, anew: bool) -> FormRequest:
+    """Return the request for a refresh, or for the grant anew.
+
+    Raises:
+        MissingValueError, UnusableKeyError: it cannot be made with what client and connection have.
+    """
+    secret = held.lease.secret
+    profile = client_profile(held.client, secret.auth_method, secret.credentials)
+    profile = replace(profile, proof_key=secret.dpop_key)
+    if anew:
+        return build_direct_request(profile, secret.requested_scopes)
+    return build_refresh_request(
+        profile,
+        Secret(secret.credentials["refresh_token"]),
+        scope=str(secret.credentials.get("scope") or ""),
+        redirect_uri=secret.redirect_uri or "",
+    )
+
+
+def _interpret(answer: RawResponse, held: LeasedSecret, request: FormRequest | None = None) -> Result:
     secret, client = held.lease.secret.credentials, held.client
     tokens = (Secret(str(secret.get(name, ""))) for name in ("refresh_token", "access_token"))
-    sent = (*tokens, Secret(str(client.credentials.get("client_secret", ""))))
+    provider, sent = provider_of(client), [*tokens, Secret(str(client.credentials.get("client_secret", "")))]
+    if provider is not None:
+        sent += secrets_sent(client_profile(client, held.lease.secret.auth_method, secret), request)
     try:
-        return process_token_response(answer, provider=provider_of(client), sent=sent)
+        return process_token_response(answer, provider=provider, sent=sent)
     except (ProviderError, ProviderUnavailable) as error:
         return error
 

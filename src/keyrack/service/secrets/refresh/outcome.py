@@ -11,6 +11,7 @@ from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.clients.auth_client_profile import final_errors, refresh_host
+from keyrack.service.secrets.refresh.repeatable_grants import advice, refusals_end
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import refreshed
 from keyrack.store.attempts import AttemptResult
@@ -27,10 +28,11 @@ _PROMPT_RETRY = timedelta(seconds=1)
 _DEFINITE = frozenset({FailureClass.GRANT_DEAD, FailureClass.CLIENT_REJECTED})
 _INTERRUPTED = (
     "A refresh was interrupted: no new tokens reached us, and the provider does not take the old refresh token any"
-    " more. Connect again."
+    " more."
 )
-_REFUSED = "The provider refuses the refresh token. Connect again."
-_REFUSED_AGAIN = "The provider refuses to renew the token, again and again. Connect again."
+_REFUSED = "The provider refuses the refresh token."
+_REFUSED_ANEW = "The provider refuses to give another token."
+_REFUSED_AGAIN = "The provider refuses to renew the token, again and again."
 _UNUSABLE = "The provider {}; the next refresh then puts this right."
 
 
@@ -49,16 +51,30 @@ class RefreshOutcome:
     event: EventType | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request for tokens that has come to its end.
+
+    Attributes:
+        at: when it was sent.
+        scheduled: the background tried by itself; what readers and callers cause is no reason for it to back off.
+        anew: the grant itself was asked for, and not a refresh: whatever happened to the request, it can be repeated.
+    """
+
+    at: datetime
+    scheduled: bool = False
+    anew: bool = False
+
+
 def judge(
     secret: AuthSecret,
     client: AuthClient,
     result: Result,
     schedule: Schedule,
-    started_at: datetime,
+    sent: Sent,
     now: datetime,
     *,
     doubted: bool = False,
-    scheduled: bool = False,
 ) -> RefreshOutcome:
     """Work out what becomes of a secret.
 
@@ -67,18 +83,20 @@ def judge(
         client: the auth client the request was made with.
         result: tokens, or why there are none.
         schedule: when to refresh next or to try again.
-        started_at: when the request was sent.
+        sent: the request.
         now: when its answer came.
         doubted: a rejection of the client may be the grant's own fault, so that the client goes on.
-        scheduled: the background tried by itself; what readers and callers cause is no reason for it to back off.
     """
+    anew = sent.anew
     if isinstance(result, TokenResponse):
-        fresh = refreshed(secret, client, result, schedule, now)
+        fresh = refreshed(secret, client, result, schedule, now, anew=anew)
         if result.unusable is not None:
             return _unusable(secret, fresh, result.unusable, now)
         return RefreshOutcome(fresh, None, EventType.secret_refreshed)
     kind = FailureClass.OTHER if doubted else classify_failure(result, refresh_host(client), final_errors(client))
-    unknown = kind not in _DEFINITE and is_ambiguous(result)
+    if anew and kind is FailureClass.GRANT_DEAD and not refusals_end(client):
+        kind = FailureClass.OTHER
+    unknown = kind not in _DEFINITE and is_ambiguous(result) and not anew
     failure = failure_of(result, client)
     if kind is FailureClass.OTHER and not doubted and not unknown and failure.status is not None:
         failure = _counted(failure, secret.failure, now)
@@ -89,16 +107,17 @@ def judge(
         failure=failure,
         failure_count=secret.failure_count + 1,
         failed_at=now,
-        ambiguous_since=secret.ambiguous_since or (started_at if unknown else None),
+        ambiguous_since=secret.ambiguous_since or (sent.at if unknown else None),
     )
     if kind is FailureClass.CLIENT_REJECTED:
         return RefreshOutcome(replace(failed, due_at=None, retry_at=None), AttemptResult.refused)
     if kind is FailureClass.GRANT_DEAD:
-        return _dead(secret, failed, now, _REFUSED)
-    if kind is FailureClass.OTHER and not unknown and _is_final(secret, client, failure, now, doubted=doubted):
-        return _dead(secret, failed, now, _REFUSED_AGAIN)
+        return _dead(secret, failed, client, now, _REFUSED_ANEW if anew else _REFUSED, anew=anew)
+    final = kind is FailureClass.OTHER and not unknown and (not anew or refusals_end(client))
+    if final and _is_final(secret, client, failure, now, doubted=doubted, anew=anew):
+        return _dead(secret, failed, client, now, _REFUSED_AGAIN, anew=anew)
     fate = AttemptResult.ambiguous if unknown else AttemptResult.failed
-    return _tried_again(secret, failed, client, kind, schedule, fate, now, scheduled=scheduled)
+    return _tried_again(secret, failed, client, kind, schedule, fate, now, sent)
 
 
 def is_ambiguous(error: ProviderError | ProviderUnavailable) -> bool:
@@ -163,7 +182,9 @@ def _counted(failure: Failure, before: Failure | None, now: datetime) -> Failure
     return replace(failure, refusals=refusals + 1, refused_since=since or now)
 
 
-def _is_final(secret: AuthSecret, client: AuthClient, failure: Failure, now: datetime, *, doubted: bool) -> bool:
+def _is_final(
+    secret: AuthSecret, client: AuthClient, failure: Failure, now: datetime, *, doubted: bool, anew: bool
+) -> bool:
     """Tell whether a refusal that says nothing of its reason ends the grant (contract 0.24, decision 19).
 
     At once, where an earlier request with the same token may have used it up. Else when it repeats, for a grant that
@@ -173,7 +194,7 @@ def _is_final(secret: AuthSecret, client: AuthClient, failure: Failure, now: dat
     works = _has_worked(secret, client)
     if failure.status is None:
         return False
-    if secret.ambiguous_since is not None:
+    if secret.ambiguous_since is not None and not anew:
         return works or not doubted
     since = failure.refused_since
     repeated = failure.refusals >= MOST_REFUSALS and since is not None and now - since >= REFUSED_FOR
@@ -188,15 +209,17 @@ def _has_worked(secret: AuthSecret, client: AuthClient) -> bool:
     return client.updated_at is None or client.updated_at <= last
 
 
-def _dead(before: AuthSecret, failed: AuthSecret, now: datetime, text: str) -> RefreshOutcome:
+def _dead(
+    before: AuthSecret, failed: AuthSecret, client: AuthClient, now: datetime, text: str, *, anew: bool
+) -> RefreshOutcome:
     """The grant is gone: for good, or because of a request whose answer never reached us."""
-    interrupted = failed.ambiguous_since
+    interrupted = None if anew else failed.ambiguous_since
     ended = replace(failed, due_at=None, retry_at=None)
     if before.error_code is not None:  # the first cause stays (contract 0.13), and was told
         return RefreshOutcome(ended, AttemptResult.refused)
     code = ErrorCode.reauthorization_required if interrupted is None else ErrorCode.refresh_interrupted
     words = said(failed.failure) if failed.failure else ""
-    text = (text if interrupted is None else _INTERRUPTED) + words
+    text = f"{text if interrupted is None else _INTERRUPTED} {advice(client)}{words}"
     ended = replace(ended, state=SecretState.error, error=text, error_code=code, error_at=interrupted or now)
     return RefreshOutcome(ended, AttemptResult.refused, EventType.secret_reauthorization_required)
 
@@ -209,8 +232,7 @@ def _tried_again(
     schedule: Schedule,
     fate: AttemptResult,
     now: datetime,
-    *,
-    scheduled: bool,
+    sent: Sent,
 ) -> RefreshOutcome:
     """Say when the background tries again, and readers; past the time to give up, a refusal ends the grant.
 
@@ -225,14 +247,14 @@ def _tried_again(
     if doubt is not None and now - doubt < grace and retry_after is None:
         retry_at = due_at = min(retry_at, now + _PROMPT_RETRY)
     else:
-        secret = replace(secret, backoff_count=secret.backoff_count + scheduled)
-        due_at = _next_try(secret, schedule, retry_at, retry_after, now, scheduled=scheduled)
+        secret = replace(secret, backoff_count=secret.backoff_count + sent.scheduled)
+        due_at = _next_try(secret, schedule, retry_at, retry_after, now, scheduled=sent.scheduled)
         if kind is not FailureClass.TEMPORARY:  # it answered: asking it every few seconds is no help
             retry_at = due_at
     over = secret.expires_at is not None and due_at > secret.expires_at + schedule.give_up
     refused = fate is not AttemptResult.ambiguous and secret.failure is not None and secret.failure.status is not None
     if over and kind is FailureClass.OTHER and refused:
-        return _dead(before, secret, now, _REFUSED_AGAIN)
+        return _dead(before, secret, client, now, _REFUSED_AGAIN, anew=sent.anew)
     event = EventType.secret_failed if before.failure is None else None
     return RefreshOutcome(replace(secret, retry_at=retry_at, due_at=None if over else due_at), fate, event)
 

@@ -17,10 +17,10 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret
-from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, judge
+from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, Sent, judge
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.scope_events import missing_scopes_event
-from keyrack.store.attempts import Attempt, Attempts
+from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.auth_client_health import RejectionResult
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
@@ -150,10 +150,9 @@ class Settlements:
             ended.client,
             ended.result,
             self._schedule,
-            ended.attempt.started_at,
+            Sent(ended.attempt.started_at, ended.scheduled, ended.attempt.kind is AttemptKind.grant),
             ended.at,
             doubted=ended.rejection is RejectionResult.doubted,
-            scheduled=ended.scheduled,
         )
         secret = outcome.secret
         if ended.came is not None:

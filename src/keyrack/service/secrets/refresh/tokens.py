@@ -1,6 +1,6 @@
 """Applies new tokens to an auth secret, wherever they come from (contract 15.1, 15.2, 0.14)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.oauth.dpop import TOKEN_TYPE, is_bound
 from keyrack.oauth.scopes import missing_scopes
 from keyrack.oauth.token_response import TokenResponse, still_true
+from keyrack.service.clients.connection_inputs import kept_apart, renews_itself, without_spent_password
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule
 
@@ -36,9 +37,10 @@ def with_tokens(
         The secret with `expires_in` filled in, times of expiry and next refresh, and the next generation; with another
         refresh token, also the next generation of the grant.
     """
+    credentials = without_spent_password(client, kept_apart(client, credentials))
     lifetime = lifetime_of(client, credentials, secret.stated_lifetime, now)
     expires_at = now + timedelta(seconds=lifetime.seconds)
-    refreshable = bool(credentials.get("refresh_token"))
+    refreshable = bool(credentials.get("refresh_token")) or renews_itself(client, credentials)
     another = replaces_refresh_token(secret, credentials)
     # one that cannot be refreshed is due when it expires, to tell of it, if that is known
     expiry = None if lifetime.guessed else expires_at
@@ -58,7 +60,13 @@ def with_tokens(
 
 
 def refreshed(
-    secret: AuthSecret, client: AuthClient, tokens: TokenResponse, schedule: Schedule, now: datetime
+    secret: AuthSecret,
+    client: AuthClient,
+    tokens: TokenResponse,
+    schedule: Schedule,
+    now: datetime,
+    *,
+    anew: bool = False,
 ) -> AuthSecret:
     """Return a secret with what the answer to a refresh brings (contract 15.3); older answers no longer count.
 
@@ -68,9 +76,48 @@ def refreshed(
         tokens: the answer.
         schedule: when tokens are due.
         now: when the answer came.
+        anew: the grant itself was asked for again, so that nothing of the one before is left.
     """
-    fresh = with_tokens(secret, client, merged(secret.credentials, tokens), schedule, now)
+    before = without_grant(secret.credentials) if anew else secret.credentials
+    fresh = with_tokens(secret, client, merged(before, tokens), schedule, now)
     fresh = replace(fresh, refreshed_at=now, grant_generation=secret.grant_generation + 1, ambiguous_since=None)
+    return with_granted(fresh, tokens)
+
+
+def without_grant(credentials: Mapping[str, Any]) -> Json:
+    """Return credentials without what came of one grant: its refresh token, scope, and the provider's own members."""
+    gone = {"access_token", "refresh_token", "expires_in", "scope", "undefined_params"}
+    return {name: value for name, value in credentials.items() if name not in gone}
+
+
+def first_granted(
+    secret: AuthSecret,
+    client: AuthClient,
+    tokens: TokenResponse,
+    schedule: Schedule,
+    now: datetime,
+    scopes: Sequence[str],
+) -> AuthSecret:
+    """Return a secret with the tokens of a direct grant that was asked for with what is filled in for it now.
+
+    Args:
+        secret: with what is filled in; of other tokens in it nothing stays.
+        client: the auth client behind it.
+        tokens: the answer.
+        schedule: when tokens are due.
+        now: when the answer came.
+        scopes: what was asked for.
+    """
+    before = replace(secret, stated_lifetime=None)
+    fresh = with_tokens(before, client, merged(without_grant(secret.credentials), tokens), schedule, now)
+    fresh = replace(
+        fresh,
+        grant_generation=secret.grant_generation + 1,
+        ambiguous_since=None,
+        connected_at=now,
+        requested_scopes=tuple(scopes),
+        missing_scopes=(),
+    )
     return with_granted(fresh, tokens)
 
 
