@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from keyrack import clock
 from keyrack.errors import ConfigurationError
 from keyrack.service.mail.mailer import Mailer
 from keyrack.store.mails import Mails
+from keyrack.store.schema import contracts, tenants
 from support.app import BASE, World, error_of, settings_for, world
+from support.hostile import NAME, TURNING
 from support.mail_server import MailServerInTest, mail_server
 from support.setup_links import invited, key_from, link_for, newcomer
 
@@ -111,6 +114,27 @@ async def test_a_setup_link_is_mailed(running: Running) -> None:
         ((recipient, message),) = server.taken
         assert (recipient, message["Subject"]) == (NEW, "Your account at Acme")
         assert url in said(message)
+
+
+async def test_hostile_names_of_tenant_and_contract_break_no_mail(running: Running) -> None:
+    async with running() as (made, server, mailer):
+        acme = made.tenants["Acme"]
+        name = "\r\nBcc: other@acme.example\r\n\r\n" + NAME
+        async with made.store.installation(writes=True) as unit:
+            for table, mark in ((tenants, "tenant"), (contracts, "contract")):
+                await unit.connection.execute(update(table).values(name=f"{mark}{name}"))
+        await link_for(acme.admin, await newcomer(acme.admin, NEW))
+        for email in ("invited@acme.example", acme.stranger.name):
+            await invited(acme.admin, acme.contract_id, email)
+        await sends(mailer, 3)
+        assert {recipient for recipient, _ in server.taken} == {NEW, "invited@acme.example", acme.stranger.name}
+        for recipient, message in server.taken:
+            assert (message["To"], message["Bcc"]) == (recipient, None)
+            assert message.get_content_type() == "text/plain"
+            text = f"{message['Subject']}\n{said(message)}"
+            assert "tenant" in text
+            assert not set(TURNING) & set(text)
+            assert max(len(line) for line in text.splitlines()) < 1000
 
 
 async def test_who_has_an_account_is_told_without_a_link(running: Running) -> None:

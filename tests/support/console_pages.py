@@ -6,16 +6,23 @@ without being named anywhere; only what needs more than an id of `Estate.ids` in
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 from litestar.routes import HTTPRoute
 from sqlalchemy import insert
 
 from keyrack.console.routes import CONSOLE
+from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model import single_sign_on as sign_on
+from keyrack.model.tenancy import Role
+from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.schema import linked_identities
-from support.app import TenantInTest, World
+from keyrack.store.tenants import RolePolicy
+from support.app import TenantInTest, World, relationship
+from support.secrets import resource
 from support.single_sign_on import set_up
 
 UNKNOWN = "0" * 24
@@ -79,6 +86,30 @@ async def set_up_sign_on(world: World, tenant: TenantInTest, user_id: str) -> No
         now = unit.clock()
         values = {"id": new_id(), "tenant_id": tenant.id, "linked_at": now, **linked}
         await unit.connection.execute(insert(linked_identities).values(values))
+
+
+async def let_more_be_seen(world: World, acme: TenantInTest, component_id: str) -> dict[str, str]:
+    """Let the admin change roles, and have tested single sign-on; let a connect link have failed. Return their ids."""
+    about = {"component": relationship("component", component_id)}
+    asked = {"type": "connect-link", "attributes": {"name": "Linked"}, "relationships": about}
+    answer = await acme.integrator.post(f"/v2/workspaces/{acme.workspace_id}/connect-links", {"data": asked})
+    link = resource(answer, 201)
+    async with world.store.unit(acme.id, writes=True) as unit:
+        policy = await RolePolicy(unit).list()
+        admin = next(each for each in policy if each.role == "tenant-admin")
+        able = replace(admin, permissions=admin.permissions | {"tenants.tenant.edit_roles"})
+        reader = Role("tenants", "reader", frozenset({"tenants.user.get"}), {"en": "Reader"})
+        await RolePolicy(unit).replace([able, reader, *(each for each in policy if each is not admin)])
+        now, test_id = unit.clock(), new_id()
+        context = sign_on.AuthenticationContext(
+            "https://login.example.com", "c", "https://x.example", Secret("v"), "n", ""
+        )
+        test = sign_on.AuthenticationRequest(test_id, acme.admin.id, "b" * 64, context, now, now + timedelta(days=1))
+        await AuthenticationRequests(unit).add(test, new_id())
+        result = sign_on.TestResult(works=False, told="No", said={"error": "x"}, claims={"email": "x"})
+        await AuthenticationRequests(unit).finish_test(test_id, result)
+    path = link["attributes"]["url"].removeprefix(str(world.settings.public_url))
+    return {"test_id": test_id, "failed_link_id": link["id"], "failed_link": path}
 
 
 def operators_pages() -> list[str]:
