@@ -47,6 +47,8 @@ TOO_WIDE = """
     .filter(each => each.getBoundingClientRect().right > innerWidth + 1)
     .slice(-3).map(each => each.outerHTML.slice(0, 120))
 """
+OF_THEMES = ["color-contrast", "link-in-text-block"]
+"""Rules whose answer changes with the theme; the others are asked once at each width."""
 AS_ITS_READERS_SEE_IT = {"/console/settings/connect-page/preview"}
 """Pages of the console that look as if they were none."""
 TAKEN = f"() => [window.hostile === undefined, document.querySelectorAll('[{MARK}]').length]"
@@ -201,16 +203,18 @@ async def test_a_page_for_people_without_an_account_is_for_everybody(
 
 
 async def is_for_everybody(page: "Page", *, skips: bool = True) -> None:
-    faults = [f"light: {each}" for each in await grave_faults(page)]
+    faults = [f"light, at a desk: {each}" for each in await grave_faults(page)]
     faults += [f"1280 px: {each}" for each in await page.evaluate(TOO_WIDE)]
     if skips:
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.className") == "skip", "the first key leads past the top"
     await page.emulate_media(color_scheme="dark")
+    faults += [f"dark, at a desk: {each}" for each in await grave_faults(page, OF_THEMES)]
     await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     faults += [f"dark, on a phone: {each}" for each in await grave_faults(page)]
     faults += [f"360 px: {each}" for each in await page.evaluate(TOO_WIDE)]
     await page.emulate_media(color_scheme="light")
+    faults += [f"light, on a phone: {each}" for each in await grave_faults(page, OF_THEMES)]
     assert not faults, "\n".join(faults)
     assert await page.evaluate(TAKEN) == [True, 0], "a name was taken for markup"
     assert await page.locator("h1").count() == 1
