@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keyrack.cli.common import Json, show_json, show_list
+from keyrack.cli.provider_tests import play_profiles
 from keyrack.visible import visible
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from keyrack.service.importers.providers.conversion import ConvertedEntry
 
 providers = typer.Typer(no_args_is_help=True)
+providers.command("test")(play_profiles)
 
 
 class CatalogueFormat(StrEnum):

@@ -49,7 +49,7 @@ def split_scope(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for item in _SEPARATORS.split(text) if item))
 
 
-def granted_scope(members: Mapping[str, Any]) -> str | None:
+def granted_scope(members: Mapping[str, Any], separator: str = " ") -> str | None:
     """Return the scope that a token response names, as one text.
 
     A text is returned verbatim, an array joined with spaces. An empty one says nothing: no scope is empty (RFC 6749
@@ -57,6 +57,8 @@ def granted_scope(members: Mapping[str, Any]) -> str | None:
 
     Args:
         members: of the token response.
+        separator: what the provider writes between scopes; another than a space or a comma, which scopes never have in
+            them, becomes a space.
 
     Returns:
         None when the provider said nothing, which means what was asked for, or at a refresh what was granted before
@@ -66,6 +68,8 @@ def granted_scope(members: Mapping[str, Any]) -> str | None:
         value = members.get(name)
         if isinstance(value, list):
             value = " ".join(item.strip() for item in value if isinstance(item, str) and item.strip())
+        if isinstance(value, str) and not _SEPARATORS.fullmatch(separator):
+            value = " ".join(each for each in value.split(separator) if each)
         if isinstance(value, str) and split_scope(value):
             return value
     return None

@@ -160,7 +160,7 @@ def process_token_response(
         access_token=access_token,
         refresh_token=_token(members, "refresh_token"),
         expires_in=parse_lifetime(members.get("expires_in")),
-        scope=granted_scope(members),
+        scope=granted_scope(members, " " if provider is None else provider.scopes.separator),
         token_type=_string(members, "token_type"),
         members=members,
         bound=provider is not None and provider.dpop is not None,

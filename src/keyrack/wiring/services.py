@@ -198,20 +198,22 @@ class Services:
         await self.provider.close()
 
 
-def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> Services:
-    """Build the use cases on a store."""
+def build_services(
+    store: Store, settings: Settings, now: Clock = clock.now, provider: ProviderClient | None = None
+) -> Services:
+    """Build the use cases on a store.
+
+    Args:
+        store: all data.
+        settings: as loaded.
+        now: the time.
+        provider: calls providers, instead of the client that the settings describe.
+    """
     access = Access(store, Quotas(quota_limits(settings)))
     passwords = PasswordHashing()
     visible_components, users = ComponentVisibility(access), Users(access, passwords)
     insecure = settings.allow_insecure_providers
-    provider = ProviderClient(
-        allow_insecure=insecure,
-        timeout=settings.provider_timeout,
-        connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
-        resolver=BoundedLookups(
-            NameServers(name_servers(settings.dns_servers), limit=settings.dns_timeout), limit=settings.dns_timeout
-        ),
-    )
+    provider = provider or _provider_client(settings)
     last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
     refreshing = composition.build_refreshing(
@@ -368,6 +370,17 @@ def build_services(store: Store, settings: Settings, now: Clock = clock.now) -> 
         secret_reminders=SecretReminders(store),
         registration_renewals=RegistrationRenewals(store, registrar, refreshing.settings.schedule.lead),
         searching=Search(access, Readers(shown).by_kind(), audit_trail),
+    )
+
+
+def _provider_client(settings: Settings) -> ProviderClient:
+    return ProviderClient(
+        allow_insecure=settings.allow_insecure_providers,
+        timeout=settings.provider_timeout,
+        connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
+        resolver=BoundedLookups(
+            NameServers(name_servers(settings.dns_servers), limit=settings.dns_timeout), limit=settings.dns_timeout
+        ),
     )
 
 

@@ -17,6 +17,7 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
 _SEGMENTS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+_HOST_AND_PATH = re.compile(rf"{_HOST.pattern}(/({_SEGMENTS.pattern}/?)?)?")
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
 _FIXED_END = re.compile(r"\.[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]{1,5})?")
 """What must stand behind a placeholder in a host: at least two labels of the provider's."""
@@ -65,7 +66,7 @@ def _filled(text: str, of_client: Mapping[str, str], of_connection: Mapping[str,
     for name, place, behind in places(text):
         own = of_client.get(name)
         value = own or of_connection.get(name) or ""
-        allowed = _of_client(value, place) if own else _of_connection(value, place, behind)
+        allowed = _of_client(value, place, behind) if own else _of_connection(value, place, behind)
         if not value or len(value) > _LONGEST or not allowed:
             return None
         values.append(quote(value, safe="") if place is Place.QUERY else value)
@@ -73,11 +74,11 @@ def _filled(text: str, of_client: Mapping[str, str], of_connection: Mapping[str,
     return PLACEHOLDER.sub(lambda _: next(filling), text)
 
 
-def _of_client(value: str, place: Place) -> bool:
+def _of_client(value: str, place: Place, behind: str) -> bool:
     if place is Place.START:
         return _ORIGIN.fullmatch(value) is not None
-    if place is Place.HOST:
-        return _HOST.fullmatch(value) is not None
+    if place is Place.HOST:  # it may go on into the path where it is the end of the host
+        return (_HOST if behind else _HOST_AND_PATH).fullmatch(value) is not None
     return place is Place.QUERY or (place is Place.PATH and _SEGMENTS.fullmatch(value) is not None)
 
 

@@ -192,6 +192,7 @@ class AuthorizationRequest(_Part, frozen=True):
         pushed: whether the parameters are pushed first (RFC 9126).
         starts_at_provider: whether connecting can only begin at the provider, which calls with a code and without our
             state; no auth client can do that, see decision 38.
+        sends_nonce: whether a nonce goes with it even where `openid` is not among the scopes.
     """
 
     parameters: dict[str, Sent] = {}
@@ -201,6 +202,7 @@ class AuthorizationRequest(_Part, frozen=True):
     in_fragment: str | None = None
     pushed: bool = False
     starts_at_provider: bool = False
+    sends_nonce: bool = False
 
 
 class TokenRequest(_Part, frozen=True):

@@ -89,7 +89,8 @@ class CredentialRules:
             elif member.required and not _is_spared(name, given, known, grant):
                 problems.append(Problem(f"{name} is required", f"{POINTER}/{name}"))
         problems += _unfit(kind, stored, given)
-        problems += self.profiles.wrong_inputs(stored)
+        if PROFILE in stored or given.get(PROFILE) is None:  # of a profile that is refused nothing more is said
+            problems += self.profiles.wrong_inputs(stored)
         problems += _wrong_type(kind, stored)
         if problems:
             raise ValidationFailed(*problems)

@@ -187,15 +187,16 @@ def usual_lifetime(client: AuthClient) -> int | None:
 def _of_client(provider: ProviderProfile, given: Mapping[str, str], connection: Mapping[str, Any]) -> dict[str, str]:
     """Return what stands for the placeholders that belong to a client: as it was filled in, else what is usual.
 
-    So does what a connection has chosen among the values that the profile lists.
+    So does what a connection has chosen, or its provider has told, among the values that the profile lists.
     """
-    typed = filled_in(connection)
+    typed, told = filled_in(connection), _told(provider, connection)
     values: dict[str, Any] = {}
     for name, said in provider.inputs.items():
         if said.per_client:
             values[name] = given.get(name) or said.default
         elif said.enum is not None:
-            values[name] = typed.get(name) if typed.get(name) in said.enum else said.default
+            listed = (value for value in (told.get(name), typed.get(name)) if value in said.enum)
+            values[name] = next(listed, said.default)
     return {name: value for name, value in values.items() if value}
 
 
@@ -213,12 +214,20 @@ def _of_connection(provider: ProviderProfile, connection: Mapping[str, Any]) -> 
 
     Any member may have typed these (contract section 15.1): no other name counts, and `filled_address` bounds each.
     """
-    told, typed = connection.get("undefined_params"), filled_in(connection)
+    typed = filled_in(connection)
     own = {name: said for name, said in provider.inputs.items() if not said.per_client and said.enum is None}
     values: dict[str, Any] = {name: typed.get(name) or said.default for name, said in own.items()}
-    learned = (*provider.answer.learned, *provider.callback.learned)
-    values |= {path: member_at(told if isinstance(told, Mapping) else {}, path) for path in learned}
+    values |= _told(provider, connection)
     return {name: str(value) for name, value in values.items() if isinstance(value, str | int | float) and value != ""}
+
+
+def _told(provider: ProviderProfile, connection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a connection's provider has told in callbacks and answers, of what its profile names."""
+    told = connection.get("undefined_params")
+    members = told if isinstance(told, Mapping) else {}
+    learned = (*provider.answer.learned, *provider.callback.learned)
+    found = {path: member_at(members, path) for path in learned}
+    return {path: value for path, value in found.items() if value is not None}
 
 
 def _address(

@@ -185,7 +185,8 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
     redirect_uri = base + CALLBACK_PATHS[protocol]
     usual = Callback()
     said = usual if profile.provider is None else profile.provider.callback
-    nonce = new_nonce() if asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
+    always = profile.provider is not None and profile.provider.authorization.sends_nonce
+    nonce = new_nonce() if always or asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
     context = AuthorizationContext(
         protocol=protocol,
         redirect_uri=redirect_uri,

@@ -28,6 +28,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.account import AccountSource
 from keyrack.oauth.client_auth import unfit_for
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.templates import placeholders as placeholders_of
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.uri_guard import check_issuer, check_uri
@@ -113,7 +114,8 @@ class SecretHandler:
         if client.type == INSTAGRAM and not profile.exchange_endpoint:
             raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
         also = () if profile.exchange is None else (profile.exchange_endpoint,)
-        for uri in (profile.authorization_endpoint, profile.token_endpoint, *also):
+        token = () if _learns_token_endpoint(profile) else (profile.token_endpoint,)
+        for uri in (profile.authorization_endpoint, *token, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
         profile = with_account_source(profile, client, block)
@@ -136,10 +138,13 @@ class SecretHandler:
         if consent.component_id is not None:
             await _descriptor(scope, client, consent.component_id)
         context = consent.context
+        begun = client_profile(client, context.auth_method, {"fields": context.fields})
+        if (begun.client_id, begun.token_endpoint) != (context.client_id, context.token_endpoint):
+            raise StateConflict("the auth client was changed while you were connecting; start again")
         profile = client_profile(client, context.auth_method, _known_of(context))
         profile = replace(profile, proof_key=context.dpop_key)
-        if (profile.client_id, profile.token_endpoint) != (context.client_id, context.token_endpoint):
-            raise StateConflict("the auth client was changed while you were connecting; start again")
+        if not profile.token_endpoint:
+            raise ProviderError("The provider did not say with the code where it is to be exchanged.")
         return SecretDestination(consent, client, profile, self._schedule)
 
     async def discard(
@@ -227,6 +232,14 @@ class SecretDestination:
         if context.additional_params:
             asked["additional_params"] = json.dumps(context.additional_params, ensure_ascii=False)
         return merged({**before, **asked}, tokens)
+
+
+def _learns_token_endpoint(profile: ClientProfile) -> bool:
+    """Tell whether only the callback says where the code is exchanged, as with Lightspeed's `domain_prefix`."""
+    if profile.provider is None or profile.token_endpoint:
+        return False
+    named = set(placeholders_of(profile.provider.endpoints.token or ()))
+    return not named.isdisjoint(profile.provider.callback.learned)
 
 
 def _known_of(context: AuthorizationContext) -> Json:

@@ -18,6 +18,7 @@ from keyrack.oauth.profiles.model import (
     Template,
 )
 from keyrack.oauth.profiles.templates import placeholders
+from keyrack.service.importers.providers.client_inputs import bounded_inputs
 from keyrack.service.importers.providers.conversion import HOST, ConvertedEntry, Members, checked, profile_name
 
 _PLACEHOLDER = re.compile(r"\[([A-Za-z0-9_]+)\]")
@@ -51,6 +52,7 @@ def _converted(name: str, entry: Mapping[str, Any]) -> ConvertedEntry:
         userinfo=_template(members.take("profile_url", str)),
     )
     named = [each for field in endpoints.__struct_fields__ for each in placeholders(getattr(endpoints, field) or "")]
+    inputs = {each: Input(title=each.capitalize(), pattern=HOST) for each in named}
     scope = members.take("scope", str)
     scopes = members.texts("scope") or (() if scope is None else (scope,))
     pkce = members.take("pkce", bool)
@@ -61,7 +63,7 @@ def _converted(name: str, entry: Mapping[str, Any]) -> ConvertedEntry:
             name=profile_name(name),
             title=name,
             grant=grant,
-            inputs={each: Input(title=each.capitalize(), pattern=HOST) for each in named},
+            inputs=bounded_inputs(endpoints, inputs, set()),
             endpoints=endpoints,
             authorization=AuthorizationRequest(parameters=_custom(members)),
             client_authentication=_authentication(members),

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from keyrack.oauth.profiles.model import (
     Answer,
     AuthMethod,
@@ -30,6 +32,7 @@ from keyrack.oauth.profiles.model import (
     TokenRequest,
 )
 from keyrack.oauth.profiles.templates import placeholders
+from keyrack.service.importers.providers.client_inputs import bounded_inputs
 from keyrack.service.importers.providers.conversion import HOST, ConvertedEntry, Members, checked, profile_name
 
 MODES: Mapping[str, Grant] = {
@@ -118,6 +121,10 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
     inputs = _inputs(members, learned)
     inputs |= _inputs_of_hosts(endpoints, inputs, learned)
     inputs |= {each: Input() for each in _missing(authorization, token, refresh) if each not in {*inputs, *learned}}
+    inputs |= _filled_in_elsewhere(inputs, endpoints, authorization, learned)
+    first = {each for each in placeholders(endpoints.authorization or "") if each in learned and each not in inputs}
+    inputs |= {each: Input(pattern=HOST) for each in first}  # needed before anything can be learned
+    inputs = bounded_inputs(endpoints, inputs, learned - first)
     profile = ProviderProfile(
         name=profile_name(name),
         title=members.take("display_name", str) or name,
@@ -172,8 +179,10 @@ def _authorization(members: Members) -> AuthorizationRequest:
     if starts not in (None, "outbound"):
         members.give_back("installation")
     fragment = members.take("authorization_url_fragment", str)
+    nonce = parameters.pop("nonce", None)
     return AuthorizationRequest(
         parameters=parameters,
+        sends_nonce=nonce is not None,
         rename=rename,
         unencoded=tuple("scope" if each == "scopes" else each for each in unencoded),
         leaves_out_empty=bool(members.take("authorization_url_skip_empty", bool)),
@@ -304,6 +313,20 @@ def _inputs_of_hosts(endpoints: Endpoints, inputs: Mapping[str, Input], learned:
                 members = {field: getattr(given, field) for field in given.__struct_fields__}
                 made[each] = Input(**{**members, "pattern": HOST})
     return made
+
+
+def _filled_in_elsewhere(
+    inputs: Mapping[str, Input], endpoints: Endpoints, authorization: AuthorizationRequest, learned: set[str]
+) -> dict[str, Input]:
+    """Return the inputs that a connection is given by code of that project before it begins: here, the client is."""
+    before = {name for sent in authorization.parameters.values() for name in _named(sent)}
+    for name in endpoints.__struct_fields__:
+        before |= set(placeholders(getattr(endpoints, name) or ""))
+    return {
+        name: msgspec.structs.replace(said, learned=False, per_client=True)
+        for name, said in inputs.items()
+        if said.learned and name in before - learned
+    }
 
 
 def _missing(authorization: AuthorizationRequest, *requests: TokenRequest | None) -> Iterator[str]:

@@ -1,0 +1,266 @@
+"""Plays a profile against its twin: consent, tokens, refresh, an error and revocation, through Keyrack's use cases."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from keyrack.conformance.installation import PUBLIC_URL, EmbeddedKeyrack
+from keyrack.conformance.keys import SigningKey, signing_key
+from keyrack.conformance.report import Outcome, Report, Step
+from keyrack.conformance.samples import filled_in, told
+from keyrack.errors import KeyrackError, NotRefreshable, ValidationFailed
+from keyrack.model.clients import AuthClient
+from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
+from keyrack.oauth.profiles.model import AuthMethod, Grant, ProviderProfile
+from keyrack.oauth.profiles.reading import document_of
+from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
+from keyrack.service.consents.values import NewConsent
+from keyrack.simulator.twin.answers import rounds
+from keyrack.simulator.twin.expectation import Difference
+from keyrack.simulator.twin.registration import Registration
+from keyrack.simulator.twin.twin import ACCOUNT, ACCOUNT_ID, LIFETIME, REFUSAL, Twin
+from keyrack.validation.unvalidated import Unvalidated
+
+CLIENT_ID, CLIENT_SECRET = "twin+client/1", "a %secret+/=& of more than 32 letters"
+"""What the twin knows the client by: with characters that have to be written otherwise in each place."""
+SCOPES = ("read:all", "write/some")
+"""Asked for where the profile has no scopes of its own."""
+_POINTER = "/data/attributes/credentials/provider_profile"
+_NEVER = "/authorization/starts_at_provider"
+_NOT_BUILT = "cannot be used with auth clients yet"
+
+
+async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
+    """Return what came of testing a profile. It never raises for what is wrong with the profile.
+
+    Args:
+        made: where to test it; one profile after another.
+        profile: which, as it was read.
+    """
+    report = Report(profile.name, profile.grant.value)
+    unplayed = _unplayed(profile)
+    if unplayed is not None:
+        report.steps.append(Step("profile", Outcome.refused, [f"{unplayed} is not played by a twin yet"]))
+        return report
+    try:
+        values, key = filled_in(profile), signing_key(profile, CLIENT_SECRET)
+        client = await _client(made, profile, values, key)
+    except ValidationFailed as refused:
+        report.steps.append(_refused(refused))
+        return report
+    report.steps.append(Step("profile", Outcome.held))
+    registered = Registration(
+        CLIENT_ID,
+        "" if profile.client_authentication.method is AuthMethod.NONE else CLIENT_SECRET,
+        f"{PUBLIC_URL}/callback/oauth2",
+        values,
+        () if profile.scopes.default else SCOPES,
+        None if key is None else key.public,
+        None if key is None else key.key_id,
+    )
+    for turn in range(rounds(profile.answer)):
+        twin = Twin(profile, registered, told(profile, values), turn)
+        made.server.twin = twin
+        player = _Player(made, profile, client, twin)
+        steps = await player.connection(whole=turn == 0)
+        report.requests += twin.requests if turn == 0 else ()
+        report.steps += steps if turn == 0 else [each for each in steps if each.outcome is Outcome.differs]
+    return report
+
+
+def _unplayed(profile: ProviderProfile) -> str | None:
+    """Return what of a profile a twin cannot play; None if it can play all."""
+    if profile.grant is not Grant.AUTHORIZATION_CODE:
+        return f"the grant {profile.grant}"
+    return None if profile.exchange is None else "an exchange of the first token"
+
+
+async def _client(
+    made: EmbeddedKeyrack, profile: ProviderProfile, values: dict[str, str], key: SigningKey | None
+) -> AuthClient:
+    given: dict[str, Any] = {"client_id": CLIENT_ID, "provider_profile": document_of(profile)}
+    if profile.client_authentication.method is not AuthMethod.NONE:
+        given["client_secret"] = CLIENT_SECRET
+    if key is not None and key.private:
+        given |= {"private_key": key.private, "key_id": key.key_id}
+    of_client = {name: value for name, value in values.items() if profile.inputs[name].per_client}
+    if of_client:
+        given["inputs"] = of_client
+    new = NewAuthClient(profile.name, "oauth2", (), given)
+    scope = Unvalidated(lambda: NamedScope(ScopeKind.tenant, made.tenant_id))
+    view = await made.services.auth_clients.create(made.who, scope, Unvalidated(lambda: new))
+    return view.client
+
+
+def _refused(refused: ValidationFailed) -> Step:
+    """Return why a profile cannot be tested: Keyrack does not do what it asks for, or something in it is wrong."""
+    said = [((each.pointer or "").removeprefix(_POINTER), each.detail) for each in refused.problems]
+    lines = [f"{detail} ({pointer})" if pointer else detail for pointer, detail in said]
+    unable = all(pointer == _NEVER or _NOT_BUILT in detail for pointer, detail in said)
+    return Step("profile", Outcome.refused if unable else Outcome.differs, lines)
+
+
+class _Player:
+    """One connection of a client at a twin."""
+
+    def __init__(self, made: EmbeddedKeyrack, profile: ProviderProfile, client: AuthClient, twin: Twin) -> None:
+        self._made = made
+        self._services = made.services
+        self._profile = profile
+        self._client = client
+        self._twin = twin
+        self._told = 0
+
+    async def connection(self, *, whole: bool) -> Sequence[Step]:
+        """Connect, and do all that follows, as far as it goes.
+
+        Args:
+            whole: else only what changes with the places that the answers use.
+        """
+        consent, location = await self._consent()
+        if not location:
+            return [consent]
+        token, secret_id = await self._token(location)
+        if secret_id is None:
+            return [consent, token]
+        steps = [consent, token, await self._refresh(secret_id)]
+        if whole:
+            steps.append(await self._error(secret_id))
+            steps.append(await self._revoke(secret_id))
+        return steps
+
+    async def _consent(self) -> tuple[Step, str]:
+        """Start a consent and be the browser; return where that is sent back to."""
+        fields = {
+            name: value
+            for name, value in self._twin.registered.values.items()
+            if not self._profile.inputs[name].per_client
+        }
+        scopes = None if self._profile.scopes.default else " ".join(SCOPES)
+        new = NewConsent(auth_client_id=self._client.id, fields=fields, scopes=scopes)
+        try:
+            started = await self._services.consents.start(
+                self._made.who, self._made.workspace_id, Unvalidated(lambda: new)
+            )
+        except KeyrackError as error:
+            return self._step("consent", _lines(error)), ""
+        location = self._twin.open_in_browser(started.context.authorization_url or "")
+        self._consent_id = started.id
+        return self._step("consent"), location
+
+    async def _token(self, location: str) -> tuple[Step, str | None]:
+        """Come back with a code; return the id of the secret that is made of the tokens."""
+        params = dict(parse_qsl(urlsplit(location).query))
+        await self._services.callbacks.finish("oauth2", params, {}, None, None)
+        done = await self._services.consents.get(self._made.who, self._made.workspace_id, self._consent_id)
+        if done.result_id is None:
+            return self._step("token", [done.error or "the consent did not complete"]), None
+        secret = await self._secret(done.result_id)
+        problems = [*self._tokens_differ(secret), *self._account_differs(secret)]
+        if not self._twin.says_lifetime and not self._twin.turn:
+            lifetime = self._profile.lifetimes.access_token
+            if lifetime and secret.expires_at != _after(secret, lifetime):
+                problems.append(f"the token should live {lifetime} seconds (/lifetimes/access_token)")
+        elif secret.expires_at != _after(secret, LIFETIME):
+            problems.append(f"the token should live {LIFETIME} seconds, as the answer says (/answer/expires_in)")
+        return self._step("token", problems), done.result_id
+
+    async def _refresh(self, secret_id: str) -> Step:
+        before = self._twin.access_token
+        try:
+            await self._services.secrets.refresh(self._made.who, self._made.workspace_id, secret_id)
+        except NotRefreshable:
+            if not self._twin.gives_refresh_tokens:
+                return self._step("refresh", nothing="its tokens do not end, and there are no refresh tokens")
+            return self._step("refresh", ["no refresh token was found in the answer (/answer/refresh_token)"])
+        except KeyrackError as error:
+            return self._step("refresh", _lines(error))
+        secret = await self._secret(secret_id)
+        problems = list(self._tokens_differ(secret))
+        if self._twin.access_token == before:
+            problems.append("the twin was not asked for a new token")
+        if secret.expires_at != _after(secret, LIFETIME):
+            problems.append(f"the new token should live {LIFETIME} seconds, as the answer says (/answer/expires_in)")
+        return self._step("refresh", problems)
+
+    async def _error(self, secret_id: str) -> Step:
+        """Refresh once more, and be refused for good."""
+        if not self._twin.gives_refresh_tokens:
+            return self._step("error", nothing="nothing is refreshed that could be refused")
+        self._twin.refuses = True
+        with suppress(KeyrackError):  # what it comes to is seen below
+            await self._services.secrets.refresh(self._made.who, self._made.workspace_id, secret_id)
+        secret = await self._secret(secret_id)
+        problems = []
+        if self._twin.refuses:
+            problems.append("the twin was not asked, or found fault with the request before it refused")
+        elif secret.state is not SecretState.error or secret.error_code is not ErrorCode.reauthorization_required:
+            found = secret.error_code.value if secret.error_code else secret.state.value
+            where = "/answer/fails_where, /answer/error, /answer/final_errors"
+            problems.append(
+                f"after an error for good the connection is {found}, not reauthorization_required ({where})"
+            )
+        elif self._twin.says_why and (secret.failure is None or secret.failure.error_description != REFUSAL):
+            problems.append("the text of the error was not found (/answer/error_description)")
+        return self._step("error", problems)
+
+    async def _revoke(self, secret_id: str) -> Step:
+        await self._services.secrets.delete(self._made.who, self._made.workspace_id, secret_id)
+        if self._profile.endpoints.revocation is None:
+            return self._step("revoke", nothing="the profile names no revocation endpoint")
+        await self._services.revoker.tick()
+        wanted = {each for each in (self._twin.access_token, self._twin.refresh_token) if each}
+        missing = wanted - set(self._twin.revoked)
+        return self._step("revoke", ["not every token was revoked (/endpoints/revocation)"] if missing else [])
+
+    async def _secret(self, secret_id: str) -> AuthSecret:
+        view = await self._services.secrets.get(self._made.who, self._made.workspace_id, secret_id)
+        return view.secret
+
+    def _tokens_differ(self, secret: AuthSecret) -> list[str]:
+        """Return what of the tokens is not what the twin has given."""
+        twin, found = self._twin, secret.credentials
+        problems = []
+        if found.get("access_token") != twin.access_token:
+            problems.append("another access token was read than was given (/answer/objects, /answer/access_token)")
+        if (found.get("refresh_token") or "") != twin.refresh_token:
+            problems.append("another refresh token was read than was given (/answer/refresh_token)")
+        granted = self._profile.scopes.separator.join(twin.scopes)
+        if twin.scopes and secret.missing_scopes:
+            problems.append(f"scopes count as not granted: {', '.join(secret.missing_scopes)} (/answer/scope, /scopes)")
+        if granted and not found.get("scope"):
+            problems.append("the granted scope was not found (/answer/scope)")
+        return problems
+
+    def _account_differs(self, secret: AuthSecret) -> list[str]:
+        """Return what of the account, and of what is learned, is not what the twin has told."""
+        answer, problems = self._profile.answer, []
+        if answer.account and secret.account.label != ACCOUNT:
+            problems.append(f"the account is called {secret.account.label!r} and not {ACCOUNT!r} (/answer/account)")
+        if answer.account_id and secret.account.subject != ACCOUNT_ID:
+            problems.append(
+                f"the account's id is {secret.account.subject!r} and not {ACCOUNT_ID!r} (/answer/account_id)"
+            )
+        return problems
+
+    def _step(self, name: str, problems: Sequence[str] = (), nothing: str | None = None) -> Step:
+        """Return a step with what the twin has found since the last one, which comes first: it explains the rest."""
+        found: list[Difference] = self._twin.differences[self._told :]
+        self._told = len(self._twin.differences)
+        lines = [*map(str, found), *problems]
+        if lines:
+            return Step(name, Outcome.differs, lines)
+        return Step(name, Outcome.held) if nothing is None else Step(name, Outcome.nothing, [nothing])
+
+
+def _after(secret: AuthSecret, seconds: int) -> Any:
+    return None if secret.issued_at is None else secret.issued_at + timedelta(seconds=seconds)
+
+
+def _lines(error: KeyrackError) -> list[str]:
+    """Return what an error says, a line each."""
+    if isinstance(error, ValidationFailed):
+        return [f"{each.detail} ({each.pointer})" if each.pointer else each.detail for each in error.problems]
+    return [str(error)]

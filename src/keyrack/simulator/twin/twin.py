@@ -1,0 +1,279 @@
+"""Plays one provider for one connection: authorization, tokens, refreshes, userinfo, revocation."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from keyrack.oauth.profiles.model import Pkce, ProviderProfile
+from keyrack.simulator.twin.answers import error_answer, nth, put, tokens_answer
+from keyrack.simulator.twin.expectation import Difference, Order, differing, masked
+from keyrack.simulator.twin.orders import (
+    Reading,
+    authorization_parameters,
+    code_order,
+    refresh_order,
+    revocation_order,
+)
+from keyrack.simulator.twin.received import Pair, Received, Reply, Unreadable, members_of, pairs_of, unescaped
+from keyrack.simulator.twin.registration import Registration
+
+LIFETIME = 5400
+"""Seconds that access tokens live, where the answer says so."""
+ACCOUNT, ACCOUNT_ID = "Alice at the twin", "account-7"
+"""Whose account it is: what people know it by, and what the provider does."""
+REFUSAL = "The twin was told to refuse."
+"""`error_description` of a refusal that was asked for."""
+_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    challenge: str
+    scopes: tuple[str, ...]
+
+
+@dataclass
+class Twin:
+    """A provider that takes requests of one client and one connection, and refuses what differs from its profile.
+
+    Attributes:
+        profile: whom it plays.
+        registered: the client and the connection.
+        told: what the provider tells besides tokens, for placeholders: by the names that the profile calls learned.
+        turn: which of several places in an answer is used.
+        refuses: answer the next refresh with an error after which only a new consent helps.
+        differences: what was not as the profile says, of all requests.
+        requests: every request that came, as it can be shown: secrets are masked.
+        access_token: the newest; empty before the first.
+        refresh_token: the newest that works; empty if there is none.
+        revoked: tokens that were revoked.
+    """
+
+    profile: ProviderProfile
+    registered: Registration
+    told: Mapping[str, str] = field(default_factory=dict)
+    turn: int = 0
+    refuses: bool = False
+    differences: list[Difference] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    access_token: str = ""
+    refresh_token: str = ""
+    revoked: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._reading = Reading(self.profile, self.registered)
+        self._codes: dict[str, _Code] = {}
+        self._scopes: tuple[str, ...] = ()
+        self._serving: Mapping[str, Callable[[Received], Reply]] = {
+            "token": self._token,
+            "refresh": self._refresh,
+            "revocation": self._revoke,
+            "userinfo": self._userinfo,
+            "issuer": self._metadata,
+        }
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Scopes that were granted."""
+        return self._scopes
+
+    @property
+    def gives_refresh_tokens(self) -> bool:
+        """Whether there are refresh tokens: not where the profile says that tokens do not end, and no more of them."""
+        said, lifetimes = self.profile, self.profile.lifetimes
+        more = (said.refresh, said.endpoints.refresh, lifetimes.refresh_token, lifetimes.rotates)
+        return lifetimes.access_token != 0 or any(each is not None for each in more)
+
+    @property
+    def says_lifetime(self) -> bool:
+        """Whether the answer to a code says how long the token lives: not where the profile says it instead."""
+        return self.profile.lifetimes.access_token is None
+
+    @property
+    def says_why(self) -> bool:
+        """Whether an error has a text beside its code: not where the profile has both in one place."""
+        return nth(self.profile.answer.error, 0) != nth(self.profile.answer.error_description, 0)
+
+    def open_in_browser(self, url: str) -> str:
+        """Be the user's browser at an authorization address, and a user who agrees.
+
+        Returns:
+            Where the browser is sent back to; empty if the twin has refused, which is then among the differences.
+        """
+        received = Received("GET", url)
+        before = len(self.differences)
+        found = self._reading.endpoint("authorization")
+        if found is None:
+            self._differs("authorization", "the profile has no such endpoint", "/endpoints/authorization")
+            return ""
+        if received.address != found[0]:
+            self._differs("authorization", f"it goes to {received.address} and not to {found[0]}", "/endpoints")
+        sent = self._of_browser(received)
+        expected = authorization_parameters(self._reading)
+        shown = {"request": "authorization", "method": "GET", "address": received.address}
+        self.requests.append({**shown, "parameters": masked(sent, expected)})
+        for what, pointer in differing("the parameter", expected, sent, "/authorization/parameters"):
+            self._differs("authorization", what, pointer)
+        if len(self.differences) > before:
+            return ""
+        return self._back({each.name: each.value for each in sent})
+
+    def serve(self, received: Received) -> Reply:
+        """Answer a request of Keyrack's own; what differs from the profile is refused and kept."""
+        name = self._name(received)
+        if name is None:
+            where = f"{received.method} {received.address}"
+            self._differs("unknown", f"{where} was asked, where the profile has nothing", "/endpoints")
+            return Reply(404, {"error": "not_found"})
+        return self._serving[name](received)
+
+    def _of_browser(self, received: Received) -> list[Pair]:
+        """Return the parameters of an authorization address, those that are sent as they are as they were sent."""
+        said = self.profile.authorization
+        fragment = received.fragment
+        if fragment != said.in_fragment:
+            self._differs("authorization", f"the fragment is {fragment!r}", "/authorization/in_fragment")
+        try:
+            sent = pairs_of(received.query)
+        except Unreadable as wrong:
+            self._differs("authorization", str(wrong), "/authorization")
+            return []
+        plain = [each for each in sent if "*" in said.unencoded or each.name in said.unencoded]
+        return [Pair(each.name, unescaped(each), each.raw) if each in plain else each for each in sent]
+
+    def _back(self, sent: Mapping[str, str]) -> str:
+        def of(name: str) -> str:
+            return sent.get(self.profile.authorization.rename.get(name, name), "")
+
+        code = secrets.token_urlsafe(24)
+        self._codes[code] = _Code(of("code_challenge"), self._reading.scopes)
+        callback = self.profile.callback
+        answer = {callback.code: code, callback.state: of("state")}
+        for name in callback.learned:
+            if name in self.told:
+                answer[name] = self._reading.learned[name] = self.told[name]
+        issuer = self._reading.endpoint("issuer")
+        if issuer is not None:
+            answer["iss"] = issuer[0]
+        joint = "&" if "?" in self.registered.redirect_uri else "?"
+        return f"{self.registered.redirect_uri}{joint}{urlencode(answer)}"
+
+    def _name(self, received: Received) -> str | None:
+        """Return which of the provider's endpoints a request is for."""
+        at = [name for name in self._serving if (self._reading.endpoint(name) or ("",))[0] == received.address]
+        if "token" in at and "refresh" in at:
+            at.remove("token" if self._shows_refresh_token(received) else "refresh")
+        issuer = self._reading.endpoint("issuer")
+        if not at and issuer is not None and any(received.address.endswith(each) for each in _METADATA):
+            return "issuer"
+        return at[0] if at else None
+
+    def _shows_refresh_token(self, received: Received) -> bool:
+        return bool(self.refresh_token) and self.refresh_token in values_of(received)
+
+    def _token(self, received: Received) -> Reply:
+        code = next((each for each in values_of(received) if each in self._codes), None)
+        known = self._codes.pop(code) if code is not None else _Code("", ())
+        refused = self._refused(received, code_order(self._reading, code or "a code", known.challenge))
+        if refused is not None:
+            return refused
+        self._scopes = known.scopes
+        if self.gives_refresh_tokens:
+            self.refresh_token = secrets.token_urlsafe(32)
+        lifetime = LIFETIME if self.says_lifetime or self.turn else None
+        return self._tokens(lifetime, with_refresh_token=self.gives_refresh_tokens)
+
+    def _refresh(self, received: Received) -> Reply:
+        refused = self._refused(received, refresh_order(self._reading, self.refresh_token, self._scopes))
+        if refused is not None:
+            return refused
+        if self.refuses:
+            self.refuses = False
+            code = nth(self.profile.answer.final_errors, 0) if self.profile.answer.final_errors else "invalid_grant"
+            return Reply(*error_answer(self.profile.answer, code, REFUSAL))
+        rotates = bool(self.profile.lifetimes.rotates)
+        if rotates:
+            self.refresh_token = secrets.token_urlsafe(32)
+        return self._tokens(LIFETIME, with_refresh_token=rotates)
+
+    def _tokens(self, lifetime: int | None, *, with_refresh_token: bool) -> Reply:
+        self.access_token = secrets.token_urlsafe(32)
+        tokens: dict[str, Any] = {"access_token": self.access_token}
+        if with_refresh_token:
+            tokens["refresh_token"] = self.refresh_token
+        if lifetime is not None:
+            tokens["expires_in"] = lifetime
+        if self._scopes:
+            tokens["scope"] = self.profile.scopes.separator.join(self._scopes)
+        more = {path: self.told[path] for path in self.profile.answer.learned if path in self.told}
+        self._reading.learned.update(more)
+        if self._reading.endpoint("userinfo") is None:
+            more |= self._account()
+        return Reply(200, tokens_answer(self.profile.answer, tokens, more, self.turn))
+
+    def _account(self) -> dict[str, str]:
+        answer = self.profile.answer
+        said = ((answer.account, ACCOUNT), (answer.account_id, ACCOUNT_ID))
+        return {nth(paths, self.turn): text for paths, text in said if paths}
+
+    def _userinfo(self, received: Received) -> Reply:
+        if received.method != "GET" or received.header("authorization") != f"Bearer {self.access_token}":
+            self._differs("userinfo", "it must be a GET with the access token as Bearer", "/endpoints/userinfo")
+            return Reply(401, {"error": "invalid_token"})
+        members: dict[str, Any] = {}
+        for path, text in self._account().items():
+            put(members, path, text)
+        return Reply(200, members)
+
+    def _revoke(self, received: Received) -> Reply:
+        tokens = {self.access_token: "access_token", self.refresh_token: "refresh_token"}
+        tokens = {token: hint for token, hint in tokens.items() if token}
+        order = revocation_order(self._reading, tokens)
+        refused = None if order is None else self._refused(received, order)
+        if refused is None:
+            self.revoked += [value for value in values_of(received) if value in tokens]
+        return refused or Reply(200)
+
+    def _metadata(self, received: Received) -> Reply:
+        del received
+        found = {name: self._reading.endpoint(name) for name in ("authorization", "token", "revocation", "userinfo")}
+        document: dict[str, Any] = {f"{name}_endpoint": at[0] for name, at in found.items() if at is not None}
+        issuer = self._reading.endpoint("issuer")
+        document["issuer"] = "" if issuer is None else issuer[0]
+        document["response_types_supported"] = ["code"]
+        document["authorization_response_iss_parameter_supported"] = True
+        if self.profile.pkce is not Pkce.OFF:
+            document["code_challenge_methods_supported"] = [self.profile.pkce.value]
+        return Reply(200, document)
+
+    def _refused(self, received: Received, order: Order) -> Reply | None:
+        """Keep what of a request differs, and return the refusal; None if nothing does."""
+        self.requests.append(order.shown(received))
+        found = order.differences(received)
+        self.differences += found
+        if not found:
+            return None
+        return Reply(*error_answer(self.profile.answer, "invalid_request", str(found[0])))
+
+    def _differs(self, request: str, what: str, pointer: str) -> None:
+        self.differences.append(Difference(request, what, pointer))
+
+
+def values_of(received: Received) -> list[str]:
+    """Return all texts that a request carries as parameters, wherever they are and whatever they are called."""
+    return list(_texts(received))
+
+
+def _texts(received: Received) -> Iterator[str]:
+    readers: tuple[Callable[[], list[Pair]], ...] = (
+        lambda: pairs_of(received.query),
+        lambda: members_of(received.body),
+        lambda: pairs_of(received.body.decode(errors="replace")),
+    )
+    for read in readers:
+        try:
+            yield from (str(pair.value) for pair in read())
+        except Unreadable:
+            continue
