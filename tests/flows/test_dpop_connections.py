@@ -59,3 +59,45 @@ async def test_tokens_are_bound_refreshed_and_used_with_a_nonce(keyrack: World, 
     async with httpx2.AsyncClient() as thief:
         headers = {"authorization": f"Bearer {second['access_token']}"}
         assert (await thief.get(provider.userinfo_endpoint, headers=headers)).status_code in {400, 401}
+
+
+async def test_a_proof_from_keyrack_opens_the_userinfo_endpoint(keyrack: World, start_oidc_provider: Start) -> None:
+    registered = RegisteredClient(redirect_uris=(CALLBACK,), token_endpoint_auth_method="client_secret_post")
+    provider = start_oidc_provider(OidcOptions(clients=(registered,), dpop_nonce=True))
+    acme = keyrack.tenants["Acme"]
+    given = {"client_id": registered.client_id, "client_secret": registered.client_secret}
+    path = await connected(keyrack, await profiled_client(keyrack, profile_at(provider), **given))
+    token = (await acme.integrator.get(path)).json()["data"]["attributes"]["credentials"]["access_token"]
+
+    async def proof(**attributes: Any) -> Any:
+        body = {"data": {"type": "dpop-proof", "attributes": attributes}}
+        return await acme.integrator.post(f"{path}/dpop-proof", body)
+
+    async with httpx2.AsyncClient() as user:
+
+        async def ask(nonce: str | None = None) -> httpx2.Response:
+            made = await proof(method="GET", url=provider.userinfo_endpoint, nonce=nonce)
+            assert made.status_code == 200, made.text
+            assert made.headers["cache-control"] == "no-store"
+            signed = made.json()["data"]["attributes"]["proof"]
+            headers = {"authorization": f"DPoP {token}", "dpop": signed}
+            return await user.get(provider.userinfo_endpoint, headers=headers)
+
+        challenged = await ask()
+        assert challenged.status_code == 401
+        assert "use_dpop_nonce" in challenged.headers["www-authenticate"]
+        answered = await ask(challenged.headers["dpop-nonce"])
+        assert (answered.status_code, answered.json()["sub"]) == (200, "person")
+    for wrong, pointer in (
+        ({"method": "G T", "url": "https://a.example"}, "method"),
+        ({"method": "GET", "url": "/me"}, "url"),
+        ({"method": "GET", "url": "ftp://a.example"}, "url"),
+        ({"method": "GET", "url": "https://a.example", "nonce": 'a"b'}, "nonce"),
+    ):
+        refused = await proof(**wrong)
+        assert refused.status_code == 400, wrong
+        assert refused.json()["errors"][0]["source"]["pointer"] == f"/data/attributes/{pointer}"
+    body = {"data": {"type": "auth-secret", "attributes": {"credentials": {"access_token": "by hand"}}}}
+    assert (await acme.integrator.patch(path, body)).status_code == 200
+    unbound = await proof(method="GET", url="https://a.example")
+    assert (unbound.status_code, unbound.json()["errors"][0]["code"]) == (409, "state_conflict")

@@ -144,6 +144,7 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("workspaces", "GET",    SECRETS + "/{secret_id}",                              "..auth_secret.get"),
     ("workspaces", "PATCH",  SECRETS + "/{secret_id}",                              "..auth_secret.edit"),
     ("workspaces", "DELETE", SECRETS + "/{lone_secret_id}",                         "..auth_secret.delete"),
+    ("workspaces", "POST",   SECRETS + "/{secret_id}/dpop-proof",                   "..auth_secret.get_credentials"),
     ("workspaces", "POST",   SECRETS + "/{secret_id}/refresh",                      "..auth_secret.refresh"),
 ]
 

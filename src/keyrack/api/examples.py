@@ -133,6 +133,12 @@ EXAMPLES: Mapping[str, Json] = {
         ),
         "the same credential anew": _data("connect-link", component=_to("component"), credential=_to("credential")),
     },
+    "POST /v2/workspaces/{workspace_id}/secrets/{secret_id}/dpop-proof": {
+        "a request with a bound token": _data("dpop-proof", {"method": "GET", "url": "https://api.globex.example/me"}),
+        "with the nonce of its server": _data(
+            "dpop-proof", {"method": "POST", "url": "https://api.globex.example/orders", "nonce": "eyJ7S_zG"}
+        ),
+    },
     "POST /v2/credentials": {
         "with tokens": _data(
             "credential",

@@ -15,6 +15,7 @@ from keyrack.api.consents import ConsentController
 from keyrack.api.contracts import ContractController
 from keyrack.api.credentials import CredentialController
 from keyrack.api.docs import docs_file, docs_page
+from keyrack.api.dpop_proofs import dpop_proof
 from keyrack.api.flow_history import FlowDraftController, FlowVersionController
 from keyrack.api.flows import FlowController
 from keyrack.api.health import healthz, openapi_json, readyz
@@ -76,6 +77,7 @@ HANDLERS = (
     TenantAuthClientController,
     ProviderController,
     SecretController,
+    dpop_proof,
     ConsentController,
     ConnectLinkController,
     WebhookController,

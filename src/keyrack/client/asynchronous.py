@@ -106,6 +106,23 @@ class AsyncKeyrack:
         """
         return await self._run(calls.refresh(workspace_id, secret_id))
 
+    async def dpop_proof(
+        self, workspace_id: str, secret_id: str, method: str, url: str, *, nonce: str | None = None
+    ) -> Secret:
+        """Return what goes into the header `DPoP` of one request with a secret's bound token (RFC 9449).
+
+        Args:
+            workspace_id: its workspace.
+            secret_id: its id. The proof goes with the access token that it has now.
+            method: of the request.
+            url: where the request goes.
+            nonce: what its server has sent in `DPoP-Nonce`, if it has.
+
+        Raises:
+            Refused: the token is not bound to a key, or the request cannot be one.
+        """
+        return await self._run(calls.dpop_proof(workspace_id, secret_id, method, url, nonce))
+
     def secrets(
         self,
         workspace_id: str,
@@ -214,6 +231,7 @@ class AsyncKeyrack:
             call.method,
             self._account.base_url + call.path,
             params=dict(call.params),
+            json=call.body,
             headers={"accept": "application/json"},
             auth=self._account.auth,
             timeout=self._timeout,

@@ -1,8 +1,8 @@
 """Defines every call of the client as data: what is asked, how the answer is read. Both clients send them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from keyrack.client import documents as read
@@ -18,6 +18,7 @@ from keyrack.client.results import (
     User,
     Workspace,
 )
+from keyrack.crypto.secret import Secret
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -38,6 +39,10 @@ class Asked(Protocol[T_co]):
     @property
     def params(self) -> Mapping[str, str]:
         """The query."""
+
+    @property
+    def body(self) -> Mapping[str, Any] | None:
+        """What is sent as JSON; None: nothing."""
 
     def result(self, answer: Answer) -> T_co:
         """Return what the answer holds.
@@ -60,6 +65,7 @@ class Call(Generic[T]):
     parse: Parse[T]
     params: Mapping[str, str]
     method: str = "GET"
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def result(self, answer: Answer) -> T:
         """Return what the answer holds."""
@@ -88,6 +94,7 @@ class PageCall(Generic[T]):
     parse: Parse[T]
     params: Mapping[str, str]
     method: str = "GET"
+    body: Mapping[str, Any] | None = None
 
     def result(self, answer: Answer) -> tuple[list[T], int]:
         """Return the resources of the page, and how many pages there are."""
@@ -115,6 +122,13 @@ def refresh(workspace_id: str, secret_id: str) -> Call[AuthSecret]:
     """15.3."""
     path = _path("workspaces", workspace_id, "secrets", secret_id, "refresh")
     return Call(path, read.auth_secret, {}, "POST")
+
+
+def dpop_proof(workspace_id: str, secret_id: str, method: str, url: str, nonce: str | None) -> Call[Secret]:
+    """Decision 41."""
+    attributes = {"method": method, "url": url} | ({} if nonce is None else {"nonce": nonce})
+    path = _path("workspaces", workspace_id, "secrets", secret_id, "dpop-proof")
+    return Call(path, read.dpop_proof, {}, "POST", {"data": {"type": "dpop-proof", "attributes": attributes}})
 
 
 def secrets(workspace_id: str, user_id: str | None, auth_client_id: str | None, state: str | None) -> Pages[AuthSecret]:

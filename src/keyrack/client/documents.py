@@ -209,6 +209,12 @@ def auth_secret(data: Mapping[str, Any], at: datetime) -> AuthSecret:
     )
 
 
+def dpop_proof(data: Mapping[str, Any], at: datetime) -> Secret:
+    """Read a proof."""
+    del at
+    return Secret(data["attributes"]["proof"])
+
+
 def _related(data: Mapping[str, Any], name: str) -> str:
     identifier: str = data["relationships"][name]["data"]["id"]
     return identifier

@@ -112,7 +112,12 @@ def target_of(url: str) -> str:
 def nonce_of(response: RawResponse) -> str | None:
     """Return the nonce that the next proof for a server must repeat (RFC 9449 sections 8.2, 9), if it sent one."""
     nonce = response.headers.get(NONCE_HEADER, "")
-    return nonce if _NONCE.fullmatch(nonce) else None
+    return nonce if is_nonce(nonce) else None
+
+
+def is_nonce(text: str) -> bool:
+    """Tell whether a text can be a server's nonce (RFC 9449 section 8.1)."""
+    return _NONCE.fullmatch(text) is not None
 
 
 def asks_for_nonce(response: RawResponse) -> bool:

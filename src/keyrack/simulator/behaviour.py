@@ -37,6 +37,7 @@ ErrorCode = Literal[
     "expired_token",
     "interaction_required",
     "invalid_client",
+    "invalid_dpop_proof",
     "invalid_grant",
     "invalid_request",
     "invalid_scope",
@@ -48,6 +49,7 @@ ErrorCode = Literal[
     "unauthorized_client",
     "unsupported_grant_type",
     "unsupported_response_type",
+    "use_dpop_nonce",
 ]
 
 MAX_DELAY_MS = 600_000
@@ -142,6 +144,19 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     repeat_refresh_token: Annotated[
         bool, _about("tokens", "With `rotation` `off`, a refresh repeats the refresh token in its reply.")
     ] = False
+
+    dpop: Annotated[
+        Literal["accepted", "required", "ignored"],
+        _about(
+            "tokens",
+            "Proofs of possession (RFC 9449), checked strictly: tokens are bound where one comes along. `required`:"
+            " none without. `ignored`: Bearer tokens whatever comes.",
+        ),
+    ] = "accepted"
+    dpop_nonce: Annotated[
+        int,
+        _about("tokens", "Seconds after which there is another nonce that proofs must repeat; 0 asks for none.", ge=0),
+    ] = 0
 
     expires_in: Annotated[
         Literal["number", "string", "omit"],

@@ -88,7 +88,9 @@ def decided(state: State, found: DeviceCode, login: str | None) -> web.Response:
     return page("device_done", allowed=login is not None)
 
 
-def device_tokens(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def device_tokens(
+    state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str
+) -> web.Response:
     """Answer a token request with a device code (RFC 8628 sections 3.4 and 3.5).
 
     Raises:
@@ -111,4 +113,4 @@ def device_tokens(state: State, behaviour: Behaviour, client: Client, form: Mapp
         raise Refusal("authorization_pending", "nobody has decided yet")
     found.used = True
     grant = state.book.open_grant(client.client_id, found.login, found.scope, found.parameters, found.travelling)
-    return token_response(state, behaviour, grant, grant.scope)
+    return token_response(state, behaviour, grant, grant.scope, jkt)

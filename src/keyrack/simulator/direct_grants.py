@@ -29,16 +29,16 @@ _LONGEST = 3600
 _SKEW = 60
 
 
-def password(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def password(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str) -> web.Response:
     """RFC 6749 section 4.3: name and password of a user."""
     user = state.user(_required(form, "username"))
     if user is None or user.password.reveal() != _required(form, "password"):
         raise Refusal("invalid_grant", "there is no such user with this password")
     grant = state.book.open_grant(client.client_id, user.login, granted_scope(client, form.get("scope", "")))
-    return token_response(state, behaviour, grant, grant.scope)
+    return token_response(state, behaviour, grant, grant.scope, jkt)
 
 
-def jwt_bearer(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def jwt_bearer(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str) -> web.Response:
     """RFC 7523 section 2.1: an assertion of the client about a user, or itself; no refresh token (RFC 7521 4.1)."""
     claims = _checked_claims(state, client, _required(form, "assertion"))
     subject = claims["sub"]
@@ -46,10 +46,12 @@ def jwt_bearer(state: State, behaviour: Behaviour, client: Client, form: Mapping
         raise Refusal("invalid_grant", "sub is neither a user nor the client")
     login = "" if subject == client.client_id else subject
     grant = state.book.open_grant(client.client_id, login, granted_scope(client, form.get("scope", "")))
-    return token_response(state, msgspec.structs.replace(behaviour, no_refresh_token=True), grant, grant.scope)
+    return token_response(state, msgspec.structs.replace(behaviour, no_refresh_token=True), grant, grant.scope, jkt)
 
 
-def token_exchange(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def token_exchange(
+    state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str
+) -> web.Response:
     """RFC 8693 section 2.1: a live access token of ours for another one, with no more scope than it has."""
     subject = _live(state, form, "subject_token")
     if "actor_token" in form:
@@ -68,7 +70,7 @@ def token_exchange(state: State, behaviour: Behaviour, client: Client, form: Map
     grant = state.book.open_grant(client.client_id, subject.grant.login, scope)
     said = {"issued_token_type": _ACCESS_TOKEN, **behaviour.extra_members}
     again = msgspec.structs.replace(behaviour, no_refresh_token=True, extra_members=said)
-    return token_response(state, again, grant, scope)
+    return token_response(state, again, grant, scope, jkt)
 
 
 def client_of_assertion(state: State, form: Mapping[str, str]) -> Client:

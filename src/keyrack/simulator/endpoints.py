@@ -6,9 +6,12 @@ from aiohttp import web
 from aiohttp.hdrs import AUTHORIZATION
 
 from keyrack.simulator import direct_grants
+from keyrack.simulator.behaviour import Behaviour
 from keyrack.simulator.client_endpoint import Asked, answer_client
 from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.device import GRANT_TYPE as DEVICE_CODE
+from keyrack.simulator.dpop import proven, with_nonce
+from keyrack.simulator.dpop_book import ALGORITHMS
 from keyrack.simulator.faults import perform
 from keyrack.simulator.state import Call, State
 from keyrack.simulator.tokens import Token
@@ -30,16 +33,26 @@ async def me(request: web.Request) -> web.StreamResponse:
     state = request.app[STATE]
     sim = sim_of(request)
     scheme, _, value = request.headers.get(AUTHORIZATION, "").partition(" ")
-    found = state.book.access(value.strip()) if scheme.lower() == "bearer" else None
-    live = found if found and found.state(state.book.now()) == "active" else None
+    kind = scheme.lower()
+    found = state.book.access(value.strip()) if kind in {"bearer", "dpop"} else None
+    fits = found is not None and (kind == "dpop") is bool(found.jkt)
+    live = found if found and fits and found.state(state.book.now()) == "active" else None
     client_id = found.grant.client_id if found else ""
     behaviour = state.behaviour("me", client_id, sim)
 
     def process() -> Processed:
         if live is None:
-            challenge = 'Bearer error="invalid_token"' if value else "Bearer"
+            name = "DPoP" if kind == "dpop" else "Bearer"
+            challenge = f'{name} error="invalid_token"' if value else name
             return "invalid_token", _json({"error": "invalid_token"}, 401, {"WWW-Authenticate": challenge})
-        return "ok", _json(_describe(state, live))
+        reply = _json(_describe(state, live))
+        try:
+            _check_proof(request, behaviour, live)
+        except Refusal as refusal:
+            challenge = f'DPoP error="{refusal.code}", error_description="{refusal.description}"'
+            reply = _json({"error": refusal.code}, 401, {"WWW-Authenticate": challenge})
+            return refusal.code, with_nonce(request, reply, behaviour)
+        return "ok", with_nonce(request, reply, behaviour)
 
     call = Call("me", client_id if client_id in state.clients else "", "")
     return await counted(request, behaviour, call, process)
@@ -72,6 +85,7 @@ async def metadata(request: web.Request) -> web.StreamResponse:
         "revocation_endpoint_auth_methods_supported": [*auth_methods, "none"],
         "introspection_endpoint_auth_methods_supported": auth_methods,
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": ALGORITHMS,
         "authorization_response_iss_parameter_supported": behaviour.iss != "omit",
     }
     return await perform(request, behaviour, lambda: _json(document))
@@ -118,6 +132,8 @@ def _describe(state: State, token: Token) -> dict[str, Any]:
         "iat": int(token.issued_at),
         "iss": state.issuer,
     }
+    if token.jkt:
+        described |= {"cnf": {"jkt": token.jkt}, "token_type": "DPoP"}
     if token.expires_at is not None:
         described["exp"] = int(token.expires_at)
     if user:
@@ -127,3 +143,10 @@ def _describe(state: State, token: Token) -> dict[str, Any]:
 
 def _json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     return web.json_response(document, status=status, headers={"Cache-Control": "no-store", **(headers or {})})
+
+
+def _check_proof(request: web.Request, behaviour: Behaviour, token: Token) -> None:
+    """Insist that who sends a bound token holds its key (RFC 9449 section 7.1)."""
+    target = f"{request.app[STATE].issuer}{request.path}"
+    if token.jkt and proven(request, behaviour, target, token.value) != token.jkt:
+        raise Refusal("invalid_dpop_proof", "no proof, or one of another key")

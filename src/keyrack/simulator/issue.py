@@ -2,6 +2,7 @@
 
 import secrets
 
+import msgspec
 from aiohttp import web
 
 from keyrack.simulator.behaviour import Behaviour
@@ -25,8 +26,8 @@ def granted_scope(client: Client, asked: str) -> str:
     return " ".join(asked.split() or client.scopes)
 
 
-def issue_access(state: State, behaviour: Behaviour, grant: Grant, scope: str) -> Token:
-    """Issue an access token, opaque or a JWT (RFC 9068 section 2.2)."""
+def issue_access(state: State, behaviour: Behaviour, grant: Grant, scope: str, jkt: str = "") -> Token:
+    """Issue an access token, opaque or a JWT (RFC 9068 section 2.2), bound to a key if there is one (RFC 9449)."""
     lifetime = behaviour.access_token_lifetime
     value = None
     if behaviour.access_token_format == "jwt":  # noqa: S105 - a format, not a secret
@@ -40,17 +41,24 @@ def issue_access(state: State, behaviour: Behaviour, grant: Grant, scope: str) -
             "exp": issued_at + lifetime,
             "jti": secrets.token_hex(8),
         }
+        if jkt:
+            claims["cnf"] = {"jkt": jkt}
         value = state.signer.sign(claims | ({"scope": scope} if scope else {}))
-    return state.book.issue("access", grant, scope, lifetime, value)
+    token = state.book.issue("access", grant, scope, lifetime, value)
+    token.jkt = jkt
+    return token
 
 
-def issue_refresh(state: State, behaviour: Behaviour, grant: Grant, scope: str) -> Token:
-    """Issue a refresh token."""
-    return state.book.issue("refresh", grant, scope, behaviour.refresh_token_lifetime or None)
+def issue_refresh(state: State, behaviour: Behaviour, grant: Grant, scope: str, jkt: str = "") -> Token:
+    """Issue a refresh token; a public client's is bound to the client's key, if there is one (RFC 9449 section 5)."""
+    token = state.book.issue("refresh", grant, scope, behaviour.refresh_token_lifetime or None)
+    client = state.clients.get(grant.client_id)
+    token.jkt = jkt if client is not None and client.is_public else ""
+    return token
 
 
 def token_response(
-    state: State, behaviour: Behaviour, grant: Grant, scope: str, refreshed: Token | None = None
+    state: State, behaviour: Behaviour, grant: Grant, scope: str, jkt: str, refreshed: Token | None = None
 ) -> web.Response:
     """Issue tokens for a grant and build the answer.
 
@@ -59,19 +67,22 @@ def token_response(
         behaviour: which tokens, and the answer's shape.
         grant: what was allowed.
         scope: scope of the access token.
+        jkt: the key that the client has proved to hold; empty: none.
         refreshed: the refresh token that was used, None for a first issue.
     """
-    access = issue_access(state, behaviour, grant, scope)
+    access = issue_access(state, behaviour, grant, scope, jkt)
     refresh_token = None
     if refreshed is None:
         if _gives_refresh_token(behaviour, grant):
-            refresh_token = issue_refresh(state, behaviour, grant, scope).value
+            refresh_token = issue_refresh(state, behaviour, grant, scope, jkt).value
     elif behaviour.rotation != "off":
         if behaviour.rotation != "overlap":
             state.book.rotate(refreshed)
-        refresh_token = issue_refresh(state, behaviour, grant, refreshed.scope).value
+        refresh_token = issue_refresh(state, behaviour, grant, refreshed.scope, jkt).value
     elif behaviour.repeat_refresh_token:
         refresh_token = refreshed.value
+    if jkt:
+        behaviour = msgspec.structs.replace(behaviour, token_type="DPoP")  # noqa: S106 - the name of a type
     return token_reply(behaviour, access.value, behaviour.access_token_lifetime, refresh_token, scope)
 
 

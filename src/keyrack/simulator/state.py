@@ -14,6 +14,7 @@ from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.simulator.behaviour import ENDPOINTS, TRANSPORT, Behaviour, Endpoint, Overrides, check_overrides
 from keyrack.simulator.config import Client, SimulatorConfig, User
 from keyrack.simulator.device_book import DeviceBook
+from keyrack.simulator.dpop_book import Proofs
 from keyrack.simulator.jwt import Signer
 from keyrack.simulator.oauth1_book import OAuth1Book
 from keyrack.simulator.pending import Pending, Session
@@ -109,6 +110,7 @@ class State:
         """Forget everything that happened and return to the configuration."""
         self.clients: dict[str, Client] = {client.client_id: client for client in self.config.clients}
         self.book = TokenBook(self.clock, self.config.max_tokens)
+        self.proofs = Proofs(self.book.now)
         self.oauth1 = OAuth1Book(self.clock)
         self.devices = DeviceBook(self.clock)
         self.pushed = PushedBook(self.clock)

@@ -15,6 +15,7 @@ from keyrack.simulator.config import Client
 from keyrack.simulator.counted import Processed, counted
 from keyrack.simulator.device import GRANT_TYPE as DEVICE_CODE
 from keyrack.simulator.device import device_tokens
+from keyrack.simulator.dpop import proven, with_nonce
 from keyrack.simulator.issue import granted_scope, token_response
 from keyrack.simulator.reply import refusal_reply
 from keyrack.simulator.state import Call, State
@@ -42,9 +43,10 @@ async def token(request: web.Request) -> web.StreamResponse:
 
     def process() -> Processed:
         try:
-            return "ok", _answer(state, behaviour, claim, form)
+            return "ok", with_nonce(request, _answer(request, behaviour, claim, form), behaviour)
         except Refusal as refusal:
-            return refusal.code, refusal_reply(behaviour, refusal, claim.challenge)
+            reply = refusal_reply(behaviour, refusal, claim.challenge)
+            return refusal.code, with_nonce(request, reply, behaviour)
 
     refreshed = grant if grant_type == "refresh_token" else None
     if refreshed is not None:
@@ -65,7 +67,8 @@ def _grant_of(state: State, form: Mapping[str, str]) -> Grant | None:
     return code.grant if code else None
 
 
-def _answer(state: State, behaviour: Behaviour, claim: Claim, form: Mapping[str, str]) -> web.Response:
+def _answer(request: web.Request, behaviour: Behaviour, claim: Claim, form: Mapping[str, str]) -> web.Response:
+    state = request.app[STATE]
     if behaviour.fail:
         raise Refusal(behaviour.fail, "the simulator was told to fail", _status_of(behaviour.fail))
     grant_type = form.get("grant_type", "")
@@ -78,7 +81,8 @@ def _answer(state: State, behaviour: Behaviour, claim: Claim, form: Mapping[str,
         raise Refusal("unsupported_grant_type" if given else "invalid_request", "grant_type is not one known here")
     if client.grant_types is not None and grant_type not in client.grant_types:
         raise Refusal("unauthorized_client", "the client may not use this grant_type")
-    return handler(state, behaviour, client, form)
+    jkt = proven(request, behaviour, f"{state.issuer}/token")
+    return handler(state, behaviour, client, form, jkt)
 
 
 def _check_resource(state: State, form: Mapping[str, str]) -> None:
@@ -93,7 +97,9 @@ def _status_of(code: str) -> int:
     return {"invalid_client": 401, "server_error": 500, "temporarily_unavailable": 503}.get(code, 400)
 
 
-def _authorization_code(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def _authorization_code(
+    state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str
+) -> web.Response:
     """RFC 6749 section 4.1.3; PKCE by RFC 7636 section 4.6; a replayed code ends its family (section 4.1.2)."""
     code = state.book.code(form.get("code", ""))
     if code is None or code.grant.client_id != client.client_id:
@@ -106,8 +112,10 @@ def _authorization_code(state: State, behaviour: Behaviour, client: Client, form
     if form.get("redirect_uri", "" if code.redirect_uri_sent else code.redirect_uri) != code.redirect_uri:
         raise Refusal("invalid_grant", "redirect_uri is not that of the authorization request")
     _check_verifier(code.challenge, form.get("code_verifier", ""))
+    if behaviour.dpop != "ignored" and code.grant.parameters.get("dpop_jkt", jkt) != jkt:
+        raise Refusal("invalid_grant", "the code is bound to another key (RFC 9449 section 10)")
     code.used = True
-    return token_response(state, behaviour, code.grant, code.grant.scope)
+    return token_response(state, behaviour, code.grant, code.grant.scope, jkt)
 
 
 def _check_verifier(challenge: str, verifier: str) -> None:
@@ -121,7 +129,9 @@ def _check_verifier(challenge: str, verifier: str) -> None:
         raise Refusal("invalid_grant", "code_verifier is missing or does not match")
 
 
-def _refresh_token(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def _refresh_token(
+    state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str
+) -> web.Response:
     """RFC 6749 section 6; reuse detection by RFC 9700 section 4.14.2."""
     found = state.book.refresh(form.get("refresh_token", ""))
     if found is None or found.grant.client_id != client.client_id:
@@ -133,19 +143,23 @@ def _refresh_token(state: State, behaviour: Behaviour, client: Client, form: Map
     scope = form.get("scope", found.scope)
     if not set(scope.split()) <= set(found.scope.split()):
         raise Refusal("invalid_scope", "more scope than was granted")
+    if found.jkt not in {"", jkt}:
+        raise Refusal("invalid_grant", "the refresh token is bound to another key (RFC 9449 section 5)")
     found.grant.refreshes += 1
-    return token_response(state, behaviour, found.grant, scope, found)
+    return token_response(state, behaviour, found.grant, scope, jkt, found)
 
 
-def _client_credentials(state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str]) -> web.Response:
+def _client_credentials(
+    state: State, behaviour: Behaviour, client: Client, form: Mapping[str, str], jkt: str
+) -> web.Response:
     """RFC 6749 section 4.4."""
     if client.is_public:
         raise Refusal("unauthorized_client", "a public client cannot use client_credentials")
     grant = state.book.open_grant(client.client_id, "", granted_scope(client, form.get("scope", "")))
-    return token_response(state, behaviour, grant, grant.scope)
+    return token_response(state, behaviour, grant, grant.scope, jkt)
 
 
-_Handler = Callable[[State, Behaviour, Client, Mapping[str, str]], web.Response]
+_Handler = Callable[[State, Behaviour, Client, Mapping[str, str], str], web.Response]
 _GRANT_TYPES: Mapping[str, _Handler] = {
     "authorization_code": _authorization_code,
     "refresh_token": _refresh_token,

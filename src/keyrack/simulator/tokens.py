@@ -48,7 +48,10 @@ class Grant:
 
 @dataclass(slots=True)
 class Token:
-    """One issued token; times are seconds since 1970. `long_lived` ones were exchanged for a short-lived one."""
+    """One issued token; times are seconds since 1970. `long_lived` ones were exchanged for a short-lived one.
+
+    `jkt` is the thumbprint of the key that it is bound to, empty if it is bound to none (RFC 9449 section 6).
+    """
 
     value: str = field(repr=False)
     kind: Kind
@@ -59,6 +62,7 @@ class Token:
     rotated_at: float | None = None
     revoked: bool = False
     long_lived: bool = False
+    jkt: str = ""
 
     def state(self, now: float) -> TokenState:
         """Tell whether it works: only `active` does."""

@@ -78,6 +78,7 @@ from keyrack.service.secrets import revocation
 from keyrack.service.secrets.connection_check import ConnectionChecks
 from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.direct_grants import DirectGrants
+from keyrack.service.secrets.dpop_proofs import DPoPProofs
 from keyrack.service.secrets.fast_read import FastReads
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
@@ -142,6 +143,7 @@ class Services:
     issuers: ServerMetadata
     credentials: Credentials
     secrets: Secrets
+    dpop_proofs: DPoPProofs
     fast_reads: FastReads
     connections: Connections
     connection_checks: ConnectionChecks
@@ -320,6 +322,7 @@ def build_services(
         issuers=issuers,
         credentials=shown.credentials,
         secrets=secrets,
+        dpop_proofs=DPoPProofs(access, last_use, now, allow_insecure=insecure),
         connections=Connections(access, now),
         connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo),
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),

@@ -117,6 +117,9 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "POST /v2/workspaces/{workspace_id}/oauth-consents": _consent,
     "POST /v2/workspaces/{workspace_id}/secrets": _auth_secret,
     "PATCH /v2/workspaces/{workspace_id}/secrets/{secret_id}": lambda _: _data("auth-secret", {"name": "New"}),
+    "POST /v2/workspaces/{workspace_id}/secrets/{secret_id}/dpop-proof": lambda _: _data(
+        "dpop-proof", {"method": "GET", "url": "https://api.example.com/me"}
+    ),
     "POST /v2/users/me/api-keys": lambda _: _data("api-key", {"name": "laptop"}),
     "POST /v2/users": lambda _: _data("user", _PERSON),
     "PATCH /v2/service-accounts/{service_account_id}": lambda _: _data("service-account", {"permissions": []}),

@@ -181,6 +181,8 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("15.2", "GET",    "/v2/workspaces/{workspace_id}/secrets/{secret_id}",                  200, "33yyy33 y3 33 y3"),
     ("15.2", "PATCH",  "/v2/workspaces/{workspace_id}/secrets/{secret_id}",                  200, "33yy333 33 33 y3"),
     ("15.2", "DELETE", "/v2/workspaces/{workspace_id}/secrets/{lone_secret_id}",             204, "33yy333 33 33 y3"),
+    # its token is not bound to a key; decision 41
+    ("15.2", "POST",   "/v2/workspaces/{workspace_id}/secrets/{secret_id}/dpop-proof",       409, "33yy333 y3 33 y3"),
     # the secret cannot be refreshed
     ("15.3", "POST",   "/v2/workspaces/{workspace_id}/secrets/{secret_id}/refresh",          400, "33yy333 y3 33 y3"),
 ]
