@@ -10,6 +10,7 @@ pytest_plugins = [  # each after those it imports from
     "support.postgres",
     "support.statements_seen",
     "support.authorization_servers",
+    "support.mcp_server",
     "support.app",
     "support.browser",
     "support.keyrack_processes",

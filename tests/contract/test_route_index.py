@@ -88,6 +88,7 @@ EXTENSIONS = """
 /v2/workspaces/{W}/components/{C}/runtime-env     GET
 /v2/flows/{F}/task-keys                           POST
 /v2/workspaces/{W}/secrets/{S}/dpop-proof         POST
+/v2/workspaces/{W}/mcp-servers                    POST
 /v2/workspaces/{W}/connect-links                  POST
 /v2/workspaces/{W}/connect-links/{ID}             GET
 /v2/tenants/{T}/webhooks                          GET POST
@@ -99,7 +100,7 @@ EXTENSIONS = """
 /v2/tenants/{T}/events                            GET
 /v2/tenants/{T}/events/{ID}/replay                POST
 """
-"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24 to 41."""
+"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24 to 42."""
 
 NOT_BUILT = [  # section 0.5
     ("POST", "/v2/components/{C}/versions/{REV}/verify-credential"),

@@ -15,6 +15,9 @@ OAUTH2 = {
     "token_uri": "https://login.example.com/token?x=1&y=2",
 }
 
+MCP_SERVER = "https://mcp.example.com/mcp"
+"""A server that nobody is asked for: there is an auth client for it."""
+
 Scope = tuple[str, str] | None
 """Kind and id; None is the global scope."""
 

@@ -66,6 +66,8 @@ class OidcOptions:
         dpop_nonce: a proof of possession must repeat a nonce of the server's.
         accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
         registration: clients may register and manage themselves, with this initial access token; empty: they may not.
+        client_documents: documents that clients are named by, by their address; the server does not fetch these.
+        resource_scope: scopes of the protected resources that tokens can be asked for (RFC 8707); empty: for none.
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)
@@ -77,6 +79,8 @@ class OidcOptions:
     dpop_nonce: bool = False
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     registration: str = ""
+    client_documents: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    resource_scope: str = ""
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("workspaces", "DELETE", "/v2/workspaces/{workspace_id}/members/{user_id}",     "..workspace.edit"),
     ("tenants",    "DELETE", "/v2/workspaces/{workspace_id}/members/{user_id}",     "..workspace.edit_membership"),
     ("workspaces", "POST",   "/v2/workspaces/{workspace_id}/connect-links",         "..credential.edit"),
+    ("workspaces", "POST",   "/v2/workspaces/{workspace_id}/mcp-servers",           "~auth_clients.create"),
     ("workspaces", "POST",   "/v2/workspaces/{workspace_id}/oauth-consents",        "..credential.edit"),
     ("workspaces", "GET",    SECRETS,                                               "..auth_secret.get"),
     ("workspaces", "POST",   SECRETS,                                               "..auth_secret.create"),

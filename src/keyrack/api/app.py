@@ -125,6 +125,7 @@ _FOR_ANYBODY = frozenset(
     {
         "account_setup",
         "callbacks",
+        "client_documents",
         "connect_page",
         "connect_themes",
         "console",

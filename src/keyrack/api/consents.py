@@ -15,6 +15,7 @@ from keyrack.api.core.openapi import PATH_ID, Refusals
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.consents import Consent, ConsentStatus
+from keyrack.oauth.protected_resource import bearer_challenge
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import NewConsent
 
@@ -62,11 +63,16 @@ class ConsentChoices(msgspec.Struct):
 class NewConsentAttributes(ConsentChoices):
     """What the user chose before pressing Authenticate; `scopes` count with an auth client only.
 
+    `challenge` is the value of the `WWW-Authenticate` header with which a protected resource refused a token: the
+    scopes that it names are asked for beside those of before, as with `include_granted_scopes` those in `scopes` are.
+
     With `bound`, `authorization_url` is a link on our own host. It tells whoever opens it who asks for what, and only
     the browser that goes on from there can finish the consent.
     """
 
     bound: bool | UnsetType = UNSET
+    challenge: Text | UnsetType = UNSET
+    include_granted_scopes: bool | UnsetType = UNSET
 
 
 class NewConsentRelationships(msgspec.Struct):
@@ -149,8 +155,18 @@ _NOTHING_NAMED = (
 
 def _command(body: StartConsentBody) -> NewConsent:
     given = body.data.attributes
-    wanted = wanted_consent(given, body.data.relationships)
-    return replace(wanted, bound=given.bound is True)
+    wanted = replace(wanted_consent(given, body.data.relationships), bound=given.bound is True)
+    if given.challenge is UNSET and given.include_granted_scopes is not True:
+        return wanted
+    if wanted.auth_client_id is None:
+        named = "challenge" if given.include_granted_scopes is not True else "include_granted_scopes"
+        raise ValidationFailed(Problem("goes with an auth client only", f"/data/attributes/{named}"))
+    challenge = None if given.challenge is UNSET else bearer_challenge(given.challenge)
+    if challenge is None and given.challenge is not UNSET:
+        problem = "must be the value of a WWW-Authenticate header with a Bearer or DPoP challenge"
+        raise ValidationFailed(Problem(problem, "/data/attributes/challenge"))
+    scopes = () if challenge is None else challenge.scopes
+    return replace(wanted, challenge_scopes=scopes, include_granted_scopes=True)
 
 
 def wanted_consent(given: ConsentChoices, about: NewConsentRelationships) -> NewConsent:

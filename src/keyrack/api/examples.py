@@ -124,6 +124,9 @@ EXAMPLES: Mapping[str, Json] = {
             "oauth-consent", {"name": "My calendar", "scopes": ["events"]}, auth_client=_to("auth-client")
         ),
     },
+    "POST /v2/workspaces/{workspace_id}/mcp-servers": {
+        "by its address alone": _data("mcp-server", {"url": "https://mcp.example.com/mcp"}),
+    },
     "POST /v2/workspaces/{workspace_id}/connect-links": {
         "for a component": _data("connect-link", {"name": "The shop's account"}, component=_to("component")),
         "with an auth client, opened in a popup of your page": _data(

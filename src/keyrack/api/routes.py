@@ -3,6 +3,7 @@
 from keyrack.api.audit_log import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
 from keyrack.api.client_diagnosis import AuthClientDiagnosisController, OAuthClientDiagnosisController
+from keyrack.api.client_documents import client_metadata
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
@@ -20,6 +21,7 @@ from keyrack.api.flow_history import FlowDraftController, FlowVersionController
 from keyrack.api.flows import FlowController
 from keyrack.api.health import healthz, openapi_json, readyz
 from keyrack.api.invites import ContractInviteController, OwnInviteController
+from keyrack.api.mcp_servers import McpServerController
 from keyrack.api.members import ContractMemberController, WorkspaceMemberController
 from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
@@ -75,6 +77,8 @@ HANDLERS = (
     AuthClientController,
     AuthClientDiagnosisController,
     TenantAuthClientController,
+    McpServerController,
+    client_metadata,
     ProviderController,
     SecretController,
     dpop_proof,

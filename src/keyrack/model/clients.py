@@ -96,6 +96,8 @@ class AuthClient:
     """Until a client that was rejected works again: when it may be tried by an explicit refresh."""
     updated_at: datetime | None = None
     expiry: SecretExpiry = NO_EXPIRY
+    mcp_server: str | None = None
+    """Address of the MCP server that a new one is made for, the only one of its workspace; not read back."""
     damaged: bool = False
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
     left_out: int = 0

@@ -11,14 +11,13 @@ from urllib.parse import urlsplit
 
 from keyrack.oauth.body import NotUnderstood, parse_answer
 from keyrack.oauth.issuer import text_list
-from keyrack.oauth.provider_text import printable
 from keyrack.oauth.wire import QueryRequest, RawResponse
 
 _OK = 200
 _MAX_SERVERS, _MAX_SCOPES, _MAX_SCOPE, _MAX_NAME = 5, 200, 500, 200
 _MAX_CHALLENGE = 8192
 _WELL_KNOWN = "/.well-known/oauth-protected-resource"
-_SCHEME = re.compile(r"(?:^|[\s,])bearer(?=\s|,|$)", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:^|[\s,])(?:bearer|dpop)(?=\s|,|$)", re.IGNORECASE)
 _NEXT_SCHEME = re.compile(r"[\s,][A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]*\s+[A-Za-z0-9_-]+\s*=")
 _PARAMETER = re.compile(r"""([A-Za-z0-9_-]{1,60})\s*=\s*(?:"((?:[^"\\]|\\.){0,4096})"|([^\s,;"]{1,4096}))""")
 INSUFFICIENT_SCOPE = "insufficient_scope"
@@ -47,17 +46,18 @@ class ResourceMetadata:
         resource: its identifier, which tokens are asked for with (RFC 8707).
         authorization_servers: issuers of those whose tokens it takes, the preferred first.
         scopes: that it tells of.
-        name: for people; empty if it says none.
     """
 
     resource: str
     authorization_servers: tuple[str, ...]
     scopes: tuple[str, ...] = ()
-    name: str = ""
 
 
 def bearer_challenge(www_authenticate: str) -> BearerChallenge | None:
-    """Return the Bearer challenge of a `WWW-Authenticate` header, among others if need be; None: there is none."""
+    """Return the challenge of a `WWW-Authenticate` header that is about access tokens; None: there is none.
+
+    It is of the scheme Bearer, or of DPoP, which has the same parameters (RFC 9449 section 7.1).
+    """
     text = www_authenticate[:_MAX_CHALLENGE]
     found = _SCHEME.search(_without_quoted(text))
     if found is None:
@@ -67,7 +67,7 @@ def bearer_challenge(www_authenticate: str) -> BearerChallenge | None:
     said: dict[str, str] = {}
     for name, quoted, token in _PARAMETER.findall(rest[: following.start()] if following else rest):
         said.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else token)
-    scopes = tuple(each for each in split_scope_exactly(said.get("scope", "")))
+    scopes = split_scope_exactly(said.get("scope", ""))
     return BearerChallenge(said.get("error", "")[:_MAX_NAME], scopes, said.get("resource_metadata", ""))
 
 
@@ -105,14 +105,12 @@ def process_resource_metadata(response: RawResponse, address: str) -> ResourceMe
     resource = found.values.get("resource")
     if found.cut or not isinstance(resource, str) or not covers(resource, address):
         return None
-    name = found.values.get("resource_name")
     scopes = text_list(found.values.get("scopes_supported")) or ()
     servers = text_list(found.values.get("authorization_servers")) or ()
     return ResourceMetadata(
         resource,
         servers[:_MAX_SERVERS],
         tuple(each for each in scopes if _is_scope(each)),
-        printable(name, _MAX_NAME) if isinstance(name, str) else "",
     )
 
 
@@ -135,7 +133,10 @@ def covers(resource: str, address: str) -> bool:
 
 def without_trailing_slash(address: str) -> str:
     """Return an address by which a server is known, however its root is written."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
     path = "" if parts.path == "/" else parts.path
     query = f"?{parts.query}" if parts.query else ""
     return f"{_origin(parts.scheme, parts.netloc)}{path}{query}"

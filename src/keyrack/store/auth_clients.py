@@ -1,5 +1,6 @@
 """Auth clients, their credentials encrypted, and the components they are linked to (contract section 14)."""
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, null, 
 
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
+from keyrack.oauth.protected_resource import without_trailing_slash
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable, search_key
@@ -35,6 +37,23 @@ _OF_PLACES = TenantQuery(
         )
     )
     .order_by(auth_clients.c.id),
+)
+_FOR_SERVER = TenantQuery(
+    auth_clients,
+    select(*auth_clients.c)
+    .where(
+        or_(auth_clients.c.resource_key == bindparam("key"), auth_clients.c.mcp_server_key == bindparam("key")),
+        or_(auth_clients.c.workspace_id.is_(None), auth_clients.c.workspace_id == bindparam("workspace")),
+        or_(auth_clients.c.contract_id.is_(None), auth_clients.c.contract_id == bindparam("contract")),
+    )
+    .order_by(
+        auth_clients.c.workspace_id.is_(None),
+        auth_clients.c.contract_id.is_(None),
+        auth_clients.c.mcp_server_key.is_(None),
+        auth_clients.c.id,
+    )
+    .limit(1),
+    scans=True,
 )
 _SHARED = TenantQuery(
     auth_clients, referring(select(auth_clients.c.id).where(auth_clients.c.id == bindparam("id")), auth_clients)
@@ -89,6 +108,7 @@ class AuthClientRows(TenantTable):
                 "contract_id": client.contract_id,
                 "workspace_id": client.workspace_id,
                 "type": client.type,
+                "mcp_server_key": None if client.mcp_server is None else server_key(client.mcp_server),
                 "created_at": now,
                 **await self._columns(client, origin),
             }
@@ -113,6 +133,22 @@ class AuthClientRows(TenantTable):
             read, without = partial(self._read, linked=linked), partial(_damaged, linked=linked)
             found |= {client.id: client for client in await readable(rows, read, without)}
         return found
+
+    async def for_server(self, place: Location, address: str) -> AuthClient | None:
+        """Return a client that can be used at a place for a protected resource or MCP server; None: there is none.
+
+        One that belongs to the place itself counts before those around it, and global ones come last.
+
+        Args:
+            place: a workspace of the unit's tenant.
+            address: of the resource, or of the server.
+        """
+        bound = {"key": server_key(address), "workspace": place.workspace_id, "contract": place.contract_id}
+        for rows in (self, AuthClientRows(self.unit.of_installation())):
+            row = await rows.ask_one(_FOR_SERVER, **bound)
+            if row is not None:
+                return await rows._read(row, await AuthClientComponents(rows.unit).of([row.id]))  # noqa: SLF001
+        return None
 
     async def of_places(self, workspace_ids: Sequence[str], contract_id: str | None) -> Sequence[str]:
         """Return the ids of the clients that belong to workspaces, or to a contract itself."""
@@ -192,6 +228,7 @@ class AuthClientRows(TenantTable):
             "sealed_credentials": await self.unit.seal(
                 auth_clients, client.id, "sealed_credentials", client.credentials
             ),
+            "resource_key": _resource_key(client),
             "secret_expires_at": client.expiry.at,
             "reminder_at": client.expiry.remind_at,
             "updated_at": self.unit.clock(),
@@ -224,6 +261,18 @@ def _auth_client(row: "Row[Any]", linked: Mapping[str, Sequence[str]], credentia
 
 def _damaged(row: "Row[Any]", linked: Mapping[str, Sequence[str]]) -> AuthClient:
     return replace(_auth_client(row, linked, {}), damaged=True)
+
+
+def server_key(address: str) -> str:
+    """Return under what clients are found by the address of a server: 64 hex characters, however long that is."""
+    return hashlib.blake2b(
+        address.encode("utf-8", "surrogatepass"), digest_size=32, person=b"keyrack server"
+    ).hexdigest()
+
+
+def _resource_key(client: AuthClient) -> str | None:
+    resource = client.credentials.get("resource")
+    return server_key(without_trailing_slash(resource)) if isinstance(resource, str) else None
 
 
 class AuthClientComponents(TenantTable):

@@ -51,7 +51,10 @@ from keyrack.service.diagnosis.client_diagnosis import ClientDiagnoses
 from keyrack.service.diagnosis.examination import Examiner
 from keyrack.service.discovery.auth_client_discovery import AuthClientDiscovery
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
+from keyrack.service.discovery.client_documents import ClientDocuments
 from keyrack.service.discovery.client_registrar import ClientRegistrar
+from keyrack.service.discovery.mcp_servers import McpServers
+from keyrack.service.discovery.protected_resources import ProtectedResources
 from keyrack.service.discovery.registration_renewal import RegistrationRenewals
 from keyrack.service.flows.flows import Flows
 from keyrack.service.identity.account_setup import AccountSetup
@@ -125,6 +128,8 @@ class Services:
     oauth_clients: OAuthClients
     auth_clients: AuthClients
     auth_client_overview: AuthClientOverview
+    mcp_servers: McpServers
+    client_documents: ClientDocuments
     auth_client_usage: AuthClientUsageReader
     client_needs: ClientNeeds
     client_attention: ClientAttentionReader
@@ -273,6 +278,8 @@ def build_services(
         has_public_url=settings.public_url is not None,
         allow_insecure=insecure,
     )
+    documents = ClientDocuments(settings.public_url)
+    resources = ProtectedResources(provider, servers, allow_insecure=insecure)
     connect_links = ConnectLinks(access, consents, targets, now)
     direct_grants = DirectGrants(store, access, provider, refreshing.limiter, allow_insecure=insecure, clock=now)
     secrets = Secrets(store, access, refreshing.fresh, direct_grants, refreshing.settings.schedule, last_use, now)
@@ -304,6 +311,8 @@ def build_services(
         oauth_clients=shown.oauth_clients,
         auth_clients=auth_clients,
         auth_client_overview=AuthClientOverview(access),
+        mcp_servers=McpServers(access, auth_clients, resources, documents, allow_insecure=insecure),
+        client_documents=documents,
         auth_client_usage=AuthClientUsageReader(access),
         client_needs=ClientNeeds(access),
         client_attention=ClientAttentionReader(access),

@@ -13,6 +13,7 @@
 //                     and further claims; others have that as their `sub`
 //   registration      whether clients may register and manage themselves; a text: the initial access token they need
 //   client_documents  documents that clients are named by, by their address (OAuth Client ID Metadata Document)
+//   resource_scope    scopes of the protected resources that tokens can be asked for (RFC 8707); empty: for none
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
 
@@ -40,7 +41,17 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   })),
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'given_name', 'family_name'] },
   cookies: { keys: [randomBytes(32).toString('hex')] },
+  fetch: async (url, init) => (options.client_documents[url] === undefined
+    ? globalThis.fetch(url, init)
+    : new Response(JSON.stringify(options.client_documents[url]), { headers: { 'cache-control': 'max-age=60' } })),
   features: {
+    clientIdMetadataDocument: { ack: 'draft-02', enabled: Object.keys(options.client_documents).length > 0 },
+    resourceIndicators: {
+      enabled: options.resource_scope !== '',
+      defaultResource: () => undefined,
+      getResourceServerInfo: (ctx, audience) => ({ audience, scope: options.resource_scope, accessTokenFormat: 'opaque' }),
+      useGrantedResource: () => false,
+    },
     devInteractions: { enabled: options.approval === 'forms' },
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.dpop_nonce },
     introspection: { enabled: true },
@@ -72,6 +83,7 @@ async function interact(request, response) {
   claimsOf.set(accountId, options.accounts[hint]);
   const grant = new provider.Grant({ accountId, clientId: params.client_id });
   grant.addOIDCScope(params.scope);
+  if (params.resource && options.resource_scope) grant.addResourceScope(params.resource, params.scope);
   const answer = { login: { accountId }, consent: { grantId: await grant.save() } };
   await provider.interactionFinished(request, response, answer, { mergeWithLastSubmission: false });
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 from keyrack.service.authz.permissions import DEFAULT_ROLES
 from support.app import relationship
-from support.auth_clients import auth_client
+from support.auth_clients import MCP_SERVER, auth_client
 from support.flows import flow_body, graph_of, node
 
 Ids = Mapping[str, str]
@@ -114,6 +114,7 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "POST /v2/workspaces/{workspace_id}/connect-links": lambda ids: _data(
         "connect-link", component=relationship("component", ids["component_id"])
     ),
+    "POST /v2/workspaces/{workspace_id}/mcp-servers": lambda _: _data("mcp-server", {"url": MCP_SERVER}),
     "POST /v2/workspaces/{workspace_id}/oauth-consents": _consent,
     "POST /v2/workspaces/{workspace_id}/secrets": _auth_secret,
     "PATCH /v2/workspaces/{workspace_id}/secrets/{secret_id}": lambda _: _data("auth-secret", {"name": "New"}),

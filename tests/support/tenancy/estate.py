@@ -25,7 +25,7 @@ from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
 from keyrack.store.single_sign_on import LinkedIdentities, SingleSignOnRows
 from support.app import Caller, TenantInTest, World, relationship
-from support.auth_clients import auth_client
+from support.auth_clients import MCP_SERVER, auth_client
 from support.auth_clients import make as make_client
 from support.consent import add_oauth_client, oauth_component, start
 from support.flows import flow_body, graph_of, node, user_team
@@ -148,8 +148,8 @@ async def _second_generation(made: Estate) -> None:
     }
     second = [made.ids["second_id"]]
     in_workspace, in_tenant = ("workspace", tenant.workspace_id), ("tenant", tenant.id)
-    name = made.canary("auth client name")
-    made.ids["auth_client_id"] = await make_client(who, auth_client(second, in_workspace, credentials, name=name))
+    name, of_mcp = made.canary("auth client name"), {**credentials, "resource": MCP_SERVER}
+    made.ids["auth_client_id"] = await make_client(who, auth_client(second, in_workspace, of_mcp, name=name))
     made.ids["lone_auth_client_id"] = await make_client(who, auth_client(second, in_workspace, credentials))
     made.ids["tenant_auth_client_id"] = await make_client(tenant.admin, auth_client(second, in_tenant, credentials))
     tokens = {"access_token": made.canary("access token of a secret")}  # without a refresh token: never refreshed

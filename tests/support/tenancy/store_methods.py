@@ -49,6 +49,7 @@ from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.webhooks import WebhookRows
 from keyrack.store.workspaces import WorkspaceRows
+from support.auth_clients import MCP_SERVER
 from support.tenancy.estate import HAPPENED_AT, Estate
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,6 +131,7 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
     "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
+    "AuthClientRows.for_server": {"address": MCP_SERVER},
     "AuthSecrets.identify": {"account": ProviderAccount("New")},
     "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},

@@ -170,6 +170,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("0.3",  "GET",    "/v2/workspaces/{workspace_id}/components/{component_id}/runtime-env",200, "3333333 33 33 y3"),
     ("20.2", "POST",   "/v2/workspaces/{workspace_id}/connect-links",                        201, "33yy333 33 33 33"),
     ("20.2", "GET",    "/v2/workspaces/{workspace_id}/connect-links/{connect_link_id}",      200, "334y333 33 33 43"),
+    ("0.6",  "POST",   "/v2/workspaces/{workspace_id}/mcp-servers",                          200, "yyyy333 33 33 y3"),
     ("10",   "GET",    "/v2/workspaces/{workspace_id}/members",                              200, "y3yyy33 33 33 y3"),
     ("10",   "POST",   "/v2/workspaces/{workspace_id}/members",                              200, "y3y3333 33 33 y3"),
     ("10",   "PATCH",  "/v2/workspaces/{workspace_id}/members/{user_id}",                    200, "y3y3333 33 33 y3"),
@@ -189,6 +190,7 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
 # fmt: on
 
 PUBLIC = {
+    "/oauth/client-metadata.json": "a document that authorization servers fetch, the same for all (decision 42)",
     "/callback/oauth1": "the token in the query is the proof (20.3, 21)",
     "/callback/oauth2": "the state in the query is the proof (20.3)",
     "/connect": "the link in the query is the proof; says who asks for what, and begins the consent (decision 26)",
@@ -342,6 +344,7 @@ IDLE = {
     ("POST", "/v2/contracts/{contract_id}/unsuspend"),  # it is not suspended
     ("POST", "/v2/flows/{flow_id}/start"),  # it is active
     ("POST", "/v2/tenants/{tenant_id}/events/{event_id}/replay"),  # it is on its way
+    ("POST", "/v2/workspaces/{workspace_id}/mcp-servers"),  # there is an auth client for it
 }
 """Routes that have nothing to do here."""
 

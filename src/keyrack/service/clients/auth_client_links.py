@@ -13,7 +13,7 @@ COMPONENTS_POINTER = "/data/relationships/components/data"
 
 
 async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
-    """Insist that all components can be seen at the scope's place, and keep them until the transaction ends.
+    """Insist that all components can be seen at the scope's place, and keep them until its transaction ends, if any.
 
     A global client takes components that everybody sees, a tenant's client those the tenant sees, and those of a
     contract or workspace what the contract or workspace has.
@@ -21,7 +21,8 @@ async def require_visible(scope: Scope, component_ids: Sequence[str]) -> None:
     Raises:
         RelatedNotFound: one does not exist or cannot be seen there.
     """
-    await ComponentRows(scope.unit).hold([], component_ids)
+    if scope.writes:
+        await ComponentRows(scope.unit).hold([], component_ids)
     found = await _visible(scope, component_ids)
     for index, component_id in enumerate(component_ids):
         if component_id not in found:

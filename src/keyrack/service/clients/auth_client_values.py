@@ -38,6 +38,8 @@ class NewAuthClient:
     """An id that the caller made up (contract section 4)."""
     expiry: GivenExpiry | None = None
     """When the secret among the credentials ends; None: it says nothing of that."""
+    mcp_server: str | None = None
+    """Address of the MCP server that it is made for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -308,6 +308,7 @@ class AuthClients:
             credentials=credentials,
             component_ids=_distinct(wanted.component_ids),
             expiry=new_expiry(wanted.expiry, now, has_secret=has_secret),
+            mcp_server=wanted.mcp_server,
         )
 
     @asynccontextmanager

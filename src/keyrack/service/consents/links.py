@@ -147,12 +147,15 @@ async def introduction(scope: Scope, wanted: NewConsent, planned: PlannedConsent
     tenant = await TenantRows(unit).find(unit.tenant_id)
     workspace = await WorkspaceRows(unit).find(scope.place.workspace_id or "")
     component = None if component_id is None else await ComponentRows(unit).find(component_id)
+    what = _title(component) if component else planned.name
+    if planned.profile.resource is not None:
+        what = f"{what} ({urlsplit(planned.profile.resource).hostname or planned.profile.resource})"
     person = f"{user.first_name} {user.last_name} ({user.email})" if user else scope.who.name
     return ConsentIntroduction(
         starter=printable(person, _MAX_NAME),
         tenant=printable(tenant.name if tenant else "", _MAX_NAME),
         workspace=printable(workspace.name if workspace else "", _MAX_NAME),
-        what=printable(_title(component) if component else planned.name, _MAX_NAME),
+        what=printable(what, _MAX_NAME),
         host=urlsplit(planned.profile.authorization_endpoint).hostname or "",
         scopes=tuple(printable(each, _MAX_NAME) for each in planned.scope.split())[:_MAX_SCOPES],
     )

@@ -1,7 +1,7 @@
 """Second generation: turns a consent's tokens into an auth secret (contract 20.2, 20.4, sections 14, 15)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,7 @@ _FIELDS_POINTER = "/data/attributes/fields"
 _NO_EXCHANGE = (
     "its refresh_token_uri does not end in /refresh_access_token, beside which short-lived tokens would be exchanged"
 )
+_OFFLINE = "offline_access"
 _SECRET_POINTER = "/data/relationships/auth_secret/data/id"  # noqa: S105 - a JSON pointer
 
 
@@ -122,7 +123,10 @@ class SecretHandler:
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block) or client.credentials.get(SCOPE, "")
         if provider is not None and not scopes.strip():
             scopes = " ".join(provider.scopes.default)
+        scopes = _stepped_up(scopes, stored, wanted)
         extra = {name: scalar_text(value) or "" for name, value in block.extra.items()}
+        if profile.resource is not None and _OFFLINE in scopes.split():
+            extra.setdefault("prompt", "consent")  # OpenID Connect Core section 11
         profile = replace(profile, pkce=profile.pkce and block.pkce)
         name = stored.name if stored else client.name
         return PlannedConsent(profile, scopes, extra, name, fields, auth_method=method, long_lived=bool(also))
@@ -278,6 +282,19 @@ def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Map
     if descriptor.oauth_field is not None:
         cleaned.pop(descriptor.oauth_field, None)
     return cleaned
+
+
+def _stepped_up(scopes: str, stored: AuthSecret | None, wanted: NewConsent) -> str:
+    """Return the scopes to ask for: with those that the secret asked for before, and those that a resource needs.
+
+    A new consent replaces the grant, so that what is not asked for again would be lost.
+    """
+    if not wanted.include_granted_scopes and not wanted.challenge_scopes:
+        return scopes
+    before: Sequence[str] = () if stored is None else stored.requested_scopes
+    if before and wanted.scopes is None:
+        scopes = ""  # what is usual was asked for before, if it was wanted
+    return " ".join(dict.fromkeys([*before, *scopes.split(), *wanted.challenge_scopes]))
 
 
 def _scopes(block: OAuth2Block) -> str:

@@ -1,6 +1,6 @@
 """Parameters and results of a consent, for both generations (contract section 20)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -53,6 +53,10 @@ class NewConsent:
     return_url: str | None = None
     bound: bool = False
     """Whether the browser is to be bound first (contract 0.23)."""
+    challenge_scopes: Sequence[str] = ()
+    """What a protected resource said is needed beside (RFC 6750 section 3.1)."""
+    include_granted_scopes: bool = False
+    """Whether what the secret asked for before is asked for again, beside what is named now."""
     connect_link_id: str | None = None
     """The connect link that it is begun with (decision 26)."""
 

@@ -36,8 +36,11 @@ auth_clients = Table(
     at("probe_at", nullable=True),  # when one that was rejected may be tried; null once it works
     at("secret_expires_at", nullable=True),  # as somebody has said (decision 27)
     at("reminder_at", nullable=True),  # when its end is told next
+    Column("resource_key", String(64)),  # of the protected resource that its tokens are for: `auth_clients.server_key`
+    Column("mcp_server_key", String(64)),  # of the MCP server that it was made for by its address
     at("created_at"),
     at("updated_at"),
+    Index("auth_clients_mcp_server_key_idx", "mcp_server_key", "workspace_id", unique=True),
     Index("auth_clients_tenant_id_idx", "tenant_id", "contract_id", "workspace_id", "id"),
     # Lists by name, counted without rows being read: with all that narrows them most of the time.
     Index(
@@ -49,6 +52,7 @@ auth_clients = Table(
 )
 indexed_where_set(auth_clients, "secret_expires_at", "tenant_id")
 indexed_where_set(auth_clients, "reminder_at", "tenant_id")
+indexed_where_set(auth_clients, "resource_key", "tenant_id")
 indexed_where_set(auth_clients, "rejected_at", "tenant_id", "name_key", "id")
 
 auth_client_components = Table(
