@@ -18,6 +18,7 @@ pytest_plugins = [  # each after those it imports from
     "support.running",
     "support.grants",
     "support.raw_provider",
+    "support.device_desk",
 ]
 
 if settings.get_current_profile_name() == "default":  # CI has a profile of its own, without deadlines too

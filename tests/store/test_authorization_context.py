@@ -98,7 +98,7 @@ async def test_at_the_end_only_the_way_back_is_kept(keyrack: World, *, failed: b
     tenant_id = await add(keyrack, BOUND, ConsentStatus.exchanging)
     async with keyrack.store.unit(tenant_id, writes=True) as unit:
         if failed:
-            await ConsentRows(unit).fail(ID, "no", BOUND)
+            await ConsentRows(unit).fail(ID, "no", BOUND, ConsentStatus.exchanging)
         else:
             await ConsentRows(unit).complete(ID, MISSING, BOUND)
     context, stored = await found(keyrack, tenant_id)

@@ -48,6 +48,7 @@ OPERATORS = "/console/installation"
 """Below it are the pages for service accounts."""
 
 NO_PAGES: dict[str, str] = {
+    "/console/workspaces/{workspace_id}/consents/{consent_id}/provider": "leads on to the provider",
     "/console/audit/export": "a file to keep",
 }
 """What answers GET, but with no page of its own."""

@@ -73,6 +73,8 @@ ACROSS: dict[str, str] = {
     "DueDeliveries.claim": "work of all tenants for the worker; each goes to its own tenant's webhook",
     "DueMails.any": "whether there is work",
     "DueMails.claim": "work of all tenants for the worker, handed out by tenant",
+    "DuePolls.any": "whether there is work",
+    "DuePolls.claim": "work of all tenants for the worker, handed out by tenant",
     "DueRevocations.any": "whether there is work",
     "DueRevocations.claim": "work of all tenants for the worker, handed out by tenant",
     "Dump.clear": "an export",

@@ -56,6 +56,8 @@ INSTALLATION = {
     "service/consents/connect_themes.py": "finds the tenant that a link, state or logo is of, for whoever has it",
     "service/consents/links.py": "finds the tenant that a link is in, before anybody is known",
     "service/discovery/registration_renewal.py": "finds the clients whose secret ends, with their tenants",
+    "service/consents/device_polling.py": "finds where a consent is whose poll is due; claims by `claimed_jobs`",
+    "service/consents/pushed_authorization.py": "finds where a consent is that somebody goes on with by its link",
     "service/identity/account_setup.py": "finds the tenant that a link is in, before anybody is known",
     "service/identity/authentication.py": "finds who an API key belongs to",
     "service/identity/console_sign_in.py": "finds who signs in, or is signed in, before anybody is known",

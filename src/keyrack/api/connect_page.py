@@ -9,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.consent_outcomes import device_page
 from keyrack.api.core.middleware import caller_address, request_id_of
 from keyrack.api.core.pages import PRIVATE, Brand, Explanation, consent_form, cookie_header, problem_page
 from keyrack.api.core.rate_limits import Throttle
@@ -17,14 +18,12 @@ from keyrack.errors import BadRequest
 from keyrack.service.consents.connect_links import PATH
 from keyrack.service.consents.connect_page import (
     ConnectPage,
-    LinkNotUsable,
-    LinkNotUsableNow,
     OpenedElsewhere,
     StillConnecting,
     UnknownConnectLink,
 )
 from keyrack.service.consents.connect_themes import ConnectThemes
-from keyrack.service.consents.links import FormNotOurs
+from keyrack.service.consents.links import FormNotOurs, LinkNotUsable, LinkNotUsableNow
 
 SCRIPT_PATH = "/connect.js"
 _SCRIPT = Path(__file__).parent / "static" / "connect.js"
@@ -46,9 +45,15 @@ async def connect_page(
     connect_page: NamedDependency[ConnectPage],
     connect_themes: NamedDependency[ConnectThemes],
     throttle: NamedDependency[Throttle],
-) -> Response[str]:
-    """Show who asks for what, and set the browser's cookie; nothing is used up by looking."""
+) -> Response[Any]:
+    """Show who asks for what, and set the browser's cookie; nothing is used up by looking.
+
+    A device's code is shown to the browser in which somebody has gone on, and then how it ended.
+    """
     brand = brand_of(await connect_themes.of_connect_link(_link(request)), request)
+    progress = await connect_page.progress(_link(request), request.cookies)
+    if progress is not None:
+        return device_page(progress, request, brand)
     try:
         return consent_form(await connect_page.introduce(_link(request), request.cookies), brand)
     except _REFUSALS as error:
@@ -92,7 +97,8 @@ async def connect_script() -> Response[bytes]:
 def _refused(error: BadRequest, request: Request[Any, Any, Any], throttle: Throttle, brand: Brand) -> Response[str]:
     if isinstance(error, UnknownConnectLink):
         throttle.wrong_link(caller_address(request.scope))
-    told = Explanation(_TITLES[type(error)], str(error), reference=request_id_of(request.scope))
+    said = error.said if isinstance(error, LinkNotUsableNow) else {}
+    told = Explanation(_TITLES[type(error)], str(error), reference=request_id_of(request.scope), said=said)
     return problem_page(400, told, brand=brand)
 
 

@@ -107,6 +107,11 @@ class ConsentAttributes(msgspec.Struct):
     status: _STATUS
     expires_at: str
     authorization_url: str | UnsetType = UNSET
+    authorization_url_expires_at: str | UnsetType = UNSET
+    user_code: str | UnsetType = UNSET
+    verification_uri: str | UnsetType = UNSET
+    verification_uri_complete: str | UnsetType = UNSET
+    interval: int | UnsetType = UNSET
     error: str | UnsetType = UNSET
 
 
@@ -211,6 +216,20 @@ def _address(consent: Consent) -> str | UnsetType:
     return UNSET if address is None else address
 
 
+def _add_what_the_person_needs(attributes: ConsentAttributes, consent: Consent) -> None:
+    """Add the codes of a device, and how long a pushed request counts; of a bound consent our own page has them."""
+    if consent.bound:
+        return
+    codes, pushed = consent.context.device, consent.context.pushed
+    if pushed is not None:
+        attributes.authorization_url_expires_at = iso(pushed.expires_at)
+    if codes is not None:
+        attributes.user_code = codes.user_code
+        attributes.verification_uri = codes.verification_uri
+        attributes.verification_uri_complete = codes.verification_uri_complete or UNSET
+        attributes.interval = codes.interval
+
+
 def _resource(consent: Consent) -> ConsentResource:
     pending = consent.status is ConsentStatus.pending
     attributes = ConsentAttributes(
@@ -219,6 +238,8 @@ def _resource(consent: Consent) -> ConsentResource:
         authorization_url=_address(consent) if pending else UNSET,
         error=consent.error if consent.error is not None else UNSET,
     )
+    if pending:
+        _add_what_the_person_needs(attributes, consent)
     made = made_by_consent(consent.result_id, consent.workspace_id, consent.auth_client_id)
     return ConsentResource(consent.id, attributes, relationships=made)
 

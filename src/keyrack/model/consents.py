@@ -58,15 +58,49 @@ class ConsentIntroduction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCodes:
+    """The codes of a consent that a person finishes on any device (RFC 8628 section 3.2).
+
+    Attributes:
+        device_code: with which Keyrack asks for the tokens.
+        user_code: what the person enters.
+        verification_uri: where.
+        verification_uri_complete: the same with the code in it, if there is one.
+        interval: seconds between two polls, as the server wanted it at first.
+    """
+
+    device_code: Secret
+    user_code: str = field(repr=False)
+    verification_uri: str
+    verification_uri_complete: str | None = field(repr=False)
+    interval: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedParameters:
+    """The parameters of an authorization request that is pushed (RFC 9126).
+
+    Attributes:
+        endpoint: where they are pushed.
+        parameters: what is pushed, beside what authenticates the client.
+        expires_at: until when the `request_uri` in the consent's address counts.
+    """
+
+    endpoint: str
+    parameters: dict[str, str] = field(repr=False)
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationContext:
     """What a consent's callback needs to know of how the authorization was started; encrypted at rest.
 
-    Once the consent is over, only `redirect_uri` and `return_url` are left, and of an abandoned one nothing: everything
-    else then has its default.
+    Once the consent is over, only `redirect_uri` and `return_url` are left, and that it was a device's; of an abandoned
+    one nothing: everything else then has its default.
 
     Attributes:
-        protocol: the protocol's name in the callback's path: `oauth2` or `oauth1`.
-        redirect_uri: our own address, where the provider sends the browser back to.
+        protocol: the protocol's name: `oauth2` or `oauth1`, as in the callback's path, or `device`, which has none.
+        redirect_uri: our own address, where the provider sends the browser back to; of a device it only tells our host.
         return_url: where the browser goes on at the end, if anywhere.
         verifier: the code verifier of PKCE (RFC 7636), if a challenge was sent.
         client_id: the client at the provider; another one at the callback ends the consent.
@@ -94,6 +128,8 @@ class AuthorizationContext:
         learns: names of those that are kept with the connection, by the provider's profile.
         learned: what the callback had in them.
         dpop_key: the key that the tokens will be bound to, if they will (RFC 9449): a private JWK.
+        device: the codes of a device.
+        pushed: what was pushed, where the authorization request is.
     """
 
     protocol: str = "oauth2"
@@ -124,6 +160,8 @@ class AuthorizationContext:
     learns: tuple[str, ...] | None = None
     learned: dict[str, str] | None = field(default=None, repr=False)
     dpop_key: Secret | None = None
+    device: DeviceCodes | None = None
+    pushed: PushedParameters | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError
 from keyrack.oauth.authorization_code import further
+from keyrack.oauth.client_auth import Form
 from keyrack.oauth.profile import ClientProfile
-from keyrack.oauth.profiles.requests import as_asked, with_parameters, with_scopes
+from keyrack.oauth.profiles.requests import with_parameters, with_scopes
 from keyrack.oauth.provider_text import has_controls, printable
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.token_response import may_be_success, members_of, parse_lifetime, require_available, require_sound
@@ -17,9 +18,10 @@ from keyrack.oauth.wire import FormRequest, RawResponse
 GRANT_TYPE = "urn:ietf:params:oauth:grant-type:device_code"
 
 INTERVAL = 5
-"""Seconds between two polls where the server does not say (RFC 8628 section 3.2); and what `slow_down` adds (3.5)."""
+"""Seconds between two polls where the server does not say (RFC 8628 section 3.2); and what `slow_down` adds (RFC 8628
+section 3.5)."""
 USUAL_LIFETIME = 600
-"""Seconds that a code lives where the server does not say, though it has to (section 3.2)."""
+"""Seconds that a code lives where the server does not say, though it has to (RFC 8628 section 3.2)."""
 LONGEST_INTERVAL = 300
 """Seconds; a longer interval is taken as this one."""
 LONGEST_BACK_OFF = 120
@@ -69,6 +71,8 @@ def build_device_authorization_request(
         UnusableKeyError: the client signs, and its key does not go with the algorithm.
     """
     usual = {"scope": scope} if scope else {}
+    if profile.resource is not None:
+        usual["resource"] = profile.resource
     if profile.provider is not None:
         usual = with_scopes(usual, profile.provider.scopes)
     form, authorization = profile.authenticated(tuple(usual.items()), profile.token_endpoint, profile.of_codes)
@@ -118,10 +122,11 @@ def process_device_authorization_response(response: RawResponse, sent: Iterable[
 
 def build_device_token_request(profile: ClientProfile, device_code: Secret) -> FormRequest:
     """Return the request that asks whether there are tokens yet (RFC 8628 section 3.4)."""
-    asked = (("grant_type", GRANT_TYPE), ("device_code", device_code.reveal()))
-    form, authorization = profile.authenticated(asked, profile.token_endpoint, profile.of_codes)
-    request = FormRequest(profile.token_endpoint, form, authorization)
-    return request if profile.provider is None else as_asked(request, profile.provider.token, profile.placeholders)
+    asked: Form = (("grant_type", GRANT_TYPE), ("device_code", device_code.reveal()))
+    if profile.resource is not None:
+        asked = (*asked, ("resource", profile.resource))
+    said = None if profile.provider is None else profile.provider.token
+    return profile.token_request(profile.token_endpoint, asked, profile.of_codes, said)
 
 
 def interval_after(error: ProviderError, interval: int) -> int | None:

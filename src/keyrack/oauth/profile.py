@@ -8,7 +8,7 @@ from keyrack.oauth import pkce
 from keyrack.oauth.account import NOTHING_KNOWN, AccountSource
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import Form, RequestAuthentication, TokenEndpointAuthMethod, authenticate
-from keyrack.oauth.profiles.model import Pkce, ProviderProfile, TokenRequest
+from keyrack.oauth.profiles.model import Grant, Pkce, ProviderProfile, TokenRequest
 from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.wire import FormRequest
 
@@ -47,6 +47,8 @@ class ClientProfile:
         proof_key: the connection's own key, where tokens are bound to it (RFC 9449).
         of_exchanges: how it authenticates when it exchanges the first token, if that is another way.
         assertion_signer: how the assertion of the grant `jwt_bearer` is signed; None: with no key that is known.
+        device_authorization_endpoint: where codes for devices are got (RFC 8628 section 3.1).
+        pushed_authorization_endpoint: where authorization requests are pushed (RFC 9126 section 2).
     """
 
     client_id: str
@@ -73,6 +75,18 @@ class ClientProfile:
     proof_key: Secret | None = None
     of_exchanges: RequestAuthentication | None = None
     assertion_signer: AssertionSigner | None = None
+    device_authorization_endpoint: str | None = field(default=None, repr=False)
+    pushed_authorization_endpoint: str | None = field(default=None, repr=False)
+
+    @property
+    def is_for_devices(self) -> bool:
+        """Whether accounts are connected with a code that a person enters somewhere (RFC 8628)."""
+        return self.provider is not None and self.provider.grant is Grant.DEVICE_CODE
+
+    @property
+    def visited_endpoint(self) -> str:
+        """Whose host a person is told beforehand: where a browser is sent, or, of devices, where codes are got."""
+        return (self.device_authorization_endpoint or "") if self.is_for_devices else self.authorization_endpoint
 
     @property
     def code_challenge_method(self) -> str:

@@ -23,12 +23,14 @@ _MANY = 500
 
 
 class AttemptKind(StrEnum):
-    """What a request was for."""
+    """What a request was for: new tokens, the first ones for a code, or those of a device (RFC 8628)."""
 
     refresh = "refresh"
     code = "code"
     grant = "grant"
     """A grant that needs no person, asked for anew: what is sent is not used up by it."""
+    device = "device"
+    """The first tokens of a device, for its code (RFC 8628)."""
 
 
 class AttemptResult(StrEnum):

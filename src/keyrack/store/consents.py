@@ -9,7 +9,14 @@ from sqlalchemy import Row, bindparam, or_, select, update
 from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, NotFound, StateConflict
 from keyrack.model import Json
-from keyrack.model.consents import AuthorizationContext, Consent, ConsentIntroduction, ConsentStatus
+from keyrack.model.consents import (
+    AuthorizationContext,
+    Consent,
+    ConsentIntroduction,
+    ConsentStatus,
+    DeviceCodes,
+    PushedParameters,
+)
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import consents
@@ -23,6 +30,7 @@ _ACCOUNT = ("userinfo_uri", "account_label_paths", "account_subject_paths")
 _CALLBACK = ("code_parameter", "state_parameter", "learns", "learned")
 _STORED_IF_KNOWN = ("authorization_url", "link", "connect_link_id", *_ACCOUNT, *_CALLBACK)
 _TUPLES = (*_ACCOUNT[1:], "learns")
+_CODES = ("user_code", "verification_uri", "verification_uri_complete", "interval")
 _KEPT = ("redirect_uri", "return_url", "connect_link_id", "state_parameter")
 """What a second delivery of the callback is answered with (contract 0.21)."""
 
@@ -48,6 +56,15 @@ _AWAITING = TenantChange(
     update(consents)
     .where(_c.id == bindparam("id"), _c.status == _PENDING)
     .values(state_hash=bindparam("state"), sealed_memory=bindparam("sealed")),
+)
+_RENEWAL = TenantChange(
+    consents,
+    update(consents)
+    .where(_c.id == bindparam("id"), _c.status == _PENDING)
+    .values(sealed_memory=bindparam("sealed"), expires_at=bindparam("until")),
+)
+_TAKING_BY_ID = TenantChange(
+    consents, update(consents).where(_c.id == bindparam("id"), _c.status == _PENDING).values(status=_EXCHANGING)
 )
 _TAKEN = (
     update(consents)
@@ -146,6 +163,20 @@ class ConsentRows(TenantTable):
                 raise AlreadyExists from None
             raise
 
+    async def renew(self, consent_id: str, context: AuthorizationContext, expires_at: datetime) -> None:
+        """Give a pending consent another context, and another end.
+
+        Raises:
+            NotFound: it is gone, or not pending any more.
+        """
+        sealed = await self._seal(consent_id, _to_json(context))
+        if await self.make(_RENEWAL, id=consent_id, sealed=sealed, until=expires_at) == 0:
+            raise NotFound("the consent is gone")
+
+    async def take(self, consent_id: str) -> bool:
+        """Let nobody else finish a pending consent, which is `exchanging` from now on; False if somebody else has."""
+        return await self.make(_TAKING_BY_ID, id=consent_id) == 1
+
     async def abandon(self, consent_id: str, error: str) -> None:
         """Note why a consent failed before anybody was sent to the provider, and forget its context."""
         await self._end(_FAILURE, consent_id, {}, until_now=_PENDING, reason=error)
@@ -184,13 +215,13 @@ class ConsentRows(TenantTable):
         """Note what came out of a consent, and forget its context but for where the browser is sent back to."""
         await self._end(_COMPLETION, consent_id, _kept(context), result=result_id)
 
-    async def fail(self, consent_id: str, error: str, context: AuthorizationContext) -> None:
-        """Note why a consent failed; as `complete`."""
-        await self._end(_FAILURE, consent_id, _kept(context), until_now=_EXCHANGING, reason=error)
+    async def fail(self, consent_id: str, error: str, context: AuthorizationContext, until_now: ConsentStatus) -> bool:
+        """Note why a consent failed that had this status until now, as `complete`; False if it had another."""
+        return await self._end(_FAILURE, consent_id, _kept(context), until_now=until_now.value, reason=error)
 
-    async def _end(self, how: TenantChange, consent_id: str, kept: Json, **values: str) -> None:
+    async def _end(self, how: TenantChange, consent_id: str, kept: Json, **values: str) -> bool:
         sealed = await self._seal(consent_id, kept)
-        await self.make(how, id=consent_id, sealed=sealed, now=self.unit.clock(), **values)
+        return await self.make(how, id=consent_id, sealed=sealed, now=self.unit.clock(), **values) == 1
 
     async def _seal(self, consent_id: str, context: Json) -> bytes:
         return await self.unit.seal(consents, consent_id, "sealed_memory", context)
@@ -228,6 +259,11 @@ def _to_json(context: AuthorizationContext) -> Json:
         stored["temporary"] = [secret.reveal() for secret in context.temporary]
     if context.introduction is not None:
         stored["introduction"] = asdict(context.introduction)
+    if context.device is not None:
+        codes = {name: getattr(context.device, name) for name in _CODES}
+        stored["device"] = {**codes, "device_code": context.device.device_code.reveal()}
+    if context.pushed is not None:
+        stored["pushed"] = {**asdict(context.pushed), "expires_at": context.pushed.expires_at.isoformat()}
     return stored
 
 
@@ -236,6 +272,12 @@ def _from_json(stored: Json) -> AuthorizationContext:
     verifier, temporary, told = (stored.get(name) for name in ("verifier", "temporary", "introduction"))
     known: dict[str, Any] = {name: stored[name] for name in (*_ALWAYS_STORED, *_STORED_IF_KNOWN) if name in stored}
     known |= {name: tuple(known[name]) for name in _TUPLES if name in known}
+    device, pushed = stored.get("device"), stored.get("pushed")
+    if device is not None:
+        known["device"] = DeviceCodes(**{**device, "device_code": Secret(device["device_code"])})
+    if pushed is not None:
+        until = datetime.fromisoformat(pushed["expires_at"])
+        known["pushed"] = PushedParameters(**{**pushed, "expires_at": until})
     return AuthorizationContext(
         **known,
         verifier=None if verifier is None else Secret(verifier),
@@ -246,4 +288,5 @@ def _from_json(stored: Json) -> AuthorizationContext:
 
 
 def _kept(context: AuthorizationContext) -> Json:
-    return {name: getattr(context, name) for name in _KEPT if getattr(context, name) is not None}
+    kept = {name: getattr(context, name) for name in _KEPT if getattr(context, name) is not None}
+    return kept if context.device is None else {**kept, "protocol": context.protocol}

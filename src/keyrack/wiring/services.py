@@ -35,6 +35,10 @@ from keyrack.service.consents.connect_links import ConnectLinks
 from keyrack.service.consents.connect_page import ConnectPage
 from keyrack.service.consents.connect_themes import ConnectThemes
 from keyrack.service.consents.credential_handler import CredentialHandler
+from keyrack.service.consents.device_authorization import DeviceAuthorizations
+from keyrack.service.consents.device_polling import DevicePolling
+from keyrack.service.consents.device_progress import DeviceProgressReader
+from keyrack.service.consents.first_requests import FirstRequests
 from keyrack.service.consents.id_tokens import IdTokens
 from keyrack.service.consents.links import ConsentLinks
 from keyrack.service.consents.long_lived_tokens import LongLivedTokens
@@ -42,6 +46,7 @@ from keyrack.service.consents.oauth1_start import OAuth1Start
 from keyrack.service.consents.own_browser import OwnBrowserConsents
 from keyrack.service.consents.plan import ConsentPlanner
 from keyrack.service.consents.provider_accounts import ProviderAccounts
+from keyrack.service.consents.pushed_authorization import PushedAuthorizations
 from keyrack.service.consents.secret_handler import SecretHandler
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
@@ -139,6 +144,7 @@ class Services:
     examiner: Examiner
     consents: ConsentStart
     callbacks: ConsentCallbacks
+    device_polling: DevicePolling
     consent_links: ConsentLinks
     own_browser_consents: OwnBrowserConsents
     connect_forms: ConnectForms
@@ -197,6 +203,7 @@ class Services:
     async def close(self) -> None:
         """Let go of what the use cases hold open."""
         self.passwords.close()
+        await self.device_polling.close()
         await self.deliverer.close()
         await self.revoker.close()
         if self.mailer is not None:
@@ -249,10 +256,19 @@ def build_services(
         now,
     )
     callbacks = ConsentCallbacks(store, completion, targets, issuers, now)
+    devices = DeviceProgressReader(store, targets, now)
+    device_polling = DevicePolling(store, completion, timeout=settings.provider_timeout)
+    pushed = PushedAuthorizations(store, provider, completion, issuers, now)
     refreshing.recovery.add(AttemptKind.code, completion.recover)
+    refreshing.recovery.add(AttemptKind.device, device_polling.recover)
     consents = ConsentStart(
         access,
-        OAuth1Start(store, provider, now),
+        FirstRequests(
+            store,
+            OAuth1Start(store, provider, now),
+            DeviceAuthorizations(store, provider, now, allow_insecure=insecure),
+            pushed,
+        ),
         targets,
         issuers,
         public_url=settings.public_url,
@@ -322,11 +338,12 @@ def build_services(
         examiner=examiner,
         consents=consents,
         callbacks=callbacks,
-        consent_links=ConsentLinks(store, now),
+        device_polling=device_polling,
+        consent_links=ConsentLinks(store, pushed, devices, now),
         connect_forms=ConnectForms(access),
         own_browser_consents=OwnBrowserConsents(store, access, consents, public_url=settings.public_url, clock=now),
         connect_links=connect_links,
-        connect_page=ConnectPage(store, access, consents, public_url=settings.public_url, clock=now),
+        connect_page=ConnectPage(store, access, consents, devices, public_url=settings.public_url, clock=now),
         connect_themes=ConnectThemes(store, access, public_url=settings.public_url),
         issuers=issuers,
         credentials=shown.credentials,

@@ -16,6 +16,7 @@ _REMINDING_SECONDS = 60.0
 def build_worker(made: Services, settings: Settings) -> Worker:
     """Build the background worker on use cases."""
     tasks = [
+        PeriodicTask("device polls", made.device_polling.tick, settings.worker_interval),
         PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),

@@ -20,6 +20,7 @@ from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
+from keyrack.store.device_polls import DevicePollRows
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
@@ -265,6 +266,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made |= {"pending_id": await _only(unit, s.pending_sign_ins)}
     made |= await _single_sign_on(unit, ids["user_id"])
     await _deliveries(unit, ids["event_id"], made["claim"])
+    await DevicePollRows(unit).add(ids["consent_id"], 5, unit.clock())
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
     for statement in (
         update(consents)
@@ -285,6 +287,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
         update(s.connect_links)
         .where(s.connect_links.c.id == ids["connect_link_id"])
         .values(link_hash=made["link_hash"], status="opened", consent_id=ids["consent_id"], browser_hash="text"),
+        update(s.device_polls).where(s.device_polls.c.id == ids["consent_id"]).values(claim=made["claim"]),
         update(s.mails).where(s.mails.c.id == made["mail_id"]).values(claim=made["claim"]),
         update(s.oauth_clients)
         .where(s.oauth_clients.c.id == ids["oauth_client_id"])

@@ -17,6 +17,7 @@ from keyrack.ids import new_id
 from keyrack.model.audit import AuditFilter
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.connect_theme import ConnectTheme
+from keyrack.model.consents import ConsentStatus
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import ProviderAccount, SecretFilter
@@ -133,6 +134,7 @@ ODD: dict[str, dict[str, Any]] = {
     "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
     "AuthClientRows.for_server": {"address": MCP_SERVER},
     "AuthSecrets.identify": {"account": ProviderAccount("New")},
+    "ConsentRows.fail": {"until_now": ConsentStatus.exchanging},
     "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
@@ -168,6 +170,7 @@ OTHER_IDS = {
     "ConsentRows.complete": {"consent_id": "exchanging_id"},
     "SearchIndex.ids": {"place": "workspace_id"},
     "ConsentRows.fail": {"consent_id": "exchanging_id"},
+    "DevicePollRows.add": {"consent_id": "exchanging_id"},
     "UserRows.take_into_use": {"user_id": "newcomer_id"},
 }
 """Where a parameter is about another resource than elsewhere."""

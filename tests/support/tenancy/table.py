@@ -316,6 +316,7 @@ PUBLIC = {
     "/console/workspaces/{workspace_id}/connections/{secret_id}/rename": "as `/console`",
     "/console/workspaces/{workspace_id}/connections/{secret_id}/test": "as `/console`",
     "/console/workspaces/{workspace_id}/consents/{consent_id}": "as `/console`",
+    "/console/workspaces/{workspace_id}/consents/{consent_id}/provider": "as `/console`",
     "/console/workspaces/{workspace_id}/credentials": "as `/console`",
     "/console/workspaces/{workspace_id}/credentials/{credential_id}": "as `/console`",
     "/console/workspaces/{workspace_id}/credentials/{credential_id}/delete": "as `/console`",

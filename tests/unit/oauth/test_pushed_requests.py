@@ -53,7 +53,7 @@ ASKED = {
 }  # fmt: skip
 
 
-def test_all_parameters_are_pushed_by_an_authenticated_client() -> None:  # 2.1
+def test_all_parameters_are_pushed_by_an_authenticated_client() -> None:  # RFC 9126 section 2.1
     assert pushed("client_secret_post") == ({**ASKED, "client_secret": SECRET.reveal()}, None)
     assert pushed("none") == (ASKED, None)
     form, header = pushed("client_secret_basic")
@@ -62,7 +62,7 @@ def test_all_parameters_are_pushed_by_an_authenticated_client() -> None:  # 2.1
     assert b64decode(header.removeprefix("Basic ")) == b"app:a-long-secret"
 
 
-def test_a_client_that_signs_names_the_token_endpoint() -> None:  # 2
+def test_a_client_that_signs_names_the_token_endpoint() -> None:  # RFC 9126 section 2
     form, _ = pushed("client_secret_jwt", AssertionSigner("HS256", Secret("k" * 32)))
     claims = form.pop("client_assertion").split(".")[1]
     form.pop("client_assertion_type")
@@ -70,7 +70,7 @@ def test_a_client_that_signs_names_the_token_endpoint() -> None:  # 2
     assert json.loads(b64decode(claims + "=="))["aud"] == "https://as.example/token"
 
 
-def test_the_browser_carries_only_the_reference() -> None:  # 4
+def test_the_browser_carries_only_the_reference() -> None:  # RFC 9126 section 4
     url = urlsplit(pushed_authorization_url(a_profile("none"), "urn:ietf:params:oauth:request_uri:6esc&x"))
     assert parse_qsl(url.query) == [
         ("tenant", "x"), ("client_id", "app"), ("request_uri", "urn:ietf:params:oauth:request_uri:6esc&x"),
@@ -81,7 +81,7 @@ def answer(members: Any, status: int = 201) -> RawResponse:
     return RawResponse(status, {"content-type": "application/json"}, json.dumps(members).encode())
 
 
-def test_the_reference_is_read() -> None:  # 2.2
+def test_the_reference_is_read() -> None:  # RFC 9126 section 2.2
     assert process_pushed_response(answer({"request_uri": "urn:x", "expires_in": 90})) == PushedRequest("urn:x", 90)
     assert process_pushed_response(answer({"request_uri": "urn:x"}, 200)) == PushedRequest("urn:x", 60)
 
@@ -95,7 +95,7 @@ def test_a_reference_that_no_browser_can_carry_is_refused(members: Any) -> None:
         process_pushed_response(answer(members), (SECRET,))
 
 
-def test_a_refusal_is_told_with_secrets_masked() -> None:  # 2.3
+def test_a_refusal_is_told_with_secrets_masked() -> None:  # RFC 9126 section 2.3
     said = {"error": "invalid_request", "error_description": "bad a-long-secret"}
     with pytest.raises(ProviderError, match="refused the pushed authorization request") as refused:
         process_pushed_response(answer(said, 400), (SECRET,))

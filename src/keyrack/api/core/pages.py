@@ -30,6 +30,8 @@ _HERE = Path(__file__).parent
 _PAGES = re.compile(r"/(callback|connect|consent|setup|console)(/|$)", re.IGNORECASE)
 _SETUP = re.compile(r"/setup(/|$)", re.IGNORECASE)
 _CONSOLE = re.compile(r"/console(/|$)", re.IGNORECASE)
+_ASKING = frozenset({"device.js"})
+"""Scripts that ask our own host whether there is something new."""
 _templates = Environment(loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined)
 
 _AGAIN = "Start connecting again. If it goes on like this, show this page to whoever gave you the link."
@@ -111,8 +113,9 @@ def page(
         title=title, mood=mood, style=style, script=code, brand=brand, **values
     )
     images = "" if brand.logo is None else " img-src 'self';"
+    asked = " connect-src 'self';" if script in _ASKING else ""
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {scripts};{images}"
+        f"default-src 'none'; style-src {_hash(style)}; script-src {scripts};{images}{asked}"
         f" base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"
     )
     said = {**PRIVATE, "content-security-policy": policy, **(headers or {})}

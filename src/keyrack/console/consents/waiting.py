@@ -1,16 +1,19 @@
 """`/console/workspaces/{W}/consents/{C}`: the way to the provider, and how the consent ended, however it did."""
 
+from typing import Any
+
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
 from keyrack.api.core.openapi import PATH_ID
+from keyrack.api.core.qr_code import qr_code
 from keyrack.console.core.rendering import HEADERS
 from keyrack.console.core.requests import LIVE
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.workspace_place import WorkspacePlace
-from keyrack.model.consents import Consent, ConsentStatus
-from keyrack.service.consents.own_browser import OwnBrowserConsents
+from keyrack.model.consents import Consent, ConsentStatus, DeviceCodes
+from keyrack.service.consents.own_browser import OwnBrowserConsents, OwnConsent
 
 
 @get("/workspaces/{workspace_id:str}/consents/{consent_id:str}", media_type=MediaType.HTML)
@@ -39,13 +42,40 @@ async def consent_page(
         consent=consent,
         status_word=consent.status.value,
         is_here=found.is_here,
-        provider=found.address,
+        provider=_provider(visit, place, found),
+        codes=found.codes,
+        picture=_picture(found.codes),
         told=told,
         why=why,
         said=said,
         result=_result(place, consent),
         again=f"{place.path}/connect?{_again(consent)}",
     )
+
+
+@get("/workspaces/{workspace_id:str}/consents/{consent_id:str}/provider", media_type=MediaType.HTML)
+async def consent_provider(
+    visit: NamedDependency[Visit],
+    place: NamedDependency[WorkspacePlace],
+    consent_id: PATH_ID,
+    own_browser_consents: NamedDependency[OwnBrowserConsents],
+) -> Response[Any]:
+    """Send the browser to the provider, with a request that is pushed at this moment (RFC 9126)."""
+    address = await own_browser_consents.address(visit.who, place.id, consent_id, visit.request.cookies)
+    if address is None:
+        return visit.go(place.consent_path(consent_id))
+    return Response(None, status_code=303, headers={**HEADERS, "location": address})
+
+
+def _provider(visit: Visit, place: WorkspacePlace, found: OwnConsent) -> str | None:
+    """Return where the link to the provider leads: over our host where its request is pushed first."""
+    if found.address is None or found.consent.context.pushed is None:
+        return found.address
+    return f"{visit.console.root}{place.consent_path(found.consent.id)}/provider"
+
+
+def _picture(codes: DeviceCodes | None) -> str:
+    return "" if codes is None else qr_code(codes.verification_uri_complete or codes.verification_uri)
 
 
 def _reason(error: str) -> tuple[str, str]:

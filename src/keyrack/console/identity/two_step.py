@@ -8,10 +8,10 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.enums import MediaType
 
+from keyrack.api.core.qr_code import qr_code
 from keyrack.console.core.requests import visitor_of
 from keyrack.console.core.visit import Visit
 from keyrack.console.identity.attempts import attempt_of
-from keyrack.console.identity.qr_code import qr_code
 from keyrack.crypto.secret import Secret
 from keyrack.crypto.totp import otpauth_uri
 from keyrack.errors import RateLimited, StateConflict

@@ -165,6 +165,9 @@ def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iter
         if getattr(profile.endpoints, name) is None and profile.endpoints.issuer is None:
             text = f"is needed for the grant {profile.grant}, or an issuer to discover it from"
             yield Problem(text, f"/endpoints/{name}")
+    named = profile.endpoints.pushed_authorization or profile.endpoints.issuer
+    if profile.authorization.pushed and named is None:
+        yield Problem("is needed to push requests, or an issuer to discover it from", "/endpoints/pushed_authorization")
     for name in profile.endpoints.__struct_fields__:
         template = getattr(profile.endpoints, name)
         if template is not None:

@@ -205,7 +205,7 @@ def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
 def _is_spared(name: str, given: Mapping[str, Any], known: Json, grant: Grant | None) -> bool:
     """Tell whether a required address may be missing: the profile is what is wrong, or nobody is sent there."""
     of_profile = name in ADDRESSES and given.get(PROFILE) is not None
-    return of_profile and (not known or (name == "auth_uri" and grant in DIRECT_GRANTS))
+    return of_profile and (not known or (name == "auth_uri" and grant in {*DIRECT_GRANTS, Grant.DEVICE_CODE}))
 
 
 def _wrong_type(kind: str, stored: Json) -> list[Problem]:

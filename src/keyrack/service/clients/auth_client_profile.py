@@ -90,7 +90,17 @@ def client_profile(
         of_refreshes=None if provider is None else _own_way(given, refresh_of(provider), of_client),
         resource=given.get("resource"),
         assertion_signer=_assertion_signer(client, provider, known),
+        device_authorization_endpoint=_own(provider, "device_authorization", of_client, of_connection),
+        pushed_authorization_endpoint=_own(provider, "pushed_authorization", of_client, of_connection),
     )
+
+
+def _own(
+    provider: ProviderProfile | None, endpoint: str, of_client: Mapping[str, str], of_connection: Mapping[str, str]
+) -> str | None:
+    """Return an endpoint that only a profile can say, filled in; None if it does not, or that cannot be."""
+    template = None if provider is None else getattr(provider.endpoints, endpoint)
+    return None if template is None else filled_address(template, of_client, of_connection)
 
 
 def _account_source(

@@ -223,6 +223,8 @@ def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
         yield "a client certificate", said.mutual_tls
         known = SECRET_ALGORITHMS if said.method is AuthMethod.CLIENT_SECRET_JWT else ALGORITHMS
         yield f"the algorithm {said.algorithm}", said.algorithm is not None and said.algorithm not in known
-    yield f"the grant {profile.grant}", profile.grant not in {Grant.AUTHORIZATION_CODE, *DIRECT_GRANTS}
+    built = {Grant.AUTHORIZATION_CODE, Grant.DEVICE_CODE, *DIRECT_GRANTS}
+    yield f"the grant {profile.grant}", profile.grant not in built
     yield f"the algorithm {profile.assertion.algorithm}", profile.assertion.algorithm not in ALGORITHMS
-    yield "pushed authorization requests", profile.authorization.pushed
+    by_fields = profile.client_authentication.method is AuthMethod.FIELDS
+    yield "pushed requests of a client that authenticates by fields", by_fields and profile.authorization.pushed

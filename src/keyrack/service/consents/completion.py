@@ -87,6 +87,16 @@ class ConsentCompletion:
         finally:
             self._finishing.discard(consent.id)
 
+    def is_finishing(self, consent_id: str) -> bool:
+        """Tell whether this process is in the middle of finishing a consent."""
+        return consent_id in self._finishing
+
+    async def answer_of(self, attempt: Attempt) -> tuple[Attempt | None, RawResponse | None]:
+        """Return an attempt as it is now, None if it is open no more, and its answer, if that came."""
+        async with self._store.unit(attempt.tenant_id) as unit:
+            kept = await Attempts(unit).find(attempt.id)
+            return kept, None if kept is None else await self._journal.read(unit, kept)
+
     async def recover(self, attempt: Attempt) -> bool:
         """Settle an exchange of a code that was interrupted: complete the consent if the answer is there, else fail it.
 
@@ -100,8 +110,7 @@ class ConsentCompletion:
             return False
         async with self._store.unit(attempt.tenant_id) as unit:
             consent = await ConsentRows(unit).find(attempt.subject_id)
-            kept = await Attempts(unit).find(attempt.id)
-            answer = None if kept is None else await self._journal.read(unit, kept)
+        kept, answer = await self.answer_of(attempt)
         if kept is None:
             return True
         if consent is None:
@@ -139,6 +148,30 @@ class ConsentCompletion:
             request_id=request_id,
         )
 
+    async def destination(self, consent: Consent, place: Location, who: Principal) -> ConsentDestination:
+        """Return where a consent's tokens go.
+
+        Membership, visibility and client may have changed since the start (contract 0.17), or the contract been
+        suspended: that is told before anything is used up.
+
+        Raises:
+            KeyrackError: the consent may not be finished any more.
+        """
+        async with self._access.at(who, place, precheck=COMPLETE) as scope:
+            destination = await self._revalidate(scope, consent)
+            await self.links.require_current(scope.unit, consent)
+        return destination
+
+    def read(
+        self, consent: Consent, destination: ConsentDestination, answer: RawResponse, granted: Secret
+    ) -> TokenResponse:
+        """Return the tokens that an answer brings.
+
+        Raises:
+            ProviderError, ProviderUnavailable: there are none in it.
+        """
+        return self._protocol(consent).tokens(consent, destination.profile, answer, granted)
+
     async def ask(
         self,
         consent: Consent,
@@ -148,10 +181,7 @@ class ConsentCompletion:
         kind: AttemptKind = AttemptKind.code,
         permit: Permit = nothing_to_check,
     ) -> tuple[Attempt, RawResponse, ConsentDestination]:
-        """Ask the provider for tokens, through the journal.
-
-        Membership, visibility and client may have changed since the start (contract 0.17), or the contract been
-        suspended: that is told before anything is used up.
+        """Ask the provider for tokens, through the journal, if the consent may still be finished.
 
         Args:
             consent: what they are for.
@@ -167,9 +197,7 @@ class ConsentCompletion:
         Raises:
             KeyrackError: the consent may not be finished any more, or nothing came back.
         """
-        async with self._access.at(who, place, precheck=COMPLETE) as scope:
-            destination = await self._revalidate(scope, consent)
-            await self.links.require_current(scope.unit, consent)
+        destination = await self.destination(consent, place, who)
         request = self._protocol(consent).request(consent, destination.profile, granted)
         attempt = Attempt(new_id(), consent.tenant_id, kind, consent.id, 0, 0, node_id(), self._clock())
         try:
@@ -293,12 +321,23 @@ class ConsentCompletion:
         scope.require(target.permissions[1 if again else 0])
         return await target.revalidate(scope, consent)
 
-    async def fail(self, consent: Consent, place: Location, who: Principal, error: KeyrackError) -> None:
-        """End a consent that has made nothing, and say why; it must be `exchanging`."""
+    async def fail(
+        self, consent: Consent, place: Location, who: Principal, error: KeyrackError, *, ends_link: bool = True
+    ) -> None:
+        """End a consent that has made nothing, and say why.
+
+        Args:
+            consent: as it was read; it must not be over.
+            place: where it is.
+            who: whose it is.
+            error: why.
+            ends_link: whether its connect link, if it has one, is used up too.
+        """
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             if await TenantRows(unit).hold():  # else the consent is gone with it, and the key it would be sealed with
-                await ConsentRows(unit).fail(consent.id, told_of(error), consent.context)
-                await self.links.failed(unit, consent, error)
+                rows = ConsentRows(unit)
+                if await rows.fail(consent.id, told_of(error), consent.context, consent.status) and ends_link:
+                    await self.links.failed(unit, consent, error)
         await self._access.record(who, place, COMPLETE, (TARGET, consent.id))
 
     async def close(self, attempt: Attempt, fate: AttemptResult) -> None:

@@ -14,8 +14,11 @@ from keyrack.store.connect_links import ConnectLinkRows
 from keyrack.store.core.unit import Unit
 from keyrack.store.outbox import Outbox
 
-_DENIALS = frozenset({"access_denied", "consent_required", "user_cancelled_authorize", "user_cancelled_login"})
-"""Codes with which providers say that the person did not agree (RFC 6749 section 4.1.2.1; OpenID Connect; LinkedIn)."""
+_DENIALS = frozenset(
+    {"access_denied", "consent_required", "user_cancelled_authorize", "user_cancelled_login", "authorization_declined"}
+)
+"""Codes with which providers say that the person did not agree (RFC 6749 section 4.1.2.1; OpenID Connect; LinkedIn;
+Microsoft)."""
 
 
 class ConnectOutcomes:

@@ -21,8 +21,15 @@ from keyrack.model.consents import OPEN_LINKS, ConnectLink, Consent, ConsentStat
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import Access
 from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure, new_cookie
-from keyrack.service.consents.connect_links import connect_link_hash
-from keyrack.service.consents.links import FormNotOurs, IntroductionPage, introduction
+from keyrack.service.consents.connect_links import PATH, connect_link_hash
+from keyrack.service.consents.device_progress import DeviceProgress, DeviceProgressReader
+from keyrack.service.consents.links import (
+    FormNotOurs,
+    IntroductionPage,
+    LinkNotUsable,
+    LinkNotUsableNow,
+    introduction,
+)
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.tenancy.tenants import base_address
@@ -48,20 +55,6 @@ class OpenedElsewhere(BadRequest):
     """
 
 
-class LinkNotUsable(BadRequest):
-    """What it is for has changed since it was made, or whoever made it may not ask for it any more.
-
-    Nothing was connected. Ask whoever sent it to you for a new one.
-    """
-
-
-class LinkNotUsableNow(BadRequest):
-    """It cannot be used at the moment: the provider does not answer, or too many accounts are being connected.
-
-    Nothing was connected, and the link stays good. Try again in a while.
-    """
-
-
 class StillConnecting(BadRequest):
     """An account is being connected with this link already, in another tab. Look there, or try again in a minute."""
 
@@ -72,8 +65,13 @@ class _Found:
 
     link: ConnectLink
     place: Location
-    secure: bool
-    """Whether our own pages are reached by https."""
+    base: str
+    """Of our own addresses."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether our own pages are reached by https."""
+        return is_secure(self.base)
 
 
 class ConnectPage:
@@ -83,18 +81,47 @@ class ConnectPage:
         store: where links are.
         access: the way into every operation.
         start: starts the consent.
+        devices: tells how far a device's consent is.
         public_url: the base of addresses that browsers open; None: each tenant's own (contract 0.7).
         clock: the time.
     """
 
     def __init__(
-        self, store: Store, access: Access, start: ConsentStart, *, public_url: str | None, clock: Clock
+        self,
+        store: Store,
+        access: Access,
+        start: ConsentStart,
+        devices: DeviceProgressReader,
+        *,
+        public_url: str | None,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._access = access
         self._start = start
+        self._devices = devices
         self._public_url = public_url
         self._clock = clock
+
+    async def progress(self, token: str, cookies: Mapping[str, str]) -> DeviceProgress | None:
+        """Return how far a device's consent is that was begun with the link in this browser, also once it is over.
+
+        None where nothing came of it and the link is still good: it can be gone on from again.
+        """
+        hashed = connect_link_hash(token)
+        async with self._store.installation() as unit:
+            place = await Directory(unit).connect_link(hashed)
+        if place is None:
+            return None
+        async with self._store.unit(place.tenant_id) as unit:
+            link = await ConnectLinkRows(unit).by_link(hashed)
+            counts = None if link is None or link.consent_id is None else link.consent_id
+            consent = None if counts is None else await ConsentRows(unit).find(counts)
+        progress = await self._devices.of(consent, cookies)
+        if progress is None or progress.outcome is None or link is None:
+            return progress
+        again = link.status in OPEN_LINKS and link.expires_at > self._clock()
+        return None if again and progress.outcome.error is not None else progress
 
     async def introduce(self, token: str, cookies: Mapping[str, str]) -> IntroductionPage:
         """Return who asks for what; changes nothing.
@@ -157,20 +184,28 @@ class ConnectPage:
             _require_same_browser(link, cookie)
             if not opened:
                 raise UnknownConnectLink
-            if (ready := await self._begun(link, who, cookie)) is not None:
+            if (ready := await self._begun(link, f"{found.base}{PATH}?link={token}", who, cookie)) is not None:
                 return ready, cookie
         raise StillConnecting
 
-    async def _begun(self, link: ConnectLink, who: Principal, cookie: BrowserCookie) -> str | None:
-        """Return where the browser begins: of the consent that counts, or of a new one. None: another tab was first."""
+    async def _begun(self, link: ConnectLink, page: str, who: Principal, cookie: BrowserCookie) -> str | None:
+        """Return where the browser begins: of the consent that counts, or of a new one. None: another tab was first.
+
+        A device's begins at the page of the link, which then shows the code.
+        """
         running = await self._running(link)
-        if running is not None and running.context.authorization_url is not None:
-            return running.context.authorization_url
         try:
+            if running is not None and running.context.device is not None:
+                return page
+            address = None if running is None else await self._start.address(running)
+            if address is not None:
+                return address
             started = await self._start.start(who, link.workspace_id, _wanted(link))
         except (DatabaseUnavailable, RateLimited):
             raise
-        except (ProviderError, ProviderUnavailable, QuotaExceeded):
+        except (ProviderError, ProviderUnavailable) as error:
+            raise LinkNotUsableNow(error.failure.said) from None
+        except QuotaExceeded:
             raise LinkNotUsableNow from None
         except KeyrackError:
             raise LinkNotUsable from None
@@ -182,7 +217,7 @@ class ConnectPage:
                 await consents.abandon(started.id, _ANOTHER_TAB)
                 return None
             await consents.bind(started.id, cookie.hash_for(started.id), self._clock())
-        return started.context.authorization_url
+        return page if started.context.device is not None else started.context.authorization_url
 
     async def _running(self, link: ConnectLink) -> Consent | None:
         """Return the consent that counts if it can still be finished.
@@ -215,7 +250,7 @@ class ConnectPage:
             link = await ConnectLinkRows(unit).by_link(hashed)
             if link is None or link.status not in OPEN_LINKS or link.expires_at <= self._clock():
                 raise UnknownConnectLink
-            return _Found(link, place, is_secure(await base_address(unit, self._public_url)))
+            return _Found(link, place, await base_address(unit, self._public_url))
 
     async def _maker(self, link: ConnectLink, address: str | None, request_id: str | None) -> Principal:
         """Return who made a link, as the caller who starts its consent."""

@@ -12,12 +12,14 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from keyrack.clock import Clock
-from keyrack.errors import BadRequest
+from keyrack.errors import BadRequest, DatabaseUnavailable, KeyrackError, ProviderError, ProviderUnavailable
 from keyrack.model.components import Component
 from keyrack.model.consents import Consent, ConsentIntroduction, ConsentStatus
 from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import Scope
 from keyrack.service.consents.browser import BrowserCookie, cookie_of, is_secure, new_cookie
+from keyrack.service.consents.device_progress import DeviceProgress, DeviceProgressReader
+from keyrack.service.consents.pushed_authorization import PushedAuthorizations
 from keyrack.service.consents.values import NewConsent, PlannedConsent
 from keyrack.store.components import ComponentRows
 from keyrack.store.consents import ConsentRows
@@ -36,6 +38,25 @@ _MAX_SCOPES = 100
 
 class UnknownLink(BadRequest):
     """It was used before, has expired, or was never ours. Ask whoever sent it to you for a new one."""
+
+
+class LinkNotUsable(BadRequest):
+    """What it is for has changed since it was made, or whoever made it may not ask for it any more.
+
+    Nothing was connected. Ask whoever sent it to you for a new one.
+    """
+
+
+class LinkNotUsableNow(BadRequest):
+    """It cannot be used at the moment: the provider does not answer, or too many accounts are being connected.
+
+    Nothing was connected, and the link stays good. Try again in a while.
+    """
+
+    def __init__(self, said: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self.said = dict(said or {})
+        """What the provider said about it, as far as it did."""
 
 
 class FormNotOurs(BadRequest):
@@ -62,9 +83,16 @@ class IntroductionPage:
 class ConsentLinks:
     """What a person does with such a link."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, pushed: PushedAuthorizations, devices: DeviceProgressReader, clock: Clock) -> None:
         self._store = store
+        self._pushed = pushed
+        self._devices = devices
         self._clock = clock
+
+    async def progress(self, link: str, cookies: Mapping[str, str]) -> DeviceProgress | None:
+        """Return how far a device's consent is that was begun in this browser; None if the link is of no such one."""
+        found = await self._consent(link)
+        return await self._devices.of(found, cookies)
 
     async def introduce(self, link: str, cookies: Mapping[str, str]) -> IntroductionPage:
         """Return who asks for what; changes nothing.
@@ -76,7 +104,7 @@ class ConsentLinks:
         Raises:
             UnknownLink: there is no such link, or it is over.
         """
-        consent, _ = await self._pending(link)
+        consent = await self._pending(link)
         if consent.context.introduction is None:
             raise UnknownLink
         secure = is_secure(consent.context.redirect_uri)
@@ -86,37 +114,59 @@ class ConsentLinks:
     async def go_on(self, link: str, cookies: Mapping[str, str], form_token: str) -> tuple[str, BrowserCookie]:
         """Bind the browser to the consent; return where it goes on, and its cookie.
 
-        Going on again, in the same browser or another, is fine while the consent is pending; the last one counts.
+        Going on again, in the same browser or another, is fine while the consent is pending; the last one counts. A
+        device's consent goes on at the link itself, which shows the code to this browser from now on.
 
         Raises:
             UnknownLink: there is no such link, or it is over.
             FormNotOurs: the browser has not seen our page, or takes no cookies; nothing has changed.
+            LinkNotUsable: who started the consent may not finish it any more.
+            LinkNotUsableNow: the provider does not take the request, or does not answer.
         """
-        consent, address = await self._pending(link)
+        consent = await self._pending(link)
         cookie = cookie_of(cookies, secure=is_secure(consent.context.redirect_uri))
         if cookie is None or not cookie.made_form(consent.id, form_token):
             raise FormNotOurs
+        address = await self._address(consent)
         async with self._store.unit(consent.tenant_id, writes=True) as unit:
             if not await ConsentRows(unit).bind(consent.id, cookie.hash_for(consent.id), self._clock()):
                 raise UnknownLink
         return address, cookie
 
-    async def _pending(self, link: str) -> tuple[Consent, str]:
-        """Return the pending consent of a link, and the provider's address where its browser begins."""
+    async def _address(self, consent: Consent) -> str:
+        if consent.context.device is not None:
+            return consent.context.link or ""
+        try:
+            address = await self._pushed.address(consent)
+        except DatabaseUnavailable:
+            raise
+        except (ProviderError, ProviderUnavailable) as error:
+            raise LinkNotUsableNow(error.failure.said) from None
+        except KeyrackError:
+            raise LinkNotUsable from None
+        if address is None:
+            raise UnknownLink
+        return address
+
+    async def _pending(self, link: str) -> Consent:
+        """Return the pending consent of a link, whose first request has been answered."""
+        consent = await self._consent(link)
+        waiting = consent is not None and consent.status is ConsentStatus.pending
+        if consent is None or not waiting or consent.expires_at <= self._clock():
+            raise UnknownLink
+        context = consent.context
+        if context.authorization_url is None and context.device is None:
+            raise UnknownLink
+        return consent
+
+    async def _consent(self, link: str) -> Consent | None:
         hashed = link_hash(link)
         async with self._store.installation() as unit:
             place = await Directory(unit).consent_by_link(hashed)
         if place is None:
-            raise UnknownLink
+            return None
         async with self._store.unit(place.tenant_id) as unit:
-            consent = await ConsentRows(unit).by_link(hashed)
-        waiting = consent is not None and consent.status is ConsentStatus.pending
-        if consent is None or not waiting or consent.expires_at <= self._clock():
-            raise UnknownLink
-        address = consent.context.authorization_url
-        if address is None:  # OAuth 1.0a: the provider has not answered yet
-            raise UnknownLink
-        return consent, address
+            return await ConsentRows(unit).by_link(hashed)
 
 
 def link_hash(link: str) -> str:
@@ -156,6 +206,6 @@ async def introduction(scope: Scope, wanted: NewConsent, planned: PlannedConsent
         tenant=printable(tenant.name if tenant else "", _MAX_NAME),
         workspace=printable(workspace.name if workspace else "", _MAX_NAME),
         what=printable(what, _MAX_NAME),
-        host=urlsplit(planned.profile.authorization_endpoint).hostname or "",
+        host=urlsplit(planned.profile.visited_endpoint).hostname or "",
         scopes=tuple(printable(each, _MAX_NAME) for each in planned.scope.split())[:_MAX_SCOPES],
     )

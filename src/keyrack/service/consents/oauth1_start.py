@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from keyrack.clock import Clock
-from keyrack.errors import AlreadyExists, KeyrackError, ProviderError
+from keyrack.errors import AlreadyExists, ProviderError
 from keyrack.model.consents import Consent
 from keyrack.oauth import oauth1
 from keyrack.oauth.profile import ClientProfile
@@ -27,7 +27,7 @@ class OAuth1Start:
     async def ask(self, consent: Consent, profile: ClientProfile) -> Consent:
         """Get temporary credentials for a pending consent and return it with its authorization address.
 
-        No transaction is open meanwhile. If it fails, the consent has failed.
+        No transaction is open meanwhile.
 
         Args:
             consent: as it was stored.
@@ -37,14 +37,6 @@ class OAuth1Start:
             ProviderError, ProviderUnavailable: there are none.
             ValidationFailed: the provider cannot be asked.
         """
-        try:
-            return await self._ask(consent, profile)
-        except KeyrackError as error:
-            async with self._store.unit(consent.tenant_id, writes=True) as unit:
-                await ConsentRows(unit).abandon(consent.id, error.problem.detail)
-            raise
-
-    async def _ask(self, consent: Consent, profile: ClientProfile) -> Consent:
         request = oauth1.build_temporary_request(profile, callback=consent.context.redirect_uri, at=self._clock())
         answer = await send(self._provider, request, tenant_id=consent.tenant_id)
         temporary = oauth1.process_temporary_response(answer, sent=(profile.client_secret,))

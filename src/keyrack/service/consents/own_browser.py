@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from keyrack.clock import Clock
 from keyrack.errors import NotFound, StateConflict
 from keyrack.ids import new_id
-from keyrack.model.consents import Consent
+from keyrack.model.consents import Consent, ConsentStatus, DeviceCodes
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.authz.access import Access
@@ -36,11 +36,13 @@ class OwnConsent:
         consent: the caller's own.
         is_here: this browser may finish it.
         address: the provider's address to go to, while it can be finished here; else None.
+        codes: what is to be entered where, while it can be finished here; None but for a device's.
     """
 
     consent: Consent
     is_here: bool
     address: str | None
+    codes: DeviceCodes | None = None
 
 
 class OwnBrowserConsents:
@@ -138,7 +140,24 @@ class OwnBrowserConsents:
         consent = await self._start.get(who, workspace_id, consent_id)
         cookie = cookie_of(cookies, secure=is_secure(consent.context.redirect_uri or "https://"))
         is_here = cookie is not None and cookie.hash_for(consent.id) == consent.browser_hash
-        return OwnConsent(consent, is_here, consent.context.authorization_url if is_here else None)
+        context = consent.context
+        return OwnConsent(
+            consent, is_here, context.authorization_url if is_here else None, context.device if is_here else None
+        )
+
+    async def address(
+        self, who: Principal, workspace_id: str, consent_id: str, cookies: Mapping[str, str]
+    ) -> str | None:
+        """Return where this browser goes on at the provider, its request pushed anew if it is pushed; None if nowhere.
+
+        Raises:
+            NotFound: there is no such consent, or somebody else started it.
+            ProviderError, ProviderUnavailable: the server does not take the request.
+            KeyrackError: the consent may not be finished any more.
+        """
+        found = await self.look(who, workspace_id, consent_id, cookies)
+        waits = found.consent.status is ConsentStatus.pending and found.address is not None
+        return await self._start.address(found.consent) if waits else None
 
 
 def _asked_beside(secret: AuthSecret) -> Mapping[str, str]:

@@ -1,13 +1,13 @@
 """Speaks a consent's protocol: OAuth 2.0 or 1.0a, behind one interface (contract sections 20 and 21)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from keyrack.clock import Clock, now
 from keyrack.crypto.secret import Secret
 from keyrack.model.consents import AuthorizationContext, Consent
-from keyrack.oauth import authorization_code, oauth1, pkce
+from keyrack.oauth import authorization_code, device, oauth1, pkce
 from keyrack.oauth.dpop import new_proof_key
 from keyrack.oauth.id_token import asks_for_id_token, new_nonce
 from keyrack.oauth.profile import ClientProfile
@@ -18,8 +18,8 @@ from keyrack.oauth.token_response import KNOWN_MEMBERS, TokenResponse, process_t
 from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.consents.values import NewConsent, PlannedConsent
 
-OAUTH2, OAUTH1 = "oauth2", "oauth1"
-"""Names of the protocols, in the callback's path and in a consent's context."""
+OAUTH2, OAUTH1, DEVICE = "oauth2", "oauth1", "device"
+"""Names of the protocols, in a consent's context and, of those that have one, in the callback's path."""
 
 CALLBACK_PATHS = {OAUTH2: "/callback/oauth2", OAUTH1: "/callback/oauth1"}
 """Where browsers come back to (contract 20.1)."""
@@ -114,6 +114,23 @@ class AuthorizationCode:
         return replace(found, members={**told, **found.members})
 
 
+class DeviceCode:
+    """OAuth 2.0, the device authorization grant: no browser comes back, the device code is exchanged."""
+
+    def request(self, consent: Consent, profile: ClientProfile, granted: Secret) -> FormRequest:
+        """Return the token request of RFC 8628 section 3.4."""
+        del consent
+        return device.build_device_token_request(profile, granted)
+
+    def tokens(
+        self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret | None
+    ) -> TokenResponse:
+        """Return the tokens of RFC 6749 section 5.1."""
+        codes = consent.context.device
+        sent = _known(granted, profile.client_secret, None if codes is None else codes.device_code)
+        return process_token_response(answer, provider=profile.provider, sent=sent)
+
+
 @dataclass(frozen=True, slots=True)
 class TemporaryCredentials:
     """OAuth 1.0a: the temporary token is the key, verifier and temporary credentials are exchanged.
@@ -166,11 +183,24 @@ def consent_protocols(clock: Clock) -> Mapping[str, ConsentProtocol]:
     Args:
         clock: for timestamps.
     """
-    return {OAUTH2: AuthorizationCode(), OAUTH1: TemporaryCredentials(clock)}
+    return {OAUTH2: AuthorizationCode(), OAUTH1: TemporaryCredentials(clock), DEVICE: DeviceCode()}
 
 
-def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str, state: str) -> AuthorizationContext:
-    """Return what the callback needs, and the address to go to as far as it is known yet.
+@dataclass(frozen=True, slots=True)
+class FirstRequest:
+    """How a consent begins.
+
+    Attributes:
+        context: what is remembered, with the address to go to as far as it is known yet.
+        parameters: of the authorization request; none where there is no such request.
+    """
+
+    context: AuthorizationContext
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def first_request(planned: PlannedConsent, wanted: NewConsent, base: str, state: str) -> FirstRequest:
+    """Return how a consent begins.
 
     Args:
         planned: what the authorization request is made of.
@@ -181,17 +211,18 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
     provider = planned.profile.provider
     key = None if provider is None or provider.dpop is None else new_proof_key(provider.dpop)
     profile, verifier = replace(planned.profile, proof_key=key), pkce.new_verifier()
-    protocol = OAUTH2 if profile.temporary_credentials_endpoint is None else OAUTH1
-    redirect_uri = base + CALLBACK_PATHS[protocol]
+    protocol = _protocol_of(profile)
+    redirect_uri = base + CALLBACK_PATHS[OAUTH1 if protocol == OAUTH1 else OAUTH2]
     usual = Callback()
     said = usual if profile.provider is None else profile.provider.callback
     always = profile.provider is not None and profile.provider.authorization.sends_nonce
-    nonce = new_nonce() if always or asks_for_id_token(profile.authorization_endpoint, planned.scope) else None
+    asks = protocol != DEVICE and (always or asks_for_id_token(profile.authorization_endpoint, planned.scope))
+    nonce = new_nonce() if asks else None
     context = AuthorizationContext(
         protocol=protocol,
         redirect_uri=redirect_uri,
         return_url=wanted.return_url,
-        verifier=verifier if profile.pkce else None,
+        verifier=verifier if profile.pkce and protocol != DEVICE else None,
         client_id=profile.client_id,
         token_endpoint=profile.token_endpoint,
         issuer=profile.issuer,
@@ -212,9 +243,9 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         account_label_paths=profile.account.label_paths or None,
         account_subject_paths=profile.account.subject_paths or None,
     )
-    if protocol == OAUTH1:
-        return context
-    url = authorization_code.build_authorization_url(
+    if protocol != OAUTH2:
+        return FirstRequest(context)
+    parameters = authorization_code.authorization_parameters(
         profile,
         redirect_uri=redirect_uri,
         state=state,
@@ -223,7 +254,14 @@ def authorization_context(planned: PlannedConsent, wanted: NewConsent, base: str
         nonce=nonce,
         extra={**planned.extra, **wanted.additional_params},
     )
-    return replace(context, authorization_url=url)
+    url = authorization_code.authorization_url(profile, parameters)
+    return FirstRequest(replace(context, authorization_url=url), parameters)
+
+
+def _protocol_of(profile: ClientProfile) -> str:
+    if profile.temporary_credentials_endpoint is not None:
+        return OAUTH1
+    return DEVICE if profile.is_for_devices else OAUTH2
 
 
 def _temporary(consent: Consent) -> oauth1.OAuth1Credentials:

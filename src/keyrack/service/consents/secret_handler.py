@@ -116,7 +116,7 @@ class SecretHandler:
             raise ValidationFailed(Problem(_NO_EXCHANGE, AUTH_CLIENT_POINTER))
         also = () if profile.exchange is None else (profile.exchange_endpoint,)
         token = () if _learns_token_endpoint(profile) else (profile.token_endpoint,)
-        for uri in (profile.authorization_endpoint, *token, *also):
+        for uri in (profile.visited_endpoint, *token, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
         profile = with_account_source(profile, client, block)
@@ -129,7 +129,16 @@ class SecretHandler:
             extra.setdefault("prompt", "consent")  # OpenID Connect Core section 11
         profile = replace(profile, pkce=profile.pkce and block.pkce)
         name = stored.name if stored else client.name
-        return PlannedConsent(profile, scopes, extra, name, fields, auth_method=method, long_lived=bool(also))
+        return PlannedConsent(
+            profile,
+            scopes,
+            extra,
+            name,
+            fields,
+            auth_method=method,
+            long_lived=bool(also),
+            own_issuer=client.credentials.get("issuer"),
+        )
 
     async def revalidate(self, scope: Scope, consent: Consent) -> "SecretDestination":
         """Judge once more what was judged at the start, and keep the client from being deleted if tokens are stored.

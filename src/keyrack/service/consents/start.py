@@ -10,9 +10,9 @@ from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.oauth.state import new_state, state_hash
 from keyrack.service.authz.access import Access, Scope
+from keyrack.service.consents.first_requests import FirstRequests
 from keyrack.service.consents.links import introduction, link_address, link_hash
-from keyrack.service.consents.oauth1_start import OAuth1Start
-from keyrack.service.consents.protocols import OAUTH2, authorization_context
+from keyrack.service.consents.protocols import first_request
 from keyrack.service.consents.return_url import checked_return_url
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import TARGET, ConsentHandlers, NewConsent, PlannedConsent
@@ -27,7 +27,7 @@ class ConsentStart:
 
     Args:
         access: the way into every operation.
-        temporary: asks for what an authorization of OAuth 1.0a needs.
+        first: sends what a provider has to be sent first.
         targets: what consents make.
         issuers: what is known of authorization servers.
         public_url: the base of callback addresses; None: each tenant's own (contract 0.7).
@@ -38,7 +38,7 @@ class ConsentStart:
     def __init__(
         self,
         access: Access,
-        temporary: OAuth1Start,
+        first: FirstRequests,
         targets: ConsentHandlers,
         issuers: ServerMetadata,
         *,
@@ -47,7 +47,7 @@ class ConsentStart:
         clock: Clock,
     ) -> None:
         self._access = access
-        self._temporary = temporary
+        self._first = first
         self._targets = targets
         self._issuers = issuers
         self._public_url = public_url
@@ -70,12 +70,14 @@ class ConsentStart:
             ValidationFailed: the body, a field or a template is wrong; the return URL is foreign.
             RelatedNotFound: the workspace does not have the component, auth client, credential or secret.
             OAuthClientMissing: the tenant has no OAuth client for the component (contract 0.4).
-            ProviderError, ProviderUnavailable: the provider gives no temporary credentials (OAuth 1.0a).
+            ProviderError, ProviderUnavailable: the provider gives no temporary credentials (OAuth 1.0a) or codes for a
+                device, or does not take a request that is pushed.
         """
         async with self._access.workspace(who, workspace_id, "consent.start") as scope:
             wanted, planned, base = await self.judge(scope, new)
             state = new_state()
-            context = authorization_context(planned, wanted, base, state)
+            first = first_request(planned, wanted, base, state)
+            context = first.context
             link = new_state() if wanted.bound else None
             if link is not None:
                 told = await introduction(scope, wanted, planned)
@@ -101,12 +103,10 @@ class ConsentStart:
             # Of OAuth 1.0a nobody knows the state: its callback is found by the token that is asked for now.
             await ConsentRows(scope.unit).add(consent, state_hash(state), link and link_hash(link))
             scope.audit_target(TARGET, consent.id)
-        if context.protocol == OAUTH2:
-            if context.issuer is not None:
-                self._issuers.prepare(context.issuer, tenant_id=consent.tenant_id)
-            return consent
+        if context.issuer is not None:
+            self._issuers.prepare(context.issuer, tenant_id=consent.tenant_id)
         try:
-            return await self._temporary.ask(consent, planned.profile)
+            return await self._first.send(consent, planned, first.parameters)
         except KeyrackError:
             await self._access.record(who, scope.place, "consent.start", (TARGET, consent.id))
             raise
@@ -133,6 +133,14 @@ class ConsentStart:
             allowed = await ConnectThemeRows(scope.unit).return_origins()
             wanted = replace(wanted, return_url=checked_return_url(wanted.return_url, base, allowed))
         return wanted, planned, base
+
+    async def address(self, consent: Consent) -> str | None:
+        """Return where the browser of a pending consent begins, at this moment; None for a device's.
+
+        Raises:
+            KeyrackError: the consent may not be finished any more, or its request is pushed and not taken.
+        """
+        return await self._first.pushed.address(consent)
 
     async def get(self, who: Principal, workspace_id: str, consent_id: str) -> Consent:
         """Return a consent to the one who started it.

@@ -78,6 +78,7 @@ class PlannedConsent:
         fields: checked values of the credential fields.
         auth_method: client authentication that a component declared, if it did (contract 20.3).
         long_lived: whether the first token is to be exchanged for a long-lived one (contract section 14).
+        own_issuer: the issuer that the client's maker has named, if any, whose word on endpoints counts.
     """
 
     profile: ClientProfile
@@ -87,6 +88,7 @@ class PlannedConsent:
     fields: Json = field(repr=False)
     auth_method: str | None = None
     long_lived: bool = False
+    own_issuer: str | None = None
 
 
 class ConsentDestination(Protocol):

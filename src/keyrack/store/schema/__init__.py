@@ -7,6 +7,7 @@ from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
 from keyrack.store.schema.connect_themes import connect_themes
 from keyrack.store.schema.console_sessions import authenticators, console_sessions, pending_sign_ins
+from keyrack.store.schema.device_polls import device_polls
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
@@ -70,6 +71,7 @@ __all__ = [
     "credentials",
     "data_keys",
     "deliveries",
+    "device_polls",
     "events",
     "flow_credentials",
     "flow_references",

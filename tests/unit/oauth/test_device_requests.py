@@ -56,7 +56,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_the_client_asks_for_codes_as_it_authenticates_elsewhere() -> None:  # 3.1
+def test_the_client_asks_for_codes_as_it_authenticates_elsewhere() -> None:  # RFC 8628 section 3.1
     posted = build_device_authorization_request(a_profile(), ENDPOINT, scope="a b", extra={"audience": "x"})
     assert (posted.url, posted.authorization) == (ENDPOINT, None)
     assert dict(posted.form) == {"scope": "a b", "audience": "x", "client_id": "tv", "client_secret": SECRET.reveal()}
@@ -76,7 +76,7 @@ def test_a_profile_says_how_codes_are_asked_for() -> None:
     assert dict(request.form) == {"client_id": "tv", "audience": "api", "scopes": "a,b"}
 
 
-def test_the_codes_are_read() -> None:  # 3.2
+def test_the_codes_are_read() -> None:  # RFC 8628 section 3.2
     read = process_device_authorization_response(answer(GOOD))
     assert read == DeviceAuthorization(
         Secret("dc"), "WDJB-MJHT", GOOD["verification_uri"], GOOD["verification_uri_complete"], 1800, 7
@@ -119,7 +119,7 @@ def test_a_refusal_is_told_with_secrets_masked() -> None:
         process_device_authorization_response(answer({}, 503))
 
 
-def test_the_token_request_names_the_device_code() -> None:  # 3.4
+def test_the_token_request_names_the_device_code() -> None:  # RFC 8628 section 3.4
     request = build_device_token_request(a_profile("none"), Secret("dc"))
     assert dict(request.form) == {
         "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
@@ -136,7 +136,7 @@ def test_the_token_request_names_the_device_code() -> None:  # 3.4
         ("invalid_grant", 400, None), ("invalid_client", 401, None),
     ],
 )  # fmt: skip
-def test_what_a_refusal_asks_for(code: str, status: int, interval: int | None) -> None:  # 3.5
+def test_what_a_refusal_asks_for(code: str, status: int, interval: int | None) -> None:  # RFC 8628 section 3.5
     with pytest.raises(ProviderError) as refused:
         process_token_response(answer({"error": code}, status))
     assert interval_after(refused.value, 5) == interval
