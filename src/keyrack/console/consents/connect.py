@@ -1,7 +1,7 @@
 """`/console/workspaces/{W}/connect`: choosing what to connect, filling in what it needs, and beginning a consent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar import Response, get, post
@@ -31,18 +31,24 @@ from keyrack.errors import (
 from keyrack.ids import is_id
 from keyrack.model.consents import Consent
 from keyrack.service.consents.browser import BrowserCookie
-from keyrack.service.consents.connect_form import CONNECT, ConnectForm, ConnectForms, Way
+from keyrack.service.consents.connect_form import CONNECT, ConnectForm, ConnectForms, FieldKind, Way
 from keyrack.service.consents.own_browser import OwnBrowserConsents
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.credentials.credentials import Credentials, NewCredential
-from keyrack.service.secrets.changes import NewSecret
+from keyrack.service.secrets.changes import ChangedSecret, NewSecret
 from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.validation.pointer import join
 from keyrack.validation.unvalidated import Unvalidated
 
 _FIELDS, _KEYS, _CREDENTIALS = "/data/attributes/fields", "/data/attributes/keys", "/data/attributes/credentials"
-_POINTERS = {Way.consent: _FIELDS, Way.credential: _KEYS, Way.secret: _CREDENTIALS}
+_POINTERS = {
+    Way.consent: _FIELDS,
+    Way.credential: _KEYS,
+    Way.secret: _CREDENTIALS,
+    Way.direct: join(_CREDENTIALS, "fields"),
+}
+_SECRET_KINDS = frozenset({FieldKind.password, FieldKind.secret_text})
 _LONGEST_NAME = 255
 _NOT_OF_THE_FORM = (NotFound, Forbidden, ContractSuspended, RateLimited, FormNotOurs)
 """Refusals that are pages of their own: the form would not help."""
@@ -89,10 +95,17 @@ async def form_of(visit: Visit, place: WorkspacePlace, wanted: Wanted, connect_f
         NotFound: the workspace has nothing like it.
     """
     if wanted.auth_client_id is not None:
-        return await connect_forms.of_client(visit.who, place.id, wanted.auth_client_id, wanted.component_id)
+        form = await connect_forms.of_client(visit.who, place.id, wanted.auth_client_id, wanted.component_id)
+        return form if wanted.secret_id is None or form.way is not Way.direct else _without_known(form)
     if wanted.component_id is None:
         raise NotFound
     return await connect_forms.of_component(visit.who, place.id, wanted.component_id)
+
+
+def _without_known(form: ConnectForm) -> ConnectForm:
+    """Return the form for other values of a connection: those that are secret are known, unless they are given."""
+    asked = [replace(each, required=each.required and each.kind not in _SECRET_KINDS) for each in form.fields]
+    return replace(form, fields=asked)
 
 
 @get("/workspaces/{workspace_id:str}/connect", media_type=MediaType.HTML)
@@ -161,6 +174,8 @@ async def connect_sent(
     form = await form_of(visit, place, wanted, connect_forms)
     try:
         values = values_of(form.fields, sent, _POINTERS.get(form.way, _FIELDS))
+        if form.way is Way.direct:
+            return await _get_token(visit, place, wanted, form, sent, values, secrets)
         if form.way is Way.secret:
             return await _keep_secret(visit, place, form, sent, values, secrets)
         if form.way is Way.credential and not _asks_for_consent(values):
@@ -239,6 +254,33 @@ def _name(sent: Form) -> str:
 def _asks_for_consent(values: Mapping[str, Any]) -> bool:
     """Tell whether values name an OAuth client of their own, which a first-generation `HTTPAuthView` takes."""
     return any(isinstance(each, Mapping) and each.get("type") == OAUTH2 for each in values.values())
+
+
+async def _get_token(
+    visit: Visit,
+    place: WorkspacePlace,
+    wanted: Wanted,
+    form: ConnectForm,
+    sent: Form,
+    values: Mapping[str, Any],
+    secrets: Secrets,
+) -> Response[str]:
+    """Make a connection whose provider gives a token at once, or give one that there is other values."""
+    scopes, known = sent.text("scopes"), wanted.secret_id
+    credentials = {"fields": values, **({"scope": scopes} if scopes or known else {})}
+    if known is not None:
+        await secrets.change(visit.who, place.id, known, lambda _: ChangedSecret(credentials=credentials))
+        return visit.go(f"{place.path}/connections/{known}", done="refreshed")
+    once = once_of(visit, sent)
+
+    def new() -> NewSecret:
+        return NewSecret(form.auth_client_id or "", _CREDENTIALS, _name(sent) or form.title, credentials)
+
+    made, _ = await made_once(
+        lambda: secrets.get(visit.who, place.id, once.id),
+        lambda: secrets.create(visit.who, place.id, Unvalidated(new), once),
+    )
+    return visit.go(f"{place.path}/connections/{made.secret.id}", done="made")
 
 
 async def _keep_secret(

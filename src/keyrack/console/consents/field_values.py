@@ -30,6 +30,10 @@ _PARTS: Mapping[str, tuple[str, Sequence[tuple[str, str, bool]]]] = {
 """Of each way: the member that holds its values, and their names, labels and whether they are secret."""
 
 
+_NEVER_SHOWN = frozenset({FieldKind.password, FieldKind.secret_text, FieldKind.json})
+"""What was typed there is not put back into the form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A value of one of several ways.
@@ -130,7 +134,7 @@ def _asked(field: FormField, form: Form | None, wrong: str) -> AskedField:
         typed = {part.id: "" if form is None else form.text(part.id) for part in parts}
     if form is None:
         return AskedField(at, field, wrong=wrong, ways=ways, typed=typed)
-    value = "" if field.kind in (FieldKind.password, FieldKind.json) else form.get(at, "")
+    value = "" if field.kind in _NEVER_SHOWN else form.get(at, "")
     return AskedField(at, field, value, form.all(at), wrong, ways, typed)
 
 
@@ -150,7 +154,7 @@ def _value(field: FormField, form: Form) -> Any:
         case FieldKind.json:
             text = form.text(at)
             return json_object(text) if text else None
-        case FieldKind.password | FieldKind.long_text:
+        case FieldKind.password | FieldKind.long_text | FieldKind.secret_text:
             return form.get(at, "")
         case _:
             return form.text(at)

@@ -28,6 +28,7 @@ from keyrack.service.flows.flows import Flows
 from keyrack.service.secrets.changes import ChangedSecret
 from keyrack.service.secrets.connection_check import CheckResult, ConnectionCheck, ConnectionChecks
 from keyrack.service.secrets.connections import Connections
+from keyrack.service.secrets.direct_grants import CREATE
 from keyrack.service.secrets.oauth2_credentials import shown
 from keyrack.service.secrets.secrets import Secrets
 
@@ -84,7 +85,8 @@ class ConnectionPage:
             flows=flows,
             flow_pager=visit.pager(total, "flows"),
             flow=visit.asked("flow"),
-            may_reconnect=oauth2 and own.is_member and own.allows(SECRET_EDIT),
+            may_reconnect=oauth2 and not found.needs_nobody and own.is_member and own.allows(SECRET_EDIT),
+            may_set=found.needs_nobody and own.is_member and own.allows(SECRET_EDIT) and own.allows(CREATE),
             may_rename=own.allows(SECRET_EDIT),
             may_test=oauth2 and own.allows(SECRET_REFRESH),
             may_refresh=found.secret.refreshable and own.allows(SECRET_REFRESH),

@@ -18,6 +18,15 @@ _REMEDIES = {
     ErrorCode.unsupported_token_type: "Set the client to Bearer tokens at the provider, then test this connection.",
     ErrorCode.unreadable: "Whoever runs Keyrack has to restore the key that this was encrypted with, or reconnect.",
 }
+_NEW_VALUES = "Put right what the provider refuses, then get a new token; or set other values for the connection."
+"""Where nobody has to agree anywhere."""
+_DIRECT = {
+    ErrorCode.reauthorization_required: _NEW_VALUES,
+    ErrorCode.refresh_interrupted: _NEW_VALUES,
+    ErrorCode.token_expired: _NEW_VALUES,
+    ErrorCode.provider_refused: "It is tried again by itself once that is put right.",
+    ErrorCode.provider_unavailable: "Nothing for now: it is tried again by itself.",
+}
 _BY_HAND = "Somebody has marked it so, or a program has. Reconnect, or set new tokens through the API."
 
 
@@ -44,18 +53,22 @@ def health_of(connection: Connection) -> Health:
     """Return how a connection is at this moment."""
     secret, status = connection.secret, connection.status
     if status.state is SecretState.error:
-        remedy = _BY_HAND if status.error_code is None else _REMEDIES[status.error_code]
+        known = _REMEDIES | _DIRECT if connection.needs_nobody else _REMEDIES
+        remedy = _BY_HAND if status.error_code is None else known[status.error_code]
         return Health("Needs attention", "bad", status.error or "It cannot be used.", _said(connection), remedy)
     if connection.is_rejected:
         text = "The provider rejects the auth client itself. What is fresh works until it expires, and is not renewed."
         return Health("Not renewed", "warn", text, _said(connection), _REMEDIES[ErrorCode.client_rejected])
     if secret.failure is not None:
         text = f"The token still works, but could not be renewed. {secret.failure.text}"
-        remedy = "Nothing for now: it is tried again by itself." if secret.due_at else _RECONNECT
+        over = _NEW_VALUES if connection.needs_nobody else _RECONNECT
+        remedy = "Nothing for now: it is tried again by itself." if secret.due_at else over
         return Health("Renewal fails", "warn", text, _said(connection), remedy)
     if secret.missing_scopes:
         text = "The provider granted less than was asked for."
         remedy = "Reconnect, and agree to everything, if something does not work."
+        if connection.needs_nobody:
+            remedy = "If something does not work, let the provider allow the client what is missing."
         return Health("Scopes missing", "warn", text, remedy=remedy)
     return Health("Works", "good")
 

@@ -11,6 +11,8 @@ from keyrack.errors import Problem
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.oauth.profiles.model import Grant, Input, ProviderProfile
+from keyrack.oauth.scopes import split_scope
+from keyrack.service.clients.auth_client_credentials import SCOPE
 from keyrack.service.clients.auth_client_profile import FIELDS, SECRET_FIELDS, direct_grant, filled_in, provider_of
 from keyrack.service.clients.profile_rules import wrong_inputs
 
@@ -46,6 +48,12 @@ def kept_apart(client: AuthClient, credentials: Json) -> Json:
     }
     shown = {name: value for name, value in fields.items() if name not in secret}
     return {**credentials, FIELDS: shown, SECRET_FIELDS: {name: each for name, each in hidden.items() if each}}
+
+
+def usual_scopes(client: AuthClient) -> tuple[str, ...]:
+    """Return what is asked for where nobody names scopes: the client's own, else those of its profile."""
+    provider, own = provider_of(client), split_scope(client.credentials.get(SCOPE) or "")
+    return own or (() if provider is None else provider.scopes.default)
 
 
 def renews_itself(client: AuthClient, credentials: Mapping[str, Any]) -> bool:

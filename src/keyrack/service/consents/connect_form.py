@@ -12,9 +12,12 @@ from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model.clients import AuthClient, ClientFilter, is_oauth2
 from keyrack.model.components import Component
 from keyrack.model.identity import Principal
+from keyrack.oauth.profiles.model import Input
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_availability import available_clients, find_available
 from keyrack.service.clients.auth_client_credentials import SCOPE
+from keyrack.service.clients.auth_client_profile import direct_grant, provider_of
+from keyrack.service.clients.connection_inputs import asked_inputs, is_needed, usual_scopes
 from keyrack.service.components.visibility import seen_in_workspace, workspace_component
 from keyrack.store.components import ComponentRows
 
@@ -33,6 +36,8 @@ class FieldKind(StrEnum):
     select = "select"
     multi_select = "multi_select"
     json = "json"
+    secret_text = "secret_text"  # noqa: S105 - a kind of field
+    """Of several lines, and never shown again."""
     http_auth = "http_auth"
     """One of several ways to authenticate, each with values of its own (contract 19.3)."""
 
@@ -77,6 +82,8 @@ class Way(StrEnum):
 
     consent = "consent"
     """The person agrees at the provider."""
+    direct = "direct"
+    """The provider gives tokens at once: nobody has to agree."""
     secret = "secret"  # noqa: S105 - a kind of result
     """The values themselves are kept, as an auth secret."""
     credential = "credential"
@@ -222,6 +229,8 @@ class ConnectForms:
                     raise NotFound("the workspace has no such component") from None
                 descriptor, title = _descriptor(component), _title(component)
             block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
+            if direct_grant(client) is not None:
+                return _of_direct_grant(client, title, component_id if descriptor is not None else None)
             fields = [] if descriptor is None else list(_form_fields(descriptor, without=descriptor.oauth_field))
             return ConnectForm(
                 title,
@@ -229,7 +238,7 @@ class ConnectForms:
                 component_id if descriptor is not None else None,
                 client.id,
                 _host(client.credentials.get("auth_uri") or ""),
-                fields,
+                [*_input_fields(client), *fields],
                 _scopes(block) or client.credentials.get(SCOPE, ""),
             )
 
@@ -298,6 +307,37 @@ def _form_field(field: Field, raw: object) -> FormField:
         options,
         " ".join(filter(None, hints)),
         _word(about.get("placeholder")),
+    )
+
+
+def _of_direct_grant(client: AuthClient, title: str, component_id: str | None) -> ConnectForm:
+    """Return the form for an auth client whose provider gives tokens at once."""
+    scopes = " ".join(usual_scopes(client))
+    host = _host(client.credentials.get("token_uri") or "")
+    return ConnectForm(title, Way.direct, component_id, client.id, host, _input_fields(client), scopes)
+
+
+def _input_fields(client: AuthClient) -> Sequence[FormField]:
+    """Return what the client's provider profile asks each connection to fill in."""
+    provider = provider_of(client)
+    key = None if provider is None else provider.assertion.key
+    keys = set(placeholders(key)) if isinstance(key, str) else set()
+    asked = sorted(asked_inputs(client).items(), key=lambda item: item[1].order or 0)
+    return [_input_field(name, said, is_key=name in keys) for name, said in asked if not (said.hidden or said.learned)]
+
+
+def _input_field(name: str, said: Input, *, is_key: bool) -> FormField:
+    kind = FieldKind.password if said.secret else FieldKind.text
+    if said.enum is not None:
+        kind = FieldKind.select
+    return FormField(
+        name,
+        said.title or name,
+        FieldKind.secret_text if is_key else kind,
+        is_needed(said),
+        [(each, each) for each in said.enum or ()],
+        said.description,
+        said.default or said.example or "",
     )
 
 

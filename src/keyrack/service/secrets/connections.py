@@ -6,11 +6,12 @@ from datetime import datetime
 
 from keyrack.clock import Clock
 from keyrack.errors import NotFound
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, SecretFilter
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_SECRET
+from keyrack.service.clients.auth_client_profile import direct_grant
 from keyrack.service.secrets.status import SecretStatus, current_status
 from keyrack.store.auth_clients import find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
@@ -28,6 +29,7 @@ class Connection:
         client_name: of its auth client; empty if that is gone.
         is_rejected: the provider rejects the auth client itself.
         component_ids: components that the auth client is linked to.
+        needs_nobody: the auth client's grant gives tokens without a person.
         owner: the email of whose it is; only where one is looked at alone.
     """
 
@@ -36,6 +38,7 @@ class Connection:
     client_name: str
     is_rejected: bool
     component_ids: Sequence[str]
+    needs_nobody: bool = False
     owner: str = ""
 
 
@@ -86,4 +89,11 @@ class Connections:
 def _connection(secret: AuthSecret, client: AuthClient | None, now: datetime) -> Connection:
     status = current_status(secret, client, now)
     rejected = client is not None and client.rejected_at is not None
-    return Connection(secret, status, client.name if client else "", rejected, client.component_ids if client else ())
+    return Connection(
+        secret,
+        status,
+        client.name if client else "",
+        rejected,
+        client.component_ids if client else (),
+        needs_nobody=client is not None and is_oauth2(client.type) and direct_grant(client) is not None,
+    )

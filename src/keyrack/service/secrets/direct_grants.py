@@ -45,7 +45,7 @@ from keyrack.service.clients.auth_client_profile import (
     new_key_for,
     origin_of,
 )
-from keyrack.service.clients.connection_inputs import kept_apart
+from keyrack.service.clients.connection_inputs import kept_apart, usual_scopes
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, require_inputs
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_asked
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
@@ -224,6 +224,7 @@ class DirectGrants:
         self, client: AuthClient, credentials: Json, scopes: Sequence[str], tenant_id: str, key: Secret | None
     ) -> Granted:
         require_inputs(client, credentials)
+        scopes = scopes or usual_scopes(client)
         profile = replace(client_profile(client, None, credentials), proof_key=key)
         if not profile.token_endpoint:
             raise ValidationFailed(Problem("the provider's address cannot be made of these", _FIELDS_POINTER))
@@ -237,8 +238,7 @@ class DirectGrants:
         account = account_of(
             profile.account, response=tokens.members, claims={}, sent=[*sent, *secrets_sent(profile, request)]
         )
-        asked = scopes or (profile.provider.scopes.default if profile.provider else ())
-        return Granted(tenant_id, client, credentials, asked, tokens, account, self._clock(), key)
+        return Granted(tenant_id, client, credentials, scopes, tokens, account, self._clock(), key)
 
     async def _tokens(self, profile: ClientProfile, request: FormRequest, tenant_id: str) -> TokenResponse:
         """Ask the provider in turn, and tell the limiter how it answers."""
