@@ -40,6 +40,7 @@ from keyrack.service.clients.auth_client_profile import (
     client_profile,
     declared_method,
     direct_grant,
+    filled_in,
     is_global,
     provider_of,
 )
@@ -283,8 +284,7 @@ async def _stored(scope: Scope, wanted: NewConsent) -> AuthSecret | None:
 
 def _fields(descriptor: Descriptor | None, stored: AuthSecret | None, given: Mapping[str, Any]) -> Json:
     """Return the values of the fields beside the OAuth field, checked where the component is known (19.3)."""
-    before = stored.credentials.get("fields") if stored else None
-    values = {**(before if isinstance(before, Mapping) else {}), **given}
+    values = {**(filled_in(stored.credentials) if stored else {}), **given}
     if descriptor is None:
         return {name: value for name, value in values.items() if value is not None}
     cleaned = dict(clean_fields(descriptor, values, _FIELDS_POINTER))
