@@ -108,6 +108,8 @@ class SecretAttributes(msgspec.Struct):
     next_refresh_at: str | UnsetType = UNSET
     last_error: LastError | UnsetType = UNSET
     last_used_at: str | UnsetType = UNSET
+    refresh_token_expires_at: str | UnsetType = UNSET
+    grant_expires_at: str | UnsetType = UNSET
     account_label: str | UnsetType = UNSET
     account_subject: str | UnsetType = UNSET
 
@@ -209,6 +211,8 @@ def _attributes(secret: AuthSecret, said: SecretStatus, *, visible: bool) -> Sec
         "last_refreshed_at": secret.refreshed_at,
         "next_refresh_at": secret.due_at if secret.refreshable else None,
         "last_used_at": secret.last_used_at,
+        "refresh_token_expires_at": secret.refresh_token_expires_at,
+        "grant_expires_at": secret.grant_expires_at,
     }
     return SecretAttributes(
         secret.name,

@@ -133,6 +133,10 @@ class AuthSecret:
     """That of the consent behind it, for providers that want it repeated when a token is refreshed."""
     dpop_key: Secret | None = None
     """The key that its tokens are bound to, a private JWK, where its client's profile wants that (RFC 9449)."""
+    refresh_token_expires_at: datetime | None = None
+    """When the refresh token ends unless a refresh comes before, as far as its provider or its profile says."""
+    grant_expires_at: datetime | None = None
+    """When a new consent is needed in any case, as far as that is known."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now; they are then empty."""
 

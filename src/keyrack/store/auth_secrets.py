@@ -230,6 +230,8 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         account=ProviderAccount(row.account_label, row.account_subject),
         userinfo_uri=row.userinfo_uri,
         redirect_uri=row.redirect_uri,
+        refresh_token_expires_at=row.refresh_token_expires_at,
+        grant_expires_at=row.grant_expires_at,
     )
 
 
@@ -268,6 +270,8 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "account_subject": secret.account.subject,
         "userinfo_uri": secret.userinfo_uri,
         "redirect_uri": secret.redirect_uri,
+        "refresh_token_expires_at": secret.refresh_token_expires_at,
+        "grant_expires_at": secret.grant_expires_at,
         "updated_at": unit.clock(),
     }
 

@@ -64,6 +64,9 @@ def health_of(connection: Connection) -> Health:
         over = _NEW_VALUES if connection.needs_nobody else _RECONNECT
         remedy = "Nothing for now: it is tried again by itself." if secret.due_at else over
         return Health("Renewal fails", "warn", text, _said(connection), remedy)
+    if status.ends_soon:
+        text = "Its grant ends at the provider within a week, and nothing but a new consent puts that off."
+        return Health("Ends soon", "warn", text, remedy=_RECONNECT)
     if secret.missing_scopes:
         text = "The provider granted less than was asked for."
         remedy = "Reconnect, and agree to everything, if something does not work."

@@ -294,7 +294,7 @@ class Scopes(_Part, frozen=True):
 
 
 class Lifetimes(_Part, frozen=True):
-    """How long tokens live where the answers do not say; seconds. Only `access_token` is acted on, the rest is told.
+    """How long tokens live where the answers do not say; seconds.
 
     Attributes:
         access_token: 0: it does not end.

@@ -1,6 +1,7 @@
 """Makes the protocol's client profile from an auth client (contract section 14, 15.3, 20.3)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from keyrack.oauth.profiles.model import (
     AuthMethod,
     ClientAuthentication,
     Grant,
+    Lifetimes,
     Pkce,
     ProviderProfile,
     TokenRequest,
@@ -187,10 +189,26 @@ def final_errors(client: AuthClient) -> tuple[str, ...]:
     return () if provider is None else provider.answer.final_errors
 
 
-def usual_lifetime(client: AuthClient) -> int | None:
-    """Return how long tokens of a client live where the provider does not say, by its profile; seconds."""
+def lifetimes_of(client: AuthClient) -> Lifetimes:
+    """Return how long tokens of a client live where the provider does not say, by its profile."""
     provider = provider_of(client)
-    stated = None if provider is None else provider.lifetimes.access_token
+    return Lifetimes() if provider is None else provider.lifetimes
+
+
+def refresh_token_grace(client: AuthClient) -> timedelta:
+    """Return for how long a refresh token that was used works again: as the client says, else its profile."""
+    own = client.credentials.get("refresh_token_grace")
+    return timedelta(seconds=(lifetimes_of(client).rotation_grace or 0) if own is None else own)
+
+
+def spends_refresh_tokens(client: AuthClient) -> bool:
+    """Tell whether a request whose answer is lost may have used its refresh token up; its profile may know better."""
+    return lifetimes_of(client).rotates is not False
+
+
+def usual_lifetime(client: AuthClient) -> int | None:
+    """Return how long access tokens of a client live where the provider does not say, by its profile; seconds."""
+    stated = lifetimes_of(client).access_token
     return MAX_LIFETIME if stated == 0 else stated
 
 

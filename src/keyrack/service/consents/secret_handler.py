@@ -224,7 +224,8 @@ class SecretDestination:
 
     def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime, whose: Identified) -> AuthSecret:
         """Return a secret with a new grant: tokens, whose account, what was asked for, and what was not granted."""
-        fresh = with_tokens(secret, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
+        begun = replace(secret, connected_at=at)
+        fresh = with_tokens(begun, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
         requested = split_scope(self.consent.context.scope)
         context = self.consent.context
         asked = replace(

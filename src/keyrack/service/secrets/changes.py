@@ -21,6 +21,7 @@ from keyrack.service.secrets.oauth2_credentials import (
     check_new,
     merge,
 )
+from keyrack.service.secrets.refresh.grant_ends import GrantEnds, next_refresh
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import TYPE, well, with_tokens
 from keyrack.validation.pointer import join
@@ -140,7 +141,7 @@ def filled(empty: AuthSecret, client: AuthClient, new: NewSecret, schedule: Sche
         secret = with_tokens(keyed, client, checked, schedule, now)
     else:
         secret = _with_free(empty, new.credentials)
-    return with_state(secret, new, schedule, now)
+    return with_state(secret, client, new, schedule, now)
 
 
 def require_inputs(client: AuthClient, credentials: Mapping[str, Any]) -> None:
@@ -154,9 +155,9 @@ def require_inputs(client: AuthClient, credentials: Mapping[str, Any]) -> None:
         raise ValidationFailed(*wrong)
 
 
-def with_state(secret: AuthSecret, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:
+def with_state(secret: AuthSecret, client: AuthClient, new: NewSecret, schedule: Schedule, now: datetime) -> AuthSecret:
     """Return a new secret with what the caller says of its state."""
-    return _with_state(secret, StateChange(new.state, new.error, error_given=True), schedule, now)
+    return _with_state(secret, client, StateChange(new.state, new.error, error_given=True), schedule, now)
 
 
 def changed(
@@ -185,7 +186,7 @@ def changed(
             fresh = _with_changes(fresh, client, check_changes(wanted.credentials), schedule, now)
         else:
             fresh = _with_free(fresh, wanted.credentials)
-    return _with_state(fresh, wanted.state_change, schedule, now)
+    return _with_state(fresh, client, wanted.state_change, schedule, now)
 
 
 def _with_free(secret: AuthSecret, credentials: Mapping[str, Any]) -> AuthSecret:
@@ -207,6 +208,8 @@ def _with_changes(
     fresh = _with_lifetime(secret, client, changes, merged, schedule, issued_at)
     if _is_other_grant(secret.credentials, merged):  # it was not asked for through us (contract 0.23)
         fresh = replace(fresh, requested_scopes=(), missing_scopes=(), account=NO_ACCOUNT)
+        if fresh.refreshable:  # nor is it known when it began
+            fresh = replace(fresh, grant_expires_at=None)
     if (fresh.refreshable, fresh.expires_at) == (secret.refreshable, secret.expires_at) and not fresh.refreshable:
         fresh = replace(fresh, due_at=secret.due_at)  # that it expired is told once
     if any(changes.get(name) is not None for name in TOKENS):
@@ -222,6 +225,8 @@ def _with_changes(
         generation=fresh.generation,
         grant_generation=fresh.grant_generation,
         ambiguous_since=fresh.ambiguous_since,
+        refresh_token_expires_at=fresh.refresh_token_expires_at,
+        grant_expires_at=fresh.grant_expires_at,
         stated_lifetime=fresh.stated_lifetime,
         lifetime_guessed=fresh.lifetime_guessed,
     )
@@ -251,10 +256,12 @@ def _is_other_grant(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool
     return after.get(name) is not None and after.get(name) != before.get(name)
 
 
-def _with_state(secret: AuthSecret, wanted: StateChange, schedule: Schedule, now: datetime) -> AuthSecret:
+def _with_state(
+    secret: AuthSecret, client: AuthClient, wanted: StateChange, schedule: Schedule, now: datetime
+) -> AuthSecret:
     """Apply what a caller says of the state; an error text is kept with the state `error` only."""
     if wanted.state is SecretState.ready:
-        return replace(well(secret), due_at=_due(secret, schedule, now))
+        return replace(well(secret), due_at=_due(secret, client, schedule, now))
     if wanted.state is SecretState.error and secret.state is not SecretState.error:
         return replace(secret, state=SecretState.error, error=wanted.error, error_at=now, due_at=None)
     if secret.state is SecretState.error and wanted.error_given:
@@ -262,9 +269,10 @@ def _with_state(secret: AuthSecret, wanted: StateChange, schedule: Schedule, now
     return secret
 
 
-def _due(secret: AuthSecret, schedule: Schedule, now: datetime) -> datetime | None:
+def _due(secret: AuthSecret, client: AuthClient, schedule: Schedule, now: datetime) -> datetime | None:
     if secret.issued_at is None or secret.expires_at is None:
         return None
     if not secret.refreshable:  # that it expired is told once
         return secret.expires_at if now < secret.expires_at and not secret.lifetime_guessed else secret.due_at
-    return schedule.background_due(secret.id, secret.issued_at, secret.expires_at)
+    ends = GrantEnds(secret.refresh_token_expires_at, secret.grant_expires_at)
+    return next_refresh(secret.id, client, schedule, secret.issued_at, secret.expires_at, ends)

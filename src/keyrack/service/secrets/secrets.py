@@ -219,7 +219,7 @@ class Secrets:
             if granted is None:
                 secret = filled(empty, client, wanted, self._schedule, now)
             else:
-                secret = with_state(granted.in_secret(empty, self._schedule), wanted, self._schedule, now)
+                secret = with_state(granted.in_secret(empty, self._schedule), client, wanted, self._schedule, now)
             await AuthSecrets(scope.unit).add(secret)
             await Outbox(scope.unit).add(EventType.secret_created, created_facts(secret, now))
             await tell_missing_scopes(scope.unit, (), secret, now)

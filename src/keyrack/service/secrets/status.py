@@ -1,7 +1,7 @@
 """Computes a secret's `ready` or `error` state as of now (contract 0.12, 0.13, 0.24, 15.4)."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
@@ -22,6 +22,7 @@ _ADVICE = {
 }
 _IF_NOTHING_COMES = " If this goes on, check the addresses of the auth client, or connect again."
 _REFUSALS = frozenset(FailureClass) - {FailureClass.TEMPORARY}
+_SOON = timedelta(days=7)
 _SUCCESS = range(200, 300)
 _TRIED_AGAIN, _GIVEN_UP = " It is tried again.", " It is not tried again by itself any more."
 
@@ -34,6 +35,8 @@ class SecretStatus:
     error: str | None = None
     error_code: ErrorCode | None = None
     error_at: datetime | None = None
+    ends_soon: bool = False
+    """A new consent is needed within a week, although nothing is wrong."""
 
 
 def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime) -> SecretStatus:
@@ -52,7 +55,7 @@ def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime)
         return SecretStatus(SecretState.error, secret.error, secret.error_code, secret.error_at)
     unknown = not secret.refreshable and secret.lifetime_guessed
     if unknown or secret.expires_at is None or now < secret.expires_at:
-        return SecretStatus(SecretState.ready)
+        return SecretStatus(SecretState.ready, ends_soon=_ends_soon(secret, now))
     if not secret.refreshable:
         return SecretStatus(SecretState.error, _EXPIRED, ErrorCode.token_expired, secret.expires_at)
     if client is not None and client.rejected_at is not None:
@@ -70,6 +73,12 @@ def depends_on_client(secret: AuthSecret, now: datetime) -> bool:
     """Tell whether `current_status` has to know a secret's auth client: most need not be looked up for a list."""
     expired = secret.expires_at is not None and secret.expires_at <= now
     return expired and secret.refreshable and secret.state is not SecretState.error
+
+
+def _ends_soon(secret: AuthSecret, now: datetime) -> bool:
+    """Tell whether a grant is about to end; one that never lives for two weeks is used in full knowledge of that."""
+    ends_at, begun = secret.grant_expires_at, secret.connected_at or secret.created_at
+    return ends_at is not None and ends_at - now <= _SOON and ends_at - begun >= 2 * _SOON
 
 
 def _cause(failure: Failure, helps: str) -> tuple[ErrorCode, str]:

@@ -103,6 +103,8 @@ auth_secrets = Table(
     Column("grant_generation", Integer, nullable=False, server_default=text("0")),
     Column("stated_lifetime", Integer),  # seconds; what was last said of tokens of this grant
     Column("lifetime_guessed", Boolean, nullable=False, server_default=false()),  # nobody said when this token expires
+    at("refresh_token_expires_at", nullable=True),  # unless a refresh comes before
+    at("grant_expires_at", nullable=True),  # when a new consent is needed in any case
     # refreshing
     at("due_at", nullable=True),  # when the background refreshes next, or tells that a token expired; null: never
     at("retry_at", nullable=True),  # after a failure: readers cause no try before this

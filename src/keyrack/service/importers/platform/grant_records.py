@@ -142,6 +142,8 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
     failed_at: Time | None = None
     userinfo_uri: Annotated[str, Meta(max_length=4096)] | None = None
     redirect_uri: Annotated[str, Meta(max_length=4096)] | None = None
+    refresh_token_expires_at: Time | None = None
+    grant_expires_at: Time | None = None
     dpop_key: Json | None = None
     stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
     lifetime_guessed: bool | None = None

@@ -26,6 +26,7 @@ from keyrack.service.importers.platform.kinds import Piece, given, moved, or_now
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.named import check_owner, in_workspace, workspace_of
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_new
+from keyrack.service.secrets.refresh.grant_ends import GrantEnds, next_refresh
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule, share
 from keyrack.service.secrets.refresh.tokens import TYPE
@@ -220,6 +221,8 @@ class SecretKind:
             "account_subject": _shown(about.account_subject),
             "userinfo_uri": meta.userinfo_uri,
             "redirect_uri": meta.redirect_uri,
+            "refresh_token_expires_at": meta.refresh_token_expires_at,
+            "grant_expires_at": meta.grant_expires_at,
             "ambiguous_since": meta.ambiguous_since,
             "failure": None if meta.failure is None else to_builtins(meta.failure),
             "failure_count": meta.failure_count,
@@ -249,7 +252,9 @@ class SecretKind:
         ready = _standing(record.attributes)["state"] is SecretState.ready
         waits = ready and client.rejected_at is None
         if refreshable and waits:
-            due = self.schedule.background_due(record.id, issued, expires)
+            meta = record.meta
+            ends = GrantEnds(meta.refresh_token_expires_at, meta.grant_expires_at)
+            due = next_refresh(record.id, client, self.schedule, issued, expires, ends)
             if due <= now:
                 due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
         if not refreshable and not guessed and ready:

@@ -26,6 +26,7 @@ from keyrack.service.clients.auth_client_profile import (
     own_method,
     provider_origin,
     refresh_host,
+    spends_refresh_tokens,
 )
 from keyrack.service.clients.connection_inputs import asked_inputs
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
@@ -153,7 +154,7 @@ class Finalizer:
         """
         async with self._store.unit(lease.tenant_id, writes=True) as unit:
             current = await Leases(unit).current(lease)
-            since = current.ambiguous_since or attempt.started_at
+            since = current.ambiguous_since or (attempt.started_at if spends_refresh_tokens(client) else None)
             await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
             await Attempts(unit).settle(attempt.id, AttemptResult.ambiguous)
         metrics.refreshed(AttemptResult.ambiguous.value)

@@ -10,7 +10,12 @@ from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, SecretState
 from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
-from keyrack.service.clients.auth_client_profile import final_errors, refresh_host
+from keyrack.service.clients.auth_client_profile import (
+    final_errors,
+    refresh_host,
+    refresh_token_grace,
+    spends_refresh_tokens,
+)
 from keyrack.service.secrets.refresh.repeatable_grants import advice, refusals_end
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import refreshed
@@ -107,7 +112,7 @@ def judge(
         failure=failure,
         failure_count=secret.failure_count + 1,
         failed_at=now,
-        ambiguous_since=secret.ambiguous_since or (sent.at if unknown else None),
+        ambiguous_since=secret.ambiguous_since or (sent.at if unknown and spends_refresh_tokens(client) else None),
     )
     if kind is FailureClass.CLIENT_REJECTED:
         return RefreshOutcome(replace(failed, due_at=None, retry_at=None), AttemptResult.refused)
@@ -236,12 +241,12 @@ def _tried_again(
 ) -> RefreshOutcome:
     """Say when the background tries again, and readers; past the time to give up, a refusal ends the grant.
 
-    Only the background's own tries make it back off, and not those that it makes promptly while the provider's
-    `refresh_token_grace` lasts. While the provider does not answer, readers get a try every few seconds. All wait for
-    as long as the provider asked for.
+    Only the background's own tries make it back off, and not those that it makes promptly while the provider's grace
+    for refresh tokens that were used lasts. While the provider does not answer, readers get a try every few seconds.
+    All wait for as long as the provider asked for.
     """
     retry_after = secret.failure.retry_after if secret.failure else None
-    grace = timedelta(seconds=client.credentials.get("refresh_token_grace") or 0)
+    grace = refresh_token_grace(client)
     doubt = secret.ambiguous_since if fate is AttemptResult.ambiguous else None
     retry_at = schedule.retry(1, now, retry_after)
     if doubt is not None and now - doubt < grace and retry_after is None:

@@ -59,7 +59,9 @@ class FreshTokens:
             return secret
         now = self._clock()
         enough = now + timedelta(seconds=min_validity or 0)
-        due = now >= self._schedule.due(secret.issued_at, secret.expires_at)
+        # a provider may refuse what comes earlier than its profile says
+        early = secret.failure is None and secret.due_at is not None and now < secret.due_at
+        due = now >= self._schedule.due(secret.issued_at, secret.expires_at) and not early
         # a token that cannot live that long need not be replaced by another that cannot
         hopeless = not due and enough - now > secret.expires_at - secret.issued_at
         if enough < secret.expires_at or hopeless:

@@ -8,6 +8,7 @@ from keyrack.service.jobs.backoff import BackOff
 
 _TENTH = 10
 _LONGEST_JITTER = timedelta(minutes=10)
+_LONGEST_MARGIN = timedelta(days=7)
 _JITTER = (0.5, 1.0)
 
 
@@ -39,6 +40,21 @@ class Schedule:
         """
         spread = min((expires_at - issued_at) / _TENTH, _LONGEST_JITTER)
         return max(self.due(issued_at, expires_at) - spread * share(secret_id), issued_at)
+
+    def said_before(self, issued_at: datetime, expires_at: datetime, before: timedelta) -> datetime:
+        """Return when a token is renewed that its provider wants renewed so long before its end, and no sooner.
+
+        At the earliest when half of its life is over, so that a token which lives shorter is not renewed at once.
+        """
+        return expires_at - min(before, (expires_at - issued_at) / 2)
+
+    def before_unused(self, secret_id: str, issued_at: datetime, ends_at: datetime) -> datetime:
+        """Return when to refresh so that a refresh token does not end for want of use, with time for failures.
+
+        Between one and two tenths of its life before, at most one to two weeks; the same for an id each time.
+        """
+        margin = min((ends_at - issued_at) / _TENTH, _LONGEST_MARGIN)
+        return ends_at - margin * (1 + share(secret_id))
 
     def retry(self, failures: int, now: datetime, retry_after: int | None = None) -> datetime:
         """Return when to try again after the given number of failures in a row that count.

@@ -12,6 +12,7 @@ from keyrack.oauth.dpop import TOKEN_TYPE, is_bound
 from keyrack.oauth.scopes import missing_scopes
 from keyrack.oauth.token_response import TokenResponse, still_true
 from keyrack.service.clients.connection_inputs import kept_apart, renews_itself, without_spent_password
+from keyrack.service.secrets.refresh.grant_ends import GrantEnds, grant_ends, next_refresh
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
 from keyrack.service.secrets.refresh.schedule import Schedule
 
@@ -40,8 +41,10 @@ def with_tokens(
     credentials = without_spent_password(client, kept_apart(client, credentials))
     lifetime = lifetime_of(client, credentials, secret.stated_lifetime, now)
     expires_at = now + timedelta(seconds=lifetime.seconds)
-    refreshable = bool(credentials.get("refresh_token")) or renews_itself(client, credentials)
+    endless = renews_itself(client, credentials)
+    refreshable = bool(credentials.get("refresh_token")) or endless
     another = replaces_refresh_token(secret, credentials)
+    ends = GrantEnds() if endless else grant_ends(secret, client, credentials, now, another=another)
     # one that cannot be refreshed is due when it expires, to tell of it, if that is known
     expiry = None if lifetime.guessed else expires_at
     return replace(
@@ -50,7 +53,9 @@ def with_tokens(
         refreshable=refreshable,
         issued_at=now,
         expires_at=expires_at,
-        due_at=schedule.background_due(secret.id, now, expires_at) if refreshable else expiry,
+        due_at=next_refresh(secret.id, client, schedule, now, expires_at, ends) if refreshable else expiry,
+        refresh_token_expires_at=ends.unused,
+        grant_expires_at=ends.at_last if refreshable else expiry,
         generation=secret.generation + 1,
         grant_generation=secret.grant_generation + another,
         ambiguous_since=None if another else secret.ambiguous_since,
