@@ -74,6 +74,7 @@ ACROSS: dict[str, str] = {
     "data_key_list._VERSIONS": "numbers, for the operator",
     "directory._AUTH_CLIENT": "ids of the scope an id is in",
     "directory._COMPONENT": "ids of the owner",
+    "directory._OAUTH_CLIENT": "the id of its tenant, to the operator at the machine",
     "directory._CONSENT_BY_LINK": "ids of where the consent is, to who holds the link",
     "directory._AUTHENTICATION_REQUEST": "id of the tenant, to who holds the state",
     "directory._CONSENT_BY_STATE": "ids of where the consent is, to who holds the state",

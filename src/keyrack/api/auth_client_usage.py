@@ -3,6 +3,7 @@
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from keyrack.service.clients.auth_client_usage import AuthClientUsage
 
@@ -24,6 +25,15 @@ class WorkspaceOfClient(msgspec.Struct):
     secrets_in_error: int
 
 
+class RuleOfProvider(msgspec.Struct):
+    """What changed at the provider on a day, and how many connections were made before it and are concerned."""
+
+    since: str
+    says: str
+    connections: int
+    documentation: str | UnsetType = UNSET
+
+
 class AuthClientUsageAttributes(msgspec.Struct):
     """The blast radius of an auth client.
 
@@ -39,6 +49,7 @@ class AuthClientUsageAttributes(msgspec.Struct):
     flow_count: int
     flows: list[FlowOfClient]
     complete: bool
+    provider_rules: list[RuleOfProvider]
 
 
 class AuthClientUsageResource(msgspec.Struct):
@@ -64,5 +75,11 @@ def auth_client_usage_resource(auth_client_id: str, usage: AuthClientUsage) -> A
         flow_count=usage.flows,
         flows=[FlowOfClient(each.flow_id, each.flow_name, each.flow_status.value) for each in usage.known_flows],
         complete=not usage.are_more,
+        provider_rules=[
+            RuleOfProvider(
+                each.rule.since.isoformat(), each.rule.says, each.connections, each.rule.documentation or UNSET
+            )
+            for each in usage.rules
+        ],
     )
     return AuthClientUsageResource(auth_client_id, attributes)

@@ -6,6 +6,7 @@ both to the same answers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -31,6 +32,7 @@ from keyrack.model.operations import GrantState
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.oauth.failure_classes import FailureClass
 from keyrack.store.auth_secrets import SEALED, secret_of
+from keyrack.store.concerned_grants import concerned_at_origin, patterns
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import auth_clients, auth_secrets, tenants, workspaces
@@ -131,6 +133,13 @@ class InstallationGrants:
         rows = await _COUNTS.rows(self._unit.connection, now=self._unit.clock())
         return [(row.origin, grant_state(row.told), row.grants) for row in rows]
 
+    async def made_before(self, origin: str, before: datetime, scopes: Sequence[str]) -> int:
+        """Count the grants at a provider that a dated rule concerns, up to `MOST`; see `ConcernedGrants.at_origin`."""
+        rows = await _made_before(len(scopes)).rows(
+            self._unit.connection, origin=origin, before=before, **patterns(scopes)
+        )
+        return int(rows[0].number)
+
     async def page(self, wanted: GrantFilter, *, limit: int, offset: int) -> tuple[Sequence[ListedGrant], int]:
         """List grants by id; return a page and how many there are, counted up to `MOST`."""
         names, values = _narrowed_by(wanted)
@@ -142,6 +151,12 @@ class InstallationGrants:
             return [listed_grant(row) for row in rows], offset + len(rows)
         (counted,) = await count.rows(self._unit.connection, **values)
         return [listed_grant(row) for row in rows], counted.number
+
+
+@cache
+def _made_before(scopes: int) -> Query:
+    limited = concerned_at_origin(scopes).limit(MOST).subquery()
+    return Query(select(func.count().label("number")).select_from(limited), scans=True)
 
 
 def grant_state(told: str) -> GrantState:

@@ -135,6 +135,8 @@ ODD: dict[str, dict[str, Any]] = {
     "AuthClientRows.for_server": {"address": MCP_SERVER},
     "AuthSecrets.identify": {"account": ProviderAccount("New")},
     "ConsentRows.fail": {"until_now": ConsentStatus.exchanging},
+    "ConcernedGrants.at_origin": {"origin": "https://login.example.com"},
+    "ConcernedGrants.origins_among": {"origins": ["https://login.example.com"]},
     "CredentialRows.add": {"account": ProviderAccount("New")},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},

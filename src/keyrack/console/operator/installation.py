@@ -60,6 +60,7 @@ async def installation(visit: NamedDependency[Visit], operations: NamedDependenc
         processes=processes,
         silent=sum(each.is_silent for each in processes),
         keys=await operations.keys.in_use(who),
+        rules=await operations.rules.list(who),
         charts=history_charts(spans, period),
         period=period,
         sees_grants=visit.allows(SEE_GRANTS),

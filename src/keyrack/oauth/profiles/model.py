@@ -380,11 +380,13 @@ class DatedRule(_Part, frozen=True):
         since: the day.
         says: what is so since then.
         scopes: connections that asked for one of these; none: all.
+        documentation: address of the page on which the provider says so.
     """
 
     since: date
     says: str
     scopes: tuple[str, ...] = ()
+    documentation: str | None = None
 
 
 class ProviderProfile(_Part, frozen=True):

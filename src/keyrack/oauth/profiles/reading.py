@@ -122,6 +122,7 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
         yield Problem("goes with the member exchange only", "/endpoints/exchange")
     yield from _sent_twice(profile)
     yield from _wrong_callback(profile.callback)
+    yield from _wrong_rules(profile)
     yield from _wrong_grant(profile)
 
 
@@ -158,6 +159,13 @@ def _wrong_user(inputs: Mapping[str, Input]) -> Iterator[Problem]:
             yield Problem(f"is needed for the grant {Grant.PASSWORD}", f"/inputs/{name}")
     if "password" in inputs and not inputs["password"].secret:
         yield Problem("must be secret", "/inputs/password/secret")
+
+
+def _wrong_rules(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield pages of rules that a browser must not be led to."""
+    for number, rule in enumerate(profile.rules):
+        if rule.documentation is not None and not rule.documentation.startswith("https://"):
+            yield Problem("must be an https address", f"/rules/{number}/documentation")
 
 
 def _wrong_endpoints(profile: ProviderProfile, schemes: tuple[str, ...]) -> Iterator[Problem]:

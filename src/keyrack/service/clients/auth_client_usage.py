@@ -1,12 +1,13 @@
 """Tells what hangs on an auth client, as far as the caller may know: connections, open consents, flows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyrack.model.flows import Reference
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_reading import seen_at_its_scope
+from keyrack.service.clients.provider_rules import ConcernedConnections, concerned_connections
 from keyrack.store.auth_client_usage import MOST, AuthClientUsages, UsingWorkspace
 from keyrack.store.directory import Directory
 from keyrack.store.flow_list import FlowList
@@ -30,6 +31,7 @@ class AuthClientUsage:
         flows: how many flows use them.
         known_flows: a page of those that the caller may know of.
         known_flow_total: how many these are, of those that have what is looked for in their names or descriptions.
+        rules: dated rules of the provider that concern connections, with how many.
     """
 
     secrets: int = 0
@@ -41,6 +43,7 @@ class AuthClientUsage:
     flows: int = 0
     known_flows: Sequence[Reference] = ()
     known_flow_total: int = 0
+    rules: Sequence[ConcernedConnections] = ()
 
     @property
     def is_used(self) -> bool:
@@ -77,7 +80,8 @@ class AuthClientUsageReader:
                 total = await Directory(scope.unit).secrets_attached(auth_client_id)
                 return AuthClientUsage(secrets=total)
         async with self._access.tenant(who, tenant_id) as scope:
-            return await _usage(scope, auth_client_id, limit, offset, search)
+            found = await _usage(scope, auth_client_id, limit, offset, search)
+            return replace(found, rules=await concerned_connections(scope.unit, client))
 
 
 async def _usage(scope: Scope, auth_client_id: str, limit: int, offset: int, search: str) -> AuthClientUsage:

@@ -1,7 +1,7 @@
 """Gathers which clients of a tenant need attention: lacking, rejected by the provider, with a secret that ends."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -12,6 +12,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_OAUTH_CLIENTS, LIST_COMPONENTS
 from keyrack.service.clients.auth_client_authorization import GLOBAL, auth_client_permissions
 from keyrack.service.clients.auth_client_overview import known_clients
+from keyrack.service.clients.provider_rules import ConcernedConnections, concerned_in_tenant
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import named_components
 from keyrack.store.client_needs import ComponentNeeds
@@ -41,6 +42,7 @@ class ClientAttention:
         rejected: auth clients that their provider rejects.
         ending: auth clients whose secret has ended or ends soon.
         ending_oauth: OAuth clients whose secret has ended or ends soon.
+        rules: dated rules of providers that concern connections, the latest first; for tenant admins.
         components: by id, the components of these, as far as the caller may see them.
     """
 
@@ -49,10 +51,11 @@ class ClientAttention:
     ending: Some[ListedAuthClient] = field(default_factory=Some)
     ending_oauth: Some[EndingOAuthClient] = field(default_factory=Some)
     components: Mapping[str, ComponentNeed] = field(default_factory=dict)
+    rules: Some[ConcernedConnections] = field(default_factory=Some)
 
     def __bool__(self) -> bool:
         """Whether there is anything."""
-        return any(each.total for each in (self.lacking, self.rejected, self.ending, self.ending_oauth))
+        return any(each.total for each in (self.lacking, self.rejected, self.ending, self.ending_oauth, self.rules))
 
 
 class ClientAttentionReader:
@@ -67,7 +70,16 @@ class ClientAttentionReader:
             async with self._access.installation(who) as scope:
                 return await _of_auth_clients(scope, ClientAttention())
         async with self._access.tenant(who, who.tenant_id) as scope:
-            return await _of_auth_clients(scope, await _of_oauth_clients(scope))
+            found = await _of_auth_clients(scope, await _of_oauth_clients(scope))
+            return replace(found, rules=await _of_rules(scope))
+
+
+async def _of_rules(scope: Scope) -> Some[ConcernedConnections]:
+    """Return the rules that concern connections of the tenant, whose number in all is for its admins."""
+    if not scope.is_tenant_admin:
+        return Some()
+    rules = await concerned_in_tenant(scope.unit)
+    return Some(rules[:_SHOWN], len(rules))
 
 
 async def _of_oauth_clients(scope: Scope) -> ClientAttention:

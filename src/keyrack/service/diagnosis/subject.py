@@ -16,6 +16,7 @@ from keyrack.model.components import Component
 from keyrack.oauth.client_auth import METHOD_OF
 from keyrack.oauth.diagnosis.findings import AT_PROVIDER, Finding, Level, Place, Places, Where
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.dated_rules import begins
 from keyrack.oauth.scopes import split_scope
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_profile import (
@@ -26,6 +27,7 @@ from keyrack.service.clients.auth_client_profile import (
     new_key_for,
     provider_of,
 )
+from keyrack.service.clients.provider_rules import COUNTED_TO, concerned_connections
 from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, profile_of
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.secret_handler import with_account_source, with_issuer
@@ -127,7 +129,7 @@ async def auth_client_subject(
     profile = with_account_source(profile, client, block)
     profile = replace(profile, pkce=profile.pkce and block.pkce, proof_key=new_key_for(client))
     scopes = dict.fromkeys(scope for each in blocks for scope in split_scope(_scope_text(each)))
-    findings += _unknown_addresses(profile)
+    findings += [*_unknown_addresses(profile), *await _concerned(scope, client)]
     return Subject(
         kind="auth-client",
         id=client.id,
@@ -215,6 +217,20 @@ def _secret_inputs(client: AuthClient) -> Iterator[str]:
     for name, said in ({} if provider is None else provider.inputs).items():
         if said.secret and isinstance(given.get(name), str) and given[name]:
             yield given[name]
+
+
+async def _concerned(scope: Scope, client: AuthClient) -> list[Finding]:
+    """Return the dated rules of the provider that concern connections; of a global client they are in any tenant."""
+    found, now = [], scope.unit.clock()
+    for each in await concerned_connections(scope.unit, client):
+        number = f"{each.connections:,}" + (" or more" if each.connections >= COUNTED_TO else "")
+        tense = "since" if begins(each.rule) <= now else "from"
+        seen = f"{tense.capitalize()} {each.rule.since.isoformat()} on: {each.rule.says}"
+        page = f" {each.rule.documentation}" if each.rule.documentation else ""
+        seen = f"{seen} Connections that were made before: {number}.{page}"
+        level = Level.notice if tense == "since" else Level.warning
+        found.append(Finding("provider_rules", level, seen, "Connect again those that stop working.", AT_PROVIDER))
+    return found
 
 
 def _unknown_addresses(profile: ClientProfile) -> Iterator[Finding]:

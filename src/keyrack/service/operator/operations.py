@@ -10,6 +10,7 @@ from keyrack.service.operator.process_overview import ProcessOverview
 from keyrack.service.operator.provider_health import ProviderHealth
 from keyrack.service.operator.refresh_history import RefreshHistory
 from keyrack.service.operator.refresh_queue import RefreshQueue
+from keyrack.service.operator.rule_overview import RuleOverview
 from keyrack.service.operator.tenant_overview import TenantOverview
 from keyrack.store.core.store import Store
 
@@ -25,6 +26,7 @@ class Operations:
     processes: ProcessOverview
     keys: KeyVersions
     tenants: TenantOverview
+    rules: RuleOverview
 
 
 def build_operations(store: Store, access: Access, clock: Clock) -> Operations:
@@ -38,4 +40,5 @@ def build_operations(store: Store, access: Access, clock: Clock) -> Operations:
         processes=ProcessOverview(access),
         keys=KeyVersions(store, access),
         tenants=TenantOverview(access),
+        rules=RuleOverview(store, access, grants, clock),
     )

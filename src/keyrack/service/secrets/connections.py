@@ -9,9 +9,11 @@ from keyrack.errors import NotFound
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, SecretFilter
+from keyrack.oauth.profiles.model import DatedRule
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.permissions import GET_SECRET
 from keyrack.service.clients.auth_client_profile import direct_grant
+from keyrack.service.clients.provider_rules import rules_of_connection
 from keyrack.service.secrets.status import SecretStatus, current_status
 from keyrack.store.auth_clients import find_usable_among
 from keyrack.store.auth_secrets import AuthSecrets
@@ -30,6 +32,7 @@ class Connection:
         is_rejected: the provider rejects the auth client itself.
         component_ids: components that the auth client is linked to.
         needs_nobody: the auth client's grant gives tokens without a person.
+        rules: of its provider, which came into force since it was made, or will within 90 days.
         owner: the email of whose it is; only where one is looked at alone.
     """
 
@@ -39,6 +42,7 @@ class Connection:
     is_rejected: bool
     component_ids: Sequence[str]
     needs_nobody: bool = False
+    rules: Sequence[DatedRule] = ()
     owner: str = ""
 
 
@@ -96,4 +100,5 @@ def _connection(secret: AuthSecret, client: AuthClient | None, now: datetime) ->
         rejected,
         client.component_ids if client else (),
         needs_nobody=client is not None and is_oauth2(client.type) and direct_grant(client) is not None,
+        rules=rules_of_connection(secret, client, now),
     )
