@@ -57,6 +57,7 @@ ROUTES: list[tuple[str, str, str]] = [
     ("POST",   "/v2/components/{component_id}/versions",                CLOSED),
     ("DELETE", "/v2/components/{component_id}/versions/{revision}",     CLOSED),
     ("POST",   "/v2/auth-clients",                                      CLOSED),
+    ("POST",   "/v2/auth-clients/{auth_client_id}/diagnose",            OPEN),
     ("PATCH",  "/v2/auth-clients/{auth_client_id}",                     CLOSED),
     ("DELETE", "/v2/auth-clients/{auth_client_id}",                     CLOSED),
     ("POST",   "/v2/credentials",                                       CLOSED),
@@ -112,7 +113,7 @@ def body(path: str, there: Site) -> Any:
         "/v2/flows": flow_body(there.workspace_id, "acme/own-ledger:due")["data"],
         "/v2/auth-clients": auth_client([there.second_id], ("workspace", there.workspace_id))["data"],
     }
-    if path.endswith(("/start", "/stop", "/task-keys", "/refresh")):
+    if path.endswith(("/start", "/stop", "/task-keys", "/refresh", "/diagnose")):
         return None
     return {"data": placed.get(path, {})}
 
