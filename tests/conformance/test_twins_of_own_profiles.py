@@ -4,12 +4,7 @@ from keyrack.oauth.profiles.catalogue import catalogue
 from support.twins import differing, play_all, refused
 
 STEPS = {"consent", "token", "refresh", "error", "revoke"}
-EXCHANGED = {"facebook", "instagram", "threads"}
-DIRECT = {
-    "box-jwt", "docusign-jwt", "google-service-account", "marketo", "microsoft-app", "salesforce-jwt",
-    "zoom-server-to-server",
-}  # fmt: skip
-REFUSED = {"bigcommerce", "trello", *EXCHANGED, *DIRECT}
+REFUSED = {"bigcommerce", "trello"}
 """What these ask for is not done, each for its own reason; a name may only go from here."""
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from joserfc import jwk
 
-from keyrack.oauth.profiles.model import AuthMethod, ProviderProfile
+from keyrack.oauth.profiles.model import AuthMethod, Grant, ProviderProfile
 
 _KEY_ID = "twin-key"
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "Ed25519": "Ed25519", "EdDSA": "Ed25519"}
@@ -30,6 +30,8 @@ class SigningKey:
 
 def signing_key(profile: ProviderProfile, secret: str) -> SigningKey | None:
     """Return the key that a profile's client signs with; None where it sends its secret, or nothing."""
+    if profile.grant is Grant.JWT_BEARER:
+        return _made(profile.assertion.algorithm)
     said = profile.client_authentication
     if said.method is AuthMethod.CLIENT_SECRET_JWT:
         return SigningKey("", jwk.OctKey.import_key(secret), None)

@@ -13,10 +13,11 @@ from keyrack.conformance.samples import filled_in, told
 from keyrack.errors import KeyrackError, NotRefreshable, ValidationFailed
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.oauth.profiles.model import AuthMethod, Grant, ProviderProfile
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.consents.values import NewConsent
+from keyrack.service.secrets.changes import NewSecret
 from keyrack.simulator.twin.answers import rounds
 from keyrack.simulator.twin.expectation import Difference
 from keyrack.simulator.twin.registration import Registration
@@ -45,7 +46,8 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
         report.steps.append(Step("profile", Outcome.refused, [f"{unplayed} is not played by a twin yet"]))
         return report
     try:
-        values, key = filled_in(profile), signing_key(profile, CLIENT_SECRET)
+        key = signing_key(profile, CLIENT_SECRET)
+        values = filled_in(profile, "" if key is None else key.private)
         client = await _client(made, profile, values, key)
     except ValidationFailed as refused:
         report.steps.append(_refused(refused))
@@ -72,9 +74,8 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
 
 def _unplayed(profile: ProviderProfile) -> str | None:
     """Return what of a profile a twin cannot play; None if it can play all."""
-    if profile.grant is not Grant.AUTHORIZATION_CODE:
-        return f"the grant {profile.grant}"
-    return None if profile.exchange is None else "an exchange of the first token"
+    played = profile.grant is Grant.AUTHORIZATION_CODE or profile.grant in DIRECT_GRANTS
+    return None if played else f"the grant {profile.grant}"
 
 
 async def _client(
@@ -83,7 +84,7 @@ async def _client(
     given: dict[str, Any] = {"client_id": CLIENT_ID, "provider_profile": document_of(profile)}
     if profile.client_authentication.method is not AuthMethod.NONE:
         given["client_secret"] = CLIENT_SECRET
-    if key is not None and key.private:
+    if key is not None and key.private and profile.assertion.key is None:
         given |= {"private_key": key.private, "key_id": key.key_id}
     of_client = {name: value for name, value in values.items() if profile.inputs[name].per_client}
     if of_client:
@@ -119,27 +120,47 @@ class _Player:
         Args:
             whole: else only what changes with the places that the answers use.
         """
-        consent, location = await self._consent()
-        if not location:
-            return [consent]
-        token, secret_id = await self._token(location)
+        first: list[Step] = []
+        if self._profile.grant in DIRECT_GRANTS:
+            first.append(self._step("consent", nothing="nobody has to agree"))
+            token, secret_id = await self._direct()
+        else:
+            consent, location = await self._consent()
+            first.append(consent)
+            if not location:
+                return first
+            token, secret_id = await self._token(location)
         if secret_id is None:
-            return [consent, token]
-        steps = [consent, token, await self._refresh(secret_id)]
+            return [*first, token]
+        steps = [*first, token, await self._refresh(secret_id)]
         if whole:
             steps.append(await self._error(secret_id))
             steps.append(await self._revoke(secret_id))
         return steps
 
+    async def _direct(self) -> tuple[Step, str | None]:
+        """Create a secret that gets its token by itself; return its id."""
+        credentials: dict[str, Any] = {"fields": self._fields()}
+        if not self._profile.scopes.default:
+            credentials["scope"] = " ".join(SCOPES)
+        new = NewSecret(self._client.id, "/data/relationships/auth_client", self._profile.name, credentials)
+        try:
+            made = await self._services.secrets.create(
+                self._made.who, self._made.workspace_id, Unvalidated(lambda: new)
+            )
+        except KeyrackError as error:
+            return self._step("token", _lines(error)), None
+        return self._judged(await self._secret(made.secret.id)), made.secret.id
+
+    def _fields(self) -> dict[str, str]:
+        """Return what is filled in for the connection."""
+        inputs = self._profile.inputs
+        return {name: value for name, value in self._twin.registered.values.items() if not inputs[name].per_client}
+
     async def _consent(self) -> tuple[Step, str]:
         """Start a consent and be the browser; return where that is sent back to."""
-        fields = {
-            name: value
-            for name, value in self._twin.registered.values.items()
-            if not self._profile.inputs[name].per_client
-        }
         scopes = None if self._profile.scopes.default else " ".join(SCOPES)
-        new = NewConsent(auth_client_id=self._client.id, fields=fields, scopes=scopes)
+        new = NewConsent(auth_client_id=self._client.id, fields=self._fields(), scopes=scopes)
         try:
             started = await self._services.consents.start(
                 self._made.who, self._made.workspace_id, Unvalidated(lambda: new)
@@ -157,22 +178,27 @@ class _Player:
         done = await self._services.consents.get(self._made.who, self._made.workspace_id, self._consent_id)
         if done.result_id is None:
             return self._step("token", [done.error or "the consent did not complete"]), None
-        secret = await self._secret(done.result_id)
-        problems = [*self._tokens_differ(secret), *self._account_differs(secret)]
+        return self._judged(await self._secret(done.result_id)), done.result_id
+
+    def _judged(self, secret: AuthSecret) -> Step:
+        """Judge what was stored of the first tokens."""
+        problems = self._tokens_differ(secret)
+        if self._profile.grant not in DIRECT_GRANTS:  # whose account it is, is asked for people who connect theirs
+            problems += self._account_differs(secret)
         if not self._twin.says_lifetime and not self._twin.turn:
             lifetime = self._profile.lifetimes.access_token
             if lifetime and secret.expires_at != _after(secret, lifetime):
                 problems.append(f"the token should live {lifetime} seconds (/lifetimes/access_token)")
         elif secret.expires_at != _after(secret, LIFETIME):
             problems.append(f"the token should live {LIFETIME} seconds, as the answer says (/answer/expires_in)")
-        return self._step("token", problems), done.result_id
+        return self._step("token", problems)
 
     async def _refresh(self, secret_id: str) -> Step:
         before = self._twin.access_token
         try:
             await self._services.secrets.refresh(self._made.who, self._made.workspace_id, secret_id)
         except NotRefreshable:
-            if not self._twin.gives_refresh_tokens:
+            if not self._twin.renews:
                 return self._step("refresh", nothing="its tokens do not end, and there are no refresh tokens")
             return self._step("refresh", ["no refresh token was found in the answer (/answer/refresh_token)"])
         except KeyrackError as error:
@@ -187,7 +213,7 @@ class _Player:
 
     async def _error(self, secret_id: str) -> Step:
         """Refresh once more, and be refused for good."""
-        if not self._twin.gives_refresh_tokens:
+        if not self._twin.renews:
             return self._step("error", nothing="nothing is refreshed that could be refused")
         self._twin.refuses = True
         with suppress(KeyrackError):  # what it comes to is seen below
@@ -196,6 +222,9 @@ class _Player:
         problems = []
         if self._twin.refuses:
             problems.append("the twin was not asked, or found fault with the request before it refused")
+        elif self._profile.grant in DIRECT_GRANTS:  # nobody can agree anew: it is tried again, and told meanwhile
+            if secret.failure is None or secret.failure.error is None:
+                problems.append("the code of the error was not found (/answer/error)")
         elif secret.state is not SecretState.error or secret.error_code is not ErrorCode.reauthorization_required:
             found = secret.error_code.value if secret.error_code else secret.state.value
             where = "/answer/fails_where, /answer/error, /answer/final_errors"
@@ -230,7 +259,7 @@ class _Player:
         granted = self._profile.scopes.separator.join(twin.scopes)
         if twin.scopes and secret.missing_scopes:
             problems.append(f"scopes count as not granted: {', '.join(secret.missing_scopes)} (/answer/scope, /scopes)")
-        if granted and not found.get("scope"):
+        if granted and self._profile.answer.scope and not found.get("scope"):
             problems.append("the granted scope was not found (/answer/scope)")
         return problems
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.profiles.model import Input, ProviderProfile
+from keyrack.oauth.profiles.templates import placeholders as placeholders_of
 from keyrack.service.clients.profile_rules import wrong_inputs
 from keyrack.simulator.twin.templates import variants
 
@@ -31,8 +32,12 @@ _CANDIDATES = (
 _ORIGIN = "https://{}.example.com"
 
 
-def filled_in(profile: ProviderProfile) -> dict[str, str]:
+def filled_in(profile: ProviderProfile, private_key: str = "") -> dict[str, str]:
     """Return a value for each input that somebody fills in: its example, what is usual, or a text of its form.
+
+    Args:
+        profile: whose inputs.
+        private_key: in PEM, for the input that is the key of assertions.
 
     Raises:
         ValidationFailed: there is an input that nothing is known for; it needs an `example`.
@@ -40,6 +45,9 @@ def filled_in(profile: ProviderProfile) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, said in profile.inputs.items():
         if said.learned:
+            continue
+        if name in placeholders_of(profile.assertion.key or ()):
+            found[name] = private_key
             continue
         value = next(
             (each for each in _values(profile, name, said) if not wrong_inputs({name: said}, {name: each}, "")), None

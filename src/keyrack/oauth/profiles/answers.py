@@ -51,9 +51,12 @@ def as_usual(members: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     """
     usual = dict(members) if _first(members, answer.access_token) is not None else _inner(members, answer)
     for name in ("access_token", "refresh_token", "scope", "error", "error_description"):
-        found = _first(usual, getattr(answer, name))
+        paths = getattr(answer, name)
+        found = _first(usual, paths)
         if found is not None:
             usual[name] = found
+        elif name not in paths:  # where it usually is, this provider has something else
+            usual.pop(name, None)
     lifetime = _seconds(_first(usual, answer.expires_in), answer.lifetime_unit)
     if lifetime is not None:
         usual["expires_in"] = lifetime

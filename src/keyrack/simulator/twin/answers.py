@@ -27,6 +27,8 @@ def tokens_answer(answer: Answer, tokens: Mapping[str, Any], more: Mapping[str, 
     within: dict[str, Any] = {}
     for name, value in tokens.items():
         paths = getattr(answer, name, (name,))
+        if not paths:  # it is not said
+            continue
         put(within, nth(paths, turn), value * _UNITS[answer.lifetime_unit] if name == "expires_in" else value)
     put(within, "token_type", "Bearer")
     whole: dict[str, Any] = {}

@@ -4,13 +4,12 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyrack.oauth.profiles.model import (
     BodyFormat,
     ClientAuthentication,
-    Grant,
     Pkce,
     ProviderProfile,
     Sent,
@@ -19,17 +18,12 @@ from keyrack.oauth.profiles.model import (
 )
 from keyrack.simulator.twin.client_authentication import credentials
 from keyrack.simulator.twin.expectation import Expected, Order
-from keyrack.simulator.twin.received import Pair, pairs_of
+from keyrack.simulator.twin.received import Pair, normal, pairs_of
 from keyrack.simulator.twin.registration import Registration
 from keyrack.simulator.twin.templates import chosen, form_of, written
 
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 _OPAQUE = re.compile(r"[!-~]{8,2000}")
-_GRANT_TYPE = {
-    Grant.AUTHORIZATION_CODE: "authorization_code",
-    Grant.CLIENT_CREDENTIALS: "client_credentials",
-    Grant.PASSWORD: "password",
-}
 RFC = "as RFC 6749 has it"
 """Stands where no member of the profile decides."""
 
@@ -68,10 +62,10 @@ class Reading:
     def endpoint(self, name: str) -> tuple[str, list[Pair]] | None:
         """Return an endpoint without its query, and the query; None if the profile has none, or it cannot be filled in.
 
-        `refresh` is `token` where the profile does not say otherwise.
+        `refresh` and `exchange` are `token` where the profile does not say otherwise.
         """
         said: Template | None = getattr(self.profile.endpoints, name)
-        if said is None and name == "refresh":
+        if said is None and name in {"refresh", "exchange"}:
             said = self.profile.endpoints.token
         if said is None:
             return None
@@ -79,7 +73,7 @@ class Reading:
         if text is None:
             return None
         address, _, query = written(text, {**self.learned, **self.registered.values}).partition("?")
-        return address, pairs_of(query)
+        return normal(address), pairs_of(query)
 
     @property
     def refresh(self) -> TokenRequest:
@@ -119,7 +113,7 @@ def authorization_parameters(reading: Reading) -> Mapping[str, Expected]:
 def code_order(reading: Reading, code: str, challenge: str) -> Order:
     """Return what the request must be that exchanges a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
     usual = {
-        "grant_type": Expected(RFC, _GRANT_TYPE[Grant.AUTHORIZATION_CODE]),
+        "grant_type": Expected(RFC, "authorization_code"),
         "code": Expected(RFC, code, secret=True),
         "redirect_uri": Expected(RFC, reading.registered.redirect_uri),
     }
@@ -143,6 +137,18 @@ def refresh_order(reading: Reading, refresh_token: str, granted: tuple[str, ...]
         own = {name: value for name, value in said.parameters.items() if name != "grant_type"}
         return request_order(reading, "refresh", said, usual, "/token", own)
     return request_order(reading, "refresh", said, usual, "/refresh")
+
+
+def exchange_order(reading: Reading, first_token: str) -> Order:
+    """Return what the request must be that exchanges a first token for one that lives longer.
+
+    No RFC has it: it is the client's authentication and what the profile says, with the token for `{access_token}`.
+    """
+    with_token = replace(reading, learned={**reading.learned, "access_token": first_token})
+    said = reading.profile.exchange or TokenRequest()
+    order = request_order(with_token, "exchange", said, {}, "/exchange")
+    secret = {name: replace(said, secret=True) for name, said in order.parameters.items() if said.value == first_token}
+    return replace(order, parameters={**order.parameters, **secret})
 
 
 def revocation_order(reading: Reading, tokens: Mapping[str, str]) -> Order | None:

@@ -44,7 +44,7 @@ class Received:
     @property
     def address(self) -> str:
         """The address without query and fragment."""
-        return self.url.partition("#")[0].partition("?")[0]
+        return normal(self.url.partition("#")[0].partition("?")[0])
 
     @property
     def query(self) -> str:
@@ -79,6 +79,13 @@ class Reply:
         if self.body is None:
             return b""
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+
+def normal(address: str) -> str:
+    """Return an address with its host in lower case, as it means the same however it is written (RFC 3986)."""
+    scheme, mark, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{mark}{host.lower()}{slash}{path}"
 
 
 def pairs_of(text: str) -> list[Pair]:

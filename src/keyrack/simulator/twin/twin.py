@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from keyrack.oauth.profiles.model import Pkce, ProviderProfile
+from keyrack.oauth.profiles.model import Grant, Pkce, ProviderProfile
 from keyrack.simulator.twin.answers import error_answer, nth, put, tokens_answer
+from keyrack.simulator.twin.direct_grants import GRANT_TYPES, direct_order
 from keyrack.simulator.twin.expectation import Difference, Order, differing, masked
 from keyrack.simulator.twin.orders import (
     Reading,
     authorization_parameters,
     code_order,
+    exchange_order,
     refresh_order,
     revocation_order,
 )
@@ -66,7 +68,9 @@ class Twin:
         self._reading = Reading(self.profile, self.registered)
         self._codes: dict[str, _Code] = {}
         self._scopes: tuple[str, ...] = ()
+        self._first_token = ""  # that waits to be exchanged
         self._serving: Mapping[str, Callable[[Received], Reply]] = {
+            "exchange": self._exchange,
             "token": self._token,
             "refresh": self._refresh,
             "revocation": self._revoke,
@@ -84,7 +88,20 @@ class Twin:
         """Whether there are refresh tokens: not where the profile says that tokens do not end, and no more of them."""
         said, lifetimes = self.profile, self.profile.lifetimes
         more = (said.refresh, said.endpoints.refresh, lifetimes.refresh_token, lifetimes.rotates)
+        if said.grant in GRANT_TYPES and said.grant is not Grant.PASSWORD:
+            return False  # they are not needed (RFC 6749 section 4.4.3)
         return lifetimes.access_token != 0 or any(each is not None for each in more)
+
+    @property
+    def renews(self) -> bool:
+        """Whether there are new tokens for old ones: for refresh tokens, or since nobody has to agree."""
+        return self.gives_refresh_tokens or self.profile.grant in GRANT_TYPES
+
+    @property
+    def is_one_token(self) -> bool:
+        """Whether the access token is the refresh token too: where the profile has both in one place."""
+        answer = self.profile.answer
+        return nth(answer.refresh_token, self.turn) == nth(answer.access_token, self.turn)
 
     @property
     def says_lifetime(self) -> bool:
@@ -163,36 +180,65 @@ class Twin:
     def _name(self, received: Received) -> str | None:
         """Return which of the provider's endpoints a request is for."""
         at = [name for name in self._serving if (self._reading.endpoint(name) or ("",))[0] == received.address]
+        shown = values_of(received)
+        if "exchange" in at and not (self._first_token and self._first_token in shown):
+            at.remove("exchange")
+        if "exchange" in at:
+            return "exchange"
         if "token" in at and "refresh" in at:
-            at.remove("token" if self._shows_refresh_token(received) else "refresh")
+            at.remove("token" if self.refresh_token and self.refresh_token in shown else "refresh")
         issuer = self._reading.endpoint("issuer")
         if not at and issuer is not None and any(received.address.endswith(each) for each in _METADATA):
             return "issuer"
         return at[0] if at else None
 
-    def _shows_refresh_token(self, received: Received) -> bool:
-        return bool(self.refresh_token) and self.refresh_token in values_of(received)
-
     def _token(self, received: Received) -> Reply:
+        if self.profile.grant in GRANT_TYPES:
+            return self._direct(received)
         code = next((each for each in values_of(received) if each in self._codes), None)
         known = self._codes.pop(code) if code is not None else _Code("", ())
         refused = self._refused(received, code_order(self._reading, code or "a code", known.challenge))
         if refused is not None:
             return refused
         self._scopes = known.scopes
+        reply = self._first_tokens()
+        if self.profile.exchange is not None:
+            self._first_token = self.access_token
+        return reply
+
+    def _exchange(self, received: Received) -> Reply:
+        refused = self._refused(received, exchange_order(self._reading, self._first_token))
+        if refused is not None:
+            return refused
+        self._first_token = ""
+        return self._first_tokens()
+
+    def _direct(self, received: Received) -> Reply:
+        refused = self._refused(received, direct_order(self._reading))
+        if refused is not None:
+            return refused
+        if self.refuses:
+            return self._refusal()
+        self._scopes = self._reading.scopes
+        return self._tokens(LIFETIME, with_refresh_token=False) if self.access_token else self._first_tokens()
+
+    def _first_tokens(self) -> Reply:
         if self.gives_refresh_tokens:
             self.refresh_token = secrets.token_urlsafe(32)
         lifetime = LIFETIME if self.says_lifetime or self.turn else None
         return self._tokens(lifetime, with_refresh_token=self.gives_refresh_tokens)
+
+    def _refusal(self) -> Reply:
+        self.refuses = False
+        code = nth(self.profile.answer.final_errors, 0) if self.profile.answer.final_errors else "invalid_grant"
+        return Reply(*error_answer(self.profile.answer, code, REFUSAL))
 
     def _refresh(self, received: Received) -> Reply:
         refused = self._refused(received, refresh_order(self._reading, self.refresh_token, self._scopes))
         if refused is not None:
             return refused
         if self.refuses:
-            self.refuses = False
-            code = nth(self.profile.answer.final_errors, 0) if self.profile.answer.final_errors else "invalid_grant"
-            return Reply(*error_answer(self.profile.answer, code, REFUSAL))
+            return self._refusal()
         rotates = bool(self.profile.lifetimes.rotates)
         if rotates:
             self.refresh_token = secrets.token_urlsafe(32)
@@ -201,7 +247,9 @@ class Twin:
     def _tokens(self, lifetime: int | None, *, with_refresh_token: bool) -> Reply:
         self.access_token = secrets.token_urlsafe(32)
         tokens: dict[str, Any] = {"access_token": self.access_token}
-        if with_refresh_token:
+        if self.is_one_token and self.gives_refresh_tokens:
+            self.refresh_token = self.access_token
+        elif with_refresh_token:
             tokens["refresh_token"] = self.refresh_token
         if lifetime is not None:
             tokens["expires_in"] = lifetime

@@ -29,7 +29,7 @@ def bounded_inputs(endpoints: Endpoints, inputs: Mapping[str, Input], learned: s
         All inputs. What is told and cannot be bound stays as it is, and the profile is refused.
     """
     found = dict(inputs)
-    for name in dict.fromkeys(_choosing(endpoints)):
+    for name in dict.fromkeys(_choosing(endpoints, inputs)):
         said = found.get(name, Input())
         if said.enum is not None:
             continue
@@ -42,11 +42,12 @@ def bounded_inputs(endpoints: Endpoints, inputs: Mapping[str, Input], learned: s
     return found
 
 
-def _choosing(endpoints: Endpoints) -> Iterator[str]:
-    """Yield the placeholders that choose a host by themselves."""
+def _choosing(endpoints: Endpoints, inputs: Mapping[str, Input]) -> Iterator[str]:
+    """Yield the placeholders that choose a host by themselves, or more than one name of it."""
     for text in _texts(endpoints):
         for name, place, behind in places(text):
-            if place is Place.START or (place is Place.HOST and not has_fixed_end(behind)):
+            several = "." in (inputs[name].example or "") if name in inputs else False
+            if place is Place.START or (place is Place.HOST and (several or not has_fixed_end(behind))):
                 yield name
 
 
