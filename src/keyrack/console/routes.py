@@ -12,7 +12,7 @@ from litestar.params import PathParameter
 from keyrack.console import building_blocks, overview
 from keyrack.console.audit import log
 from keyrack.console.clients import auth_clients, components, diagnosis, new_auth_client, oauth_clients
-from keyrack.console.consents import connect, connect_links, connect_page, waiting
+from keyrack.console.consents import connect, connect_links, connect_page, mcp_servers, waiting
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
 from keyrack.console.core.static_files import static_files
@@ -68,6 +68,7 @@ _MODULES = (
     invites,
     keys,
     log,
+    mcp_servers,
     new_auth_client,
     oauth_clients,
     organisation_sign_in,

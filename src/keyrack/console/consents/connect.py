@@ -35,6 +35,7 @@ from keyrack.service.consents.connect_form import CONNECT, ConnectForm, ConnectF
 from keyrack.service.consents.own_browser import OwnBrowserConsents
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.credentials.credentials import Credentials, NewCredential
+from keyrack.service.discovery.mcp_servers import CREATE
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret
 from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.secrets import Secrets
@@ -50,7 +51,7 @@ _POINTERS = {
 }
 _SECRET_KINDS = frozenset({FieldKind.password, FieldKind.secret_text})
 _LONGEST_NAME = 255
-_NOT_OF_THE_FORM = (NotFound, Forbidden, ContractSuspended, RateLimited, FormNotOurs)
+NOT_OF_THE_FORM = (NotFound, Forbidden, ContractSuspended, RateLimited, FormNotOurs)
 """Refusals that are pages of their own: the form would not help."""
 
 
@@ -152,6 +153,7 @@ async def choices(
         place=place,
         q=q,
         going_on=f"{place.path}/{page}",
+        adds_mcp_servers=place.own.allows(*CREATE),
         components=components,
         component_pager=visit.pager(total, "components"),
         clients=clients,
@@ -187,7 +189,7 @@ async def connect_sent(
             visit.request.cookies,
             place.consent_path,
         )
-    except _NOT_OF_THE_FORM:
+    except NOT_OF_THE_FORM:
         raise
     except (ValidationFailed, ProviderError, ProviderUnavailable, KeyrackError) as error:
         return _refused(visit, place, wanted, form, sent, error)

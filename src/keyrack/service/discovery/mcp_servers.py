@@ -19,6 +19,7 @@ from keyrack.service.clients.auth_client_credentials import (
     RESOURCE,
     SCOPE,
 )
+from keyrack.service.clients.auth_client_reading import found_client, unknown_client
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.clients.auth_clients import TARGET, AuthClients
 from keyrack.service.discovery.client_documents import ClientDocuments
@@ -26,7 +27,10 @@ from keyrack.service.discovery.protected_resources import FoundResource, Protect
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.validation.unvalidated import Unvalidated
 
+CREATE = ("workspaces.auth_clients.create", "global.auth_clients.create")
+"""Permissions of which one, held at the workspace or around it, is needed to add a server."""
 URL_POINTER = "/data/attributes/url"
+_CONNECT = ("workspaces.auth_secret.create", "workspaces.auth_secret.edit")
 _CLIENT_ID_POINTER = "/data/attributes/client_id"
 _OFFLINE = "offline_access"
 _S256 = "S256"
@@ -157,7 +161,26 @@ class McpServers:
         except AlreadyExists:  # somebody else was quicker
             async with self._access.workspace(who, workspace_id) as scope:
                 return await self._known(scope, wanted)
-        return McpServerView(wanted.url, view.client, _identification(view.client, self._documents.client_id))
+        return self._view(wanted.url, view.client)
+
+    async def get(self, who: Principal, workspace_id: str, auth_client_id: str) -> McpServerView:
+        """Return what is known of a server that a workspace has a client for.
+
+        Raises:
+            NotFound: there is no such workspace, or no client of that id for a protected resource.
+            Forbidden: the caller may neither connect accounts there nor see or create auth clients.
+        """
+        async with self._access.workspace(who, workspace_id) as scope:
+            reach = await auth_client_permissions(scope)
+            sees = any(reach.allows(action, scope.place) for action in ("get", "create"))
+            scope.require_that(sees or scope.allows(*_CONNECT), "this needs a permission to connect accounts")
+            client = await found_client(scope, auth_client_id)
+            if RESOURCE not in client.credentials:
+                raise unknown_client()
+            return self._view(client.credentials[RESOURCE], client)
+
+    def _view(self, url: str, client: AuthClient) -> McpServerView:
+        return McpServerView(url, client, _identification(client, self._documents.client_id))
 
     def _judged(self, wanted: NewMcpServer) -> NewMcpServer:
         """Return what a caller sent, if the address can be asked.
@@ -188,7 +211,7 @@ class McpServers:
             raise AlreadyExists(
                 "the workspace has an auth client with another client_id for this server: delete that first"
             )
-        return McpServerView(wanted.url, client, _identification(client, self._documents.client_id))
+        return self._view(wanted.url, client)
 
     def _credentials(self, found: FoundResource, wanted: NewMcpServer) -> Json:
         """Return the credentials of a client at the authorization server, or what has it registered there.
