@@ -84,7 +84,7 @@ async def test_what_is_found_is_json_for_programs_and_the_status_for_scripts(
 
 async def test_a_tenants_client_is_found_by_its_component(keyrack: World) -> None:
     acme, name = keyrack.tenants["Acme"], f"c{new_id()}"
-    fields = {"oauth": {"viewClass": "OAuthFieldView"}}
+    fields = {"oauth": {"viewClass": "OAuthFieldView", "required": True}}
     oauth2 = {"client_id": "{{ID}}", "client_secret": "{{SECRET}}", "auth_uri": "http://127.0.0.1:9/a"}
     descriptor = {
         "title": "C",

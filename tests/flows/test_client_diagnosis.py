@@ -326,7 +326,7 @@ async def test_the_client_of_a_component_is_diagnosed_as_its_consents_use_it(
     descriptor = {
         "title": "C",
         "useOAuthClient": True,
-        "credentials": {"fields": {"oauth": {"viewClass": "OAuthFieldView"}}, "oauth2": oauth2},
+        "credentials": {"fields": {"oauth": {"viewClass": "OAuthFieldView", "required": True}}, "oauth2": oauth2},
     }
     component = await keyrack.add_component(acme, new_id(), descriptor)
     body = {

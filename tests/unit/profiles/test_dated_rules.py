@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.dated_rules import MOST_RULES, concerning, rules_by_origin, rules_of
+from keyrack.oauth.profiles.dated_rules import MOST_RULES, concerning, rules_at_hosts, rules_by_origin, rules_of
 from keyrack.oauth.profiles.model import DatedRule, ProviderProfile
 from keyrack.oauth.profiles.reading import profile_of
 
@@ -41,6 +41,15 @@ def test_the_catalogues_rules_count_for_its_servers_and_names() -> None:
     assert list(rules_of("https://elsewhere.example", dropbox)) == list(dropbox.rules), "a client's own copy counts"
     other = ProviderProfile(name="mine", rules=(PAST,))
     assert list(rules_of(origin, other)) == [PAST], "who calls it otherwise has said all"
+
+
+def test_hosts_that_are_filled_in_are_told_by_their_values_and_not_by_their_placeholder() -> None:
+    at_hosts = rules_at_hosts()
+    assert [origin for origin in at_hosts if "://{" in origin and origin.endswith("}")] == []
+    assert "https://login.salesforce.com" in at_hosts
+    assert "https://{subdomain}.zendesk.com" in at_hosts
+    titles = {title for told in at_hosts["https://auth.atlassian.com"].values() for title in told.split(", ")}
+    assert titles == {"Confluence Cloud", "Jira Cloud"}, "one rule of two, told once"
 
 
 def test_profiles_of_others_are_bounded() -> None:

@@ -1,13 +1,14 @@
 """Finds the dated rules of providers that concern a grant: what changed, or will change, since it was made."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import cache
 from urllib.parse import urlsplit
 
+from keyrack.oauth.profiles.addresses import has_fixed_end
 from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.model import DatedRule, ProviderProfile
-from keyrack.oauth.profiles.templates import alternatives
+from keyrack.oauth.profiles.templates import alternatives, placeholders
 
 SOON = timedelta(days=90)
 """How long before it comes into force a rule is told."""
@@ -65,13 +66,47 @@ def concerning(
 
 @cache
 def rules_by_origin() -> Mapping[str, Mapping[str, Sequence[DatedRule]]]:
-    """Return the rules of the catalogue by the origins that refresh requests go to, and by profile."""
+    """Return the rules of the catalogue by the origins that refresh requests go to, and by profile.
+
+    Of a host that is chosen among some, or has a usual value, there is an origin for each besides its placeholder.
+    """
     found: dict[str, dict[str, Sequence[DatedRule]]] = {}
     for profile in catalogue().values():
-        for template in (profile.endpoints.refresh, profile.endpoints.token):
-            for address in alternatives(template or ()):
-                parts = urlsplit(address)
-                if profile.rules and parts.netloc:
-                    origin = f"{parts.scheme}://{parts.netloc}".lower()
-                    found.setdefault(origin, {})[profile.name] = profile.rules
+        for origin in _origins(profile) if profile.rules else ():
+            found.setdefault(origin, {})[profile.name] = profile.rules
     return found
+
+
+@cache
+def rules_at_hosts() -> Mapping[str, Mapping[DatedRule, str]]:
+    """Return the catalogue's rules by origin, each with whose they are, for whoever knows no more than the origin.
+
+    Those of a host that is all filled in are left out: other profiles have the same placeholder.
+    """
+    found: dict[str, dict[DatedRule, str]] = {}
+    for origin, profiles in rules_by_origin().items():
+        if urlsplit(origin).netloc.startswith("{") and not has_fixed_end(origin.partition("}")[2]):
+            continue
+        told = found.setdefault(origin, {})
+        for name, rules in profiles.items():
+            title = catalogue()[name].title
+            told.update({rule: f"{told[rule]}, {title}" if rule in told else title for rule in rules})
+    return found
+
+
+def _origins(profile: ProviderProfile) -> Iterator[str]:
+    for template in (profile.endpoints.refresh, profile.endpoints.token):
+        for address in alternatives(template or ()):
+            parts = urlsplit(address)
+            if parts.netloc:
+                origin = f"{parts.scheme}://{parts.netloc}"
+                yield origin.lower()
+                yield from (made.lower() for made in _filled(origin, profile))
+
+
+def _filled(origin: str, profile: ProviderProfile) -> Iterator[str]:
+    """Yield an origin with each of the values that its one placeholder can, or usually does, have."""
+    names = list(placeholders(origin))
+    said = profile.inputs.get(names[0]) if len(names) == 1 else None
+    for value in () if said is None else said.enum or filter(None, (said.default,)):
+        yield origin.replace(f"{{{names[0]}}}", value)

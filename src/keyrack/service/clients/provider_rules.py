@@ -1,13 +1,12 @@
 """Tells which dated rules of providers concern a client's connections, and how many."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.secrets import AuthSecret
-from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.dated_rules import begins, concerning, is_told, rules_by_origin, rules_of
+from keyrack.oauth.profiles.dated_rules import begins, concerning, is_told, rules_at_hosts, rules_of
 from keyrack.oauth.profiles.model import DatedRule
 from keyrack.service.clients.auth_client_profile import provider_of, provider_origin
 from keyrack.store.concerned_grants import MOST, ConcernedGrants
@@ -61,13 +60,22 @@ async def concerned_in_tenant(unit: Unit) -> Sequence[ConcernedConnections]:
 
     Of providers that no client of the tenant is at, nothing is counted.
     """
-    now, grants, by_origin = unit.clock(), ConcernedGrants(unit), rules_by_origin()
-    found: dict[DatedRule, ConcernedConnections] = {}
-    for origin in await grants.origins_among(list(by_origin)):
-        for name, rules in by_origin[origin].items():
-            for rule in rules:
-                if is_told(rule, now) and rule not in found:
-                    number = await grants.at_origin(origin, begins(rule), rule.scopes)
-                    found[rule] = ConcernedConnections(rule, number, catalogue()[name].title)
-    concerned = [each for each in found.values() if each.connections]
+    now, grants, at_hosts = unit.clock(), ConcernedGrants(unit), rules_at_hosts()
+    found = [
+        ConcernedConnections(rule, await grants.at_origin(origin, begins(rule), rule.scopes), provider)
+        for origin in await grants.origins_among(list(at_hosts))
+        for rule, provider in at_hosts[origin].items()
+        if is_told(rule, now)
+    ]
+    return latest_first(found)
+
+
+def latest_first(found: Iterable[ConcernedConnections]) -> Sequence[ConcernedConnections]:
+    """Return rules with the connections they concern at all hosts, without those that concern none."""
+    summed: dict[DatedRule, ConcernedConnections] = {}
+    for each in found:
+        before = summed.get(each.rule)
+        number = each.connections + (0 if before is None else before.connections)
+        summed[each.rule] = replace(each, connections=min(number, COUNTED_TO))
+    concerned = [each for each in summed.values() if each.connections]
     return sorted(concerned, key=lambda each: each.rule.since, reverse=True)

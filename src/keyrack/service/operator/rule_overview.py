@@ -4,10 +4,9 @@ from collections.abc import Sequence
 
 from keyrack.clock import Clock
 from keyrack.model.identity import Principal
-from keyrack.oauth.profiles.catalogue import catalogue
-from keyrack.oauth.profiles.dated_rules import begins, is_told, rules_by_origin
+from keyrack.oauth.profiles.dated_rules import begins, is_told, rules_at_hosts
 from keyrack.service.authz.access import Access
-from keyrack.service.clients.provider_rules import ConcernedConnections
+from keyrack.service.clients.provider_rules import ConcernedConnections, latest_first
 from keyrack.service.operator.grant_overview import GrantOverview
 from keyrack.service.operator.permissions import require_operator
 from keyrack.service.operator.recent_answer import RecentAnswer
@@ -45,14 +44,13 @@ class RuleOverview:
         return await self._recent.get()
 
     async def _count(self) -> Sequence[ConcernedConnections]:
-        found: list[ConcernedConnections] = []
-        now, by_origin = self._clock(), rules_by_origin()
+        now, at_hosts = self._clock(), rules_at_hosts()
         async with self._store.installation() as unit:
             grants = InstallationGrants(unit)
-            for origin in sorted(self._origins & by_origin.keys()):
-                told = {rule: name for name, rules in by_origin[origin].items() for rule in rules if is_told(rule, now)}
-                for rule, name in told.items():
-                    number = await grants.made_before(origin, begins(rule), rule.scopes)
-                    found.append(ConcernedConnections(rule, number, catalogue()[name].title))
-        concerned = [each for each in found if each.connections]
-        return sorted(concerned, key=lambda each: each.rule.since, reverse=True)
+            found = [
+                ConcernedConnections(rule, await grants.made_before(origin, begins(rule), rule.scopes), provider)
+                for origin in sorted(self._origins & at_hosts.keys())
+                for rule, provider in at_hosts[origin].items()
+                if is_told(rule, now)
+            ]
+        return latest_first(found)
