@@ -5,6 +5,8 @@ from enum import StrEnum
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.oauth.client_auth import RequestAuthentication, authenticate
+from keyrack.oauth.profiles.answers import as_usual, says_failure
+from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.token_response import members_of, require_sound
@@ -50,8 +52,12 @@ def build_revocation_request(
     return FormRequest(endpoint, form, authorization)
 
 
-def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] = ()) -> None:
-    """Make sure that a token is revoked (RFC 7009 section 2.2); its body means nothing on success.
+def process_revocation_response(
+    response: RawResponse, sent: tuple[Secret, ...] = (), provider: ProviderProfile | None = None
+) -> None:
+    """Make sure that a token is revoked (RFC 7009 section 2.2).
+
+    The body of a success means nothing, unless the provider's profile says how an error looks in one (`fails_where`).
 
     The server also answers 200 for a token that it does not know: what is wanted has been reached. Some refuse instead
     and say so.
@@ -59,6 +65,7 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
     Args:
         response: what came back.
         sent: secrets of the request; masked should the server echo one in its error text.
+        provider: where the provider's answers have what others have elsewhere.
 
     Raises:
         ProviderUnavailable: 408, 425, 429 or 5xx: the token may still work, and trying again may help (section 2.2.1);
@@ -66,14 +73,17 @@ def process_revocation_response(response: RawResponse, sent: tuple[Secret, ...] 
         ProviderError: everything else that is not 2xx, such as `unsupported_token_type`; `failure` has `status` and, as
             far as sent, `error`, `error_description` and `error_uri`.
     """
-    if 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's success
+    success = 200 <= response.status < 300  # noqa: PLR2004 - HTTP's success
+    members = members_of(response).values
+    if success and (provider is None or not says_failure(members, provider.answer)):
         return
     if response.status in _TEMPORARY or response.status >= 500:  # noqa: PLR2004 - HTTP's server errors
         failure = ProviderFailure(status=response.status, retry_after=retry_after(response.headers))
         raise ProviderUnavailable("The authorization server cannot revoke tokens now.", failure)
     if not response.status:
         require_sound(response)
-    members = members_of(response).values
+    if provider is not None:
+        members = as_usual(members, provider.answer)
     refused = refusal(response, members, "The authorization server refused to revoke the token", sent)
     if _GONE_ALREADY.isdisjoint(code.lower() for code in refused.failure.codes):
         raise refused

@@ -28,6 +28,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.dynamic_registration import build_delete_request, process_deletion
+from keyrack.oauth.profiles.reading import document_of, stored_profile
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.provider.client import ProviderClient
 from keyrack.service.authz.access import ALLOWED, FAILED
@@ -198,7 +199,8 @@ class Revoker:
         known = (*_tokens(order).values(), client_secret)
         try:
             answer = await self._client.send(request, tenant_id=job.tenant_id)
-            process_revocation_response(answer, known)
+            provider = None if order.get(_PROVIDER) is None else stored_profile(order[_PROVIDER])
+            process_revocation_response(answer, known, provider)
         except ValidationFailed:
             return _Result(RevocationOutcome.failed, {"reason": "forbidden_uri"})
         except ProviderUnavailable as error:
@@ -224,7 +226,7 @@ async def _any_due(unit: Unit) -> bool:
     return await DueRevocations(unit).any()
 
 
-_SIGNER = "signer"
+_SIGNER, _PROVIDER = "signer", "provider_profile"
 _FURTHER, _ENDED = "further", "ended"
 """Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
 and older versions revoke the first token of an order alone."""
@@ -248,6 +250,7 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
         "client_id": profile.client_id,
         "client_secret": profile.client_secret.reveal(),
         **({} if profile.signer is None else {_SIGNER: _signer_order(profile.signer)}),
+        **({} if profile.provider is None else {_PROVIDER: document_of(profile.provider)}),
     }
 
 
