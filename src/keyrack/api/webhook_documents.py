@@ -11,7 +11,8 @@ from keyrack.api.core.jsonapi import NotBlank, SelfLink, Single, link_self
 from keyrack.clock import iso
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.events import TELLABLE, Delivery, Event, EventType, Webhook
-from keyrack.service.webhooks.registry import NewWebhook, Period, WebhookChange
+from keyrack.service.webhooks.event_history import Period
+from keyrack.service.webhooks.registry import NewWebhook, WebhookChange
 from keyrack.validation.times import NOT_A_TIME, parse_time
 
 TypeName = Literal[

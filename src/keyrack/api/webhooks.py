@@ -32,6 +32,7 @@ from keyrack.api.webhook_documents import (
 )
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model.events import DeliveryState, EventType
+from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import WebhookChange, Webhooks
 
 _PER_PAGE = 50
@@ -103,7 +104,7 @@ class WebhookController(Controller):
         tenant_id: PATH_ID,
         webhook_id: PATH_ID,
         who: Who,
-        webhooks: NamedDependency[Webhooks],
+        event_history: NamedDependency[EventHistory],
         page: WantedPage,
         wanted: Annotated[
             str | None, QueryParameter(name="filter[state]", description="`pending`, `delivered` or `failed`.")
@@ -112,7 +113,7 @@ class WebhookController(Controller):
         """List a webhook's deliveries in the order of the events (extension)."""
         paged = page.or_default(_PER_PAGE)
         state = None if wanted is None else _one_of(DeliveryState, wanted, "filter[state]")
-        found, total = await webhooks.deliveries(
+        found, total = await event_history.deliveries(
             who, tenant_id, webhook_id, state, limit=paged.limit, offset=paged.offset
         )
         return Many([delivery_resource(delivery) for delivery in found], paged.meta(total))
@@ -124,10 +125,10 @@ class WebhookController(Controller):
         webhook_id: PATH_ID,
         data: Body[ReplayBody],
         who: Who,
-        webhooks: NamedDependency[Webhooks],
+        event_history: NamedDependency[EventHistory],
     ) -> Single[AcceptedResource]:
         """Deliver again what happened in a period (extension)."""
-        return accepted(webhook_id, await webhooks.replay(who, tenant_id, webhook_id, data.then(period)))
+        return accepted(webhook_id, await event_history.replay(who, tenant_id, webhook_id, data.then(period)))
 
     @post("/{webhook_id:str}/test", status_code=202, responses=Refusals.of(403, 404, 409))
     async def send_test(
@@ -148,7 +149,7 @@ class EventController(Controller):
         self,
         tenant_id: PATH_ID,
         who: Who,
-        webhooks: NamedDependency[Webhooks],
+        event_history: NamedDependency[EventHistory],
         page: WantedPage,
         kind: Annotated[
             str | None, QueryParameter(name="filter[type]", description="Events of a type, such as `secret.created`.")
@@ -157,15 +158,15 @@ class EventController(Controller):
         """List a tenant's events, oldest first (extension)."""
         paged = page.or_default(_PER_PAGE)
         wanted = None if kind is None else _one_of(EventType, kind, "filter[type]")
-        found, total = await webhooks.events(who, tenant_id, wanted, limit=paged.limit, offset=paged.offset)
+        found, total = await event_history.events(who, tenant_id, wanted, limit=paged.limit, offset=paged.offset)
         return Many([event_resource(event) for event in found], paged.meta(total))
 
     @post("/{event_id:str}/replay", status_code=202, responses=Refusals.of(403, 404))
     async def replay(
-        self, tenant_id: PATH_ID, event_id: PATH_ID, who: Who, webhooks: NamedDependency[Webhooks]
+        self, tenant_id: PATH_ID, event_id: PATH_ID, who: Who, event_history: NamedDependency[EventHistory]
     ) -> Single[AcceptedResource]:
         """Deliver one event again to every webhook that wants its type (extension)."""
-        return accepted(event_id, await webhooks.replay_event(who, tenant_id, event_id))
+        return accepted(event_id, await event_history.replay_event(who, tenant_id, event_id))
 
 
 def _one_of(kinds: type[K], text: str, parameter: str) -> K:

@@ -108,6 +108,7 @@ from keyrack.service.tenancy.teams import Teams
 from keyrack.service.tenancy.tenants import Tenants
 from keyrack.service.tenancy.workspaces import Workspaces
 from keyrack.service.webhooks.delivery import Deliverer
+from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.settings import Settings, name_servers
 from keyrack.store.access_changes import AccessChanges
@@ -190,6 +191,7 @@ class Services:
     heartbeat: Heartbeat
     operations: Operations
     webhooks: Webhooks
+    event_history: EventHistory
     provider: ProviderClient
     deliverer: Deliverer
     revoker: Revoker
@@ -301,7 +303,7 @@ def build_services(
     secrets = Secrets(store, access, refreshing.fresh, direct_grants, refreshing.settings.schedule, last_use, now)
     components = Components(access, visible_components)
     invites = Invites(access, setup_links)
-    webhooks = Webhooks(access, allow_insecure=insecure)
+    webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
     audit_trail = AuditTrail(access)
     shown = UseCases(
         tenants=Tenants(access),
@@ -317,6 +319,7 @@ def build_services(
         secrets=secrets,
         flows=Flows(access),
         webhooks=webhooks,
+        event_history=event_history,
         consents=consents,
         connect_links=connect_links,
     )
@@ -391,6 +394,7 @@ def build_services(
         heartbeat=Heartbeat(store, refreshing, spool, now),
         operations=build_operations(store, access, now),
         webhooks=webhooks,
+        event_history=event_history,
         provider=provider,
         deliverer=Deliverer(store, provider, timeout=settings.provider_timeout),
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),

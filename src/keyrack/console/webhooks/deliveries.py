@@ -19,6 +19,7 @@ from keyrack.console.webhooks.words import EVENTS, STATES, failure_of
 from keyrack.errors import Forbidden, KeyrackError, ValidationFailed
 from keyrack.model.events import Delivery, DeliveryState, Event, EventType
 from keyrack.service.authz.access import home
+from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import Webhooks
 
 _EDIT = "tenants.webhooks.edit"
@@ -32,13 +33,16 @@ _DONE = {
 
 @get("/webhooks/{webhook_id:str}/deliveries", media_type=MediaType.HTML)
 async def delivery_list(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """List what was sent to a webhook, the newest events first."""
     tenant_id, asked = home(visit.who), visit.asked("state")
     state = DeliveryState(asked) if asked in tuple(DeliveryState) else None
     webhook = await webhooks.get(visit.who, tenant_id, webhook_id)
-    found = await webhooks.recent_deliveries(visit.who, tenant_id, webhook_id, state, visit.beside(), limit=ROWS)
+    found = await event_history.recent_deliveries(visit.who, tenant_id, webhook_id, state, visit.beside(), limit=ROWS)
     count = visit.asked("replayed")
     return visit.page(
         "webhooks/deliveries.html",
@@ -56,12 +60,16 @@ async def delivery_list(
 
 @get("/webhooks/{webhook_id:str}/deliveries/{event_id:str}", media_type=MediaType.HTML)
 async def delivery_page(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, event_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    event_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Show one delivery: how often it was tried, why it failed, and what is sent."""
     tenant_id = home(visit.who)
     webhook = await webhooks.get(visit.who, tenant_id, webhook_id)
-    delivery, event = await webhooks.delivery(visit.who, tenant_id, webhook_id, event_id)
+    delivery, event = await event_history.delivery(visit.who, tenant_id, webhook_id, event_id)
     return visit.page(
         "webhooks/delivery.html",
         webhook=webhook,
@@ -78,11 +86,11 @@ async def delivery_page(
 
 @post("/webhooks/{webhook_id:str}/deliveries/{event_id:str}/replay", media_type=MediaType.HTML)
 async def delivery_replayed(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, event_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit], webhook_id: PATH_ID, event_id: PATH_ID, event_history: NamedDependency[EventHistory]
 ) -> Response[str]:
     """Send an event to a webhook again."""
     await visit.form()
-    started = await webhooks.replay_delivery(visit.who, home(visit.who), webhook_id, event_id)
+    started = await event_history.replay_delivery(visit.who, home(visit.who), webhook_id, event_id)
     return visit.go(f"{PATH}/{webhook_id}/deliveries/{event_id}", done="again" if started else "already")
 
 
@@ -97,25 +105,28 @@ async def replay_form(
 
 @post("/webhooks/{webhook_id:str}/replay", media_type=MediaType.HTML)
 async def period_replayed(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Send everything of a period again that a webhook wants."""
     form = await visit.form()
     typed = {"since": form.text("since"), "until": form.text("until")}
     body = UnvalidatedBody[ReplayBody]({"since": typed["since"], "until": typed["until"] or None}, ReplayBody)
     try:
-        started = await webhooks.replay(visit.who, home(visit.who), webhook_id, body.then(period))
+        started = await event_history.replay(visit.who, home(visit.who), webhook_id, body.then(period))
     except ValidationFailed as error:
         return await _replay_form(visit, webhook_id, webhooks, typed, error)
     return visit.go(f"{PATH}/{webhook_id}/deliveries", replayed=str(started))
 
 
 @get("/events", media_type=MediaType.HTML)
-async def event_list(visit: NamedDependency[Visit], webhooks: NamedDependency[Webhooks]) -> Response[str]:
+async def event_list(visit: NamedDependency[Visit], event_history: NamedDependency[EventHistory]) -> Response[str]:
     """List what happened in the tenant, newest first."""
     asked = visit.asked("type")
     kind = EventType(asked) if asked in tuple(EventType) else None
-    found = await webhooks.recent_events(visit.who, home(visit.who), kind, visit.beside(), limit=ROWS)
+    found = await event_history.recent_events(visit.who, home(visit.who), kind, visit.beside(), limit=ROWS)
     return visit.page(
         "webhooks/events.html",
         found=found.rows,
@@ -127,10 +138,10 @@ async def event_list(visit: NamedDependency[Visit], webhooks: NamedDependency[We
 
 @get("/events/{event_id:str}", media_type=MediaType.HTML)
 async def event_page(
-    visit: NamedDependency[Visit], event_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit], event_id: PATH_ID, event_history: NamedDependency[EventHistory]
 ) -> Response[str]:
     """Show what happened once, as webhooks are told of it."""
-    event = await webhooks.event(visit.who, home(visit.who), event_id)
+    event = await event_history.event(visit.who, home(visit.who), event_id)
     return visit.page(
         "webhooks/event.html",
         event=event,
@@ -143,11 +154,13 @@ async def event_page(
 
 @post("/events/{event_id:str}/replay", media_type=MediaType.HTML)
 async def event_replayed(
-    visit: NamedDependency[Visit], event_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    event_id: PATH_ID,
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Send an event again to every enabled webhook that wants its type."""
     await visit.form()
-    started = await webhooks.replay_event(visit.who, home(visit.who), event_id)
+    started = await event_history.replay_event(visit.who, home(visit.who), event_id)
     return visit.go(f"/console/events/{event_id}", done="again" if started else "nobody")
 
 

@@ -23,6 +23,7 @@ from keyrack.errors import Forbidden, KeyrackError, StateConflict, TypeConflict,
 from keyrack.model.events import NAMED_ONLY, DeliveryState, Webhook
 from keyrack.service.authz.access import home
 from keyrack.service.authz.permissions import CREATE_USERS, GIVE_TENANT_ROLES
+from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import WebhookChange, Webhooks
 from keyrack.service.webhooks.signing import key_of
 from keyrack.validation.unvalidated import Unvalidated
@@ -47,14 +48,16 @@ _DONE = {
 
 
 @get("/webhooks", media_type=MediaType.HTML)
-async def webhook_list(visit: NamedDependency[Visit], webhooks: NamedDependency[Webhooks]) -> Response[str]:
+async def webhook_list(
+    visit: NamedDependency[Visit], webhooks: NamedDependency[Webhooks], event_history: NamedDependency[EventHistory]
+) -> Response[str]:
     """List the tenant's webhooks, with how many deliveries have failed or wait."""
     tenant_id = home(visit.who)
     q = visit.asked("q")
     found, total = await webhooks.list(
         visit.who, tenant_id, beginning=q, limit=ROWS, offset=offset_of(visit.page_number())
     )
-    counts = await webhooks.delivery_counts(visit.who, tenant_id, [each.id for each in found], most=_MOST_COUNTED)
+    counts = await event_history.delivery_counts(visit.who, tenant_id, [each.id for each in found], most=_MOST_COUNTED)
     return visit.page(
         "webhooks/list.html",
         webhooks=found,
@@ -98,12 +101,15 @@ async def webhook_created(visit: NamedDependency[Visit], webhooks: NamedDependen
 
 @get("/webhooks/{webhook_id:str}", media_type=MediaType.HTML)
 async def webhook_page(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Show one webhook."""
     tenant_id = home(visit.who)
     webhook = await webhooks.get(visit.who, tenant_id, webhook_id)
-    counts = await webhooks.delivery_counts(visit.who, tenant_id, [webhook_id], most=_MOST_COUNTED)
+    counts = await event_history.delivery_counts(visit.who, tenant_id, [webhook_id], most=_MOST_COUNTED)
     return visit.page(
         "webhooks/webhook.html",
         webhook=webhook,
@@ -166,18 +172,24 @@ async def webhook_switched(
 
 @get("/webhooks/{webhook_id:str}/disable", media_type=MediaType.HTML)
 async def webhook_disabling(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Say what disabling a webhook gives up."""
-    return await _confirmation(visit, webhook_id, webhooks, "disable")
+    return await _confirmation(visit, webhook_id, webhooks, event_history, "disable")
 
 
 @get("/webhooks/{webhook_id:str}/rotate", media_type=MediaType.HTML)
 async def webhook_rotating(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Say what a new signing secret means for the receiver."""
-    return await _confirmation(visit, webhook_id, webhooks, "rotate")
+    return await _confirmation(visit, webhook_id, webhooks, event_history, "rotate")
 
 
 @post("/webhooks/{webhook_id:str}/rotate", media_type=MediaType.HTML)
@@ -202,15 +214,20 @@ async def webhook_tested(
 
 @get("/webhooks/{webhook_id:str}/delete", media_type=MediaType.HTML)
 async def webhook_deleting(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
+    event_history: NamedDependency[EventHistory],
 ) -> Response[str]:
     """Say what goes with a webhook."""
-    return await _confirmation(visit, webhook_id, webhooks, "delete")
+    return await _confirmation(visit, webhook_id, webhooks, event_history, "delete")
 
 
 @post("/webhooks/{webhook_id:str}/delete", media_type=MediaType.HTML)
 async def webhook_deleted(
-    visit: NamedDependency[Visit], webhook_id: PATH_ID, webhooks: NamedDependency[Webhooks]
+    visit: NamedDependency[Visit],
+    webhook_id: PATH_ID,
+    webhooks: NamedDependency[Webhooks],
 ) -> Response[str]:
     """Delete a webhook."""
     await visit.form()
@@ -225,13 +242,15 @@ def _secret_shown(visit: Visit, webhook: Webhook, secret: Secret, *, is_new: boo
     return visit.page("webhooks/secret.html", webhook=webhook, secret=secret.reveal(), is_new=is_new)
 
 
-async def _confirmation(visit: Visit, webhook_id: str, webhooks: Webhooks, what: str) -> Response[str]:
+async def _confirmation(
+    visit: Visit, webhook_id: str, webhooks: Webhooks, event_history: EventHistory, what: str
+) -> Response[str]:
     needed = f"tenants.webhooks.{'delete' if what == 'delete' else 'edit'}"
     if not visit.allows(needed):
         raise Forbidden(f"this needs the permission {needed}")
     tenant_id = home(visit.who)
     webhook = await webhooks.get(visit.who, tenant_id, webhook_id)
-    counts = await webhooks.delivery_counts(visit.who, tenant_id, [webhook_id], most=_MOST_COUNTED)
+    counts = await event_history.delivery_counts(visit.who, tenant_id, [webhook_id], most=_MOST_COUNTED)
     return visit.page(
         "webhooks/confirm.html",
         webhook=webhook,

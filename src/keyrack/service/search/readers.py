@@ -22,6 +22,7 @@ from keyrack.service.tenancy.invites import Invites
 from keyrack.service.tenancy.teams import Teams
 from keyrack.service.tenancy.tenants import Tenants
 from keyrack.service.tenancy.workspaces import Workspaces
+from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.store.search_index import Found
 
@@ -50,6 +51,7 @@ class UseCases:
     secrets: Secrets
     flows: Flows
     webhooks: Webhooks
+    event_history: EventHistory
     consents: ConsentStart
     connect_links: ConnectLinks
 
@@ -127,7 +129,7 @@ class Readers:
         return hook.description or hook.id
 
     async def _event(self, who: Principal, found: Found) -> str:
-        return (await self._use.webhooks.event(who, found.tenant_id, found.id)).type.value
+        return (await self._use.event_history.event(who, found.tenant_id, found.id)).type.value
 
     async def _consent(self, who: Principal, found: Found) -> str:
         return (await self._use.consents.get(who, found.parent_id or "", found.id)).status.value

@@ -1,15 +1,14 @@
-"""Manages webhooks and shows their deliveries (extension, contract 0.6): create, change, rotate, replay, test."""
+"""Manages webhooks (extension, contract 0.6): create, change, rotate, test."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from keyrack.errors import Forbidden, NotFound, StateConflict
 from keyrack.ids import new_id
-from keyrack.model.events import Delivery, DeliveryState, Event, EventType, SigningKey, Webhook, wanted_types
+from keyrack.model.events import EventType, SigningKey, Webhook
 from keyrack.model.identity import Principal
 from keyrack.model.once import Once
-from keyrack.model.windows import Beside, Window, window
 from keyrack.provider.uri_guard import check_uri
 from keyrack.service.audit.log import was_made
 from keyrack.service.authz.access import Access, Scope
@@ -28,8 +27,8 @@ OVERLAP = timedelta(hours=24)
 """How long a rotated secret goes on signing beside the new one."""
 
 _MOST_KEYS = 4
-_GET, _CREATE = "tenants.webhooks.get", "tenants.webhooks.create"
-_EDIT, _DELETE = "tenants.webhooks.edit", "tenants.webhooks.delete"
+GET_WEBHOOKS, EDIT_WEBHOOKS = "tenants.webhooks.get", "tenants.webhooks.edit"
+_CREATE, _DELETE = "tenants.webhooks.create", "tenants.webhooks.delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +51,6 @@ class WebhookChange:
     all_types: bool = False
     """Set `event_types` to "all that need not be named"."""
     enabled: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A time from `since` on and before `until`."""
-
-    since: datetime
-    until: datetime | None = None
 
 
 class Webhooks:
@@ -129,7 +120,7 @@ class Webhooks:
             offset: how many to pass over, or after which one to begin.
         """
         async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
+            scope.require(GET_WEBHOOKS)
             return await WebhookRows(scope.unit).page(beginning=beginning, limit=limit, offset=offset)
 
     async def get(self, who: Principal, tenant_id: str, webhook_id: str) -> Webhook:
@@ -139,8 +130,8 @@ class Webhooks:
             NotFound: the tenant has no such webhook.
         """
         async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            return await _find(scope, webhook_id)
+            scope.require(GET_WEBHOOKS)
+            return await found_webhook(scope, webhook_id)
 
     async def change(
         self, who: Principal, tenant_id: str, webhook_id: str, change: Unvalidated[WebhookChange]
@@ -153,8 +144,8 @@ class Webhooks:
             Forbidden: as in `create`, where links would go to another place than before.
         """
         async with self._access.tenant(who, tenant_id, "webhook.edit") as scope:
-            scope.require(_EDIT)
-            webhook = await _find(scope, webhook_id, locked=True)
+            scope.require(EDIT_WEBHOOKS)
+            webhook = await found_webhook(scope, webhook_id, locked=True)
             wanted = change.validated()
             if wanted.url is not None:
                 self._check_url(wanted.url)
@@ -202,8 +193,8 @@ class Webhooks:
             NotFound: the tenant has no such webhook.
         """
         async with self._access.tenant(who, tenant_id, "webhook.rotate-secret") as scope:
-            scope.require(_EDIT)
-            webhook = await _find(scope, webhook_id, locked=True)
+            scope.require(EDIT_WEBHOOKS)
+            webhook = await found_webhook(scope, webhook_id, locked=True)
             now, key = scope.unit.clock(), new_key() if once is None else key_of(once.seed)
             if key in [each.secret for each in webhook.keys]:
                 scope.audit_target("webhook", webhook.id)
@@ -224,188 +215,43 @@ class Webhooks:
             StateConflict: it is disabled.
         """
         async with self._access.tenant(who, tenant_id, "webhook.test") as scope:
-            scope.require(_EDIT)
-            webhook = await _find_enabled(scope, webhook_id)
+            scope.require(EDIT_WEBHOOKS)
+            webhook = await enabled_webhook(scope, webhook_id)
             event_id = await Outbox(scope.unit).record(EventType.webhook_test, {"webhook_id": webhook.id})
             await Deliveries(scope.unit).add(webhook.id, event_id)
             scope.audit_target("webhook", webhook.id)
             return event_id
 
-    async def replay(self, who: Principal, tenant_id: str, webhook_id: str, period: Unvalidated[Period]) -> int:
-        """Deliver again to a webhook what happened in a period, whether it was delivered before or not.
-
-        Returns:
-            How many deliveries that makes; those on their way already do not count.
-
-        Raises:
-            NotFound: the tenant has no such webhook.
-            ValidationFailed: the body is wrong.
-            StateConflict: the webhook is disabled.
-        """
-        async with self._access.tenant(who, tenant_id, "webhook.replay") as scope:
-            scope.require(_EDIT)
-            webhook = await _find(scope, webhook_id, locked=True)
-            wanted = period.validated()
-            _require_enabled(webhook)
-            scope.audit_target("webhook", webhook.id)
-            kinds = wanted_types(webhook.event_types)
-            return await Deliveries(scope.unit).replay_since(webhook.id, kinds, wanted.since, wanted.until)
-
-    async def deliveries(
-        self,
-        who: Principal,
-        tenant_id: str,
-        webhook_id: str,
-        state: DeliveryState | None,
-        *,
-        limit: int | None,
-        offset: int = 0,
-    ) -> tuple[Sequence[Delivery], int]:
-        """List a webhook's deliveries in the order of the events; return a page and the total.
-
-        Raises:
-            NotFound: the tenant has no such webhook.
-        """
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            await _find(scope, webhook_id)
-            return await Deliveries(scope.unit).page(webhook_id, state, limit=limit, offset=offset)
-
-    async def events(
-        self, who: Principal, tenant_id: str, kind: EventType | None, *, limit: int | None, offset: int = 0
-    ) -> tuple[Sequence[Event], int]:
-        """List what happened in a tenant, oldest first; return a page and the total."""
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            return await Outbox(scope.unit).page(kind, limit=limit, offset=offset)
-
-    async def recent_deliveries(
-        self,
-        who: Principal,
-        tenant_id: str,
-        webhook_id: str,
-        state: DeliveryState | None,
-        beside: Beside[str],
-        *,
-        limit: int,
-    ) -> Window[Delivery]:
-        """List a webhook's deliveries, those of the newest events first, without counting them.
-
-        Args:
-            who: the caller.
-            tenant_id: the webhook's tenant.
-            webhook_id: the webhook.
-            state: only those in this state, if given.
-            beside: which part of the list; its key is the event's id.
-            limit: how many at most.
-
-        Raises:
-            NotFound: the tenant has no such webhook.
-        """
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            await _find(scope, webhook_id)
-            found = await Deliveries(scope.unit).stretch(
-                webhook_id, state, beside.key, newest_first=not beside.backwards, limit=limit + 1
-            )
-            return window(found, beside, limit)
-
-    async def delivery(self, who: Principal, tenant_id: str, webhook_id: str, event_id: str) -> tuple[Delivery, Event]:
-        """Return one delivery, and what is delivered.
-
-        Raises:
-            NotFound: the tenant has no such webhook, or the event never was on its way there.
-        """
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            await _find(scope, webhook_id)
-            delivery = await Deliveries(scope.unit).find(webhook_id, event_id)
-            event = await Outbox(scope.unit).find(event_id)
-            if delivery is None or event is None:
-                raise _no_delivery()
-            return delivery, event
-
-    async def delivery_counts(
-        self, who: Principal, tenant_id: str, webhook_ids: Sequence[str], *, most: int
-    ) -> Mapping[str, Mapping[DeliveryState, int]]:
-        """Return how many deliveries of each webhook are pending and failed, counted no further than `most`."""
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            rows, states = Deliveries(scope.unit), (DeliveryState.pending, DeliveryState.failed)
-            return {each: {state: await rows.count(each, state, most) for state in states} for each in webhook_ids}
-
-    async def replay_delivery(self, who: Principal, tenant_id: str, webhook_id: str, event_id: str) -> int:
-        """Deliver an event again to one webhook to which it was on its way before.
-
-        Returns:
-            How many deliveries that makes: 1, or 0 if it is on its way already.
-
-        Raises:
-            NotFound: the tenant has no such webhook, or the event never was on its way there.
-            StateConflict: the webhook is disabled.
-        """
-        async with self._access.tenant(who, tenant_id, "webhook.replay") as scope:
-            scope.require(_EDIT)
-            webhook = await _find_enabled(scope, webhook_id)
-            if await Deliveries(scope.unit).find(webhook_id, event_id) is None:
-                raise _no_delivery()
-            scope.audit_target("webhook", webhook.id)
-            return await Deliveries(scope.unit).replay_one(webhook_id, event_id)
-
-    async def recent_events(
-        self, who: Principal, tenant_id: str, kind: EventType | None, beside: Beside[str], *, limit: int
-    ) -> Window[Event]:
-        """List what happened in a tenant, newest first, without counting it; the key of `beside` is an event's id."""
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            found = await Outbox(scope.unit).stretch(
-                kind, beside.key, newest_first=not beside.backwards, limit=limit + 1
-            )
-            return window(found, beside, limit)
-
-    async def event(self, who: Principal, tenant_id: str, event_id: str) -> Event:
-        """Return something that happened in a tenant.
-
-        Raises:
-            NotFound: the tenant has no such event.
-        """
-        async with self._access.tenant(who, tenant_id) as scope:
-            scope.require(_GET)
-            event = await Outbox(scope.unit).find(event_id)
-            if event is None:
-                raise _no_event()
-            return event
-
-    async def replay_event(self, who: Principal, tenant_id: str, event_id: str) -> int:
-        """Deliver one event again to every enabled webhook that wants its type; return how many deliveries that makes.
-
-        Raises:
-            NotFound: the tenant has no such event.
-        """
-        async with self._access.tenant(who, tenant_id, "event.replay") as scope:
-            scope.require(_EDIT)
-            event = await Outbox(scope.unit).find(event_id)
-            if event is None:
-                raise _no_event()
-            scope.audit_target("event", event.id)
-            hooks, _ = await WebhookRows(scope.unit).page()
-            wanting = [hook for hook in hooks if hook.enabled and hook.wants(event.type)]
-            return sum([await Deliveries(scope.unit).replay_one(hook.id, event.id) for hook in wanting])
-
     def _check_url(self, url: str) -> None:
         check_uri(url, allow_insecure=self._allow_insecure, pointer="/data/attributes/url")
 
 
-async def _find(scope: Scope, webhook_id: str, *, locked: bool = False) -> Webhook:
+async def found_webhook(scope: Scope, webhook_id: str, *, locked: bool = False) -> Webhook:
+    """Return a webhook of the scope's tenant.
+
+    Args:
+        scope: at the tenant.
+        webhook_id: the webhook.
+        locked: keep others from changing it until the transaction ends.
+
+    Raises:
+        NotFound: there is none.
+    """
     webhook = await WebhookRows(scope.unit).find(webhook_id, locked=locked)
     if webhook is None:
         raise _no_webhook()
     return webhook
 
 
-async def _find_enabled(scope: Scope, webhook_id: str) -> Webhook:
-    webhook = await _find(scope, webhook_id, locked=True)
-    _require_enabled(webhook)
+async def enabled_webhook(scope: Scope, webhook_id: str) -> Webhook:
+    """Return a webhook to which something can be sent, locked.
+
+    Raises:
+        NotFound: there is none.
+        StateConflict: it is disabled.
+    """
+    webhook = await found_webhook(scope, webhook_id, locked=True)
+    require_enabled(webhook)
     return webhook
 
 
@@ -427,17 +273,14 @@ def _receives_more_links(before: Webhook, after: Webhook) -> bool:
     return not before.enabled or not before.wants(EventType.user_invited) or before.url != after.url
 
 
-def _require_enabled(webhook: Webhook) -> None:
+def require_enabled(webhook: Webhook) -> None:
+    """Insist that something can be sent to a webhook.
+
+    Raises:
+        StateConflict: it is disabled.
+    """
     if not webhook.enabled:
         raise StateConflict("the webhook is disabled; enable it first")
-
-
-def _no_event() -> NotFound:
-    return NotFound("there is no such event in this tenant")
-
-
-def _no_delivery() -> NotFound:
-    return NotFound("no such event was on its way to this webhook")
 
 
 def _no_webhook() -> NotFound:
