@@ -59,7 +59,7 @@ class SingleSignOnRows(TenantTable):
             AlreadyExists: another tenant has one of the domains; its `meta` says which one.
         """
         before = await self.ask_one(_SETTINGS)
-        row_id, now = (new_id(), self.unit.clock()) if before is None else (before.id, before.created_at)
+        row_id, now = new_id() if before is None else before.id, self.unit.clock()
         secret = await self.unit.seal(single_sign_on, row_id, "sealed_client_secret", wanted.client_secret.reveal())
         values = {
             "issuer": wanted.issuer,
@@ -68,7 +68,7 @@ class SingleSignOnRows(TenantTable):
             "sealed_client_secret": secret,
             "creates_users": wanted.creates_users,
             "allows_passwords": wanted.allows_passwords,
-            "updated_at": self.unit.clock(),
+            "updated_at": now,
         }
         if before is None:
             await self.insert({"id": row_id, "created_at": now, **values})
@@ -158,17 +158,15 @@ class LinkedIdentities(TenantTable):
         if beginning:
             query = query.where(is_named("user", _l.user_id, beginning))
         rows, total = await page_of(self.unit.connection, query, _l.id, limit=limit, offset=offset)
-        return [
-            LinkedIdentity(row.user_id, row.user_email, row.subject, row.email, row.linked_at) for row in rows
-        ], total
+        return [_linked(row) for row in rows], total
 
     async def remove(self, user_id: str) -> bool:
         """Undo a user's link; False if there is none."""
         return await self.make(_UNLINKING, user_id=user_id) == 1
 
-    async def remove_all(self) -> int:
-        """Undo all links; return how many there were."""
-        return await self.make(_UNLINKING_ALL)
+    async def remove_all(self) -> None:
+        """Undo all links."""
+        await self.make(_UNLINKING_ALL)
 
 
 def _linked(row: "Row[Any]") -> LinkedIdentity:
