@@ -12,10 +12,7 @@ from keyrack.model.identity import User
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable
 from keyrack.store.schema import users
-from keyrack.validation.emails import email_key, fault_of
-
-LONGEST_EMAIL = 320
-"""Characters of an email's key, which may be longer than the email."""
+from keyrack.validation.emails import LONGEST_EMAIL, email_key, fault_of
 
 _u = users.c
 

@@ -13,6 +13,9 @@ from itertools import pairwise
 
 from keyrack.visible import visible
 
+LONGEST_EMAIL = 320
+"""Characters at most of what `email_key` returns, which may be longer than the email (RFC 5321 section 4.5.3.1)."""
+
 _DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 """What input methods write for the dots of a domain (RFC 3490 section 3.1)."""
 _I = str.maketrans({"\u0131": "i"})

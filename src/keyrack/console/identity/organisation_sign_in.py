@@ -31,12 +31,12 @@ from keyrack.service.single_sign_on.sign_in import (
     SignInFailed,
     UnknownSignIn,
 )
+from keyrack.validation.emails import LONGEST_EMAIL
 from keyrack.visible import visible
 
 BY_EMAIL = f"{SIGN_IN}/organisation"
 TESTS = f"{PATH}/settings/single-sign-on/tests"
 
-_LONGEST_EMAIL = 320
 _FORM_OLD = "This page was open for too long, or your browser keeps no cookies for this address. Try again."
 _NOBODYS = (
     "No organisation signs in here with addresses like this one. Open the sign-in address that your organisation has"
@@ -199,7 +199,7 @@ def _by_email(
         status,
         headers,
         wrong=wrong,
-        email=visible(email[:_LONGEST_EMAIL]),
+        email=visible(email[:LONGEST_EMAIL]),
         organisation=None,
         action=BY_EMAIL,
     )

@@ -31,7 +31,7 @@ from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Identity
 from keyrack.store.single_sign_on import SingleSignOnRows
-from keyrack.store.users import LONGEST_EMAIL
+from keyrack.validation.emails import LONGEST_EMAIL
 
 log = structlog.get_logger()
 

@@ -22,10 +22,10 @@ from keyrack.provider.uri_guard import check_uri
 from keyrack.service.consents.id_tokens import IdTokens
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.secrets.refresh.sending import send
+from keyrack.validation.emails import LONGEST_EMAIL
 
 SCOPE = "openid email profile"
 
-_LONGEST_EMAIL = 320
 _LONGEST_NAME = 100
 _LONGEST_CLAIM = 300
 _SHOWN = ("iss", "sub", "email", "email_verified", "name", "given_name", "family_name", "preferred_username")
@@ -172,7 +172,7 @@ class IdentityProvider:
 
 def _person(subject: str, claims: Mapping[str, Any]) -> Person:
     email = claims.get("email")
-    known = email if isinstance(email, str) and 0 < len(email) <= _LONGEST_EMAIL else None
+    known = email if isinstance(email, str) and 0 < len(email) <= LONGEST_EMAIL else None
     first, last = _name(claims, "given_name"), _name(claims, "family_name")
     if not first and not last:
         first, _, last = _name(claims, "name").rpartition(" ")

@@ -30,7 +30,8 @@ from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
 from keyrack.store.single_sign_on import SingleSignOnRows
 from keyrack.store.tenants import TenantRows
-from keyrack.store.users import LONGEST_EMAIL, UserRows
+from keyrack.store.users import UserRows
+from keyrack.validation.emails import LONGEST_EMAIL
 
 LIFETIME = timedelta(minutes=10)
 """In which a sign-in that was begun can be finished, and a test looked at."""

@@ -17,8 +17,7 @@ from keyrack.service.importers.platform.place_records import RoleRecord, TenantR
 from keyrack.service.tenancy.tenants import first_attributes
 from keyrack.store.core.bulk import Complete, RowToWrite
 from keyrack.store.schema import api_keys, roles, tenants, users
-from keyrack.store.users import LONGEST_EMAIL
-from keyrack.validation.emails import email_key, fault_of
+from keyrack.validation.emails import LONGEST_EMAIL, email_key, fault_of
 
 _OWN = ("name", "app_domain")
 
