@@ -46,3 +46,16 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Secret is not pickled")
+
+
+def derived(seed: Secret, purpose: str) -> bytes:
+    """Return 32 bytes that are always the same for a seed and a purpose, and tell nothing of either.
+
+    So what a form makes is made of the form's own seed: one that is sent twice makes one secret, and whoever sent it is
+    shown that in any case.
+
+    Args:
+        seed: 256 random bits.
+        purpose: what the bytes are for; those for another purpose are others.
+    """
+    return hmac.digest(seed.reveal().encode(), f"keyrack {purpose}".encode(), "sha256")

@@ -4,14 +4,13 @@ What a person does with one is `connect_page`; what becomes of it, `connect_outc
 """
 
 import hashlib
-import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from keyrack.clock import Clock
-from keyrack.crypto.secret import Secret
+from keyrack.crypto.secret import Secret, derived
 from keyrack.errors import NotFound
 from keyrack.ids import new_id
 from keyrack.model.consents import ConnectLink, ConnectLinkStatus
@@ -153,8 +152,7 @@ class ConnectLinks:
 
 def _token_of(seed: Secret) -> str:
     """Return the secret part of a link that a page has in store: always the same one for a seed of 256 random bits."""
-    made = hmac.digest(seed.reveal().encode(), b"keyrack connect link", "sha256")
-    return urlsafe_b64encode(made).decode().rstrip("=")
+    return urlsafe_b64encode(derived(seed, "connect link")).decode().rstrip("=")
 
 
 def connect_link_hash(token: str) -> str:

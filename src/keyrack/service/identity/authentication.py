@@ -6,7 +6,7 @@ import hmac
 import secrets
 
 from keyrack.clock import Clock
-from keyrack.crypto.secret import Secret
+from keyrack.crypto.secret import Secret, derived
 from keyrack.errors import Unauthorized
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.identity.last_use import KeyUse
@@ -23,12 +23,8 @@ def new_api_key() -> Secret:
 
 
 def api_key_of(seed: Secret) -> Secret:
-    """Return the API key that a page has in store for its reader: always the same one for a seed of 256 random bits.
-
-    So a form that is sent twice makes one key, and whoever sent it is shown that key in any case.
-    """
-    made = hmac.digest(seed.reveal().encode(), b"keyrack api key", "sha256")
-    return Secret(f"kr_{base64.urlsafe_b64encode(made).rstrip(b'=').decode()}")
+    """Return the API key that a page has in store for its reader: always the same one for a seed of 256 random bits."""
+    return Secret(f"kr_{base64.urlsafe_b64encode(derived(seed, 'api key')).rstrip(b'=').decode()}")
 
 
 def key_hash(api_key: Secret) -> str:

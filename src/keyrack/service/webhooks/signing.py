@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from keyrack.clock import iso
-from keyrack.crypto.secret import Secret
+from keyrack.crypto.secret import Secret, derived
 from keyrack.model.events import Event, SigningKey
 
 _PREFIX = "whsec_"
@@ -24,8 +24,7 @@ def new_key() -> Secret:
 
 def key_of(seed: Secret) -> Secret:
     """Return the signing secret that a page has in store: always the same one for a seed of 256 random bits."""
-    made = hmac.digest(seed.reveal().encode(), b"keyrack webhook", "sha256")
-    return Secret(_PREFIX + base64.b64encode(made).decode("ascii"))
+    return Secret(_PREFIX + base64.b64encode(derived(seed, "webhook")).decode("ascii"))
 
 
 def message(event: Event) -> bytes:
