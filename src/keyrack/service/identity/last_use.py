@@ -4,16 +4,13 @@ Each process remembers the last use of each and writes all of them down every fe
 process that is killed loses what it noted since it last wrote.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Generic, TypeVar
 
-from keyrack.background import Background
+from keyrack.background import NowAndThen
 from keyrack.clock import Clock
-from keyrack.errors import DatabaseUnavailable
-from keyrack.logs import log_fault
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.last_use import BATCH, Owned, move_forward, move_keys_forward
@@ -41,9 +38,10 @@ class Uses(Generic[K]):
         self._store = store
         self._clock = clock
         self._move = move
-        self._interval = interval
         self._noted: dict[K, datetime] = {}
-        self._task = Background("last use", self._run)
+        self._writing = NowAndThen(
+            "last use", self.flush, interval, "the last use of secrets or keys could not be written"
+        )
 
     def used(self, what: K) -> None:
         """Note a use just now. Cheap, never waits, never fails."""
@@ -76,25 +74,11 @@ class Uses(Generic[K]):
 
     async def start(self) -> None:
         """Begin to write now and then."""
-        self._task.start()
+        self._writing.start()
 
     async def close(self) -> None:
         """Write a last time and stop."""
-        await self._task.stop()
-        await self._write()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            await self._write()
-
-    async def _write(self) -> None:
-        try:
-            await self.flush()
-        except DatabaseUnavailable:
-            pass  # next time
-        except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
-            log_fault(error, "the last use of secrets or keys could not be written")
+        await self._writing.close()
 
 
 class LastUse(Uses[Owned]):

@@ -5,15 +5,13 @@ refresh costs a statement more. A process that is killed loses what it counted s
 connection broke, so that nobody knows whether it was, is counted twice.
 """
 
-import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from keyrack.background import Background
+from keyrack.background import NowAndThen
 from keyrack.clock import Clock, epoch_ms
-from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
-from keyrack.logs import log_fault
+from keyrack.errors import ProviderUnavailable
 from keyrack.model.operations import RefreshResult
 from keyrack.model.secrets import ErrorCode
 from keyrack.oauth.failure_classes import FailureClass
@@ -51,11 +49,10 @@ class RefreshCounter:
     def __init__(self, store: Store, clock: Clock, interval: float = INTERVAL) -> None:
         self._store = store
         self._clock = clock
-        self._interval = interval
         self._counts: Counter[_Key] = Counter()
         self._origins: set[str] = set()
         self._hour = 0
-        self._task = Background("refresh counts", self._run)
+        self._writing = NowAndThen("refresh counts", self.flush, interval, "refreshes could not be counted")
 
     def count(self, origin: str, result: RefreshResult) -> None:
         """Count a refresh that has just ended. Cheap, never waits, never fails."""
@@ -94,25 +91,11 @@ class RefreshCounter:
 
     async def start(self) -> None:
         """Begin to write now and then."""
-        self._task.start()
+        self._writing.start()
 
     async def close(self) -> None:
         """Write a last time and stop."""
-        await self._task.stop()
-        await self._write()
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            await self._write()
-
-    async def _write(self) -> None:
-        try:
-            await self.flush()
-        except DatabaseUnavailable:
-            pass  # next time
-        except Exception as error:  # noqa: BLE001 - the next round may fare better; nothing may end the loop
-            log_fault(error, "refreshes could not be counted")
+        await self._writing.close()
 
 
 def refresh_result(outcome: RefreshOutcome, result: Result) -> RefreshResult:
