@@ -50,6 +50,12 @@ class Component:
     """Whether the latest build asks for the tenant's OAuth client (contract section 5)."""
 
     @property
+    def title(self) -> str:
+        """What its latest build calls it; its name, if that does not say."""
+        title = self.latest.descriptor.get("title") if self.latest else None
+        return title if isinstance(title, str) and title.strip() else self.name
+
+    @property
     def left_out(self) -> int:
         """Bytes of the latest build's descriptor, if a list has left it out for now."""
         return 0 if self.latest is None else self.latest.left_out

@@ -167,7 +167,7 @@ class ConnectForms:
         async with self._access.workspace(who, workspace_id) as scope:
             _require(scope, *CONNECT)
             found, total = await seen_in_workspace(scope, named=named, limit=limit, offset=offset)
-            return [ComponentChoice(each.id, _title(each), f"{each.team_name}/{each.name}") for each in found], total
+            return [ComponentChoice(each.id, each.title, f"{each.team_name}/{each.name}") for each in found], total
 
     async def component_names(
         self, who: Principal, workspace_id: str, component_ids: Sequence[str]
@@ -176,7 +176,7 @@ class ConnectForms:
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require_that(scope.in_workspace, "only members of the workspace can see its components")
             found = await ComponentRows(scope.unit).list(sorted(set(component_ids)))
-            return {each.id: _title(each) for each in found}
+            return {each.id: each.title for each in found}
 
     async def of_component(self, who: Principal, workspace_id: str, component_id: str) -> ConnectForm:
         """Return what has to be filled in to connect an account for a component.
@@ -195,7 +195,7 @@ class ConnectForms:
             if component.latest is None:
                 text = "The component has no successful build yet; its developer has to publish one."
                 return ConnectForm(component.name, Way.nothing, component_id, problem=text)
-            descriptor, title = parse_descriptor(component.latest.descriptor), _title(component)
+            descriptor, title = parse_descriptor(component.latest.descriptor), component.title
             if descriptor.generation is Generation.SECRETS:
                 return await _by_client(scope, component_id, title)
             return _of_fields(component_id, title, descriptor)
@@ -227,7 +227,7 @@ class ConnectForms:
                     component = await workspace_component(scope, component_id)
                 except (RelatedNotFound, OAuthClientMissing):
                     raise NotFound("the workspace has no such component") from None
-                descriptor, title = _descriptor(component), _title(component)
+                descriptor, title = _descriptor(component), component.title
             block = (descriptor.oauth2 if descriptor else None) or OAuth2Block()
             if direct_grant(client) is not None:
                 return _of_direct_grant(client, title, component_id if descriptor is not None else None)
@@ -365,11 +365,6 @@ def _client(client: AuthClient) -> ClientChoice:
 
 def _descriptor(component: Component) -> Descriptor | None:
     return None if component.latest is None else parse_descriptor(component.latest.descriptor)
-
-
-def _title(component: Component) -> str:
-    title = component.latest.descriptor.get("title") if component.latest else None
-    return title if isinstance(title, str) and title.strip() else component.name
 
 
 def _scopes(block: OAuth2Block) -> str:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from keyrack.clock import Clock
 from keyrack.errors import BadRequest, DatabaseUnavailable, KeyrackError, ProviderError, ProviderUnavailable
-from keyrack.model.components import Component
 from keyrack.model.consents import Consent, ConsentIntroduction, ConsentStatus
 from keyrack.oauth.provider_text import printable
 from keyrack.service.authz.access import Scope
@@ -175,11 +174,6 @@ def link_hash(link: str) -> str:
     return hashlib.blake2b(text, digest_size=32, person=b"keyrack consent").hexdigest()
 
 
-def _title(component: Component) -> str:
-    title = component.latest.descriptor.get("title") if component.latest else None
-    return title if isinstance(title, str) and title.strip() else component.name
-
-
 def link_address(base: str, link: str) -> str:
     """Return the address of a bound consent's page.
 
@@ -197,7 +191,7 @@ async def introduction(scope: Scope, wanted: NewConsent, planned: PlannedConsent
     tenant = await TenantRows(unit).find(unit.tenant_id)
     workspace = await WorkspaceRows(unit).find(scope.place.workspace_id or "")
     component = None if component_id is None else await ComponentRows(unit).find(component_id)
-    what = _title(component) if component else planned.name
+    what = component.title if component else planned.name
     if planned.profile.resource is not None:
         what = f"{what} ({urlsplit(planned.profile.resource).hostname or planned.profile.resource})"
     person = f"{user.first_name} {user.last_name} ({user.email})" if user else scope.who.name
