@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+from urllib.parse import urlsplit
 
 from keyrack.descriptor.model import Descriptor, Field, Generation, OAuth2Block
 from keyrack.descriptor.parse import parse_descriptor
@@ -373,8 +374,10 @@ def _scopes(block: OAuth2Block) -> str:
 
 def _host(uri: str) -> str:
     """Return the host of an address; empty where a value of the form decides about it."""
-    rest = uri.partition("://")[2]
-    host = rest.replace("?", "/").partition("/")[0]
+    try:
+        host = urlsplit(uri).hostname or ""
+    except ValueError:  # no address at all, as a descriptor may have it
+        return ""
     return "" if any(placeholders(host)) else host
 
 
