@@ -49,6 +49,7 @@ async def sent_forms(stage: Stage) -> Mapping[str, SentForm]:
         answer = await admin.get(address(path, stage.mine.ids))
         for form in forms(answer.text):
             found.setdefault(form.action.partition("?")[0], form)
+    assert len(found) >= len(routes("POST")) // 2, "most forms that there are stand on a page of the admin's"
     return found
 
 
