@@ -63,6 +63,7 @@ class OidcOptions:
         access_token_ttl: seconds.
         code_ttl: seconds in which an authorization code must be exchanged.
         pkce_required: refuse an authorization request without a code challenge.
+        require_pushed: refuse an authorization request that was not pushed (RFC 9126).
         dpop_nonce: a proof of possession must repeat a nonce of the server's.
         accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
         registration: clients may register and manage themselves, with this initial access token; empty: they may not.
@@ -76,6 +77,7 @@ class OidcOptions:
     access_token_ttl: int = 3600
     code_ttl: int = 60
     pkce_required: bool = True
+    require_pushed: bool = False
     dpop_nonce: bool = False
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     registration: str = ""

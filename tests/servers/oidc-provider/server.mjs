@@ -7,6 +7,7 @@
 //   rotate            whether every refresh gives a new refresh token and ends the old one
 //   access_token_ttl  seconds
 //   code_ttl          seconds
+//   require_pushed    whether authorization requests must have been pushed (RFC 9126)
 //   pkce_required     whether an authorization request without a code challenge is refused
 //   dpop_nonce        whether DPoP proofs must repeat a nonce of the server's (RFC 9449 section 8)
 //   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
@@ -54,7 +55,9 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     },
     devInteractions: { enabled: options.approval === 'forms' },
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.dpop_nonce },
+    deviceFlow: { enabled: true },
     introspection: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.require_pushed },
     revocation: { enabled: true },
     registration: { enabled: Boolean(options.registration), initialAccessToken: options.registration || false },
     registrationManagement: { enabled: Boolean(options.registration), rotateRegistrationAccessToken: true },
