@@ -127,3 +127,29 @@ def test_no_request_of_any_profile_shows_a_secret() -> None:
             assert secret.reveal() not in each.text, (name, each.purpose)
             assert b64encode(f"example-client-id:{secret.reveal()}".encode()).decode() not in each.text, name
         assert each.text.startswith(("GET http", "POST http", "(its address")), (name, each)
+
+
+@pytest.mark.parametrize(
+    ("members", "purposes", "shown"),
+    [
+        (
+            {"authorization": {"pushed": True}},
+            ["Pushed authorization request", "Authorization request, by the browser", "Token request"],
+            "code_challenge=",
+        ),
+        ({"grant": "device_code"}, ["Device authorization request", "Token request"], "device_code=***"),
+        ({"grant": "client_credentials"}, ["Token request"], "grant_type=client_credentials"),
+        (
+            {"grant": "jwt_bearer", "assertion": {"algorithm": "ES256"}},
+            ["Token request"],
+            "assertion=***",
+        ),
+    ],
+)
+def test_each_grant_shows_the_requests_that_it_has(members: dict[str, Any], purposes: list[str], shown: str) -> None:
+    names = ("authorization", "token", "pushed_authorization", "device_authorization", "revocation")
+    endpoints = {name: f"https://provider.example/{name}" for name in names}
+    traced = example_requests(profile_of({"name": "own", "endpoints": endpoints, **members}))
+    refreshes = [] if purposes == ["Token request"] else ["Refresh request"]
+    assert [each.purpose for each in traced] == [*purposes, *refreshes, "Revocation request"]
+    assert any(shown in each.text for each in traced)

@@ -1,10 +1,10 @@
 """Shows the requests that a provider profile makes, with example values, before a client is registered (`--trace`)."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from joserfc import jwk
@@ -12,17 +12,29 @@ from joserfc import jwk
 from keyrack.crypto.secret import Secret
 from keyrack.model.clients import AuthClient
 from keyrack.oauth import authorization_code, oauth1, pkce
-from keyrack.oauth.client_assertion import KEY_TYPES
+from keyrack.oauth.client_assertion import KEY_TYPES, UnusableKeyError
+from keyrack.oauth.device import build_device_authorization_request, build_device_token_request
+from keyrack.oauth.direct_grants import MissingValueError, build_direct_request
+from keyrack.oauth.long_lived import build_exchange_request
 from keyrack.oauth.oauth1 import OAuth1Credentials
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import Place, places
-from keyrack.oauth.profiles.model import AuthMethod, Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of
-from keyrack.oauth.profiles.templates import alternatives, filled
+from keyrack.oauth.profiles.templates import alternatives, filled, placeholders
+from keyrack.oauth.pushed_authorization import build_pushed_request, pushed_authorization_url
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request
 from keyrack.provider.trace import shown_address, shown_request
-from keyrack.service.clients.auth_client_profile import INPUTS, PRIVATE_KEY, PROFILE, algorithm_of, client_profile
+from keyrack.service.clients.auth_client_profile import (
+    FIELDS,
+    INPUTS,
+    PRIVATE_KEY,
+    PROFILE,
+    SECRET_FIELDS,
+    algorithm_of,
+    client_profile,
+)
 from keyrack.service.clients.profile_rules import ADDRESSES
 
 _CLIENT_ID, _REDIRECT_URI = "example-client-id", "https://keyrack.example.com/callback/oauth2"
@@ -55,29 +67,80 @@ def example_requests(profile: ProviderProfile) -> Sequence[ExampleRequest]:
     secrets = (*EXAMPLE_SECRETS, *_secret_examples(profile))
     if profile.grant is Grant.OAUTH1:
         return _of_oauth1(profile, known, secrets)
-    found: list[tuple[str, str, Callable[[], str]]] = []
-    if profile.grant is Grant.AUTHORIZATION_CODE:
-        found = [
-            ("Authorization request, by the browser", known.authorization_endpoint, partial(_address, known, secrets)),
-            ("Token request", known.token_endpoint, partial(_token_request, known, secrets)),
-        ]
-    refreshing = known.refresh_endpoint or known.token_endpoint
-    found.append(("Refresh request", refreshing, lambda: shown_request(build_refresh_request(known, _TOKEN), secrets)))
+    return [
+        ExampleRequest(purpose, _shown(make) if endpoint else _NO_ADDRESS)
+        for purpose, endpoint, make in _requests(profile, known, secrets)
+    ]
+
+
+def _requests(
+    profile: ProviderProfile, known: ClientProfile, secrets: Sequence[Secret]
+) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Yield what each request is for, where it goes, and what makes it."""
+    if profile.grant in DIRECT_GRANTS:
+        yield "Token request", known.token_endpoint, lambda: shown_request(build_direct_request(known), secrets)
+    elif profile.grant is Grant.DEVICE_CODE:
+        endpoint = known.device_authorization_endpoint or ""
+        yield (
+            "Device authorization request",
+            endpoint,
+            lambda: shown_request(
+                build_device_authorization_request(known, endpoint, scope=_example_scope(profile)), secrets
+            ),
+        )
+        yield (
+            "Token request",
+            known.token_endpoint,
+            lambda: shown_request(build_device_token_request(known, _CODE), secrets),
+        )
+    else:
+        yield from _of_codes(profile, known, secrets)
+    if profile.exchange is not None:
+        exchange = partial(build_exchange_request, known, _TOKEN)
+        yield "Exchange of the first token", known.exchange_endpoint, lambda: shown_request(exchange(), secrets)
+    if profile.grant not in DIRECT_GRANTS:
+        refreshing = known.refresh_endpoint or known.token_endpoint
+        yield "Refresh request", refreshing, lambda: shown_request(build_refresh_request(known, _TOKEN), secrets)
     if profile.endpoints.revocation is not None:
-        found.append(("Revocation request", known.revocation_endpoint or "", partial(_revocation, known, secrets)))
-    return [ExampleRequest(purpose, make() if endpoint else _NO_ADDRESS) for purpose, endpoint, make in found]
+        yield "Revocation request", known.revocation_endpoint or "", partial(_revocation, known, secrets)
 
 
-def _address(known: ClientProfile, secrets: Sequence[Secret]) -> str:
-    scopes = known.provider.scopes if known.provider is not None else None
-    url = authorization_code.build_authorization_url(
+def _of_codes(
+    profile: ProviderProfile, known: ClientProfile, secrets: Sequence[Secret]
+) -> Iterator[tuple[str, str, Callable[[], str]]]:
+    """Yield the requests of the authorization code grant; with pushed ones the browser's says no more than which."""
+    browser, parameters = "Authorization request, by the browser", partial(_parameters, profile, known)
+    if profile.authorization.pushed:
+        endpoint = known.pushed_authorization_endpoint or ""
+        pushed = partial(build_pushed_request, known, endpoint)
+        yield "Pushed authorization request", endpoint, lambda: shown_request(pushed(parameters()), secrets)
+        address = partial(pushed_authorization_url, known, "urn:ietf:params:oauth:request_uri:example")
+        yield browser, known.authorization_endpoint, lambda: shown_address(address(), secrets)
+    else:
+        url = partial(authorization_code.authorization_url, known)
+        yield browser, known.authorization_endpoint, lambda: shown_address(url(parameters()), secrets)
+    yield "Token request", known.token_endpoint, partial(_token_request, known, secrets)
+
+
+def _shown(make: Callable[[], str]) -> str:
+    try:
+        return make()
+    except (MissingValueError, UnusableKeyError) as error:
+        return f"(cannot be shown: {error})"
+
+
+def _parameters(profile: ProviderProfile, known: ClientProfile) -> Mapping[str, str]:
+    return authorization_code.authorization_parameters(
         known,
         redirect_uri=_REDIRECT_URI,
         state="example-state",
-        scope=" ".join(scopes.default) if scopes is not None and scopes.default else "example-scope another-scope",
+        scope=_example_scope(profile),
         code_challenge=pkce.challenge(_VERIFIER) if known.pkce else None,
     )
-    return shown_address(url, secrets)
+
+
+def _example_scope(profile: ProviderProfile) -> str:
+    return " ".join(profile.scopes.default or ("example-scope", "another-scope"))
 
 
 def _token_request(known: ClientProfile, secrets: Sequence[Secret]) -> str:
@@ -129,12 +192,15 @@ def _example_client(profile: ProviderProfile) -> AuthClient:
     }
     if profile.client_authentication.method is AuthMethod.PRIVATE_KEY_JWT:
         credentials[PRIVATE_KEY] = _example_key(algorithm_of(profile.client_authentication))
+    elif profile.grant is Grant.JWT_BEARER:
+        credentials[PRIVATE_KEY] = _example_key(profile.assertion.algorithm)
     return AuthClient("", "", None, None, profile.title, "oauth2", credentials)
 
 
 def _example_connection(profile: ProviderProfile) -> Mapping[str, Any]:
     learned: dict[str, Any] = dict.fromkeys(profile.answer.learned, "example")
-    return {"fields": _examples(profile), "undefined_params": learned}
+    examples = _examples(profile)
+    return {FIELDS: examples, SECRET_FIELDS: examples, "undefined_params": learned}
 
 
 def _examples(profile: ProviderProfile) -> Mapping[str, str]:
@@ -146,7 +212,11 @@ def _examples(profile: ProviderProfile) -> Mapping[str, str]:
         for name, place, _ in places(text)
         if place is Place.START
     }
-    return {name: _example(name, said, begins=name in starts) for name, said in profile.inputs.items()}
+    keys = dict.fromkeys(placeholders(profile.assertion.key or ()), profile.assertion.algorithm)
+    return {
+        name: _example_key(keys[name]) if name in keys else _example(name, said, begins=name in starts)
+        for name, said in profile.inputs.items()
+    }
 
 
 def _example(name: str, said: Input, *, begins: bool) -> str:
@@ -165,7 +235,9 @@ def _secret_examples(profile: ProviderProfile) -> Sequence[Secret]:
     return [Secret(examples[name]) for name, said in profile.inputs.items() if said.secret and name in examples]
 
 
+@cache
 def _example_key(algorithm: str) -> str:
+    """Return a private key of no use; one for all examples, since it takes long to make."""
     kind = KEY_TYPES.get(algorithm[:2], "RSA")
     if kind == "RSA":
         return jwk.RSAKey.generate_key(_RSA_BITS).as_pem(private=True).decode()

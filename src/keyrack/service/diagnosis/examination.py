@@ -118,9 +118,10 @@ class Examiner:
 
     def _known(self, subject: Subject, at: datetime) -> Sequence[Finding]:
         """Return what can be told without asking anybody."""
-        secret = subject.places["client_secret"]
+        secret, provider = subject.places["client_secret"], subject.profile.provider
+        comes_back = provider is None or provider.grant in {Grant.AUTHORIZATION_CODE, Grant.OAUTH1}
         found = [
-            judge_redirect_uri(subject.redirect_uri, is_set=self._has_public_url),
+            judge_redirect_uri(subject.redirect_uri, is_set=self._has_public_url) if comes_back else None,
             judge_secret_end(subject.secret_ends_at, at, secret),
             judge_key(subject.profile, subject.places),
         ]
