@@ -175,8 +175,6 @@ async def test_a_profile_that_comes_along_is_named_and_kept_as_it_was(desk: RawC
     ("members", "pointer", "detail"),
     [
         ({"grant": "device_code"}, "/endpoints/device_authorization", "is needed"),
-        ({"client_authentication": {"method": "tls_client_auth"}}, "", "the client authentication tls_client_auth"),
-        ({"client_authentication": {"mutual_tls": True}}, "", "a client certificate"),
         ({"authorization": {"pushed": True}}, "/endpoints/pushed_authorization", "is needed to push requests"),
         ({"authorisation": {}}, "", "unknown field"),
         ({"authorization": {"parameters": {"x": "{nowhere}"}}}, "/authorization/parameters/x", "no inputs: nowhere"),

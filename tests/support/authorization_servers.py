@@ -35,7 +35,9 @@ class RegisteredClient:
     """Further members."""
 
     def metadata(self) -> dict[str, object]:
-        without = self.token_endpoint_auth_method in {"none", "private_key_jwt"}
+        without = self.token_endpoint_auth_method in {"none", "private_key_jwt"} or "tls" in (
+            self.token_endpoint_auth_method
+        )
         secret = {} if without else {"client_secret": self.client_secret}
         return {
             "client_id": self.client_id,
@@ -65,6 +67,7 @@ class OidcOptions:
         pkce_required: refuse an authorization request without a code challenge.
         require_pushed: refuse an authorization request that was not pushed (RFC 9126).
         dpop_nonce: a proof of possession must repeat a nonce of the server's.
+        tls: `cert` and `key` of the server in PEM, and `ca`, whose clients' certificates count; None: no TLS.
         accounts: claims of who signs in, by `login_hint` ("person" without one) or by the login in the form.
         registration: clients may register and manage themselves, with this initial access token; empty: they may not.
         client_documents: documents that clients are named by, by their address; the server does not fetch these.
@@ -79,6 +82,7 @@ class OidcOptions:
     pkce_required: bool = True
     require_pushed: bool = False
     dpop_nonce: bool = False
+    tls: Mapping[str, str] | None = None
     accounts: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     registration: str = ""
     client_documents: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
@@ -120,7 +124,7 @@ def start_oidc(options: OidcOptions) -> OidcProvider:
         require_part("oidc-provider", why_not_installed("node"))
     wanted = asdict(options) | {"clients": [client.metadata() for client in options.clients]}
     process = ServerProcess([node, OIDC_SCRIPT, OIDC_MODULES, json.dumps(wanted)])
-    issuer = f"http://127.0.0.1:{process.ready['port']}"
+    issuer = f"{'https' if options.tls else 'http'}://127.0.0.1:{process.ready['port']}"
     return OidcProvider(process, issuer, options.clients[0], process.started_in)
 
 

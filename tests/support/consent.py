@@ -1,5 +1,6 @@
 """A consent as integrator and browser go through it, against any authorization server that asks nothing."""
 
+import ssl
 from typing import Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -52,9 +53,15 @@ async def start(
     return await who.post(f"/v2/workspaces/{workspace_id}/oauth-consents", {"data": data})
 
 
-async def approve(authorization_url: str, callback: str = CALLBACK) -> str:
-    """Be the browser at the authorization server until it sends us back; return the callback's address."""
-    async with httpx2.AsyncClient() as browser:
+async def approve(authorization_url: str, callback: str = CALLBACK, trusted: ssl.SSLContext | None = None) -> str:
+    """Be the browser at the authorization server until it sends us back; return the callback's address.
+
+    Args:
+        authorization_url: where it begins.
+        callback: how the address begins where it ends.
+        trusted: whose certificates it trusts; None: the usual.
+    """
+    async with httpx2.AsyncClient(verify=trusted or True) as browser:
         response = await browser.get(authorization_url)
         for _ in range(10):
             assert "location" in response.headers, response.text

@@ -1,5 +1,6 @@
 """Auth clients with a provider profile, and consents with them at real authorization servers."""
 
+import ssl
 from typing import Any
 
 import httpx2
@@ -30,7 +31,9 @@ async def profiled_client(world: World, profile: Any, **credentials: Any) -> str
     return identifier
 
 
-async def consent_of(world: World, client_id: str, secret_id: str | None = None) -> dict[str, Any]:
+async def consent_of(
+    world: World, client_id: str, secret_id: str | None = None, trusted: ssl.SSLContext | None = None
+) -> dict[str, Any]:
     """Let Acme's integrator go through a consent; return the consent resource when it is over."""
     acme = world.tenants["Acme"]
     named = {"auth_client": relationship("auth-client", client_id)}
@@ -40,14 +43,16 @@ async def consent_of(world: World, client_id: str, secret_id: str | None = None)
     begun = await acme.integrator.post(path, {"data": {"type": "oauth-consent", "relationships": named}})
     assert begun.status_code == 201, begun.text
     consent = begun.json()["data"]
-    await world.http.get(await approve(consent["attributes"]["authorization_url"]))
+    await world.http.get(await approve(consent["attributes"]["authorization_url"], trusted=trusted))
     done: dict[str, Any] = (await acme.integrator.get(f"{path}/{consent['id']}")).json()["data"]
     return done
 
 
-async def connected(world: World, client_id: str, secret_id: str | None = None) -> str:
+async def connected(
+    world: World, client_id: str, secret_id: str | None = None, trusted: ssl.SSLContext | None = None
+) -> str:
     """Go through a consent that works; return the path of the secret."""
-    done = await consent_of(world, client_id, secret_id)
+    done = await consent_of(world, client_id, secret_id, trusted)
     assert done["attributes"]["status"] == "completed", done
     made = done["relationships"]["auth_secret"]["data"]["id"]
     return f"/v2/workspaces/{world.tenants['Acme'].workspace_id}/secrets/{made}"

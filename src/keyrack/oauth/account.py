@@ -15,7 +15,7 @@ from keyrack.oauth.body import NotUnderstood, parse_answer
 from keyrack.oauth.dpop import TOKEN_TYPE
 from keyrack.oauth.profiles.answers import member_at
 from keyrack.oauth.provider_text import printable
-from keyrack.oauth.wire import QueryRequest, RawResponse
+from keyrack.oauth.wire import ClientCertificate, QueryRequest, RawResponse
 
 MAX_LABEL, MAX_SUBJECT = 200, 255
 """Characters that are kept of what a provider says."""
@@ -48,16 +48,21 @@ class AccountSource:
 NOTHING_KNOWN = AccountSource()
 
 
-def userinfo_request(uri: str, access_token: Secret, proof_key: Secret | None = None) -> QueryRequest:
+def userinfo_request(
+    uri: str, access_token: Secret, proof_key: Secret | None = None, certificate: ClientCertificate | None = None
+) -> QueryRequest:
     """Return the request that asks whose token it is (OpenID Connect Core 1.0 section 5.3.1, RFC 6750 section 2.1).
 
     Args:
         uri: where.
         access_token: whose it is, is asked.
         proof_key: the key that the token is bound to, if it is (RFC 9449 section 7.1).
+        certificate: what the client shows in TLS: the token may be bound to it (RFC 8705 section 3).
     """
     scheme = "Bearer" if proof_key is None else TOKEN_TYPE
-    return QueryRequest(uri, (), Secret(f"{scheme} {access_token.reveal()}"), proof_key=proof_key)
+    return QueryRequest(
+        uri, (), Secret(f"{scheme} {access_token.reveal()}"), proof_key=proof_key, certificate=certificate
+    )
 
 
 def process_userinfo(response: RawResponse) -> Mapping[str, Any] | None:

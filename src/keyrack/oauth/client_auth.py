@@ -26,12 +26,21 @@ class TokenEndpointAuthMethod(StrEnum):
     NONE = "none"
     CLIENT_SECRET_JWT = "client_secret_jwt"  # noqa: S105 - the name of a method
     PRIVATE_KEY_JWT = "private_key_jwt"
+    TLS_CLIENT_AUTH = "tls_client_auth"
+    """The certificate of the connection says who the client is (RFC 8705 section 2.1); the id is in the body."""
+    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
+    """The same with a certificate that the client itself has signed (RFC 8705 section 2.2)."""
     FIELDS = "fields"
     """Nothing of ours: parameters and headers of the provider's profile name id and secret."""
 
 
 SIGNED = frozenset({TokenEndpointAuthMethod.CLIENT_SECRET_JWT, TokenEndpointAuthMethod.PRIVATE_KEY_JWT})
 """Methods with which a client signs and sends no secret; only a provider's profile asks for them."""
+
+WITH_CERTIFICATE = frozenset(
+    {TokenEndpointAuthMethod.TLS_CLIENT_AUTH, TokenEndpointAuthMethod.SELF_SIGNED_TLS_CLIENT_AUTH}
+)
+"""Methods with which a client shows a certificate and sends no secret; only a provider's profile asks for them."""
 
 METHOD_OF: Mapping[str, TokenEndpointAuthMethod] = {
     "post": TokenEndpointAuthMethod.CLIENT_SECRET_POST,
@@ -69,7 +78,7 @@ def authenticate(
 
     Returns:
         The body to send, and the value of the `Authorization` header or None. With `client_secret_basic`
-        neither id nor secret is in the body; with `none` only the id is (RFC 6749 section 3.2.1).
+        neither id nor secret is in the body; with `none` and with certificates only the id is (RFC 6749 section 3.2.1).
 
     Raises:
         UnusableKeyError: the client signs, and its key does not go with the algorithm.

@@ -81,7 +81,7 @@ def build_device_authorization_request(
         said = profile.provider.authorization
         sent = with_parameters(sent, said.parameters, said.rename, profile.placeholders)
     sent |= further(extra or {}, sent.keys() | dict(form).keys())
-    return FormRequest(endpoint, tuple(sent.items()), authorization)
+    return FormRequest(endpoint, tuple(sent.items()), authorization, certificate=profile.certificate)
 
 
 def process_device_authorization_response(response: RawResponse, sent: Iterable[Secret] = ()) -> DeviceAuthorization:

@@ -1,7 +1,7 @@
 """Compares issuers, reads their metadata (RFC 8414; OpenID Connect Discovery 1.0 section 4; RFC 9207)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +36,8 @@ class IssuerMetadata:
         grant_types: that it knows; None: it does not say.
         code_challenge_methods: of PKCE; None: it does not say, so that it may know none.
         scopes: that it tells of.
+        mtls_endpoint_aliases: addresses of endpoints for clients that show a certificate, by the endpoint's name
+            (RFC 8705 section 5).
         takes_client_documents: whether a client may be named by the address of a document about it
             (`client_id_metadata_document_supported`).
     """
@@ -54,6 +56,7 @@ class IssuerMetadata:
     code_challenge_methods: tuple[str, ...] | None = None
     scopes: tuple[str, ...] = ()
     takes_client_documents: bool = False
+    mtls_endpoint_aliases: Mapping[str, str] = field(default_factory=dict)
 
 
 def metadata_requests(issuer: str, *, oauth_first: bool = False) -> tuple[QueryRequest, ...]:
@@ -105,7 +108,18 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
         code_challenge_methods=texts("code_challenge_methods_supported"),
         scopes=texts("scopes_supported") or (),
         takes_client_documents=members.get("client_id_metadata_document_supported") is True,
+        mtls_endpoint_aliases=_aliases(members.get("mtls_endpoint_aliases")),
     )
+
+
+def _aliases(said: object) -> dict[str, str]:
+    if not isinstance(said, dict):
+        return {}
+    return {name: said[name] for name in _ALIASED if isinstance(said.get(name), str) and said[name]}
+
+
+_ALIASED = ("token_endpoint", "revocation_endpoint")
+"""Endpoints whose aliases are used."""
 
 
 def text_list(value: object) -> tuple[str, ...] | None:

@@ -25,7 +25,7 @@ def build_exchange_request(profile: ClientProfile, token: Secret) -> FormRequest
     said, endpoint = profile.exchange or TokenRequest(), profile.exchange_endpoint
     form, authorization = profile.authenticated((), endpoint, profile.of_exchanges)
     known = {**profile.placeholders, ACCESS_TOKEN: token.reveal()}
-    return as_asked(FormRequest(endpoint, form, authorization), said, known)
+    return as_asked(FormRequest(endpoint, form, authorization, certificate=profile.certificate), said, known)
 
 
 def long_lived(short: TokenResponse, answer: TokenResponse) -> TokenResponse:

@@ -10,7 +10,7 @@ from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import Form, RequestAuthentication, TokenEndpointAuthMethod, authenticate
 from keyrack.oauth.profiles.model import Grant, Pkce, ProviderProfile, TokenRequest
 from keyrack.oauth.profiles.requests import as_asked
-from keyrack.oauth.wire import FormRequest
+from keyrack.oauth.wire import ClientCertificate, FormRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class ClientProfile:
         of_refreshes: how it authenticates when it refreshes tokens, if that is another way.
         resource: what the tokens are for, named in every request (RFC 8707 section 2); None: nothing is said.
         proof_key: the connection's own key, where tokens are bound to it (RFC 9449).
+        certificate: what the client shows in TLS, where it has one (RFC 8705).
         of_exchanges: how it authenticates when it exchanges the first token, if that is another way.
         assertion_signer: how the assertion of the grant `jwt_bearer` is signed; None: with no key that is known.
         device_authorization_endpoint: where codes for devices are got (RFC 8628 section 3.1).
@@ -73,6 +74,7 @@ class ClientProfile:
     of_refreshes: RequestAuthentication | None = None
     resource: str | None = None
     proof_key: Secret | None = None
+    certificate: ClientCertificate | None = None
     of_exchanges: RequestAuthentication | None = None
     assertion_signer: AssertionSigner | None = None
     device_authorization_endpoint: str | None = field(default=None, repr=False)
@@ -134,7 +136,7 @@ class ClientProfile:
             UnusableKeyError: as `authenticated`.
         """
         form, authorization = self.authenticated(usual, endpoint, by)
-        request = FormRequest(endpoint, form, authorization, proof_key=self.proof_key)
+        request = FormRequest(endpoint, form, authorization, proof_key=self.proof_key, certificate=self.certificate)
         return request if said is None else as_asked(request, said, self.placeholders)
 
     @property

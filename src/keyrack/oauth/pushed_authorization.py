@@ -47,7 +47,8 @@ def build_pushed_request(profile: ClientProfile, endpoint: str, parameters: Mapp
         UnusableKeyError: the client signs, and its key does not go with the algorithm.
     """
     proof, authorization = profile.authenticated((), profile.token_endpoint, profile.of_codes)
-    return FormRequest(endpoint, tuple({**parameters, **dict(proof)}.items()), authorization)
+    pushed = tuple({**parameters, **dict(proof)}.items())
+    return FormRequest(endpoint, pushed, authorization, certificate=profile.certificate)
 
 
 def process_pushed_response(response: RawResponse, sent: Iterable[Secret] = ()) -> PushedRequest:

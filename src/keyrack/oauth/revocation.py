@@ -10,7 +10,7 @@ from keyrack.oauth.profiles.model import ProviderProfile
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.retry_after import retry_after
 from keyrack.oauth.token_response import members_of, require_sound
-from keyrack.oauth.wire import FormRequest, RawResponse
+from keyrack.oauth.wire import ClientCertificate, FormRequest, RawResponse
 
 _TEMPORARY = frozenset({408, 425, 429})
 _GONE_ALREADY = frozenset({"invalid_token", "token_revoked", "token_expired"})
@@ -31,6 +31,7 @@ def build_revocation_request(
     by: RequestAuthentication,
     client_id: str,
     client_secret: Secret,
+    certificate: ClientCertificate | None = None,
 ) -> FormRequest:
     """Return the request that revokes a token (RFC 7009 section 2.1).
 
@@ -43,13 +44,14 @@ def build_revocation_request(
         by: how the client authenticates, the same as at the token endpoint.
         client_id: the client the token was issued to.
         client_secret: the client's password.
+        certificate: what the client shows in TLS, if it has one.
 
     Raises:
         UnusableKeyError: its key does not go with the algorithm.
     """
     asked = (("token", token.reveal()), ("token_type_hint", hint.value))
     form, authorization = authenticate(asked, by, client_id, client_secret, endpoint)
-    return FormRequest(endpoint, form, authorization)
+    return FormRequest(endpoint, form, authorization, certificate=certificate)
 
 
 def process_revocation_response(

@@ -9,6 +9,19 @@ from keyrack.crypto.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What a client shows in TLS (RFC 8705 section 2).
+
+    Attributes:
+        chain: certificates in PEM, the client's own first.
+        key: its private key, in PEM.
+    """
+
+    chain: str = field(repr=False)
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class FormRequest:
     """A request with parameters: a POST of `application/x-www-form-urlencoded` (RFC 6749 section 4.1.3, appendix B).
 
@@ -23,6 +36,7 @@ class FormRequest:
         body: how the members are written: `form`, `json` as texts of one object, or `query` behind the address.
         headers: further headers; values may be secret.
         proof_key: with which the sender proves that it holds it (`keyrack.oauth.dpop`); None: no proof goes along.
+        certificate: what the client shows in TLS; None: nothing.
     """
 
     url: str
@@ -33,6 +47,7 @@ class FormRequest:
     body: str = "form"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proof_key: Secret | None = None
+    certificate: ClientCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class QueryRequest:
         authorization: value of the `Authorization` header, or None for no header.
         headers: further headers; values may be secret.
         proof_key: as of `FormRequest`; a token in `authorization` is then bound to it.
+        certificate: as of `FormRequest`.
     """
 
     url: str
@@ -52,6 +68,7 @@ class QueryRequest:
     authorization: Secret | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proof_key: Secret | None = None
+    certificate: ClientCertificate | None = None
 
     @property
     def method(self) -> str:

@@ -13,11 +13,12 @@ from keyrack import __version__
 from keyrack.errors import KeyrackError
 from keyrack.oauth.wire import RawResponse
 from keyrack.provider.address_guard import ForbiddenAddressError
+from keyrack.provider.client_certificates import ClientCertificates
 from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
 from keyrack.provider.dpop_nonces import DPoPNonces
 from keyrack.provider.faults import Reason, answer_fault, fault_reason, unavailable
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
-from keyrack.provider.outgoing import Outgoing, body_of, headers_of, method_of, url_of
+from keyrack.provider.outgoing import Outgoing, body_of, certificate_of, headers_of, method_of, url_of
 from keyrack.provider.probe import ProbeResult, probe
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 from keyrack.provider.shares import CallPlaces, calling_for
@@ -80,6 +81,7 @@ class ProviderClient:
         self._max_body_bytes = max_body_bytes
         self._places = CallPlaces(_MAX_CALLS, connections_per_host)
         self._ssl_context = ssl_context
+        self._certificates = ClientCertificates(ssl_context)
         self._resolver = resolver
         self._guarded: GuardedResolver | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -135,7 +137,7 @@ class ProviderClient:
         try:
             most = self.timeout if seconds is None else min(seconds, self.timeout)
             async with asyncio.timeout(most), self._places.place(tenant_id, str(url.origin())):
-                await self._exchange(url, request)
+                await self._exchange(url, request, tenant_id)
         except KeyrackError:
             raise
         except Exception as error:  # noqa: BLE001 - of what the HTTP library raises, only the kind may leave here
@@ -178,13 +180,16 @@ class ProviderClient:
             self._guarded = GuardedResolver(inner, allow_insecure=self._allow_insecure)
         return self._guarded
 
-    async def _exchange(self, url: URL, request: Outgoing) -> None:
+    async def _exchange(self, url: URL, request: Outgoing, tenant_id: str) -> None:
         check_host(url, allow_insecure=self._allow_insecure)
+        certificate = certificate_of(request)
+        shown = True if certificate is None else self._certificates.settings(certificate, tenant_id)
         async with self._opened().request(
             method_of(request),
             url_of(request, url),
             data=body_of(request),
             headers=headers_of(request),
+            ssl=shown,
             allow_redirects=False,
         ):
             pass  # the answer is with the call

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from yarl import URL
 
 from keyrack.errors import Problem, ValidationFailed
-from keyrack.oauth.wire import FormRequest, JsonRequest, QueryRequest
+from keyrack.oauth.wire import ClientCertificate, FormRequest, JsonRequest, QueryRequest
 
 _JSON, _QUERY = "json", "query"
 """Ways to write the members of a `FormRequest`, beside `form`."""
@@ -38,6 +38,11 @@ Outgoing = FormRequest | QueryRequest | JsonRequest | JsonPost
 def method_of(request: Outgoing) -> str:
     """Return the HTTP method of a request."""
     return "POST" if isinstance(request, JsonPost) else request.method
+
+
+def certificate_of(request: Outgoing) -> ClientCertificate | None:
+    """Return what is shown in TLS, None for nothing."""
+    return request.certificate if isinstance(request, FormRequest | QueryRequest) else None
 
 
 def body_of(request: Outgoing) -> bytes | None:

@@ -10,6 +10,7 @@
 //   require_pushed    whether authorization requests must have been pushed (RFC 9126)
 //   pkce_required     whether an authorization request without a code challenge is refused
 //   dpop_nonce        whether DPoP proofs must repeat a nonce of the server's (RFC 9449 section 8)
+//   tls               PEM texts `cert` and `key` of the server, and `ca`, whose clients' certificates count (RFC 8705); null: no TLS
 //   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
 //                     and further claims; others have that as their `sub`
 //   registration      whether clients may register and manage themselves; a text: the initial access token they need
@@ -18,8 +19,9 @@
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
 
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -30,17 +32,26 @@ const require = createRequire(join(modules, 'package.json'));
 const { Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
 
 const claimsOf = new Map(); // of each subject, as it signed in last
-const server = createServer();
+const { tls } = options;
+const server = tls ? createTlsServer({ ...tls, requestCert: true, rejectUnauthorized: false }) : createServer();
+const certificateOf = (ctx) => {
+  const { raw } = ctx.req.socket.getPeerCertificate?.() ?? {};
+  return raw && new X509Certificate(raw);
+};
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
 const { port } = server.address();
 
-const provider = new Provider(`http://127.0.0.1:${port}`, {
+const provider = new Provider(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, {
   clients: options.clients.map((client) => ({
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     ...client,
   })),
   claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'given_name', 'family_name'] },
+  clientAuthMethods: [
+    'client_secret_basic', 'client_secret_jwt', 'client_secret_post', 'none', 'private_key_jwt',
+    ...(tls ? ['self_signed_tls_client_auth', 'tls_client_auth'] : []),
+  ],
   cookies: { keys: [randomBytes(32).toString('hex')] },
   fetch: async (url, init) => (options.client_documents[url] === undefined
     ? globalThis.fetch(url, init)
@@ -57,6 +68,15 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.dpop_nonce },
     deviceFlow: { enabled: true },
     introspection: { enabled: true },
+    mTLS: {
+      enabled: tls !== null,
+      selfSignedTlsClientAuth: true,
+      tlsClientAuth: true,
+      certificateAuthorized: (ctx) => ctx.req.socket.authorized,
+      certificateSubjectMatches: (ctx, property, expected) =>
+        property === 'tls_client_auth_san_dns' && certificateOf(ctx).subjectAltName === `DNS:${expected}`,
+      getCertificate: certificateOf,
+    },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: options.require_pushed },
     revocation: { enabled: true },
     registration: { enabled: Boolean(options.registration), initialAccessToken: options.registration || false },

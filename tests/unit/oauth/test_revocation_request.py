@@ -23,11 +23,11 @@ def test_the_client_authenticates_as_for_tokens(
     method: TokenEndpointAuthMethod, credentials: tuple[tuple[str, str], ...], header: str | None
 ) -> None:
     by = RequestAuthentication(method)
-    request = build_revocation_request(ENDPOINT, Secret("rt"), TokenTypeHint.REFRESH_TOKEN, by, "me", Secret("shh"))
+    request = build_revocation_request(ENDPOINT, Secret("t0ken"), TokenTypeHint.REFRESH_TOKEN, by, "me", Secret("shh"))
     assert request.url == ENDPOINT
-    assert request.form == (("token", "rt"), ("token_type_hint", "refresh_token"), *credentials)
+    assert request.form == (("token", "t0ken"), ("token_type_hint", "refresh_token"), *credentials)
     assert request.authorization == (None if header is None else Secret(header))
-    assert "rt" not in repr(request).replace("?tenant", "")
+    assert "t0ken" not in repr(request)
 
 
 @pytest.mark.parametrize("status", [200, 204])

@@ -64,6 +64,7 @@ class AuthMethod(StrEnum):
     CLIENT_SECRET_JWT = "client_secret_jwt"  # noqa: S105 - the name of a method
     PRIVATE_KEY_JWT = "private_key_jwt"
     TLS_CLIENT_AUTH = "tls_client_auth"
+    SELF_SIGNED_TLS_CLIENT_AUTH = "self_signed_tls_client_auth"
     NONE = "none"
     FIELDS = "fields"
 

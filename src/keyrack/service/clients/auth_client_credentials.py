@@ -4,20 +4,25 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from keyrack.clock import now
 from keyrack.descriptor.oauth_blocks import SENDS_ISS
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.oauth.account import MAX_PATH
-from keyrack.oauth.client_auth import METHOD_OF, TokenEndpointAuthMethod, unfit_for
+from keyrack.oauth.client_auth import METHOD_OF, WITH_CERTIFICATE, TokenEndpointAuthMethod, unfit_for
+from keyrack.oauth.client_certificate import UnusableCertificateError, check_certificate, end_of
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant
 from keyrack.oauth.profiles.reading import names_secret, stored_profile
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.clients.auth_client_profile import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
     INPUTS,
     INSTAGRAM,
     KEY_ID,
@@ -27,9 +32,10 @@ from keyrack.service.clients.auth_client_profile import (
     stored_methods,
 )
 from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules
+from keyrack.service.clients.secret_expiry import in_range
 from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_OBJECT, wrong_type
 
-_WITHOUT_SECRET = frozenset({TokenEndpointAuthMethod.NONE, TokenEndpointAuthMethod.PRIVATE_KEY_JWT})
+_WITHOUT_SECRET = frozenset({TokenEndpointAuthMethod.NONE, TokenEndpointAuthMethod.PRIVATE_KEY_JWT}) | WITH_CERTIFICATE
 POINTER = "/data/attributes/credentials"
 _MAX_TEXT = 4096
 _LONGEST_KEY = 20_000
@@ -156,6 +162,8 @@ class CredentialRules:
             INPUTS: _Member(_texts, fixed=True),
             PRIVATE_KEY: _Member(_long_text),
             KEY_ID: _Member(_text),
+            CERTIFICATE: _Member(_certificate),
+            CERTIFICATE_KEY: _Member(_long_text),
             # Extensions (decision 42).
             RESOURCE: _Member(self._resource, fixed=True),
             SCOPE: _Member(_scope),
@@ -191,8 +199,19 @@ def shown(client: AuthClient) -> Json:
 
 
 def secret_of(kind: str, credentials: Mapping[str, Any]) -> object:
-    """Return what of credentials can end at the provider: an oauth2 client's secret, of other types all; else None."""
-    return credentials.get("client_secret") if is_oauth2(kind) else (credentials or None)
+    """Return what of credentials can end: an oauth2 client's secret and certificate, of other types all; else None."""
+    if not is_oauth2(kind):
+        return credentials or None
+    ends = [credentials.get(name) for name in ("client_secret", CERTIFICATE)]
+    return tuple(ends) if any(ends) else None
+
+
+def end_of_certificate(kind: str, credentials: Mapping[str, Any]) -> datetime | None:
+    """Return when the certificate among credentials ends; None if there is none, or it practically never does."""
+    if not is_oauth2(kind) or CERTIFICATE not in credentials:
+        return None
+    end = end_of(credentials[CERTIFICATE])
+    return end if in_range(end) else None
 
 
 def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
@@ -260,6 +279,15 @@ def _long_text(value: Any, pointer: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_KEY:
         raise ValidationFailed(Problem(f"must be a string of 1 to {_LONGEST_KEY} characters", pointer))
     return value
+
+
+def _certificate(value: Any, pointer: str) -> str:
+    chain = _long_text(value, pointer)
+    try:
+        check_certificate(chain, now())
+    except UnusableCertificateError as wrong:
+        raise ValidationFailed(Problem(str(wrong), pointer)) from None
+    return chain
 
 
 def _texts(value: Any, pointer: str) -> dict[str, str]:

@@ -32,11 +32,14 @@ from keyrack.oauth.profiles.reading import stored_profile
 from keyrack.oauth.profiles.requests import refresh_of, ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives, filled
 from keyrack.oauth.token_response import MAX_LIFETIME
+from keyrack.oauth.wire import ClientCertificate
 
 PROFILE, INPUTS = "provider_profile", "inputs"
 """Members of an auth client's credentials: a profile, and what it asks to be filled in."""
 PRIVATE_KEY, KEY_ID = "private_key", "key_id"
 """Members with the key of a client that signs, and with the name of the key at the provider."""
+CERTIFICATE, CERTIFICATE_KEY = "certificate", "certificate_key"
+"""Members with what a client shows in TLS: a chain in PEM, its own certificate first, and the private key of that."""
 _ENDPOINTS = ("authorization", "token", "refresh", "revocation")
 FIELDS, SECRET_FIELDS = "fields", "secret_fields"
 """Members of a connection's credentials with what was filled in for its client's profile; the second is never shown."""
@@ -91,6 +94,7 @@ def client_profile(
         of_codes=None if provider is None else _own_way(given, provider.token, of_client),
         of_refreshes=None if provider is None else _own_way(given, refresh_of(provider), of_client),
         resource=given.get("resource"),
+        certificate=_certificate(given),
         assertion_signer=_assertion_signer(client, provider, known),
         device_authorization_endpoint=_own(provider, "device_authorization", of_client, of_connection),
         pushed_authorization_endpoint=_own(provider, "pushed_authorization", of_client, of_connection),
@@ -163,6 +167,12 @@ def _assertion_signer(
 def algorithm_of(said: ClientAuthentication) -> str:
     """Return with which algorithm a client signs, by its profile."""
     return said.algorithm or ("HS256" if said.method is AuthMethod.CLIENT_SECRET_JWT else "RS256")
+
+
+def _certificate(given: Mapping[str, Any]) -> ClientCertificate | None:
+    if CERTIFICATE not in given:
+        return None
+    return ClientCertificate(given[CERTIFICATE], Secret(given.get(CERTIFICATE_KEY) or ""))
 
 
 def provider_of(client: AuthClient) -> ProviderProfile | None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from keyrack.errors import DatabaseUnavailable, Forbidden, InUse, KeyrackError, Problem, ValidationFailed
 from keyrack.ids import new_id
+from keyrack.model import Json
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access, Scope
@@ -36,7 +37,7 @@ from keyrack.service.clients.auth_client_values import (
 from keyrack.service.clients.client_discovery import ClientDiscovery
 from keyrack.service.clients.deregistration import enqueue_deregistration
 from keyrack.service.clients.oauth_clients import require_unchanged
-from keyrack.service.clients.secret_expiry import changed_expiry, new_expiry
+from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
@@ -307,7 +308,7 @@ class AuthClients:
             type=wanted.type,
             credentials=credentials,
             component_ids=_distinct(wanted.component_ids),
-            expiry=new_expiry(wanted.expiry, now, has_secret=has_secret),
+            expiry=new_expiry(wanted.expiry or _stated(wanted.type, credentials), now, has_secret=has_secret),
             mcp_server=wanted.mcp_server,
         )
 
@@ -395,8 +396,14 @@ def _require_same(stored: AuthClient, wanted: ChangedAuthClient) -> None:
 
 def _changed_expiry(stored: AuthClient, client: AuthClient, wanted: ChangedAuthClient, now: datetime) -> SecretExpiry:
     before, after = (credentials_of.secret_of(each.type, each.credentials) for each in (stored, client))
-    has_secret = after is not None
-    return changed_expiry(stored.expiry, wanted.expiry, now, has_secret=has_secret, same_secret=after == before)
+    given = wanted.expiry or (None if after == before else _stated(client.type, client.credentials))
+    return changed_expiry(stored.expiry, given, now, has_secret=after is not None, same_secret=after == before)
+
+
+def _stated(kind: str, credentials: Json) -> GivenExpiry | None:
+    """Return when credentials end by their own word: a certificate says so."""
+    end = credentials_of.end_of_certificate(kind, credentials)
+    return None if end is None else GivenExpiry(end)
 
 
 def _scope_named(client: AuthClient) -> NamedScope | None:

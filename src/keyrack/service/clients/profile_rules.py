@@ -17,14 +17,23 @@ from keyrack.oauth.client_assertion import (
     UnusableKeyError,
     client_assertion,
 )
-from keyrack.oauth.client_auth import TokenEndpointAuthMethod
+from keyrack.oauth.client_auth import WITH_CERTIFICATE, TokenEndpointAuthMethod
+from keyrack.oauth.client_certificate import UnusableCertificateError, check_key
 from keyrack.oauth.profiles.addresses import Place, has_fixed_end, places
 from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, Input, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of, profile_of, stored_profile
 from keyrack.oauth.profiles.requests import ways_to_authenticate
 from keyrack.oauth.profiles.templates import alternatives
-from keyrack.service.clients.auth_client_profile import INPUTS, KEY_ID, PRIVATE_KEY, PROFILE, algorithm_of
+from keyrack.service.clients.auth_client_profile import (
+    CERTIFICATE,
+    CERTIFICATE_KEY,
+    INPUTS,
+    KEY_ID,
+    PRIVATE_KEY,
+    PROFILE,
+    algorithm_of,
+)
 from keyrack.validation.json_types import AN_OBJECT, wrong_type
 from keyrack.validation.known_names import close_to
 
@@ -108,11 +117,18 @@ class ProfileRules:
     def wrong_inputs(self, stored: Json) -> list[Problem]:
         """Return what is wrong with what was filled in for the client, and with the key that it signs with."""
         if PROFILE not in stored:
-            alone = [name for name in (INPUTS, PRIVATE_KEY, KEY_ID) if name in stored]
+            alone = [name for name in (INPUTS, PRIVATE_KEY, KEY_ID, CERTIFICATE, CERTIFICATE_KEY) if name in stored]
             return [Problem("goes with a provider_profile only", f"{_POINTER}/{name}") for name in alone]
         inputs = {name: said for name, said in stored_profile(stored[PROFILE]).inputs.items() if said.per_client}
         found = wrong_inputs(inputs, stored.get(INPUTS) or {}, f"{_POINTER}/{INPUTS}")
-        return [*found, *_wrong_key(stored)]
+        return [*found, *_wrong_key(stored), *_wrong_certificate(stored)]
+
+    def shows_certificate(self, given: Mapping[str, Any]) -> bool:
+        """Tell whether the profile of new credentials wants the client to show a certificate in TLS."""
+        try:
+            return _wants_certificate(stored_profile(self.checked(given.get(PROFILE), "")))
+        except ValidationFailed:
+            return False
 
 
 def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
@@ -145,6 +161,26 @@ def _wrong_key(stored: Json) -> list[Problem]:
             client_assertion("x", AssertionSigner(algorithm, Secret(stored[PRIVATE_KEY])), "https://x.example")
     except UnusableKeyError as wrong:
         return [Problem(str(wrong), f"{_POINTER}/{PRIVATE_KEY}")]
+    return []
+
+
+def _wants_certificate(profile: ProviderProfile) -> bool:
+    methods = {method.value for method in WITH_CERTIFICATE}
+    return any(said.mutual_tls or said.method.value in methods for said in ways_to_authenticate(profile))
+
+
+def _wrong_certificate(stored: Json) -> list[Problem]:
+    """Return what is wrong with a client's certificate beside what was found when it was given."""
+    members = (CERTIFICATE, CERTIFICATE_KEY)
+    if not _wants_certificate(stored_profile(stored[PROFILE])):
+        return [Problem("is not asked for by the profile", f"{_POINTER}/{name}") for name in members if name in stored]
+    missing = [Problem(f"{name} is required", f"{_POINTER}/{name}") for name in members if name not in stored]
+    if missing:
+        return missing
+    try:
+        check_key(stored[CERTIFICATE], Secret(stored[CERTIFICATE_KEY]))
+    except UnusableCertificateError as wrong:
+        return [Problem(str(wrong), f"{_POINTER}/{CERTIFICATE_KEY}")]
     return []
 
 
@@ -220,7 +256,6 @@ def _require_built(profile: ProviderProfile, pointer: str) -> None:
 def _not_built(profile: ProviderProfile) -> Iterator[tuple[str, bool]]:
     for said in ways_to_authenticate(profile):
         yield f"the client authentication {said.method}", said.method.value not in _METHODS
-        yield "a client certificate", said.mutual_tls
         known = SECRET_ALGORITHMS if said.method is AuthMethod.CLIENT_SECRET_JWT else ALGORITHMS
         yield f"the algorithm {said.algorithm}", said.algorithm is not None and said.algorithm not in known
     built = {Grant.AUTHORIZATION_CODE, Grant.DEVICE_CODE, *DIRECT_GRANTS}

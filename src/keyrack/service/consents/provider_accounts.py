@@ -64,8 +64,13 @@ class ProviderAccounts:
                 if uri is None:
                     uri = await self._discovered(consent, profile, tokens)
                 if uri is not None and not _is_enough(source, found, tokens):
-                    key = profile.proof_key
-                    answer = await self._userinfo.ask(uri, tokens.access_token, tenant_id=tenant_id, proof_key=key)
+                    answer = await self._userinfo.ask(
+                        uri,
+                        tokens.access_token,
+                        tenant_id=tenant_id,
+                        proof_key=profile.proof_key,
+                        certificate=profile.certificate,
+                    )
                     asked = answer.members
                     found = account_of(source, response=tokens.members, claims=claims, userinfo=asked, sent=sent)
         return Identified(found, uri)

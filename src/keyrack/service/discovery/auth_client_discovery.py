@@ -131,7 +131,12 @@ class AuthClientDiscovery:
         if missing:
             named = " and ".join(_FOUND[name] for name in missing)
             raise ValidationFailed(Problem(f"its metadata has no {named}", f"{POINTER}/{_ISSUER}"))
-        found = {name: getattr(server, member) for name, member in _FOUND.items() if self._lacks(given, name)}
+        aliases = server.mtls_endpoint_aliases if self._rules.profiles.shows_certificate(given) else {}
+        found = {
+            name: aliases.get(member) or getattr(server, member)
+            for name, member in _FOUND.items()
+            if self._lacks(given, name)
+        }
         return {name: address for name, address in found.items() if address is not None}
 
     def _issuer(self, given: Mapping[str, Any]) -> str | None:

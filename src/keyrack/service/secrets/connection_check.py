@@ -11,6 +11,7 @@ from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, SecretState
 from keyrack.oauth.account import AccountSource, account_of
 from keyrack.oauth.dpop import is_bound
+from keyrack.oauth.profile import ClientProfile
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
@@ -91,9 +92,9 @@ class ConnectionChecks:
         if client is None or not is_oauth2(stored.type):
             text = "Keyrack keeps these credentials, and does not know how the provider would check them."
             return ConnectionCheck(CheckResult.impossible, text)
-        source = client_profile(client, stored.auth_method, stored.credentials).account
-        uri = stored.userinfo_uri or source.userinfo_uri
-        return await (self._renewed(stored) if uri is None else self._tried(stored, client, source, uri))
+        profile = client_profile(client, stored.auth_method, stored.credentials)
+        uri = stored.userinfo_uri or profile.account.userinfo_uri
+        return await (self._renewed(stored) if uri is None else self._tried(stored, client, profile, uri))
 
     async def _renewed(self, secret: AuthSecret) -> ConnectionCheck:
         """Report what the provider says to a refresh."""
@@ -109,7 +110,7 @@ class ConnectionChecks:
             return _failed(error)
         return ConnectionCheck(CheckResult.renewed, "The provider renewed the token just now.")
 
-    async def _tried(self, secret: AuthSecret, client: AuthClient, source: AccountSource, uri: str) -> ConnectionCheck:
+    async def _tried(self, secret: AuthSecret, client: AuthClient, profile: ClientProfile, uri: str) -> ConnectionCheck:
         secret = await self._freshness.before_read(secret, 0)
         status = current_status(secret, client, self._store.clock())
         if status.state is SecretState.error:
@@ -118,22 +119,23 @@ class ConnectionChecks:
             said = {name: text for name, text in words.items() if text}
             return ConnectionCheck(CheckResult.refused, status.error or "The token cannot be used.", said)
         try:
-            answer = await self._ask(secret, uri)
+            answer = await self._ask(secret, uri, profile)
             if answer.status == _UNAUTHORIZED and secret.refreshable:
                 secret = await self._freshness.refresh(secret)
-                answer = await self._ask(secret, uri)
+                answer = await self._ask(secret, uri, profile)
         except (ProviderError, ProviderUnavailable) as error:
             return _failed(error)
         except KeyrackError as error:
             return ConnectionCheck(CheckResult.impossible, f"The token could not be tried: {error}")
         if answer.members is not None:
-            await self._note(secret, source, answer, uri)
+            await self._note(secret, profile.account, answer, uri)
         return _told(answer)
 
-    async def _ask(self, secret: AuthSecret, uri: str) -> UserInfoAnswer:
+    async def _ask(self, secret: AuthSecret, uri: str, profile: ClientProfile) -> UserInfoAnswer:
         token = Secret(str(secret.credentials.get("access_token") or ""))
         key = secret.dpop_key if is_bound(secret.credentials.get(TYPE)) else None
-        return await self._userinfo.ask(uri, token, tenant_id=secret.tenant_id, proof_key=key)
+        shown = profile.certificate
+        return await self._userinfo.ask(uri, token, tenant_id=secret.tenant_id, proof_key=key, certificate=shown)
 
     async def _note(self, secret: AuthSecret, source: AccountSource, answer: UserInfoAnswer, uri: str) -> None:
         """Write down whose account it is, if the provider says something else than is known."""

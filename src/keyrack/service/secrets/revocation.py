@@ -30,6 +30,7 @@ from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMe
 from keyrack.oauth.dynamic_registration import build_delete_request, process_deletion
 from keyrack.oauth.profiles.reading import document_of, stored_profile
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
+from keyrack.oauth.wire import ClientCertificate
 from keyrack.provider.client import ProviderClient
 from keyrack.service.authz.access import ALLOWED, FAILED
 from keyrack.service.clients.auth_client_credentials import REGISTRATION_ACCESS_TOKEN, REGISTRATION_CLIENT_URI
@@ -195,6 +196,7 @@ class Revoker:
             RequestAuthentication(TokenEndpointAuthMethod(order["method"]), _signer(order)),
             order["client_id"],
             client_secret,
+            _certificate(order),
         )
         known = (*_tokens(order).values(), client_secret)
         try:
@@ -226,7 +228,7 @@ async def _any_due(unit: Unit) -> bool:
     return await DueRevocations(unit).any()
 
 
-_SIGNER, _PROVIDER = "signer", "provider_profile"
+_SIGNER, _PROVIDER, _CERTIFICATE = "signer", "provider_profile", "certificate"
 _FURTHER, _ENDED = "further", "ended"
 """Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
 and older versions revoke the first token of an order alone."""
@@ -251,6 +253,7 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
         "client_secret": profile.client_secret.reveal(),
         **({} if profile.signer is None else {_SIGNER: _signer_order(profile.signer)}),
         **({} if profile.provider is None else {_PROVIDER: document_of(profile.provider)}),
+        **_certificate_order(profile.certificate),
     }
 
 
@@ -268,6 +271,17 @@ def _signer(order: Json) -> AssertionSigner | None:
     if said is None:
         return None
     return AssertionSigner(said["algorithm"], Secret(said["key"]), said["key_id"], said["audience"])
+
+
+def _certificate_order(certificate: ClientCertificate | None) -> Json:
+    if certificate is None:
+        return {}
+    return {_CERTIFICATE: {"chain": certificate.chain, "key": certificate.key.reveal()}}
+
+
+def _certificate(order: Json) -> ClientCertificate | None:
+    said = order.get(_CERTIFICATE)
+    return None if said is None else ClientCertificate(said["chain"], Secret(said["key"]))
 
 
 def _tokens(order: Json) -> dict[TokenTypeHint, Secret]:

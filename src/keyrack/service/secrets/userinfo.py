@@ -8,6 +8,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.oauth.account import process_userinfo, userinfo_request
 from keyrack.oauth.provider_text import error_meta
 from keyrack.oauth.token_response import members_of
+from keyrack.oauth.wire import ClientCertificate
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.uri_guard import check_uri
 from keyrack.service.secrets.refresh.sending import send
@@ -41,7 +42,13 @@ class UserInfo:
         self._allow_insecure = allow_insecure
 
     async def ask(
-        self, uri: str, access_token: Secret, *, tenant_id: str, proof_key: Secret | None = None
+        self,
+        uri: str,
+        access_token: Secret,
+        *,
+        tenant_id: str,
+        proof_key: Secret | None = None,
+        certificate: ClientCertificate | None = None,
     ) -> UserInfoAnswer:
         """Ask once; no transaction may be open.
 
@@ -50,13 +57,14 @@ class UserInfo:
             access_token: whose it is, is asked.
             tenant_id: for whom.
             proof_key: the key that the token is bound to, if it is.
+            certificate: what the client shows in TLS, if it has one.
 
         Raises:
             ValidationFailed: the address or the token cannot be used.
             ProviderUnavailable: nothing came back.
         """
         check_uri(uri, allow_insecure=self._allow_insecure)
-        request = userinfo_request(uri, access_token, proof_key)
+        request = userinfo_request(uri, access_token, proof_key, certificate)
         answer = await send(self._provider, request, tenant_id=tenant_id)
         found = process_userinfo(answer)
         said = {} if found is not None else error_meta(members_of(answer).values, (access_token,))

@@ -1,0 +1,119 @@
+"""What is shown in TLS for whom: connections are never shared by clients with different certificates (RFC 8705)."""
+
+import asyncio
+import os
+import ssl
+import tempfile
+from pathlib import Path
+
+import pytest
+import trustme
+
+from keyrack.crypto.secret import Secret
+from keyrack.errors import ValidationFailed
+from keyrack.oauth.wire import ClientCertificate, FormRequest
+from keyrack.provider.client import ProviderClient
+from support.certificates import Pair, self_signed
+from support.raw_provider import FakeResolver, LoopbackServers, http_answer
+
+AUTHORITY = trustme.CA()
+
+
+def files_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def issued(name: str) -> ClientCertificate:
+    made = AUTHORITY.issue_cert(name)
+    chain = b"".join(each.bytes() for each in made.cert_chain_pems)
+    return ClientCertificate(chain.decode(), Secret(made.private_key_pem.bytes().decode()))
+
+
+class Asked:
+    """A server that wants certificates of `AUTHORITY`, and remembers whose came on which connection."""
+
+    def __init__(self) -> None:
+        self.names: list[tuple[int, str]] = []
+        self._count = 0
+
+    async def serve(self, servers: LoopbackServers) -> int:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        AUTHORITY.issue_cert("provider.example").configure_cert(tls)
+        AUTHORITY.configure_trust(tls)
+        tls.verify_mode = ssl.CERT_OPTIONAL
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._count += 1
+            number = self._count
+            shown = writer.get_extra_info("peercert") or {}
+            name = dict(shown.get("subjectAltName", ())).get("DNS", "")
+            while True:
+                await servers.read(reader)
+                self.names.append((number, name))
+                writer.write(http_answer())
+                await writer.drain()
+
+        return await servers.start(handle, tls=tls)
+
+
+def provider_client() -> ProviderClient:
+    trust = ssl.create_default_context()
+    AUTHORITY.configure_trust(trust)
+    return ProviderClient(allow_insecure=True, ssl_context=trust, resolver=FakeResolver(["127.0.0.1"]))
+
+
+async def test_a_connection_belongs_to_one_certificate_and_one_tenant(servers: LoopbackServers) -> None:
+    asked, one, two = Asked(), issued("one.example"), issued("two.example")
+    port = await asked.serve(servers)
+    again = ClientCertificate(one.chain, Secret(one.key.reveal()))
+    async with provider_client() as client:
+        for certificate, tenant_id in (
+            (one, "A"), (two, "A"), (None, "A"), (again, "A"), (two, "A"), (None, "A"), (one, "B"),
+        ):  # fmt: skip
+            request = FormRequest(f"https://provider.example:{port}/token", (), certificate=certificate)
+            assert (await client.send(request, tenant_id=tenant_id)).status == 200
+    assert asked.names == [
+        (1, "one.example"), (2, "two.example"), (3, ""),
+        (1, "one.example"), (2, "two.example"), (3, ""), (4, "one.example"),
+    ]  # fmt: skip
+
+
+async def test_nothing_of_a_key_is_left_where_there_are_no_files_in_memory(
+    servers: LoopbackServers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    seen: list[int] = []
+    load = ssl.SSLContext.load_cert_chain
+
+    def looked_at(context: ssl.SSLContext, path: str, **more: object) -> None:
+        seen.extend([Path(path).stat().st_mode & 0o777, Path(path).parent.stat().st_mode & 0o777])
+        load(context, path, **more)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", looked_at)
+    asked = Asked()
+    port = await asked.serve(servers)
+    async with provider_client() as client:
+        request = FormRequest(f"https://provider.example:{port}/token", (), certificate=issued("one.example"))
+        await client.send(request)
+    assert asked.names == [(1, "one.example")]
+    assert seen[-2:] == [0o600, 0o700]
+    assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", ["another key", "a passphrase", "no certificate"])
+async def test_what_cannot_be_shown_is_refused_without_being_told(fault: str) -> None:
+    pair = self_signed("x")
+    wrong = {
+        "another key": Pair(pair.chain, self_signed("y").key),
+        "a passphrase": self_signed("x", passphrase="p"),
+        "no certificate": Pair("nonsense", pair.key),
+    }[fault]
+    certificate = ClientCertificate(wrong.chain, Secret(wrong.key))
+    request = FormRequest("https://127.0.0.1:1/token", (), certificate=certificate)
+    async with provider_client() as client:
+        with pytest.raises(ValidationFailed) as refused:
+            await client.send(request)
+    assert "PRIVATE KEY" not in str(refused.value)
+    assert refused.value.__cause__ is refused.value.__context__ is None
+    assert wrong.key[40:80] not in repr(request)
