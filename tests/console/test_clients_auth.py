@@ -12,6 +12,7 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.tenancy import WorkspaceType
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_authorization import auth_client_permissions
+from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.contracts import ContractRows
@@ -416,3 +417,20 @@ async def test_what_hangs_on_a_client_is_told_as_far_as_one_may_know(keyrack_on_
     assert where(await browser.post(f"{here}/delete")) == "/console/auth-clients?done=deleted"
     assert (await globex.admin.get(f"{PATH}/{client}")).status_code == 404
     assert (await browser.post(f"{here}/delete")).status_code == 404
+
+
+async def test_an_issuer_alone_is_enough_and_keyrack_registers_itself(
+    keyrack: World, simulator: RunningSimulator
+) -> None:
+    component, browser = await ledger(keyrack), await at_globex(keyrack)
+    once = hidden(await browser.get(NEW), "once")
+    given = {"type": "oauth2", "name": "Found", "scope": "tenant", "components": component, "once": once, "pkce": "on"}
+    elsewhere = await browser.post(NEW, **given, issuer="http://127.0.0.1:2", registration="on")
+    assert elsewhere.status_code == 400, "nobody is there, which is told in the form"
+    made = where(await browser.post(NEW, **given, issuer=simulator.base_url, registration="on"))
+    client_id = made.partition("?")[0].rpartition("/")[2]
+    found = (await read(keyrack.tenants["Globex"].admin, client_id))["attributes"]["credentials"]
+    assert found["auth_uri"] == simulator.authorization_endpoint
+    assert found["client_id"] in simulator.state.registered
+    assert where(await browser.post(NEW, **given, issuer=simulator.base_url, registration="on")) == made
+    assert len(simulator.state.registered) == 1, "the same form again makes nothing"

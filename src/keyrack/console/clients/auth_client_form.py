@@ -21,6 +21,7 @@ COMPONENTS_POINTER = "/data/relationships/components/data"
 FIELDS: Mapping[str, str] = {
     **{f"{_CREDENTIALS}/{name}": name for name in (*_TEXTS, *_NUMBERS, "client_auth", "pkce", SENDS_ISS)},
     f"{_CREDENTIALS}/provider_profile": "provider",
+    f"{_CREDENTIALS}/registration": "issuer",
     _CREDENTIALS: "credentials",
     "/data/attributes/name": "name",
     "/data/attributes/type": "type",
@@ -134,6 +135,8 @@ def _new_credentials(form: Form) -> Json:
         found["client_secret"] = form["client_secret"]  # with its spaces
     if not form.get("pkce"):
         found["pkce"] = False
+    if form.get("registration"):
+        found["registration"] = {}
     if form.text(SENDS_ISS) in _FLAGS:
         found[SENDS_ISS] = _FLAGS[form.text(SENDS_ISS)]
     if form.text("provider"):

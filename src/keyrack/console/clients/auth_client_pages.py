@@ -8,7 +8,7 @@ from keyrack.console.clients.auth_client_form import (
 )
 from keyrack.console.core.forms import Form
 from keyrack.console.core.visit import Visit
-from keyrack.errors import Problem, RelatedNotFound, StateConflict, ValidationFailed
+from keyrack.errors import Problem, ProviderError, ProviderUnavailable, RelatedNotFound, StateConflict, ValidationFailed
 from keyrack.ids import is_id
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.consents.client_registration import ClientRegistrations
@@ -16,7 +16,7 @@ from keyrack.service.consents.client_registration import ClientRegistrations
 PATH = "/console/auth-clients"
 AS_DECLARED = ("", "As a linked component says, else in the body of the request")
 """How a client authenticates if its form says nothing."""
-REFUSALS = (ValidationFailed, RelatedNotFound, StateConflict)
+REFUSALS = (ValidationFailed, RelatedNotFound, StateConflict, ProviderError, ProviderUnavailable)
 """What a form is shown again with."""
 
 
