@@ -162,6 +162,7 @@ class DjangoOAuthOptions:
         rotate: every refresh gives a new refresh token and ends the old one.
         access_token_ttl: seconds.
         pkce_required: refuse an authorization request without a code challenge.
+        password: of the user `person`, for clients whose `authorization_grant_type` is `password`.
     """
 
     clients: tuple[RegisteredClient, ...] = (RegisteredClient(),)
@@ -169,6 +170,7 @@ class DjangoOAuthOptions:
     rotate: bool = True
     access_token_ttl: int = 3600
     pkce_required: bool = True
+    password: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from keyrack.service.clients.provider_profiles import ProviderProfiles
 
 
 class ProviderProfileResource(msgspec.Struct):
-    """A profile; its attributes are the profile's members but the name, which is its id."""
+    """A profile; its attributes are the profile's members but the name, which is its id, and whether it is legacy."""
 
     id: str
     links: SelfLink
@@ -59,4 +59,5 @@ class ProviderController(Controller):
 
 def _resource(profile: ProviderProfile) -> ProviderProfileResource:
     attributes = {name: value for name, value in document_of(profile).items() if name != "name"}
+    attributes["legacy"] = profile.is_legacy
     return ProviderProfileResource(profile.name, link_self(f"/v2/providers/{profile.name}"), attributes)

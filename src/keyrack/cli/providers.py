@@ -87,10 +87,16 @@ def list_profiles(
     from keyrack.oauth.profiles.catalogue import matching
 
     rows = [
-        {"name": each.name, "title": each.title, "grant": each.grant.value, "documentation": each.documentation}
+        {
+            "name": each.name,
+            "title": each.title,
+            "grant": each.grant.value,
+            "legacy": each.is_legacy,
+            "documentation": each.documentation,
+        }
         for each in matching(search)
     ]
-    show_list(("name", "title", "grant", "documentation"), rows, as_json=as_json)
+    show_list(("name", "title", "grant", "legacy", "documentation"), rows, as_json=as_json)
 
 
 @providers.command("show")
@@ -122,7 +128,8 @@ def show_profile(
     if as_json:
         show_json(document_of(profile))
         return
-    typer.echo(visible(f"{profile.title} ({profile.name}), {profile.grant.value}"))
+    legacy = ", which is legacy: only where the provider has nothing better" if profile.is_legacy else ""
+    typer.echo(visible(f"{profile.title} ({profile.name}), {profile.grant.value}{legacy}"))
     if profile.documentation:
         typer.echo(visible(f"{profile.documentation}, as of {profile.written}"))
     for title, lines in (("Register", profile.registration), ("Beware", profile.traps)):

@@ -5,6 +5,8 @@ Client credentials (RFC 6749 section 4.4), the resource owner's password (RFC 67
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth.client_assertion import signed
@@ -51,7 +53,8 @@ def build_direct_request(profile: ClientProfile, scopes: Sequence[str] = ()) -> 
         usual.append(("scope", scope))
     if profile.resource is not None:
         usual.append(("resource", profile.resource))
-    return profile.token_request(profile.token_endpoint, tuple(usual), profile.of_codes, provider.token)
+    request = profile.token_request(profile.token_endpoint, tuple(usual), profile.of_codes, provider.token)
+    return replace(request, anew=partial(build_direct_request, profile, scopes))
 
 
 def secrets_sent(profile: ClientProfile, request: FormRequest | None = None) -> list[Secret]:

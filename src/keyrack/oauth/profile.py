@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from keyrack.crypto.secret import Secret
 from keyrack.oauth import pkce
@@ -136,7 +137,14 @@ class ClientProfile:
             UnusableKeyError: as `authenticated`.
         """
         form, authorization = self.authenticated(usual, endpoint, by)
-        request = FormRequest(endpoint, form, authorization, proof_key=self.proof_key, certificate=self.certificate)
+        request = FormRequest(
+            endpoint,
+            form,
+            authorization,
+            proof_key=self.proof_key,
+            certificate=self.certificate,
+            anew=partial(self.token_request, endpoint, usual, by, said),
+        )
         return request if said is None else as_asked(request, said, self.placeholders)
 
     @property

@@ -1,6 +1,6 @@
 """Requests to authorization servers and their answers, as plain values without I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,8 @@ class FormRequest:
         headers: further headers; values may be secret.
         proof_key: with which the sender proves that it holds it (`keyrack.oauth.dpop`); None: no proof goes along.
         certificate: what the client shows in TLS; None: nothing.
+        anew: makes the same request again, where something in it is good once, such as an assertion (RFC 7523 section
+            3, `jti`); None: it can be sent again as it is.
     """
 
     url: str
@@ -48,6 +50,7 @@ class FormRequest:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proof_key: Secret | None = None
     certificate: ClientCertificate | None = None
+    anew: "Callable[[], FormRequest] | None" = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,14 +86,14 @@ def fill(options: dict[str, Any]) -> None:
     from oauth2_provider.models import get_application_model
 
     call_command("migrate", verbosity=0)
-    get_user_model().objects.create_user("person", "person@example.com")
+    get_user_model().objects.create_user("person", "person@example.com", options["password"])
     for client in options["clients"]:
         get_application_model().objects.create(
             name=client["client_id"],
             client_id=client["client_id"],
             client_secret=client["client_secret"],
             client_type="confidential",
-            authorization_grant_type="authorization-code",
+            authorization_grant_type=client.get("authorization_grant_type", "authorization-code"),
             redirect_uris=" ".join(client["redirect_uris"]),
             skip_authorization=options["approval"] == "automatic",
         )

@@ -67,6 +67,7 @@ const provider = new Provider(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, {
     devInteractions: { enabled: options.approval === 'forms' },
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => options.dpop_nonce },
     deviceFlow: { enabled: true },
+    clientCredentials: { enabled: true },
     introspection: { enabled: true },
     mTLS: {
       enabled: tls !== null,

@@ -19,7 +19,7 @@ from keyrack.oauth.direct_grants import GRANT_TYPES, build_direct_request
 from keyrack.oauth.profiles import catalogue as module
 from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.model import DIRECT_GRANTS, Grant, ProviderProfile
-from keyrack.oauth.profiles.reading import document_of
+from keyrack.oauth.profiles.reading import document_of, profile_of
 from keyrack.oauth.profiles.templates import alternatives
 from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.clients.auth_client_profile import client_profile
@@ -91,6 +91,13 @@ def test_one_that_needs_nobody_asks_its_provider_for_a_token(name: str) -> None:
     assert not [value for value in sent.values() if "{" in value]
     assert sent["grant_type"] == profile.token.parameters.get("grant_type", GRANT_TYPES[profile.grant])
     assert ("assertion" in sent) == (profile.grant is Grant.JWT_BEARER)
+
+
+def test_only_passwords_are_legacy() -> None:
+    inputs = {"username": {}, "password": {"secret": True}}
+    said = {"name": "p", "endpoints": {"token": "https://p.example/token"}}
+    assert profile_of({**said, "grant": "password", "inputs": inputs}).is_legacy
+    assert [name for name in NAMES if catalogue()[name].is_legacy] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -451,3 +451,8 @@ class ProviderProfile(_Part, frozen=True):
     traps: tuple[str, ...] = ()
     rules: tuple[DatedRule, ...] = ()
     kept: Mapping[str, Any] = {}
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether its grant is used only where a provider has nothing better (RFC 9700 section 2.4)."""
+        return self.grant in LEGACY_GRANTS

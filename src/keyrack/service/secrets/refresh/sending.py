@@ -36,6 +36,8 @@ async def send(
     answer = await _sent(provider, _proven(provider, request, tenant_id), before_sending, tenant_id)
     _remember(provider, answer, tenant_id, origin)
     if asks_for_nonce(answer):
+        if isinstance(request, FormRequest) and request.anew is not None:
+            request = request.anew()
         again, left = _proven(provider, request, tenant_id), began + provider.timeout - time.monotonic()
         answer = await _sent(provider, again, before_sending, tenant_id, left)
         _remember(provider, answer, tenant_id, origin)
