@@ -51,14 +51,15 @@ def _content(file: Path) -> bytes:
 
 
 def _judged(content: bytes) -> "Findings":
-    from keyrack.descriptor.lint import Findings, lint
+    from keyrack.descriptor.lint import Findings
     from keyrack.errors import BadRequest, Problem
+    from keyrack.service.components.descriptor_rules import judged
     from keyrack.validation.strict_json import MAX_DEPTH, parse_json
 
     if len(content) > _MAX_BYTES:
         return Findings((Problem("the file is larger than 1 MiB, which no request may be"),), ())
     try:
-        return lint(parse_json(content, "the file", max_depth=MAX_DEPTH - _IN_REQUEST))
+        return judged(parse_json(content, "the file", max_depth=MAX_DEPTH - _IN_REQUEST))
     except BadRequest as refused:
         return Findings(tuple(refused.problems), ())
 

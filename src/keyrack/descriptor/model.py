@@ -65,6 +65,7 @@ class OAuth2Block:
         userinfo_uri: where the provider tells whose an access token is (extension, decision 33).
         account_label_path: where in an answer of it stands what people know the account by (extension).
         account_subject_path: the same for what the provider knows it by (extension).
+        provider_profile: how the provider wants to be talked to: a name, or a profile (extension); as written.
         extra: further members, sent as query parameters of the authorization request.
     """
 
@@ -80,6 +81,7 @@ class OAuth2Block:
     userinfo_uri: str | None = None
     account_label_path: str | None = None
     account_subject_path: str | None = None
+    provider_profile: Any = field(default=None, repr=False)
     extra: Mapping[str, Scalar] = field(default_factory=dict)
 
 

@@ -13,9 +13,11 @@ SENDS_ISS = "authorization_response_iss_parameter_supported"
 
 ACCOUNT_MEMBERS = ("userinfo_uri", "account_label_path", "account_subject_path")
 """Members of `oauth2` that say where the provider tells whose account it is (decision 33)."""
+PROFILE = "provider_profile"
+"""Member of `oauth2` that says how its provider wants to be talked to (decision 38)."""
 OAUTH2_MEMBERS = (
     "client_id", "client_secret", "auth_uri", "token_uri", "scopes", "scope", "client_auth", "pkce", "issuer",
-    SENDS_ISS, *ACCOUNT_MEMBERS,
+    SENDS_ISS, *ACCOUNT_MEMBERS, PROFILE,
 )  # fmt: skip
 """Members of `oauth2` that are read; all others are parameters of the authorization request."""
 OAUTH1_MEMBERS = ("consumer_key", "consumer_secret", "request_token_uri", "auth_uri", "access_token_uri")
@@ -78,6 +80,7 @@ def oauth2_block(reader: Reader, raw: Json, credentials: Json) -> OAuth2Block | 
         if sends_iss[0].get(SENDS_ISS) is not None
         else None,
         **{name: block.string(name) for name in ACCOUNT_MEMBERS},
+        provider_profile=block.place(PROFILE)[0].get(PROFILE),
         extra={name: sent for name, value in extra.items() if (sent := parameter_value(name, value)) is not None},
     )
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyrack.descriptor.lint import lint
 from keyrack.errors import AlreadyExists, NotFound, Problem, ValidationFailed
 from keyrack.ids import new_revision
 from keyrack.model.components import Component, Version
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Scope
 from keyrack.service.authz.usage_guard import require_component_unused
+from keyrack.service.components.descriptor_rules import judged
 from keyrack.service.components.visibility import ComponentVisibility, own_component
 from keyrack.store.components import ComponentRows, ComponentVersions
 from keyrack.store.core.paging import After
@@ -106,7 +106,7 @@ async def _find(scope: Scope, component: Component, revision: str) -> Version:
 
 def _checked(descriptor: dict[str, Any]) -> Sequence[Problem]:
     """Return what looks wrong in a descriptor; raise what is."""
-    found = lint(descriptor)
+    found = judged(descriptor)
     if found.errors:
         raise ValidationFailed(*map(_in_request, found.errors))
     return [_in_request(warning) for warning in found.warnings]

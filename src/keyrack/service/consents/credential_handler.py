@@ -13,7 +13,8 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope
 from keyrack.service.components.visibility import workspace_component
-from keyrack.service.consents.plan import ConsentPlanner, profile_of
+from keyrack.service.consents.block_profile import with_block_profile
+from keyrack.service.consents.plan import ConsentPlanner, descriptor_of, profile_of
 from keyrack.service.consents.provider_accounts import Identified
 from keyrack.service.consents.values import ConsentDestination, NewConsent, PlannedConsent
 from keyrack.service.credentials.token_merge import merge_token_credentials, merge_tokens
@@ -44,8 +45,10 @@ class CredentialHandler:
         """
         component = await workspace_component(scope, wanted.component_id or "")
         stored = await _stored_fields(scope, wanted)
-        plan, fields, _ = await self._planner.plan(scope, component, stored | dict(wanted.fields))
-        return PlannedConsent(profile_of(plan), plan.scope, plan.extra, component.name, dict(fields))
+        plan, fields, client = await self._planner.plan(scope, component, stored | dict(wanted.fields))
+        profile = with_block_profile(profile_of(plan), descriptor_of(component), fields, client)
+        asked = plan.scope if profile.provider is None else plan.scope or " ".join(profile.provider.scopes.default)
+        return PlannedConsent(profile, asked, plan.extra, component.name, dict(fields))
 
     async def revalidate(self, scope: Scope, consent: Consent) -> "CredentialDestination":
         """Judge once more what was judged at the start.
@@ -59,7 +62,9 @@ class CredentialHandler:
         plan, _, client = await self._planner.plan(scope, component, context.fields)
         if (plan.client_id, plan.token_endpoint) != (context.client_id, context.token_endpoint):
             raise StateConflict("the OAuth client was changed while you were connecting; start again")
-        return CredentialDestination(consent, plan, client)
+        known = {**context.fields, **(context.learned or {})}
+        profile = with_block_profile(profile_of(plan), descriptor_of(component), known, client)
+        return CredentialDestination(consent, plan, client, profile)
 
     async def discard(
         self,
@@ -78,11 +83,7 @@ class CredentialDestination:
     consent: Consent
     plan: ResolvedOAuth
     client: OAuthClient | None
-
-    @property
-    def profile(self) -> ClientProfile:
-        """Client and provider as they are now."""
-        return profile_of(self.plan)
+    profile: ClientProfile
 
     async def store(self, scope: Scope, tokens: TokenResponse, at: datetime, whose: Identified) -> str:
         """Put the tokens into a credential and return its id.

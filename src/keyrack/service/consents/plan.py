@@ -79,6 +79,11 @@ class ConsentPlanner:
                 yield Problem(f"{member}: {wrong}", _origin_of(descriptor, member, fields))
 
 
+def descriptor_of(component: Component) -> Descriptor:
+    """Return the descriptor of a component that was planned for."""
+    return parse_descriptor({} if component.latest is None else component.latest.descriptor)
+
+
 def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
     """Return what the protocol needs to know of a resolved block."""
     return ClientProfile(

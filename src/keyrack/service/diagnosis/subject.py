@@ -28,7 +28,8 @@ from keyrack.service.clients.auth_client_profile import (
     provider_of,
 )
 from keyrack.service.clients.provider_rules import COUNTED_TO, concerned_connections
-from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, profile_of
+from keyrack.service.consents.block_profile import with_block_profile
+from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, descriptor_of, profile_of
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.secret_handler import with_account_source, with_issuer
 from keyrack.service.tenancy.tenants import base_address
@@ -160,7 +161,8 @@ async def oauth_client_subject(
         try:
             planner = ConsentPlanner(allow_insecure=allow_insecure)
             resolved, _, used = await planner.plan(scope, component, {})
-            profile, scope_text, extra = profile_of(resolved), resolved.scope, dict(resolved.extra)
+            profile = with_block_profile(profile_of(resolved), descriptor_of(component), {}, used)
+            scope_text, extra = resolved.scope, dict(resolved.extra)
             if used is None:
                 seen = "The component does not take the tenant's OAuth client."
                 change = "Let its component.json say useOAuthClient, or delete the client."
