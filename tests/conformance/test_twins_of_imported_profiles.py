@@ -15,7 +15,7 @@ GRANT = MODULES / "grant" / "config" / "oauth.json"
 NO_PROFILES = {"certn-partner": "names no address for tokens", "sentry-oauth": "begins at the provider, with a webhook"}
 """Entries that say too little to become a profile that could work."""
 REFUSED = {
-    "a client certificate cannot be used with auth clients yet": 5,
+    "a client certificate is not played by a twin yet": 5,
     "the grant oauth1 is not played by a twin yet": 31,
 }
 """How many entries ask for what is not there yet, by what that is; the numbers may only fall."""

@@ -64,7 +64,7 @@ async def test_tokens_come_and_are_renewed_as_the_provider_wants_it(desk: RawCon
     secret_id = await desk.connect(answer)
     head, _, body = desk.provider.requests[-1].partition(b"\r\n\r\n")
     sent = json.loads(body)
-    assert (sent["grant_type"], sent["expires"], sent["code"]) == ("authorization_code", "1", "the-code")
+    assert (sent["grant_type"], sent["expires"], sent["code"]) == ("authorization_code", 1, "the-code")
     assert "client_secret" not in sent  # never twice
     assert b"authorization: Basic " in head.replace(b"Authorization", b"authorization")
     assert b"x-app: the-client" in head

@@ -13,7 +13,7 @@ from keyrack.conformance.samples import filled_in, told
 from keyrack.errors import KeyrackError, NotRefreshable, ValidationFailed
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, ProviderProfile
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, ProviderProfile, TokenRequest
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.consents.values import NewConsent
@@ -74,8 +74,15 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
 
 def _unplayed(profile: ProviderProfile) -> str | None:
     """Return what of a profile a twin cannot play; None if it can play all."""
+    ways = [profile.client_authentication, *(each.client_authentication for each in _requests(profile))]
+    if any(way is not None and (way.mutual_tls or "tls" in way.method) for way in ways):
+        return "a client certificate"
     played = profile.grant is Grant.AUTHORIZATION_CODE or profile.grant in DIRECT_GRANTS
     return None if played else f"the grant {profile.grant}"
+
+
+def _requests(profile: ProviderProfile) -> list[TokenRequest]:
+    return [each for each in (profile.token, profile.refresh, profile.exchange) if each is not None]
 
 
 async def _client(
@@ -265,7 +272,13 @@ class _Player:
 
     def _account_differs(self, secret: AuthSecret) -> list[str]:
         """Return what of the account, and of what is learned, is not what the twin has told."""
-        answer, problems = self._profile.answer, []
+        answer, problems = self._profile.answer, list[str]()
+        kept = secret.credentials.get("undefined_params") or {}
+        problems += [
+            f"{name} was not kept of what the provider told (/answer/userinfo_learned/{name})"
+            for name in answer.userinfo_learned
+            if kept.get(name) != self._twin.told[name]
+        ]
         if answer.account and secret.account.label != ACCOUNT:
             problems.append(f"the account is called {secret.account.label!r} and not {ACCOUNT!r} (/answer/account)")
         if answer.account_id and secret.account.subject != ACCOUNT_ID:

@@ -67,7 +67,9 @@ def told(profile: ProviderProfile, filled: Mapping[str, str]) -> dict[str, str]:
         filled: what was filled in; a provider tells the same where it tells that too.
     """
     found: dict[str, str] = {}
-    for number, name in enumerate(dict.fromkeys((*profile.callback.learned, *profile.answer.learned))):
+    for number, name in enumerate(
+        dict.fromkeys((*profile.callback.learned, *profile.answer.learned, *profile.answer.userinfo_learned))
+    ):
         said = profile.inputs.get(name, Input())
         usual = _ORIGIN.format(f"told-{number}") if _begins_address(profile, name) else f"told-{number}"
         found[name] = filled.get(name) or (said.enum[-1] if said.enum else usual)

@@ -35,6 +35,7 @@ class FormRequest:
         method: of HTTP: `POST`, or `GET`, which has no body.
         body: how the members are written: `form`, `json` as texts of one object, or `query` behind the address.
         headers: further headers; values may be secret.
+        literals: members of the form that JSON has as numbers or truth values, not as texts.
         proof_key: with which the sender proves that it holds it (`keyrack.oauth.dpop`); None: no proof goes along.
         certificate: what the client shows in TLS; None: nothing.
         anew: makes the same request again, where something in it is good once, such as an assertion (RFC 7523 section
@@ -48,6 +49,7 @@ class FormRequest:
     method: str = "POST"
     body: str = "form"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    literals: tuple[tuple[str, int], ...] = ()
     proof_key: Secret | None = None
     certificate: ClientCertificate | None = None
     anew: "Callable[[], FormRequest] | None" = field(default=None, repr=False, compare=False)

@@ -116,7 +116,7 @@ def _form_headers(request: FormRequest) -> dict[str, str]:
 
 
 def encode_json(request: FormRequest) -> bytes:
-    """Encode a request's members as a JSON object of texts, in ASCII; a member with several has an array of them.
+    """Encode a request's members as a JSON object of texts, in ASCII; one with several has an array of them.
 
     Raises:
         ValidationFailed: a value is not valid Unicode text.
@@ -125,7 +125,8 @@ def encode_json(request: FormRequest) -> bytes:
     members: dict[str, list[str]] = {}
     for name, value in request.form:
         members.setdefault(name, []).append(value)
-    return json.dumps({name: each if len(each) > 1 else each[0] for name, each in members.items()}).encode("ascii")
+    texts = {name: each if len(each) > 1 else each[0] for name, each in members.items()}
+    return json.dumps({**texts, **dict(request.literals)}).encode("ascii")
 
 
 def encode_form(request: FormRequest) -> bytes:

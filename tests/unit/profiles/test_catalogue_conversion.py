@@ -140,6 +140,33 @@ def test_what_a_profile_does_not_say_is_named(members: dict[str, Any], not_expre
     assert any(name.startswith(each) for name in entry.not_expressed for each in not_expressed)
 
 
+def test_scripts_that_ask_once_are_said_by_the_profile_and_others_are_named() -> None:
+    asking = one(post_connection_script="mailchimpPostConnection")
+    assert asking.lossless
+    assert asking.profile.endpoints.userinfo == "https://login.mailchimp.com/oauth2/metadata"
+    assert asking.profile.answer.userinfo_learned == {"dc": "dc"}
+    keeping = one(post_connection_script="highlevelPostConnection", token_response_metadata=["userId"])
+    assert keeping.profile.answer.learned == ("userId", "companyId", "locationId")
+    for script in ("jiraPostConnection", 5):
+        assert one(post_connection_script=script).not_expressed == ("post_connection_script",)
+
+
+def test_whole_hosts_are_the_clients_and_what_is_told_is_one_of_those_that_are_named() -> None:
+    config = {"host": {"type": "string", "example": "a.b"}, "place": {"enum": ["eu", "us"]}, "key": {"automated": True}}
+    token = "https://accounts.${connectionConfig.place}.example || ${connectionConfig.server}/t"
+    found = one(
+        connection_config=config,
+        authorization_url="https://${connectionConfig.host}/a?k=${connectionConfig.key}",
+        token_url=token,
+        redirect_uri_metadata=["server"],
+    )
+    inputs = found.profile.inputs
+    assert (inputs["host"].per_client, inputs["key"].per_client, inputs["place"].per_client) == (True, True, False)
+    assert not inputs["key"].learned
+    assert inputs["server"].enum == ("https://accounts.eu.example", "https://accounts.us.example")
+    assert inputs["server"].learned
+
+
 def test_client_credentials_and_oauth1() -> None:
     catalogue = {
         "cc": {"auth_mode": "OAUTH2_CC", "token_url": "https://p.example/t", "token_request_auth_method": "basic"},

@@ -39,6 +39,17 @@ def learned_of_callback(params: Mapping[str, str], names: Iterable[str]) -> dict
     }
 
 
+def learned_of_userinfo(members: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the answer of the userinfo endpoint is kept with the connection: texts and numbers, as texts."""
+    found = {name: member_at(members, path) for name, path in paths.items()}
+    texts = {
+        name: str(value)
+        for name, value in found.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    }
+    return learned_of_callback(texts, paths)
+
+
 def says_failure(members: Mapping[str, Any], answer: Answer) -> bool:
     """Tell whether an answer with a status of success is an error, by what the profile says of errors."""
     return any(member_at(members, path) == value for path, value in answer.fails_where.items())

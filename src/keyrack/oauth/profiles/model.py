@@ -261,6 +261,7 @@ class Answer(_Part, frozen=True):
         fails_where: paths and the values that say that an answer with status 200 is an error.
         final_errors: codes after which only a new consent helps.
         learned: paths of what is kept with the connection, and can be a placeholder.
+        userinfo_learned: the same of the answer of `userinfo`, by the name that it is kept under.
     """
 
     objects: tuple[str, ...] = ()
@@ -276,6 +277,7 @@ class Answer(_Part, frozen=True):
     fails_where: dict[str, Any] = {}
     final_errors: tuple[str, ...] = ()
     learned: tuple[str, ...] = ()
+    userinfo_learned: dict[str, str] = {}
 
 
 class Scopes(_Part, frozen=True):

@@ -51,6 +51,8 @@ _NOT_HEADERS = frozenset(
     }
 )
 """Headers that say how a message is sent, on connections that others use too (RFC 9112), or that Keyrack signs."""
+_OF_TOKENS = frozenset({"access_token", "refresh_token", "expires_in", "scope", "token_type", "id_token"})
+"""Members of an answer that mean something by themselves (RFC 6749 section 5.1)."""
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,50}")
 _COUNT = re.compile(r"\{(\d+)?,?(\d+)?\}")
 _OURS = {RANDOM, CLIENT_ID, CLIENT_SECRET}
@@ -108,7 +110,9 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
     for name, given in profile.inputs.items():
         yield from _wrong_input(given, f"/inputs/{name}")
     yield from _wrong_requests(profile)
-    known = _OURS | profile.inputs.keys() | set(profile.callback.learned) | set(profile.answer.learned)
+    learned = (*profile.callback.learned, *profile.answer.learned, *profile.answer.userinfo_learned)
+    known = _OURS | profile.inputs.keys() | set(learned)
+    yield from _wrong_learned(profile)
     for pointer, sent in _templates(profile):
         also = {ACCESS_TOKEN} if pointer.startswith("/exchange/") else set()
         unknown = sorted(set(placeholders(sent)) - known - also)
@@ -124,6 +128,18 @@ def problems(profile: ProviderProfile, *, allow_insecure: bool = False) -> Itera
     yield from _wrong_callback(profile.callback)
     yield from _wrong_rules(profile)
     yield from _wrong_grant(profile)
+
+
+def _wrong_learned(profile: ProviderProfile) -> Iterator[Problem]:
+    """Yield what of the userinfo endpoint's answer cannot be kept: nothing takes the place of tokens."""
+    names = profile.answer.userinfo_learned
+    if names and profile.endpoints.userinfo is None:
+        yield Problem("is learned of the userinfo endpoint, which is not named", "/answer/userinfo_learned")
+    if len(names) > _MOST_LEARNED:
+        yield Problem(f"may have {_MOST_LEARNED} members at most", "/answer/userinfo_learned")
+    for name in names:
+        if name in _OF_TOKENS or _WORD.fullmatch(name) is None:
+            yield Problem("is no name that can be kept", f"/answer/userinfo_learned/{name}")
 
 
 def _wrong_grant(profile: ProviderProfile) -> Iterator[Problem]:

@@ -103,6 +103,9 @@ def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]
         method=said.method.upper(),
         body=BodyFormat.QUERY.value if said.method.upper() == "GET" else said.body.value,
         headers=tuple(headers.items()),
+        literals=tuple(
+            (said.rename.get(name, name), value) for name, value in said.parameters.items() if isinstance(value, int)
+        ),
     )
 
 

@@ -265,6 +265,7 @@ def _told(provider: ProviderProfile, connection: Mapping[str, Any]) -> dict[str,
     members = told if isinstance(told, Mapping) else {}
     learned = (*provider.answer.learned, *provider.callback.learned)
     found = {path: member_at(members, path) for path in learned}
+    found |= {name: members.get(name) for name in provider.answer.userinfo_learned}
     return {path: value for path, value in found.items() if value is not None}
 
 

@@ -1,8 +1,9 @@
 """Finds out whose account a consent has connected, and never makes the consent fail (decision 33)."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyrack.errors import KeyrackError
 from keyrack.model.consents import AuthorizationContext, Consent
@@ -10,6 +11,7 @@ from keyrack.model.secrets import NO_ACCOUNT, ProviderAccount
 from keyrack.oauth.account import AccountSource, account_of
 from keyrack.oauth.id_token import claims_of
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.answers import learned_of_userinfo
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.consents.return_url import origin_of_page
 from keyrack.service.consents.server_metadata import ServerMetadata
@@ -26,10 +28,12 @@ class Identified:
     Attributes:
         account: whose it is.
         userinfo_uri: where the provider can be asked again, if anywhere.
+        learned: what else was told there that the provider's profile has kept with the connection.
     """
 
     account: ProviderAccount = NO_ACCOUNT
     userinfo_uri: str | None = None
+    learned: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class ProviderAccounts:
@@ -58,12 +62,13 @@ class ProviderAccounts:
         claims = claims_of(tokens.members.get("id_token"))
         sent = [token for token in (tokens.access_token, tokens.refresh_token) if token is not None]
         found = account_of(source, response=tokens.members, claims=claims, sent=sent)
-        uri = source.userinfo_uri
+        uri, learned = source.userinfo_uri, dict[str, str]()
+        wanted = {} if profile.provider is None else profile.provider.answer.userinfo_learned
         with suppress(KeyrackError, TimeoutError):
             async with asyncio.timeout(self._wait):
                 if uri is None:
                     uri = await self._discovered(consent, profile, tokens)
-                if uri is not None and not _is_enough(source, found, tokens):
+                if uri is not None and (wanted or not _is_enough(source, found, tokens)):
                     answer = await self._userinfo.ask(
                         uri,
                         tokens.access_token,
@@ -73,7 +78,8 @@ class ProviderAccounts:
                     )
                     asked = answer.members
                     found = account_of(source, response=tokens.members, claims=claims, userinfo=asked, sent=sent)
-        return Identified(found, uri)
+                    learned = learned_of_userinfo(asked or {}, wanted)
+        return Identified(found, uri, learned)
 
     async def _discovered(self, consent: Consent, profile: ClientProfile, tokens: TokenResponse) -> str | None:
         """Return the endpoint that the issuer names, where it is known that the tokens are this issuer's.

@@ -225,7 +225,9 @@ class SecretDestination:
     def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime, whose: Identified) -> AuthSecret:
         """Return a secret with a new grant: tokens, whose account, what was asked for, and what was not granted."""
         begun = replace(secret, connected_at=at)
-        fresh = with_tokens(begun, self.client, self._credentials(secret.credentials, tokens), self.schedule, at)
+        fresh = with_tokens(
+            begun, self.client, self._credentials(secret.credentials, tokens, whose.learned), self.schedule, at
+        )
         requested = split_scope(self.consent.context.scope)
         context = self.consent.context
         asked = replace(
@@ -238,7 +240,7 @@ class SecretDestination:
         )
         return with_granted(replace(asked, account=whose.account, userinfo_uri=whose.userinfo_uri), tokens)
 
-    def _credentials(self, stored: Json, tokens: TokenResponse) -> Json:
+    def _credentials(self, stored: Json, tokens: TokenResponse, learned: Mapping[str, str]) -> Json:
         context = self.consent.context
         before = {name: value for name, value in stored.items() if name != "scope"}  # it is another grant's
         asked: Json = {"fields": context.fields} if context.fields else {}
@@ -246,7 +248,9 @@ class SecretDestination:
             asked["scope"] = context.scope
         if context.additional_params:
             asked["additional_params"] = json.dumps(context.additional_params, ensure_ascii=False)
-        return merged({**before, **asked}, tokens)
+        made = merged({**before, **asked}, tokens)
+        made["undefined_params"] |= learned
+        return made
 
 
 def _learns_token_endpoint(profile: ClientProfile) -> bool:

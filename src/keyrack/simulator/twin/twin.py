@@ -273,6 +273,10 @@ class Twin:
         members: dict[str, Any] = {}
         for path, text in self._account().items():
             put(members, path, text)
+        for name, path in self.profile.answer.userinfo_learned.items():
+            if name in self.told:
+                put(members, path, self.told[name])
+                self._reading.learned[name] = self.told[name]
         return Reply(200, members)
 
     def _revoke(self, received: Received) -> Reply:

@@ -34,6 +34,7 @@ from keyrack.oauth.profiles.model import (
 from keyrack.oauth.profiles.templates import placeholders
 from keyrack.service.importers.providers.client_inputs import bounded_inputs
 from keyrack.service.importers.providers.conversion import HOST, ConvertedEntry, Members, checked, profile_name
+from keyrack.service.importers.providers.nango_scripts import SCRIPTS
 
 MODES: Mapping[str, Grant] = {
     "OAUTH2": Grant.AUTHORIZATION_CODE,
@@ -116,6 +117,10 @@ def _converted(name: str, mode: str, entry: Mapping[str, Any]) -> ConvertedEntry
     authorization = _authorization(members)
     token, refresh = _token_requests(members, grant)
     answer, callback = _answer(members), _callback(members)
+    script = SCRIPTS.get(members.values.get("post_connection_script"))
+    if script is not None:
+        members.take("post_connection_script", str)
+        endpoints, answer = script.said(endpoints, answer)
     learned = {*answer.learned, *callback.learned}
     guide, pages = members.take("setup_guide_url", str), members.take("docs", str)
     inputs = _inputs(members, learned)
