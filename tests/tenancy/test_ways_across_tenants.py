@@ -76,6 +76,7 @@ INSTALLATION = {
     "service/operator/key_versions.py": "numbers of data keys for the operator",
     "service/operator/metrics.py": "numbers for the operator",
     "service/operator/client_doctor.py": "finds the tenant that a client of the operator's command is in",
+    "service/operator/rule_overview.py": "counts grants of all tenants that a rule concerns, for the operator",
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
     "service/single_sign_on/sign_in.py": "finds the tenant of a domain, an address or a state, before anybody is known",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",
