@@ -1,10 +1,12 @@
 """Signing in through one's organisation at `oidc-provider`: whose account it is, and whose never (decision 31)."""
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import func, select
 
@@ -120,6 +122,31 @@ async def test_by_email_at_a_real_provider(keyrack_on_each: World) -> None:
         )
         assert len(sessions) == 1
         assert await UserRows(unit).is_in_use(acme.integrator.id)
+
+
+async def test_signing_out_leads_to_the_provider_that_has_people_sign_out_there(
+    keyrack_on_each: World, provider: OidcProvider
+) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    browser = ConsoleBrowser(keyrack_on_each.http)
+    async with httpx2.AsyncClient() as there:  # keeps the provider's cookies
+        await browser.get(await through(going_to(await begin_by_email(browser, acme.integrator.name)), there))
+        assert await who_is_in(browser) == acme.integrator.name
+        page = await browser.post("/console/sign-out")
+        assert await who_is_in(browser) is None
+        assert "You may still be signed in at your organisation" in page.text
+        found = re.search(r'href="([^"]+)">Sign out there, too', page.text)
+        assert found is not None
+        way = html.unescape(found[1])
+        assert way.startswith(provider.issuer)
+        asked = await there.get(way)
+        form = re.search(r'action="([^"]+)".*?name="xsrf" value="([^"]+)"', asked.text, re.DOTALL)
+        assert form is not None, asked.text
+        left = await there.post(html.unescape(form[1]), data={"xsrf": form[2], "logout": "yes"})
+        assert left.headers["location"] == f"{BASE}{address_of(acme)}"
+    stranger = await signed_in(keyrack_on_each, acme.stranger, acme.id)  # who is not linked
+    await stranger.get("/console/account")
+    assert (await stranger.post("/console/sign-out")).headers["location"] == "/console/sign-in?why=out"
 
 
 @pytest.mark.usefixtures("provider")

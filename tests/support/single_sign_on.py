@@ -5,7 +5,7 @@ import html
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -31,7 +31,9 @@ def address_of(tenant: TenantInTest) -> str:
 
 def client_of(tenant: TenantInTest, base: str = BASE, **more: Any) -> RegisteredClient:
     """Return the client that a tenant has registered at its provider."""
-    return RegisteredClient(f"client-of-{tenant.id}", redirect_uris=(f"{base}{address_of(tenant)}/callback",), **more)
+    own = f"{base}{address_of(tenant)}"
+    more.setdefault("more", {"post_logout_redirect_uris": [own]})
+    return RegisteredClient(f"client-of-{tenant.id}", redirect_uris=(f"{own}/callback",), **more)
 
 
 async def set_up(world: World, tenant: TenantInTest, issuer: str, **more: Any) -> None:
@@ -55,10 +57,15 @@ def going_to(page: httpx2.Response) -> str:
     return html.unescape(found[1])
 
 
-async def through(address: str) -> str:
-    """Go through `oidc-provider`, which asks nothing; return the callback's path and query."""
+async def through(address: str, there: httpx2.AsyncClient | None = None) -> str:
+    """Go through `oidc-provider`, which asks nothing; return the callback's path and query.
+
+    Args:
+        address: where it begins.
+        there: keeps the provider's cookies for whoever goes on with them.
+    """
     callback = dict(parse_qsl(urlsplit(address).query))["redirect_uri"]
-    async with httpx2.AsyncClient() as browser:
+    async with nullcontext(there) if there is not None else httpx2.AsyncClient() as browser:
         response = await browser.get(address)
         for _ in range(10):
             location = urljoin(str(response.url), response.headers["location"])

@@ -27,6 +27,7 @@ class IssuerMetadata:
         authorization_endpoint: where people sign in and consent, if it says so.
         token_endpoint: where codes are exchanged, if it says so.
         userinfo_endpoint: where it tells about a person (OpenID Connect Core 1.0 section 5.3), if it does.
+        end_session_endpoint: where people sign out (OpenID Connect RP-Initiated Logout 1.0), if anywhere.
         pushed_authorization_request_endpoint: where requests are pushed (RFC 9126 section 5), if anywhere.
         requires_pushed_requests: `require_pushed_authorization_requests` (the same section): it takes no others.
         registration_endpoint: where clients register themselves (RFC 7591), if they can.
@@ -47,6 +48,7 @@ class IssuerMetadata:
     authorization_endpoint: str | None = None
     token_endpoint: str | None = None
     userinfo_endpoint: str | None = None
+    end_session_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     requires_pushed_requests: bool = False
     registration_endpoint: str | None = None
@@ -99,6 +101,7 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
         authorization_endpoint=address("authorization_endpoint"),
         token_endpoint=address("token_endpoint"),
         userinfo_endpoint=address("userinfo_endpoint"),
+        end_session_endpoint=address("end_session_endpoint"),
         pushed_authorization_request_endpoint=address("pushed_authorization_request_endpoint"),
         requires_pushed_requests=members.get("require_pushed_authorization_requests") is True,
         registration_endpoint=address("registration_endpoint"),

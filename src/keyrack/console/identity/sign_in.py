@@ -23,6 +23,7 @@ from keyrack.errors import RateLimited, Unauthorized
 from keyrack.model.identity import Principal
 from keyrack.service.identity.console_sign_in import WrongPassword
 from keyrack.service.identity.one_time_codes import WrongCode
+from keyrack.service.single_sign_on.sign_in import OrganisationSignIn
 from keyrack.visible import visible
 
 CODE = f"{SIGN_IN}/code"
@@ -112,12 +113,18 @@ async def code_given(request: AnyRequest, console: NamedDependency[Console]) -> 
 
 
 @post("/sign-out", media_type=MediaType.HTML)
-async def signed_out(request: AnyRequest, console: NamedDependency[Console]) -> Response[str]:
-    """End the session of this browser, and give it another cookie."""
+async def signed_out(
+    request: AnyRequest, console: NamedDependency[Console], organisation_sign_in: NamedDependency[OrganisationSignIn]
+) -> Response[str]:
+    """End the session of this browser, and give it another cookie; say where one may be signed in still."""
     found = await console.signed_in(request)
     await console.form(request)
     await console.sign_in.sign_out(found)
-    return console.go(SIGN_IN, console.new_cookie().header(), why="out")
+    cookie = console.new_cookie().header()
+    there = await organisation_sign_in.sign_out_of(found.who)
+    if there is None:
+        return console.go(SIGN_IN, cookie, why="out")
+    return render("identity/signed_out.html", headers=cookie, root=console.root, now=console.sign_in.now(), there=there)
 
 
 async def _is_signed_in(request: AnyRequest, console: Console) -> bool:

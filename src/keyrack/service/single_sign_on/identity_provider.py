@@ -15,6 +15,8 @@ from keyrack.oauth.id_token import require_sign_in
 from keyrack.oauth.issuer import IssuerMetadata
 from keyrack.oauth.pkce import challenge
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.model import AuthorizationRequest
+from keyrack.oauth.profiles.requests import with_query
 from keyrack.oauth.provider_text import printable
 from keyrack.oauth.token_response import process_token_response
 from keyrack.provider.client import ProviderClient
@@ -101,6 +103,26 @@ class IdentityProvider:
             nonce=request.context.nonce,
             extra={} if login_hint is None else {"login_hint": login_hint},
         )
+
+    async def sign_out_address(self, settings: SingleSignOn, back: str) -> str | None:
+        """Return where people sign out at the provider, or None if it says of no such place, or cannot be asked.
+
+        No ID token is kept, so the client is named instead, and the provider asks the person (OpenID Connect
+        RP-Initiated Logout 1.0).
+
+        Args:
+            settings: of the tenant.
+            back: where the provider leads afterwards, if that is registered there.
+        """
+        found = await self._issuers.metadata(settings.issuer, tenant_id=settings.tenant_id)
+        if found is None or found.end_session_endpoint is None:
+            return None
+        try:
+            check_uri(found.end_session_endpoint, allow_insecure=self._allow_insecure)
+        except ValidationFailed:
+            return None
+        asked = {"client_id": settings.client_id, "post_logout_redirect_uri": back}
+        return with_query(found.end_session_endpoint, asked, AuthorizationRequest())
 
     async def person(self, settings: SingleSignOn, request: AuthenticationRequest, params: Mapping[str, str]) -> Person:
         """Return who has signed in, of what the browser brings back.

@@ -28,7 +28,7 @@ from keyrack.store.console_accounts import ConsoleAccounts
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory
-from keyrack.store.single_sign_on import SingleSignOnRows
+from keyrack.store.single_sign_on import LinkedIdentities, SingleSignOnRows
 from keyrack.store.tenants import TenantRows
 from keyrack.store.users import UserRows
 from keyrack.validation.emails import LONGEST_EMAIL
@@ -84,6 +84,19 @@ class Organisation:
 
 
 @dataclass(frozen=True, slots=True)
+class SignOut:
+    """Where somebody signs out at their organisation, too.
+
+    Attributes:
+        provider: host of its provider.
+        address: where to go; the provider asks.
+    """
+
+    provider: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """What came of an answer.
 
@@ -125,6 +138,22 @@ class OrganisationSignIn:
         if settings is None or tenant is None:
             raise NotFound
         return Organisation(tenant_id, tenant.name, urlsplit(settings.issuer).netloc)
+
+    async def sign_out_of(self, who: Principal) -> SignOut | None:
+        """Return where somebody who has signed out here may do so at their organisation, or None if nowhere.
+
+        Args:
+            who: whoever was signed in here, by whichever way; only one who is linked there may be signed in there.
+        """
+        if who.kind is not PrincipalKind.user or who.tenant_id is None:
+            return None
+        async with self._store.unit(who.tenant_id) as unit:
+            settings = await SingleSignOnRows(unit).find()
+            if settings is None or not await LinkedIdentities(unit).is_linked(who.id):
+                return None
+            back = await sign_in_address(unit, self._public_url)
+        address = await self._provider.sign_out_address(settings, back)
+        return None if address is None else SignOut(urlsplit(settings.issuer).netloc, address)
 
     async def tenant_of(self, email: str) -> str | None:
         """Return the tenant whose people sign in with emails of this domain, whether or not this one has an account."""
