@@ -13,6 +13,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists, RelatedNotFound
 from keyrack.ids import new_id
 from keyrack.model import Json
+from keyrack.model.consents import AuthorizationContext, Consent, ConsentStatus
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.secrets import AuthSecret
 from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest
@@ -21,10 +22,12 @@ from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.components import ComponentRows
+from keyrack.store.consents import ConsentRows
 from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.contracts import ContractMembers
 from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import CredentialRows
+from keyrack.store.device_polls import DevicePollRows
 from keyrack.store.flows import FlowRows
 from keyrack.store.single_sign_on import LinkedIdentities
 from keyrack.store.workspaces import WorkspaceRows
@@ -41,12 +44,20 @@ class Parents:
 
     def __init__(self, tenant: TenantInTest, secret: AuthSecret) -> None:
         self.contract, self.workspace, self.user = tenant.contract_id, tenant.workspace_id, tenant.integrator.id
-        self.secret = secret
+        self.secret, self.consent = secret, new_id()
 
 
 async def parents_of(world: World, tenant: TenantInTest) -> Parents:
     client = await add_auth_client(world.store, tenant.id, "http://127.0.0.1:8/token")
-    return Parents(tenant, await add_secret(world.store, tenant, client, TOKENS))
+    made = Parents(tenant, await add_secret(world.store, tenant, client, TOKENS))
+    consent = Consent(
+        id=made.consent, tenant_id=tenant.id, workspace_id=made.workspace, user_id=made.user, component_id=None,
+        credential_id=None, auth_client_id=client.id, auth_secret_id=None, status=ConsentStatus.pending, error=None,
+        result_id=None, created_at=now(), expires_at=now(), context=AuthorizationContext(),
+    )  # fmt: skip
+    async with world.store.unit(tenant.id, writes=True) as unit:
+        await ConsentRows(unit).add(consent, f"state of {tenant.id}")
+    return made
 
 
 def request_of(user_id: str) -> AuthenticationRequest:
@@ -77,6 +88,7 @@ def cases(mine: Parents) -> dict[str, Put]:
         ),
         "link of user": lambda unit, at: LinkedIdentities(unit).add(at.user, "https://id.example", at.user, None),
         "test of user": lambda unit, at: AuthenticationRequests(unit).add(request_of(at.user), new_id()),
+        "poll of consent": lambda unit, at: DevicePollRows(unit).add(at.consent, 5, now()),
         "flow in workspace": lambda unit, at: FlowRows(unit).add(at.workspace, mine.user, "N", "ordinary", GRAPH, {}),
         "secret in workspace": lambda unit, at: AuthSecrets(unit).add(secret_like(mine, workspace_id=at.workspace)),
         "secret of auth client": lambda unit, at: AuthSecrets(unit).add(

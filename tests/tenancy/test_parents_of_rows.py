@@ -24,6 +24,7 @@ UNTRIED = {
     "component_whitelists.component_id",
     "component_whitelists.contract_id",
     "console_sessions.user_id",
+    "device_polls.id",
     "linked_identities.user_id",
     "pending_sign_ins.user_id",
 }

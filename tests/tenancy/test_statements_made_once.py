@@ -102,6 +102,7 @@ ACROSS: dict[str, str] = {
     "directory._USER": "id of the tenant",
     "directory._USER_NAME": "the name of who started a consent, for the tenant's own log",
     "directory._WORKSPACE": "ids of the owner",
+    "device_polls._CLAIMING": "what was found due, of all tenants, for the worker",
     "due_deliveries._CLAIMING": "what was found due, of all tenants, for the worker",
     "expiring_clients._ENDING": "numbers, for the metrics",
     "expiring_clients._SOON": "ids of clients for which there is work, with their tenants",
