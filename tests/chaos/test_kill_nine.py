@@ -16,6 +16,8 @@ from support.grants import add_auth_client, add_secret, mint, stored
 from support.keyrack_processes import Replica, environment
 
 SECRETS = 120
+ALONE = 20
+"""Secrets beside them whose grant needs no person: whatever is interrupted there is asked for again (decision 39)."""
 REFRESHES = {"postgresql": 500, "sqlite": 150}
 """On SQLite fewer: one writer at a time has the database, so processes have fewer ways to come between each other."""
 WORKERS = 3
@@ -55,6 +57,10 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
         secrets = [
             await add_secret(keyrack.store, acme, client, mint(simulator), lifetime=LIFETIME) for _ in range(SECRETS)
         ]
+        alone = {"name": "alone", "grant": "client_credentials", "endpoints": {"token": simulator.token_endpoint}}
+        service = await add_auth_client(keyrack.store, acme.id, simulator.token_endpoint, provider_profile=alone)
+        token = {"access_token": "at"}
+        alone_before = [await add_secret(keyrack.store, acme, service, token, lifetime=LIFETIME) for _ in range(ALONE)]
         env = environment(
             settings, log_level="info", worker_interval=0.05, worker_concurrency=AT_ONCE, refresh_retry=0.2
         )
@@ -82,10 +88,13 @@ async def test_every_grant_is_alive_or_flagged_where_its_answer_never_reached_us
                 worker.kill()
         await keyrack.services.refreshing.recovery.tick()
         after = [await stored(keyrack.store, secret) for secret in secrets]
+        alone_after = [await stored(keyrack.store, secret) for secret in alone_before]
     found = Counter(
         "alive" if takes(simulator, secret) and secret.error_code is None else str(secret.error_code)
         for secret in after
     )
+    assert all((each.error_code, each.ambiguous_since) == (None, None) for each in alone_after)
+    assert all(each.credentials["access_token"] != "at" for each in alone_after)
     lost = [secret for secret in after if secret.error_code is None and not takes(simulator, secret)]
     print(f"{engine}: {refreshed(simulator)} refreshes, {kills} kills: {dict(found)}")  # noqa: T201 - the counts are asked for
     assert not lost, f"{len(lost)} grants were lost in silence"
