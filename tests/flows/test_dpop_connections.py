@@ -7,11 +7,13 @@ from typing import Any
 import httpx2
 from sqlalchemy import select
 
+from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import attempts, auth_secrets
 from support.app import World
 from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK
+from support.grants import client_credentials
 from support.profiled_clients import connected, profiled_client
 
 Start = Callable[[OidcOptions], OidcProvider]
@@ -101,3 +103,29 @@ async def test_a_proof_from_keyrack_opens_the_userinfo_endpoint(keyrack: World, 
     assert (await acme.integrator.patch(path, body)).status_code == 200
     unbound = await proof(method="GET", url="https://a.example")
     assert (unbound.status_code, unbound.json()["errors"][0]["code"]) == (409, "state_conflict")
+
+
+async def test_the_simulator_binds_tokens_and_takes_keyracks_proofs(
+    keyrack: World, simulator: RunningSimulator
+) -> None:
+    simulator.state.set_defaults({"approval": "auto", "dpop": "required", "dpop_nonce": 1_000_000_000})
+    acme, client = keyrack.tenants["Acme"], client_credentials(simulator.token_endpoint)
+    profile = {
+        "name": "strict",
+        "dpop": "ES256",
+        "endpoints": {"authorization": client["auth_uri"], "token": client["token_uri"]},
+    }
+    given = {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    path = await connected(keyrack, await profiled_client(keyrack, profile, **given))
+    assert (await acme.integrator.post(f"{path}/refresh")).status_code == 200
+    token = (await acme.integrator.get(path)).json()["data"]["attributes"]["credentials"]["access_token"]
+    resource = f"{simulator.base_url}/api/me"
+    asked = {"method": "GET", "url": resource}
+    async with httpx2.AsyncClient() as user:
+        for status in (401, 200):
+            body = {"data": {"type": "dpop-proof", "attributes": asked}}
+            made = (await acme.integrator.post(f"{path}/dpop-proof", body)).json()["data"]["attributes"]["proof"]
+            answer = await user.get(resource, headers={"authorization": f"DPoP {token}", "dpop": made})
+            assert answer.status_code == status
+            asked = {**asked, "nonce": answer.headers["dpop-nonce"]}
+    assert simulator.state.calls(endpoint="token", outcome="use_dpop_nonce") == 1, "the nonce is remembered"
