@@ -24,6 +24,7 @@ PARENTS = {"tenant_id": "tenant", "contract_id": "contract", "workspace_id": "wo
 """What gives 403 when it is there, and 404 when not (section 3)."""
 
 NAMES = {
+    "mcp-server": "auth_client_id",
     "api-key": "key_id",
     "auth-secret": "secret_id",
     "contract-invite": "invite_id",

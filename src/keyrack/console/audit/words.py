@@ -75,6 +75,7 @@ _WHOLE: Mapping[str, str] = {
     "flow.draft-delete": "threw away the draft of a flow",
     "installation.bootstrap": "set up the installation",
     "mail.send": "sent a mail",
+    "mcp-server.add": "asked for the auth client of an MCP server",
     "platform.import": "imported from another platform",
     "secret.revoke": "revoked a secret's tokens at the provider",
     "tenant.import": "imported the tenant",

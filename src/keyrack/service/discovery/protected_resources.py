@@ -1,5 +1,6 @@
 """Finds out from a protected resource which authorization server it trusts (RFC 9728): servers of MCP are found so."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from keyrack.service.discovery.authorization_servers import AuthorizationServers
 from keyrack.service.secrets.refresh.sending import send
 
 _MOST_SERVERS = 3
+_LONGEST = 30.0
+"""Seconds that finding out about one server may take in all."""
 _REFUSED, _REDIRECTS, _NO_TOKEN = (401, 403), range(300, 400), BearerChallenge()
 _HELLO = {
     "jsonrpc": "2.0",
@@ -81,6 +84,13 @@ class ProtectedResources:
                 servers that it names are none.
             ProviderUnavailable: it, or its authorization server, did not answer.
         """
+        try:
+            async with asyncio.timeout(_LONGEST):
+                return await self._found(address, tenant_id, pointer)
+        except TimeoutError:
+            raise ProviderUnavailable("The server and its authorization server took too long to answer.") from None
+
+    async def _found(self, address: str, tenant_id: str, pointer: str) -> FoundResource:
         challenge = await self._refusal(address, tenant_id, pointer)
         metadata = await self._metadata(address, challenge, tenant_id, pointer)
         if metadata is None:
