@@ -89,7 +89,7 @@ def normal(address: str) -> str:
 
 
 def pairs_of(text: str) -> list[Pair]:
-    """Return the parameters of a query or form (WHATWG URL section 5.1), in order.
+    """Return the parameters of a query or form (RFC 6749 appendix B), in order.
 
     Raises:
         Unreadable: an escape is none, or what it stands for is no text.
