@@ -45,6 +45,8 @@ ROUTES: list[tuple[str, str, str]] = [
     ("PATCH",  "/v2/workspaces/{workspace_id}/secrets/{secret_id}",     CLOSED),
     ("DELETE", "/v2/workspaces/{workspace_id}/secrets/{secret_id}",     CLOSED),
     ("POST",   "/v2/workspaces/{workspace_id}/secrets/{secret_id}/refresh", CLOSED),
+    ("POST",   "/v2/workspaces/{workspace_id}/secrets/{secret_id}/dpop-proof", OPEN),  # goes with reading the token
+    ("POST",   "/v2/workspaces/{workspace_id}/mcp-servers",             CLOSED),
     ("POST",   "/v2/teams",                                             CLOSED),
     ("PATCH",  "/v2/teams/{team_id}",                                   CLOSED),
     ("DELETE", "/v2/teams/{team_id}",                                   CLOSED),

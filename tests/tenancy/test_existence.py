@@ -33,6 +33,8 @@ NAMES = {
     "version": "component_id",
 }
 """What the estate calls a resource, where its type says it otherwise."""
+MAKES_NOTHING = {"dpop-proof"}
+"""Types of what is answered and not kept, so that it has no id."""
 
 Told = tuple[int, Mapping[str, str], str, list[str]]
 
@@ -105,6 +107,8 @@ async def test_an_id_made_up_by_a_caller_does_not_tell_what_another_tenant_has(s
             continue
         statuses = set()
         kind = given["data"]["type"]
+        if kind in MAKES_NOTHING:
+            continue
         for made_up in (UNKNOWN, stage.mine.ids[NAMES.get(kind, f"{kind.replace('-', '_')}_id")]):
             given["data"]["id"] = made_up
             answer = await who.call(row.method, row.path.format_map(own), given)

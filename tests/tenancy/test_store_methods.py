@@ -138,6 +138,7 @@ ACROSS: dict[str, str] = {
 
 WITHOUT_A_UNIT: dict[str, str] = {
     "AccessChanges": "whether anything changed, by subject",
+    "auth_clients": "hashes the address that it is given",
     "Change": "a change whose tenant is one of its parameters: test_statements_made_once.py",
     "CompiledStatement": "the text of a statement",
     "Connection": "runs statements it is given",

@@ -27,7 +27,7 @@ class IssuerMetadata:
         authorization_endpoint: where people sign in and consent, if it says so.
         token_endpoint: where codes are exchanged, if it says so.
         userinfo_endpoint: where it tells about a person (OpenID Connect Core 1.0 section 5.3), if it does.
-        end_session_endpoint: where people sign out (OpenID Connect RP-Initiated Logout 1.0), if anywhere.
+        end_session_endpoint: where people sign out (OpenID Connect RP-Initiated Logout), if anywhere.
         pushed_authorization_request_endpoint: where requests are pushed (RFC 9126 section 5), if anywhere.
         requires_pushed_requests: `require_pushed_authorization_requests` (the same section): it takes no others.
         registration_endpoint: where clients register themselves (RFC 7591), if they can.

@@ -108,7 +108,7 @@ class IdentityProvider:
         """Return where people sign out at the provider, or None if it says of no such place, or cannot be asked.
 
         No ID token is kept, so the client is named instead, and the provider asks the person (OpenID Connect
-        RP-Initiated Logout 1.0).
+        RP-Initiated Logout).
 
         Args:
             settings: of the tenant.
