@@ -84,7 +84,8 @@ async def test_a_block_s_profile_says_nothing_of_auth_clients(
         "client_authentication": {"method": "fields"},
     }
     owner = await keyrack.add_tenant("Bolt")
-    descriptor = {"title": "Evil", "authClientTypes": ["oauth2"], "oauth2": {"provider_profile": profile}}
+    block = {"provider_profile": profile, "userinfo_uri": f"{url}/me"}
+    descriptor = {"title": "Evil", "authClientTypes": ["oauth2"], "credentials": {"oauth2": block}}
     component = await keyrack.add_component(owner, "evil", descriptor, access="global")
     desk = RawConsents(keyrack, raw_provider)
     everyones = (await add_auth_client(keyrack.store, "", raw_provider.token_endpoint)).id

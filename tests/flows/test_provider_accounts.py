@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keyrack.simulator.testing import RunningSimulator
-from support.app import World
+from support.app import World, relationship
 from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK, add_oauth_client, oauth_component
 from support.consent import connect as consent_of
@@ -120,6 +120,45 @@ async def test_the_address_is_fixed_and_the_paths_are_checked(desk: RawConsents)
     for wrong in ("", "a..b", "a\nb", "x" * 201, 1):
         assert (await change(account_label_path=wrong)).status_code == 400, wrong
     assert (await change(account_label_path="team.name", account_subject_path="team.id")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("owner", "at", "label"), [("Bolt", "elsewhere", None), ("Bolt", "own", "N"), ("", "elsewhere", "N")]
+)
+async def test_only_components_of_the_client_s_tenant_say_who_else_is_told_its_tokens(
+    desk: RawConsents, owner: str, at: str, label: str | None
+) -> None:
+    servers = LoopbackServers()
+    elsewhere = RawProvider(servers)
+    await elsewhere.start()
+    me = json_answer('{"email": "N"}')
+    elsewhere.answers = [me]
+    asked = desk.provider if at == "own" else elsewhere
+    descriptor = {"authClientTypes": ["oauth2"], "credentials": {"oauth2": {"userinfo_uri": f"{asked.url}/me"}}}
+    tenant = await desk.world.add_tenant(owner) if owner else desk.tenant
+    component = await desk.world.add_component(tenant, "shared", descriptor, access="global")
+    await desk.begin()
+    data = {
+        "type": "auth-client",
+        "id": desk.client_id,
+        "relationships": {"components": {"data": [{"type": "component", "id": component}]}},
+    }
+    linked = await desk.tenant.admin.patch(
+        f"/v2/auth-clients/{desk.client_id}?tenant_id={desk.tenant.id}", {"data": data}
+    )
+    assert linked.status_code == 200, linked.text
+    named = {
+        "auth_client": relationship("auth-client", desk.client_id),
+        "component": relationship("component", component),
+    }
+    consents = f"/v2/workspaces/{desk.tenant.workspace_id}/oauth-consents"
+    begun = await desk.who.post(consents, {"data": {"type": "oauth-consent", "relationships": named}})
+    desk.provider.answers = [tokens_answer(), me]
+    done = await desk.finish(begun.json()["data"])
+    found = await desk.seen(done["relationships"]["auth_secret"]["data"]["id"])
+    assert found.get("account_label") == label
+    assert len(elsewhere.requests) == (at == "elsewhere" and label is not None)
+    await servers.stop()
 
 
 async def test_a_component_may_say_it_too_and_credentials_have_it(keyrack: World, simulator: RunningSimulator) -> None:

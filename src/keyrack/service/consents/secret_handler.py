@@ -22,6 +22,7 @@ from keyrack.errors import (
 )
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
+from keyrack.model.components import Component
 from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.model.events import EventType
 from keyrack.model.secrets import AuthSecret
@@ -98,7 +99,8 @@ class SecretHandler:
         if grant is not None:
             detail = f"its grant {grant} needs nobody to agree in a browser; create the secret instead"
             raise ValidationFailed(Problem(detail, AUTH_CLIENT_POINTER))
-        descriptor = await _descriptor(scope, client, wanted.component_id)
+        component = await _linked_component(scope, client, wanted.component_id)
+        descriptor = _descriptor(component)
         stored = await _stored(scope, wanted)
         fields = _fields(descriptor, stored, wanted.fields)
         provider = provider_of(client)
@@ -120,7 +122,7 @@ class SecretHandler:
         for uri in (profile.visited_endpoint, *token, *also):
             check_uri(uri, allow_insecure=self._allow_insecure, pointer=AUTH_CLIENT_POINTER)
         profile = with_issuer(profile, block, allow_insecure=self._allow_insecure)
-        profile = with_account_source(profile, client, block)
+        profile = with_account_source(profile, client, block, "" if component is None else component.tenant_id)
         scopes = wanted.scopes if wanted.scopes is not None else _scopes(block) or client.credentials.get(SCOPE, "")
         if provider is not None and not scopes.strip():
             scopes = " ".join(provider.scopes.default)
@@ -150,7 +152,7 @@ class SecretHandler:
         """
         client = await available_client(scope, consent.auth_client_id or "", held=scope.writes)
         if consent.component_id is not None:
-            await _descriptor(scope, client, consent.component_id)
+            await _linked_component(scope, client, consent.component_id)
         context = consent.context
         begun = client_profile(client, context.auth_method, {"fields": context.fields})
         if (begun.client_id, begun.token_endpoint) != (context.client_id, context.token_endpoint):
@@ -266,14 +268,18 @@ def _known_of(context: AuthorizationContext) -> Json:
     return {"fields": context.fields, "undefined_params": context.learned or {}}
 
 
-async def _descriptor(scope: Scope, client: AuthClient, component_id: str | None) -> Descriptor | None:
-    """Return the descriptor of the component that was named, which must be linked to the client (contract 0.11)."""
+async def _linked_component(scope: Scope, client: AuthClient, component_id: str | None) -> Component | None:
+    """Return the component that was named, which must be linked to the client (contract 0.11)."""
     if component_id is None:
         return None
     component = await workspace_component(scope, component_id)
     if component_id not in client.component_ids:
         raise ValidationFailed(Problem("the auth client is not linked to this component", COMPONENT_POINTER))
-    return None if component.latest is None else parse_descriptor(component.latest.descriptor)
+    return component
+
+
+def _descriptor(component: Component | None) -> Descriptor | None:
+    return None if component is None or component.latest is None else parse_descriptor(component.latest.descriptor)
 
 
 async def _stored(scope: Scope, wanted: NewConsent) -> AuthSecret | None:
@@ -333,24 +339,32 @@ def with_issuer(profile: ClientProfile, block: OAuth2Block, *, allow_insecure: b
     return replace(profile, issuer=block.issuer, sends_iss=sends_iss)
 
 
-def with_account_source(profile: ClientProfile, client: AuthClient, block: OAuth2Block) -> ClientProfile:
+def with_account_source(profile: ClientProfile, client: AuthClient, block: OAuth2Block, owner: str) -> ClientProfile:
     """Return a profile with what the component says of where the provider tells whose account it is (decision 33).
 
-    The auth client's own word counts first. A component's address counts where its issuer would, and not for a global
+    The auth client's own word counts first. A component's address is told users' tokens, so it counts where the
+    component is of the client's own tenant, or leads to the server that the client itself names; never for a global
     client, whose users' tokens are no business of one tenant's developer.
+
+    Args:
+        profile: the client and its provider.
+        client: the auth client.
+        block: the component's.
+        owner: id of the tenant that the component is of.
     """
     own = profile.account
-    uri = own.userinfo_uri
-    if (
-        uri is None
-        and not is_global(client)
-        and _is_about(block, profile)
-        and not any(placeholders(block.userinfo_uri or ""))
-    ):
-        uri = block.userinfo_uri
+    uri = own.userinfo_uri or _component_userinfo(profile, client, block, owner)
     labels = own.label_paths or tuple(filter(None, (block.account_label_path,)))
     subjects = own.subject_paths or tuple(filter(None, (block.account_subject_path,)))
     return replace(profile, account=AccountSource(uri, labels, subjects))
+
+
+def _component_userinfo(profile: ClientProfile, client: AuthClient, block: OAuth2Block, owner: str) -> str | None:
+    uri = block.userinfo_uri
+    if uri is None or is_global(client) or any(placeholders(uri)) or not _is_about(block, profile):
+        return None
+    servers = {origin_of_page(profile.authorization_endpoint), origin_of_page(profile.token_endpoint)} - {None}
+    return uri if owner == client.tenant_id or origin_of_page(uri) in servers else None
 
 
 def _is_about(block: OAuth2Block, profile: ClientProfile) -> bool:

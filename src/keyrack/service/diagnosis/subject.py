@@ -117,8 +117,9 @@ async def auth_client_subject(
         public_url: the setting of this name.
         allow_insecure: accept http URLs and private addresses.
     """
-    blocks = [] if is_global(client) else await _blocks(scope, client.component_ids)
-    block = blocks[0] if blocks else OAuth2Block()
+    found = [] if is_global(client) else await _blocks(scope, client.component_ids)
+    blocks = [each for _, each in found]
+    owner, block = found[0] if found else ("", OAuth2Block())
     methods = (declared_method(client, each) for each in blocks)
     profile = client_profile(client, next((method for method in methods if method is not None), None))
     findings: list[Finding] = []
@@ -127,7 +128,7 @@ async def auth_client_subject(
     except ValidationFailed as wrong:
         findings.append(Finding("issuer", Level.error, str(wrong), "Correct the issuer of the component.",
                                 Place(Where.component, f"{_BLOCK}/issuer")))  # fmt: skip
-    profile = with_account_source(profile, client, block)
+    profile = with_account_source(profile, client, block, owner)
     profile = replace(profile, pkce=profile.pkce and block.pkce, proof_key=new_key_for(client))
     scopes = dict.fromkeys(scope for each in blocks for scope in split_scope(_scope_text(each)))
     findings += [*_unknown_addresses(profile), *await _concerned(scope, client)]
@@ -188,10 +189,11 @@ async def oauth_client_subject(
     )
 
 
-async def _blocks(scope: Scope, component_ids: Sequence[str]) -> list[OAuth2Block]:
+async def _blocks(scope: Scope, component_ids: Sequence[str]) -> list[tuple[str, OAuth2Block]]:
+    """Return the `oauth2` blocks of components, each behind the id of the tenant that its component is of."""
     found = await ComponentRows(scope.unit).list(component_ids[:_MOST_COMPONENTS])
-    descriptors = [_descriptor(component) for component in found]
-    return [each.oauth2 for each in descriptors if each is not None and each.oauth2 is not None]
+    read = [(component.tenant_id, _descriptor(component)) for component in found]
+    return [(owner, each.oauth2) for owner, each in read if each is not None and each.oauth2 is not None]
 
 
 def _descriptor(component: Component) -> Descriptor | None:
