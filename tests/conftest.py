@@ -26,8 +26,13 @@ if settings.get_current_profile_name() == "default":  # CI has a profile of its 
     settings.load_profile("unhurried")
 
 
+ONLY_WHEN_NAMED = ("bench_checks", "test_twins_of_imported_profiles.py")
+"""What has a command of its own, by the last part of its path: `make bench-check`, `make conformance`."""
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the benchmark's own checks out of a run that does not name them: `make bench-check` does."""
-    if collection_path.name == "bench_checks" and not any("bench_checks" in named for named in config.args):
+    """Leave out of a run what has a command of its own, unless the run names it."""
+    own = collection_path.name
+    if own in ONLY_WHEN_NAMED and not any(own in named for named in config.args):
         return True
     return None
