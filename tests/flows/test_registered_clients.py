@@ -17,7 +17,7 @@ from keyrack.service.discovery.registration_renewal import RegistrationRenewals
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import BASE, World, error_of, relationship, settings_for, world
-from support.auth_clients import auth_client, change
+from support.auth_clients import OAUTH2, auth_client, change
 from support.authorization_servers import OidcOptions, OidcProvider
 from support.consent import CALLBACK, approve, come_back
 from support.raw_provider import RawProvider, json_answer
@@ -192,6 +192,45 @@ async def test_the_end_of_a_registered_secret_is_known_and_it_is_renewed_before(
     assert await desk.renewals.tick() == 0, "not again at once, whatever the server's clock says"
 
 
+async def test_what_others_say_of_their_clients_holds_no_renewal_up(desk: Desk, simulator: RunningSimulator) -> None:
+    registered = {"approval": "auto", "registered_secret_lifetime": int(timedelta(days=20).total_seconds())}
+    simulator.state.set_defaults(registered)
+    made = await desk.made(issuer=simulator.base_url, registration={})
+    sooner = clock.iso(clock.now() + timedelta(days=15))
+    component = await desk.keyrack.add_component(
+        desk.acme, "odd", {"title": "Odd", "authClientTypes": ["oauth2", "api_key"]}
+    )
+    without_token = {**OAUTH2, "registration_client_uri": f"{simulator.base_url}/register/x"}
+    no_texts = {"registration_client_uri": {"a": 1}, "registration_access_token": 5}
+    several = [("oauth2", without_token), *[("api_key", no_texts)] * 5]
+    for kind, credentials in several:
+        body = auth_client([component], ("tenant", desk.acme.id), credentials, kind=kind)
+        body["data"]["attributes"]["secret_expires_at"] = sooner
+        answer = await desk.acme.admin.post("/v2/auth-clients", body)
+        assert answer.status_code == 201, answer.text
+    desk.time.ahead = timedelta(days=14)
+    assert [await desk.renewals.tick(), await desk.renewals.tick()] == [0, 1], "five at once, those that end first"
+    after = await desk.read(made["id"])
+    assert after["credentials"]["client_secret"] != made["attributes"]["credentials"]["client_secret"]
+
+
+async def test_a_tenant_with_many_clients_holds_no_other_tenants_renewal_up(
+    desk: Desk, simulator: RunningSimulator
+) -> None:
+    lifetime = int(timedelta(days=20).total_seconds())
+    simulator.state.set_defaults({"approval": "auto", "registered_secret_lifetime": lifetime})
+    await desk.made(issuer=simulator.base_url, registration={})
+    globex = desk.keyrack.tenants["Globex"]
+    component = await desk.keyrack.add_component(globex, "many", {"title": "Many", "authClientTypes": ["oauth2"]})
+    body = auth_client([component], ("tenant", globex.id))
+    body["data"]["attributes"]["secret_expires_at"] = clock.iso(clock.now() + timedelta(days=15))
+    for _ in range(6):
+        answer = await globex.admin.post("/v2/auth-clients", body)
+        assert answer.status_code == 201, answer.text
+    desk.time.ahead = timedelta(days=14)
+    assert await desk.renewals.tick() == 1
+
+
 # fmt: off
 NO_METADATA: list[tuple[str, dict[str, Any], str]] = [
     ("another issuer's", {"issuer": "https://other.example.com"}, "names another issuer"),
@@ -230,11 +269,25 @@ async def test_what_cannot_be_registered(desk: Desk, simulator: RunningSimulator
     assert error_of(answer) == (400, "validation_error", f"{POINTER}/client_id")
     answer = await desk.create(issuer=simulator.base_url, registration={}, account_label_path="..")
     assert error_of(answer) == (400, "validation_error", f"{POINTER}/account_label_path")
+    for member in ("registration_client_uri", "registration_access_token"):
+        answer = await desk.create(issuer=simulator.base_url, registration={}, **{member: f"{simulator.base_url}/me"})
+        assert error_of(answer) == (400, "validation_error", f"{POINTER}/{member}")
     assert simulator.state.registered == {}, "nothing was registered for what is wrong"
     made = await desk.made(issuer=simulator.base_url, registration={})
     fixed = change({"credentials": {"registration_client_uri": "https://evil.example/"}})
     refused = await desk.acme.admin.patch(f"/v2/auth-clients/{made['id']}", fixed)
     assert error_of(refused) == (400, "validation_error", f"{POINTER}/registration_client_uri")
+
+
+async def test_a_registration_that_somebody_brings_stays_where_the_client_is_refused(
+    desk: Desk, simulator: RunningSimulator
+) -> None:
+    given = (await desk.made(issuer=simulator.base_url, registration={}))["attributes"]["credentials"]
+    names = ("issuer", "client_id", "client_secret", "registration_client_uri", "registration_access_token")
+    brought = {name: given[name] for name in names}
+    refused = await desk.create(**brought, account_label_path="..")
+    assert error_of(refused) == (400, "validation_error", f"{POINTER}/account_label_path")
+    assert given["client_id"] in simulator.state.clients
 
 
 async def test_nobody_is_asked_for_whom_nothing_may_be_created(desk: Desk, simulator: RunningSimulator) -> None:

@@ -16,6 +16,8 @@ from keyrack.oauth.issuer import IssuerMetadata
 from keyrack.service.clients.auth_client_credentials import (
     POINTER,
     REGISTRATION,
+    REGISTRATION_ACCESS_TOKEN,
+    REGISTRATION_CLIENT_URI,
     REGISTRATION_ENDPOINT,
     CredentialRules,
 )
@@ -39,6 +41,8 @@ _FOUND = {
 """Members of credentials, and where metadata has what they say."""
 _OURS = ("redirect_uris", "grant_types", "response_types", "client_id", "client_secret", "jwks", "jwks_uri")
 """Metadata that callers do not choose."""
+_REGISTERED = ("client_id", "client_secret", REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
+"""Members that a client has of its registration."""
 _REQUIRED = ("auth_uri", "token_uri")
 
 
@@ -100,7 +104,9 @@ class AuthClientDiscovery:
         return replace(wanted, credentials={**credentials, **members}, expiry=expiry)
 
     async def undo(self, completed: NewAuthClient, *, tenant_id: str) -> None:
-        """Delete the registration, if there is one that can be deleted."""
+        """Delete the registration that `completed` has made, if it has; one that the caller knew of stays."""
+        if completed.credentials.get(REGISTRATION) is None:
+            return
         await self._registrar.delete(completed.credentials, tenant_id=tenant_id)
 
     def _require_registrable(self, given: Mapping[str, Any], redirect_uri: str | None) -> None:
@@ -117,7 +123,7 @@ class AuthClientDiscovery:
             raise ValidationFailed(*(Problem("is Keyrack's to say", f"{pointer}/{name}") for name in ours))
         if self._issuer(given) is None:
             raise ValidationFailed(Problem("issuer is required with registration", f"{POINTER}/{_ISSUER}"))
-        taken = [name for name in ("client_id", "client_secret") if given.get(name) is not None]
+        taken = [name for name in _REGISTERED if given.get(name) is not None]
         if taken:
             raise ValidationFailed(
                 *(Problem("cannot be given with registration", f"{POINTER}/{name}") for name in taken)

@@ -1,14 +1,15 @@
 """Renews the secrets of registered auth clients before they end (RFC 7592)."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from keyrack.errors import KeyrackError
-from keyrack.model.clients import AuthClient
+from keyrack.errors import DatabaseUnavailable, KeyrackError
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.clients import auth_client_credentials as credentials_of
@@ -70,21 +71,23 @@ class RegistrationRenewals:
         now = self._timer()
         self._not_before = {name: at for name, at in self._not_before.items() if name in {each[1] for each in ending}}
         due = [(owner, name) for owner, name in ending if self._not_before.get(name, now) <= now]
-        return sum(await self._renew_all(due[:_AT_ONCE]))
+        return sum(await self._renew_all(_in_turn(due)[:_AT_ONCE]))
 
     async def _renew_all(self, due: Sequence[tuple[str, str]]) -> Sequence[bool]:
         return [await self._renew(owner, name) for owner, name in due]
 
     async def _renew(self, tenant_id: str, auth_client_id: str) -> bool:
         self._not_before[auth_client_id] = self._timer() + _AGAIN
-        async with self._store.unit(tenant_id) as unit:
-            client = await AuthClientRows(unit).find(auth_client_id)
-        if client is None or not (client.credentials.get(REGISTRATION_CLIENT_URI) and client.expiry.at):
-            return False
-        left = (client.expiry.at - self._store.clock()).total_seconds()
-        self._not_before[auth_client_id] = self._timer() + min(_AGAIN, max(_SOONEST, left / 2))
         try:
+            async with self._store.unit(tenant_id) as unit:
+                client = await AuthClientRows(unit).find(auth_client_id)
+            if client is None or client.expiry.at is None or not _is_managed(client):
+                return False
+            left = (client.expiry.at - self._store.clock()).total_seconds()
+            self._not_before[auth_client_id] = self._timer() + min(_AGAIN, max(_SOONEST, left / 2))
             members, ends = await self._registrar.renew(client.credentials, tenant_id=tenant_id)
+        except DatabaseUnavailable:
+            raise
         except KeyrackError as error:
             log.info("a registered client's secret was not renewed", auth_client=auth_client_id, reason=str(error))
             return False
@@ -108,6 +111,21 @@ class RegistrationRenewals:
                 await AuthClientHealth(unit).revive(client.id, self._lead)
                 await AuditLog(unit).append(WORKER, "auth-client.renew-secret", ("auth-client", client.id), ALLOWED)
             return renewed
+
+
+def _in_turn(due: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return clients in an order in which no tenant's wait behind many of another."""
+    before, turns = Counter[str](), list[tuple[int, str, str]]()
+    for owner, name in due:
+        turns.append((before[owner], owner, name))
+        before[owner] += 1
+    return [(owner, name) for _, owner, name in sorted(turns, key=lambda each: each[0])]
+
+
+def _is_managed(client: AuthClient) -> bool:
+    """Tell whether a client's registration can be read and changed: whoever made the client may say anything of it."""
+    members = (REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
+    return is_oauth2(client.type) and all(client.credentials.get(name) for name in members)
 
 
 def _token_of(client: AuthClient) -> object:
