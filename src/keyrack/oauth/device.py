@@ -30,6 +30,7 @@ LONGEST_BACK_OFF = 120
 _PENDING, _SLOW_DOWN = "authorization_pending", "slow_down"
 _MOST_DOUBLINGS = 10
 _LONGEST_CODE, _LONGEST_URI = 100, 2000
+"""In UTF-8: pages show the address as a QR code, which has room for so many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ def wait_after_failures(interval: int, failures: int) -> int:
 def _shown(value: object, longest: int, sent: Iterable[Secret]) -> str | None:
     """Return a text that a person is shown as it is; None if it cannot be one, or has one of our secrets in it."""
     text = value.strip() if isinstance(value, str) else ""
-    return text if text and len(text) <= longest and printable(text, longest, sent) == text else None
+    size = len(text.encode("utf-8", "replace"))
+    return text if 0 < size <= longest and printable(text, longest, sent) == text else None
 
 
 def _address(value: object, sent: Iterable[Secret]) -> str | None:

@@ -98,6 +98,7 @@ def test_the_codes_are_read() -> None:  # RFC 8628 section 3.2
         {"verification_uri": "https://me@evil.example/"}, {"verification_uri": "https://[/"},
         {"verification_uri": "/d"},
         {"verification_uri": "https://as.example/?s=a-long-secret"},
+        {"verification_uri": "https://as.example/" + "\u0436" * 1500},  # no QR code has room for it
     ],
 )  # fmt: skip
 def test_codes_that_nobody_can_be_shown_are_refused(changed: dict[str, Any]) -> None:
