@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.wire import ClientCertificate
 
-_MOST = 500
+_MOST = 100
+"""Each takes most of a megabyte, for the authorities that are trusted."""
 
 
 class ClientCertificates:
