@@ -125,6 +125,15 @@ async def test_an_address_alone_is_enough_and_more_scopes_keep_the_secret(desk: 
     assert query_of(more["attributes"]["authorization_url"])["scope"] == "mcp:use mcp:tools x"
 
 
+async def test_a_client_of_another_type_is_none_for_a_server(desk: Desk, start_mcp_server: Start) -> None:
+    server, acme = start_mcp_server(McpOptions()), desk.keyrack.tenants["Acme"]
+    component = await desk.keyrack.add_component(acme, "keys", {"title": "Keys", "authClientTypes": ["api_key"]})
+    body = auth_client([component], ("tenant", acme.id), {"resource": server.url, "issuer": 1}, kind="api_key")
+    made = await acme.admin.post("/v2/auth-clients", body)
+    assert made.status_code == 201, made.text
+    assert (await desk.added(server.url))["id"] != made.json()["data"]["id"]
+
+
 async def test_our_document_names_us_at_oidc_provider(
     public_desk: Desk, start_oidc_provider: StartOidc, start_mcp_server: Start
 ) -> None:

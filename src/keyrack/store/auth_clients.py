@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, null, or_, select, update
 
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry
+from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry, is_oauth2
 from keyrack.oauth.protected_resource import without_trailing_slash
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
@@ -271,7 +271,7 @@ def server_key(address: str) -> str:
 
 
 def _resource_key(client: AuthClient) -> str | None:
-    resource = client.credentials.get("resource")
+    resource = client.credentials.get("resource") if is_oauth2(client.type) else None
     return server_key(without_trailing_slash(resource)) if isinstance(resource, str) else None
 
 
