@@ -162,10 +162,6 @@ def _wrong_grant(profile: ProviderProfile) -> Iterator[Problem]:
     if profile.grant is Grant.CLIENT_CREDENTIALS and profile.client_authentication.method is AuthMethod.NONE:
         detail = f"the grant {profile.grant} is for clients that authenticate (RFC 6749 section 4.4)"
         yield Problem(detail, "/client_authentication/method")
-    yield from _sent_twice(profile)
-    yield from _wrong_callback(profile.callback)
-    if profile.oauth1 is not None and profile.grant is not Grant.OAUTH1:
-        yield Problem("goes with the grant oauth1 only", "/oauth1")
 
 
 def _wrong_user(inputs: Mapping[str, Input]) -> Iterator[Problem]:
