@@ -28,7 +28,6 @@ from keyrack.service.components.environments import ComponentEnvironments
 from keyrack.service.components.runtime import RuntimeEnvironments
 from keyrack.service.components.visibility import ComponentVisibility
 from keyrack.service.consents.callbacks import ConsentCallbacks
-from keyrack.service.consents.client_registration import ClientRegistrations
 from keyrack.service.consents.completion import ConsentCompletion
 from keyrack.service.consents.connect_form import ConnectForms
 from keyrack.service.consents.connect_links import ConnectLinks
@@ -47,6 +46,7 @@ from keyrack.service.consents.own_browser import OwnBrowserConsents
 from keyrack.service.consents.plan import ConsentPlanner
 from keyrack.service.consents.provider_accounts import ProviderAccounts
 from keyrack.service.consents.pushed_authorization import PushedAuthorizations
+from keyrack.service.consents.registration_by_hand import RegistrationsByHand
 from keyrack.service.consents.secret_handler import SecretHandler
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
@@ -139,7 +139,7 @@ class Services:
     auth_client_usage: AuthClientUsageReader
     client_needs: ClientNeeds
     client_attention: ClientAttentionReader
-    client_registrations: ClientRegistrations
+    registrations_by_hand: RegistrationsByHand
     provider_profiles: ProviderProfiles
     client_diagnoses: ClientDiagnoses
     examiner: Examiner
@@ -335,7 +335,7 @@ def build_services(
         auth_client_usage=AuthClientUsageReader(access),
         client_needs=ClientNeeds(access),
         client_attention=ClientAttentionReader(access),
-        client_registrations=ClientRegistrations(access, settings.public_url),
+        registrations_by_hand=RegistrationsByHand(access, settings.public_url),
         provider_profiles=ProviderProfiles(),
         client_diagnoses=ClientDiagnoses(access, examiner, settings.public_url, allow_insecure=insecure),
         examiner=examiner,

@@ -85,7 +85,7 @@ def test_what_is_wrong_is_told_once() -> None:
     twice = {"parameters": {"key": "{client_secret}"}}
     with pytest.raises(ValidationFailed) as refused:
         profile_of(changed(oauth1={}, callback={"code": "state"}, token=twice))
-    assert sorted(problem.pointer for problem in refused.value.problems) == ["/callback", "/oauth1", "/token"]
+    assert sorted(str(problem.pointer) for problem in refused.value.problems) == ["/callback", "/oauth1", "/token"]
 
 
 def test_a_host_is_filled_in_only_with_what_has_a_bound() -> None:

@@ -11,7 +11,7 @@ from keyrack.console.core.visit import Visit
 from keyrack.errors import Problem, ProviderError, ProviderUnavailable, RelatedNotFound, StateConflict, ValidationFailed
 from keyrack.ids import is_id
 from keyrack.service.components.client_needs import ClientNeeds
-from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.registration_by_hand import RegistrationsByHand
 
 PATH = "/console/auth-clients"
 AS_DECLARED = ("", "As a linked component says, else in the body of the request")
@@ -45,6 +45,6 @@ async def component_names(visit: Visit, client_needs: ClientNeeds, ids: Sequence
     return {each.id: each.full_name for each in found.values()}
 
 
-async def redirect_uri_for(visit: Visit, registrations: ClientRegistrations) -> str:
+async def redirect_uri_for(visit: Visit, registrations: RegistrationsByHand) -> str:
     """Return the address to register; of a global client each tenant has its own, unless all have one."""
     return "" if visit.who.tenant_id is None else await registrations.redirect_uri(visit.who, visit.who.tenant_id)

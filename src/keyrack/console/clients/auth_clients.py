@@ -39,7 +39,7 @@ from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.client_attention import SOON
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import ClientNeeds
-from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.registration_by_hand import RegistrationsByHand
 
 _DONE = {
     "created": "The auth client is stored.",
@@ -91,7 +91,7 @@ async def auth_client_page(
     auth_client_overview: NamedDependency[AuthClientOverview],
     auth_client_usage: NamedDependency[AuthClientUsageReader],
     client_needs: NamedDependency[ClientNeeds],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
 ) -> Response[str]:
     """Show a client: how it is, what is known of it, and what hangs on it."""
     known = await auth_client_overview.get(visit.who, auth_client_id)
@@ -99,7 +99,7 @@ async def auth_client_page(
     return visit.page(
         "clients/auth_client.html",
         **about,
-        redirect_uri=await redirect_uri_for(visit, client_registrations),
+        redirect_uri=await redirect_uri_for(visit, registrations_by_hand),
         methods=dict(CLIENT_AUTH),
         done=visit.done(_DONE),
     )

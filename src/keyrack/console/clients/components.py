@@ -18,7 +18,7 @@ from keyrack.service.authz.permissions import GET_OAUTH_CLIENTS
 from keyrack.service.clients.auth_client_overview import AuthClientOverview
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
-from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.registration_by_hand import RegistrationsByHand
 
 _LINKED = 10
 """How many auth clients the page of a component names."""
@@ -52,7 +52,7 @@ async def component_page(
     visit: NamedDependency[Visit],
     components: NamedDependency[Components],
     client_needs: NamedDependency[ClientNeeds],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
     auth_client_overview: NamedDependency[AuthClientOverview],
 ) -> Response[str]:
     """Show what a component asks of a client, and which clients there are for it."""
@@ -69,7 +69,7 @@ async def component_page(
         component=component,
         is_own=component.tenant_id == tenant_id,
         need=(await client_needs.named(visit.who, tenant_id, [component.id])).get(component.id),
-        registration=await client_registrations.of(visit.who, tenant_id, component),
+        registration=await registrations_by_hand.of(visit.who, tenant_id, component),
         linked=linked,
         linked_total=total,
         may_create=(await auth_client_overview.may(visit.who, "create", [], {})).anywhere,

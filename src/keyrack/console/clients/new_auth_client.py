@@ -37,7 +37,7 @@ from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import ClientNeeds
-from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.registration_by_hand import RegistrationsByHand
 from keyrack.service.tenancy.contracts import Contracts
 from keyrack.service.tenancy.workspaces import Workspaces
 from keyrack.validation.unvalidated import Unvalidated
@@ -52,7 +52,7 @@ async def auth_client_form(
     visit: NamedDependency[Visit],
     auth_client_overview: NamedDependency[AuthClientOverview],
     client_needs: NamedDependency[ClientNeeds],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
     contracts: NamedDependency[Contracts],
     workspaces: NamedDependency[Workspaces],
     provider_profiles: NamedDependency[ProviderProfiles],
@@ -65,7 +65,7 @@ async def auth_client_form(
     form["provider"] = visit.asked("provider")
     form["scope"] = scope
     places = await _places(visit, auth_client_overview, contracts, workspaces, scope)
-    return await _new_page(visit, client_registrations, provider_profiles, places, form, None)
+    return await _new_page(visit, registrations_by_hand, provider_profiles, places, form, None)
 
 
 @post("/auth-clients/new", media_type=MediaType.HTML)
@@ -74,7 +74,7 @@ async def auth_client_created(
     auth_clients: NamedDependency[AuthClients],
     auth_client_overview: NamedDependency[AuthClientOverview],
     client_needs: NamedDependency[ClientNeeds],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
     contracts: NamedDependency[Contracts],
     workspaces: NamedDependency[Workspaces],
     provider_profiles: NamedDependency[ProviderProfiles],
@@ -93,7 +93,7 @@ async def auth_client_created(
         )
     except REFUSALS as error:
         places = await _places(visit, auth_client_overview, contracts, workspaces, form.text("scope"))
-        return await _new_page(visit, client_registrations, provider_profiles, places, form, error)
+        return await _new_page(visit, registrations_by_hand, provider_profiles, places, form, error)
     return visit.go(f"{PATH}/{once.id}", done="created")
 
 
@@ -149,7 +149,7 @@ async def _places_of_tenant(
 
 async def _new_page(
     visit: Visit,
-    registrations: ClientRegistrations,
+    registrations: RegistrationsByHand,
     profiles: ProviderProfiles,
     places: Sequence[tuple[str, str]],
     form: Mapping[str, str],

@@ -42,7 +42,7 @@ from keyrack.service.clients.oauth_clients import OAuthClients, OAuthClientView
 from keyrack.service.clients.secret_expiry import REMINDER_DAYS
 from keyrack.service.components.client_needs import ClientNeeds
 from keyrack.service.components.components import Components
-from keyrack.service.consents.client_registration import ClientRegistration, ClientRegistrations
+from keyrack.service.consents.registration_by_hand import RegistrationByHand, RegistrationsByHand
 
 PATH = "/console/oauth-clients"
 _DONE = {
@@ -90,7 +90,7 @@ async def oauth_client_form(
     visit: NamedDependency[Visit],
     components: NamedDependency[Components],
     client_needs: NamedDependency[ClientNeeds],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
 ) -> Response[str]:
     """Show what to register for a component, and the form for what the provider then gives."""
     _require(visit, "create")
@@ -101,7 +101,7 @@ async def oauth_client_form(
     need = (await client_needs.named(visit.who, tenant_id, [component_id])).get(component_id)
     if need is not None and need.oauth_client_id is not None:
         return visit.go(f"{PATH}/{need.oauth_client_id}", done="existed")
-    registration = await client_registrations.of(visit.who, tenant_id, component)
+    registration = await registrations_by_hand.of(visit.who, tenant_id, component)
     return _new_page(visit, component_id, f"{component.team_name}/{component.name}", registration, {})
 
 
@@ -110,7 +110,7 @@ async def oauth_client_created(
     visit: NamedDependency[Visit],
     oauth_clients: NamedDependency[OAuthClients],
     components: NamedDependency[Components],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
 ) -> Response[str]:
     """Create a client; the same form sent twice creates one."""
     form = await visit.form()
@@ -124,7 +124,7 @@ async def oauth_client_created(
         )
     except (ValidationFailed, AlreadyExists) as error:
         component = await components.get(visit.who, component_id)
-        registration = await client_registrations.of(visit.who, tenant_id, component)
+        registration = await registrations_by_hand.of(visit.who, tenant_id, component)
         name = f"{component.team_name}/{component.name}"
         return _new_page(visit, component_id, name, registration, form, error)
     return visit.go(f"{PATH}/{made.client.id}", done="created")
@@ -137,7 +137,7 @@ async def oauth_client_page(
     oauth_clients: NamedDependency[OAuthClients],
     components: NamedDependency[Components],
     client_needs: NamedDependency[ClientNeeds],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
 ) -> Response[str]:
     """Show a client, when its secret ends, and what depends on it."""
     tenant_id = home(visit.who)
@@ -145,7 +145,7 @@ async def oauth_client_page(
     return visit.page(
         "clients/oauth_client.html",
         **await _about(visit, oauth_client_id, oauth_clients, client_needs),
-        registration=await _registration(visit, view, components, client_registrations),
+        registration=await _registration(visit, view, components, registrations_by_hand),
         methods=dict(CLIENT_AUTH),
         done=visit.done(_DONE),
     )
@@ -296,8 +296,8 @@ async def _about(
 
 
 async def _registration(
-    visit: Visit, view: OAuthClientView, components: Components, registrations: ClientRegistrations
-) -> ClientRegistration | None:
+    visit: Visit, view: OAuthClientView, components: Components, registrations: RegistrationsByHand
+) -> RegistrationByHand | None:
     """Return what the client's component asks for, if the component is still there and the visitor sees it."""
     try:
         component = await components.get(visit.who, view.client.component_id)
@@ -310,7 +310,7 @@ def _new_page(
     visit: Visit,
     component_id: PATH_ID,
     name: str,
-    registration: ClientRegistration,
+    registration: RegistrationByHand,
     form: Mapping[str, str],
     error: KeyrackError | None = None,
 ) -> Response[str]:

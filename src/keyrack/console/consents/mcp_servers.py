@@ -13,7 +13,7 @@ from keyrack.console.core.forms import problems_by_field
 from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.workspace_place import WorkspacePlace
 from keyrack.errors import KeyrackError, ProviderError
-from keyrack.service.consents.client_registration import ClientRegistrations
+from keyrack.service.consents.registration_by_hand import RegistrationsByHand
 from keyrack.service.discovery.mcp_servers import CREATE, ClientIdentification, McpServers, NewMcpServer
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -30,18 +30,18 @@ _WAYS: Mapping[ClientIdentification, str] = {
 async def mcp_server_form(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
 ) -> Response[str]:
     """Ask for the address of a server."""
     place.require(*CREATE)
-    return await _form(visit, place, client_registrations)
+    return await _form(visit, place, registrations_by_hand)
 
 
 @post(_AT, media_type=MediaType.HTML, status_code=200)
 async def mcp_server_added(
     visit: NamedDependency[Visit],
     place: NamedDependency[WorkspacePlace],
-    client_registrations: NamedDependency[ClientRegistrations],
+    registrations_by_hand: NamedDependency[RegistrationsByHand],
     mcp_servers: NamedDependency[McpServers],
 ) -> Response[str]:
     """Find out about a server; what it takes to connect there is made once, however often the form is sent."""
@@ -60,7 +60,7 @@ async def mcp_server_added(
         said = list(error.failure.said.values()) if isinstance(error, ProviderError) else []
         told = [*others, *(f"The server says: {each}" for each in said)]
         values = {name: sent.text(name) for name in ("url", "client_id")}
-        return await _form(visit, place, client_registrations, values, by_field, told, status=400)
+        return await _form(visit, place, registrations_by_hand, values, by_field, told, status=400)
     return visit.go(f"{place.path}/mcp-servers/{added.client.id}")
 
 
@@ -88,7 +88,7 @@ async def mcp_server(
 async def _form(
     visit: Visit,
     place: WorkspacePlace,
-    registrations: ClientRegistrations,
+    registrations: RegistrationsByHand,
     values: Mapping[str, str] | None = None,
     wrong: Mapping[str, str] | None = None,
     others: Sequence[str] = (),

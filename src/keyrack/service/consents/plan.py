@@ -84,6 +84,16 @@ def descriptor_of(component: Component) -> Descriptor:
     return parse_descriptor({} if component.latest is None else component.latest.descriptor)
 
 
+def readable_descriptor(component: Component) -> Descriptor | None:
+    """Return a component's descriptor; None where it has no build, or one stored before it would be refused."""
+    if component.latest is None:
+        return None
+    try:
+        return parse_descriptor(component.latest.descriptor)
+    except ValidationFailed:
+        return None
+
+
 def profile_of(resolved: ResolvedOAuth) -> ClientProfile:
     """Return what the protocol needs to know of a resolved block."""
     return ClientProfile(

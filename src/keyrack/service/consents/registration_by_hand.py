@@ -1,21 +1,20 @@
-"""Says what has to be registered at a provider so that a component's users can connect (contract 8, 19, 20.1)."""
+"""Says what is to be registered by hand at a provider before a component's users can connect (contract 8, 19, 20.1)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from keyrack.descriptor.model import Descriptor, Generation
-from keyrack.descriptor.parse import parse_descriptor
-from keyrack.errors import ValidationFailed
 from keyrack.model.components import Component
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
+from keyrack.service.consents.plan import readable_descriptor
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.tenancy.tenants import base_address
 
 
 @dataclass(frozen=True, slots=True)
-class ClientRegistration:
+class RegistrationByHand:
     """What a component's descriptor asks of a client at its provider; members may be templates, and may be missing.
 
     Attributes:
@@ -54,7 +53,7 @@ class ClientRegistration:
         return ""
 
 
-class ClientRegistrations:
+class RegistrationsByHand:
     """Reads what descriptors ask for.
 
     Args:
@@ -71,15 +70,15 @@ class ClientRegistrations:
         async with self._access.tenant(who, tenant_id) as scope:
             return await base_address(scope.unit, self._public_url) + CALLBACK_PATHS[protocol]
 
-    async def of(self, who: Principal, tenant_id: str, component: Component) -> ClientRegistration:
+    async def of(self, who: Principal, tenant_id: str, component: Component) -> RegistrationByHand:
         """Return what a component, which the caller has read, asks for; of one without a build little is known."""
-        descriptor = _descriptor(component)
+        descriptor = readable_descriptor(component)
         protocol = _protocol(descriptor)
         redirect_uri = await self.redirect_uri(who, tenant_id, protocol or OAUTH2)
         if descriptor is None:
-            return ClientRegistration(redirect_uri, uses_oauth_client=component.uses_oauth_client)
+            return RegistrationByHand(redirect_uri, uses_oauth_client=component.uses_oauth_client)
         oauth2, oauth1 = descriptor.oauth2, descriptor.oauth1
-        asked = ClientRegistration(
+        asked = RegistrationByHand(
             redirect_uri,
             protocol,
             uses_oauth_client=descriptor.use_oauth_client and descriptor.generation is not Generation.SECRETS,
@@ -99,15 +98,6 @@ class ClientRegistrations:
             pkce=oauth2.pkce,
             issuer=oauth2.issuer or "",
         )
-
-
-def _descriptor(component: Component) -> Descriptor | None:
-    if component.latest is None:
-        return None
-    try:
-        return parse_descriptor(component.latest.descriptor)
-    except ValidationFailed:  # stored before it would be refused
-        return None
 
 
 def _protocol(descriptor: Descriptor | None) -> str | None:

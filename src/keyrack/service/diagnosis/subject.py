@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from keyrack.crypto.secret import Secret
-from keyrack.descriptor.model import Descriptor, OAuth2Block
-from keyrack.descriptor.parse import parse_descriptor
+from keyrack.descriptor.model import OAuth2Block
 from keyrack.descriptor.template import placeholders
 from keyrack.descriptor.text import scalar_text
 from keyrack.errors import KeyrackError, OAuthClientMissing, ValidationFailed
@@ -29,7 +28,7 @@ from keyrack.service.clients.auth_client_profile import (
 )
 from keyrack.service.clients.provider_rules import COUNTED_TO, concerned_connections
 from keyrack.service.consents.block_profile import with_block_profile
-from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, descriptor_of, profile_of
+from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, descriptor_of, profile_of, readable_descriptor
 from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.secret_handler import with_account_source, with_issuer
 from keyrack.service.tenancy.tenants import base_address
@@ -192,17 +191,8 @@ async def oauth_client_subject(
 async def _blocks(scope: Scope, component_ids: Sequence[str]) -> list[tuple[str, OAuth2Block]]:
     """Return the `oauth2` blocks of components, each behind the id of the tenant that its component is of."""
     found = await ComponentRows(scope.unit).list(component_ids[:_MOST_COMPONENTS])
-    read = [(component.tenant_id, _descriptor(component)) for component in found]
+    read = [(component.tenant_id, readable_descriptor(component)) for component in found]
     return [(owner, each.oauth2) for owner, each in read if each is not None and each.oauth2 is not None]
-
-
-def _descriptor(component: Component) -> Descriptor | None:
-    if component.latest is None:
-        return None
-    try:
-        return parse_descriptor(component.latest.descriptor)
-    except ValidationFailed:  # stored before it would be refused
-        return None
 
 
 async def _redirect_uri(scope: Scope, public_url: str | None, protocol: str) -> str | None:
@@ -253,7 +243,7 @@ def _without_component(client: OAuthClient) -> ClientProfile:
 
 def _as_far_as_fixed(client: OAuthClient, component: Component, *, allow_insecure: bool) -> ClientProfile:
     """Return a profile with those addresses of a component that have no placeholders."""
-    bare, descriptor = _without_component(client), _descriptor(component)
+    bare, descriptor = _without_component(client), readable_descriptor(component)
     if descriptor is None or descriptor.oauth2 is None:
         return bare
     block = descriptor.oauth2
