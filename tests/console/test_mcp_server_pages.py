@@ -5,6 +5,7 @@ import re
 
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
+from support.auth_clients import auth_client
 from support.consent import approve, query_of
 from support.console import signed_in
 
@@ -58,3 +59,8 @@ async def test_the_pages_are_for_those_who_may(keyrack: World, simulator: Runnin
     assert (await guest.post(path, url=f"{simulator.base_url}/mcp")).status_code == 403
     assert (await guest.get(f"{path}/{'0' * 24}")).status_code == 404
     assert sum(simulator.state.counters.values()) == 0, "nobody was asked"
+    component = await keyrack.add_component(globex, "keys", {"title": "Keys", "authClientTypes": ["api_key"]})
+    body = auth_client([component], ("tenant", globex.id), {"resource": 5, "registration": 5}, kind="api_key")
+    made = await globex.admin.post("/v2/auth-clients", body)
+    adder = await signed_in(keyrack, globex.integrator, globex.id)
+    assert (await adder.get(f"{path}/{made.json()['data']['id']}")).status_code == 404, "it is no client for a server"

@@ -9,6 +9,7 @@ import pytest
 from keyrack.simulator.state import Queued
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World, relationship
+from support.auth_clients import auth_client
 from support.direct_grants import (
     KEY_TEXT,
     USER,
@@ -144,6 +145,28 @@ async def test_who_may_not_create_secrets_asks_no_provider_for_anything(
     assert simulator.state.calls() == 0
     log = await acme.admin.get(f"/v2/tenants/{acme.id}/audit-events?filter[action]=secret.create")
     assert [each["attributes"]["outcome"] for each in log.json()["data"]] == ["denied", "denied"]
+
+
+@pytest.mark.parametrize(
+    "said", [5, {"name": "own", "grant": "client_credentials", "endpoints": {"token": "http://a/"}}]
+)
+async def test_what_clients_of_other_types_say_of_profiles_is_nothing(keyrack: World, said: Any) -> None:
+    acme = keyrack.tenants["Acme"]
+    component = await keyrack.add_component(acme, "keys", {"title": "Keys", "authClientTypes": ["api_key"]})
+    credentials = {"provider_profile": said, "resource": 5, "client_id": "c", "token_uri": "http://a/"}
+    body = auth_client([component], ("tenant", acme.id), credentials, kind="api_key")
+    client = await acme.admin.post("/v2/auth-clients", body)
+    assert client.status_code == 201, client.text
+    client_id = client.json()["data"]["id"]
+    attributes = {"name": "Keys", "credentials": {"key": "k"}}
+    new = {"type": "auth-secret", "attributes": attributes,
+           "relationships": {"auth_client": relationship("auth-client", client_id)}}  # fmt: skip
+    path = f"/v2/workspaces/{acme.workspace_id}/secrets"
+    made = await acme.integrator.post(path, {"data": new})
+    assert made.status_code == 201, made.text
+    change = {"data": {"type": "auth-secret", "attributes": {"credentials": {"key": "k", "scope": "a"}}}}
+    changed = await acme.integrator.patch(f"{path}/{made.json()['data']['id']}", change)
+    assert changed.status_code == 200, changed.text
 
 
 async def test_tokens_that_somebody_brings_are_stored_and_renewed_by_the_grant(

@@ -176,14 +176,17 @@ def _certificate(given: Mapping[str, Any]) -> ClientCertificate | None:
 
 
 def provider_of(client: AuthClient) -> ProviderProfile | None:
-    """Return what a client's provider wants otherwise than the standards have it; None if nothing is known."""
-    said = client.credentials.get(PROFILE)
+    """Return what a client's provider wants otherwise than the standards have it; None if nothing is known.
+
+    Credentials of other types than OAuth's are any object, so that a member of this name is no profile there.
+    """
+    said = client.credentials.get(PROFILE) if is_oauth2(client.type) else None
     return None if said is None else stored_profile(said)
 
 
 def new_key_for(client: AuthClient) -> Secret | None:
     """Return a new key for a connection, where the tokens of a client are bound to one (RFC 9449); else None."""
-    provider = provider_of(client) if is_oauth2(client.type) else None
+    provider = provider_of(client)
     return None if provider is None or provider.dpop is None else new_proof_key(provider.dpop)
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from keyrack.errors import AlreadyExists, Forbidden, Problem, ValidationFailed
 from keyrack.model import Json
-from keyrack.model.clients import AuthClient
+from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.oauth.protected_resource import without_trailing_slash
 from keyrack.provider.uri_guard import check_uri
@@ -175,7 +175,7 @@ class McpServers:
             sees = any(reach.allows(action, scope.place) for action in ("get", "create"))
             scope.require_that(sees or scope.allows(*_CONNECT), "this needs a permission to connect accounts")
             client = await found_client(scope, auth_client_id)
-            if RESOURCE not in client.credentials:
+            if not is_oauth2(client.type) or RESOURCE not in client.credentials:
                 raise unknown_client()
             return self._view(client.credentials[RESOURCE], client)
 
