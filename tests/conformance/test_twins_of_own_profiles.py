@@ -4,8 +4,8 @@ from keyrack.oauth.profiles.catalogue import catalogue
 from support.twins import differing, play_all, refused
 
 STEPS = {"consent", "token", "refresh", "error", "revoke"}
-REFUSED = {"bigcommerce", "trello"}
-"""What these ask for is not done, each for its own reason; a name may only go from here."""
+REFUSED = {"bigcommerce"}
+"""What these ask for is not done; a name may only go from here."""
 
 
 def test_every_profile_that_comes_along_holds_against_its_twin() -> None:

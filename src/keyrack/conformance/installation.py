@@ -33,6 +33,7 @@ class EmbeddedKeyrack:
         who: an admin of the only tenant, with a place in its only workspace.
         tenant_id: the tenant.
         workspace_id: the workspace.
+        team_id: the only team, whose components the workspace has.
         server: where every request to a provider goes.
     """
 
@@ -40,6 +41,7 @@ class EmbeddedKeyrack:
     who: Principal
     tenant_id: str
     workspace_id: str
+    team_id: str
     server: TwinServer
 
 
@@ -58,7 +60,7 @@ async def embedded_keyrack() -> AsyncIterator[EmbeddedKeyrack]:
             try:
                 first = await services.installations.bootstrap("admin@keyrack.example", "Test", "keyrack.example")
                 who = Principal(PrincipalKind.user, first.user_id, first.email, tenant_id=first.tenant_id)
-                yield EmbeddedKeyrack(services, who, first.tenant_id, first.workspace_id, server)
+                yield EmbeddedKeyrack(services, who, first.tenant_id, first.workspace_id, first.team_id, server)
             finally:
                 await services.refreshing.close()
                 await services.close()

@@ -8,18 +8,22 @@ from urllib.parse import parse_qsl, urlsplit
 
 from keyrack.conformance.installation import PUBLIC_URL, EmbeddedKeyrack
 from keyrack.conformance.keys import SigningKey, signing_key
-from keyrack.conformance.report import Outcome, Report, Step
+from keyrack.conformance.oauth1 import OAuth1Player
+from keyrack.conformance.report import Outcome, Report, Step, lines_of
 from keyrack.conformance.samples import filled_in, told
 from keyrack.errors import KeyrackError, NotRefreshable, ValidationFailed
 from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, ProviderProfile, TokenRequest
+from keyrack.oauth import oauth1
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, OAuth1, ProviderProfile, TokenRequest
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.secrets.changes import NewSecret
 from keyrack.simulator.twin.answers import rounds
 from keyrack.simulator.twin.expectation import Difference
+from keyrack.simulator.twin.oauth1 import OAuth1Twin
+from keyrack.simulator.twin.orders import Reading
 from keyrack.simulator.twin.registration import Registration
 from keyrack.simulator.twin.twin import ACCOUNT, ACCOUNT_ID, LIFETIME, REFUSAL, Twin
 from keyrack.validation.unvalidated import Unvalidated
@@ -45,6 +49,8 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
     if unplayed is not None:
         report.steps.append(Step("profile", Outcome.refused, [f"{unplayed} is not played by a twin yet"]))
         return report
+    if profile.grant is Grant.OAUTH1:
+        return await _played_oauth1(made, profile, report)
     try:
         key = signing_key(profile, CLIENT_SECRET)
         values = filled_in(profile, "" if key is None else key.private)
@@ -72,12 +78,33 @@ async def played(made: EmbeddedKeyrack, profile: ProviderProfile) -> Report:
     return report
 
 
+async def _played_oauth1(made: EmbeddedKeyrack, profile: ProviderProfile, report: Report) -> Report:
+    """Add to a report what comes of a profile of OAuth 1.0a, which components use and auth clients do not."""
+    method = (profile.oauth1 or OAuth1()).signature_method
+    if method != oauth1.SIGNATURE_METHOD:
+        text = f"requests of OAuth 1.0a are signed with {oauth1.SIGNATURE_METHOD}, not with {method}"
+        report.steps.append(Step("profile", Outcome.refused, [text]))
+        return report
+    try:
+        values = filled_in(profile)
+    except ValidationFailed as refused:
+        report.steps.append(_refused(refused))
+        return report
+    report.steps.append(Step("profile", Outcome.held))
+    registered = Registration(CLIENT_ID, CLIENT_SECRET, f"{PUBLIC_URL}/callback/oauth1", values)
+    twin = OAuth1Twin(Reading(profile, registered))
+    made.server.twin = twin
+    report.steps += await OAuth1Player(made, profile, twin).connection()
+    report.requests += twin.requests
+    return report
+
+
 def _unplayed(profile: ProviderProfile) -> str | None:
     """Return what of a profile a twin cannot play; None if it can play all."""
     ways = [profile.client_authentication, *(each.client_authentication for each in _requests(profile))]
     if any(way is not None and (way.mutual_tls or "tls" in way.method) for way in ways):
         return "a client certificate"
-    played = profile.grant is Grant.AUTHORIZATION_CODE or profile.grant in DIRECT_GRANTS
+    played = profile.grant in {Grant.AUTHORIZATION_CODE, Grant.OAUTH1, *DIRECT_GRANTS}
     return None if played else f"the grant {profile.grant}"
 
 
@@ -156,7 +183,7 @@ class _Player:
                 self._made.who, self._made.workspace_id, Unvalidated(lambda: new)
             )
         except KeyrackError as error:
-            return self._step("token", _lines(error)), None
+            return self._step("token", lines_of(error)), None
         return self._judged(await self._secret(made.secret.id)), made.secret.id
 
     def _fields(self) -> dict[str, str]:
@@ -173,7 +200,7 @@ class _Player:
                 self._made.who, self._made.workspace_id, Unvalidated(lambda: new)
             )
         except KeyrackError as error:
-            return self._step("consent", _lines(error)), ""
+            return self._step("consent", lines_of(error)), ""
         location = self._twin.open_in_browser(started.context.authorization_url or "")
         self._consent_id = started.id
         return self._step("consent"), location
@@ -209,7 +236,7 @@ class _Player:
                 return self._step("refresh", nothing="its tokens do not end, and there are no refresh tokens")
             return self._step("refresh", ["no refresh token was found in the answer (/answer/refresh_token)"])
         except KeyrackError as error:
-            return self._step("refresh", _lines(error))
+            return self._step("refresh", lines_of(error))
         secret = await self._secret(secret_id)
         problems = list(self._tokens_differ(secret))
         if self._twin.access_token == before:
@@ -299,10 +326,3 @@ class _Player:
 
 def _after(secret: AuthSecret, seconds: int) -> Any:
     return None if secret.issued_at is None else secret.issued_at + timedelta(seconds=seconds)
-
-
-def _lines(error: KeyrackError) -> list[str]:
-    """Return what an error says, a line each."""
-    if isinstance(error, ValidationFailed):
-        return [f"{each.detail} ({each.pointer})" if each.pointer else each.detail for each in error.problems]
-    return [str(error)]

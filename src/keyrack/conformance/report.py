@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from keyrack.errors import KeyrackError, ValidationFailed
+
 
 class Outcome(StrEnum):
     """What came of a step, or of all steps of a profile."""
@@ -66,3 +68,10 @@ class Report:
             ],
             "requests": self.requests,
         }
+
+
+def lines_of(error: KeyrackError) -> list[str]:
+    """Return what an error says, a line each."""
+    if isinstance(error, ValidationFailed):
+        return [f"{each.detail} ({each.pointer})" if each.pointer else each.detail for each in error.problems]
+    return [str(error)]

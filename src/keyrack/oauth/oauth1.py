@@ -29,6 +29,9 @@ logging.getLogger("oauthlib").setLevel(logging.WARNING)  # below that it logs wh
 RESERVED_PREFIX = "oauth_"
 """Protocol parameters begin so (RFC 5849 section 3.1); extras cannot set them."""
 
+SIGNATURE_METHOD: str = SIGNATURE_HMAC_SHA1
+"""The only one that requests are signed with (RFC 5849 section 3.4.2)."""
+
 _MAX_VALUE = 8192
 _READ_IN_QUERIES = "=&;:%+~,*@!()/?'$"
 TOKEN = "oauth_token"  # noqa: S105 - the name of a parameter
@@ -178,7 +181,7 @@ def _signed(profile: ClientProfile, endpoint: str, at: datetime, nonce: str | No
     client = Client(
         profile.client_id,
         client_secret=profile.client_secret.reveal(),
-        signature_method=SIGNATURE_HMAC_SHA1,
+        signature_method=SIGNATURE_METHOD,
         timestamp=str(int(at.timestamp())),
         nonce=nonce or secrets.token_hex(12),
         **protocol,

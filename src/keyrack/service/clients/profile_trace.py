@@ -20,8 +20,9 @@ from keyrack.oauth.oauth1 import OAuth1Credentials
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.addresses import Place, places
 from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, Input, ProviderProfile
+from keyrack.oauth.profiles.oauth1_requests import authorization_extras, temporary_credentials_address
 from keyrack.oauth.profiles.reading import document_of
-from keyrack.oauth.profiles.templates import alternatives, filled, placeholders
+from keyrack.oauth.profiles.templates import alternatives, placeholders
 from keyrack.oauth.pushed_authorization import build_pushed_request, pushed_authorization_url
 from keyrack.oauth.refresh_token import build_refresh_request
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request
@@ -165,13 +166,14 @@ def _revocation(known: ClientProfile, secrets: Sequence[Secret]) -> str:
 def _of_oauth1(profile: ProviderProfile, known: ClientProfile, secrets: Sequence[Secret]) -> Sequence[ExampleRequest]:
     """Return the requests of OAuth 1.0a, whose parameters are in a header, signed (RFC 5849 section 3.5.1)."""
     temporary, at = OAuth1Credentials(_CODE, _SECRET), datetime.now(UTC)
-    endpoint = filled(profile.endpoints.temporary_credentials or (), known.values)
+    endpoint = temporary_credentials_address(profile, known.values)
     known = replace(known, temporary_credentials_endpoint=endpoint)
     if not (endpoint and known.authorization_endpoint and known.token_endpoint):
         return [ExampleRequest("Requests", _NO_ADDRESS)]
     first = oauth1.build_temporary_request(known, callback=_REDIRECT_URI, at=at)
     last = oauth1.build_token_request(known, temporary, _VERIFIER, at=at)
-    address = oauth1.build_authorization_url(known.authorization_endpoint, Secret("example-temporary-token"))
+    extras = authorization_extras(profile, known.values)
+    address = oauth1.build_authorization_url(known.authorization_endpoint, Secret("example-temporary-token"), extras)
     return [
         ExampleRequest("Request for temporary credentials", shown_request(first, secrets)),
         ExampleRequest("Authorization request, by the browser", shown_address(address, secrets)),

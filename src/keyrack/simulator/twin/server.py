@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from keyrack.simulator.twin.oauth1 import OAuth1Twin
 from keyrack.simulator.twin.received import Received
 from keyrack.simulator.twin.twin import Twin
 
@@ -123,7 +124,7 @@ class TwinServer:
 
     resolver: LoopbackResolver
     trusting: ssl.SSLContext = field(repr=False)
-    twin: Twin | None = None
+    twin: Twin | OAuth1Twin | None = None
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Let the twin answer a request."""
