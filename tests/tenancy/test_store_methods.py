@@ -127,6 +127,7 @@ ACROSS: dict[str, str] = {
     "TenantRows.add": "makes one",
     "attempts.open_attempts": "work of all tenants for the worker, handed out by tenant",
     "claims.any_due": "whether there is work",
+    "claims.fairly_due": "work of all tenants for the worker, handed out by tenant",
     "last_use.move_forward": "times of secrets that are named with their tenants",
     "last_use.move_keys_forward": "times of keys that are named",
     "leases.claim_due": "work of all tenants for the worker: ids",

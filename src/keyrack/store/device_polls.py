@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, null, select, update
+from sqlalchemy import bindparam, delete, null, select, update
 
 from keyrack.clock import epoch_ms
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
-from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.claims import any_due, fairly_due
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
 from keyrack.store.schema import device_polls
@@ -113,20 +112,7 @@ class DuePolls:
             lease: for how long nobody else takes them on.
         """
         now, claim = self._unit.clock(), new_id()
-        failed, seen = _p.failures > 0, list[str]()
-
-        async def window() -> Sequence[Row[Any]]:
-            query = select(device_polls, failed.label("slow")).where(_p.id.not_in(seen))
-            query = query.where(*may_take(places, _p.tenant_id, failed))
-            due = unlocked_due(query, device_polls, now, WINDOW)
-            rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
-            seen.extend(row.id for row in rows)
-            return rows
-
-        def takes(row: Row[Any]) -> bool:
-            return places.take(row.tenant_id, slow=bool(row.slow))
-
-        rows = await chosen_fairly(window, takes, places)
+        rows = await fairly_due(self._unit, device_polls, _p.failures > 0, places)
         if rows:
             ids = [row.id for row in rows]
             await _CLAIMING.run(self._unit.connection, ids=ids, name=claim, until=now + lease)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, null, select, update
+from sqlalchemy import Row, bindparam, null, update
 
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.claims import any_due, fairly_due
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import TenantChange, TenantTable, Unit
 from keyrack.store.schema import mails
@@ -116,20 +116,7 @@ class DueMails:
             lease: for how long nobody else takes them on.
         """
         now, claim = self._unit.clock(), new_id()
-        failed, seen = _m.attempts > 0, list[str]()
-
-        async def window() -> Sequence[Row[Any]]:
-            query = select(mails, failed.label("slow")).where(_m.id.not_in(seen))
-            query = query.where(*may_take(places, _m.tenant_id, failed))
-            due = unlocked_due(query, mails, now, WINDOW)
-            rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
-            seen.extend(row.id for row in rows)
-            return rows
-
-        def takes(row: Row[Any]) -> bool:
-            return places.take(row.tenant_id, slow=bool(row.slow))
-
-        rows = await chosen_fairly(window, takes, places)
+        rows = await fairly_due(self._unit, mails, _m.attempts > 0, places)
         await _CLAIMING.run(self._unit.connection, ids=[row.id for row in rows], name=claim, until=now + lease)
         return [
             ClaimedMail(

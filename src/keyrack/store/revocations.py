@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, null, select, update
+from sqlalchemy import bindparam, delete, null, select, update
 
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.claims import any_due, fairly_due
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
@@ -167,21 +166,8 @@ class DueRevocations:
             places: how many can be worked on, and who holds how many of them; what is claimed takes its places there.
             lease: for how long nobody else takes them on.
         """
-        now, claim, r = self._unit.clock(), new_id(), revocations.c
-        failed, seen = r.attempts > 0, list[str]()
-
-        async def window() -> Sequence[Row[Any]]:
-            query = select(revocations, failed.label("slow")).where(r.id.not_in(seen))
-            query = query.where(*may_take(places, r.tenant_id, failed))
-            due = unlocked_due(query, revocations, now, WINDOW)
-            rows: Sequence[Row[Any]] = (await self._unit.connection.execute(due)).all()
-            seen.extend(row.id for row in rows)
-            return rows
-
-        def takes(row: Row[Any]) -> bool:
-            return places.take(row.tenant_id, slow=bool(row.slow))
-
-        rows = await chosen_fairly(window, takes, places)
+        now, claim = self._unit.clock(), new_id()
+        rows = await fairly_due(self._unit, revocations, _r.attempts > 0, places)
         await _CLAIMING.run(self._unit.connection, ids=[row.id for row in rows], name=claim, until=now + lease)
         return [
             ClaimedRevocation(

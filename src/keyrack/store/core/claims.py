@@ -43,6 +43,31 @@ def unlocked_due(query: "Select[Any]", table: Table, now: datetime, most: int) -
     return due.with_for_update(of=table, skip_locked=True)
 
 
+async def fairly_due(unit: Unit, table: Table, slow: ColumnElement[bool], places: Places) -> Sequence["Row[Any]"]:
+    """Choose due rows of a table, the longest due first, and take a place for each of them.
+
+    Args:
+        unit: of the installation.
+        table: has `id`, `tenant_id` and `due_at`.
+        slow: whether a row belongs into the slow lane; the rows have it as `slow`.
+        places: how many can be worked on, and who holds how many of them.
+    """
+    seen = list[str]()
+
+    async def window() -> Sequence[Row[Any]]:
+        query = select(table, slow.label("slow")).where(table.c.id.not_in(seen))
+        query = query.where(*may_take(places, table.c.tenant_id, slow))
+        due = unlocked_due(query, table, unit.clock(), WINDOW)
+        rows: Sequence[Row[Any]] = (await unit.connection.execute(due)).all()
+        seen.extend(row.id for row in rows)
+        return rows
+
+    def takes(row: "Row[Any]") -> bool:
+        return places.take(row.tenant_id, slow=bool(row.slow))
+
+    return await chosen_fairly(window, takes, places)
+
+
 async def chosen_fairly(
     window: Callable[[], Awaitable[Sequence["Row[Any]"]]],
     takes: Callable[["Row[Any]"], bool],
