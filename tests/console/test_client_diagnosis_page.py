@@ -5,6 +5,7 @@ import json
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
 from support.console import signed_in
+from support.direct_grants import client_of
 from support.grants import add_auth_client
 from support.raw_provider import RawProvider, json_answer
 
@@ -43,3 +44,16 @@ async def test_what_a_hostile_provider_says_is_text(keyrack: World, raw_provider
     assert "&lt;script&gt;" in page.text
     assert "\u202e" not in page.text
     assert len(page.text) < 40_000
+
+
+async def test_of_a_grant_without_a_browser_nothing_is_said_of_callbacks(
+    keyrack: World, simulator: RunningSimulator
+) -> None:
+    acme = keyrack.tenants["Acme"]
+    at = f"/console/auth-clients/{await client_of(keyrack, simulator, 'password')}"
+    browser = await signed_in(keyrack, acme.admin, acme.id)
+    assert "Redirect URI" not in (await browser.get(at)).text
+    page = (await browser.post(f"{at}/diagnose")).text
+    assert "Metadata of the server" in page
+    assert "were not tried" not in page
+    assert "callbacks" not in page

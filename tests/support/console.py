@@ -1,7 +1,7 @@
 """People at the console: passwords for them, and a browser without scripts that keeps the console's cookie."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 from argon2 import PasswordHasher
@@ -14,6 +14,9 @@ from keyrack.service.identity.console_sign_in import session_hash
 from keyrack.store.schema import console_sessions
 from keyrack.store.users import UserRows
 from support.app import Caller, TenantInTest, World
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext
 
 PASSWORD = "correct horse battery staple"
 HASHED = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
@@ -94,3 +97,9 @@ async def signed_in(world: World, who: Caller, tenant_id: str) -> ConsoleBrowser
     name, _, value = cookie.header()["set-cookie"].partition(";")[0].partition("=")
     browser.cookies[name] = value
     return browser
+
+
+async def sign_in_context(context: "BrowserContext", world: World, who: Caller, tenant_id: str) -> None:
+    """Let a real browser's context be one in which somebody is signed in, as `signed_in`; the world listens."""
+    (value,) = (await signed_in(world, who, tenant_id)).cookies.values()
+    await context.add_cookies([{"name": "keyrack-console", "value": value, "url": str(world.settings.public_url)}])

@@ -74,7 +74,8 @@ def _chosen(names: Sequence[str], file: Path | None) -> "list[ProviderProfile]":
     for name in names:
         if name not in known:
             meant = close_to(name, known)
-            raise NotFound(f"there is no profile {name}{f'; is it {meant}?' if meant else ''}")
+            hint = f"; is it {meant}?" if meant else "; a file is given as --file" if Path(name).exists() else ""
+            raise NotFound(f"there is no profile {name}{hint}")
     return [known[name] for name in names] if names else list(known.values())
 
 
@@ -91,7 +92,8 @@ def _of_file(file: Path) -> "list[ProviderProfile]":
         text = content.decode()
         said: Any = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
     except (ValueError, RecursionError):
-        raise BadRequest(f"{file} is no {'TOML' if file.suffix == '.toml' else 'JSON'}") from None
+        kind = "TOML" if file.suffix == ".toml" else "JSON, which a file is taken for unless it is called .toml"
+        raise BadRequest(f"{file} is no {kind}") from None
     found = []
     for name, document in _documents(said, file.stem):
         try:
@@ -132,5 +134,7 @@ def _show(report: "Report", *, requests: bool) -> None:
 
 def _count(reports: "Sequence[Report]") -> None:
     counts = {outcome: sum(each.outcome == outcome for each in reports) for outcome in ("held", "differs", "refused")}
-    text = f"{len(reports)} profiles: {counts['held']} held, {counts['differs']} differ"
+    text = (
+        f"{len(reports)} profile{'' if len(reports) == 1 else 's'}: {counts['held']} held, {counts['differs']} differ"
+    )
     typer.echo(text + (f", {counts['refused']} ask for what Keyrack does not do" if counts["refused"] else ""))

@@ -88,6 +88,26 @@ def test_what_is_wrong_is_told_once() -> None:
     assert sorted(str(problem.pointer) for problem in refused.value.problems) == ["/callback", "/oauth1", "/token"]
 
 
+@pytest.mark.parametrize(
+    ("members", "pointer", "told"),
+    [
+        ({"authorisation": {}}, "", "has an unknown field authorisation; is it authorization?"),
+        ({"oauth1": {"wat": 1}}, "/oauth1", "has an unknown field wat; there are "),
+        ({"inputs": {"good": {}, "a/b": {"titel": "T"}}}, "/inputs/a~1b", "is it title?"),
+        ({"client_authentication": {"method": "basic"}}, "/client_authentication/method", "must be one of client_"),
+        ({"dpop": "RS1"}, "/dpop", "must be one of ES256"),
+        ({"rules": [{"since": "2027-01-01", "says": "x", "scopes": [1]}]}, "/rules/0/scopes/0", "Expected str"),
+        ({"answer": 1}, "/answer", "Expected object"),
+    ],
+)
+def test_what_has_not_the_form_is_named_with_what_there_is(members: dict[str, Any], pointer: str, told: str) -> None:
+    with pytest.raises(ValidationFailed) as wrong:
+        profile_of(changed(**members))
+    (problem,) = wrong.value.problems
+    assert problem.pointer == pointer
+    assert told in problem.detail
+
+
 def test_a_host_is_filled_in_only_with_what_has_a_bound() -> None:
     endpoints = {"authorization": "https://{shop}.myshopify.com/a", "token": "https://{shop}.myshopify.com/t"}
     base = {"name": "shopify", "endpoints": endpoints}

@@ -21,7 +21,7 @@ _WORDS = {
 _SUMMARIES = {
     "ok": ("Nothing wrong was found.", "good"),
     "notice": ("Nothing wrong was found; some things are worth knowing, or cannot be told.", "good"),
-    "warning": ("Something is likely to fail, for some or later.", "warn"),
+    "warning": ("Something is likely to fail: for some accounts, or at a later time.", "warn"),
     "error": ("Something is wrong because of which connecting or renewing fails.", "bad"),
 }
 _PLACES = {

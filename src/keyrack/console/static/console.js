@@ -8,6 +8,8 @@
     if (!button) return;
     const source = document.getElementById(button.dataset.copies);
     const said = button.textContent;
+    const label = button.getAttribute("aria-label");
+    button.removeAttribute("aria-label");  // it would be read in place of what the button says now
     try {
       await navigator.clipboard.writeText(source.value !== undefined ? source.value : source.textContent);
       button.textContent = "Copied";
@@ -18,7 +20,10 @@
       getSelection().addRange(range);
       button.textContent = "Press Ctrl+C";
     }
-    setTimeout(function () { button.textContent = said; }, 2500);
+    setTimeout(function () {
+      button.textContent = said;
+      if (label) button.setAttribute("aria-label", label);
+    }, 2500);
   });
 
   // A form that was sent is not sent again by a second press.

@@ -162,7 +162,7 @@ def _unknown_scopes(metadata: Mapping[str, Any], scopes: Sequence[str], places: 
 
 def _other_iss(metadata: Mapping[str, Any], profile: ClientProfile, places: Places) -> Iterator[Finding]:
     announced = metadata.get("authorization_response_iss_parameter_supported") is True
-    if announced and profile.issuer is None:
+    if announced and profile.issuer is None and profile.authorization_endpoint:
         seen = "The server names itself in callbacks (RFC 9207); the client does not say which server is expected."
         change = f"Set the issuer to {printable(str(metadata['issuer']), _LONGEST)}, so that callbacks are checked."
         yield Finding(CHECK, Level.notice, seen, change, places["issuer"])

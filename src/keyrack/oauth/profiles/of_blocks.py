@@ -11,6 +11,7 @@ from keyrack.oauth.profiles.catalogue import catalogue
 from keyrack.oauth.profiles.model import AuthMethod, Endpoints, Grant, ProviderProfile
 from keyrack.oauth.profiles.reading import problems
 from keyrack.oauth.profiles.requests import ways_to_authenticate
+from keyrack.oauth.profiles.shape import shape_problem
 from keyrack.validation.json_types import AN_OBJECT, wrong_type
 from keyrack.validation.known_names import close_to
 
@@ -48,9 +49,9 @@ def profile_of_block(value: Any) -> ProviderProfile:
         profile = named
     elif isinstance(value, Mapping):
         try:
-            profile = msgspec.convert({"name": "component", **value}, ProviderProfile)
+            profile = msgspec.convert(document := {"name": "component", **value}, ProviderProfile)
         except msgspec.ValidationError as error:
-            raise ValidationFailed(Problem(str(error).replace("`", ""))) from None
+            raise ValidationFailed(shape_problem(document, error)) from None
     else:
         raise ValidationFailed(Problem(f"{wrong_type(AN_OBJECT, value)}, or the name of a profile"))
     wrong = [each for each in problems(profile) if not (each.pointer or "").startswith("/endpoints")]

@@ -20,11 +20,10 @@ from keyrack.oauth.profiles.model import (
     Template,
     TokenRequest,
 )
+from keyrack.oauth.profiles.shape import shape_problem
 from keyrack.oauth.profiles.templates import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
-_PATH_OF_FAULT = re.compile(r" - at `(.+)`$")
-_STEP = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+|\.\.\.)\]")
 _LONGEST_PATTERN = 300
 _MOST_REPEATS = 10_000
 """What the counts of repetition in a pattern may come to together: compiling takes as long as that."""
@@ -85,7 +84,7 @@ def profile_of(document: Any, *, allow_insecure: bool = False) -> ProviderProfil
     try:
         profile = msgspec.convert(document, ProviderProfile)
     except msgspec.ValidationError as error:
-        raise ValidationFailed(_problem(str(error))) from None
+        raise ValidationFailed(shape_problem(document, error)) from None
     found = list(problems(profile, allow_insecure=allow_insecure))
     if found:
         raise ValidationFailed(*found)
@@ -361,9 +360,3 @@ def _repeats(pattern: str) -> int:
     for least, most in _COUNT.findall(pattern):
         product *= max(1, int((most or least or "1")[:9]))
     return product
-
-
-def _problem(said: str) -> Problem:
-    found = _PATH_OF_FAULT.search(said)
-    pointer = "".join(f"/{name or number}" for name, number in _STEP.findall(found[1])) if found else ""
-    return Problem(_PATH_OF_FAULT.sub("", said).replace("`", ""), pointer)

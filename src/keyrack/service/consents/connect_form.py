@@ -13,7 +13,7 @@ from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model.clients import AuthClient, ClientFilter, is_oauth2
 from keyrack.model.components import Component
 from keyrack.model.identity import Principal
-from keyrack.oauth.profiles.model import Input
+from keyrack.oauth.profiles.model import Grant, Input
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_availability import available_clients, find_available
 from keyrack.service.clients.auth_client_credentials import SCOPE
@@ -133,6 +133,7 @@ class ConnectForm:
         scopes: what is asked for unless somebody says otherwise; None: nobody can say.
         clients: auth clients to choose from.
         problem: why it cannot be connected, for a person.
+        by_code: whether the person agrees by entering a code at the provider (RFC 8628), in place of being sent there.
     """
 
     title: str
@@ -144,6 +145,7 @@ class ConnectForm:
     scopes: str | None = None
     clients: Sequence[ClientChoice] = ()
     problem: str = ""
+    by_code: bool = False
 
 
 class ConnectForms:
@@ -233,6 +235,7 @@ class ConnectForms:
             if direct_grant(client) is not None:
                 return _of_direct_grant(client, title, component_id if descriptor is not None else None)
             fields = [] if descriptor is None else list(_form_fields(descriptor, without=descriptor.oauth_field))
+            provider = provider_of(client)
             return ConnectForm(
                 title,
                 Way.consent,
@@ -241,6 +244,7 @@ class ConnectForms:
                 _host(client.credentials.get("auth_uri") or ""),
                 [*_input_fields(client), *fields],
                 _scopes(block) or client.credentials.get(SCOPE, ""),
+                by_code=provider is not None and provider.grant is Grant.DEVICE_CODE,
             )
 
 

@@ -16,6 +16,7 @@ from keyrack.oauth.client_auth import METHOD_OF
 from keyrack.oauth.diagnosis.findings import AT_PROVIDER, Finding, Level, Place, Places, Where
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.dated_rules import begins
+from keyrack.oauth.profiles.model import DIRECT_GRANTS
 from keyrack.oauth.scopes import split_scope
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_profile import (
@@ -229,7 +230,10 @@ async def _concerned(scope: Scope, client: AuthClient) -> list[Finding]:
 
 def _unknown_addresses(profile: ClientProfile) -> Iterator[Finding]:
     """Yield what cannot be tried, as each connection fills in a part of its own."""
-    if profile.provider is None or (profile.authorization_endpoint and profile.token_endpoint):
+    if profile.provider is None:
+        return
+    visited = profile.visited_endpoint or profile.provider.grant in DIRECT_GRANTS
+    if visited and profile.token_endpoint:
         return
     names = [name for name, said in profile.provider.inputs.items() if not said.per_client]
     seen = f"Addresses depend on what is filled in for each connection ({', '.join(names)}); they were not tried."
