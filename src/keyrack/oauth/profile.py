@@ -51,6 +51,7 @@ class ClientProfile:
         assertion_signer: how the assertion of the grant `jwt_bearer` is signed; None: with no key that is known.
         device_authorization_endpoint: where codes for devices are got (RFC 8628 section 3.1).
         pushed_authorization_endpoint: where authorization requests are pushed (RFC 9126 section 2).
+        introspection_endpoint: where is told whether a token works (RFC 7662 section 2); None: nowhere.
     """
 
     client_id: str
@@ -80,6 +81,7 @@ class ClientProfile:
     assertion_signer: AssertionSigner | None = None
     device_authorization_endpoint: str | None = field(default=None, repr=False)
     pushed_authorization_endpoint: str | None = field(default=None, repr=False)
+    introspection_endpoint: str | None = field(default=None, repr=False)
 
     @property
     def is_for_devices(self) -> bool:

@@ -131,7 +131,7 @@ class AuthSecrets(TenantTable):
             await self.make(_SUPERSEDING, id=secret.id)
         await self.set_columns(secret.id, values)
 
-    async def identify(self, secret: AuthSecret, account: ProviderAccount, uri: str) -> None:
+    async def identify(self, secret: AuthSecret, account: ProviderAccount, uri: str | None) -> None:
         """Note whose account at the provider a secret is, and where that was asked, if the grant is still the same."""
         about = {"label": account.label, "subject": account.subject, "uri": uri}
         await self.make(_IDENTIFYING, id=secret.id, grant=secret.grant_generation, **about)

@@ -88,6 +88,7 @@ from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.direct_grants import DirectGrants
 from keyrack.service.secrets.dpop_proofs import DPoPProofs
 from keyrack.service.secrets.fast_read import FastReads
+from keyrack.service.secrets.introspection import Introspection
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
 from keyrack.service.secrets.refresh.leased_refresh import Timing
@@ -246,6 +247,7 @@ def build_services(
     issuers = ServerMetadata(provider)
     setup_links = SetupLinkMaker(settings.public_url, sends_mail=settings.smtp_url is not None)
     userinfo = UserInfo(provider, allow_insecure=insecure)
+    introspection = Introspection(provider, allow_insecure=insecure)
     accounts = ProviderAccounts(userinfo, issuers)
     completion = ConsentCompletion(
         store,
@@ -353,7 +355,7 @@ def build_services(
         secrets=secrets,
         dpop_proofs=DPoPProofs(access, last_use, now, allow_insecure=insecure),
         connections=Connections(access, now),
-        connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo),
+        connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo, introspection),
         fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
         flows=shown.flows,
         task_keys=TaskKeys(access),

@@ -141,7 +141,7 @@ class Endpoints(_Part, frozen=True):
         refresh: where refresh requests go if not to `token`.
         exchange: where the first token is exchanged for one that lives longer if not at `token`.
         revocation: RFC 7009.
-        introspection: RFC 7662.
+        introspection: RFC 7662; asked when a connection is tested, if there is no `userinfo`.
         device_authorization: RFC 8628.
         registration: RFC 7591.
         pushed_authorization: RFC 9126.

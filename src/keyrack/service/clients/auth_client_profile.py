@@ -98,6 +98,7 @@ def client_profile(
         assertion_signer=_assertion_signer(client, provider, known),
         device_authorization_endpoint=_own(provider, "device_authorization", of_client, of_connection),
         pushed_authorization_endpoint=_own(provider, "pushed_authorization", of_client, of_connection),
+        introspection_endpoint=_own(provider, "introspection", of_client, of_connection),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import KeyrackError, NotFound, ProviderError, ProviderUnavailable
@@ -14,6 +15,7 @@ from keyrack.oauth.dpop import is_bound
 from keyrack.oauth.profile import ClientProfile
 from keyrack.service.authz.access import Access
 from keyrack.service.clients.auth_client_profile import client_profile
+from keyrack.service.secrets.introspection import Introspection
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.tokens import TYPE
 from keyrack.service.secrets.status import current_status
@@ -64,16 +66,25 @@ class ConnectionChecks:
         access: the way into every operation.
         freshness: renews tokens.
         userinfo: asks whose token it is.
+        introspection: asks whether it works, where a provider profile says at which address.
     """
 
-    def __init__(self, store: Store, access: Access, freshness: FreshTokens, userinfo: UserInfo) -> None:
+    def __init__(
+        self,
+        store: Store,
+        access: Access,
+        freshness: FreshTokens,
+        userinfo: UserInfo,
+        introspection: Introspection,
+    ) -> None:
         self._store = store
         self._access = access
         self._freshness = freshness
         self._userinfo = userinfo
+        self._introspection = introspection
 
     async def test(self, who: Principal, workspace_id: str, secret_id: str) -> ConnectionCheck:
-        """Try the token where the provider tells whose it is; where there is no such address, renew the token.
+        """Try the token where the provider tells whose it is, else where it tells whether it works, else renew it.
 
         An expired token is renewed first, and so is one that the provider no longer takes. Whose account it is, is
         noted when the provider tells.
@@ -94,7 +105,11 @@ class ConnectionChecks:
             return ConnectionCheck(CheckResult.impossible, text)
         profile = client_profile(client, stored.auth_method, stored.credentials)
         uri = stored.userinfo_uri or profile.account.userinfo_uri
-        return await (self._renewed(stored) if uri is None else self._tried(stored, client, profile, uri))
+        if uri is not None:
+            return await self._tried(stored, client, profile, uri)
+        if profile.introspection_endpoint is not None:
+            return await self._introspected(stored, client, profile, profile.introspection_endpoint)
+        return await self._renewed(stored)
 
     async def _renewed(self, secret: AuthSecret) -> ConnectionCheck:
         """Report what the provider says to a refresh."""
@@ -110,14 +125,46 @@ class ConnectionChecks:
             return _failed(error)
         return ConnectionCheck(CheckResult.renewed, "The provider renewed the token just now.")
 
+    async def _introspected(
+        self, secret: AuthSecret, client: AuthClient, profile: ClientProfile, endpoint: str
+    ) -> ConnectionCheck:
+        """Report what the provider says of the token (RFC 7662); one that does not work is renewed once."""
+        secret = await self._freshness.before_read(secret, 0)
+        ended = self._ended(secret, client)
+        if ended is not None:
+            return ended
+        try:
+            answer = await self._introspection.ask(endpoint, profile, secret)
+            if answer.active is False and secret.refreshable:
+                secret = await self._freshness.refresh(secret)
+                answer = await self._introspection.ask(endpoint, profile, secret)
+        except (ProviderError, ProviderUnavailable) as error:
+            return _failed(error)
+        except KeyrackError as error:
+            return ConnectionCheck(CheckResult.impossible, f"The token could not be tried: {error}")
+        if answer.active is None:
+            return ConnectionCheck(CheckResult.unclear, answer.text, answer.said)
+        if not answer.active:
+            text = "The provider says that the token does not work. Connect the account again."
+            return ConnectionCheck(CheckResult.refused, text)
+        await self._note(secret, profile.account, answer.members, secret.userinfo_uri)
+        return ConnectionCheck(CheckResult.works, "The provider says that the token works.")
+
+    def _ended(self, secret: AuthSecret, client: AuthClient) -> ConnectionCheck | None:
+        """Return why a token is not tried; None: it is."""
+        status = current_status(secret, client, self._store.clock())
+        if status.state is not SecretState.error:
+            return None
+        failure = secret.failure
+        words = {} if failure is None else {"error": failure.error, "error_description": failure.error_description}
+        said = {name: text for name, text in words.items() if text}
+        return ConnectionCheck(CheckResult.refused, status.error or "The token cannot be used.", said)
+
     async def _tried(self, secret: AuthSecret, client: AuthClient, profile: ClientProfile, uri: str) -> ConnectionCheck:
         secret = await self._freshness.before_read(secret, 0)
-        status = current_status(secret, client, self._store.clock())
-        if status.state is SecretState.error:
-            failure = secret.failure
-            words = {} if failure is None else {"error": failure.error, "error_description": failure.error_description}
-            said = {name: text for name, text in words.items() if text}
-            return ConnectionCheck(CheckResult.refused, status.error or "The token cannot be used.", said)
+        ended = self._ended(secret, client)
+        if ended is not None:
+            return ended
         try:
             answer = await self._ask(secret, uri, profile)
             if answer.status == _UNAUTHORIZED and secret.refreshable:
@@ -128,7 +175,7 @@ class ConnectionChecks:
         except KeyrackError as error:
             return ConnectionCheck(CheckResult.impossible, f"The token could not be tried: {error}")
         if answer.members is not None:
-            await self._note(secret, profile.account, answer, uri)
+            await self._note(secret, profile.account, answer.members, uri)
         return _told(answer)
 
     async def _ask(self, secret: AuthSecret, uri: str, profile: ClientProfile) -> UserInfoAnswer:
@@ -137,12 +184,12 @@ class ConnectionChecks:
         shown = profile.certificate
         return await self._userinfo.ask(uri, token, tenant_id=secret.tenant_id, proof_key=key, certificate=shown)
 
-    async def _note(self, secret: AuthSecret, source: AccountSource, answer: UserInfoAnswer, uri: str) -> None:
+    async def _note(self, secret: AuthSecret, source: AccountSource, told: Mapping[str, Any], uri: str | None) -> None:
         """Write down whose account it is, if the provider says something else than is known."""
         kept = secret.credentials.get("undefined_params")
         sent = [Secret(str(secret.credentials.get(name) or "")) for name in ("access_token", "refresh_token")]
         found = account_of(
-            source, response=kept if isinstance(kept, Mapping) else {}, claims={}, userinfo=answer.members, sent=sent
+            source, response=kept if isinstance(kept, Mapping) else {}, claims={}, userinfo=told, sent=sent
         )
         if found.label is None or (found == secret.account and uri == secret.userinfo_uri):
             return
