@@ -124,6 +124,24 @@ async def test_what_a_provider_says_against_the_standard_is_told_as_not_known(
     assert "cannot be changed: make another client" in found["client_authentication"]["change"]
 
 
+async def test_addresses_of_a_provider_that_are_none_are_told_as_such(keyrack: World) -> None:
+    servers = LoopbackServers()
+
+    async def nowhere(reader: Any, writer: Any) -> None:
+        request = await servers.read(reader)
+        metadata, elsewhere = json_answer('{"issuer": "http://["}'), http_answer(b"", "302 Found", Location="http://[")
+        writer.write(metadata if b"/.well-known/" in request else elsewhere)
+        await writer.drain()
+
+    try:
+        url = f"http://127.0.0.1:{await servers.start(nowhere)}"
+        found, _ = await examined(keyrack, f"{url}/token", auth_uri=f"{url}/authorize")
+    finally:
+        await servers.stop()
+    assert found["discovery"]["level"] == "notice", found
+    assert "to what is no address" in found["authorization_endpoint"]["seen"], found
+
+
 async def test_a_provider_that_sends_our_secrets_back_shows_them_to_nobody(
     keyrack: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -243,6 +243,7 @@ async def test_what_a_hostile_server_says(desk: Desk, raw_provider: RawProvider)
         ("a redirect", [http_answer(status="307 Go", Location="https://elsewhere.example/")], "redirects"),
         ("no authorization server", [challenge(well_known), resource(raw, authorization_servers=[])], "names no"),
         ("a server that is none", [challenge(well_known), resource(raw, authorization_servers=["ftp://x"])], "https"),
+        ("an unread server", [challenge(well_known), resource(raw, authorization_servers=["https://["])], "server ?"),
         ("another issuer's metadata", [challenge(well_known), resource(raw), metadata(raw, issuer="https://x.example")],
          "names another issuer"),
         ("nothing at all", [missing], "has no metadata"),

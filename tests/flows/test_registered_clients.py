@@ -290,6 +290,13 @@ async def test_a_registration_that_somebody_brings_stays_where_the_client_is_ref
     assert given["client_id"] in simulator.state.clients
 
 
+async def test_a_resource_is_an_address_that_can_be_read(desk: Desk) -> None:
+    for resource in ("https://[", "https://api.example/#part", "api.example", "https://api.example/a b"):
+        refused = await desk.create(**OAUTH2, resource=resource)
+        assert error_of(refused) == (400, "validation_error", f"{POINTER}/resource"), resource
+    assert (await desk.create(**OAUTH2, resource="urn:example:api")).status_code == 201
+
+
 async def test_nobody_is_asked_for_whom_nothing_may_be_created(desk: Desk, simulator: RunningSimulator) -> None:
     component = await desk.keyrack.add_component(desk.acme, "c", {"title": "C", "authClientTypes": ["oauth2"]})
     credentials = {"issuer": simulator.base_url, "registration": {}}

@@ -77,6 +77,11 @@ def judge_page(answer: RawResponse, redirect_uri: str, places: Places, sent: Ite
 def _of_redirect(
     answer: RawResponse, location: str, redirect_uri: str, places: Places, sent: Iterable[Secret]
 ) -> Finding:
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        seen = f"The provider leads on (status {answer.status}) to what is no address: {printable(location, 100, sent)}"
+        return Finding(CHECK, Level.warning, seen, "Ask the provider.", AT_PROVIDER)
     if location.startswith(redirect_uri):
         said = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
         shown = shown_error(said.get("error"), said.get("error_description"), None, sent)
@@ -86,8 +91,8 @@ def _of_redirect(
     found = _known(_readable(location), answer.status, places, certain=True)
     if found is not None:
         return found
-    host = printable(urlsplit(location).hostname or "its own", 100)
-    seen = f"The provider leads on (status {answer.status}, to {host}), as to where people sign in."
+    where = printable(host or "its own", 100)
+    seen = f"The provider leads on (status {answer.status}, to {where}), as to where people sign in."
     return Finding(CHECK, Level.ok, seen)
 
 

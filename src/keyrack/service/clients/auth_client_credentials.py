@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from keyrack.clock import now
 from keyrack.descriptor.oauth_blocks import SENDS_ISS
@@ -181,7 +182,7 @@ class CredentialRules:
     def _resource(self, value: Any, pointer: str) -> str:
         """Return a resource indicator: an absolute URI without a fragment (RFC 8707 section 2)."""
         resource = _text(value, pointer)
-        if not resource.isprintable() or " " in resource or "#" in resource or not _ABSOLUTE.match(resource):
+        if not resource.isprintable() or " " in resource or "#" in resource or not _is_absolute(resource):
             raise ValidationFailed(Problem("must be an absolute URI without a fragment (RFC 8707)", pointer))
         return resource
 
@@ -219,6 +220,15 @@ def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
     if not is_oauth2(kind):
         return None
     return origin_of(credentials["refresh_token_uri"])
+
+
+def _is_absolute(text: str) -> bool:
+    """Tell whether a text is an absolute URI whose host, if it has one, can be read."""
+    try:
+        urlsplit(text)
+    except ValueError:
+        return False
+    return _ABSOLUTE.match(text) is not None
 
 
 def _is_spared(name: str, given: Mapping[str, Any], known: Json, grant: Grant | None) -> bool:

@@ -23,6 +23,7 @@ from keyrack.provider.faults import Reason
 from keyrack.provider.probe import ProbeResult
 from keyrack.provider.uri_guard import check_uri
 from keyrack.service.clients.auth_client_profile import origin_of
+from keyrack.service.consents.return_url import origin_of_page
 from keyrack.service.diagnosis.exchanges import Exchange, Exchanges
 from keyrack.service.diagnosis.subject import Subject
 from keyrack.service.diagnosis.token_attempts import TokenAttempts
@@ -194,7 +195,9 @@ class Examiner:
                 except ProviderUnavailable:
                     continue
                 members = discovery.members_of_metadata(answer)
-                if members is not None and (profile.issuer or origin_of(str(members["issuer"])) == origin_of(issuer)):
+                if members is None:
+                    continue
+                if profile.issuer or origin_of_page(members["issuer"]) == origin_of_page(issuer):
                     return list(discovery.compare(members, profile, subject.scopes, subject.places))
         if profile.issuer:
             seen = f"The issuer {profile.issuer} does not say anything of itself (RFC 8414)."

@@ -158,6 +158,9 @@ class ProtectedResources:
 
 
 def _about_server(wrong: ValidationFailed, issuer: str, pointer: str) -> Iterator[Problem]:
-    host = (urlsplit(issuer).hostname if "://" in issuer else None) or "?"
+    try:
+        host = (urlsplit(issuer).hostname if "://" in issuer else None) or "?"
+    except ValueError:  # it is no address
+        host = "?"
     for problem in wrong.problems:
         yield Problem(f"its authorization server {host[:253]}: {problem.detail}", pointer)
