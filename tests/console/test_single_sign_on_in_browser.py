@@ -8,6 +8,7 @@ import pytest
 
 from support.app import World
 from support.authorization_servers import OidcOptions, OidcProvider
+from support.axe import DESK, is_for_everybody
 from support.console import PASSWORD, give_password
 from support.running import listening_as
 from support.single_sign_on import SETTINGS, address_of, client_of
@@ -79,7 +80,12 @@ async def sign_in_by_email(page: "Page", local: World, provider: OidcProvider) -
     await at_provider(page, "ada")
     await page.wait_for_url(f"{base}/console/account")  # where they wanted to go
     assert acme.admin.name in await page.locator("main").inner_text()
+    await page.set_viewport_size(DESK)  # type: ignore[arg-type]
+    await page.emulate_media(reduced_motion="reduce")
     await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("heading", name="You are signed out").wait_for()
+    assert await page.get_by_role("link", name="Sign out there, too").count() == 1
+    await is_for_everybody(page, skips=False)
 
 
 async def try_another_tenants(page: "Page", local: World, provider: OidcProvider) -> None:
