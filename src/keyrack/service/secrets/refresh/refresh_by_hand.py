@@ -60,7 +60,7 @@ class FreshTokens:
         now = self._clock()
         enough = now + timedelta(seconds=min_validity or 0)
         # a provider may refuse what comes earlier than its profile says
-        early = secret.failure is None and secret.due_at is not None and now < secret.due_at
+        early = secret.failure is None and secret.due_at is not None and now < min(secret.due_at, secret.expires_at)
         due = now >= self._schedule.due(secret.issued_at, secret.expires_at) and not early
         # a token that cannot live that long need not be replaced by another that cannot
         hopeless = not due and enough - now > secret.expires_at - secret.issued_at
