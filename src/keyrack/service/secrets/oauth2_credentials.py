@@ -9,6 +9,7 @@ from keyrack.errors import Problem, ValidationFailed
 from keyrack.model import Json
 from keyrack.model.clients import is_oauth2
 from keyrack.model.secrets import AuthSecret
+from keyrack.oauth.dpop import is_bound
 from keyrack.oauth.provider_text import has_controls
 from keyrack.oauth.token_response import parse_lifetime
 from keyrack.service.clients.auth_client_profile import SECRET_FIELDS
@@ -20,9 +21,9 @@ TOKENS = ("access_token", "refresh_token")
 """Members whose arrival makes a secret ready again (contract 15.2)."""
 TOKEN_MEMBERS = frozenset({*TOKENS, "expires_in"})
 """Members that decide until when the access token is good and how it is renewed."""
-_TOLD = frozenset({"expires_at", "token_type"})
-"""Members that say what is so, whatever a caller sends back."""
-_MEMBERS = TOKEN_MEMBERS | _TOLD | {"scope", "additional_params", "undefined_params", "fields"}
+_MEMBERS = TOKEN_MEMBERS | {"expires_at", "scope", "additional_params", "undefined_params", "fields"}
+_TYPE = "token_type"
+"""Emitted with tokens that are bound to a key (decision 41), so that callers send it back; it changes nothing."""
 
 
 class _Unfit(Exception):
@@ -37,7 +38,7 @@ def check_new(given: Mapping[str, Any]) -> Json:
 
     Returns:
         What is to be stored: `expires_in` as a number if given, `additional_params` as the text of a JSON object,
-        `undefined_params` always; without `expires_at` and `token_type`, which only we can tell.
+        `undefined_params` always; without `expires_at`, which is computed.
 
     Raises:
         ValidationFailed: with one problem for every member at fault.
@@ -115,10 +116,12 @@ def _checked(given: Mapping[str, Any]) -> tuple[Json, list[Problem]]:
     checked: Json = {}
     problems = []
     for name, value in given.items():
+        if name == _TYPE and isinstance(value, str) and is_bound(value):
+            continue
         if name not in _MEMBERS:
             detail = "is not one of the credentials of this type; a provider's own members go into undefined_params"
             problems.append(Problem(detail, join(POINTER, name)))
-        elif name in _CHECKS:  # all but what is told
+        elif name in _CHECKS:  # all but expires_at, which is computed
             try:
                 checked[name] = None if value is None else _CHECKS[name](value)
             except _Unfit as unfit:
