@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -10,7 +11,11 @@ import pytest
 from keyrack.api.core.openapi import SECTIONS
 from keyrack.api.examples import DESCRIPTOR, EXAMPLES
 from keyrack.ids import new_id
+from keyrack.oauth.dpop import new_proof_key
+from keyrack.oauth.profiles.model import ProofAlgorithm
+from keyrack.store.auth_secrets import AuthSecrets
 from support.app import Caller, World
+from support.grants import add_auth_client, add_secret
 from support.running import Running
 from support.tenancy.estate import Estate, build_estate
 
@@ -61,9 +66,22 @@ async def suitable_ids(world: World, estate: Estate, operation: str) -> dict[str
             ids |= {name: estate.ids[other] for name, other in others.items()}
     if operation == "POST /v2/contracts/{contract_id}/members":
         ids["user_id"] = (await world.add_user(estate.tenant.id, f"{new_id()}@users.example")).id
+    if operation.endswith("/dpop-proof"):
+        ids["secret_id"] = await bound_secret(world, estate)
     if operation == "POST /v2/tenants/{tenant_id}/oauth-clients":  # there is one for each component
         ids["component_id"] = await world.add_component(estate.tenant, f"example-{new_id()}", DESCRIPTOR)
     return ids
+
+
+async def bound_secret(world: World, estate: Estate) -> str:
+    """Return a secret whose token is bound to a key that Keyrack holds."""
+    client = await add_auth_client(world.store, estate.tenant.id, "https://as.example/token")
+    stored = await add_secret(world.store, estate.tenant, client, {"access_token": "at", "token_type": "DPoP"})
+    async with world.store.unit(estate.tenant.id, writes=True) as unit:
+        await AuthSecrets(unit).replace(
+            replace(stored, dpop_key=new_proof_key(ProofAlgorithm.ES256)), refresh_token_replaced=False
+        )
+    return stored.id
 
 
 def suitable_caller(world: World, estate: Estate, operation: str) -> Caller:

@@ -34,7 +34,8 @@ OTHERS = [
     "service-accounts delete", "components lint", "permissions list", "secrets refresh", "import platform",
     "export platform", "serve", "worker", "simulator", "demo", "version", "users setup-link",
     "users set-password", "users disable-totp", "service-accounts set-password", "service-accounts disable-totp",
-    "providers import", "providers list", "providers show", "tenants allow-passwords",
+    "providers import", "providers list", "providers show", "providers test", "doctor client",
+    "tenants allow-passwords",
 ]  # fmt: skip
 """Commands that show what the operator has just given them, counts, or one of the errors below."""
 RUN = """
@@ -119,6 +120,7 @@ async def test_names_are_plain_text_in_every_list_and_message(keyrack: World) ->
         "an unknown user": ["api-keys", "list", "--user", HOSTILE + "?"],
         "a broken file": ["import", "platform", str(file)],
         "a missing file": ["import", "platform", HOSTILE],
+        "a client that cannot be reached": ["doctor", "client", client.id],
         "not a time": ["secrets", "list", "--expires-before", HOSTILE],
     }
     words = [*commands.values(), *([*each, "--json"] for each in commands.values()), *refused.values()]

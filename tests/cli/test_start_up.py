@@ -27,7 +27,7 @@ def test_neither_server_nor_database_is_loaded_to_lint(tmp_path: Path) -> None:
         "KEYRACK_HOME": str(tmp_path / "nowhere"),
         "KEYRACK_DATABASE_URL": "postgresql://[::1]:1/x",
     }
-    names = (*HEAVY, "asyncpg", "sqlite3", "keyrack.store", "keyrack.service", "keyrack.api")
+    names = (*HEAVY, "asyncpg", "sqlite3", "keyrack.store", "keyrack.service.authz", "keyrack.api")
     assert loaded_by([["components", "lint", str(file)]], names, nowhere) == [""]
 
 

@@ -82,14 +82,16 @@ def _diagnosed(client: str, tenant: str | None) -> "Diagnosis":
 def _show(found: "Diagnosis", *, trace: bool) -> None:
     typer.echo(visible(f"{found.kind} {found.id}: {found.level}"))
     for finding in found.findings:
-        typer.echo(visible(f"\n{finding.level.upper()} {finding.check}: {finding.seen}"))
+        typer.echo()
+        typer.echo(visible(f"{finding.level.upper()} {finding.check}: {finding.seen}"))
         if finding.change:
             typer.echo(visible(f"  change: {finding.change}"))
         if finding.place is not None:
             pointer = "" if finding.place.pointer is None else f" {finding.place.pointer}"
             typer.echo(visible(f"  where: {finding.place.where}{pointer}"))
     for each in found.exchanges if trace else ():
-        typer.echo(visible(f"\n--- {each.purpose}"))
+        typer.echo()
+        typer.echo(visible(f"--- {each.purpose}"))
         for mark, text in ((">", each.request), ("<", each.answer)):
             for line in text.split("\n"):
                 typer.echo(f"{mark} {visible(line)}".rstrip())

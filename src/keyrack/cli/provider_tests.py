@@ -34,7 +34,7 @@ def play_profiles(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Play profiles: connect, refresh, be refused and revoke against a strict twin of the provider.
+    """Play profiles against strict twins of providers.
 
     The twin accepts exactly what the profile says. Exits with 1 unless every profile held. Needs no database, and no
     provider is asked.
