@@ -10,7 +10,7 @@ from sqlalchemy import select
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.schema import attempts, auth_secrets
-from support.app import World
+from support.app import World, error_of
 from support.authorization_servers import OidcOptions, OidcProvider, RegisteredClient
 from support.consent import CALLBACK
 from support.grants import client_credentials
@@ -129,3 +129,9 @@ async def test_the_simulator_binds_tokens_and_takes_keyracks_proofs(
             assert answer.status_code == status
             asked = {**asked, "nonce": answer.headers["dpop-nonce"]}
     assert simulator.state.calls(endpoint="token", outcome="use_dpop_nonce") == 1, "the nonce is remembered"
+    for renewing in ("/token", "/%74oken?x=1", "//TOKEN/", "/me/../token"):
+        attributes = {"method": "POST", "url": f"{simulator.base_url}{renewing}"}
+        refused = await acme.integrator.post(
+            f"{path}/dpop-proof", {"data": {"type": "dpop-proof", "attributes": attributes}}
+        )
+        assert error_of(refused) == (400, "validation_error", "/data/attributes/url"), renewing

@@ -4,16 +4,22 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from yarl import URL
+
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
 from keyrack.errors import NotFound, Problem, StateConflict, ValidationFailed
+from keyrack.model.clients import AuthClient
 from keyrack.model.identity import Principal
+from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.dpop import is_bound, is_nonce, new_proof
 from keyrack.provider.uri_guard import parse_uri
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
+from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.secrets.refresh.tokens import TYPE
+from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -79,14 +85,20 @@ class DPoPProofs:
             ValidationFailed: the request cannot be one.
             StateConflict: the secret's token is not bound to a key that Keyrack holds.
         """
+        client = None
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(GET_SECRET_CREDENTIALS)
             secret = await AuthSecrets(scope.unit).find(secret_id)
+            if secret is not None:
+                client = await find_usable(scope.unit, secret.auth_client_id)
         if secret is None or secret.workspace_id != workspace_id:
             raise NotFound("there is no such secret in this workspace")
         request = self._checked(wanted.validated())
         if secret.dpop_key is None or not is_bound(secret.credentials.get(TYPE)):
             raise StateConflict("the token of this secret is not bound to a key: send it as a Bearer token")
+        if client is not None and _normal(request.url) in _token_endpoints(client, secret):
+            detail = "is where tokens are renewed, which Keyrack alone does: the key is to keep refresh tokens here"
+            raise ValidationFailed(Problem(detail, f"{_POINTER}/url"))
         now, token = self._clock(), Secret(secret.credentials["access_token"])
         proof = new_proof(secret.dpop_key, request.method, request.url, now, nonce=request.nonce, access_token=token)
         self._last_use.note(secret.tenant_id, secret.id)
@@ -110,3 +122,17 @@ class DPoPProofs:
         if problems:
             raise ValidationFailed(*problems)
         return WantedProof(wanted.method, url, wanted.nonce)
+
+
+def _token_endpoints(client: AuthClient, secret: AuthSecret) -> set[str]:
+    """Return where a client gets tokens for what it has: a refresh token cannot be used there without a proof."""
+    profile = client_profile(client, secret.auth_method, secret.credentials)
+    named = (profile.token_endpoint, profile.refresh_endpoint, profile.exchange_endpoint)
+    return {_normal(url) for url in named if url}
+
+
+def _normal(url: str) -> str:
+    """Return a URL as any server may read it: decoded, without query, case of letters and needless slashes."""
+    parts = URL(url)
+    path = "/".join(filter(None, parts.path.split("/")))
+    return f"{parts.scheme}://{parts.host}:{parts.port}/{path}".lower()
