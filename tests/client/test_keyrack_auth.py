@@ -14,8 +14,10 @@ from keyrack.ids import new_id
 from keyrack.simulator.testing import RunningSimulator
 from support.app import World
 from support.flows import site, step_of
-from support.grants import Connected, change, connect, is_live, stored
+from support.grants import Connected, change, client_credentials, connect, is_live, stored
 from support.loopback_peers import Proxy, Receiver, answering, receiving
+from support.profiled_clients import connected as connect_account
+from support.profiled_clients import profiled_client
 from support.running import Running, at_once, in_loop, threaded
 from support.secrets import add_client, make
 
@@ -88,6 +90,25 @@ async def test_a_token_is_read_once_and_used_until_it_nears_its_end(
     assert await ask(auth, me(simulator)) == [200]
     assert len(proxy.requests) == 2
     assert simulator.state.calls(grant_type="refresh_token") == 0
+
+
+async def test_a_bound_token_goes_with_a_proof_for_each_request_and_the_server_s_nonce(
+    running: Running, keyrack: Keyrack, keyrack_async: AsyncKeyrack, proxy: Proxy, simulator: RunningSimulator
+) -> None:
+    simulator.state.set_defaults({"approval": "auto", "dpop": "required", "dpop_nonce": 1_000_000_000})
+    given = client_credentials(simulator.token_endpoint)
+    endpoints = {"authorization": given["auth_uri"], "token": given["token_uri"]}
+    profile = {"name": "strict", "dpop": "ES256", "endpoints": endpoints}
+    ours = {name: given[name] for name in ("client_id", "client_secret")}
+    path = await connect_account(running.world, await profiled_client(running.world, profile, **ours))
+    _, _, _, workspace_id, _, secret_id = path.split("/")
+    assert await ask(KeyrackAuth(keyrack, workspace_id, secret_id), me(simulator), 2) == [200, 200]
+    assert [request.rpartition("/")[2] for request in proxy.requests][1:] == ["dpop-proof"] * 3, (
+        "one for want of a nonce"
+    )
+    auth = KeyrackAuth(keyrack_async, workspace_id, secret_id)
+    async with httpx2.AsyncClient(auth=auth, timeout=60) as http:
+        assert [(await http.get(me(simulator))).status_code for _ in range(2)] == [200, 200]
 
 
 async def test_a_withdrawn_token_is_refreshed_and_the_request_sent_once_more(

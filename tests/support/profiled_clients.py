@@ -2,12 +2,13 @@
 
 import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
 from keyrack.ids import new_id
 from support.app import World, relationship
-from support.consent import approve
+from support.consent import CALLBACK, approve, query_of
 
 
 async def add_profiled_client(world: World, profile: Any, **credentials: Any) -> httpx2.Response:
@@ -43,7 +44,9 @@ async def consent_of(
     begun = await acme.integrator.post(path, {"data": {"type": "oauth-consent", "relationships": named}})
     assert begun.status_code == 201, begun.text
     consent = begun.json()["data"]
-    await world.http.get(await approve(consent["attributes"]["authorization_url"], trusted=trusted))
+    url = consent["attributes"]["authorization_url"]
+    callback = urlsplit(await approve(url, query_of(url).get("redirect_uri", CALLBACK), trusted))
+    await world.http.get(f"{callback.path}?{callback.query}")
     done: dict[str, Any] = (await acme.integrator.get(f"{path}/{consent['id']}")).json()["data"]
     return done
 

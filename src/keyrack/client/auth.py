@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 
 from keyrack.client.asynchronous import AsyncKeyrack
+from keyrack.client.bound_tokens import Nonces, add_proof
 from keyrack.client.errors import Misconfigured, NotRefreshable, TokenNotValid
 from keyrack.client.flights import TaskFlight, ThreadFlight
 from keyrack.client.held import Clock, Held, held
@@ -25,7 +26,8 @@ class TokenFlow:
     more, whatever comes of it. All threads and tasks share one reading and one refresh, and its error.
 
     What cannot be refreshed leaves the 401 as it is, and so does a body that cannot be sent twice. Secrets of the types
-    `basic` and `api_key` are sent as their headers say.
+    `basic` and `api_key` are sent as their headers say. With a token that is bound to a key, Keyrack is asked for a
+    proof for each request, and for another one where the third party wants a nonce (RFC 9449).
 
     Args:
         keyrack: who reads the secret. With a `Keyrack`, requests of async clients ask in a thread; an `AsyncKeyrack`
@@ -52,30 +54,53 @@ class TokenFlow:
         self._held: Held | None = None
         self._threads: ThreadFlight[Held] = ThreadFlight()
         self._tasks: TaskFlight[Held] = TaskFlight()
+        self._nonces = Nonces()
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Called by a client for each request; of requests and responses only what httpx and httpx2 share is used."""
         used = self._current()
-        request.headers[used.name] = used.value.reveal()
+        self._put(request, used)
         response = yield request
+        if used.bound and self._nonces.learn(request, response) and _can_be_sent_again(request):
+            self._put(request, used)
+            response = yield request
         if response.status_code != _UNAUTHORIZED:
             return
         renewed = self._renewed(used)
         if renewed.value != used.value and _can_be_sent_again(request):
-            request.headers[renewed.name] = renewed.value.reveal()
+            self._put(request, renewed)
             yield request
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """The same for async clients."""
         used = await self._current_async()
-        request.headers[used.name] = used.value.reveal()
+        await self._put_async(request, used)
         response = yield request
+        if used.bound and self._nonces.learn(request, response) and _can_be_sent_again(request):
+            await self._put_async(request, used)
+            response = yield request
         if response.status_code != _UNAUTHORIZED:
             return
         renewed = await self._renewed_async(used)
         if renewed.value != used.value and _can_be_sent_again(request):
-            request.headers[renewed.name] = renewed.value.reveal()
+            await self._put_async(request, renewed)
             yield request
+
+    def _put(self, request: Any, used: Held) -> None:
+        """Put a secret into a request, and a proof for the request if its token is bound to a key."""
+        request.headers[used.name] = used.value.reveal()
+        if used.bound:
+            asked = (*self._names, request.method, str(request.url))
+            add_proof(request, self._sync.dpop_proof(*asked, nonce=self._nonces.of(request)))
+
+    async def _put_async(self, request: Any, used: Held) -> None:
+        if isinstance(self._keyrack, Keyrack):
+            return await asyncio.to_thread(self._put, request, used)
+        request.headers[used.name] = used.value.reveal()
+        if used.bound:
+            asked = (*self._names, request.method, str(request.url))
+            add_proof(request, await self._keyrack.dpop_proof(*asked, nonce=self._nonces.of(request)))
+        return None
 
     def _current(self) -> Held:
         return self._fresh() or self._threads.join(self._read_unless_fresh)

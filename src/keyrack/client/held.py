@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from keyrack.client.bound_tokens import SCHEME
 from keyrack.client.errors import Unexpected
 from keyrack.client.results import AuthSecret
 from keyrack.crypto.secret import Secret
@@ -23,11 +24,13 @@ class Held:
         name: of the header.
         value: of the header.
         until: the clock's time until which it is used without asking Keyrack again.
+        bound: whether a proof of its key goes with each request (RFC 9449).
     """
 
     name: str
     value: Secret
     until: float
+    bound: bool = False
 
 
 def held(secret: AuthSecret, min_validity: float, now: float) -> Held:
@@ -43,7 +46,7 @@ def held(secret: AuthSecret, min_validity: float, now: float) -> Held:
     """
     name, value = _header(secret)
     left = LONGEST_HELD if secret.seconds_left is None else secret.seconds_left - min_validity
-    return Held(name, Secret(value), now + left)
+    return Held(name, Secret(value), now + left, bound=value.startswith(f"{SCHEME} "))
 
 
 def _header(secret: AuthSecret) -> tuple[str, str]:
@@ -56,6 +59,7 @@ def _header(secret: AuthSecret) -> tuple[str, str]:
             return "Authorization", f"Basic {base64.b64encode(pair).decode()}"
         if secret.type == "api_key":
             return str(its["headerName"]), str(its["headerValue"])
-        return "Authorization", f"Bearer {its['access_token']}"
+        scheme = SCHEME if str(its.get("token_type", "")).lower() == SCHEME.lower() else "Bearer"
+        return "Authorization", f"{scheme} {its['access_token']}"
     except KeyError as missing:
         raise Unexpected(f"a secret of type {secret.type} without {missing}") from None
