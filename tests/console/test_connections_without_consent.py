@@ -78,6 +78,18 @@ async def test_what_ended_says_what_to_set_and_not_to_reconnect(
     assert "Reconnect" not in page.text
 
 
+async def test_the_page_of_a_client_shows_what_its_grant_needs(
+    integrator: Integrator, simulator: RunningSimulator
+) -> None:
+    acme, client_id = integrator.tenant, await client_of(integrator.world, simulator, "client_credentials")
+    admin = await signed_in(integrator.world, acme.admin, acme.id)
+    page = (await admin.get(f"/console/auth-clients/{client_id}")).text
+    assert "<dt>Grant</dt><dd><code>client_credentials</code>" in page
+    assert "<dt>token_uri</dt>" in page
+    for name in ("auth_uri", "refresh_token_uri", "pkce", "Redirect URI to register"):
+        assert f"<dt>{name}</dt>" not in page
+
+
 async def test_a_connect_link_cannot_be_made_where_nobody_has_to_agree(
     integrator: Integrator, simulator: RunningSimulator
 ) -> None:

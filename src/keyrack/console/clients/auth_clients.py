@@ -34,6 +34,7 @@ from keyrack.errors import Forbidden, KeyrackError, NotFound
 from keyrack.model import Json
 from keyrack.model.clients import OAUTH2_TYPES, AuthClientFilter, AuthClientScope
 from keyrack.service.clients.auth_client_overview import AuthClientOverview, KnownAuthClient
+from keyrack.service.clients.auth_client_profile import direct_grant
 from keyrack.service.clients.auth_client_usage import AuthClientUsage, AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.client_attention import SOON
@@ -101,6 +102,7 @@ async def auth_client_page(
         **about,
         redirect_uri=await redirect_uri_for(visit, registrations_by_hand),
         methods=dict(CLIENT_AUTH),
+        is_direct=direct_grant(known.client) is not None,
         done=visit.done(_DONE),
     )
 
