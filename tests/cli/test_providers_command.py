@@ -72,6 +72,10 @@ def test_for_people_it_says_what_is_lost_and_counts(tmp_path: Path) -> None:
     refused = keyrack(tmp_path, "providers", "import", "--format", "nango", str(file))
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "keyrack: the file is not in the format of nango: it has no entries by name\n"
+    file.write_text('{"a": {"b": 1}}')
+    refused = keyrack(tmp_path, "providers", "import", "--format", "grant", str(file))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "keyrack: the file is not in the format of grant: no entry of it has oauth\n"
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
@@ -90,6 +94,7 @@ def test_a_profile_is_shown_to_people_and_programs(tmp_path: Path) -> None:
     assert json.loads(keyrack(tmp_path, "providers", "show", "slack", "--json").stdout)["name"] == "slack"
     assert keyrack(tmp_path, "providers", "show", "slak").stderr == "keyrack: there is no such profile; is it slack?\n"
     assert names_of(tmp_path) == sorted(catalogue())
+    assert "False" not in keyrack(tmp_path, "providers", "list").stdout
     assert names_of(tmp_path, "--search", "GOOG") == ["google", "google-service-account"]
 
 

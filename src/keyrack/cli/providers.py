@@ -86,7 +86,7 @@ def list_profiles(
     """List the provider profiles that come with Keyrack."""
     from keyrack.oauth.profiles.catalogue import matching
 
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": each.name,
             "title": each.title,
@@ -96,6 +96,8 @@ def list_profiles(
         }
         for each in matching(search)
     ]
+    if not as_json:
+        rows = [{**row, "legacy": "yes" if row["legacy"] else ""} for row in rows]
     show_list(("name", "title", "grant", "legacy", "documentation"), rows, as_json=as_json)
 
 

@@ -205,6 +205,7 @@ def test_entries_of_grant() -> None:
         (b"[1]", "grant"), (b"{", "grant"), (b"a: [", "nango"), (b"- a", "nango"), (b"\xff\xfe\x00", "nango"),
         (b"a: &x {auth_mode: OAUTH2}\nb: *x\n", "nango"), (b"a: !!python/object:os.system {}", "nango"),
         (b" " * (MAX_BYTES + 1), "grant"), (b"[" * 100_000, "grant"),
+        (b'{"a": {"b": 1}}', "grant"), (b"a: {oauth: 2}", "nango"),
     ],
 )  # fmt: skip
 def test_a_file_in_another_form_is_refused(content: bytes, catalogue: str) -> None:

@@ -27,13 +27,15 @@ def converted_file(content: bytes, catalogue: str) -> Iterator[ConvertedEntry]:
     """
     if len(content) > MAX_BYTES:
         raise BadRequest("the file is larger than 8 MiB")
-    convert, read = _READERS[catalogue]
+    convert, read, mark = _READERS[catalogue]
     try:
         found = read(content)
     except (ValueError, RecursionError, yaml.YAMLError):
         raise BadRequest(f"the file is not in the format of {catalogue}") from None
     if not isinstance(found, dict):
         raise BadRequest(f"the file is not in the format of {catalogue}: it has no entries by name")
+    if not any(isinstance(entry, dict) and mark in entry for entry in found.values()):
+        raise BadRequest(f"the file is not in the format of {catalogue}: no entry of it has {mark}")
     return convert(found)
 
 
@@ -44,7 +46,9 @@ def _parse_yaml(content: bytes) -> Any:
     return yaml.load(content, _Loader)  # noqa: S506 - the safe one
 
 
-_READERS: Mapping[str, tuple[Callable[[Mapping[str, Any]], Iterator[ConvertedEntry]], Callable[[bytes], Any]]] = {
-    "nango": (nango.converted, _parse_yaml),
-    "grant": (grant.converted, json.loads),
+_Convert = Callable[[Mapping[str, Any]], Iterator[ConvertedEntry]]
+_READERS: Mapping[str, tuple[_Convert, Callable[[bytes], Any], str]] = {
+    "nango": (nango.converted, _parse_yaml, "auth_mode"),
+    "grant": (grant.converted, json.loads, "oauth"),
 }
+"""By format: what converts the entries, what reads the file, and the member by which an entry says its kind."""
