@@ -17,7 +17,7 @@ from keyrack.oauth.account import MAX_PATH
 from keyrack.oauth.client_auth import METHOD_OF, WITH_CERTIFICATE, TokenEndpointAuthMethod, unfit_for
 from keyrack.oauth.client_certificate import UnusableCertificateError, check_certificate, end_of
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, ProviderProfile
 from keyrack.oauth.profiles.reading import names_secret, stored_profile
 from keyrack.oauth.token_response import MAX_LIFETIME
 from keyrack.provider.uri_guard import check_issuer, check_uri
@@ -32,7 +32,7 @@ from keyrack.service.clients.auth_client_profile import (
     origin_of,
     stored_methods,
 )
-from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules
+from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules, addresses_of
 from keyrack.service.clients.secret_expiry import in_range
 from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_OBJECT, wrong_type
 
@@ -86,14 +86,15 @@ class CredentialRules:
             return dict(given)
         stored: Json = {}
         problems: list[Problem] = []
-        known, grant = self.profiles.addresses(given), self.profiles.grant(given)
+        profile = self.profiles.profile_in(given)
+        known = {} if profile is None else addresses_of(profile)
         for name, member in self._members().items():
             value = given.get(name)
             if value is not None:
                 _collect(stored, problems, name, member, value)
             elif name in known:
                 stored[name] = known[name]
-            elif member.required and not _is_spared(name, given, known, grant):
+            elif member.required and not _is_spared(name, given, profile):
                 problems.append(Problem(f"{name} is required", f"{POINTER}/{name}"))
         problems += _unfit(kind, stored, given)
         if PROFILE in stored or given.get(PROFILE) is None:  # of a profile that is refused nothing more is said
@@ -231,10 +232,11 @@ def _is_absolute(text: str) -> bool:
     return _ABSOLUTE.match(text) is not None
 
 
-def _is_spared(name: str, given: Mapping[str, Any], known: Json, grant: Grant | None) -> bool:
+def _is_spared(name: str, given: Mapping[str, Any], profile: ProviderProfile | None) -> bool:
     """Tell whether a required address may be missing: the profile is what is wrong, or nobody is sent there."""
-    of_profile = name in ADDRESSES and given.get(PROFILE) is not None
-    return of_profile and (not known or (name == "auth_uri" and grant in {*DIRECT_GRANTS, Grant.DEVICE_CODE}))
+    if name not in ADDRESSES or given.get(PROFILE) is None:
+        return False
+    return profile is None or (name == "auth_uri" and profile.grant in {*DIRECT_GRANTS, Grant.DEVICE_CODE})
 
 
 def _wrong_type(kind: str, stored: Json) -> list[Problem]:

@@ -74,6 +74,10 @@ class ProfileRules:
         Raises:
             ValidationFailed: it is none, there is none of the name, or it asks for what is not built yet.
         """
+        return document_of(self._read(value, pointer))
+
+    def _read(self, value: Any, pointer: str) -> ProviderProfile:
+        """Return a profile that `checked` takes."""
         if isinstance(value, str):
             found = catalogue().get(value)
             if found is None:
@@ -93,26 +97,19 @@ class ProfileRules:
         if unsafe:
             raise ValidationFailed(*unsafe)
         _require_built(profile, pointer)
-        return document_of(profile)
+        return profile
 
-    def addresses(self, given: Mapping[str, Any]) -> Json:
-        """Return the addresses that the profile of new credentials says; they may be templates.
-
-        Nothing is said of a profile that is wrong: `checked` does.
-        """
+    def profile_in(self, given: Mapping[str, Any]) -> ProviderProfile | None:
+        """Return the profile of new credentials; None: there is none, or it is wrong, which `checked` tells."""
         try:
-            profile = stored_profile(self.checked(given.get(PROFILE), ""))
-        except ValidationFailed:
-            return {}
-        said = {name: getattr(profile.endpoints, endpoint) for name, endpoint in ADDRESSES.items()}
-        return {name: alternatives(template)[0] for name, template in said.items() if template is not None}
-
-    def grant(self, given: Mapping[str, Any]) -> Grant | None:
-        """Return the grant of the profile of new credentials; None: there is no profile, or it is wrong."""
-        try:
-            return stored_profile(self.checked(given.get(PROFILE), "")).grant
+            return self._read(given.get(PROFILE), "")
         except ValidationFailed:
             return None
+
+    def addresses(self, given: Mapping[str, Any]) -> Json:
+        """Return the addresses that the profile of new credentials says, as `addresses_of`; none of a wrong one."""
+        profile = self.profile_in(given)
+        return {} if profile is None else addresses_of(profile)
 
     def wrong_inputs(self, stored: Json) -> list[Problem]:
         """Return what is wrong with what was filled in for the client, and with the key that it signs with."""
@@ -125,10 +122,14 @@ class ProfileRules:
 
     def shows_certificate(self, given: Mapping[str, Any]) -> bool:
         """Tell whether the profile of new credentials wants the client to show a certificate in TLS."""
-        try:
-            return _wants_certificate(stored_profile(self.checked(given.get(PROFILE), "")))
-        except ValidationFailed:
-            return False
+        profile = self.profile_in(given)
+        return profile is not None and _wants_certificate(profile)
+
+
+def addresses_of(profile: ProviderProfile) -> Json:
+    """Return the addresses that a profile says, as members of a client's credentials; they may be templates."""
+    said = {name: getattr(profile.endpoints, endpoint) for name, endpoint in ADDRESSES.items()}
+    return {name: alternatives(template)[0] for name, template in said.items() if template is not None}
 
 
 def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
@@ -150,7 +151,7 @@ def _unsafe(profile: ProviderProfile) -> Iterator[Problem]:
 
 
 def _wrong_key(stored: Json) -> list[Problem]:
-    algorithms = _algorithms_of_key(stored_profile(stored[PROFILE]))
+    algorithms = algorithms_of_key(stored_profile(stored[PROFILE]))
     if not algorithms:
         unused = [name for name in (PRIVATE_KEY, KEY_ID) if name in stored]
         return [Problem("is not asked for by the profile", f"{_POINTER}/{name}") for name in unused]
@@ -184,7 +185,7 @@ def _wrong_certificate(stored: Json) -> list[Problem]:
     return []
 
 
-def _algorithms_of_key(profile: ProviderProfile) -> list[str]:
+def algorithms_of_key(profile: ProviderProfile) -> list[str]:
     """Return with which algorithms the client's private key signs: for the client, and for the grant."""
     ways = ways_to_authenticate(profile)
     found = {algorithm_of(said) for said in ways if said.method is AuthMethod.PRIVATE_KEY_JWT}
