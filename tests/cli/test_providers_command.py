@@ -5,6 +5,7 @@ import subprocess
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -158,3 +159,18 @@ def test_each_grant_shows_the_requests_that_it_has(members: dict[str, Any], purp
     refreshes = [] if purposes == ["Token request"] else ["Refresh request"]
     assert [each.purpose for each in traced] == [*purposes, *refreshes, "Revocation request"]
     assert any(shown in each.text for each in traced)
+
+
+def test_example_requests_have_what_real_ones_have() -> None:
+    endpoints = {name: f"https://provider.example/{name}" for name in ("authorization", "token")}
+    signed = {"client_authentication": {"method": "private_key_jwt", "algorithm": "ES256"}}
+    repeats = {"sends_scope": True, "sends_redirect_uri": True}
+    said = {"name": "own", "endpoints": endpoints, "scopes": {"default": ["openid"]}, "token": signed}
+    traced = example_requests(profile_of({**said, "refresh": repeats, "pkce": "plain", "dpop": "ES256"}))
+    browser, token, refresh = (each.text for each in traced)
+    assert {"nonce", "dpop_jkt"} <= dict(parse_qsl(urlsplit(browser.split()[1]).query)).keys()
+    assert "code_challenge=***&code_challenge_method=plain" in browser  # it is the verifier itself
+    assert "client_assertion=***" in token
+    assert "client_assertion" not in refresh
+    assert "scope=openid&redirect_uri=https%3A%2F%2F" in refresh
+    assert all("DPoP: ***" in each for each in (token, refresh))

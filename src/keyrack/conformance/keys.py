@@ -6,11 +6,10 @@ from typing import Any
 
 from joserfc import jwk
 
+from keyrack.oauth.client_assertion import new_key
 from keyrack.oauth.profiles.model import AuthMethod, Grant, ProviderProfile
 
 _KEY_ID = "twin-key"
-_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "Ed25519": "Ed25519", "EdDSA": "Ed25519"}
-_RSA_BITS = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,5 @@ def signing_key(profile: ProviderProfile, secret: str) -> SigningKey | None:
 
 @cache
 def _made(algorithm: str) -> SigningKey:
-    curve = _CURVES.get(algorithm)
-    made: Any
-    if curve is None:
-        made = jwk.RSAKey.generate_key(_RSA_BITS, private=True)
-    elif curve == "Ed25519":
-        made = jwk.OKPKey.generate_key("Ed25519", private=True)
-    else:
-        made = jwk.ECKey.generate_key(curve, private=True)
+    made = new_key(algorithm)
     return SigningKey(made.as_pem(private=True).decode(), made, _KEY_ID)

@@ -6,6 +6,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth.callback_error import callback_error
 from keyrack.oauth.dpop import thumbprint
+from keyrack.oauth.id_token import asks_for_id_token
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.model import AuthorizationRequest
 from keyrack.oauth.profiles.requests import own_query, with_parameters, with_query, with_scopes
@@ -105,6 +106,17 @@ def build_authorization_url(
         extra=extra,
     )
     return authorization_url(profile, parameters)
+
+
+def sends_nonce(profile: ClientProfile, scope: str) -> bool:
+    """Tell whether a nonce goes with an authorization request: for an ID token, or since the profile says so.
+
+    Args:
+        profile: the client and its provider.
+        scope: what is asked for, as of `authorization_parameters`.
+    """
+    always = profile.provider is not None and profile.provider.authorization.sends_nonce
+    return always or asks_for_id_token(profile.authorization_endpoint, scope)
 
 
 def authorization_url(profile: ClientProfile, parameters: Mapping[str, str]) -> str:

@@ -23,6 +23,8 @@ ALGORITHMS = frozenset(
 SECRET_ALGORITHMS = frozenset({"HS256", "HS384", "HS512"})
 """With which a client's secret signs."""
 
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+_RSA_BITS = 2048
 _SECONDS = 300
 """For which an assertion is good: as long as clocks may differ and a request may take."""
 
@@ -85,6 +87,16 @@ def signed(claims: Mapping[str, Any], signer: AssertionSigner, *, seconds: int =
     except (JoseError, ValueError, TypeError):
         pass  # raised outside: what is chained to it may show the key
     raise UnusableKeyError(f"the key cannot sign with {signer.algorithm}")
+
+
+def new_key(algorithm: str) -> Any:
+    """Return a new private key, as joserfc has it, of the kind that an algorithm of `ALGORITHMS` signs with."""
+    kind = KEY_TYPES.get(algorithm[:2])
+    if kind == "EC":
+        return jwk.ECKey.generate_key(_CURVES.get(algorithm, "P-256"), private=True)
+    if kind == "OKP":
+        return jwk.OKPKey.generate_key("Ed25519", private=True)
+    return jwk.RSAKey.generate_key(_RSA_BITS, private=True)
 
 
 def signing_key(text: Secret, algorithm: str) -> Any:

@@ -99,6 +99,10 @@ class ClientProfile:
         plain = self.provider is not None and self.provider.pkce is Pkce.PLAIN
         return pkce.PLAIN if plain else pkce.S256
 
+    def code_challenge(self, verifier: Secret) -> str | None:
+        """Return the code challenge of a verifier (RFC 7636 section 4.2); None where none is sent."""
+        return pkce.challenge(verifier, self.code_challenge_method) if self.pkce else None
+
     @property
     def authentication(self) -> RequestAuthentication:
         """How the client authenticates where nothing else is said."""

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from yarl import URL
 
 from keyrack.crypto.secret import MASK, Secret
+from keyrack.oauth.dpop import HEADER
 from keyrack.oauth.masking import masked
 from keyrack.oauth.uri import wire_uri
 from keyrack.oauth.wire import FormRequest, QueryRequest
@@ -47,14 +48,15 @@ def shown_request(request: FormRequest | QueryRequest, secrets: Collection[Secre
     hidden = _hiding(secrets, stand_in)
     scheme = "" if request.authorization is None else request.authorization.reveal().partition(" ")[0]
     authorization = None if request.authorization is None else Secret(f"{scheme} {stand_in}")
+    headers = tuple((name, hidden(name, value)) for name, value in request.headers)
+    if request.proof_key is not None:  # a proof is made for each time that a request is sent
+        headers += ((HEADER, stand_in),)
     shown: FormRequest | QueryRequest
     if isinstance(request, FormRequest):
         form = tuple((name, hidden(name, value)) for name, value in request.form)
-        headers = tuple((name, hidden(name, value)) for name, value in request.headers)
         shown = replace(request, form=form, headers=headers, authorization=authorization)
     else:
         query = tuple((name, hidden(name, value)) for name, value in request.query)
-        headers = tuple((name, hidden(name, value)) for name, value in request.headers)
         shown = replace(request, query=query, headers=headers, authorization=authorization)
     url = url_of(shown, URL(wire_uri(shown.url), encoded=True))
     sent = {name.lower(): (name, value) for name, value in USUAL_HEADERS.items()}

@@ -9,7 +9,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.model.consents import AuthorizationContext, Consent
 from keyrack.oauth import authorization_code, device, oauth1, pkce
 from keyrack.oauth.dpop import new_proof_key
-from keyrack.oauth.id_token import asks_for_id_token, new_nonce
+from keyrack.oauth.id_token import new_nonce
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.profiles.answers import learned_of_callback
 from keyrack.oauth.profiles.model import Callback
@@ -215,8 +215,7 @@ def first_request(planned: PlannedConsent, wanted: NewConsent, base: str, state:
     redirect_uri = base + CALLBACK_PATHS[OAUTH1 if protocol == OAUTH1 else OAUTH2]
     usual = Callback()
     said = usual if profile.provider is None else profile.provider.callback
-    always = profile.provider is not None and profile.provider.authorization.sends_nonce
-    asks = protocol != DEVICE and (always or asks_for_id_token(profile.authorization_endpoint, planned.scope))
+    asks = protocol != DEVICE and authorization_code.sends_nonce(profile, planned.scope)
     nonce = new_nonce() if asks else None
     context = AuthorizationContext(
         protocol=protocol,
@@ -250,7 +249,7 @@ def first_request(planned: PlannedConsent, wanted: NewConsent, base: str, state:
         redirect_uri=redirect_uri,
         state=state,
         scope=planned.scope,
-        code_challenge=pkce.challenge(verifier, profile.code_challenge_method) if profile.pkce else None,
+        code_challenge=profile.code_challenge(verifier),
         nonce=nonce,
         extra={**planned.extra, **wanted.additional_params},
     )

@@ -12,7 +12,7 @@ from keyrack.oauth import authorization_code, oauth1, pkce
 from keyrack.oauth.diagnosis import authorization_answer, discovery
 from keyrack.oauth.diagnosis.client_rules import judge_key, judge_offline, judge_redirect_uri, judge_secret_end
 from keyrack.oauth.diagnosis.findings import Finding, Level, Places, worst_first, worst_of
-from keyrack.oauth.id_token import asks_for_id_token, new_nonce
+from keyrack.oauth.id_token import new_nonce
 from keyrack.oauth.issuer import metadata_requests
 from keyrack.oauth.profiles.model import Grant
 from keyrack.oauth.provider_text import printable
@@ -212,8 +212,8 @@ class Examiner:
             redirect_uri=subject.redirect_uri or "https://keyrack.invalid/callback/oauth2",
             state=new_state(),
             scope=scope,
-            code_challenge=pkce.challenge(pkce.new_verifier()) if profile.pkce else None,
-            nonce=new_nonce() if asks_for_id_token(profile.authorization_endpoint, scope) else None,
+            code_challenge=profile.code_challenge(pkce.new_verifier()),
+            nonce=new_nonce() if authorization_code.sends_nonce(profile, scope) else None,
             extra=subject.extra,
         )
         found = list(judge_offline(url, subject.scopes, subject.places))
