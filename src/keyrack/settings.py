@@ -62,6 +62,20 @@ class Settings:
     dns_servers: str = _setting(
         "Name servers to ask instead of the system's: addresses, with `:port` if it is not 53, separated by commas.", ""
     )
+    ca_file: Path | None = _setting(
+        "File with certificate authorities in PEM that are trusted beside the system's: for authorization servers,"
+        " webhooks, the proxy and the mail server.",
+        None,
+    )
+    proxy_url: Secret | None = _setting(
+        "Proxy through which authorization servers and webhooks are called, by CONNECT: `http://HOST:PORT` or"
+        " `https://HOST:PORT`, with `USER:PASSWORD@` if it asks for them. Unset: they are called directly.",
+        None,
+    )
+    no_proxy: str = _setting(
+        "What is called without the proxy, separated by commas: host names with all below them, addresses, networks.",
+        "",
+    )
     breaker_failures: int = _setting(
         "Circuit breaker: failed calls in a row that open a tenant's circuit to an authorization server.", 10, least=1
     )

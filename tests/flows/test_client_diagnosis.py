@@ -13,6 +13,7 @@ from joserfc import jwk
 
 from keyrack.ids import new_id
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.trust import Authorities
 from keyrack.service.diagnosis.examination import Examiner
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.audit_log import AuditLog
@@ -278,7 +279,7 @@ async def test_the_certificate_of_an_endpoint_is_looked_at(keyrack: World) -> No
     authority.configure_trust(trusted)
     refused = json_answer('{"error": "invalid_client"}', "401 Unauthorized")
     seen = []
-    async with ProviderClient(allow_insecure=True, ssl_context=trusted) as provider:
+    async with ProviderClient(allow_insecure=True, authorities=Authorities(only=trusted)) as provider:
         examiner = Examiner(
             provider,
             keyrack.services.refreshing.limiter,

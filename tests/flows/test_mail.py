@@ -39,7 +39,7 @@ class Time:
 
 
 @pytest.fixture
-def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
+def running(tmp_path: Path) -> Running:
     """What runs an installation with a mail server."""
 
     @asynccontextmanager
@@ -53,8 +53,8 @@ def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Running:
         **more: str,
     ) -> AsyncIterator[tuple[World, MailServerInTest, Mailer]]:
         async with mail_server(tmp_path, tls, login=login) as server:
-            if trusted:
-                monkeypatch.setenv("SSL_CERT_FILE", str(server.ca_file))
+            if trusted and server.ca_file is not None:
+                more = {"ca_file": str(server.ca_file)} | more
             url = {"smtp_url": server.url(scheme, login=login), "smtp_from": FROM, "smtp_timeout": "5"}
             async with world(settings_for(tmp_path / "home", **(url | more), public_url=BASE), time) as made:
                 assert made.services.mailer is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 from keyrack.crypto.kek import local
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.trust import Authorities
 from keyrack.settings import Settings, load_settings
 from keyrack.simulator.twin.server import TwinServer, twin_server
 from keyrack.store import migrations
@@ -55,7 +56,9 @@ async def embedded_keyrack() -> AsyncIterator[EmbeddedKeyrack]:
         store = open_store(settings)
         async with twin_server() as server:
             # The twin is on this machine, which is why addresses may be private; profiles still have to say https.
-            provider = ProviderClient(allow_insecure=True, ssl_context=server.trusting, resolver=server.resolver)
+            provider = ProviderClient(
+                allow_insecure=True, authorities=Authorities(only=server.trusting), resolver=server.resolver
+            )
             services = build_services(store, settings, provider=provider)
             try:
                 first = await services.installations.bootstrap("admin@keyrack.example", "Test", "keyrack.example")

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -86,12 +86,16 @@ class MailClient:
 
     Args:
         server: where it is handed in.
+        tls: makes what the server's certificate is judged by.
         timeout: seconds that all of it may take.
         allow_insecure: whether it goes without TLS where the server offers none.
     """
 
-    def __init__(self, server: MailServer, *, timeout: float, allow_insecure: bool) -> None:
+    def __init__(
+        self, server: MailServer, tls: Callable[[], ssl.SSLContext], *, timeout: float, allow_insecure: bool
+    ) -> None:
         self._server = server
+        self._tls = tls
         self._timeout = timeout
         self._allow_insecure = allow_insecure
 
@@ -116,7 +120,7 @@ class MailClient:
             timeout=self._timeout,
             use_tls=server.tls_at_once,
             start_tls=False if server.tls_at_once else None if self._allow_insecure else True,
-            tls_context=ssl.create_default_context(),
+            tls_context=self._tls(),
         )
         try:
             async with asyncio.timeout(self._timeout):

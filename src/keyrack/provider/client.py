@@ -1,7 +1,6 @@
 """Calls authorization servers and webhooks; nothing else does (invariant 5; contract 15.3, 20.3)."""
 
 import asyncio
-import ssl
 from collections.abc import Mapping
 from typing import Self
 
@@ -16,12 +15,15 @@ from keyrack.provider.address_guard import ForbiddenAddressError
 from keyrack.provider.client_certificates import ClientCertificates
 from keyrack.provider.connection import AnswerConnector, BeforeSending, Call, call
 from keyrack.provider.dpop_nonces import DPoPNonces
+from keyrack.provider.egress import Egress
+from keyrack.provider.egress_proxy import EgressProxy
 from keyrack.provider.faults import Reason, answer_fault, fault_reason, unavailable
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.outgoing import Outgoing, body_of, certificate_of, headers_of, method_of, url_of
 from keyrack.provider.probe import ProbeResult, probe
 from keyrack.provider.resolver import GuardedResolver, guarded_socket_factory
 from keyrack.provider.shares import CallPlaces, calling_for
+from keyrack.provider.trust import Authorities
 from keyrack.provider.uri_guard import check_host, parse_uri
 
 __all__ = ["BeforeSending", "ProviderClient"]
@@ -47,7 +49,7 @@ class ProviderClient:
     """Sends requests to authorization servers and webhooks within bounds of address, time and size.
 
     Redirects are not followed, cookies not kept, nothing is sent twice. Proxies and credentials from the environment
-    are not used: a proxy would resolve names itself, behind the address guard.
+    are not used: a proxy resolves names itself, behind the address guard, so the operator has to name one (`proxy`).
 
     One client serves one event loop; connections are made on first use. Close it, or use it in `async with`.
 
@@ -57,7 +59,8 @@ class ProviderClient:
         max_body_bytes: what is kept of an answer's body; a larger one is not read further.
         connections_per_host: calls to one host and port at a time; further ones wait within their time. These, and the
             512 in all, are divided among tenants.
-        ssl_context: what to trust instead of the system's certificate authorities.
+        authorities: what certificates of servers are judged by.
+        proxy: what servers are called through; None: they are called directly.
         resolver: what to ask for addresses, instead of the system's name servers; its answers are guarded all the same.
 
     Attributes:
@@ -72,7 +75,8 @@ class ProviderClient:
         timeout: float = 10.0,
         max_body_bytes: int = 1024 * 1024,
         connections_per_host: int = 20,
-        ssl_context: ssl.SSLContext | None = None,
+        authorities: Authorities | None = None,
+        proxy: EgressProxy | None = None,
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._allow_insecure = allow_insecure
@@ -80,10 +84,11 @@ class ProviderClient:
         self.dpop_nonces = DPoPNonces()
         self._max_body_bytes = max_body_bytes
         self._places = CallPlaces(_MAX_CALLS, connections_per_host)
-        self._ssl_context = ssl_context
-        self._certificates = ClientCertificates(ssl_context)
+        self._authorities = authorities or Authorities()
+        self._certificates = ClientCertificates(self._authorities)
+        self._proxy = proxy
         self._resolver = resolver
-        self._guarded: GuardedResolver | None = None
+        self._out: Egress | None = None
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -165,20 +170,19 @@ class ProviderClient:
         try:
             check_host(url, allow_insecure=self._allow_insecure)
             async with asyncio.timeout(self.timeout), self._places.place(tenant_id, str(url.origin())):
-                return await probe(
-                    url, self._guarded_resolver(), self._ssl_context, allow_insecure=self._allow_insecure
-                )
+                return await probe(url, self._egress())
         except ForbiddenAddressError:
             return ProbeResult(Reason.FORBIDDEN_ADDRESS)
         except TimeoutError:
             return ProbeResult(Reason.TIMEOUT)
 
-    def _guarded_resolver(self) -> GuardedResolver:
-        """Return what looks names up, one for all calls, since it remembers them."""
-        if self._guarded is None:
-            inner = self._resolver or BoundedLookups(NameServers())
-            self._guarded = GuardedResolver(inner, allow_insecure=self._allow_insecure)
-        return self._guarded
+    def _egress(self) -> Egress:
+        """Return how connections are made, one for all calls, since it remembers names."""
+        if self._out is None:
+            looking_up = self._resolver or BoundedLookups(NameServers())
+            guarded = GuardedResolver(looking_up, allow_insecure=self._allow_insecure)
+            self._out = Egress(guarded, looking_up, self._authorities.context(), self._allow_insecure, self._proxy)
+        return self._out
 
     async def _exchange(self, url: URL, request: Outgoing, tenant_id: str) -> None:
         check_host(url, allow_insecure=self._allow_insecure)
@@ -196,12 +200,14 @@ class ProviderClient:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
+            out = self._egress()
             connector = AnswerConnector(
+                out,
                 max_body_bytes=self._max_body_bytes,
-                resolver=self._guarded_resolver(),
+                resolver=out.guarded,
                 use_dns_cache=False,  # it waits behind another tenant's look-up; `BoundedLookups` remembers
                 socket_factory=guarded_socket_factory(allow_insecure=self._allow_insecure),
-                ssl=self._ssl_context or True,
+                ssl=out.tls,
                 limit=0,  # the places of calls are the limit: whoever holds one has a connection
                 keepalive_timeout=_KEEPALIVE_SECONDS,
             )

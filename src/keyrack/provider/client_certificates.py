@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.wire import ClientCertificate
+from keyrack.provider.trust import Authorities
 
 _MOST = 100
 """Each takes most of a megabyte, for the authorities that are trusted."""
@@ -21,11 +22,11 @@ class ClientCertificates:
     """TLS settings by certificate, the last used ones.
 
     Args:
-        trusted: whose authorities are trusted instead of the system's; None: those.
+        authorities: whom to trust.
     """
 
-    def __init__(self, trusted: ssl.SSLContext | None) -> None:
-        self._trusted = trusted
+    def __init__(self, authorities: Authorities) -> None:
+        self._authorities = authorities
         self._known: OrderedDict[tuple[str, ClientCertificate], ssl.SSLContext] = OrderedDict()
 
     def settings(self, certificate: ClientCertificate, tenant_id: str) -> ssl.SSLContext:
@@ -37,17 +38,11 @@ class ClientCertificates:
         place = (tenant_id, certificate)
         found = self._known.get(place)
         if found is None:
-            found = self._known[place] = _with_certificate(_trusting(self._trusted), certificate)
+            found = self._known[place] = _with_certificate(self._authorities.new_context(), certificate)
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
         self._known.move_to_end(place)
         return found
-
-
-def _trusting(trusted: ssl.SSLContext | None) -> ssl.SSLContext:
-    if trusted is None:
-        return ssl.create_default_context()
-    return ssl.create_default_context(cadata=b"".join(trusted.get_ca_certs(binary_form=True)))
 
 
 def _with_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> ssl.SSLContext:

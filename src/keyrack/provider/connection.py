@@ -5,6 +5,7 @@ nothing that a peer sends keeps the event loop busy.
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.provider.answer import AnswerReader
+from keyrack.provider.egress import Egress
 
 PIECE_BYTES = 8 * 1024
 """What is looked at in one go: milliseconds at most, also where every byte is a chunk of its own."""
@@ -191,12 +193,14 @@ class AnswerConnector(aiohttp.TCPConnector):
     """Tells the call of the current task when its connection is there: no byte of it is written before that.
 
     Args:
+        egress: how servers are reached.
         max_body_bytes: what is kept of a body.
         more: see `aiohttp.TCPConnector`.
     """
 
-    def __init__(self, *, max_body_bytes: int, **more: Any) -> None:
+    def __init__(self, egress: Egress, *, max_body_bytes: int, **more: Any) -> None:
         super().__init__(**more)
+        self._egress = egress
         self._factory = partial(AnswerProtocol, self._loop, max_body_bytes, asyncio.Lock())  # type: ignore[assignment]  # a kind of it
 
     async def connect(self, *args: Any, **more: Any) -> Connection:
@@ -221,3 +225,26 @@ class AnswerConnector(aiohttp.TCPConnector):
         if current is not None:
             current.may_have_been_sent = True
         return connection
+
+    async def _create_connection(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own method has it
+    ) -> ResponseHandler:
+        """Make a new connection, through the operator's proxy where there is one; aiohttp's own way leads around it.
+
+        Raises:
+            aiohttp.ClientConnectorError: there is none; `os_error` says why.
+        """
+        if self._egress.is_direct(req.url):
+            return await super()._create_connection(req, traces, timeout)
+        try:
+            _, protocol = await self._egress.tunnel(req.url, self._factory, self._get_ssl_context(req))
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(req.connection_key, error) from error
+        return protocol

@@ -6,10 +6,11 @@ For diagnoses. The address guard is the same as for every call; what a name reso
 import asyncio
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 
 from aiohttp.abc import AbstractResolver
@@ -17,6 +18,7 @@ from cryptography import x509
 from yarl import URL
 
 from keyrack.provider.address_guard import ForbiddenAddressError, check_address
+from keyrack.provider.egress import Egress
 from keyrack.provider.faults import Reason
 
 _MOST_ADDRESSES = 3
@@ -54,19 +56,15 @@ class ProbeResult:
     certificate: Certificate | None = None
 
 
-async def probe(
-    url: URL, resolver: AbstractResolver, trusted: ssl.SSLContext | None, *, allow_insecure: bool
-) -> ProbeResult:
+async def probe(url: URL, egress: Egress) -> ProbeResult:
     """Connect, and close again. Takes as long as it takes: the caller bounds it.
 
     Args:
         url: parsed and judged.
-        resolver: guarded.
-        trusted: what certificates are judged by; None: the system's authorities.
-        allow_insecure: see `check_address`.
+        egress: how servers are reached.
     """
     try:
-        return await _connection(url, resolver, trusted, allow_insecure=allow_insecure)
+        return await _connection(url, egress)
     except ForbiddenAddressError:
         return ProbeResult(Reason.FORBIDDEN_ADDRESS)
     except ssl.SSLError:
@@ -75,23 +73,24 @@ async def probe(
         return ProbeResult(Reason.CONNECT)
 
 
-async def _connection(
-    url: URL, resolver: AbstractResolver, trusted: ssl.SSLContext | None, *, allow_insecure: bool
-) -> ProbeResult:
+async def _connection(url: URL, egress: Egress) -> ProbeResult:
     host, port = url.raw_host or "", url.port or 0
+    opened: _Opened
+    if egress.is_direct(url):
+        try:
+            addresses = await _addresses(host, port, egress.guarded)
+        except ForbiddenAddressError:
+            raise
+        except OSError:
+            return ProbeResult(Reason.DNS)
+        opened = partial(_connected, addresses, port, host, allow_insecure=egress.allow_insecure)
+    else:
+        opened = partial(_tunnelled, url, egress)
     try:
-        addresses = await _addresses(host, port, resolver)
-    except ForbiddenAddressError:
-        raise
-    except OSError:
-        return ProbeResult(Reason.DNS)
-    context = (trusted or ssl.create_default_context()) if url.scheme == "https" else None
-    try:
-        return await _tls(addresses, port, host, context, allow_insecure=allow_insecure)
+        return await _tls(opened, egress.tls if url.scheme == "https" else None)
     except ssl.SSLCertVerificationError as error:
         fault = error.verify_message
-    shown = await _unjudged(addresses, port, host, allow_insecure=allow_insecure)
-    return ProbeResult(Reason.TLS, fault=fault, certificate=shown)
+    return ProbeResult(Reason.TLS, fault=fault, certificate=await _unjudged(opened))
 
 
 async def _addresses(host: str, port: int, resolver: AbstractResolver) -> Sequence[tuple[int, str]]:
@@ -104,39 +103,38 @@ async def _addresses(host: str, port: int, resolver: AbstractResolver) -> Sequen
     return [(socket.AF_INET if literal.version == _IPV4 else socket.AF_INET6, host)]
 
 
-async def _tls(
-    addresses: Sequence[tuple[int, str]], port: int, host: str, context: ssl.SSLContext | None, *, allow_insecure: bool
-) -> ProbeResult:
-    _, writer = await _connected(addresses, port, host, context, allow_insecure=allow_insecure)
+async def _tls(opened: "_Opened", context: ssl.SSLContext | None) -> ProbeResult:
+    transport = await opened(context)
     try:
-        tls = writer.get_extra_info("ssl_object")
+        tls = transport.get_extra_info("ssl_object")
         if tls is None:
             return ProbeResult()
         return ProbeResult(tls=tls.version(), certificate=_read(tls.getpeercert(binary_form=True)))
     finally:
-        writer.transport.abort()
+        transport.abort()
 
 
-async def _unjudged(
-    addresses: Sequence[tuple[int, str]], port: int, host: str, *, allow_insecure: bool
-) -> Certificate | None:
+async def _unjudged(opened: "_Opened") -> Certificate | None:
     """Return the certificate that was not accepted, so that it can be told what is wrong with it. Nothing is sent."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with suppress(OSError):
-        return (await _tls(addresses, port, host, context, allow_insecure=allow_insecure)).certificate
+        return (await _tls(opened, context)).certificate
     return None
+
+
+_Opened = Callable[[ssl.SSLContext | None], Awaitable[asyncio.WriteTransport]]
+"""Makes a connection with these TLS settings, or without TLS.
+
+Raises `OSError` if there is none, or no TLS; `ssl.SSLError` is one.
+"""
 
 
 async def _connected(
     addresses: Sequence[tuple[int, str]], port: int, host: str, context: ssl.SSLContext | None, *, allow_insecure: bool
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection to the first address that takes one.
-
-    Raises:
-        OSError: none does, or there is no TLS; `ssl.SSLError` is one.
-    """
+) -> asyncio.WriteTransport:
+    """Return a connection to the first address that takes one; an `_Opened`."""
     refused: OSError = OSError("no address")
     for family, address in addresses:
         check_address(address, allow_insecure=allow_insecure)
@@ -151,8 +149,17 @@ async def _connected(
         except BaseException:
             made.close()
             raise
-        return await asyncio.open_connection(sock=made, ssl=context, server_hostname=host if context else None)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol, sock=made, ssl=context, server_hostname=host if context else None
+        )
+        return transport
     raise refused
+
+
+async def _tunnelled(url: URL, egress: Egress, context: ssl.SSLContext | None) -> asyncio.WriteTransport:
+    """Return a connection through the operator's proxy; an `_Opened`."""
+    transport, _ = await egress.tunnel(url, asyncio.Protocol, context)
+    return transport
 
 
 def _read(der: bytes | None) -> Certificate | None:

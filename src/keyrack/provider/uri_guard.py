@@ -13,7 +13,7 @@ from keyrack.errors import Problem, ValidationFailed
 from keyrack.oauth.uri import wire_uri
 from keyrack.provider.address_guard import NAT64, Address, ForbiddenAddressError, check_address
 
-__all__ = ["check_address", "check_host", "check_issuer", "check_uri", "parse_uri"]
+__all__ = ["check_address", "check_host", "check_issuer", "check_uri", "is_literal", "parse_uri"]
 
 ALLOW_INSECURE = "KEYRACK_ALLOW_INSECURE_PROVIDERS"
 """The setting that allows what is refused otherwise."""
@@ -103,6 +103,11 @@ def check_host(url: URL, *, allow_insecure: bool) -> None:
         check_address(literal, allow_insecure=allow_insecure)
     elif host.rstrip(".").rpartition(".")[2] == "localhost" and not allow_insecure:
         raise ForbiddenAddressError
+
+
+def is_literal(url: URL) -> bool:
+    """Tell whether a URL's host is written as an address, which nobody has to look up."""
+    return _literal(url.raw_host or "") is not None
 
 
 def _text_problem(uri: str) -> str | None:

@@ -8,7 +8,9 @@ from keyrack.clock import Clock
 from keyrack.mail.message import sender_of
 from keyrack.mail.smtp import MailClient, mail_server
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.egress_proxy import egress_proxy
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
+from keyrack.provider.trust import authorities_of
 from keyrack.service.audit.log import AuditTrail
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
@@ -413,6 +415,8 @@ def _provider_client(settings: Settings) -> ProviderClient:
         allow_insecure=settings.allow_insecure_providers,
         timeout=settings.provider_timeout,
         connections_per_host=settings.provider_concurrency + _CONSENTS_AT_ONCE,
+        authorities=authorities_of(settings.ca_file),
+        proxy=egress_proxy(settings.proxy_url, settings.no_proxy),
         resolver=BoundedLookups(
             NameServers(name_servers(settings.dns_servers), limit=settings.dns_timeout), limit=settings.dns_timeout
         ),
@@ -441,5 +445,6 @@ def _mailer(store: Store, settings: Settings) -> Mailer | None:
     if settings.smtp_url is None:
         return None
     server, timeout = mail_server(settings.smtp_url), settings.smtp_timeout
-    client = MailClient(server, timeout=timeout, allow_insecure=settings.allow_insecure_smtp)
+    tls = authorities_of(settings.ca_file).new_context
+    client = MailClient(server, tls, timeout=timeout, allow_insecure=settings.allow_insecure_smtp)
     return Mailer(store, client, sender_of(settings.smtp_from), timeout=timeout)

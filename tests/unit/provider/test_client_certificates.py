@@ -13,6 +13,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import ValidationFailed
 from keyrack.oauth.wire import ClientCertificate, FormRequest
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.trust import Authorities
 from support.certificates import Pair, self_signed
 from support.raw_provider import FakeResolver, LoopbackServers, http_answer
 
@@ -59,7 +60,9 @@ class Asked:
 def provider_client() -> ProviderClient:
     trust = ssl.create_default_context()
     AUTHORITY.configure_trust(trust)
-    return ProviderClient(allow_insecure=True, ssl_context=trust, resolver=FakeResolver(["127.0.0.1"]))
+    return ProviderClient(
+        allow_insecure=True, authorities=Authorities(only=trust), resolver=FakeResolver(["127.0.0.1"])
+    )
 
 
 async def test_a_connection_belongs_to_one_certificate_and_one_tenant(servers: LoopbackServers) -> None:

@@ -12,6 +12,7 @@ from keyrack import __version__
 from keyrack.errors import ProviderUnavailable, ValidationFailed
 from keyrack.oauth.wire import QueryRequest
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.trust import Authorities
 from support.raw_provider import FakeResolver, LoopbackServers, http_answer, token_request
 
 
@@ -167,7 +168,9 @@ async def test_tls_with_a_trusted_authority(servers: LoopbackServers) -> None:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     port = await servers.answer(http_answer(), tls=tls)
-    async with ProviderClient(allow_insecure=True, ssl_context=trust, resolver=FakeResolver(["127.0.0.1"])) as client:
+    async with ProviderClient(
+        allow_insecure=True, authorities=Authorities(only=trust), resolver=FakeResolver(["127.0.0.1"])
+    ) as client:
         assert (await client.send(token_request(f"https://idp.example:{port}/token"))).status == 200
         assert lines(servers.requests[0])[1]["host"] == f"idp.example:{port}"
 

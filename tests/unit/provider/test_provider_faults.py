@@ -17,6 +17,7 @@ from keyrack.oauth.wire import AnswerFault, RawResponse
 from keyrack.provider.answer import MAX_INTERIM_ANSWERS
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import Reason, fault_reason, may_have_been_sent, unavailable
+from keyrack.provider.trust import Authorities
 from support.raw_provider import FakeResolver, LoopbackServers, http_answer, token_request
 
 
@@ -130,7 +131,9 @@ async def test_a_certificate_of_another_host(servers: LoopbackServers) -> None:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     port = await servers.answer(http_answer(), tls=tls)
-    async with ProviderClient(allow_insecure=True, ssl_context=trust, resolver=FakeResolver(["127.0.0.1"])) as client:
+    async with ProviderClient(
+        allow_insecure=True, authorities=Authorities(only=trust), resolver=FakeResolver(["127.0.0.1"])
+    ) as client:
         assert await fault(client, f"https://idp.example:{port}/") == {"reason": "tls", "sent": False}
     assert servers.requests == []
 
