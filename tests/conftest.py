@@ -19,6 +19,7 @@ pytest_plugins = [  # each after those it imports from
     "support.grants",
     "support.raw_provider",
     "support.device_desk",
+    "support.collector",
 ]
 
 if settings.get_current_profile_name() == "default":  # CI has a profile of its own, without deadlines too

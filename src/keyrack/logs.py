@@ -11,6 +11,7 @@ from typing import Any, TextIO, cast
 import msgspec
 import structlog
 
+from keyrack import tracing
 from keyrack.settings import Settings
 from keyrack.visible import json_text, visible, visible_in
 
@@ -23,6 +24,7 @@ def configure(settings: Settings) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _traced,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderer,
@@ -85,6 +87,13 @@ def _json(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         if line.isascii() and b"\x7f" not in line:
             return line.decode()
     return cast("str", _render(logger, method, event))
+
+
+def _traced(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say to which trace a line belongs, if one is being taken."""
+    if (trace_id := tracing.trace_id()) is not None:
+        event["trace_id"] = trace_id
+    return event
 
 
 def _visible(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

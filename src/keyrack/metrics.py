@@ -16,6 +16,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from keyrack.fair_share import Places
+
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4"
 """In UTF-8."""
@@ -24,6 +26,7 @@ OTHER = "other"
 _MOST_ORIGINS = 50
 
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LATE = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0)
 
 _own = CollectorRegistry()
@@ -33,10 +36,25 @@ _requests = Counter(
 _request_seconds = Histogram(
     "keyrack_request_seconds", "Request duration in seconds.", ("method", "route"), registry=_own, buckets=_FAST
 )
-_refreshes = Counter("keyrack_refreshes", "Completed refreshes, by outcome.", ("outcome",), registry=_own)
+_refreshes = Counter(
+    "keyrack_refreshes", "Completed refreshes, by provider and outcome.", ("origin", "outcome"), registry=_own
+)
 _refresh_seconds = Histogram(
     "keyrack_refresh_seconds",
     "Refresh duration in seconds, from queueing to the stored outcome.",
+    registry=_own,
+    buckets=_SLOW,
+)
+_refresh_lag = Histogram(
+    "keyrack_refresh_lag_seconds",
+    "For how long a secret had been due when a worker began its refresh, in seconds.",
+    registry=_own,
+    buckets=_LATE,
+)
+_lease_wait = Histogram(
+    "keyrack_lease_wait_seconds",
+    "How long a caller waited for a refresh that somebody else had begun, in seconds.",
+    ("held_by",),
     registry=_own,
     buckets=_SLOW,
 )
@@ -80,6 +98,13 @@ _connections_most = Gauge(
     "Maximum number of database connections.",
     registry=_own,
     multiprocess_mode="livesum",
+)
+_database_wait = Histogram(
+    "keyrack_database_wait_seconds",
+    "How long work waited for its turn at the database, in seconds.",
+    ("turn",),
+    registry=_own,
+    buckets=_FAST,
 )
 _http_connections = Gauge(
     "keyrack_http_connections", "Open connections of callers.", registry=_own, multiprocess_mode="livesum"
@@ -145,9 +170,16 @@ def request(method: str, route: str, status: int, seconds: float) -> None:
     measured.observe(seconds)
 
 
-def refreshed(outcome: str, *, interrupted: bool = False) -> None:
-    """Count a refresh that ended: landed, refused, failed, ambiguous or unsent; `interrupted` if that ended a grant."""
-    _refreshes.labels(outcome).inc()
+def refreshed(outcome: str, origin: str, tenant_id: str, *, interrupted: bool = False) -> None:
+    """Count a refresh that ended.
+
+    Args:
+        outcome: landed, refused, failed, ambiguous or unsent.
+        origin: scheme, host and port of the provider.
+        tenant_id: whose grant it is; see `_Origins`.
+        interrupted: that ended the grant.
+    """
+    _refreshes.labels(_origins.label(origin, tenant_id), outcome).inc()
     if interrupted:
         _interrupted.inc()
 
@@ -157,15 +189,41 @@ def refresh_took(seconds: float) -> None:
     _refresh_seconds.observe(seconds)
 
 
-def provider_called(origin: str, outcome: str, seconds: float) -> None:
+def refresh_began(late: float) -> None:
+    """Note for how many seconds a secret had been due when a worker began to refresh it."""
+    _refresh_lag.observe(max(0.0, late))
+
+
+def lease_waited(seconds: float, *, here: bool) -> None:
+    """Note how long somebody waited for a refresh that another caller had begun.
+
+    Args:
+        seconds: it took, whatever came of it.
+        here: in this process; else another process held the lease.
+    """
+    _lease_wait.labels("this_process" if here else "another_process").observe(seconds)
+
+
+def database_waited(seconds: float, *, to_write: bool = False) -> None:
+    """Note how long a unit of work waited for its turn.
+
+    Args:
+        seconds: it took, or until it was given up.
+        to_write: it waited for the one place of who writes, which SQLite has; else for a connection.
+    """
+    _database_wait.labels("write" if to_write else "connection").observe(seconds)
+
+
+def provider_called(origin: str, tenant_id: str, outcome: str, seconds: float) -> None:
     """Count a token request.
 
     Args:
         origin: scheme, host and port that were asked.
+        tenant_id: for whom; see `_Origins`.
         outcome: `answered`, or one of the reasons why there is no answer.
         seconds: it took.
     """
-    label = _origins.label(origin)
+    label = _origins.label(origin, tenant_id)
     _provider_calls.labels(label, outcome).inc()
     _provider_seconds.labels(label).observe(seconds)
 
@@ -218,7 +276,7 @@ def providers_are(circuits: Mapping[str, tuple[int, int]]) -> None:
     worst: dict[str, int] = dict.fromkeys(_origins.known, 0)
     running: dict[str, int] = dict.fromkeys(_origins.known, 0)
     for origin, (circuit, calls) in circuits.items():
-        label = _origins.label(origin)
+        label = origin if origin in _origins.known else OTHER
         worst[label] = max(circuit, worst.get(label, 0))
         running[label] = calls + running.get(label, 0)
     for label, circuit in worst.items():
@@ -287,15 +345,20 @@ class _Facts(Collector):
 
 
 class _Origins:
-    """Keeps the number of origins that become labels bounded: the first ones have their own, the rest share one."""
+    """Keeps the number of origins that become labels bounded: the first ones have their own, the rest share one.
+
+    Tenants name hosts, and one that names many must not leave the others none: a tenant that is alone gets three
+    quarters of them, the next one three quarters of the rest (`keyrack.fair_share`).
+    """
 
     def __init__(self) -> None:
         self.known: set[str] = set()
+        self._brought = Places(_MOST_ORIGINS)
 
-    def label(self, origin: str) -> str:
+    def label(self, origin: str, tenant_id: str) -> str:
         if origin in self.known:
             return origin
-        if len(self.known) >= _MOST_ORIGINS:
+        if not self._brought.take(tenant_id):
             return OTHER
         self.known.add(origin)
         return origin

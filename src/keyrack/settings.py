@@ -189,6 +189,11 @@ class Settings:
     metrics_open: bool = _setting(
         "Answer `/metrics` to everybody, not only to service accounts with `global.metrics.get`.", False
     )
+    trace_parents: str = _setting(
+        "Addresses or networks, separated by commas, of callers whose `traceparent` is taken (W3C Trace Context); `*`:"
+        " everybody's. Unset: nobody's, each request begins a trace. Only where traces are on.",
+        "",
+    )
     log_level: str = _setting("Lowest severity that is logged.", "info", choices=_LEVELS)
     log_format: str = _setting(
         "`json`, `console`, or `auto`: console on a terminal, else json.", "auto", choices=_FORMATS

@@ -83,8 +83,8 @@ async def test_refreshes_calls_and_circuits_are_told(
         return after[name] - before.get(name, 0)
 
     origin = simulator.token_endpoint.removesuffix("/token")
-    assert grown('keyrack_refreshes_total{outcome="landed"}') == 1
-    assert grown('keyrack_refreshes_total{outcome="refused"}') == 1
+    assert grown(f'keyrack_refreshes_total{{origin="{origin}",outcome="landed"}}') == 1
+    assert grown(f'keyrack_refreshes_total{{origin="{origin}",outcome="refused"}}') == 1
     assert grown("keyrack_refresh_seconds_count") == 2
     assert grown(f'keyrack_provider_calls_total{{origin="{origin}",outcome="answered"}}') == 2
     assert after[f'keyrack_provider_circuit{{origin="{origin}"}}'] == 0
@@ -109,6 +109,15 @@ async def test_what_is_due_is_asked_of_the_database(keyrack_on_each: World, simu
 
 def test_however_many_origins_there_are_the_labels_are_bounded() -> None:
     known = metrics._Origins()
-    told = {known.label(f"https://{n}.example:443") for n in range(1000)}
+    told = {known.label(f"https://{n}.example:443", str(n)) for n in range(1000)}
     assert len(told) == 51
     assert "other" in told
+
+
+def test_a_tenant_that_names_many_hosts_leaves_some_labels_to_others() -> None:
+    known = metrics._Origins()
+    hostile = {known.label(f"https://{n}.hostile.example", "hostile") for n in range(1000)}
+    assert "other" in hostile
+    good = [f"https://{n}.good.example" for n in range(5)]
+    assert [known.label(origin, "good") for origin in good] == good
+    assert known.label("https://1.hostile.example", "good") == "https://1.hostile.example"  # known is known

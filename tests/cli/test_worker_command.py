@@ -125,6 +125,7 @@ async def test_a_worker_with_a_port_tells_how_it_is_doing_and_nothing_else(
 ) -> None:
     due, acme = await connect(keyrack, simulator), keyrack.tenants["Acme"]
     watcher = await keyrack.add_service_account("global.metrics.get")
+    origin = simulator.token_endpoint.removesuffix("/token")
     worker = Server(environment(keyrack.settings, **QUICK), tmp_path / "worker.log", command="worker")
     try:
         await asyncio.to_thread(worker.wait_until_ready)
@@ -132,7 +133,8 @@ async def test_a_worker_with_a_port_tells_how_it_is_doing_and_nothing_else(
 
             async def counted() -> bool:
                 told = await http.get("/metrics", headers=watcher.headers)
-                return numbers(told.text).get('keyrack_refreshes_total{outcome="landed"}') == 1
+                landed = (each for each in numbers(told.text).items() if each[0].startswith("keyrack_refreshes_total"))
+                return list(landed) == [(f'keyrack_refreshes_total{{origin="{origin}",outcome="landed"}}', 1)]
 
             await until(counted, worker)
             assert (await http.get("/readyz")).status_code == 200

@@ -114,11 +114,13 @@ def watched_worker() -> "App":
 
 def _built(*, works: bool, api: bool = True) -> "App":
     with _starting():
-        from keyrack import logs
+        from keyrack import logs, tracing
+        from keyrack.store.core.process_id import node_id
         from keyrack.wiring.http import application
 
         settings = load_settings()
         logs.configure(settings)
+        tracing.start(node_id())
         return application(settings, works=works, api=api)
 
 
@@ -171,6 +173,8 @@ async def _work(settings: Settings) -> None:
     with _starting():
         import structlog
 
+        from keyrack import tracing
+        from keyrack.store.core.process_id import node_id
         from keyrack.wiring.services import build_services
         from keyrack.wiring.storage import open_store
         from keyrack.wiring.worker import running
@@ -179,6 +183,7 @@ async def _work(settings: Settings) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        tracing.start(node_id())
         store = open_store(settings)
         services = build_services(store, settings)
     async with running(store, services, settings, works=True, api=False):

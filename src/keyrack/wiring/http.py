@@ -46,6 +46,7 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         settings.trusted_proxies,
         FastRead(made.fast_reads) if api else None,
         metrics_open=settings.metrics_open,
+        trace_parents=settings.trace_parents,
     )
     return SlowBodies(front, settings.body_timeout)
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from keyrack import tracing
 from keyrack.settings import Settings
 from keyrack.store.core.store import Store
 from keyrack.wiring.services import Services
@@ -33,7 +34,7 @@ def build_worker(made: Services, settings: Settings) -> Worker:
 async def running(
     store: Store, made: Services, settings: Settings, *, works: bool, api: bool = True
 ) -> AsyncIterator[None]:
-    """Run what goes on beside requests, and close everything afterwards.
+    """Run what goes on beside requests, and close everything afterwards, tracing too.
 
     Args:
         store: all data.
@@ -64,3 +65,4 @@ async def running(
         await made.heartbeat.close()
         await made.close()
         await store.close()
+        await tracing.close()

@@ -32,13 +32,24 @@ class Account:
         self._started = time.perf_counter()
         self._given = False
 
+    @property
+    def method(self) -> str:
+        """The method it came with, as it is counted: anybody may send any word."""
+        return self._method if self._method in _COUNTED else OTHER
+
+    @property
+    def route(self) -> str:
+        """The template of the route that was found, if there is one."""
+        route: str = self.scope.get("path_template") or NO_ROUTE
+        return route
+
     def give(self, status: int) -> None:
         """Log and count it with the status of its answer; later calls do nothing."""
         if self._given:
             return
         self._given = True
         scope, elapsed = self.scope, time.perf_counter() - self._started
-        metrics.request(_counted(self._method), scope.get("path_template") or NO_ROUTE, status, elapsed)
+        metrics.request(self.method, self.route, status, elapsed)
         # the path without its query string: queries carry codes and states (contract 0.18)
         log.info(
             "request",
@@ -48,8 +59,3 @@ class Account:
             status=status,
             ms=round(elapsed * 1000, 1),
         )
-
-
-def _counted(method: str) -> str:
-    """Return a method as it is counted: anybody may send any word."""
-    return method if method in _COUNTED else OTHER

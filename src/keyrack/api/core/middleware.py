@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from keyrack import tracing
 from keyrack.api.core import arrival
 from keyrack.api.core.account import METHODS, Account
 from keyrack.api.core.arrival import basic_credentials
@@ -15,6 +16,7 @@ from keyrack.api.core.direct import COUNTED, DIRECT
 from keyrack.api.core.errors import error_document
 from keyrack.api.core.pages import is_for_a_person, refusal_page
 from keyrack.api.core.rate_limits import Throttle
+from keyrack.api.core.trace_parents import TraceParents
 from keyrack.api.direct_read import DirectRead
 from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
 from keyrack.errors import KeyrackError, NotFound, Unauthorized
@@ -50,6 +52,10 @@ class Middleware:
         throttle: counts requests.
         trusted_proxies: the setting of this name.
         hot: answers what it can before the framework is asked; None where there is no API.
+        metrics_open, trace_parents: the settings of these names.
+
+    Raises:
+        ConfigurationError: `trace_parents` is no list of addresses.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class Middleware:
         hot: FastRead | None,
         *,
         metrics_open: bool = False,
+        trace_parents: str = "",
     ) -> None:
         self._app = app
         self._authentication = authentication
@@ -68,6 +75,7 @@ class Middleware:
         self._metrics_open = metrics_open
         self._hot = hot
         self._address = CallerAddress(trusted_proxies)
+        self._trace_parents = TraceParents(trace_parents)
         self._direct = None if hot is None else DirectRead(hot, throttle, self._address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -100,6 +108,7 @@ class Middleware:
                 await answer.refuse(KeyrackError(), scope)
             finally:
                 answer.ended()
+                tracing.served(answer.trace, account.method, account.route, answer.status)
 
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
@@ -121,13 +130,19 @@ class Middleware:
             if not counted:
                 self._throttle.admit(principal)
             scope[PRINCIPAL] = principal
+            self._trace(scope, headers, answer)  # not before: whoever is refused leaves no trace, so as to fill none
             asking_for.set(principal.tenant_id or principal.id)
             if "\0" in scope["path"]:
                 raise NotFound  # a malformed id is an unknown one (contract section 1), but no database takes this one
             scope["path"] = _SINGULAR.sub("/v2/workspaces", scope["path"], count=1)
+        elif scope["path"] not in HEALTH:
+            self._trace(scope, headers, answer)
         if scope["method"] not in METHODS:
             scope["method"] = _NO_ROUTE_HAS  # so that the router answers 404 or 405 with Allow by itself
         await self._app(scope, receive, answer)
+
+    def _trace(self, scope: Scope, headers: dict[bytes, bytes], answer: "_Answer") -> None:
+        answer.trace = tracing.request(self._trace_parents.of(scope, headers), scope[ARRIVED])
 
     async def _shortcut(self, scope: Scope, headers: dict[bytes, bytes], answer: "_Answer") -> tuple[bool, bool]:
         """Answer before the framework, if possible; tell whether it was, and whether the request has been counted."""
@@ -188,6 +203,10 @@ class _Answer:
     """Sends the response, adding what every response has; gives account of the request before the caller sees the end.
 
     Whoever has an answer finds its line in the log and its count in the metrics.
+
+    Attributes:
+        status: that was sent; 0: none yet.
+        trace: the span of the request.
     """
 
     def __init__(self, send: Send, request_id: str, account: Account, *, private: bool, without_body: bool) -> None:
@@ -196,6 +215,7 @@ class _Answer:
         self._without_body = without_body
         self._headers = arrival.answer_headers(request_id, private=private)
         self.status = 0
+        self.trace = tracing.UNTRACED
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -5,6 +5,7 @@ dead it asks again on a new one.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from keyrack import metrics
 from keyrack.fair_share import FairSlots
 from keyrack.store.core.connection import Connection, Database, Result, UnitMode
 from keyrack.store.core.database_errors import LOST, ConstraintViolated, broken_rule
@@ -55,7 +57,11 @@ class PostgresqlDatabase(Database):
         task = asyncio.current_task()
         nested = _inside.get() is task
         if not nested:
-            await self._places.take_within(holder, self._patience)
+            began = time.perf_counter()
+            try:
+                await self._places.take_within(holder, self._patience)
+            finally:
+                metrics.database_waited(time.perf_counter() - began)
             _inside.set(task)
         try:
             connection = PostgresqlConnection(self, mode)

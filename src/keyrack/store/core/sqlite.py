@@ -7,11 +7,13 @@ at many rows, waits for a disk or for another process runs in threads. Who write
 
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from keyrack import metrics
 from keyrack.errors import DiskFull
 from keyrack.fair_share import FairSlots
 from keyrack.store.core.connection import Connection, Database, Result, UnitMode
@@ -132,7 +134,11 @@ class SqliteDatabase(Database):
 
     @asynccontextmanager
     async def _reading(self, holder: str) -> AsyncIterator[sqlite3.Connection]:
-        await self._places.take_within(holder, BUSY_MS / 1000)
+        began = time.perf_counter()
+        try:
+            await self._places.take_within(holder, BUSY_MS / 1000)
+        finally:
+            metrics.database_waited(time.perf_counter() - began)
         try:
             raw = self._idle.pop() if self._idle else await self._threads.run(self._connected)
             try:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from keyrack import metrics
 from keyrack.fair_share import FairSlots
 from keyrack.store.core.database_errors import unavailable
 
@@ -77,12 +78,16 @@ class Writer:
     @asynccontextmanager
     async def turn(self, holder: str) -> AsyncIterator[None]:
         """Have the turn to write in a block; what the block does is committed, or undone if it raises."""
-        await self._take(holder)
+        began = time.perf_counter()
         try:
-            group = await self._entered()
-        except BaseException:
-            self._leave(holder)
-            raise
+            await self._take(holder)
+            try:
+                group = await self._entered()
+            except BaseException:
+                self._leave(holder)
+                raise
+        finally:
+            metrics.database_waited(time.perf_counter() - began, to_write=True)
         try:
             yield
             self.raw.execute("RELEASE SAVEPOINT unit")

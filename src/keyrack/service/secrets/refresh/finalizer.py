@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from keyrack import metrics
+from keyrack import metrics, tracing
 from keyrack.clock import Clock, iso
 from keyrack.errors import NotFound, ProviderError, ProviderUnavailable
 from keyrack.model import Json
@@ -121,15 +121,18 @@ class Finalizer:
         scheduled: bool,
     ) -> AuthSecret:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
-        rejection = await self._reject(lease, client, result)
-        ended = Ended(lease, client, attempt, result, at, came, scheduled, rejection)
-        written = await self._settlements.write(ended)
+        with tracing.span("commit the outcome", {"keyrack.attempt.id": attempt.id}) as span:
+            rejection = await self._reject(lease, client, result)
+            ended = Ended(lease, client, attempt, result, at, came, scheduled, rejection)
+            written = await self._settlements.write(ended)
+            span.note({"keyrack.refresh.outcome": _called(written.outcome, result)})
         outcome = written.outcome
         if outcome.fate is None and (client.probe_at is not None or client.rejection is not None):
             await self._recovered(lease.tenant_id, client)
         interrupted = outcome.secret.error_code is ErrorCode.refresh_interrupted and written.before.error_code is None
-        metrics.refreshed(_called(outcome, result), interrupted=interrupted)
-        self._counter.count(provider_origin(client), refresh_result(outcome, result))
+        origin = provider_origin(client)
+        metrics.refreshed(_called(outcome, result), origin, lease.tenant_id, interrupted=interrupted)
+        self._counter.count(origin, refresh_result(outcome, result))
         if not isinstance(result, TokenResponse):
             raise result
         return outcome.secret
@@ -157,8 +160,9 @@ class Finalizer:
             since = current.ambiguous_since or (attempt.started_at if spends_refresh_tokens(client) else None)
             await Leases(unit).keep(lease, replace(current, ambiguous_since=since))
             await Attempts(unit).settle(attempt.id, AttemptResult.ambiguous)
-        metrics.refreshed(AttemptResult.ambiguous.value)
-        self._counter.count(provider_origin(client), RefreshResult.unknown)
+        origin = provider_origin(client)
+        metrics.refreshed(AttemptResult.ambiguous.value, origin, lease.tenant_id)
+        self._counter.count(origin, RefreshResult.unknown)
 
     async def expire(self, lease: Lease) -> AuthSecret:
         """Tell once that a token has expired which nothing can renew, and end the lease (contract 0.24).

@@ -16,6 +16,7 @@ from typing import cast
 import msgspec
 import structlog
 
+from keyrack import tracing
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
 from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
@@ -86,11 +87,12 @@ class Journal:
 
         async def intend() -> None:
             nonlocal begun
-            async with self._store.unit(attempt.tenant_id, writes=True) as unit:
-                await permit(unit)
-                if not begun:
-                    await unit.keyring.prepare(unit.connection, attempt.tenant_id)
-                    await Attempts(unit).begin(attempt)
+            with tracing.span("write the intent"):
+                async with self._store.unit(attempt.tenant_id, writes=True) as unit:
+                    await permit(unit)
+                    if not begun:
+                        await unit.keyring.prepare(unit.connection, attempt.tenant_id)
+                        await Attempts(unit).begin(attempt)
             begun = True
 
         return await self._sent(attempt, request, intend)
@@ -115,12 +117,13 @@ class Journal:
 
         async def intend() -> None:
             nonlocal begun
-            async with self._store.single(attempt.tenant_id) as unit:
-                if begun:
-                    await Leases(unit).extend(lease, length_ms)
-                    return
-                await unit.keyring.prepare(unit.connection, attempt.tenant_id)
-                await Leases(unit).intend(lease, length_ms, attempt)
+            with tracing.span("write the intent"):
+                async with self._store.single(attempt.tenant_id) as unit:
+                    if begun:
+                        await Leases(unit).extend(lease, length_ms)
+                        return
+                    await unit.keyring.prepare(unit.connection, attempt.tenant_id)
+                    await Leases(unit).intend(lease, length_ms, attempt)
             begun = True
 
         return await self._sent(attempt, request, intend, call_over)
@@ -136,7 +139,8 @@ class Journal:
         try:
             answer = await send(self._provider, request, intend, tenant_id=attempt.tenant_id)
             call_over()
-            await self._keep(attempt, answer)
+            with tracing.span("store the sealed answer"):
+                await self._keep(attempt, answer)
         except ProviderUnavailable as error:
             if not may_have_been_sent(error):  # the intent may be there all the same, if its commit took too long
                 with suppress(DatabaseUnavailable):

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
+from keyrack import tracing
 from keyrack.errors import ProviderFailure, ProviderUnavailable
 from keyrack.fair_share import FairSlots
 
@@ -162,12 +163,13 @@ class ProviderLimiter:
         """Wait for a turn; hand over what gives its place back, which happens at the end of the block at the latest."""
         with ExitStack() as turn, ExitStack() as place:
             try:
-                async with asyncio.timeout(self.limits.wait):
-                    await self._let_through(provider, standing)
-                    turn.callback(self._call_ended, provider, standing)
-                    await provider.slots.take(tenant_id)
-                    provider.running += 1
-                    place.callback(self._give_back, provider, tenant_id)
+                with tracing.span("wait for a turn at the provider"):
+                    async with asyncio.timeout(self.limits.wait):
+                        await self._let_through(provider, standing)
+                        turn.callback(self._call_ended, provider, standing)
+                        await provider.slots.take(tenant_id)
+                        provider.running += 1
+                        place.callback(self._give_back, provider, tenant_id)
             except TimeoutError:
                 raise _unavailable("Too many calls to this provider are running.", "busy") from None
             self._refuse_if_open(standing, calls=standing.running - 1)  # it may have opened while we waited

@@ -19,7 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from keyrack.clock import Clock
+from keyrack import metrics, tracing
+from keyrack.clock import Clock, epoch_ms
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import (
     NotFound,
@@ -31,6 +32,7 @@ from keyrack.errors import (
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.service.secrets.refresh.finalizer import Finalizer
+from keyrack.service.secrets.refresh.lease_wait import lease_wait
 from keyrack.service.secrets.refresh.leased_refresh import (
     BUSY,
     LeasedRefresh,
@@ -41,6 +43,7 @@ from keyrack.service.secrets.refresh.leased_refresh import (
     leased_with,
 )
 from keyrack.service.secrets.refresh.outcome import error_of
+from keyrack.service.secrets.refresh.running_refresh import RunningRefresh
 from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.process_id import is_dead
@@ -63,14 +66,6 @@ class Claimed:
     held: LeasedSecret | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Running:
-    """A refresh of this process, and when it began, as a reading of `time.monotonic`."""
-
-    task: "asyncio.Task[AuthSecret]"
-    began: float
-
-
 class Refresher:
     """Refreshes auth secrets."""
 
@@ -91,7 +86,7 @@ class Refresher:
         self._timing = timing
         self._clock = clock
         self._lease_time = lease_time
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, RunningRefresh] = {}
 
     @property
     def running(self) -> int:
@@ -118,10 +113,9 @@ class Refresher:
             raise NotRefreshable
         fresh = secret
         for _ in range(2):  # what is running may only settle an interrupted refresh
-            running = self._running.get(secret.id) or self._start(
-                secret.id, self._run(secret.tenant_id, secret.id, secret)
-            )
-            fresh = await _result(running, self._timing.wait)
+            joined = self._running.get(secret.id)
+            running = joined or self._start_run(secret, "reader")
+            fresh = await running.result(self._timing.wait, joined=joined is not None)
             if _is_better(fresh, secret):
                 break
         return fresh
@@ -147,10 +141,10 @@ class Refresher:
             if not seen.refreshable:
                 raise NotRefreshable
             joined = self._running.get(secret.id)
-            running = joined or self._start(secret.id, self._run_again(seen, arrived))
+            running = joined or self._start(secret.tenant_id, secret.id, "request", self._run_again(seen, arrived))
             failed: ProviderError | ProviderUnavailable | None = None
             try:
-                await _result(running, until - time.monotonic())
+                await running.result(until - time.monotonic(), joined=joined is not None)
             except (ProviderError, ProviderUnavailable) as error:
                 if running.began >= arrived and not _is_busy(error):
                     raise
@@ -168,7 +162,7 @@ class Refresher:
     def refresh_behind(self, secret: AuthSecret) -> None:
         """Begin to refresh a secret that is due, unless that is going on; nobody waits for it."""
         if secret.refreshable and secret.id not in self._running:
-            self._start(secret.id, self._run(secret.tenant_id, secret.id, secret))
+            self._start_run(secret, "behind a read")
 
     async def recover(self, attempt: Attempt) -> bool:
         """Settle an attempt to refresh that was interrupted, if its secret is free.
@@ -181,7 +175,7 @@ class Refresher:
         """
         if attempt.subject_id in self._running:
             return False
-        recovering = self._start(attempt.subject_id, self._recover(attempt))
+        recovering = self._start(attempt.tenant_id, attempt.subject_id, "recovery", self._recover(attempt))
         with suppress(NotFound, ProviderError, ProviderUnavailable):
             await asyncio.shield(recovering.task)  # whoever stops recovering must not stop a request that was sent
         async with self._store.unit(attempt.tenant_id) as unit:
@@ -228,10 +222,18 @@ class Refresher:
         if secret_id in self._running:
             await self._leased_refresh.release(claimed.due)
             return None
-        return await self._start(secret_id, self._run_claimed(claimed)).task
+        return await self._start(claimed.due.tenant_id, secret_id, "worker", self._run_claimed(claimed)).task
 
-    def _start(self, secret_id: str, work: Coroutine[Any, Any, AuthSecret]) -> _Running:
-        running = _Running(asyncio.create_task(work), time.monotonic())
+    def _start_run(self, secret: AuthSecret, trigger: str) -> RunningRefresh:
+        return self._start(secret.tenant_id, secret.id, trigger, self._run(secret.tenant_id, secret.id, secret))
+
+    def _start(
+        self, tenant_id: str, secret_id: str, trigger: str, work: Coroutine[Any, Any, AuthSecret]
+    ) -> RunningRefresh:
+        """Begin a refresh in a task of its own, in the trace of whoever causes it."""
+        told = {tracing.TENANT: tenant_id, tracing.SECRET: secret_id, "keyrack.refresh.trigger": trigger}
+        span = tracing.span("refresh", told)
+        running = RunningRefresh(asyncio.create_task(span.during(work)), time.monotonic(), span)
         self._running[secret_id] = running
 
         def ended(done: "asyncio.Task[AuthSecret]") -> None:
@@ -246,10 +248,11 @@ class Refresher:
     async def _run(self, tenant_id: str, secret_id: str, seen: AuthSecret) -> AuthSecret:
         """Refresh once, or see another process do it."""
         until = time.monotonic() + self._timing.wait
-        async with self._wakeups.waiting_for(secret_id) as waiter:
+        async with lease_wait(self._wakeups, secret_id) as waiting:
             while True:
                 held = await self._take(tenant_id, secret_id)
                 if held is not None:
+                    waiting.over()
                     now = held.lease.secret
                     # a failure that was forgiven meanwhile is no reason to wait
                     if not _is_better(now, seen) and now.failed_at in (None, seen.failed_at):
@@ -258,7 +261,7 @@ class Refresher:
                 else:
                     if time.monotonic() > until:
                         raise busy("Another process is refreshing this secret.")
-                    await waiter.wait()
+                    await waiting.wait()
                     async with self._store.unit(tenant_id) as unit:
                         found = await AuthSecrets(unit).find(secret_id)
                     if found is None:
@@ -272,7 +275,7 @@ class Refresher:
     async def _run_again(self, seen: AuthSecret, arrived: float) -> AuthSecret:
         """Refresh once, or see another process do it; what came before somebody asked does not count."""
         until = time.monotonic() + self._timing.wait
-        async with self._wakeups.waiting_for(seen.id) as waiter:
+        async with lease_wait(self._wakeups, seen.id) as waiting:
             while True:
                 held = await self._take(seen.tenant_id, seen.id)
                 now, answered = await self._since(seen.tenant_id, seen.id, arrived)
@@ -281,13 +284,14 @@ class Refresher:
                         await self._leased_refresh.release(held.lease)
                     return _outcome(now)
                 if held is not None:
+                    waiting.over()
                     fresh = await self._leased_refresh.use(held)
                     if fresh.answered_ms != held.lease.secret.answered_ms:
                         return fresh
                     continue  # that only settled what an interrupted refresh had left
                 if time.monotonic() > until:
                     raise busy("Another process is refreshing this secret.")
-                await waiter.wait()
+                await waiting.wait()
 
     async def _since(self, tenant_id: str, secret_id: str, arrived: float) -> tuple[AuthSecret, bool]:
         """Return a secret as it is now, and whether a request for its tokens has come to its end since a moment."""
@@ -304,6 +308,8 @@ class Refresher:
                 held = (await claimed_with(unit, [due])).get(due.secret_id)
         if held is None:
             raise busy("Another process has taken over the refresh, or the secret is gone.")
+        if (due_at := held.lease.secret.due_at) is not None:
+            metrics.refresh_began((epoch_ms(self._clock()) - epoch_ms(due_at)) / 1000)
         if not held.lease.secret.refreshable:  # it is due because its token has expired
             return await self._leased_refresh.expire(held.lease)
         return await self._leased_refresh.use(held, scheduled=True)
@@ -319,6 +325,10 @@ class Refresher:
         raise busy("Another process holds the secret.")
 
     async def _take(self, tenant_id: str, secret_id: str) -> LeasedSecret | None:
+        with tracing.span("take the lease"):
+            return await self._leased(tenant_id, secret_id)
+
+    async def _leased(self, tenant_id: str, secret_id: str) -> LeasedSecret | None:
         async with self._store.unit(tenant_id, writes=True) as unit:
             leases = Leases(unit)
             lease = await leases.acquire(secret_id, self._timing.lease_ms)
@@ -330,20 +340,6 @@ class Refresher:
                 if lease is None:
                     return None
             return await leased_with(unit, lease)
-
-
-async def _result(running: _Running, seconds: float) -> AuthSecret:
-    """Wait for a refresh, which goes on if we do not.
-
-    Raises:
-        ProviderUnavailable: it takes too long, or that is what came of it.
-        KeyrackError: what else came of it.
-    """
-    try:
-        async with asyncio.timeout(seconds):
-            return await asyncio.shield(running.task)
-    except TimeoutError:
-        raise busy("The refresh is taking too long; it goes on.") from None
 
 
 def _is_busy(error: ProviderError | ProviderUnavailable) -> bool:

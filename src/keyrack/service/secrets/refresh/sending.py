@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 
-from keyrack import clock, metrics
+from keyrack import clock, metrics, tracing
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderUnavailable
 from keyrack.oauth.dpop import HEADER, TOKEN_TYPE, asks_for_nonce, new_proof, nonce_of
@@ -68,13 +68,16 @@ async def _sent(
     tenant_id: str,
     seconds: float | None = None,
 ) -> RawResponse:
-    began, outcome = time.monotonic(), "called_off"
-    try:
-        answer = await provider.send(request, before_sending, tenant_id=tenant_id, seconds=seconds)
-        outcome = "answered" if answer.fault is None else answer.fault.value
-    except ProviderUnavailable as error:
-        outcome = str(error.failure.exact_reason or error.failure.reason)
-        raise
-    finally:
-        metrics.provider_called(origin_of(request.url), outcome, time.monotonic() - began)
+    began, outcome, origin = time.monotonic(), "called_off", origin_of(request.url)
+    with tracing.span("call the provider", tracing.server(origin), calls_out=True) as span:
+        try:
+            answer = await provider.send(request, before_sending, tenant_id=tenant_id, seconds=seconds)
+            outcome = "answered" if answer.fault is None else answer.fault.value
+            span.note({"http.response.status_code": answer.status})
+        except ProviderUnavailable as error:
+            outcome = str(error.failure.exact_reason or error.failure.reason)
+            raise
+        finally:
+            span.note({"keyrack.call.outcome": outcome})
+            metrics.provider_called(origin, tenant_id, outcome, time.monotonic() - began)
     return answer
