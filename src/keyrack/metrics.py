@@ -132,17 +132,23 @@ _unreadable = Counter(
     "keyrack_unreadable_values", "Stored values that could not be decrypted for a list.", registry=_own
 )
 
+for _outcome in ("sent", "postponed", "failed", "obsolete"):  # from 0 on, or the first would not count as an increase
+    _mails.labels(_outcome)
+for _outcome in ("delivered", "failed"):
+    _deliveries.labels(_outcome)
+
 FACTS: Mapping[str, str] = {
     "keyrack_database_up": "1 if the database answered, else 0.",
     "keyrack_secrets_due": "Secrets due for a refresh, counted up to 10000.",
     "keyrack_secrets_due_oldest_seconds": "Seconds for which the longest overdue secret has been due.",
     "keyrack_attempts_open": "Token requests in progress or not settled yet, counted up to 10000.",
     "keyrack_answers_spooled": "Provider answers in the spool, waiting for the database.",
+    "keyrack_key_age_seconds": "Age of the oldest key, by kind.",
     "keyrack_client_secrets_ending": "Client secrets that end within so many days, those that have ended included.",
 }
 """What is true of the whole installation when the metrics are asked for, and of no process."""
 
-_FACT_LABELS: Mapping[str, str] = {"keyrack_client_secrets_ending": "days"}
+_FACT_LABELS: Mapping[str, str] = {"keyrack_client_secrets_ending": "days", "keyrack_key_age_seconds": "key"}
 """The label of a fact that is several numbers."""
 
 Fact = float | Mapping[str, float]

@@ -8,6 +8,7 @@ import pytest
 from keyrack import metrics
 from keyrack.errors import ProviderError
 from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.store.data_key_list import DataKeyList
 from support.app import BASE, World, settings_for, world
 from support.documents import numbers
 from support.grants import change, connect, is_leased
@@ -103,6 +104,10 @@ async def test_what_is_due_is_asked_of_the_database(keyrack_on_each: World, simu
     told = numbers((await watcher.get("/metrics")).text)
     assert (told["keyrack_secrets_due"], told["keyrack_attempts_open"]) == (1, 0)
     assert 99 < told["keyrack_secrets_due_oldest_seconds"] < 160
+    ages = [told[f'keyrack_key_age_seconds{{key="{kind}"}}'] for kind in ("data", "encryption")]
+    assert all(0 <= age < 3600 for age in ages)
+    async with world_.store.installation() as unit:
+        assert set(await DataKeyList(unit).ages("another key")) == {"data"}
     assert (told["keyrack_answers_spooled"], told["keyrack_answers_in_memory"]) == (0, 0)
     assert told["keyrack_database_connections_most"] == world_.settings.database_pool_size
 

@@ -32,6 +32,7 @@ ACROSS: dict[str, str] = {
     "ApiKeys.remove": "of the owner that is given",
     "AuditLog.append": "writes what is said of the caller in the unit's tenant, whatever that is",
     "AuditAcrossTenants.newest": "for the operator, who may read tenants' audit logs",
+    "DataKeyList.ages": "how old the oldest keys of the installation are, for metrics",
     "Bulk.alone": "an import, by the operator, writes all tenants that its file has",
     "Bulk.complete": "an import",
     "Bulk.every": "an import",

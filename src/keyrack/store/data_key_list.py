@@ -1,10 +1,10 @@
 """Data keys of all tenants for the operator: under which key-encryption key each is kept. Nothing is unwrapped."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, case, func, select
 
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
@@ -20,6 +20,14 @@ _VERSIONS = Query(
     )
     .group_by(_k.kek_id)
     .order_by(func.max(_k.created_at).desc(), _k.kek_id),
+    scans=True,
+)
+_OF_CURRENT = case((_k.kek_id == bindparam("current"), _k.created_at))
+_OLDEST = Query(
+    select(
+        func.min(_k.created_at, type_=_k.created_at.type).label("data"),
+        func.min(_OF_CURRENT, type_=_k.created_at.type).label("encryption"),
+    ).select_from(data_keys),
     scans=True,
 )
 _PAGE = Query(
@@ -69,6 +77,19 @@ class DataKeyList:
         """List the key-encryption keys in use, the one that a data key was made under last first."""
         rows = await _VERSIONS.rows(self._unit.connection)
         return [KeyVersion(row.kek_id, row.number, row.first, row.last) for row in rows]
+
+    async def ages(self, current: str) -> Mapping[str, float]:
+        """Return how old the oldest keys are, in seconds, by kind; a kind that there is none of is missing.
+
+        `data`: the oldest data key. `encryption`: the current key-encryption key, at the least: so long ago the first
+        of the data keys under it was made.
+
+        Args:
+            current: the id of the current key-encryption key.
+        """
+        (row,) = await _OLDEST.rows(self._unit.connection, current=current)
+        now, found = self._unit.clock(), {"data": row.data, "encryption": row.encryption}
+        return {kind: max(0.0, (now - since).total_seconds()) for kind, since in found.items() if since is not None}
 
     async def page(self, version: str, *, limit: int, offset: int) -> Sequence[ListedDataKey]:
         """List a page of the data keys under a key-encryption key, by id."""

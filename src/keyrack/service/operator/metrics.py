@@ -12,6 +12,7 @@ from keyrack.model.identity import Principal
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter
 from keyrack.store.core.store import Store
+from keyrack.store.data_key_list import DataKeyList
 from keyrack.store.expiring_clients import EndingSecrets
 from keyrack.store.queue_stats import queue_stats
 from keyrack.store.spool import Spool
@@ -85,6 +86,7 @@ class MetricsReader:
             async with self._store.installation() as unit:
                 load = await queue_stats(unit)
                 ending = await EndingSecrets(unit).count()
+                ages = await DataKeyList(unit).ages(self._store.keyring.kek_id)
         except DatabaseUnavailable:
             return facts | {"keyrack_database_up": 0}
         return facts | {
@@ -92,6 +94,7 @@ class MetricsReader:
             "keyrack_secrets_due": load.due,
             "keyrack_secrets_due_oldest_seconds": load.oldest_due_seconds,
             "keyrack_attempts_open": load.open_attempts,
+            "keyrack_key_age_seconds": ages,
             "keyrack_client_secrets_ending": {str(days): count for days, count in ending.items()},
         }
 
