@@ -139,10 +139,15 @@ def _url_problem(url: URL, *, allow_insecure: bool) -> str | None:
     if not url.host or (":" not in host and not _HOST_NAME.fullmatch(host)):  # `host` decodes IDNA, or fails
         return "The host of the URI is not a valid name or address."
     # What ends in a number is an address to some resolver (`127.1`, `0x7f.1`, `2130706433`): only the plain
-    # spelling of four decimal numbers may stand.
-    if _ENDS_IN_NUMBER.fullmatch(host) and _literal(host) is None:
+    # spelling of four decimal numbers may stand. Digits that IDNA leaves as they are, such as Arabic ones, are no less
+    # a number to some reader.
+    if (_ENDS_IN_NUMBER.fullmatch(host) or _ends_in_digits(url.host)) and _literal(host) is None:
         return "The host of the URI is not a plainly written address."
     return None
+
+
+def _ends_in_digits(host: str) -> bool:
+    return host.rstrip(".").rpartition(".")[2].isnumeric()
 
 
 def _literal(host: str) -> Address | None:
