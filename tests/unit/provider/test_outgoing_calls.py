@@ -14,8 +14,8 @@ ELSEWHERE = ("simulator", "client", "demo")
 
 CLIENTS = (
     "aiohttp", "httpx", "httpx2", "requests", "niquests", "urllib.request", "urllib3", "http.client", "smtplib",
-    "ftplib", "poplib", "imaplib", "telnetlib", "xmlrpc.client", "socket", "socketserver", "aiosmtplib", "aiodns", "pycares",
-    "asyncpg", "psycopg", "boto3", "botocore", "aiobotocore", "hvac", "google.cloud", "google.auth", "azure",
+    "ftplib", "poplib", "imaplib", "telnetlib", "xmlrpc.client", "socket", "socketserver", "aiosmtplib", "aiodns",
+    "pycares", "asyncpg", "psycopg", "boto3", "botocore", "aiobotocore", "hvac", "google.cloud", "google.auth", "azure",
     "websockets", "paramiko", "asyncssh", "opentelemetry.exporter",
 )  # fmt: skip
 """Modules that can open a connection."""
@@ -32,6 +32,7 @@ MAY_IMPORT: Mapping[str, str] = {
     "mail/smtp.py": "the mail server of KEYRACK_SMTP_URL, which the operator alone chooses",
     "store/core/": "the database of KEYRACK_DATABASE_URL, which the operator alone chooses",
     "service/operator/heartbeat.py": "the name of this machine only",
+    "tracing.py": "the collector of OTEL_EXPORTER_OTLP_ENDPOINT, which the operator alone chooses",
     "cli/listening.py": "listens, and calls nobody",
 }
 """Modules and folders of ours that import one, and why that is no way around the guard."""
