@@ -1,5 +1,7 @@
 """MCP servers by their address alone (decision 42): found, known to them in each of the ways, connected, stepped up."""
 
+import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from keyrack.oauth.issuer_name import issuer_name
 from keyrack.simulator.testing import RunningSimulator
 from support.app import BASE, World, error_of, relationship, settings_for, world
 from support.auth_clients import auth_client
@@ -137,22 +140,33 @@ async def test_a_client_of_another_type_is_none_for_a_server(desk: Desk, start_m
 async def test_our_document_names_us_at_oidc_provider(
     public_desk: Desk, start_oidc_provider: StartOidc, start_mcp_server: Start
 ) -> None:
-    address = f"{PUBLIC}/oauth/client-metadata.json"
-    served = await public_desk.keyrack.http.get("/oauth/client-metadata.json")
+    issuer = "https://login.example.com/tenant"
+    name = issuer_name(issuer)
+    assert re.fullmatch(r"login\.example\.com-[0-9a-f]{32}", name)
+    address = f"{PUBLIC}/oauth/client-metadata/{name}"
+    served = await public_desk.keyrack.http.get(f"/oauth/client-metadata/{name}")
     assert served.headers["content-type"] == "application/json"
     assert served.headers["cache-control"] == "public, max-age=3600"
     document = served.json()
     assert document == {
         "client_id": address,
-        "client_name": "Keyrack at keyrack.example.com",
+        "client_name": "Keyrack at keyrack.example.com, for login.example.com",
         "client_uri": PUBLIC,
-        "redirect_uris": [f"{PUBLIC}/callback/oauth2"],
+        "redirect_uris": [f"{PUBLIC}/callback/oauth2/{name}"],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     }
+    older = (await public_desk.keyrack.http.get("/oauth/client-metadata.json")).json()
+    assert older["client_id"] == f"{PUBLIC}/oauth/client-metadata.json", "clients that exist go on being named by it"
+    assert older["redirect_uris"] == [f"{PUBLIC}/callback/oauth2"]
+    unknown = await public_desk.keyrack.http.get("/oauth/client-metadata/bank.example")
+    assert error_of(unknown)[:2] == (404, "not_found"), "no name of an issuer"
+    any_issuers = json.loads(json.dumps(document).replace(name, "*"))
     resource = RegisteredClient("resource-server", "a-secret-of-the-resource")
-    options = OidcOptions((resource,), client_documents={address: document}, resource_scope="mcp:use mcp:tools")
+    options = OidcOptions(
+        (resource,), client_documents={address.replace(name, "*"): any_issuers}, resource_scope="mcp:use mcp:tools"
+    )
     provider = start_oidc_provider(options)
     introspection = {
         "issuer": provider.issuer,
@@ -166,7 +180,11 @@ async def test_our_document_names_us_at_oidc_provider(
     assert added["attributes"]["authorization_server"] == provider.issuer
     assert added["attributes"]["scopes"] == ["mcp:use", "offline_access"], "the server offers refresh tokens that way"
     consent = await public_desk.begun(added["id"])
-    assert query_of(consent["attributes"]["authorization_url"])["prompt"] == "consent"
+    asked = query_of(consent["attributes"]["authorization_url"])
+    assert asked["prompt"] == "consent"
+    ours = issuer_name(provider.issuer)
+    assert asked["client_id"] == f"{PUBLIC}/oauth/client-metadata/{ours}"
+    assert asked["redirect_uri"] == f"{PUBLIC}/callback/oauth2/{ours}"
     secret = await public_desk.connected(consent)
     assert (await server.call("tools/list", token_of(secret))).status_code == 200
 
@@ -266,8 +284,8 @@ async def test_what_a_hostile_server_says(desk: Desk, raw_provider: RawProvider)
 
 
 async def test_without_a_public_address_there_is_no_document(desk: Desk) -> None:
-    answer = await desk.keyrack.http.get("/oauth/client-metadata.json")
-    assert error_of(answer)[:2] == (404, "not_found")
+    for path in ("/oauth/client-metadata.json", f"/oauth/client-metadata/{issuer_name('https://a.example')}"):
+        assert error_of(await desk.keyrack.http.get(path))[:2] == (404, "not_found")
 
 
 async def test_a_challenge_must_be_one(desk: Desk, simulator: RunningSimulator) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from keyrack import clock
 from keyrack.ids import new_id
+from keyrack.oauth.issuer_name import issuer_name
 from keyrack.provider.client import ProviderClient
 from keyrack.service.discovery.client_registrar import ClientRegistrar
 from keyrack.service.discovery.registration_renewal import RegistrationRenewals
@@ -135,7 +136,7 @@ async def test_a_registered_client_connects_and_is_deregistered_with_the_client(
     made = await desk.made(issuer=simulator.base_url, registration=registration)
     given = made["attributes"]["credentials"]
     known = simulator.state.clients[given["client_id"]]
-    assert (known.name, known.redirect_uris) == ("Tools", (CALLBACK,))
+    assert (known.name, known.redirect_uris) == ("Tools", (f"{CALLBACK}/{issuer_name(simulator.base_url)}",))
     assert known.token_endpoint_auth_method == "client_secret_basic", "the best that both sides do"
     assert given["client_auth"] == "basic"
     assert "let-me-in" not in json.dumps(given), "an initial access token is used once"

@@ -1,5 +1,7 @@
 """The OAuth redirect endpoints: `GET /callback/oauth2` and `/callback/oauth1` (contract 20.1, 20.3, 21, 0.7, 0.21).
 
+Below the first, every issuer that Keyrack found has its own (RFC 9700 section 4.4, decision 42).
+
 They need no API key: the `state`, or OAuth 1.0a's token, is the proof. What they show is a page for a person.
 """
 
@@ -25,8 +27,8 @@ from keyrack.errors import BadRequest
 from keyrack.oauth.callback_error import callback_error
 from keyrack.service.consents.callbacks import ConsentCallbacks
 from keyrack.service.consents.connect_themes import ConnectThemes
-from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.values import ConsentExpired, OtherBrowser, UnknownState
+from keyrack.service.tenancy.redirect_uris import CALLBACK_PATHS, OAUTH1, OAUTH2
 
 _OURS = frozenset({"state", "code", "iss", "error", "oauth_token", "oauth_verifier"})
 """Parameters that decide what is done; the others are only shown."""
@@ -46,7 +48,7 @@ _NOBODYS = Explanation(
 
 
 @get(
-    CALLBACK_PATHS[OAUTH2],
+    [CALLBACK_PATHS[OAUTH2], f"{CALLBACK_PATHS[OAUTH2]}/{{issuer_name:str}}"],
     tags=["Callback"],
     media_type=MediaType.HTML,
     security=[{}],
@@ -94,7 +96,14 @@ async def _finish(
         return problem_page(400, Explanation("This address is damaged", text, START_AGAIN, reference))
     params = {name: values[-1] for name, values in given.items()}
     try:
-        outcome = await callbacks.finish(protocol, params, request.cookies, caller_address(request.scope), reference)
+        outcome = await callbacks.finish(
+            protocol,
+            params,
+            request.cookies,
+            caller_address(request.scope),
+            reference,
+            request.path_params.get("issuer_name", ""),
+        )
     except (UnknownState, ConsentExpired, OtherBrowser) as error:
         brand = brand_of(await themes.of_callback(protocol, params), request)
         return problem_page(400, replace(_not_ours(protocol, params, error), reference=reference), brand=brand)

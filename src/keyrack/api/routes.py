@@ -3,7 +3,7 @@
 from keyrack.api.audit_log import audit_events
 from keyrack.api.auth_clients import AuthClientController, TenantAuthClientController
 from keyrack.api.client_diagnosis import AuthClientDiagnosisController, OAuthClientDiagnosisController
-from keyrack.api.client_documents import client_metadata
+from keyrack.api.client_documents import client_metadata, issuer_client_metadata
 from keyrack.api.component_builds import ComponentBuildController
 from keyrack.api.component_environments import ComponentEnvironmentController, runtime_environment
 from keyrack.api.components import ComponentController, WorkspaceComponentController
@@ -79,6 +79,7 @@ HANDLERS = (
     TenantAuthClientController,
     McpServerController,
     client_metadata,
+    issuer_client_metadata,
     ProviderController,
     SecretController,
     dpop_proof,

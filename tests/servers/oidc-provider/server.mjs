@@ -14,7 +14,8 @@
 //   accounts          who signs in, by `login_hint` ("person" without one) or by the login in the form, each with a `sub`
 //                     and further claims; others have that as their `sub`
 //   registration      whether clients may register and manage themselves; a text: the initial access token they need
-//   client_documents  documents that clients are named by, by their address (OAuth Client ID Metadata Document)
+//   client_documents  documents that clients are named by, by their address (OAuth Client ID Metadata Document); a *
+//                     at an address's end, and in its document, stands for the rest of the address
 //   resource_scope    scopes of the protected resources that tokens can be asked for (RFC 8707); empty: for none
 //
 // Prints {"port": N} when it is ready. Ends when its standard input closes or on SIGTERM.
@@ -38,6 +39,11 @@ const certificateOf = (ctx) => {
   const { raw } = ctx.req.socket.getPeerCertificate?.() ?? {};
   return raw && new X509Certificate(raw);
 };
+function documentAt(url) { // one whose address ends in * stands for all below it, with their name in place of every *
+  const [address, document] = Object.entries(options.client_documents)
+    .find(([each]) => each === url || (each.endsWith('*') && url.startsWith(each.slice(0, -1)))) ?? [];
+  return address && JSON.stringify(document).replaceAll('*', url.slice(address.length - 1));
+}
 await new Promise((listening) => { server.listen(0, '127.0.0.1', listening); });
 const { port } = server.address();
 
@@ -53,9 +59,12 @@ const provider = new Provider(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, {
     ...(tls ? ['self_signed_tls_client_auth', 'tls_client_auth'] : []),
   ],
   cookies: { keys: [randomBytes(32).toString('hex')] },
-  fetch: async (url, init) => (options.client_documents[url] === undefined
-    ? globalThis.fetch(url, init)
-    : new Response(JSON.stringify(options.client_documents[url]), { headers: { 'cache-control': 'max-age=60' } })),
+  fetch: async (url, init) => {
+    const document = documentAt(String(url));
+    return document === undefined
+      ? globalThis.fetch(url, init)
+      : new Response(document, { headers: { 'cache-control': 'max-age=60' } });
+  },
   features: {
     clientIdMetadataDocument: { ack: 'draft-02', enabled: Object.keys(options.client_documents).length > 0 },
     resourceIndicators: {

@@ -191,8 +191,10 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
 
 PUBLIC = {
     "/oauth/client-metadata.json": "a document that authorization servers fetch, the same for all (decision 42)",
+    "/oauth/client-metadata/{issuer_name}": "as the one above, for one issuer",
     "/callback/oauth1": "the token in the query is the proof (20.3, 21)",
     "/callback/oauth2": "the state in the query is the proof (20.3)",
+    "/callback/oauth2/{issuer_name}": "as the one above, where one issuer's answers arrive (decision 42)",
     "/connect": "the link in the query is the proof; says who asks for what, and begins the consent (decision 26)",
     "/connect/logo/{name}": "an image that people see who connect accounts, by its digest (decision 36)",
     "/connect.js": "a script, the same for all",

@@ -33,6 +33,7 @@ from keyrack.console.core.visit import Visit
 from keyrack.errors import Forbidden, KeyrackError, NotFound
 from keyrack.model import Json
 from keyrack.model.clients import OAUTH2_TYPES, AuthClientFilter, AuthClientScope
+from keyrack.service.clients.auth_client_credentials import redirect_uri_of
 from keyrack.service.clients.auth_client_overview import AuthClientOverview, KnownAuthClient
 from keyrack.service.clients.auth_client_profile import direct_grant
 from keyrack.service.clients.auth_client_usage import AuthClientUsage, AuthClientUsageReader
@@ -100,7 +101,7 @@ async def auth_client_page(
     return visit.page(
         "clients/auth_client.html",
         **about,
-        redirect_uri=await redirect_uri_for(visit, registrations_by_hand),
+        redirect_uri=redirect_uri_of(known.client) or await redirect_uri_for(visit, registrations_by_hand),
         methods=dict(CLIENT_AUTH),
         is_direct=direct_grant(known.client) is not None,
         done=visit.done(_DONE),

@@ -34,6 +34,7 @@ from keyrack.service.clients.auth_client_profile import (
 )
 from keyrack.service.clients.profile_rules import ADDRESSES, ProfileRules, addresses_of
 from keyrack.service.clients.secret_expiry import in_range
+from keyrack.service.tenancy.redirect_uris import issuer_name_in
 from keyrack.validation.json_types import A_BOOLEAN, A_STRING, AN_OBJECT, wrong_type
 
 _WITHOUT_SECRET = frozenset({TokenEndpointAuthMethod.NONE, TokenEndpointAuthMethod.PRIVATE_KEY_JWT}) | WITH_CERTIFICATE
@@ -45,6 +46,8 @@ _LONGEST_REGISTRATION = 16_000
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 RESOURCE, SCOPE = "resource", "scope"
 """Members that say what tokens are for (RFC 8707), and which scopes are asked for where nobody names any."""
+REDIRECT_URI = "redirect_uri"
+"""Member with the address that the client is registered with, where that is its issuer's own; else the documented."""
 REGISTRATION, REGISTRATION_ENDPOINT = "registration", "registration_endpoint"
 """Members by which a client is registered (RFC 7591): metadata of its own, and where."""
 REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN = "registration_client_uri", "registration_access_token"
@@ -169,6 +172,7 @@ class CredentialRules:
             # Extensions (decision 42).
             RESOURCE: _Member(self._resource, fixed=True),
             SCOPE: _Member(_scope),
+            REDIRECT_URI: _Member(_redirect_uri, fixed=True),
             REGISTRATION_ENDPOINT: _Member(uri, fixed=True),
             REGISTRATION: _Member(_registration, fixed=True),
             REGISTRATION_CLIENT_URI: _Member(uri, fixed=True),
@@ -221,6 +225,11 @@ def refresh_origin(kind: str, credentials: Mapping[str, Any]) -> str | None:
     if not is_oauth2(kind):
         return None
     return origin_of(credentials["refresh_token_uri"])
+
+
+def redirect_uri_of(client: AuthClient) -> str | None:
+    """Return the redirect URI that a client itself names; None: it has the documented one (contract 20.1)."""
+    return client.credentials.get(REDIRECT_URI) if is_oauth2(client.type) else None
 
 
 def _is_absolute(text: str) -> bool:
@@ -313,6 +322,13 @@ def _scope(value: Any, pointer: str) -> str:
     if not text.isprintable():
         raise ValidationFailed(Problem("must be scopes parted by spaces", pointer))
     return " ".join(text.split())
+
+
+def _redirect_uri(value: Any, pointer: str) -> str:
+    address = _text(value, pointer)
+    if issuer_name_in(address) is None:
+        raise ValidationFailed(Problem("must be where Keyrack takes callbacks of OAuth 2.0", pointer))
+    return address
 
 
 def _registration(value: Any, pointer: str) -> Json:

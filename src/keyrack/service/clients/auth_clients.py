@@ -38,6 +38,7 @@ from keyrack.service.clients.client_discovery import ClientDiscovery
 from keyrack.service.clients.deregistration import enqueue_deregistration
 from keyrack.service.clients.oauth_clients import require_unchanged
 from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
+from keyrack.service.tenancy.redirect_uris import of_issuer
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
@@ -169,6 +170,7 @@ class AuthClients:
                 client = self._made(scope.place, wanted, made_id or new_id(), scope.unit.clock())
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
+                await self._require_our_address(scope, client)
                 await AuthClientRows(scope.unit).add(
                     client, credentials_of.refresh_origin(client.type, client.credentials)
                 )
@@ -252,8 +254,8 @@ class AuthClients:
         if self._discovery is None or judged is None:
             yield new
             return
-        wanted, redirect_uri, tenant_id = judged
-        found = await self._discovery.completed(wanted, redirect_uri, tenant_id=tenant_id)
+        wanted, documented, tenant_id = judged
+        found = await self._discovery.completed(wanted, documented, tenant_id=tenant_id)
         try:
             yield Unvalidated(lambda: found)
         except DatabaseUnavailable:  # it may have been stored
@@ -265,7 +267,7 @@ class AuthClients:
     async def _judged(
         self, discovery: ClientDiscovery, who: Principal, named: NamedScope | None, new: Unvalidated[NewAuthClient]
     ) -> tuple[NewAuthClient, str | None, str] | None:
-        """Return a new client that leaves something to be found, the address to register and whose it will be.
+        """Return a new client that leaves something to be found, the documented redirect URI, and whose it will be.
 
         None: nothing is left, or it would be refused.
         """
@@ -280,11 +282,28 @@ class AuthClients:
                 return None
             await refuse_taken(scope, "auth-client", wanted.given_id)
             await require_visible(scope, wanted.component_ids)
-            place, redirect_uri = scope.place, await discovery.redirect_uri(scope.unit)
+            place, documented = scope.place, await discovery.redirect_uri(scope.unit)
         if place != GLOBAL:
             async with self._access.at(who, place, precheck="auth-client.create"):
                 pass  # leaving insists that the contract is not suspended
-        return wanted, redirect_uri, place.tenant_id
+        return wanted, documented, place.tenant_id
+
+    async def _require_our_address(self, scope: Scope, client: AuthClient) -> None:
+        """Insist that the redirect URI that a client names, if it does, is one of its tenant's.
+
+        Raises:
+            ValidationFailed: it is another's.
+        """
+        named = credentials_of.redirect_uri_of(client)
+        if named is None or self._discovery is None:
+            return
+        documented, issuer = await self._discovery.redirect_uri(scope.unit), client.credentials.get("issuer")
+        ours = [] if documented is None else [documented, *([of_issuer(documented, issuer)] if issuer else [])]
+        if named not in ours:
+            problem = (
+                f"must be {' or '.join(ours)}" if ours else "a global client has none while each tenant has its own"
+            )
+            raise ValidationFailed(Problem(problem, f"{credentials_of.POINTER}/{credentials_of.REDIRECT_URI}"))
 
     async def _within(self, who: Principal, within: NamedScope, asked: Unvalidated[NamedScope | None]) -> NamedScope:
         """Return the scope of a path, which must exist before the body is looked at (contract section 3)."""

@@ -13,14 +13,14 @@ class ClientDiscovery(Protocol):
         """Tell whether a new client leaves something to be found out or registered."""
 
     async def redirect_uri(self, unit: Unit) -> str | None:
-        """Return the address that clients of the unit's owner register; None: of a global client each tenant's own."""
+        """Return the documented redirect URI of the unit's owner; None: of a global client each tenant has its own."""
 
-    async def completed(self, wanted: NewAuthClient, redirect_uri: str | None, *, tenant_id: str) -> NewAuthClient:
+    async def completed(self, wanted: NewAuthClient, documented: str | None, *, tenant_id: str) -> NewAuthClient:
         """Ask, and register if that is wanted; return the client with all that came of it. No transaction may be open.
 
         Args:
             wanted: what the caller gave, which wins over what is found.
-            redirect_uri: to register.
+            documented: the redirect URI, below which the issuer's own is registered; see `redirect_uri`.
             tenant_id: whose connections are used.
 
         Raises:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from keyrack.clock import Clock
-from keyrack.errors import DatabaseUnavailable, KeyrackError
+from keyrack.errors import DatabaseUnavailable, KeyrackError, ProviderError
 from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.identity import Principal
 from keyrack.service.consents.browser import cookie_of, is_secure, new_cookie
@@ -18,9 +18,15 @@ from keyrack.service.consents.return_url import with_result
 from keyrack.service.consents.second_delivery import SecondDeliveries
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.values import ConsentExpired, ConsentHandlers, ConsentOutcome, OtherBrowser, UnknownState
+from keyrack.service.tenancy.redirect_uris import issuer_name_in
 from keyrack.store.consents import ConsentRows
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Location
+
+_ELSEWHERE = (
+    "The answer came from another authorization server than the one that was asked: it arrived at the address of that"
+    " other one. Nothing was connected, and its code was sent to nobody."
+)
 
 
 class ConsentCallbacks:
@@ -56,6 +62,7 @@ class ConsentCallbacks:
         cookies: Mapping[str, str],
         address: str | None,
         request_id: str | None,
+        issuer_name: str = "",
     ) -> ConsentOutcome:
         """Take a callback: consume the state, exchange the code, store what comes of it (contract 20.3, 20.4, 21).
 
@@ -68,6 +75,7 @@ class ConsentCallbacks:
             cookies: of the browser.
             address: where the browser is, for the audit log.
             request_id: the request's id, for the audit log.
+            issuer_name: whose redirect URI it came to; empty: the documented one.
 
         Raises:
             UnknownState: the state, or OAuth 1.0a's token, is unknown or used; nothing was stored.
@@ -94,8 +102,10 @@ class ConsentCallbacks:
                 taken = await ConsentRows(unit).consume(hashed, self._clock(), cookie.hash_for(consent.id), learned)
             if taken is not None:
                 who = await self.completion.person(taken, address, request_id)
-                ended = await self._finish_first(taken, place, who, params, iss_required=iss_required)
+                ended = await self._finish_first(taken, place, who, params, issuer_name, iss_required=iss_required)
                 return await self._reported(replace(ended, cookie=cookie), consent)
+        if not _came_to(consent, issuer_name):
+            raise UnknownState
         return await self._reported(await self.second.answer(consent.id, place, mine, arrived), consent)
 
     async def _reported(self, ended: ConsentOutcome, consent: Consent) -> ConsentOutcome:
@@ -106,11 +116,20 @@ class ConsentCallbacks:
             return replace(ended, report=await self.completion.links.report(unit, consent))
 
     async def _finish_first(
-        self, consent: Consent, place: Location, who: Principal, params: Mapping[str, str], *, iss_required: bool
+        self,
+        consent: Consent,
+        place: Location,
+        who: Principal,
+        params: Mapping[str, str],
+        issuer_name: str,
+        *,
+        iss_required: bool,
     ) -> ConsentOutcome:
         return_url, completion = consent.context.return_url, self.completion
         try:
             with completion.finishing(consent):
+                if not _came_to(consent, issuer_name):
+                    raise ProviderError(_ELSEWHERE)
                 granted = CALLBACKS[consent.context.protocol].granted(consent, params, iss_required=iss_required)
                 attempt, answer, destination = await completion.ask(consent, place, who, granted)
                 result_id = await completion.complete(consent, place, who, attempt, answer, destination, granted)
@@ -143,3 +162,11 @@ class ConsentCallbacks:
             if consent is not None and protocol.is_of(consent, parameter):
                 return consent, place, hashed
         raise UnknownState
+
+
+def _came_to(consent: Consent, issuer_name: str) -> bool:
+    """Tell whether a callback came to its consent's redirect URI (RFC 9700 section 4.4.2.2).
+
+    Hosts are not compared: proxies may call us by another name, and no authorization server chooses among those.
+    """
+    return (issuer_name_in(consent.context.redirect_uri) or "") == issuer_name

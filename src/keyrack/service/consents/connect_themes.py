@@ -16,8 +16,8 @@ from keyrack.service.authz.access import Access
 from keyrack.service.consents.connect_links import connect_link_hash
 from keyrack.service.consents.connect_theme_rules import checked_logo, checked_origins
 from keyrack.service.consents.links import link_hash
-from keyrack.service.consents.protocols import OAUTH2
 from keyrack.service.tenancy import setup_links
+from keyrack.service.tenancy.redirect_uris import OAUTH2
 from keyrack.service.tenancy.tenants import base_address
 from keyrack.store.connect_themes import ConnectThemeRows
 from keyrack.store.core.store import Store

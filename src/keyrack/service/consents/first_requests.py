@@ -7,9 +7,10 @@ from keyrack.errors import KeyrackError
 from keyrack.model.consents import Consent
 from keyrack.service.consents.device_authorization import DeviceAuthorizations
 from keyrack.service.consents.oauth1_start import OAuth1Start
-from keyrack.service.consents.protocols import DEVICE, OAUTH1
+from keyrack.service.consents.protocols import DEVICE
 from keyrack.service.consents.pushed_authorization import PushedAuthorizations
 from keyrack.service.consents.values import PlannedConsent
+from keyrack.service.tenancy.redirect_uris import OAUTH1
 from keyrack.store.consents import ConsentRows
 from keyrack.store.core.store import Store
 

@@ -17,12 +17,10 @@ from keyrack.oauth.state import STATE, states_of
 from keyrack.oauth.token_response import KNOWN_MEMBERS, TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.consents.values import NewConsent, PlannedConsent
+from keyrack.service.tenancy.redirect_uris import CALLBACK_PATHS, OAUTH1, OAUTH2
 
-OAUTH2, OAUTH1, DEVICE = "oauth2", "oauth1", "device"
-"""Names of the protocols, in a consent's context and, of those that have one, in the callback's path."""
-
-CALLBACK_PATHS = {OAUTH2: "/callback/oauth2", OAUTH1: "/callback/oauth1"}
-"""Where browsers come back to (contract 20.1)."""
+DEVICE = "device"
+"""Name of the protocol without a callback in a consent's context; the others are named as in the callback's path."""
 
 
 class ConsentCallback(Protocol):
@@ -213,6 +211,8 @@ def first_request(planned: PlannedConsent, wanted: NewConsent, base: str, state:
     profile, verifier = replace(planned.profile, proof_key=key), pkce.new_verifier()
     protocol = _protocol_of(profile)
     redirect_uri = base + CALLBACK_PATHS[OAUTH1 if protocol == OAUTH1 else OAUTH2]
+    if planned.issuer_name:
+        redirect_uri = f"{redirect_uri}/{planned.issuer_name}"
     usual = Callback()
     said = usual if profile.provider is None else profile.provider.callback
     asks = protocol != DEVICE and authorization_code.sends_nonce(profile, planned.scope)

@@ -9,8 +9,7 @@ from keyrack.model.components import Component
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
 from keyrack.service.consents.plan import readable_descriptor
-from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
-from keyrack.service.tenancy.tenants import base_address
+from keyrack.service.tenancy.redirect_uris import OAUTH1, OAUTH2, redirect_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +67,18 @@ class RegistrationsByHand:
     async def redirect_uri(self, who: Principal, tenant_id: str, protocol: str = OAUTH2) -> str:
         """Return the address to which browsers come back in a tenant (contract 0.7, 20.1)."""
         async with self._access.tenant(who, tenant_id) as scope:
-            return await base_address(scope.unit, self._public_url) + CALLBACK_PATHS[protocol]
+            return await redirect_uri(scope.unit, self._public_url, protocol)
 
     async def of(self, who: Principal, tenant_id: str, component: Component) -> RegistrationByHand:
         """Return what a component, which the caller has read, asks for; of one without a build little is known."""
         descriptor = readable_descriptor(component)
         protocol = _protocol(descriptor)
-        redirect_uri = await self.redirect_uri(who, tenant_id, protocol or OAUTH2)
+        address = await self.redirect_uri(who, tenant_id, protocol or OAUTH2)
         if descriptor is None:
-            return RegistrationByHand(redirect_uri, uses_oauth_client=component.uses_oauth_client)
+            return RegistrationByHand(address, uses_oauth_client=component.uses_oauth_client)
         oauth2, oauth1 = descriptor.oauth2, descriptor.oauth1
         asked = RegistrationByHand(
-            redirect_uri,
+            address,
             protocol,
             uses_oauth_client=descriptor.use_oauth_client and descriptor.generation is not Generation.SECRETS,
             brings_own_client=descriptor.uses_http_auth,

@@ -35,7 +35,7 @@ from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Scope
 from keyrack.service.clients.auth_client_availability import AUTH_CLIENT_POINTER, available_client
-from keyrack.service.clients.auth_client_credentials import SCOPE
+from keyrack.service.clients.auth_client_credentials import SCOPE, redirect_uri_of
 from keyrack.service.clients.auth_client_profile import (
     INSTAGRAM,
     client_profile,
@@ -55,6 +55,7 @@ from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.tokens import merged, replaces_refresh_token, with_granted, with_tokens
 from keyrack.service.secrets.revocation import enqueue_orphan
 from keyrack.service.secrets.scope_events import tell_missing_scopes
+from keyrack.service.tenancy.redirect_uris import issuer_name_in
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.unit import Unit
@@ -141,6 +142,7 @@ class SecretHandler:
             auth_method=method,
             long_lived=bool(also),
             own_issuer=client.credentials.get("issuer"),
+            issuer_name=issuer_name_in(redirect_uri_of(client) or "") or "",
         )
 
     async def revalidate(self, scope: Scope, consent: Consent) -> "SecretDestination":

@@ -79,6 +79,7 @@ class PlannedConsent:
         auth_method: client authentication that a component declared, if it did (contract 20.3).
         long_lived: whether the first token is to be exchanged for a long-lived one (contract section 14).
         own_issuer: the issuer that the client's maker has named, if any, whose word on endpoints counts.
+        issuer_name: the name of the issuer in the client's redirect URI; empty: it has the documented one.
     """
 
     profile: ClientProfile
@@ -89,6 +90,7 @@ class PlannedConsent:
     auth_method: str | None = None
     long_lived: bool = False
     own_issuer: str | None = None
+    issuer_name: str = ""
 
 
 class ConsentDestination(Protocol):

@@ -19,6 +19,7 @@ from keyrack.oauth.profiles.dated_rules import begins
 from keyrack.oauth.profiles.model import DIRECT_GRANTS
 from keyrack.oauth.scopes import split_scope
 from keyrack.service.authz.access import Scope
+from keyrack.service.clients.auth_client_credentials import redirect_uri_of
 from keyrack.service.clients.auth_client_profile import (
     INPUTS,
     client_profile,
@@ -30,9 +31,8 @@ from keyrack.service.clients.auth_client_profile import (
 from keyrack.service.clients.provider_rules import COUNTED_TO, concerned_connections
 from keyrack.service.consents.block_profile import with_block_profile
 from keyrack.service.consents.plan import FIELDS_POINTER, ConsentPlanner, descriptor_of, profile_of, readable_descriptor
-from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH1, OAUTH2
 from keyrack.service.consents.secret_handler import with_account_source, with_issuer
-from keyrack.service.tenancy.tenants import base_address
+from keyrack.service.tenancy.redirect_uris import OAUTH1, OAUTH2, redirect_uri
 from keyrack.store.components import ComponentRows
 
 _MOST_COMPONENTS = 10
@@ -141,7 +141,7 @@ async def auth_client_subject(
         places=AUTH_CLIENT_PLACES,
         scopes=tuple(scopes) or (() if profile.provider is None else profile.provider.scopes.default),
         extra={name: scalar_text(value) or "" for name, value in block.extra.items()},
-        redirect_uri=await _redirect_uri(scope, public_url, OAUTH2),
+        redirect_uri=redirect_uri_of(client) or await _redirect_uri(scope, public_url, OAUTH2),
         secret_ends_at=client.expiry.at,
         secrets=tuple(Secret(value) for value in _secret_inputs(client)),
         findings=findings,
@@ -199,7 +199,7 @@ async def _blocks(scope: Scope, component_ids: Sequence[str]) -> list[tuple[str,
 async def _redirect_uri(scope: Scope, public_url: str | None, protocol: str) -> str | None:
     if public_url is None and not scope.unit.tenant_id:
         return None
-    return await base_address(scope.unit, public_url) + CALLBACK_PATHS[protocol]
+    return await redirect_uri(scope.unit, public_url, protocol)
 
 
 def _scope_text(block: OAuth2Block) -> str:

@@ -15,6 +15,7 @@ from keyrack.oauth.client_auth import METHOD_OF
 from keyrack.oauth.issuer import IssuerMetadata
 from keyrack.service.clients.auth_client_credentials import (
     POINTER,
+    REDIRECT_URI,
     REGISTRATION,
     REGISTRATION_ACCESS_TOKEN,
     REGISTRATION_CLIENT_URI,
@@ -23,10 +24,9 @@ from keyrack.service.clients.auth_client_credentials import (
 )
 from keyrack.service.clients.auth_client_values import NewAuthClient
 from keyrack.service.clients.secret_expiry import GivenExpiry
-from keyrack.service.consents.protocols import CALLBACK_PATHS, OAUTH2
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
 from keyrack.service.discovery.client_registrar import ClientRegistrar
-from keyrack.service.tenancy.tenants import base_address
+from keyrack.service.tenancy.redirect_uris import of_issuer, redirect_uri
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
 from keyrack.validation.json_types import AN_OBJECT, wrong_type
@@ -41,7 +41,7 @@ _FOUND = {
 """Members of credentials, and where metadata has what they say."""
 _OURS = ("redirect_uris", "grant_types", "response_types", "client_id", "client_secret", "jwks", "jwks_uri")
 """Metadata that callers do not choose."""
-_REGISTERED = ("client_id", "client_secret", REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
+_REGISTERED = ("client_id", "client_secret", REDIRECT_URI, REGISTRATION_CLIENT_URI, REGISTRATION_ACCESS_TOKEN)
 """Members that a client has of its registration."""
 _REQUIRED = ("auth_uri", "token_uri")
 
@@ -73,22 +73,21 @@ class AuthClientDiscovery:
         return self._issuer(wanted.credentials) is not None and self._lacks_address(wanted.credentials)
 
     async def redirect_uri(self, unit: Unit) -> str | None:
-        """Return the address to register; None: of a global client, where each tenant has its own (contract 0.7)."""
+        """Return the documented address; None: of a global client, where each tenant has its own (contract 0.7)."""
         if unit.tenant_id == INSTALLATION and self._public_url is None:
             return None
-        return await base_address(unit, self._public_url) + CALLBACK_PATHS[OAUTH2]
+        return await redirect_uri(unit, self._public_url)
 
-    async def completed(self, wanted: NewAuthClient, redirect_uri: str | None, *, tenant_id: str) -> NewAuthClient:
+    async def completed(self, wanted: NewAuthClient, documented: str | None, *, tenant_id: str) -> NewAuthClient:
         """Return the client with what its issuer says, and registered if it wants that; see `ClientDiscovery`."""
         given = wanted.credentials
         own = given.get(REGISTRATION)
         if own is not None:
-            self._require_registrable(given, redirect_uri)
-        server = await self._servers.find(
-            self._issuer(given) or "", tenant_id=tenant_id, pointer=f"{POINTER}/{_ISSUER}"
-        )
+            self._require_registrable(given, documented)
+        issuer = self._issuer(given) or ""
+        server = await self._servers.find(issuer, tenant_id=tenant_id, pointer=f"{POINTER}/{_ISSUER}")
         credentials = {**self._found(server, given), **given}
-        if own is None or redirect_uri is None:
+        if own is None or documented is None:
             return replace(wanted, credentials=credentials)
         endpoint = given.get(REGISTRATION_ENDPOINT) or server.registration_endpoint
         if endpoint is None:
@@ -97,11 +96,12 @@ class AuthClientDiscovery:
         self._rules.made(wanted.type, {**credentials, "client_id": "-", "client_auth": "none"})
         if given.get("client_auth") in METHOD_OF:
             own = {"token_endpoint_auth_method": METHOD_OF[given["client_auth"]].value, **own}
+        address = of_issuer(documented, issuer)
         members, ends = await self._registrar.register(
-            server, endpoint, own, redirect_uri, wanted.name, tenant_id=tenant_id, pointer=f"{POINTER}/{REGISTRATION}"
+            server, endpoint, own, address, wanted.name, tenant_id=tenant_id, pointer=f"{POINTER}/{REGISTRATION}"
         )
         expiry = wanted.expiry or (None if ends is None else GivenExpiry(ends))
-        return replace(wanted, credentials={**credentials, **members}, expiry=expiry)
+        return replace(wanted, credentials={**credentials, **members, REDIRECT_URI: address}, expiry=expiry)
 
     async def undo(self, completed: NewAuthClient, *, tenant_id: str) -> None:
         """Delete the registration that `completed` has made, if it has; one that the caller knew of stays."""
@@ -109,7 +109,7 @@ class AuthClientDiscovery:
             return
         await self._registrar.delete(completed.credentials, tenant_id=tenant_id)
 
-    def _require_registrable(self, given: Mapping[str, Any], redirect_uri: str | None) -> None:
+    def _require_registrable(self, given: Mapping[str, Any], documented: str | None) -> None:
         """Judge what is said about a registration before anybody is asked.
 
         Raises:
@@ -128,7 +128,7 @@ class AuthClientDiscovery:
             raise ValidationFailed(
                 *(Problem("cannot be given with registration", f"{POINTER}/{name}") for name in taken)
             )
-        if redirect_uri is None:
+        if documented is None:
             problem = "a global client can be registered only where KEYRACK_PUBLIC_URL gives all tenants one address"
             raise ValidationFailed(Problem(problem, pointer))
 

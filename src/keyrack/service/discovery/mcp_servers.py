@@ -13,6 +13,7 @@ from keyrack.provider.uri_guard import check_uri
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_authorization import auth_client_permissions
 from keyrack.service.clients.auth_client_credentials import (
+    REDIRECT_URI,
     REGISTRATION,
     REGISTRATION_CLIENT_URI,
     REGISTRATION_ENDPOINT,
@@ -180,7 +181,8 @@ class McpServers:
             return self._view(client.credentials[RESOURCE], client)
 
     def _view(self, url: str, client: AuthClient) -> McpServerView:
-        return McpServerView(url, client, _identification(client, self._documents.client_id))
+        is_document = self._documents.is_client_id(client.credentials.get("client_id"))
+        return McpServerView(url, client, _identification(client, is_document=is_document))
 
     def _judged(self, wanted: NewMcpServer) -> NewMcpServer:
         """Return what a caller sent, if the address can be asked.
@@ -241,8 +243,9 @@ class McpServers:
         if wanted.client_id is not None:
             secret = {} if wanted.client_secret is None else {"client_secret": wanted.client_secret}
             return {**common, "client_id": wanted.client_id, **secret, "client_auth": _method(found, wanted)}
-        if server.takes_client_documents and self._documents.client_id is not None:
-            return {**common, "client_id": self._documents.client_id, "client_auth": "none"}
+        ours = self._documents.client_of(found.issuer) if server.takes_client_documents else None
+        if ours is not None:
+            return {**common, "client_id": ours[0], REDIRECT_URI: ours[1], "client_auth": "none"}
         if server.registration_endpoint is not None:
             return {**common, REGISTRATION: {}, REGISTRATION_ENDPOINT: server.registration_endpoint}
         problem = "its authorization server registers no clients by itself: register one there, and give its client_id"
@@ -257,10 +260,9 @@ def _method(found: FoundResource, wanted: NewMcpServer) -> str:
     return "post" if taken is not None and "client_secret_basic" not in taken else "basic"
 
 
-def _identification(client: AuthClient, document: str | None) -> ClientIdentification:
+def _identification(client: AuthClient, *, is_document: bool) -> ClientIdentification:
     if REGISTRATION in client.credentials or REGISTRATION_CLIENT_URI in client.credentials:
         return ClientIdentification.registration
-    is_document = document is not None and client.credentials.get("client_id") == document
     return ClientIdentification.document if is_document else ClientIdentification.given
 
 
