@@ -50,6 +50,27 @@ async def test_an_address_leads_to_a_consent(keyrack: World, simulator: RunningS
     assert [each["attributes"]["requested_scopes"] for each in made.json()["data"]] == [["mcp"]]
 
 
+async def test_a_secret_goes_where_somebody_has_confirmed_alone(keyrack: World, simulator: RunningSimulator) -> None:
+    globex = keyrack.tenants["Globex"]
+    browser = await signed_in(keyrack, globex.integrator, globex.id)
+    path, url = f"/console/workspaces/{globex.workspace_id}/mcp-servers", f"{simulator.base_url}/mcp"
+    await browser.get(f"{path}/new")
+    typed = {"url": url, "client_id": "by-hand", "client_secret": "the-secret"}
+    asked = await browser.post(path, **typed)
+    assert asked.status_code == 200
+    assert f'name="authorization_server" value="{simulator.base_url}"' in asked.text
+    assert "gives tokens for it" in asked.text
+    assert "the-secret" not in asked.text
+    again = await browser.post(path, **typed, authorization_server=simulator.base_url)
+    assert again.status_code == 200, "the box was not ticked"
+    other = await browser.post(path, **typed, authorization_server="https://a.example", is_confirmed="on")
+    assert other.status_code == 400
+    assert "does not name this one" in other.text
+    added = await browser.post(path, **typed, authorization_server=simulator.base_url, is_confirmed="on")
+    assert added.status_code == 303, added.text
+    assert "a client that somebody registered there" in (await browser.get(added.headers["location"])).text
+
+
 async def test_the_pages_are_for_those_who_may(keyrack: World, simulator: RunningSimulator) -> None:
     globex = keyrack.tenants["Globex"]
     guest = await signed_in(keyrack, globex.guest, globex.id)

@@ -274,6 +274,34 @@ async def test_a_token_that_came_too_late_is_revoked(keyrack: World, raw_provide
     assert raw_provider.forms[-1]["token"] == "at-late"
 
 
+async def test_new_tokens_of_a_change_that_somebody_else_was_ahead_of_are_revoked_and_those_in_use_are_not(
+    keyrack: World, raw_provider: RawProvider
+) -> None:
+    acme = keyrack.tenants["Acme"]
+    profile = {
+        "endpoints": {"token": raw_provider.token_endpoint, "revocation": f"{raw_provider.url}/revoke"},
+        "inputs": USER, "keeps_password": True,
+    }  # fmt: skip
+    client_id = resource(await make_client(keyrack, "", "password", profile=profile), 201)["id"]
+    path = await connected(keyrack, client_id, access_token="at-0", refresh_token="rt-0", fields=ALICE)
+    told = '{"access_token": "at-new", "refresh_token": "rt-0", "expires_in": 60}'
+    raw_provider.answers[:] = [json_answer(told), json_answer("{}")]
+    raw_provider.go_on.clear()
+    other = {"fields": ALICE | {"password": "another"}}
+    changing = asyncio.create_task(acme.integrator.patch(path, changes(credentials=other)))
+    await raw_provider.asked.wait()
+    mine = changes(credentials={"access_token": "at-0", "fields": ALICE | {"password": "ahead"}})
+    assert (await acme.integrator.patch(path, mine)).status_code == 200
+    raw_provider.go_on.set()
+    assert error_of(await changing, 409)["code"] == "state_conflict"
+    await keyrack.services.revoker.tick()
+    revoked = [form["token"] for form in raw_provider.forms if "token" in form]
+    assert revoked == ["at-new"], "the refresh token is that of the secret, which goes on working"
+    assert (await secret_at(keyrack, path)).credentials["access_token"] == "at-0"
+    told_of = await acme.admin.get(f"/v2/tenants/{acme.id}/audit-events?filter[action]=secret.revoke")
+    assert path.rpartition("/")[2] not in told_of.text, "nobody is told that the secret was revoked"
+
+
 async def test_hostile_answers_are_masked(keyrack: World, raw_provider: RawProvider) -> None:
     acme = keyrack.tenants["Acme"]
     made = await make_client(keyrack, raw_provider.token_endpoint, "password", profile={"inputs": USER})

@@ -195,12 +195,23 @@ async def test_a_client_that_somebody_registered(desk: Desk, start_mcp_server: S
     refused = await desk.add(server.url)
     assert error_of(refused) == (400, "validation_error", "/data/attributes/client_id")
     assert "registers no clients" in refused.text
-    added = await desk.added(server.url, client_id="by-hand", client_secret="shh", name="Ours")
+    issuer = f"{server.origin}/"
+    pointer, by_hand = "/data/attributes/authorization_server", {"client_id": "by-hand", "client_secret": "shh"}
+    unsaid = await desk.add(server.url, **by_hand)
+    assert error_of(unsaid) == (400, "validation_error", pointer)
+    assert issuer in unsaid.text, "whom the server names, and nobody else"
+    wrong = await desk.add(server.url, **by_hand, authorization_server="https://login.example.com")
+    assert error_of(wrong) == (400, "validation_error", pointer)
+    assert f"does not name this one, but {issuer}" in wrong.text
+    assert error_of(await desk.add(server.url, authorization_server="ftp://x")) == (400, "validation_error", pointer)
+    added = await desk.added(server.url, **by_hand, authorization_server=issuer, name="Ours")
     assert added["attributes"]["client_identification"] == "pre_registered"
     secret = await desk.connect(added["id"])
     assert (await server.call("tools/list", token_of(secret))).status_code == 200
     assert "shh" not in str(added), "who may connect need not know the secret"
     assert error_of(await desk.add(server.url, client_id="another"))[:2] == (409, "already_exists")
+    elsewhere = await desk.add(server.url, client_id="by-hand", authorization_server="https://login.example.com")
+    assert error_of(elsewhere)[:2] == (409, "already_exists")
 
     acme, other = desk.keyrack.tenants["Acme"], f"{server.origin}/other"
     component = await desk.keyrack.add_component(acme, "c", {"title": "C", "authClientTypes": ["oauth2"]})
@@ -255,6 +266,7 @@ async def test_what_a_hostile_server_says(desk: Desk, raw_provider: RawProvider)
     well_known = f"{raw.url}/.well-known/oauth-protected-resource/mcp"
     cases: list[tuple[str, list[bytes], str]] = [
         ("another's resource", [challenge(well_known), resource(raw, resource="https://bank.example/mcp")], "9728"),
+        ("the whole host's", [challenge(well_known), resource(raw, resource=raw.url)], "9728"),
         ("a sibling of it", [challenge(well_known), resource(raw, resource=f"{raw.url}/mc")], "9728"),
         ("metadata elsewhere", [challenge("file:///etc/passwd")], "cannot be used"),
         ("no metadata where it says", [challenge(well_known), missing], "9728"),

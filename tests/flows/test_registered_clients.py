@@ -17,6 +17,8 @@ from keyrack.service.discovery.client_registrar import ClientRegistrar
 from keyrack.service.discovery.registration_renewal import RegistrationRenewals
 from keyrack.service.secrets.revocation import Revoker
 from keyrack.simulator.testing import RunningSimulator, running_simulator
+from keyrack.store.audit_log import AuditLog
+from keyrack.store.expiring_clients import EndingSecrets
 from support.app import BASE, World, error_of, relationship, settings_for, world
 from support.auth_clients import OAUTH2, auth_client, change
 from support.authorization_servers import OidcOptions, OidcProvider
@@ -170,6 +172,20 @@ async def test_a_deleted_workspace_takes_the_registrations_of_its_clients_along(
     assert client_id not in simulator.state.clients
 
 
+async def test_a_deleted_tenants_registrations_are_deleted_after_it(desk: Desk, simulator: RunningSimulator) -> None:
+    made = await desk.made(issuer=simulator.base_url, registration={})
+    client_id = made["attributes"]["credentials"]["client_id"]
+    assert (await desk.acme.admin.delete(f"/v2/contracts/{desk.acme.contract_id}")).status_code == 204
+    support = await desk.keyrack.add_service_account("tenants.tenant.delete")
+    assert (await support.delete(f"/v2/tenants/{desk.acme.id}")).status_code == 204
+    assert client_id in simulator.state.clients
+    await desk.work()
+    assert client_id not in simulator.state.clients
+    async with desk.keyrack.store.installation() as unit:
+        found, _ = await AuditLog(unit).page({"action": "auth-client.deregister"}, None, None, limit=None)
+    assert [(event.target_id, event.outcome) for event in found] == [(made["id"], "allowed")]
+
+
 async def test_the_end_of_a_registered_secret_is_known_and_it_is_renewed_before(
     desk: Desk, simulator: RunningSimulator
 ) -> None:
@@ -230,6 +246,23 @@ async def test_a_tenant_with_many_clients_holds_no_other_tenants_renewal_up(
         assert answer.status_code == 201, answer.text
     desk.time.ahead = timedelta(days=14)
     assert await desk.renewals.tick() == 1
+
+
+async def test_all_secrets_that_end_soon_are_looked_through(keyrack_on_each: World) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    component = await keyrack_on_each.add_component(acme, "many", {"title": "Many", "authClientTypes": ["oauth2"]})
+    body = auth_client([component], ("tenant", acme.id))
+    ids = []
+    for day in (3, 1, 2, 2, 2, 9):
+        body["data"]["attributes"]["secret_expires_at"] = clock.iso(clock.now().replace(microsecond=0) + timedelta(day))
+        made = await acme.admin.post("/v2/auth-clients", body)
+        assert made.status_code == 201, made.text
+        ids.append((made.json()["data"]["attributes"]["secret_expires_at"], made.json()["data"]["id"]))
+    expected = [(acme.id, name) for _, name in sorted(ids)[:-1]]
+    async with keyrack_on_each.store.installation() as unit:
+        for page in (1, 2, 5, 10_000):
+            found = [each async for each in EndingSecrets(unit).auth_clients(timedelta(days=7), page)]
+            assert found == expected, page
 
 
 # fmt: off

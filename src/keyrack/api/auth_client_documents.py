@@ -37,8 +37,8 @@ _CREDENTIALS = (
     " `client_secret` is not needed with `none`), `revocation_uri` (RFC 7009), `issuer` (RFC 8414, 9207) and"
     " `authorization_response_iss_parameter_supported` (whether callbacks always name it), `refresh_token_grace`"
     " (seconds for which the provider takes a rotated refresh token again), `resource` (RFC 8707), `scope` (asked for"
-    " where nobody names any), `redirect_uri` (that of Keyrack's which the client is registered with: the documented one,"
-    " or its issuer's own). With `issuer` alone the addresses are discovered (RFC 8414); with `registration` (an"
+    " where nobody names any), `redirect_uri` (what the client is registered with: the documented address, or its"
+    " issuer's own). With `issuer` alone the addresses are discovered (RFC 8414); with `registration` (an"
     " object: members of RFC 7591 and `initial_access_token`) and without `client_id` the client is registered. Other"
     " types: any object."
 )

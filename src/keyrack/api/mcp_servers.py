@@ -17,12 +17,16 @@ from keyrack.validation.fields import Label
 
 
 class NewMcpServerAttributes(msgspec.Struct):
-    """The server's address; `client_id` and `client_secret` of a client that you have registered there, if need be."""
+    """The server's address; `client_id` and `client_secret` of a client that you have registered, if need be.
+
+    `authorization_server` is the issuer that you expect; with a `client_secret` it is required.
+    """
 
     url: Annotated[str, Meta(min_length=1, max_length=4096)]
     name: Label | UnsetType = UNSET
     client_id: Text | UnsetType = UNSET
     client_secret: Text | UnsetType = UNSET
+    authorization_server: Text | UnsetType = UNSET
 
 
 class NewMcpServerRelationships(msgspec.Struct):
@@ -53,6 +57,7 @@ class AddMcpServerBody(msgspec.Struct):
             [] if isinstance(components, UnsetType) else [each.id for each in components.data],
             or_none(given.client_id),
             or_none(given.client_secret),
+            or_none(given.authorization_server),
         )
 
 

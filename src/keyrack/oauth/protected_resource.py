@@ -103,7 +103,7 @@ def process_resource_metadata(response: RawResponse, address: str) -> ResourceMe
     except NotUnderstood:
         return None
     resource = found.values.get("resource")
-    if found.cut or not isinstance(resource, str) or not covers(resource, address):
+    if found.cut or not isinstance(resource, str) or not is_same_resource(resource, address):
         return None
     scopes = text_list(found.values.get("scopes_supported")) or ()
     servers = text_list(found.values.get("authorization_servers")) or ()
@@ -114,11 +114,11 @@ def process_resource_metadata(response: RawResponse, address: str) -> ResourceMe
     )
 
 
-def covers(resource: str, address: str) -> bool:
-    """Tell whether a resource identifier is that of an address: the same, or what the address lies below.
+def is_same_resource(resource: str, address: str) -> bool:
+    """Tell whether a resource identifier is that of an address (RFC 9728 section 3.3), however its end is written.
 
-    The second is wider than RFC 9728 section 3.3, and what clients of the Model Context Protocol do: a server at
-    `/mcp` may be part of the resource `/`. It never leaves the origin, nor cuts a segment of the path.
+    Clients of the Model Context Protocol also take an identifier that the address lies below. Tokens for that would be
+    good at every other server of the host, which may be somebody else's: one at `/mcp` does not speak for `/`.
     """
     try:
         ours, theirs = urlsplit(address), urlsplit(resource)
@@ -126,9 +126,7 @@ def covers(resource: str, address: str) -> bool:
         return False
     if _origin(theirs.scheme, theirs.netloc) != _origin(ours.scheme, ours.netloc) or theirs.fragment:
         return False
-    if theirs.query:
-        return theirs.query == ours.query and theirs.path.rstrip("/") == ours.path.rstrip("/")
-    return f"{ours.path}/".startswith(f"{theirs.path.rstrip('/')}/") and ".." not in theirs.path.split("/")
+    return theirs.query == ours.query and theirs.path.rstrip("/") == ours.path.rstrip("/")
 
 
 def without_trailing_slash(address: str) -> str:

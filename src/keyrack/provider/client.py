@@ -187,7 +187,7 @@ class ProviderClient:
     async def _exchange(self, url: URL, request: Outgoing, tenant_id: str) -> None:
         check_host(url, allow_insecure=self._allow_insecure)
         certificate = certificate_of(request)
-        shown = True if certificate is None else self._certificates.settings(certificate, tenant_id)
+        shown = True if certificate is None else await self._certificates.settings(certificate, tenant_id)
         async with self._opened().request(
             method_of(request),
             url_of(request, url),

@@ -3,6 +3,7 @@
 Connections are kept by these settings, and so never shared by clients with different certificates.
 """
 
+import asyncio
 import os
 import ssl
 import tempfile
@@ -21,28 +22,61 @@ _MOST = 100
 class ClientCertificates:
     """TLS settings by certificate, the last used ones.
 
+    Making them takes the processor for tens of milliseconds, so a thread does it, one at a time for each tenant. A
+    tenant with many certificates makes room for others: whoever has most loses the one that was used longest ago.
+
     Args:
         authorities: whom to trust.
+        most: how many are kept.
     """
 
-    def __init__(self, authorities: Authorities) -> None:
+    def __init__(self, authorities: Authorities, most: int = _MOST) -> None:
         self._authorities = authorities
-        self._known: OrderedDict[tuple[str, ClientCertificate], ssl.SSLContext] = OrderedDict()
+        self._most = most
+        self._known: OrderedDict[str, OrderedDict[ClientCertificate, ssl.SSLContext]] = OrderedDict()
+        self._making: dict[str, asyncio.Lock] = {}
 
-    def settings(self, certificate: ClientCertificate, tenant_id: str) -> ssl.SSLContext:
+    async def settings(self, certificate: ClientCertificate, tenant_id: str) -> ssl.SSLContext:
         """Return the settings of a tenant's connections that show a certificate.
 
         Raises:
             ValidationFailed: the certificate cannot be used; nothing of it is in the error.
         """
-        place = (tenant_id, certificate)
-        found = self._known.get(place)
-        if found is None:
-            found = self._known[place] = _with_certificate(self._authorities.new_context(), certificate)
-            if len(self._known) > _MOST:
-                self._known.popitem(last=False)
-        self._known.move_to_end(place)
-        return found
+        found = self._used(certificate, tenant_id)
+        if found is not None:
+            return found
+        turn = self._making.setdefault(tenant_id, asyncio.Lock())
+        try:
+            async with turn:
+                found = self._used(certificate, tenant_id)
+                if found is None:
+                    found = await asyncio.to_thread(_settings, self._authorities, certificate)
+                    self._keep(certificate, tenant_id, found)
+                return found
+        finally:
+            if not turn.locked():
+                self._making.pop(tenant_id, None)
+
+    def _used(self, certificate: ClientCertificate, tenant_id: str) -> ssl.SSLContext | None:
+        own = self._known.get(tenant_id)
+        if own is None or certificate not in own:
+            return None
+        self._known.move_to_end(tenant_id)
+        own.move_to_end(certificate)
+        return own[certificate]
+
+    def _keep(self, certificate: ClientCertificate, tenant_id: str, made: ssl.SSLContext) -> None:
+        self._known.setdefault(tenant_id, OrderedDict())[certificate] = made
+        self._known.move_to_end(tenant_id)
+        if sum(map(len, self._known.values())) > self._most:
+            fullest = max(self._known, key=lambda each: len(self._known[each]))  # of several the longest unused
+            self._known[fullest].popitem(last=False)
+            if not self._known[fullest]:
+                del self._known[fullest]
+
+
+def _settings(authorities: Authorities, certificate: ClientCertificate) -> ssl.SSLContext:
+    return _with_certificate(authorities.new_context(), certificate)
 
 
 def _with_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> ssl.SSLContext:

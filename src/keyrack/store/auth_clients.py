@@ -58,6 +58,7 @@ _FOR_SERVER = TenantQuery(
 _SHARED = TenantQuery(
     auth_clients, referring(select(auth_clients.c.id).where(auth_clients.c.id == bindparam("id")), auth_clients)
 )
+_ALL = TenantQuery(auth_clients, select(auth_clients.c.id).order_by(auth_clients.c.id), scans=True)
 _LOCKED = TenantQuery(
     auth_clients,
     changing(
@@ -153,6 +154,10 @@ class AuthClientRows(TenantTable):
     async def of_places(self, workspace_ids: Sequence[str], contract_id: str | None) -> Sequence[str]:
         """Return the ids of the clients that belong to workspaces, or to a contract itself."""
         return [row.id for row in await self.ask(_OF_PLACES, workspaces=list(workspace_ids), contract=contract_id)]
+
+    async def ids(self) -> Sequence[str]:
+        """Return the ids of all clients."""
+        return [row.id for row in await self.ask(_ALL)]
 
     async def lock_shared(self, auth_client_id: str) -> bool:
         """Keep others from deleting a client until the transaction ends; False if there is none (any more).

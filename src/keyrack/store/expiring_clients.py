@@ -1,10 +1,10 @@
 """Clients whose secret ends soon, of all tenants: to tell it, and to count them for metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Table, bindparam, case, func, literal, select
+from sqlalchemy import Table, and_, bindparam, case, func, literal, or_, select
 
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.core.statements import Query
@@ -16,6 +16,7 @@ BATCH = 100
 """Clients of a tenant that are taken on at once, of each table."""
 MOST = 10_000
 """How far is counted."""
+_BEHIND_ALL_IDS = "z"
 DAYS = (0, 1, 7, 14, 30)
 """Within how many days a secret ends, as it is counted; 0: it has ended."""
 
@@ -48,12 +49,18 @@ def _ending(table: Table) -> Query:
     return Query(select(*counted).select_from(soon), scans=True)
 
 
+_ENDS = auth_clients.c.secret_expires_at
 _SOON = Query(
-    select(auth_clients.c.tenant_id, auth_clients.c.id)
-    .where(auth_clients.c.secret_expires_at <= bindparam("until", type_=auth_clients.c.secret_expires_at.type))
-    .where(auth_clients.c.secret_expires_at > bindparam("now", type_=auth_clients.c.secret_expires_at.type))
-    .order_by(auth_clients.c.secret_expires_at, auth_clients.c.id)
-    .limit(MOST),
+    select(auth_clients.c.tenant_id, auth_clients.c.id, _ENDS)
+    .where(bindparam("until", type_=_ENDS.type) >= _ENDS)
+    .where(
+        or_(
+            bindparam("after", type_=_ENDS.type) < _ENDS,
+            and_(bindparam("after", type_=_ENDS.type) == _ENDS, auth_clients.c.id > bindparam("last")),
+        )
+    )
+    .order_by(_ENDS, auth_clients.c.id)
+    .limit(bindparam("page")),
     scans=True,
 )
 _DUE = {table: _due(table) for table in _TABLES}
@@ -121,10 +128,22 @@ class EndingSecrets:
         found = {row.tenant_id for query in _WHOSE.values() for row in await query.rows(self._unit.connection, now=now)}
         return sorted(found)
 
-    async def auth_clients(self, within: timedelta) -> Sequence[tuple[str, str]]:
-        """Return the ids of the tenant and of the client itself, of auth clients whose secret ends within a time."""
+    async def auth_clients(self, within: timedelta, page: int = MOST) -> AsyncIterator[tuple[str, str]]:
+        """Yield the ids of the tenant and of the client itself, of all auth clients whose secret ends within a time.
+
+        Args:
+            within: the time, from now.
+            page: how many are asked for at once.
+        """
         now = self._unit.clock()
-        return [(row.tenant_id, row.id) for row in await _SOON.rows(self._unit.connection, now=now, until=now + within)]
+        after, last = now, _BEHIND_ALL_IDS
+        while True:
+            rows = await _SOON.rows(self._unit.connection, until=now + within, after=after, last=last, page=page)
+            for row in rows:
+                yield row.tenant_id, row.id
+            if len(rows) < page:
+                return
+            after, last = rows[-1].secret_expires_at, rows[-1].id
 
     async def count(self) -> Mapping[int, int]:
         """Count the secrets that end within each of `DAYS`, up to `MOST` of each table; each has those before it."""

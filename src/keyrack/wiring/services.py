@@ -20,6 +20,7 @@ from keyrack.service.clients.auth_client_overview import AuthClientOverview
 from keyrack.service.clients.auth_client_usage import AuthClientUsageReader
 from keyrack.service.clients.auth_clients import AuthClients
 from keyrack.service.clients.client_attention import ClientAttentionReader
+from keyrack.service.clients.deregistration import enqueue_deregistrations_of_tenant
 from keyrack.service.clients.oauth_clients import OAuthClients
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 from keyrack.service.clients.secret_reminders import SecretReminders
@@ -310,7 +311,7 @@ def build_services(
     webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
     audit_trail = AuditTrail(access)
     shown = UseCases(
-        tenants=Tenants(access),
+        tenants=Tenants(access, enqueue_deregistrations_of_tenant),
         users=users,
         contracts=Contracts(access),
         workspaces=Workspaces(access),

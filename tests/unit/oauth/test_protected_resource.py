@@ -8,7 +8,7 @@ from keyrack.oauth.protected_resource import (
     BearerChallenge,
     ResourceMetadata,
     bearer_challenge,
-    covers,
+    is_same_resource,
     metadata_addresses,
     process_resource_metadata,
     split_scope_exactly,
@@ -51,15 +51,17 @@ def test_metadata_is_looked_for_at_the_path_and_then_at_the_origin() -> None:  #
 
 @pytest.mark.parametrize(("resource", "address", "expected"), [
     (SERVER, SERVER, True), (f"{SERVER}/", SERVER, True), (SERVER, f"{SERVER}/", True),
-    ("https://mcp.example.com/", SERVER, True), ("https://MCP.example.com:443", SERVER, True),
+    ("https://MCP.example.com:443/mcp", SERVER, True), ("https://mcp.example.com/", "https://mcp.example.com", True),
+    ("https://mcp.example.com/", SERVER, False), ("https://mcp.example.com", f"{SERVER}?a=b", False),
+    ("https://mcp.example.com/team", "https://mcp.example.com/team/mcp", False), (SERVER, f"{SERVER}?a=b", False),
     ("https://mcp.example.com/mc", SERVER, False), (f"{SERVER}/deeper", SERVER, False),
     ("https://mcp.example.com.evil.example/mcp", SERVER, False), ("http://mcp.example.com/mcp", SERVER, False),
     ("https://mcp.example.com:8443/mcp", SERVER, False), (f"{SERVER}#x", SERVER, False),
     (f"{SERVER}?a=b", SERVER, False), (f"{SERVER}?a=b", f"{SERVER}?a=b", True),
     ("https://mcp.example.com/x/../mcp", SERVER, False), ("https://[mcp", SERVER, False), ("", SERVER, False),
 ])  # fmt: skip
-def test_a_resource_speaks_for_itself_and_what_lies_below_it(resource: str, address: str, expected: bool) -> None:
-    assert covers(resource, address) is expected
+def test_a_resource_speaks_for_itself_alone(resource: str, address: str, expected: bool) -> None:
+    assert is_same_resource(resource, address) is expected
 
 
 def answer(document: object, status: int = 200) -> RawResponse:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import ssl
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import ValidationFailed
 from keyrack.oauth.wire import ClientCertificate, FormRequest
 from keyrack.provider.client import ProviderClient
+from keyrack.provider.client_certificates import ClientCertificates
 from keyrack.provider.trust import Authorities
 from support.certificates import Pair, self_signed
 from support.raw_provider import FakeResolver, LoopbackServers, http_answer
@@ -102,6 +104,33 @@ async def test_nothing_of_a_key_is_left_where_there_are_no_files_in_memory(
     assert asked.names == [(1, "one.example")]
     assert seen[-2:] == [0o600, 0o700]
     assert files_in(tmp_path) == []
+
+
+async def test_a_thread_makes_settings_once_and_a_tenant_with_many_makes_room_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    load = ssl.SSLContext.load_cert_chain
+
+    def noted(context: ssl.SSLContext, path: str, **more: object) -> None:
+        made.append(threading.get_ident())
+        load(context, path, **more)  # type: ignore[arg-type]  # passed through
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", noted)
+    kept, own = ClientCertificates(Authorities(), most=3), [issued(f"{number}.example") for number in range(4)]
+    same = await asyncio.gather(*(kept.settings(own[0], "A") for _ in range(5)))
+    assert len(made) == 1, "whoever comes meanwhile waits for the same"
+    assert threading.get_ident() not in made, "the event loop goes on"
+    assert all(each is same[0] for each in same)
+    quiet = await kept.settings(own[0], "B")
+    for certificate in own[1:]:
+        await kept.settings(certificate, "A")
+    assert len(made) == 5
+    assert await kept.settings(own[0], "B") is quiet, "B has one only, however many A has"
+    assert await kept.settings(own[3], "A") is not None
+    assert len(made) == 5
+    await kept.settings(own[0], "A")
+    assert len(made) == 6, "A's first has made room for A's others"
 
 
 @pytest.mark.parametrize("fault", ["another key", "a passphrase", "no certificate"])

@@ -14,11 +14,18 @@ from keyrack.console.core.visit import Visit
 from keyrack.console.tenancy.workspace_place import WorkspacePlace
 from keyrack.errors import KeyrackError, ProviderError
 from keyrack.service.consents.registration_by_hand import RegistrationsByHand
-from keyrack.service.discovery.mcp_servers import CREATE, ClientIdentification, McpServers, NewMcpServer
+from keyrack.service.discovery.mcp_servers import (
+    CREATE,
+    SERVER_POINTER,
+    ClientIdentification,
+    McpServers,
+    NewMcpServer,
+    UnconfirmedServer,
+)
 from keyrack.validation.unvalidated import Unvalidated
 
 _AT = "/workspaces/{workspace_id:str}/mcp-servers"
-_FIELDS = {"/data/attributes/url": "url", "/data/attributes/client_id": "client_id"}
+_FIELDS = {SERVER_POINTER: "url", "/data/attributes/url": "url", "/data/attributes/client_id": "client_id"}
 _WAYS: Mapping[ClientIdentification, str] = {
     ClientIdentification.document: "By a document of this installation, which the server fetches.",
     ClientIdentification.registration: "By a registration that Keyrack made there. It goes when the auth client goes.",
@@ -49,12 +56,16 @@ async def mcp_server_added(
 
     def new() -> NewMcpServer:
         client_id, secret = sent.text("client_id") or None, sent.get("client_secret") or None
-        return NewMcpServer(sent.text("url"), None, (), client_id, secret)
+        confirmed = sent.text("authorization_server") if sent.get("is_confirmed") else None
+        return NewMcpServer(sent.text("url"), None, (), client_id, secret, confirmed or None)
 
     try:
         added = await mcp_servers.add(visit.who, place.id, Unvalidated(new))
     except NOT_OF_THE_FORM:
         raise
+    except UnconfirmedServer as asked:
+        values = {name: sent.text(name) for name in ("url", "client_id")}
+        return await _form(visit, place, registrations_by_hand, {**values, "authorization_server": asked.issuer})
     except KeyrackError as error:
         by_field, others = problems_by_field(error, _FIELDS)
         said = list(error.failure.said.values()) if isinstance(error, ProviderError) else []
@@ -101,7 +112,8 @@ async def _form(
         "consents/mcp_server_new.html",
         status=status,
         place=place,
-        values={"url": "", "client_id": "", **(values or {})},
+        values={"url": "", "client_id": "", "authorization_server": "", **(values or {})},
+        login=_host((values or {}).get("authorization_server", "")),
         wrong={"url": "", "client_id": "", **(wrong or {})},
         others=others,
         redirect_uri=redirect_uri,

@@ -40,8 +40,22 @@ async def enqueue_deregistrations(unit: Unit, workspace_ids: Sequence[str], cont
         workspace_ids: the workspaces.
         contract_id: the contract around them, if it is deleted too.
     """
+    await _enqueue_each(unit, await AuthClientRows(unit).of_places(workspace_ids, contract_id))
+
+
+async def enqueue_deregistrations_of_tenant(unit: Unit) -> None:
+    """As `enqueue_deregistration`, for all clients of a tenant that is deleted in this transaction.
+
+    The orders outlive the tenant (`store.revocations`).
+
+    Args:
+        unit: of the tenant.
+    """
+    await _enqueue_each(unit, await AuthClientRows(unit).ids())
+
+
+async def _enqueue_each(unit: Unit, ids: Sequence[str]) -> None:
     rows = AuthClientRows(unit)
-    ids = await rows.of_places(workspace_ids, contract_id)
     for start in range(0, len(ids), _AT_ONCE):
         for client in (await rows.find_many(ids[start : start + _AT_ONCE])).values():
             await enqueue_deregistration(unit, client)

@@ -9,7 +9,7 @@ from keyrack.model import Json
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal
 from keyrack.oauth.protected_resource import without_trailing_slash
-from keyrack.provider.uri_guard import check_uri
+from keyrack.provider.uri_guard import check_issuer, check_uri
 from keyrack.service.authz.access import Access, Scope
 from keyrack.service.clients.auth_client_authorization import auth_client_permissions
 from keyrack.service.clients.auth_client_credentials import (
@@ -24,7 +24,7 @@ from keyrack.service.clients.auth_client_reading import found_client, unknown_cl
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.clients.auth_clients import TARGET, AuthClients
 from keyrack.service.discovery.client_documents import ClientDocuments
-from keyrack.service.discovery.protected_resources import FoundResource, ProtectedResources
+from keyrack.service.discovery.protected_resources import Expected, FoundResource, ProtectedResources
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -32,6 +32,7 @@ CREATE = ("workspaces.auth_clients.create", "global.auth_clients.create")
 """Permissions of which one, held at the workspace or around it, is needed to add a server."""
 URL_POINTER = "/data/attributes/url"
 _CONNECT = ("workspaces.auth_secret.create", "workspaces.auth_secret.edit")
+SERVER_POINTER = "/data/attributes/authorization_server"
 _CLIENT_ID_POINTER = "/data/attributes/client_id"
 _OFFLINE = "offline_access"
 _S256 = "S256"
@@ -56,6 +57,8 @@ class NewMcpServer:
         component_ids: of components that it is linked to.
         client_id: of a client that somebody has registered at the authorization server; None: Keyrack finds a way.
         client_secret: its secret; None: it is a public client.
+        authorization_server: the issuer where it is registered, or that is expected; None: whichever the server names,
+            which is not enough for a secret.
     """
 
     url: str
@@ -63,6 +66,7 @@ class NewMcpServer:
     component_ids: Sequence[str] = ()
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
+    authorization_server: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,22 @@ class McpServerView:
     def scopes(self) -> Sequence[str]:
         """What is asked for where nobody names any."""
         return str(self.client.credentials.get(SCOPE) or "").split()
+
+
+class UnconfirmedServer(ValidationFailed):
+    """A client's secret would go to an authorization server that nobody but the MCP server has named.
+
+    Attributes:
+        issuer: that it names.
+    """
+
+    def __init__(self, issuer: str) -> None:
+        detail = (
+            f"is required with client_secret: the server names {issuer}, which would be told the secret. Give"
+            " that if it is where the client is registered"
+        )
+        super().__init__(Problem(detail, SERVER_POINTER))
+        self.issuer = issuer
 
 
 class _NotThere(Exception):
@@ -133,7 +153,9 @@ class McpServers:
         Raises:
             NotFound: there is no such workspace.
             Forbidden: the caller may not create auth clients there.
-            ValidationFailed: the address is wrong, or leads to no server that accounts can be connected at.
+            ValidationFailed: the address is wrong, or leads to no server that accounts can be connected at, or to
+                another authorization server than the caller names.
+            UnconfirmedServer: a secret is given, and not for which authorization server.
             RelatedNotFound: a component cannot be seen there.
             AlreadyExists: there is a client for the server, and the caller gave another one's id.
             ProviderError, ProviderUnavailable: the server or its authorization server did not answer, or refused.
@@ -149,7 +171,11 @@ class McpServers:
                 return there
         except _NotThere:
             pass
-        found = await self._resources.find(wanted.url, tenant_id=tenant_id, pointer=URL_POINTER)
+        issuer = wanted.authorization_server
+        expected = None if issuer is None else Expected(issuer, SERVER_POINTER)
+        found = await self._resources.find(wanted.url, tenant_id=tenant_id, pointer=URL_POINTER, expected=expected)
+        if wanted.client_secret is not None and issuer is None:
+            raise UnconfirmedServer(found.issuer)
         credentials = self._credentials(found, wanted)
         named = wanted.name or _name_of(wanted.url)
         made = NewAuthClient(
@@ -195,6 +221,8 @@ class McpServers:
             raise ValidationFailed(Problem("must not have braces", URL_POINTER))
         if wanted.client_secret is not None and wanted.client_id is None:
             raise ValidationFailed(Problem("client_id is required with client_secret", _CLIENT_ID_POINTER))
+        if wanted.authorization_server is not None:
+            check_issuer(wanted.authorization_server, allow_insecure=self._allow_insecure, pointer=SERVER_POINTER)
         return wanted
 
     async def _known(self, scope: Scope, wanted: NewMcpServer) -> McpServerView:
@@ -207,11 +235,12 @@ class McpServers:
         client = await AuthClientRows(scope.unit).for_server(scope.place, without_trailing_slash(wanted.url))
         if client is None:
             raise _NotThere
-        if wanted.client_id not in (None, client.credentials.get("client_id")):
+        meant = {"client_id": wanted.client_id, "issuer": wanted.authorization_server}
+        if any(said not in (None, client.credentials.get(name)) for name, said in meant.items()):
             if client.workspace_id is None:  # the workspace may have its own beside it
                 raise _NotThere
             raise AlreadyExists(
-                "the workspace has an auth client with another client_id for this server: delete that first"
+                "the workspace has an auth client with another client_id or issuer for this server: delete that first"
             )
         return self._view(wanted.url, client)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from keyrack.errors import Problem, ProviderUnavailable, ValidationFailed
@@ -20,7 +20,7 @@ from keyrack.provider.uri_guard import check_uri
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
 from keyrack.service.secrets.refresh.sending import send
 
-_MOST_SERVERS = 3
+_MOST_SERVERS, _MAX_SHOWN = 3, 300
 _LONGEST = 30.0
 """Seconds that finding out about one server may take in all."""
 _REFUSED, _REDIRECTS, _NO_TOKEN = (401, 403), range(300, 400), BearerChallenge()
@@ -54,6 +54,14 @@ class FoundResource:
     scopes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The issuer of the authorization server that a caller expects, and where they said so, for the error."""
+
+    issuer: str
+    pointer: str
+
+
 class ProtectedResources:
     """Asks protected resources about themselves.
 
@@ -68,7 +76,9 @@ class ProtectedResources:
         self._servers = servers
         self._allow_insecure = allow_insecure
 
-    async def find(self, address: str, *, tenant_id: str, pointer: str) -> FoundResource:
+    async def find(
+        self, address: str, *, tenant_id: str, pointer: str, expected: Expected | None = None
+    ) -> FoundResource:
         """Return what gives tokens for an MCP server.
 
         Its metadata is where its refusal says (RFC 9728 section 5), else at the well-known addresses. A server without
@@ -78,19 +88,20 @@ class ProtectedResources:
             address: of the server, judged already.
             tenant_id: whose connections are used.
             pointer: JSON pointer of what named the server, for errors.
+            expected: the authorization server that the caller expects; None: whichever the metadata names.
 
         Raises:
-            ValidationFailed: it is no protected resource, its metadata is about another one, or the authorization
-                servers that it names are none.
+            ValidationFailed: it is no protected resource, its metadata is about another one, does not name the
+                authorization server that is expected, or those that it names are none.
             ProviderUnavailable: it, or its authorization server, did not answer.
         """
         try:
             async with asyncio.timeout(_LONGEST):
-                return await self._found(address, tenant_id, pointer)
+                return await self._found(address, tenant_id, pointer, expected)
         except TimeoutError:
             raise ProviderUnavailable("The server and its authorization server took too long to answer.") from None
 
-    async def _found(self, address: str, tenant_id: str, pointer: str) -> FoundResource:
+    async def _found(self, address: str, tenant_id: str, pointer: str, expected: Expected | None) -> FoundResource:
         challenge = await self._refusal(address, tenant_id, pointer)
         metadata = await self._metadata(address, challenge, tenant_id, pointer)
         if metadata is None:
@@ -98,6 +109,8 @@ class ProtectedResources:
             metadata = ResourceMetadata(address, (f"{parts.scheme}://{parts.netloc}",))
         if not metadata.authorization_servers:
             raise ValidationFailed(Problem("its metadata names no authorization server", pointer))
+        if expected is not None:
+            metadata = replace(metadata, authorization_servers=(_expected(metadata, expected),))
         issuer, server = await self._server(metadata, tenant_id, pointer)
         return FoundResource(metadata.resource, issuer, server, challenge.scopes or metadata.scopes)
 
@@ -155,6 +168,18 @@ class ProtectedResources:
 
     async def _ask(self, request: JsonRequest | QueryRequest, tenant_id: str) -> RawResponse:
         return await send(self._provider, request, tenant_id=tenant_id)
+
+
+def _expected(metadata: ResourceMetadata, expected: Expected) -> str:
+    """Return the issuer that is expected, if the resource names it.
+
+    Raises:
+        ValidationFailed: it names others.
+    """
+    if expected.issuer in metadata.authorization_servers:
+        return expected.issuer
+    named = ", ".join(each[:_MAX_SHOWN] for each in metadata.authorization_servers[:_MOST_SERVERS])
+    raise ValidationFailed(Problem(f"the server does not name this one, but {named}", expected.pointer))
 
 
 def _about_server(wrong: ValidationFailed, issuer: str, pointer: str) -> Iterator[Problem]:

@@ -67,9 +67,10 @@ class RegistrationRenewals:
             DatabaseUnavailable: the database cannot be reached; nothing is lost.
         """
         async with self._store.installation() as unit:
-            ending = await EndingSecrets(unit).auth_clients(WITHIN)
+            ending = [each async for each in EndingSecrets(unit).auth_clients(WITHIN)]
         now = self._timer()
-        self._not_before = {name: at for name, at in self._not_before.items() if name in {each[1] for each in ending}}
+        known = {name for _, name in ending}
+        self._not_before = {name: at for name, at in self._not_before.items() if name in known}
         due = [(owner, name) for owner, name in ending if self._not_before.get(name, now) <= now]
         return sum(await self._renew_all(_in_turn(due)[:_AT_ONCE]))
 

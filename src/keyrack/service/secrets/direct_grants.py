@@ -4,10 +4,11 @@ The provider is asked before anything is stored, and with no transaction open: w
 audit log's. The request is not in the journal, since it can be made again whatever became of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret
@@ -21,6 +22,7 @@ from keyrack.errors import (
     StateConflict,
     ValidationFailed,
 )
+from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.identity import Principal, PrincipalKind
@@ -29,6 +31,7 @@ from keyrack.oauth.account import account_of
 from keyrack.oauth.client_assertion import UnusableKeyError
 from keyrack.oauth.direct_grants import MissingValueError, build_direct_request, secrets_sent
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.revocation import TokenTypeHint
 from keyrack.oauth.scopes import split_scope
 from keyrack.oauth.token_response import TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest
@@ -56,12 +59,14 @@ from keyrack.service.secrets.revocation import enqueue_orphan
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.store import Store
+from keyrack.store.core.unit import Unit
 from keyrack.validation.pointer import join
 from keyrack.validation.unvalidated import Unvalidated
 
 CREATE, EDIT = "workspaces.auth_secret.create", "workspaces.auth_secret.edit"
 _FIELDS_POINTER = join(POINTER, FIELDS)
 _TOO_MANY = 429
+_TOKENS = frozenset(hint.value for hint in TokenTypeHint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +221,27 @@ class DirectGrants:
             async with self._store.unit(owner.tenant_id, writes=True) as unit:
                 if await AuthSecrets(unit).find(secret_id) is not None:
                     return
-                empty = bare(owner, granted.client, granted.client.name, None, granted.at)
-                kept = merged(granted.credentials, granted.tokens)
-                await enqueue_orphan(unit, replace(empty, id=secret_id, credentials=kept), granted.client)
+                await self._revoke(unit, granted, owner, secret_id, {})
+
+    async def discard_beside(self, granted: Granted, owner: SecretOwner, secret_id: str) -> None:
+        """Have tokens revoked that a secret was to have and has not, but for those that it has all the same.
+
+        They are revoked under an id of their own: the secret, if it is still there, goes on working.
+        """
+        with suppress(DatabaseUnavailable):
+            async with self._store.unit(owner.tenant_id, writes=True) as unit:
+                stored = await AuthSecrets(unit).find(secret_id)
+                await self._revoke(unit, granted, owner, new_id(), {} if stored is None else stored.credentials)
+
+    async def _revoke(
+        self, unit: Unit, granted: Granted, owner: SecretOwner, secret_id: str, in_use: Mapping[str, Any]
+    ) -> None:
+        empty = bare(owner, granted.client, granted.client.name, None, granted.at)
+        held = {in_use.get(name) for name in _TOKENS}
+        kept = merged(granted.credentials, granted.tokens)
+        kept = {name: value for name, value in kept.items() if name not in _TOKENS or value not in held}
+        if not _TOKENS.isdisjoint(kept):
+            await enqueue_orphan(unit, replace(empty, id=secret_id, credentials=kept), granted.client)
 
     async def _ask(
         self, client: AuthClient, credentials: Json, scopes: Sequence[str], tenant_id: str, key: Secret | None

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from keyrack.clock import Clock, iso
 from keyrack.crypto.secret import Secret
 from keyrack.descriptor.parse import parse_descriptor
-from keyrack.errors import KeyrackError, NotFound, TokenNotValid
+from keyrack.errors import DatabaseUnavailable, KeyrackError, NotFound, TokenNotValid
 from keyrack.ids import new_id
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.events import EventType
@@ -247,6 +247,25 @@ class Secrets:
             ProviderError, ProviderUnavailable: the provider gives no token; nothing was changed.
         """
         granted = await self._direct_grants.again(who, workspace_id, secret_id, new)
+        try:
+            return await self._change(who, workspace_id, secret_id, new, granted)
+        except DatabaseUnavailable:  # it may have been stored
+            raise
+        except KeyrackError:
+            if granted is not None:
+                await self._direct_grants.discard_beside(
+                    granted, SecretOwner(granted.tenant_id, workspace_id, who.id), secret_id
+                )
+            raise
+
+    async def _change(
+        self,
+        who: Principal,
+        workspace_id: str,
+        secret_id: str,
+        new: Callable[[AuthSecret], ChangedSecret],
+        granted: Granted | None,
+    ) -> SecretView:
         async with self._access.workspace(who, workspace_id, "secret.edit") as scope:
             scope.require(_EDIT)
             stored = await _find(scope, secret_id, locked=True)

@@ -1,7 +1,7 @@
 """Tenants (contract section 7)."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from keyrack.errors import InUse, NotFound, Problem, ValidationFailed
@@ -53,10 +53,17 @@ class TenantChanges:
 
 
 class Tenants:
-    """Use cases of contract section 7."""
+    """Use cases of contract section 7.
 
-    def __init__(self, access: Access) -> None:
+    Args:
+        access: the way into every operation.
+        before_removal: does what others need of a tenant that is being deleted, in its transaction, while there is
+            something to read.
+    """
+
+    def __init__(self, access: Access, before_removal: Callable[[Unit], Awaitable[None]]) -> None:
         self._access = access
+        self._before_removal = before_removal
 
     async def create(self, who: Principal, new: Unvalidated[NewTenant]) -> Tenant:
         """Create a tenant with the default role policy.
@@ -134,6 +141,7 @@ class Tenants:
         async with self._access.tenant(who, tenant_id, "tenant.delete", exclusive=True) as scope:
             scope.require("tenants.tenant.delete")
             await _require_no_contracts(scope)
+            await self._before_removal(scope.unit)
             await TenantRows(scope.unit).remove(tenant_id)
             scope.audit_target("tenant", tenant_id)
             # the tenant's own log can be read on the command line only from now on
