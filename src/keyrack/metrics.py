@@ -142,6 +142,8 @@ FACTS: Mapping[str, str] = {
     "keyrack_secrets_due": "Secrets due for a refresh, counted up to 10000.",
     "keyrack_secrets_due_oldest_seconds": "Seconds for which the longest overdue secret has been due.",
     "keyrack_attempts_open": "Token requests in progress or not settled yet, counted up to 10000.",
+    "keyrack_audit_unchained": "Audit events that have no place in the hash chain yet, counted up to 10000.",
+    "keyrack_audit_unchained_oldest_seconds": "Seconds for which the oldest of them has waited.",
     "keyrack_answers_spooled": "Provider answers in the spool, waiting for the database.",
     "keyrack_key_age_seconds": "Age of the oldest key, by kind.",
     "keyrack_client_secrets_ending": "Client secrets that end within so many days, those that have ended included.",

@@ -109,6 +109,8 @@ async def test_what_is_due_is_asked_of_the_database(keyrack_on_each: World, simu
     async with world_.store.installation() as unit:
         assert set(await DataKeyList(unit).ages("another key")) == {"data"}
     assert (told["keyrack_answers_spooled"], told["keyrack_answers_in_memory"]) == (0, 0)
+    assert told["keyrack_audit_unchained"] > 0
+    assert 0 <= told["keyrack_audit_unchained_oldest_seconds"] < 3600
     assert told["keyrack_database_connections_most"] == world_.settings.database_pool_size
 
 

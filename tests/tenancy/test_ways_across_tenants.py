@@ -36,6 +36,7 @@ OF_TENANT = {
     "store/tenants.py": "a tenant that is deleted, in the installation's transaction, hands over its revocations",
 }
 OF_INSTALLATION = {
+    "service/audit/signing_keys.py": "the installation's keys sign the chains of all logs",
     "service/clients/auth_client_availability.py": "global auth clients are available everywhere",
     "service/offboarding/place_deletion.py": "global auth clients of the secrets that go are locked too",
     "service/secrets/revocation.py": "tokens of a tenant that is gone are revoked for the installation",
@@ -48,6 +49,10 @@ ACROSS_TENANTS = {
 }
 INSTALLATION = {
     "service/authz/access.py": "finds the tenant that an id is in; lets service accounts in, who belong to none",
+    "service/audit/audit_retention.py": "finds the logs, to remove what is too old in each",
+    "service/audit/chain_state.py": "finds the chains, for the operator",
+    "service/audit/chainer.py": "finds the logs with events that have no place in their chain",
+    "service/audit/signing_keys.py": "the installation's own keys, which sign the chains of all logs",
     "service/authz/quotas.py": "the operator's list of all tenants",
     "service/clients/secret_reminders.py": "finds the tenants with clients whose secret ends; global clients",
     "service/consents/callbacks.py": "finds the tenant that a state is in, before anybody is known",

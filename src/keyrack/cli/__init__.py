@@ -14,7 +14,7 @@ import typer
 from keyrack import __version__
 from keyrack.cli import (
     accounts,
-    audit,
+    audit_chain,
     components,
     database,
     demo,
@@ -39,7 +39,7 @@ app.add_typer(service_accounts.service_accounts, name="service-accounts", help="
 app.add_typer(tenants.tenants, name="tenants", help="Tenants.")
 app.add_typer(permissions.permissions, name="permissions", help="What roles and service accounts may do.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
-app.add_typer(audit.audit, name="audit", help="The audit log.")
+app.add_typer(audit_chain.audit, name="audit", help="The audit log.")
 app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(providers.providers, name="providers", help="Provider profiles.")
 app.add_typer(doctor.doctor, name="doctor", help="Why something does not work, and what to change.")

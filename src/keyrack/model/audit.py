@@ -48,3 +48,58 @@ class AuditPosition:
 
     at: datetime
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedEvent:
+    """An event in its place in the chain of its log.
+
+    Attributes:
+        event: it.
+        sequence: its number, from 1.
+        hash: of its record, in which the hash of the entry before stands: 32 bytes.
+    """
+
+    event: AuditEvent
+    sequence: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Says that a chain reached an entry, signed.
+
+    Attributes:
+        sequence: of the entry; 0: before the first.
+        hash: of the entry.
+        at: when this was signed.
+        key_id: of the key that signed it.
+        signature: over the record of it, 64 bytes.
+    """
+
+    sequence: int
+    hash: bytes
+    at: datetime
+    key_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditChainHead:
+    """Where the chain of a log begins and ends.
+
+    Attributes:
+        sequence: of the last entry; 0: there is none.
+        hash: of the last entry.
+        checkpoint: of the last entry; None: there never was an entry.
+        cut: of the last entry that retention removed; None: it removed none.
+        kept_sequence: of the last checkpoint that is kept.
+        kept_at: when that was signed.
+    """
+
+    sequence: int
+    hash: bytes
+    checkpoint: Checkpoint | None
+    cut: Checkpoint | None
+    kept_sequence: int
+    kept_at: datetime | None

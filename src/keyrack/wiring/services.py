@@ -11,7 +11,12 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.egress_proxy import egress_proxy
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.trust import authorities_of
+from keyrack.service.audit.audit_retention import AuditRetention
+from keyrack.service.audit.chain_export import ChainExport
+from keyrack.service.audit.chain_state import ChainStates
+from keyrack.service.audit.chainer import Chainer
 from keyrack.service.audit.log import AuditTrail
+from keyrack.service.audit.signing_keys import SigningKeys
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.authz.quotas import Quotas
@@ -187,6 +192,9 @@ class Services:
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
     audit_trail: AuditTrail
+    chainer: Chainer
+    chain_export: ChainExport
+    chain_states: ChainStates
     service_accounts: ServiceAccountAdmin
     refreshing: RefreshParts
     last_use: LastUse
@@ -202,6 +210,7 @@ class Services:
     mailer: Mailer | None
     """None where no mail server is set."""
     retention: Retention
+    audit_retention: AuditRetention
     secret_reminders: SecretReminders
     registration_renewals: RegistrationRenewals
     searching: Search
@@ -310,6 +319,8 @@ def build_services(
     invites = Invites(access, setup_links)
     webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
     audit_trail = AuditTrail(access)
+    signing_keys = SigningKeys(store)
+    chainer = Chainer(store, signing_keys)
     shown = UseCases(
         tenants=Tenants(access, enqueue_deregistrations_of_tenant),
         users=users,
@@ -389,6 +400,9 @@ def build_services(
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
         audit_trail=audit_trail,
+        chainer=chainer,
+        chain_export=ChainExport(store, signing_keys, chainer),
+        chain_states=ChainStates(store, signing_keys),
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
         last_use=last_use,
@@ -405,6 +419,7 @@ def build_services(
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
+        audit_retention=AuditRetention(store, signing_keys, settings.audit_retention_days),
         secret_reminders=SecretReminders(store),
         registration_renewals=RegistrationRenewals(store, registrar, refreshing.settings.schedule.lead),
         searching=Search(access, Readers(shown).by_kind(), audit_trail),

@@ -11,6 +11,8 @@ from keyrack.service.authz.access import ALLOWED, Access
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.unit import Unit
 
+EXPORT = "audit-log.export"
+"""The action of whoever exports a log as a whole."""
 _AT_ONCE = 500
 """Events of an export that are in memory at a time."""
 

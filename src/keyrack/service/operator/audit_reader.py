@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 from keyrack.errors import NotFound
 from keyrack.model.audit import AuditEvent
+from keyrack.service.audit.log import EXPORT
+from keyrack.service.authz.access import ALLOWED
+from keyrack.service.operator.installation import OPERATOR
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory
@@ -68,6 +71,17 @@ class AuditReader:
             seen = {event.id for event in found}
             if new:
                 yield new
+
+    async def note_export(self) -> None:
+        """Write down in the log that it is going to be exported.
+
+        Raises:
+            NotFound: as `newest`.
+        """
+        await self._require_tenant()
+        tenant_id = self._tenant_id or ""
+        async with self._store.unit(tenant_id, writes=True) as unit:
+            await AuditLog(unit).append(OPERATOR, EXPORT, ("audit-log", self._tenant_id), ALLOWED)
 
     async def _read(self, since: datetime | None, limit: int | None) -> Sequence[AuditEvent]:
         async with self._store.unit(self._tenant_id) if self._tenant_id else self._store.installation() as unit:

@@ -11,6 +11,7 @@ from keyrack.logs import log_fault
 from keyrack.model.identity import Principal
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter
+from keyrack.store.audit_chain import AuditChains
 from keyrack.store.core.store import Store
 from keyrack.store.data_key_list import DataKeyList
 from keyrack.store.expiring_clients import EndingSecrets
@@ -87,6 +88,8 @@ class MetricsReader:
                 load = await queue_stats(unit)
                 ending = await EndingSecrets(unit).count()
                 ages = await DataKeyList(unit).ages(self._store.keyring.kek_id)
+                unchained, oldest = await AuditChains(unit).waiting()
+                waited = 0.0 if oldest is None else (unit.clock() - oldest).total_seconds()
         except DatabaseUnavailable:
             return facts | {"keyrack_database_up": 0}
         return facts | {
@@ -95,6 +98,8 @@ class MetricsReader:
             "keyrack_secrets_due_oldest_seconds": load.oldest_due_seconds,
             "keyrack_attempts_open": load.open_attempts,
             "keyrack_key_age_seconds": ages,
+            "keyrack_audit_unchained": unchained,
+            "keyrack_audit_unchained_oldest_seconds": max(0.0, waited),
             "keyrack_client_secrets_ending": {str(days): count for days, count in ending.items()},
         }
 

@@ -3,6 +3,7 @@
 `sealed_*` columns hold envelopes (`keyrack.crypto.envelope`), never clear text.
 """
 
+from keyrack.store.schema.audit import audit_chains, audit_checkpoints, audit_events, audit_keys
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
 from keyrack.store.schema.connect_themes import connect_themes
@@ -11,7 +12,6 @@ from keyrack.store.schema.device_polls import device_polls
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
     api_keys,
-    audit_events,
     component_env,
     component_versions,
     component_whitelists,
@@ -51,7 +51,10 @@ from keyrack.store.schema.single_sign_on import (
 __all__ = [
     "api_keys",
     "attempts",
+    "audit_chains",
+    "audit_checkpoints",
     "audit_events",
+    "audit_keys",
     "auth_client_components",
     "auth_clients",
     "auth_secrets",

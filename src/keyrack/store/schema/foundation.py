@@ -1,4 +1,4 @@
-"""Tenants, people, components, OAuth clients, credentials, consents, flows, audit."""
+"""Tenants, people, components, OAuth clients, credentials, consents, flows."""
 
 from sqlalchemy import (
     Boolean,
@@ -368,25 +368,4 @@ flow_credentials = Table(
     Column("credential_id", Id, primary_key=True),
     tenant(),
     Index("flow_credentials_credential_id_idx", "credential_id"),
-)
-
-audit_events = Table(
-    "audit_events",
-    metadata,
-    own_id(),
-    Column("tenant_id", Id, nullable=False),  # empty for the installation; no foreign key: the log outlives the tenant
-    at("at"),
-    Column("actor", String(320), nullable=False),
-    Column("actor_kind", String(20), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("target_type", String(64), nullable=False),
-    Column("target_id", String(64)),
-    Column("outcome", String(20), nullable=False),
-    Column("address", String(64)),
-    Column("request_id", String(128)),
-    Index("audit_events_tenant_id_at_idx", "tenant_id", "at", "id"),
-    *(
-        Index(f"audit_events_{name}_idx", "tenant_id", name, "at", "id")
-        for name in ("actor", "action", "target_id", "outcome", "address", "request_id")
-    ),
 )
