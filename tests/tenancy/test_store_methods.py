@@ -216,7 +216,8 @@ READERS = {"auth_secrets.read_secret", "auth_secrets.read_without_key", "webhook
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "Mails.add",
+    "Attempts.begin", "AuditChain.hold", "AuditChain.keep",
+    "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "Mails.add",
     "OAuthClientRows.add", "Outbox.add",
     "Outbox.add_all", "Outbox.add_with_secret", "Outbox.record", "Revocations.add", "RolePolicy.replace",
     "SingleSignOnRows.put", "UserRows.add",

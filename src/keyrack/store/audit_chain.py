@@ -67,7 +67,6 @@ _CHECKPOINTS = TenantQuery(
     select(*_p).where(_p.sequence > _AFTER, _p.sequence <= _REACHED).order_by(_p.sequence),
     scans=True,
 )
-_NEWEST_CHECKPOINTS = TenantQuery(audit_checkpoints, select(*_p).order_by(_p.sequence.desc()).limit(_MOST), scans=True)
 _REMOVAL = TenantChange(audit_events, delete(audit_events).where(_e.sequence <= _REACHED), scans=True)
 _CHECKPOINT_REMOVAL = TenantChange(
     audit_checkpoints, delete(audit_checkpoints).where(_p.sequence <= _REACHED), scans=True
@@ -166,10 +165,6 @@ class AuditChain(TenantTable):
     async def checkpoints(self, after: int, reached: int) -> Sequence[Checkpoint]:
         """Return kept checkpoints of entries after one and up to another, in order."""
         return [_checkpoint_of(row) for row in await self.ask(_CHECKPOINTS, after=after, reached=reached)]
-
-    async def newest_checkpoints(self, limit: int) -> Sequence[Checkpoint]:
-        """Return the newest kept checkpoints, newest first."""
-        return [_checkpoint_of(row) for row in await self.ask(_NEWEST_CHECKPOINTS, most=limit)]
 
     async def waiting(self) -> tuple[int, datetime | None]:
         """Return how many events have no place in the chain yet, 10,000 at most, and since when the oldest waits."""

@@ -10,11 +10,13 @@ from sqlalchemy import Table, insert, select, update
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
+from keyrack.model.audit import ChainedEvent, Checkpoint
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest, SingleSignOn, TestResult
 from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
+from keyrack.store.audit_chain import AuditChain
 from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
@@ -252,12 +254,25 @@ async def _single_sign_on(unit: Unit, user_id: str) -> dict[str, str]:
     return made
 
 
+async def _chain(unit: Unit) -> None:
+    """Put all events of the tenant's log but the last one into its hash chain, and keep a checkpoint of the second."""
+    chain, (*events, _) = AuditChain(unit), await AuditChain(unit).tail(1000)
+    await chain.hold()
+    entries = [ChainedEvent(event, number, b"h" * 32) for number, event in enumerate(events, 1)]
+    await chain.place(entries)
+    for entry in (entries[1], entries[-1]):
+        checkpoint = Checkpoint(entry.sequence, entry.hash, unit.clock(), new_id(), b"s" * 64)
+        await chain.move(checkpoint)
+        await chain.keep(checkpoint)
+
+
 async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     """Add the rows to a tenant; return names for their ids, as parameters of the store's methods have them."""
     ids = estate.ids
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
+    await _chain(unit)
     user, owner = PrincipalKind.user, ids["user_id"]
     made |= {"session_id": (await ConsoleSessions(unit).add(user, owner, new_id(), None, "text")).id}
     await Authenticators(unit).begin(user, owner, Secret("A" * 32), made["session_id"])

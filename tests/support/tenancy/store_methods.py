@@ -14,7 +14,7 @@ import keyrack.store
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
-from keyrack.model.audit import AuditFilter
+from keyrack.model.audit import AuditFilter, ChainedEvent, Checkpoint
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.connect_theme import ConnectTheme
 from keyrack.model.consents import ConsentStatus
@@ -25,6 +25,7 @@ from keyrack.model.tenancy import WorkspaceInvite
 from keyrack.oauth.state import state_hash
 from keyrack.store import schema
 from keyrack.store.attempts import Attempt, AttemptKind
+from keyrack.store.audit_chain import AuditChain
 from keyrack.store.auth_client_list import KnownScopes
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
@@ -128,6 +129,8 @@ def _hints(function: Any) -> Mapping[str, Any]:
 
 
 ODD: dict[str, dict[str, Any]] = {
+    "AuditChain.checkpoints": {"after": 0, "reached": 1000},
+    "AuditChain.entries": {"after": 0, "reached": 1000},
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
@@ -235,6 +238,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         Due(of, secret.id, 0),
         Attempt(new_id(), of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),
         Principal(PrincipalKind.user, who.id, who.name, tenant_id=of),
+        Checkpoint(1000, b"hash", clock.now(), new_id(), b"signature"),
         Secret("new"),
         NO_EXPIRY,
         clock.now(),
@@ -242,6 +246,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         LeaseTime(),
     ]
     lists: dict[str, Any] = {
+        "entries": [ChainedEvent(event, 1000, b"hash") for event in await AuditChain(unit).tail(10)],
         "names": [(ids["team_name"], ids["name"])],
         "used": [(ids["component_id"], ids["revision"])],
         "roles": ["admin"],
