@@ -25,7 +25,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check conformance attack bench-check check bench soak profile screenshots plots mutate lock clean
+.PHONY: help demo test lint format types imports docs-check conformance attack ha-check bench-check check bench soak profile screenshots plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,7 @@ help: ## Show this list
 demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--verbose shows every call, --once ends after it)
 	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
 
-test: ## Install and run all tests but those of conformance, attack and bench-check
+test: ## Install and run all tests but those of conformance, attack, ha-check and bench-check
 	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
 
 lint: ## Check style and format
@@ -57,10 +57,13 @@ conformance: ## Hold every entry of other projects' catalogues against its twin,
 attack: ## Attack a Keyrack: hostile addresses, requests, names, and whatever schemathesis makes up
 	@$(IN_TEST) exec $(PYTEST) -n 2 tests/attack $(ARGS)
 
+ha-check: ## Lose a primary, go through a pooler, come back from a backup: on real servers, about a minute
+	@$(IN_TEST) exec $(PYTEST) tests/high_availability $(ARGS)
+
 bench-check: ## Check that the benchmark still measures what it says (no figure is judged)
 	@$(IN_TEST) exec $(PYTEST) tests/bench_checks $(ARGS)
 
-check: lint types imports docs-check conformance attack bench-check test ## Everything CI runs
+check: lint types imports docs-check conformance attack ha-check bench-check test ## Everything CI runs
 
 bench: ## Measure, beside the peers that it installs; figures go to bench/README.md by hand
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench $(ARGS)

@@ -38,6 +38,16 @@ class Settings:
         " Unset: `keyrack.sqlite3` in the home folder.",
         None,
     )
+    database_direct_url: Secret | None = _setting(
+        "The same database past a pooler in transaction mode, for what needs a session of its own: hearing"
+        " notifications, and migrations. Unset: as `database_url`.",
+        None,
+    )
+    database_prepared_statements: bool = _setting(
+        "Keep statements prepared on database connections. `false` behind a pooler in transaction mode that does not"
+        " carry them (PgBouncer before 1.21, or with `max_prepared_statements = 0`).",
+        True,
+    )
     database_pool_size: int = _setting("Most database connections of a server process.", 10, least=1)
     key: Secret | None = _setting(
         "Key-encryption key: 32 bytes in base64. Several, separated by commas: the first encrypts, all decrypt."

@@ -35,7 +35,8 @@ LIST = rf"{NUMBER}(?:{GLUE}{NUMBER})*"
 DEEP = r"[0-9]+(?:\.[0-9]+)*[a-z]?(?: \([0-9]+\))?"
 FOREIGN = re.compile(
     r"\b(?:RFC ?[0-9]+(?:bis)?|BCP [0-9]+|OpenAPI|OpenID Connect [A-Z]\w+|Core|Discovery|CSP level [0-9]+|Unicode"
-    r"|JSON:API|OAuth|HTTP|License|Python|TLS|[Vv]ersions?|nginx|UI|specification|[Ii]ssues?|[Dd]ecisions?|[Ii]nvariants?)"
+    r"|JSON:API|OAuth|HTTP|License|Python|TLS|[Vv]ersions?|nginx|PgBouncer(?: before)?"
+    r"|UI|specification|[Ii]ssues?|[Dd]ecisions?|[Ii]nvariants?)"
     rf"(?:,? (?:{DEEP}[, ]+)?(?:sections?|appendix|decisions?))?[ /]{DEEP}(?:{GLUE}{DEEP})*"
 )
 MEASURED = re.compile(

@@ -233,12 +233,12 @@ async def test_a_server_that_stops_answering_is_not_believed_for_long(postgres_u
     async def stalling() -> Any:
         connection = await connect()
 
-        async def fetchval(*given: Any, **more: Any) -> Any:
+        async def execute(*given: Any, **more: Any) -> Any:
             if not answers:
                 await asyncio.sleep(30)
-            return await connection.fetchval(*given, **more)
+            return await connection.execute(*given, **more)
 
-        return Faulty(connection, "fetchval", fetchval)
+        return Faulty(connection, "execute", execute)
 
     listener = Listener(stalling)
     await listener.start()

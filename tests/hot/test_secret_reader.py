@@ -11,6 +11,8 @@ from sqlalchemy import text, update
 from keyrack.errors import WrongKey
 from keyrack.model.secrets import AuthSecret
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.core.connecting import Connector
+from keyrack.store.core.dsn import PostgresTarget
 from keyrack.store.schema import auth_secrets
 from keyrack.store.secret_reader import (
     PostgresSecretReader,
@@ -106,12 +108,14 @@ async def test_lost_connections_are_replaced(keyrack_on_each: World, points: Sec
 async def test_an_unreachable_database_is_left_alone_for_a_while(keyrack_on_each: World) -> None:
     tries, now = 0, 0.0
 
-    async def connect() -> Any:
-        nonlocal tries
-        tries += 1
-        raise ConnectionRefusedError
+    class Refused(Connector):
+        async def __call__(self, **_: object) -> Any:
+            nonlocal tries
+            tries += 1
+            raise ConnectionRefusedError
 
-    points = PostgresSecretReader(connect, keyrack_on_each.store.keyring, lambda: now)
+    refused = Refused(PostgresTarget("postgresql://nobody@127.0.0.1/nothing", {}))
+    points = PostgresSecretReader(refused, keyrack_on_each.store.keyring, lambda: now)
     points.open()
     point = SecretLocation("0" * 24, "0" * 24, "0" * 24)
     assert [await points.find(point) for _ in range(3)] == [None] * 3

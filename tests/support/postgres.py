@@ -13,9 +13,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -33,6 +35,12 @@ class PostgresServer:
 
     TCP connections need the password; the socket trusts the local user, whose access the directory's mode limits.
 
+    Args:
+        package: where the wheel is installed.
+        durable: whether what was committed survives a crash.
+        settings: more of its configuration.
+        source: a running server, whose data it begins with and which it then follows as a standby.
+
     Attributes:
         port: TCP port on 127.0.0.1, the same after a restart.
         socket_dir: directory of the unix socket.
@@ -40,18 +48,29 @@ class PostgresServer:
         started_in: seconds from an empty directory to the first accepted connection.
     """
 
-    def __init__(self, package: Path, *, durable: bool) -> None:
+    def __init__(
+        self,
+        package: Path,
+        *,
+        durable: bool,
+        settings: Mapping[str, object] = MappingProxyType({}),
+        source: "PostgresServer | None" = None,
+    ) -> None:
         began = time.monotonic()
         self._durable = durable
+        self._settings = settings
         self._root = Path(tempfile.mkdtemp(prefix="keyrack-pg-"))
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
         self._guard: ServerProcess | None = None
         self.socket_dir = self._root / "run"
-        self.password = secrets.token_hex(16)
+        self.password: str = secrets.token_hex(16) if source is None else source.password
         self.port = free_port()
         try:
             self._bin = self._reachable_programs(package)
-            self._initialise()
+            if source is None:
+                self._initialise()
+            else:
+                self.copy_of(source, "--write-recovery-conf")
             self.start()
         except BaseException:
             self.close()
@@ -83,6 +102,52 @@ class PostgresServer:
         if done.returncode != 0:
             raise RuntimeError(f"{statement}: {done.stderr}")
         return done.stdout.strip()
+
+    @property
+    def data(self) -> Path:
+        """The directory of its data."""
+        return self._root / "data"
+
+    def run(self, program: str, *words: str | Path) -> None:
+        """Run one of the server's own programs as its user."""
+        done = subprocess.run(
+            [self._bin / program, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            cwd=self._root,
+            **self._as_its_user,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stderr}{done.stdout}")
+
+    def copy_of(self, source: "PostgresServer", *options: str) -> None:
+        """Begin with a running server's data, taken by `pg_basebackup`, in place of what was there."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        self.socket_dir.mkdir(mode=0o700, exist_ok=True)
+        if self._user is not None:
+            os.chown(self.socket_dir, self._user, -1)
+        address = f"{source.url('postgres')}?application_name={self._root.name}"
+        self.run("pg_basebackup", "-D", self.data, "-d", address, "--checkpoint=fast", "--no-sync", *options)
+        self._configure()
+
+    def promote(self) -> None:
+        """Make a standby the primary, and wait until it takes writes."""
+        self.sql("SELECT pg_promote(wait => true)")
+
+    def lose(self) -> None:
+        """Lose the machine: every process of the server ends at once, and nothing more is written or sent."""
+        assert self._guard is not None
+        first = self._guard.ready["pid"]
+        os.kill(first, signal.SIGSTOP)  # so that it starts no others meanwhile
+        for pid in [*_children_of(first), first]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while self._guard.is_running():
+            time.sleep(0.01)
+        self._guard.stop()
+        self._guard = None
 
     def start(self) -> None:
         """Start the server and wait until it accepts connections."""
@@ -136,22 +201,14 @@ class PostgresServer:
         password_file = self._root / "password"
         password_file.write_text(self.password)
         password_file.chmod(0o644)  # inside a directory only its owner can enter
-        data = self._root / "data"
-        program = [str(self._bin / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"]
+        data = self.data
         options = ["--no-sync", "--no-instructions", "--auth-local=trust", "--auth-host=scram-sha-256"]
-        done = subprocess.run(
-            [*program, *options, f"--pwfile={password_file}"],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self._root,
-            user=self._user,
-            group=self._user,
-            extra_groups=None if self._user is None else [],
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"initdb: {done.stderr}{done.stdout}")
+        words = ["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", *options]
+        self.run("initdb", "-D", data, *words, f"--pwfile={password_file}")
         password_file.unlink()
+        self._configure()
+
+    def _configure(self) -> None:
         switch = "on" if self._durable else "off"
         settings = {
             "listen_addresses": "127.0.0.1",
@@ -162,13 +219,23 @@ class PostgresServer:
             "fsync": switch,
             "synchronous_commit": switch,
             "full_page_writes": switch,
+            **self._settings,
         }
-        with (data / "postgresql.conf").open("a") as configuration:
+        with (self.data / "postgresql.conf").open("a") as configuration:
             configuration.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    @property
+    def _as_its_user(self) -> dict[str, Any]:
+        return {} if self._user is None else {"user": self._user, "group": self._user, "extra_groups": []}
 
     def _answers(self) -> bool:
         ready = [str(self._bin / "pg_isready"), "-q", "-h", str(self.socket_dir), "-p", str(self.port)]
         return subprocess.run(ready, check=False).returncode == 0
+
+
+def _children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in tasks.read_text().split()]
 
 
 def _everyone_may_enter(directory: Path) -> bool:
@@ -181,14 +248,15 @@ def find_package() -> Path | None:
     return None if spec is None or spec.origin is None else Path(spec.origin).parent
 
 
-def _package() -> Path:
+def postgres_package() -> Path:
+    """Return where the wheel is installed; the test is skipped where it is not."""
     return find_package() or require_part("postgres", why_not_installed("postgres"))
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A server for this test process, fast because it does not survive a power cut."""
-    server = PostgresServer(_package(), durable=False)
+    server = PostgresServer(postgres_package(), durable=False)
     yield server
     server.close()
 
@@ -196,7 +264,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def postgres_server_durable() -> Iterator[PostgresServer]:
     """A server of this test's own that keeps what was committed, for crash tests with stop and start."""
-    server = PostgresServer(_package(), durable=True)
+    server = PostgresServer(postgres_package(), durable=True)
     yield server
     server.close()
 

@@ -13,8 +13,8 @@ OWNER = """
 import signal, sys, time
 sys.path.insert(0, sys.argv[1])
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from support.postgres import PostgresServer, _package
-server = PostgresServer(_package(), durable=False)
+from support.postgres import PostgresServer, postgres_package
+server = PostgresServer(postgres_package(), durable=False)
 print(server.socket_dir.parent, server._guard.ready["pid"], flush=True)
 time.sleep(60)
 """

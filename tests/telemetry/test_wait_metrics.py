@@ -8,7 +8,9 @@ from sqlalchemy import update
 
 from keyrack import metrics
 from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.core.connecting import Connector
 from keyrack.store.core.connection import UnitMode
+from keyrack.store.core.dsn import PostgresTarget
 from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.lease_clock import since_boot_ms
 from keyrack.store.schema import auth_secrets
@@ -67,10 +69,8 @@ async def test_who_waits_for_another_process_is_counted_once_the_lease_is_free(
 
 
 async def test_waiting_for_a_connection_is_measured_and_so_is_giving_up() -> None:
-    async def connect() -> object:
-        raise AssertionError("nobody gets that far")
-
-    database, before = PostgresqlDatabase(connect, 1, 0.01), told()
+    nowhere = Connector(PostgresTarget("postgresql://127.0.0.1:1/nobody_gets_that_far", {}))
+    database, before = PostgresqlDatabase(nowhere, 1, 0.01), told()
     count, total = TURN.format("count", "connection"), TURN.format("sum", "connection")
     assert database._places._places.take("other")
     with pytest.raises(TimeoutError):

@@ -170,6 +170,7 @@ ACROSS: dict[str, str] = {
     "tenants._CHANGE": "as above",
     "tenants._REMOVAL": "as above",
     "tenants._WITH_DOMAIN": "whether a domain is taken, which must be told",
+    "store._SAYING": "reads nothing",
     "wakeups._NOTIFY": "reads nothing",
     "search_index._OF_EVERYBODY": "ids of what all tenants share",
     "search_index._OF_ID": "what an id is of, and where; the service shows it to whoever may see it",
@@ -292,6 +293,7 @@ ONE_DATABASES_OWN = {
     "processes._SAYING",
     "quota_usage._BYTES",
     "refresh_counts._ADDITION",
+    "store._SAYING",
     "wakeups._NOTIFY",
 }
 """Statements that are made for one database each, or for one alone; what runs them is tested on both."""

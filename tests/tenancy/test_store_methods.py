@@ -154,6 +154,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "DiskWatch": "whether the disk has room",
     "PagedQuery": "asks a table of one tenant: test_statements_made_once.py",
     "PostgresqlConnection": "runs statements it is given",
+    "Connector": "makes connections",
     "PostgresqlDatabase": "hands out connections",
     "Result": "what came of a statement",
     "SqliteDatabase": "hands out connections",

@@ -27,6 +27,7 @@ from keyrack.short_memory import ShortMemory
 from keyrack.store.auth_secrets import SEALED, secret_of
 from keyrack.store.core import dsn, engine
 from keyrack.store.core.coalesce import Coalescer, ReadFailed
+from keyrack.store.core.connecting import UNPREPARED, Connector
 from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.statements import POSTGRESQL, SQLITE, CompiledStatement
 from keyrack.store.schema import auth_secrets
@@ -74,7 +75,7 @@ def secret_reader(settings: Settings, keyring: Keyring) -> SecretReader:
     target = dsn.parse_database_url(settings.effective_database_url)
     if isinstance(target, dsn.SqliteTarget):
         return SqliteSecretReader(target.path, keyring)
-    connect = engine.listener(settings)
+    connect = engine.connector(settings)
     assert connect is not None  # noqa: S101 - every database but SQLite can be connected to
     return PostgresSecretReader(connect, keyring)
 
@@ -99,9 +100,7 @@ class PostgresSecretReader:
         )
     )
 
-    def __init__(
-        self, connect: engine.ListenerFactory, keyring: Keyring, timer: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, connect: Connector, keyring: Keyring, timer: Callable[[], float] = time.monotonic) -> None:
         self._connect = connect
         self._opener = _Opener(keyring, self._QUERY)
         self._timer = timer
@@ -151,10 +150,17 @@ class PostgresSecretReader:
         except BaseException:
             self._rests_until = self._timer() + _REST_SECONDS
             raise
+        given = tuple(zip(*points, strict=True))
         try:
-            rows = await statement.fetch(*zip(*points, strict=True))
-        except BaseException:
+            if statement is not None:
+                rows = await statement.fetch(*given)
+            else:  # both messages, what to prepare and what to run, must reach the same connection of the server
+                async with connection.transaction():
+                    rows = await connection.fetch(self._QUERY.text, *given)
+        except BaseException as error:
             connection.terminate()  # whatever was under way on it must not meet the next question
+            if isinstance(error, UNPREPARED):
+                self._connect.lost_statement()
             raise
         self._idle.append((connection, statement))
         return {SecretLocation(row["tenant_id"], row["workspace_id"], row["id"]): row for row in rows}
@@ -162,7 +168,7 @@ class PostgresSecretReader:
     async def _connected(self) -> tuple[Any, Any]:
         connection = await self._connect()
         try:
-            return connection, await connection.prepare(self._QUERY.text)
+            return connection, await connection.prepare(self._QUERY.text) if self._connect.prepares else None
         except BaseException:
             connection.terminate()
             raise

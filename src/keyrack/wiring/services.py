@@ -244,7 +244,7 @@ def build_services(
     insecure = settings.allow_insecure_providers
     provider = provider or _provider_client(settings)
     last_use = LastUse(store, now)
-    spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings))
+    spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings), store.say)
     refreshing = composition.build_refreshing(
         store, provider, spool, listener, refresh_settings(settings), revocation.enqueue_orphan, now
     )

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from keyrack.errors import ConfigurationError, DatabaseUnavailable
 from keyrack.store.core import engine
+from keyrack.store.core.connecting import NamedApart
 from keyrack.store.core.connection import UnitMode
 from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.sqlite import SqliteDatabase
@@ -82,12 +83,15 @@ async def test_a_connection_for_listening_is_made_as_all_others_are(
     connect = engine.listener(settings_for(tmp_path, f"{POSTGRES}?connect_timeout=3"))
     assert connect is not None
     assert await connect() == "connection"
-    named = {"application_name": "keyrack"}
-    assert asked == [(POSTGRES, {"timeout": 3.0, "command_timeout": 30.0, "server_settings": named})]
+    common = {
+        "host": "127.0.0.1", "port": 1, "target_session_attrs": "any", "command_timeout": 30.0,
+        "connection_class": NamedApart, "server_settings": {"application_name": "keyrack"},
+    }  # fmt: skip
+    assert asked == [(POSTGRES, {"timeout": 3.0, **common})]
     other = engine.listener(settings_for(tmp_path, POSTGRES))
     assert other is not None
     await other()
-    assert asked[1:] == [(POSTGRES, {"timeout": 10.0, "command_timeout": 30.0, "server_settings": named})]
+    assert asked[1:] == [(POSTGRES, {"timeout": 10.0, **common})]
     assert engine.listener(settings_for(tmp_path)) is None
 
 

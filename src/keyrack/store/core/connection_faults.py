@@ -27,6 +27,10 @@ _BY_NUMBER: Mapping[int, str] = {
 _BY_TYPE: tuple[tuple[type[BaseException], str], ...] = (
     (socket.gaierror, "there is no such host"),
     (TimeoutError, _SILENT),
+    (
+        asyncpg.TargetServerAttributeNotMatched,
+        "no server that answers takes writes; is a standby waiting to be promoted?",
+    ),
     (ssl.SSLCertVerificationError, "the server's certificate is not trusted; see sslmode and sslrootcert"),
     (ssl.SSLError, "TLS fails; see sslmode"),
     (asyncpg.InvalidCatalogNameError, "there is no such database; create it, or name another"),
@@ -49,15 +53,16 @@ _OF_ROLES = (
 _NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 
-def connection_fault(target: PostgresTarget, error: BaseException) -> str:
+def connection_fault(target: PostgresTarget, error: BaseException, setting: str = "KEYRACK_DATABASE_URL") -> str:
     """Return why a connection could not be made, with the names of the server, the database and perhaps the role.
 
     Args:
         target: what was to be connected to.
         error: what the driver raised; its text is searched, never shown.
+        setting: the setting that names the server.
     """
     reason = next(_reasons(error)).format(role=target.role)
-    return f"cannot connect to the database {target.database} at {target.where} (KEYRACK_DATABASE_URL): {reason}"
+    return f"cannot connect to the database {target.database} at {target.where} ({setting}): {reason}"
 
 
 def _reasons(error: BaseException) -> Iterator[str]:

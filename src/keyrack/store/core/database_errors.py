@@ -32,6 +32,8 @@ _UNUSABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,  # disk, memory, connections
     asyncpg.PostgresSystemError,  # its disk cannot be read or written
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, which may be promoted soon
+    asyncpg.InvalidSQLStatementNameError,  # a pooler that parts statements from what was prepared
 )
 _OF_THE_FILE = (  # SQLite's fixed texts; no other text of a driver is ever shown
     "disk I/O error",

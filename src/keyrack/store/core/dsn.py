@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,6 @@ _WITHOUT_EFFECT_HERE = frozenset(
         "sslcompression",
         "sslsni",
         "sslcertmode",
-        "keepalives",
-        "keepalives_idle",
-        "keepalives_interval",
-        "keepalives_count",
-        "tcp_user_timeout",
         "load_balance_hosts",
         "requirepeer",
         "require_auth",
@@ -61,6 +57,15 @@ _VALUES = {
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
 }
 _SERVER_SETTINGS = {"application_name", "client_encoding", "options"}
+_PROBES = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 1,
+    "keepalives_count": 5,
+    "tcp_user_timeout": 5000,
+}
+"""How soon a server is noticed that is gone without a word, as its machine lost its power or its network: libpq's
+parameters (PostgreSQL manual, "Parameter Key Words"), in seconds and milliseconds; 0: as the system has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,34 @@ class PostgresTarget:
     Attributes:
         dsn: the URL with only the parameters the driver understands.
         options: keyword arguments of the driver's `connect`.
+        probes: how connections are probed, by libpq's names for it.
     """
 
     dsn: str = field(repr=False)
     options: dict[str, Any]
+    probes: Mapping[str, int] = field(default_factory=lambda: _PROBES)
+
+    @property
+    def servers(self) -> Sequence[tuple[str, int]]:
+        """The servers' addresses and ports, in order; empty where only the driver can tell, as of a service."""
+        given = self._given
+        if self._has_odd_path or "service" in given:
+            return ()
+        netloc = urlsplit(self.dsn).netloc.rpartition("@")[2]
+        hosts = (netloc or given.get("host") or "").split(",")
+        ports = (given.get("port") or os.environ.get("PGPORT") or "5432").split(",")
+        if not all(hosts) or len(ports) not in (1, len(hosts)):
+            return ()
+        found = [_parted(host, ports[min(n, len(ports) - 1)]) for n, host in enumerate(hosts)]
+        if not all(port.isdigit() for _, port in found):
+            return ()
+        return [(unquote(host) if netloc else host, int(port)) for host, port in found]
+
+    @property
+    def asks_for(self) -> str:
+        """Which of the servers will do, as `target_session_attrs` says it; of several, by default one for writes."""
+        said = self._given.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
+        return said or ("read-write" if len(self.servers) > 1 else "any")
 
     @property
     def where(self) -> str:
@@ -126,6 +155,14 @@ def _quoted(name: str | None) -> str:
     return f'"{name}"' if name else ""
 
 
+def _parted(host: str, port: str) -> tuple[str, str]:
+    """Part a host from its port, if it has its own; a port that is no number is left as it is."""
+    if host.startswith(("/", "@")):
+        return host, port
+    found = re.fullmatch(r"(\[.*\]|[^:]*)(?::(.*))?", host)
+    return (found[1].strip("[]"), found[2] or port) if found else (host, "")
+
+
 def _address(host: str, port: str) -> str:
     if host.startswith(("/", "@")):
         return f"{host}/.s.PGSQL.{port}"
@@ -163,6 +200,7 @@ def _postgres(text: str) -> PostgresTarget:  # noqa: C901 - one branch for each 
     kept: list[tuple[str, str]] = []
     settings: dict[str, str] = {}
     options: dict[str, Any] = {}
+    probes = dict(_PROBES)
     for name, value in _parameters(parts.query):
         if name in _UNDERSTOOD_BY_DRIVER:
             kept.append((name, value))
@@ -175,6 +213,8 @@ def _postgres(text: str) -> PostgresTarget:  # noqa: C901 - one branch for each 
             options["servicefile"] = value
         elif name == "connect_timeout":
             options |= _connect_timeout(value)
+        elif name in _PROBES:
+            probes[name] = _whole(name, value)
         elif name == "fallback_application_name":
             settings.setdefault("application_name", value)
         elif name in _SERVER_SETTINGS:
@@ -188,7 +228,7 @@ def _postgres(text: str) -> PostgresTarget:  # noqa: C901 - one branch for each 
             _require_service(value, options.get("servicefile"))
     path = "" if parts.path == "/" or any(name == "dbname" for name, _ in kept) else parts.path
     query = f"?{urlencode(kept, quote_via=quote)}" if kept else ""
-    return PostgresTarget(f"postgresql://{parts.netloc}{path}{query}", options | {"server_settings": settings})
+    return PostgresTarget(f"postgresql://{parts.netloc}{path}{query}", options | {"server_settings": settings}, probes)
 
 
 def _parameters(query: str) -> list[tuple[str, str]]:
@@ -220,6 +260,12 @@ def _check_value(name: str, value: str) -> None:
         raise ConfigurationError(f"{name} in KEYRACK_DATABASE_URL must be one of {', '.join(allowed)}")
     if name == "port" and not all(port.isdigit() for port in value.split(",") if port):
         raise ConfigurationError("port in KEYRACK_DATABASE_URL is not a number")
+
+
+def _whole(name: str, value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", value):
+        raise ConfigurationError(f"{name} in KEYRACK_DATABASE_URL is not a whole number")
+    return int(value)
 
 
 def _connect_timeout(value: str) -> dict[str, float]:

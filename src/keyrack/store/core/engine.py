@@ -4,35 +4,45 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from sqlalchemy import URL, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from keyrack.errors import ConfigurationError, DatabaseUnavailable
+from keyrack.errors import ConfigurationError
 from keyrack.settings import Settings
 from keyrack.store.core import dsn
+from keyrack.store.core.connecting import Connector
 from keyrack.store.core.connection import Database
-from keyrack.store.core.connection_faults import connection_fault
 from keyrack.store.core.postgresql import PostgresqlDatabase
 from keyrack.store.core.private_files import make_private, require_own_folder
 from keyrack.store.core.sqlite import SqliteDatabase, prepare
 from keyrack.store.core.sqlite_writer import BUSY_MS
 
-_UNUSABLE = "KEYRACK_DATABASE_URL cannot be used: a parameter, a service or a file that it names is wrong or missing"
-_CONNECT_SECONDS = 10.0
-_STATEMENT_SECONDS = 30.0
+_PATIENCE_SECONDS = 10.0
 ListenerFactory = Callable[[], Awaitable[Any]]
 """Makes a raw connection outside of the pool, for LISTEN."""
 
 
-def listener(settings: Settings) -> ListenerFactory | None:
-    """Return how to make a connection that hears notifications; None for a database that has none.
+def connector(settings: Settings) -> Connector | None:
+    """Return how to connect to the database as units of work do; None for a database that is a file.
 
     Raises:
         ConfigurationError: the URL cannot be understood.
     """
     target = dsn.parse_database_url(settings.effective_database_url)
-    return None if isinstance(target, dsn.SqliteTarget) else _connector(target)
+    if isinstance(target, dsn.SqliteTarget):
+        return None
+    return Connector(target, prepares=settings.database_prepared_statements)
+
+
+def listener(settings: Settings) -> ListenerFactory | None:
+    """Return how to make a connection that hears notifications; None for a database that has none.
+
+    That is a session of its own for as long as it lasts, so it goes past a pooler, where a setting says how.
+
+    Raises:
+        ConfigurationError: the URL cannot be understood.
+    """
+    return _direct(settings) or connector(settings)
 
 
 def open_database(settings: Settings) -> Database:
@@ -45,19 +55,23 @@ def open_database(settings: Settings) -> Database:
     if isinstance(target, dsn.SqliteTarget):
         _require_file_can_be(target, settings)
         return SqliteDatabase(target.path, settings.database_pool_size)
-    return PostgresqlDatabase(_connector(target), settings.database_pool_size, _CONNECT_SECONDS)
+    connect = Connector(target, prepares=settings.database_prepared_statements)
+    return PostgresqlDatabase(connect, settings.database_pool_size, _PATIENCE_SECONDS)
 
 
 def create_engine(settings: Settings) -> AsyncEngine:
     """Make SQLAlchemy's engine for the database in force, for migrations. Connects to nothing yet.
+
+    They go past a pooler, where a setting says how.
 
     Raises:
         ConfigurationError: as `open_database`.
     """
     target = dsn.parse_database_url(settings.effective_database_url)
     if not isinstance(target, dsn.SqliteTarget):
+        connect = _direct(settings) or Connector(target)
         return create_async_engine(
-            "postgresql+asyncpg://", async_creator=_connector(target), poolclass=NullPool, hide_parameters=True
+            "postgresql+asyncpg://", async_creator=connect, poolclass=NullPool, hide_parameters=True
         )
     _require_file_can_be(target, settings)
     engine = create_async_engine(
@@ -78,18 +92,21 @@ def _require_file_can_be(target: dsn.SqliteTarget, settings: Settings) -> None:
     require_own_folder(folder)
 
 
-def _connector(target: dsn.PostgresTarget) -> Callable[..., Awaitable[Any]]:
-    options = {"timeout": _CONNECT_SECONDS, "command_timeout": _STATEMENT_SECONDS} | target.options
+def _direct(settings: Settings) -> Connector | None:
+    """Return how to connect past a pooler; None if no setting says.
 
-    async def connect(**_: object) -> Any:
-        try:
-            return await asyncpg.connect(target.dsn, **options)
-        except ValueError:  # the driver's configuration errors are one; their text may hold a password
-            raise ConfigurationError(_UNUSABLE) from None
-        except (asyncpg.PostgresError, OSError) as error:  # whatever the reason there is no connection for
-            raise DatabaseUnavailable(cause=connection_fault(target, error)) from error
-
-    return connect
+    Raises:
+        ConfigurationError: the setting is not an address of PostgreSQL.
+    """
+    if settings.database_direct_url is None:
+        return None
+    try:
+        target = dsn.parse_database_url(settings.database_direct_url)
+    except ConfigurationError as error:  # never shows the URL
+        raise ConfigurationError(str(error).replace("DATABASE_URL", "DATABASE_DIRECT_URL")) from None
+    if isinstance(target, dsn.SqliteTarget) or settings.effective_database_url.reveal().startswith("sqlite:"):
+        raise ConfigurationError("KEYRACK_DATABASE_DIRECT_URL is for PostgreSQL: the database of KEYRACK_DATABASE_URL")
+    return Connector(target, "KEYRACK_DATABASE_DIRECT_URL")
 
 
 def _require_folder(folder: Path, settings: Settings) -> None:

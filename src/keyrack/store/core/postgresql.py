@@ -2,11 +2,15 @@
 
 Each is prepared once on a connection. A unit that only reads has no transaction; when its connection turns out to be
 dead it asks again on a new one.
+
+Behind a pooler that gives each transaction another connection of the server and does not carry prepared statements
+along, each unit is a transaction, and nothing is prepared for later: preparing and running are two messages, and only a
+transaction sees to it that both reach the same connection (decision 51).
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +19,7 @@ import asyncpg
 
 from keyrack import metrics
 from keyrack.fair_share import FairSlots
+from keyrack.store.core.connecting import UNPREPARED, Connector
 from keyrack.store.core.connection import Connection, Database, Result, UnitMode
 from keyrack.store.core.database_errors import LOST, ConstraintViolated, broken_rule
 from keyrack.store.core.statements import POSTGRESQL, CompiledStatement
@@ -25,8 +30,6 @@ _BEGIN = {
     UnitMode.write: "BEGIN",
     UnitMode.snapshot: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 }
-
-Connect = Callable[[], Awaitable[Any]]
 
 _inside: ContextVar["asyncio.Task[Any] | None"] = ContextVar("inside", default=None)
 """The task that is in a unit: one that begins another inside of it waits for no place, as it could wait for itself."""
@@ -43,7 +46,7 @@ class PostgresqlDatabase(Database):
 
     dialect = POSTGRESQL
 
-    def __init__(self, connect: Connect, size: int, patience: float) -> None:
+    def __init__(self, connect: Connector, size: int, patience: float) -> None:
         self._connect = connect
         self._size = size
         self._patience = patience
@@ -93,6 +96,16 @@ class PostgresqlDatabase(Database):
         """Return a new connection of the driver's."""
         return await self._connect()
 
+    def begins(self, mode: UnitMode) -> str | None:
+        """Return what a unit begins with; None: nothing, as it has no transaction."""
+        return _BEGIN.get(mode) or (None if self._connect.prepares else "BEGIN")
+
+    def lost_statement(self) -> None:
+        """Note that a prepared statement was not there any more; all connections are made anew."""
+        self._connect.lost_statement()
+        while self._idle:
+            self._idle.pop().terminate()
+
     def require_room(self) -> None:
         """Its disk cannot be seen from here."""
 
@@ -112,7 +125,7 @@ class PostgresqlDatabase(Database):
     def _give_back(self, raw: Any | None) -> None:
         if raw is None or raw.is_closed():
             return
-        if len(self._idle) < self._size:
+        if len(self._idle) < self._size and raw.prepares is self._connect.prepares:
             self._idle.append(raw)
         else:
             raw.terminate()
@@ -128,39 +141,39 @@ class PostgresqlConnection(Connection):
         self._database = database
         self._raw: Any = None
         self._unfinished = False
+        self._in_transaction = False
+        self._has_run = False
 
     async def begin(self) -> None:
         """Get a connection of the driver's, and begin the transaction if there is to be one."""
         self._raw = await self._database.take()
-        begin = _BEGIN.get(self.mode)
+        begin = self._database.begins(self.mode)
         if begin is None:
             return
-        self._unfinished = True
+        self._unfinished = self._in_transaction = True
         try:
             await self._raw.execute(begin)
         except TimeoutError:  # which is an OSError too; a database that hangs is not asked twice
             raise
         except LOST:  # it was closed while nobody used it
-            self._raw.terminate()
-            self._raw = await self._database.take_new()
-            await self._raw.execute(begin)
+            await self._begin_anew()
 
     async def commit(self) -> None:
         """End the transaction, if there is one."""
-        if self._unfinished:
+        if self._in_transaction:
             ended = await self._raw.execute("COMMIT")
-            self._unfinished = False
+            self._unfinished = self._in_transaction = False
             if ended != "COMMIT":
                 raise RuntimeError("a unit went on after a statement of it had failed; nothing of it is stored")
 
     async def roll_back(self) -> None:
         """End the transaction, if there is one, as if nothing had been done."""
-        if self._unfinished and self._raw is not None and not self._raw.is_closed():
+        if self._in_transaction and self._raw is not None and not self._raw.is_closed():
             try:
                 await self._raw.execute("ROLLBACK")
             except (asyncpg.PostgresError, *LOST):
                 return  # what is unfinished is let go with its connection
-            self._unfinished = False
+            self._unfinished = self._in_transaction = False
 
     def let_go(self) -> Any | None:
         """Return the driver's connection, if it may serve another unit: nothing is unfinished on it."""
@@ -176,20 +189,41 @@ class PostgresqlConnection(Connection):
             result = await self._asked(statement, text, arguments, scans=scans)
         except TimeoutError:
             raise
+        except UNPREPARED:  # it was not run
+            self._raw.terminate()
+            self._database.lost_statement()
+            if self._in_transaction and self._has_run:
+                raise
+            await self._begin_anew()
+            result = await self._asked(statement, text, arguments, scans=scans)
+            unfinished = self._in_transaction
         except LOST:
             if self.mode is not UnitMode.read:
                 raise
-            self._raw.terminate()
-            self._raw = await self._database.take_new()
+            await self._begin_anew()
             result = await self._asked(statement, text, arguments, scans=scans)
+            unfinished = self._in_transaction
+        except asyncpg.ReadOnlySQLTransactionError:
+            if self.mode is not UnitMode.snapshot:
+                self._raw.terminate()  # it leads to a standby, or to what has become one
+            raise
         except asyncpg.IntegrityConstraintViolationError as error:
             self._unfinished = unfinished
             raise ConstraintViolated(broken_rule(error.sqlstate), text) from error
         except Exception:
             self._unfinished = unfinished
             raise
-        self._unfinished = unfinished
+        self._unfinished, self._has_run = unfinished, True
         return result
+
+    async def _begin_anew(self) -> None:
+        """Take a new connection, with a transaction if there is to be one."""
+        self._raw.terminate()
+        self._raw = await self._database.take_new()
+        begin = self._database.begins(self.mode)
+        if begin is not None:
+            self._unfinished = self._in_transaction = True
+            await self._raw.execute(begin)
 
     async def _asked(self, statement: CompiledStatement, text: str, arguments: Sequence[Any], *, scans: bool) -> Result:
         if not statement.returns_rows:

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 
-from sqlalchemy import bindparam, delete, insert, text
+from sqlalchemy import String, bindparam, delete, func, insert, select, text
 
 from keyrack.clock import Clock
 from keyrack.errors import DiskFull
@@ -15,7 +15,7 @@ from keyrack.store.core.database_errors import outages_named
 from keyrack.store.core.disk_watch import DiskWatch
 from keyrack.store.core.keyring import INSTALLATION, Keyring
 from keyrack.store.core.references import deleted_parent_refused
-from keyrack.store.core.statements import Change
+from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import data_keys
 
@@ -25,6 +25,7 @@ _FILLING = Change(
         id=bindparam("id"), tenant_id="probe", kek_id="", wrapped=bindparam("wrapped"), created_at=bindparam("at")
     )
 )
+_SAYING = Query(select(func.pg_notify(bindparam("channel", type_=String), bindparam("word", type_=String))))
 _EMPTYING = Change(delete(data_keys).where(data_keys.c.id == bindparam("id")))
 
 
@@ -101,6 +102,19 @@ class Store:
         """
         async with self._begun(INSTALLATION, UnitMode.read) as unit:
             await unit.connection.execute(text("SELECT 1"))
+
+    async def say(self, channel: str, word: str) -> None:
+        """Notify whoever listens on a channel, in whichever process; PostgreSQL only.
+
+        Args:
+            channel: its name.
+            word: what is said.
+
+        Raises:
+            DatabaseUnavailable: the database cannot be reached.
+        """
+        async with self._begun(INSTALLATION, UnitMode.each) as unit:
+            await _SAYING.rows(unit.connection, channel=channel, word=word)
 
     def require_writable(self) -> None:
         """Insist that the database's disk was not full when somebody wrote last; it is looked after every second.
