@@ -23,7 +23,7 @@ _MANY = 500
 
 
 class AttemptKind(StrEnum):
-    """What a request was for: new tokens, the first ones for a code, or those of a device (RFC 8628)."""
+    """What a request was for: tokens, or what a client is registered with at its server."""
 
     refresh = "refresh"
     code = "code"
@@ -31,6 +31,10 @@ class AttemptKind(StrEnum):
     """A grant that needs no person, asked for anew: what is sent is not used up by it."""
     device = "device"
     """The first tokens of a device, for its code (RFC 8628)."""
+    register = "register"
+    """A client's registration (RFC 7591)."""
+    renew = "renew"
+    """Reading or updating one, which may bring another secret and another access token for it (RFC 7592)."""
 
 
 class AttemptResult(StrEnum):
@@ -45,13 +49,13 @@ class AttemptResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One token request.
+    """One request.
 
     Attributes:
         id: its id.
         tenant_id: whose grant it is about.
-        kind: refresh, first exchange of a code, or a grant asked for anew.
-        subject_id: the auth secret, or the consent.
+        kind: what it is for.
+        subject_id: the auth secret, the consent or the auth client.
         fence: of the lease it was sent under; 0 for a code.
         generation: the secret's `grant_generation` when it was sent; 0 for a code.
         owner: the process that sent it.

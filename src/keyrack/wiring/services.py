@@ -68,6 +68,7 @@ from keyrack.service.discovery.client_documents import ClientDocuments
 from keyrack.service.discovery.client_registrar import ClientRegistrar
 from keyrack.service.discovery.mcp_servers import McpServers
 from keyrack.service.discovery.protected_resources import ProtectedResources
+from keyrack.service.discovery.registration_journal import RegistrationJournal
 from keyrack.service.discovery.registration_renewal import RegistrationRenewals
 from keyrack.service.flows.flows import Flows
 from keyrack.service.identity.account_setup import AccountSetup
@@ -300,7 +301,11 @@ def build_services(
     )
     rules = CredentialRules(insecure)
     servers = AuthorizationServers(provider, allow_insecure=insecure)
-    registrar = ClientRegistrar(provider, allow_insecure=insecure)
+    registrations = RegistrationJournal(store, provider, refreshing.journal, now, allow_insecure=insecure)
+    refreshing.recovery.add(AttemptKind.register, registrations.recover)
+    renewals = RegistrationRenewals(store, registrations, refreshing.settings.schedule.lead)
+    refreshing.recovery.add(AttemptKind.renew, renewals.recover)
+    registrar = ClientRegistrar(provider, registrations)
     discovery = AuthClientDiscovery(servers, registrar, rules, settings.public_url)
     auth_clients = AuthClients(access, rules, refreshing.settings.schedule.lead, discovery)
     examiner = Examiner(
@@ -421,7 +426,7 @@ def build_services(
         retention=Retention(store, settings.event_retention_days),
         audit_retention=AuditRetention(store, signing_keys, settings.audit_retention_days),
         secret_reminders=SecretReminders(store),
-        registration_renewals=RegistrationRenewals(store, registrar, refreshing.settings.schedule.lead),
+        registration_renewals=renewals,
         searching=Search(access, Readers(shown).by_kind(), audit_trail),
     )
 

@@ -40,6 +40,8 @@ class NewAuthClient:
     """When the secret among the credentials ends; None: it says nothing of that."""
     mcp_server: str | None = None
     """Address of the MCP server that it is made for."""
+    registration_attempt: str | None = None
+    """The attempt in the journal that has registered it, which lands with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,22 +158,25 @@ class AuthClients:
             ProviderError, ProviderUnavailable: the authorization server tells nothing, or registers no client.
         """
         named = asked.validated() if within is None else await self._within(who, within, asked)
+        client_id = made_id or new_id()
         with named_in_body("scope" if named is None else named.kind.value):
             async with (
-                self._completed(who, named, new) as complete,
+                self._completed(who, named, new, client_id) as complete,
                 self._at(who, named, "auth-client.create") as scope,
             ):
                 reach = await auth_client_permissions(scope)
                 _require(reach, "create", scope.place)
                 scope.require_open()
                 wanted = complete.validated()
-                client = self._made(scope.place, wanted, made_id or new_id(), scope.unit.clock())
+                client = self._made(scope.place, wanted, client_id, scope.unit.clock())
                 await refuse_taken(scope, "auth-client", wanted.given_id)
                 await require_visible(scope, wanted.component_ids)
                 await self._require_our_address(scope, client)
                 await AuthClientRows(scope.unit).add(
                     client, credentials_of.refresh_origin(client.type, client.credentials)
                 )
+                if self._discovery is not None:
+                    await self._discovery.stored(scope.unit, wanted)
                 scope.audit_target(TARGET, client.id)
                 return _view(reach, scope.place, client)
 
@@ -243,7 +246,7 @@ class AuthClients:
 
     @asynccontextmanager
     async def _completed(
-        self, who: Principal, named: NamedScope | None, new: Unvalidated[NewAuthClient]
+        self, who: Principal, named: NamedScope | None, new: Unvalidated[NewAuthClient], client_id: str
     ) -> AsyncIterator[Unvalidated[NewAuthClient]]:
         """Yield a new client with what its authorization server says, and registered there if it wants that.
 
@@ -255,14 +258,15 @@ class AuthClients:
             yield new
             return
         wanted, documented, tenant_id = judged
-        found = await self._discovery.completed(wanted, documented, tenant_id=tenant_id)
-        try:
-            yield Unvalidated(lambda: found)
-        except DatabaseUnavailable:  # it may have been stored
-            raise
-        except Exception:
-            await self._discovery.undo(found, tenant_id=tenant_id)
-            raise
+        with self._discovery.at_work(client_id):
+            found = await self._discovery.completed(wanted, documented, tenant_id=tenant_id, auth_client_id=client_id)
+            try:
+                yield Unvalidated(lambda: found)
+            except DatabaseUnavailable:  # it may have been stored; if not, recovery finds the attempt
+                raise
+            except Exception:
+                await self._discovery.undo(found, tenant_id=tenant_id)
+                raise
 
     async def _judged(
         self, discovery: ClientDiscovery, who: Principal, named: NamedScope | None, new: Unvalidated[NewAuthClient]

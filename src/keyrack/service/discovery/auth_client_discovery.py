@@ -5,6 +5,7 @@ server says later changes nothing.
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from keyrack.service.clients.auth_client_values import NewAuthClient
 from keyrack.service.clients.secret_expiry import GivenExpiry
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
 from keyrack.service.discovery.client_registrar import ClientRegistrar
+from keyrack.service.discovery.registration_journal import land
 from keyrack.service.tenancy.redirect_uris import of_issuer, redirect_uri
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.unit import Unit
@@ -78,7 +80,9 @@ class AuthClientDiscovery:
             return None
         return await redirect_uri(unit, self._public_url)
 
-    async def completed(self, wanted: NewAuthClient, documented: str | None, *, tenant_id: str) -> NewAuthClient:
+    async def completed(
+        self, wanted: NewAuthClient, documented: str | None, *, tenant_id: str, auth_client_id: str
+    ) -> NewAuthClient:
         """Return the client with what its issuer says, and registered if it wants that; see `ClientDiscovery`."""
         given = wanted.credentials
         own = given.get(REGISTRATION)
@@ -97,17 +101,33 @@ class AuthClientDiscovery:
         if given.get("client_auth") in METHOD_OF:
             own = {"token_endpoint_auth_method": METHOD_OF[given["client_auth"]].value, **own}
         address = of_issuer(documented, issuer)
-        members, ends = await self._registrar.register(
-            server, endpoint, own, address, wanted.name, tenant_id=tenant_id, pointer=f"{POINTER}/{REGISTRATION}"
+        members, ends, attempt_id = await self._registrar.register(
+            server,
+            endpoint,
+            own,
+            address,
+            wanted.name,
+            tenant_id=tenant_id,
+            auth_client_id=auth_client_id,
+            pointer=f"{POINTER}/{REGISTRATION}",
         )
         expiry = wanted.expiry or (None if ends is None else GivenExpiry(ends))
-        return replace(wanted, credentials={**credentials, **members, REDIRECT_URI: address}, expiry=expiry)
+        registered = {**credentials, **members, REDIRECT_URI: address}
+        return replace(wanted, credentials=registered, expiry=expiry, registration_attempt=attempt_id)
+
+    def at_work(self, auth_client_id: str) -> AbstractContextManager[None]:
+        """Keep recovery from a client that is being completed and stored in this process."""
+        return self._registrar.journal.at_work(auth_client_id)
+
+    async def stored(self, unit: Unit, completed: NewAuthClient) -> None:
+        """End the attempt of a registration in the transaction that stores its client; see `ClientDiscovery`."""
+        await land(unit, completed.registration_attempt)
 
     async def undo(self, completed: NewAuthClient, *, tenant_id: str) -> None:
         """Delete the registration that `completed` has made, if it has; one that the caller knew of stays."""
         if completed.credentials.get(REGISTRATION) is None:
             return
-        await self._registrar.delete(completed.credentials, tenant_id=tenant_id)
+        await self._registrar.delete(completed.credentials, completed.registration_attempt, tenant_id=tenant_id)
 
     def _require_registrable(self, given: Mapping[str, Any], documented: str | None) -> None:
         """Judge what is said about a registration before anybody is asked.

@@ -17,19 +17,21 @@ from keyrack.oauth.dynamic_registration import (
     build_update_request,
     chosen_auth_method,
     client_metadata,
+    process_deletion,
     process_registration,
 )
 from keyrack.oauth.issuer import IssuerMetadata
+from keyrack.oauth.wire import JsonRequest, QueryRequest, RawResponse
 from keyrack.provider.client import ProviderClient
-from keyrack.provider.uri_guard import check_uri
 from keyrack.service.clients.auth_client_credentials import (
     REGISTRATION,
     REGISTRATION_ACCESS_TOKEN,
     REGISTRATION_CLIENT_URI,
     REGISTRATION_ENDPOINT,
 )
-from keyrack.service.clients.auth_client_profile import origin_of
+from keyrack.service.discovery.registration_journal import RegistrationJournal
 from keyrack.service.secrets.refresh.sending import send
+from keyrack.store.attempts import AttemptResult
 
 INITIAL_ACCESS_TOKEN = "initial_access_token"  # noqa: S105 - the name of a member
 _METHOD = "token_endpoint_auth_method"
@@ -41,12 +43,12 @@ class ClientRegistrar:
 
     Args:
         provider: calls authorization servers.
-        allow_insecure: accept http addresses and private ones.
+        journal: writes down what must not be lost.
     """
 
-    def __init__(self, provider: ProviderClient, *, allow_insecure: bool) -> None:
+    def __init__(self, provider: ProviderClient, journal: RegistrationJournal) -> None:
         self._provider = provider
-        self._allow_insecure = allow_insecure
+        self.journal = journal
 
     async def register(
         self,
@@ -57,8 +59,9 @@ class ClientRegistrar:
         name: str,
         *,
         tenant_id: str,
+        auth_client_id: str,
         pointer: str | None,
-    ) -> tuple[Json, datetime | None]:
+    ) -> tuple[Json, datetime | None, str | None]:
         """Register a client.
 
         Args:
@@ -68,10 +71,12 @@ class ClientRegistrar:
             redirect_uri: where browsers come back.
             name: of the client, for people who consent.
             tenant_id: whose connections are used.
+            auth_client_id: id of the auth client that is to be made.
             pointer: JSON pointer of what the caller said about the registration, for errors.
 
         Returns:
-            Members of an auth client's credentials, and when the client's secret ends.
+            Members of an auth client's credentials, when the client's secret ends, and the id of the attempt, which
+            is to land with the client, if there is one.
 
         Raises:
             ValidationFailed: the server takes no way of authentication that Keyrack knows, or names what may not be
@@ -85,48 +90,28 @@ class ClientRegistrar:
         token = own.get(INITIAL_ACCESS_TOKEN)
         initial = Secret(token) if isinstance(token, str) and token else None
         request = build_registration_request(endpoint, metadata, initial)
-        answer = await send(self._provider, request, tenant_id=tenant_id)
-        made = process_registration(answer, [] if initial is None else [initial], method)
-        problem = self._unmanageable(made, endpoint)
-        members = {REGISTRATION: metadata, REGISTRATION_ENDPOINT: endpoint, **_members(made, manageable=not problem)}
-        return members, _ends(made)
+        attempt_id, answer = await self.journal.register(tenant_id, auth_client_id, endpoint, request)
+        try:
+            made = process_registration(answer, [] if initial is None else [initial], method)
+        except KeyrackError:
+            await self.journal.settle(tenant_id, attempt_id, AttemptResult.refused)
+            raise
+        manageable = self.journal.manages(made, endpoint)
+        members = {REGISTRATION: metadata, REGISTRATION_ENDPOINT: endpoint, **_members(made, manageable=manageable)}
+        return members, _ends(made), attempt_id
 
-    async def delete(self, credentials: Mapping[str, Any], *, tenant_id: str) -> None:
-        """Delete a registration, if it can be; never fails."""
-        uri, token = credentials.get(REGISTRATION_CLIENT_URI), credentials.get(REGISTRATION_ACCESS_TOKEN)
-        if uri and token:
-            with suppress(KeyrackError):
-                await send(self._provider, build_delete_request(uri, Secret(token)), tenant_id=tenant_id)
+    async def delete(self, credentials: Mapping[str, Any], attempt_id: str | None, *, tenant_id: str) -> None:
+        """Delete a registration whose client is stored nowhere; never fails.
 
-    async def renew(self, credentials: Mapping[str, Any], *, tenant_id: str) -> tuple[Json, datetime | None]:
-        """Read a registration again, and update it where that alone brings no later end of the secret.
-
-        Args:
-            credentials: of a registered auth client.
-            tenant_id: whose connections are used.
-
-        Returns:
-            Members that change, as the server has them now, and when the secret ends.
-
-        Raises:
-            ProviderError: the registration is gone, or the server refuses.
-            ProviderUnavailable: it did not answer.
+        Where the server cannot be asked now, the attempt stays open, and recovery has it deleted later.
         """
-        uri, token = credentials[REGISTRATION_CLIENT_URI], Secret(credentials[REGISTRATION_ACCESS_TOKEN])
-        secret = Secret(credentials.get("client_secret") or "")
-        method = METHOD_OF[credentials.get("client_auth") or "post"]
-        answer = await send(self._provider, build_read_request(uri, token), tenant_id=tenant_id)
-        read = process_registration(answer, [token, secret], method)
-        if not read.client_secret or read.client_secret == secret:
-            token = read.access_token or token
-            metadata = credentials.get(REGISTRATION) or {}
-            request = build_update_request(uri, token, metadata, credentials["client_id"], secret)
-            answer = await send(self._provider, request, tenant_id=tenant_id)
-            read = process_registration(answer, [token, secret], method)
-        if read.client_id != credentials["client_id"]:
-            raise ProviderUnavailable("The registration is that of another client now.")
-        kept = {REGISTRATION_ACCESS_TOKEN: (read.access_token or token).reveal()}
-        return kept | ({"client_secret": read.client_secret.reveal()} if read.client_secret else {}), _ends(read)
+        uri, token = credentials.get(REGISTRATION_CLIENT_URI), credentials.get(REGISTRATION_ACCESS_TOKEN)
+        with suppress(KeyrackError):
+            if uri and token:
+                request = build_delete_request(uri, Secret(token))
+                if not process_deletion(await send(self._provider, request, tenant_id=tenant_id)):
+                    return
+            await self.journal.settle(tenant_id, attempt_id, AttemptResult.superseded)
 
     def _method(self, server: IssuerMetadata, own: Mapping[str, Any], pointer: str | None) -> TokenEndpointAuthMethod:
         asked = own.get(_METHOD)
@@ -142,18 +127,43 @@ class ClientRegistrar:
             )
         return method
 
-    def _unmanageable(self, made: Registration, endpoint: str) -> bool:
-        """Tell whether a registration cannot be managed: its address is no part of the server that was asked.
 
-        The token of a registration goes there, and an address is only a text in an answer.
-        """
-        if not made.uri:
-            return True
-        try:
-            check_uri(made.uri, allow_insecure=self._allow_insecure)
-        except ValidationFailed:
-            return True
-        return origin_of(made.uri) != origin_of(endpoint)
+def read_request(credentials: Mapping[str, Any]) -> QueryRequest:
+    """Return the request that reads the registration of an auth client."""
+    return build_read_request(credentials[REGISTRATION_CLIENT_URI], Secret(credentials[REGISTRATION_ACCESS_TOKEN]))
+
+
+def update_request(credentials: Mapping[str, Any]) -> JsonRequest:
+    """Return the request that updates a registration with what it has already, which may renew its secret."""
+    return build_update_request(
+        credentials[REGISTRATION_CLIENT_URI],
+        Secret(credentials[REGISTRATION_ACCESS_TOKEN]),
+        credentials.get(REGISTRATION) or {},
+        credentials["client_id"],
+        Secret(credentials.get("client_secret") or ""),
+    )
+
+
+def told(answer: RawResponse, credentials: Mapping[str, Any]) -> tuple[Json, datetime | None]:
+    """Interpret an answer about the registration of an auth client.
+
+    Args:
+        answer: to `read_request` or `update_request`.
+        credentials: that the request was made of.
+
+    Returns:
+        Members as the server has them now, and when the secret ends.
+
+    Raises:
+        ProviderError: the registration is gone, or the server refuses.
+        ProviderUnavailable: it could not do it now, or tells of another client.
+    """
+    token, secret = Secret(credentials[REGISTRATION_ACCESS_TOKEN]), Secret(credentials.get("client_secret") or "")
+    read = process_registration(answer, [token, secret], METHOD_OF[credentials.get("client_auth") or "post"])
+    if read.client_id != credentials["client_id"]:
+        raise ProviderUnavailable("The registration is that of another client now.")
+    kept = {REGISTRATION_ACCESS_TOKEN: (read.access_token or token).reveal()}
+    return kept | ({"client_secret": read.client_secret.reveal()} if read.client_secret else {}), _ends(read)
 
 
 _REGISTERED = frozenset(method.value for method in METHOD_OF.values()) - {

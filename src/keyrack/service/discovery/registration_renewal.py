@@ -4,18 +4,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from hashlib import sha256
 
 import structlog
 
 from keyrack.errors import DatabaseUnavailable, KeyrackError
 from keyrack.model.clients import AuthClient, is_oauth2
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.oauth.wire import JsonRequest, QueryRequest, RawResponse
 from keyrack.service.authz.access import ALLOWED
 from keyrack.service.clients import auth_client_credentials as credentials_of
 from keyrack.service.clients.auth_client_credentials import REGISTRATION_ACCESS_TOKEN, REGISTRATION_CLIENT_URI
 from keyrack.service.clients.secret_expiry import expiry_of
-from keyrack.service.discovery.client_registrar import ClientRegistrar
+from keyrack.service.discovery.client_registrar import read_request, told, update_request
+from keyrack.service.discovery.registration_journal import RegistrationJournal, land
+from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
@@ -32,6 +36,7 @@ WITHIN = timedelta(days=7)
 _AGAIN, _SOONEST = 6 * 3600.0, 60.0
 """Seconds after which a client is tried again at the latest, and at the earliest."""
 _AT_ONCE = 5
+_TOKEN = "token"  # noqa: S105 - the name of a digest
 
 
 class RegistrationRenewals:
@@ -42,7 +47,7 @@ class RegistrationRenewals:
 
     Args:
         store: where the clients are.
-        registrar: asks the servers.
+        journal: asks the servers, so that no answer is lost.
         lead: how long before its expiry a token is due, for secrets that a rejected client held up.
         timer: seconds that only go forward.
     """
@@ -50,12 +55,12 @@ class RegistrationRenewals:
     def __init__(
         self,
         store: Store,
-        registrar: ClientRegistrar,
+        journal: RegistrationJournal,
         lead: timedelta,
         timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
-        self._registrar = registrar
+        self._journal = journal
         self._lead = lead
         self._timer = timer
         self._not_before: dict[str, float] = {}
@@ -86,32 +91,86 @@ class RegistrationRenewals:
                 return False
             left = (client.expiry.at - self._store.clock()).total_seconds()
             self._not_before[auth_client_id] = self._timer() + min(_AGAIN, max(_SOONEST, left / 2))
-            members, ends = await self._registrar.renew(client.credentials, tenant_id=tenant_id)
+            with self._journal.at_work(auth_client_id):
+                read, renewed = await self._ask(client, read_request(client.credentials))
+                if read is not None and not renewed:
+                    _, renewed = await self._ask(read, update_request(read.credentials))
         except DatabaseUnavailable:
             raise
         except KeyrackError as error:
             log.info("a registered client's secret was not renewed", auth_client=auth_client_id, reason=str(error))
             return False
-        return await self._keep(client, {**client.credentials, **members}, ends)
+        return renewed
 
-    async def _keep(self, before: AuthClient, credentials: dict[str, object], ends: datetime | None) -> bool:
-        """Store what came, unless the client was changed meanwhile; tell whether its secret is another one now."""
+    async def recover(self, attempt: Attempt) -> bool:
+        """Store what an answer brought that a crash kept from being stored, if there is one.
+
+        Returns:
+            Whether the attempt is settled.
+
+        Raises:
+            DatabaseUnavailable: the database is gone.
+        """
+        if self._journal.is_at_work(attempt.subject_id):
+            return False
+        async with self._store.unit(attempt.tenant_id) as unit:
+            kept = await self._journal.read(unit, attempt.id)
+            client = await AuthClientRows(unit).find(attempt.subject_id)
+        if kept is None or client is None or kept[1].get(_TOKEN) != _digest(client):
+            lost = AttemptResult.ambiguous if kept is None else AttemptResult.superseded
+            await self._journal.settle(attempt.tenant_id, attempt.id, lost)
+            return True
+        try:
+            await self._keep(client, attempt.id, kept[0])
+        except DatabaseUnavailable:
+            raise
+        except KeyrackError:  # the server had refused
+            pass
+        return True
+
+    async def _ask(self, client: AuthClient, request: QueryRequest | JsonRequest) -> tuple[AuthClient | None, bool]:
+        """Send a request about a client's registration, and store what comes; see `_keep`."""
+        about = {_TOKEN: _digest(client)}
+        attempt_id, answer = await self._journal.exchange(
+            AttemptKind.renew, client.tenant_id, client.id, request, about
+        )
+        return await self._keep(client, attempt_id, answer)
+
+    async def _keep(
+        self, before: AuthClient, attempt_id: str | None, answer: RawResponse
+    ) -> tuple[AuthClient | None, bool]:
+        """Store what came, unless the client was changed meanwhile.
+
+        Returns:
+            The client as it is now, None if nothing was stored, and whether its secret is another one now.
+
+        Raises:
+            ProviderError, ProviderUnavailable: the server refused, or could not do it.
+        """
+        try:
+            members, ends = told(answer, before.credentials)
+        except KeyrackError:
+            await self._journal.settle(before.tenant_id, attempt_id, AttemptResult.refused)
+            raise
+        changes = _changed(before, members)
         async with self._store.unit(before.tenant_id, writes=True) as unit:
             if before.tenant_id != INSTALLATION and not await TenantRows(unit).hold():
-                return False
+                return None, False
             await AuthClientRows(unit).lock_to_change(before.id)
             stored = await AuthClientRows(unit).find(before.id)
-            if stored is None or _token_of(stored) != _token_of(before):
-                return False
+            if stored is None or _digest(stored) != _digest(before):
+                await self._journal.settle_in(unit, attempt_id, AttemptResult.superseded)
+                return None, False
+            await land(unit, attempt_id)
             expiry = stored.expiry if stored.expiry.at == ends else expiry_of(ends, unit.clock())
-            client = replace(stored, credentials={**stored.credentials, **_changed(before, credentials)}, expiry=expiry)
+            client = replace(stored, credentials={**stored.credentials, **changes}, expiry=expiry)
             renewed = client.credentials.get("client_secret") != stored.credentials.get("client_secret")
             origin = credentials_of.refresh_origin(client.type, client.credentials)
             await AuthClientRows(unit).replace(client, origin, forgive=renewed)
             if renewed:
                 await AuthClientHealth(unit).revive(client.id, self._lead)
                 await AuditLog(unit).append(WORKER, "auth-client.renew-secret", ("auth-client", client.id), ALLOWED)
-            return renewed
+            return client, renewed
 
 
 def _in_turn(due: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -129,8 +188,9 @@ def _is_managed(client: AuthClient) -> bool:
     return is_oauth2(client.type) and all(client.credentials.get(name) for name in members)
 
 
-def _token_of(client: AuthClient) -> object:
-    return client.credentials.get(REGISTRATION_ACCESS_TOKEN)
+def _digest(client: AuthClient) -> str:
+    """Return what tells with which registration access token a server was asked, without telling the token."""
+    return sha256(str(client.credentials.get(REGISTRATION_ACCESS_TOKEN)).encode()).hexdigest()
 
 
 def _changed(before: AuthClient, after: dict[str, object]) -> dict[str, object]:

@@ -165,8 +165,8 @@ attempts = Table(
     metadata,
     own_id(),
     tenant(),
-    Column("kind", String(10), nullable=False),  # "refresh", "code" or "grant"
-    Column("subject_id", Id, nullable=False),  # the secret or the consent
+    Column("kind", String(10), nullable=False),  # `store.attempts.AttemptKind`
+    Column("subject_id", Id, nullable=False),  # the secret, the consent or the auth client
     Column("fence", BigInteger, nullable=False),
     Column("generation", Integer, nullable=False),  # `grant_generation` of the refresh token that was sent
     Column("owner", String(128), nullable=False),  # the process

@@ -9,8 +9,9 @@ want of the server's nonce, so neither code nor refresh token was used by it, an
 between leaves an intent without an answer, which is taken for one whose outcome is not known.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import cast
 
 import msgspec
@@ -19,7 +20,7 @@ import structlog
 from keyrack import tracing
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
-from keyrack.oauth.wire import AnswerFault, FormRequest, RawResponse
+from keyrack.oauth.wire import AnswerFault, FormRequest, JsonRequest, QueryRequest, RawResponse
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
 from keyrack.service.secrets.refresh.sending import send
@@ -30,6 +31,8 @@ from keyrack.store.leases import Lease, Leases
 from keyrack.store.spool import Spool, Spooled
 
 log = structlog.get_logger()
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 Permit = Callable[[Unit], Awaitable[None]]
 """Runs in the transaction that writes the intent; raising a `KeyrackError` calls the request off."""
@@ -47,6 +50,7 @@ class _StoredAnswer(msgspec.Struct, frozen=True):
     cut: bool = False
     head: bytes = b""
     surplus: bytes = b""
+    about: dict[str, str] = {}
 
 
 class Journal:
@@ -70,13 +74,20 @@ class Journal:
         """How many answers are in memory only, because neither the database nor the spool took them."""
         return len(self._unsaved)
 
-    async def exchange(self, attempt: Attempt, request: FormRequest, permit: Permit) -> RawResponse:
+    async def exchange(
+        self,
+        attempt: Attempt,
+        request: FormRequest | QueryRequest | JsonRequest,
+        permit: Permit,
+        about: Mapping[str, str] | None = None,
+    ) -> RawResponse:
         """Send a request and return its answer, which is stored by then.
 
         Args:
             attempt: what is written down.
             request: what is sent.
             permit: the last check, in the transaction of the intent.
+            about: what else has to be known to judge the answer later; sealed with it.
 
         Raises:
             KeyrackError: what `permit` raised, or the database is gone; nothing was sent.
@@ -95,7 +106,7 @@ class Journal:
                         await Attempts(unit).begin(attempt)
             begun = True
 
-        return await self._sent(attempt, request, intend)
+        return await self._sent(attempt, request, intend, about=about or {})
 
     async def exchange_under(
         self, lease: Lease, length_ms: int, attempt: Attempt, request: FormRequest, call_over: Callable[[], None]
@@ -131,16 +142,17 @@ class Journal:
     async def _sent(
         self,
         attempt: Attempt,
-        request: FormRequest,
+        request: FormRequest | QueryRequest | JsonRequest,
         intend: Callable[[], Awaitable[None]],
         call_over: Callable[[], None] = lambda: None,
+        about: Mapping[str, str] = _NOTHING,
     ) -> RawResponse:
         self._running.add(attempt.id)
         try:
             answer = await send(self._provider, request, intend, tenant_id=attempt.tenant_id)
             call_over()
             with tracing.span("store the sealed answer"):
-                await self._keep(attempt, answer)
+                await self._keep(attempt, answer, about)
         except ProviderUnavailable as error:
             if not may_have_been_sent(error):  # the intent may be there all the same, if its commit took too long
                 with suppress(DatabaseUnavailable):
@@ -171,13 +183,18 @@ class Journal:
 
     async def read(self, unit: Unit, attempt: Attempt) -> RawResponse | None:
         """Return the answer of an attempt, if one was stored."""
+        kept = await self.read_with(unit, attempt)
+        return None if kept is None else kept[0]
+
+    async def read_with(self, unit: Unit, attempt: Attempt) -> tuple[RawResponse, Mapping[str, str]] | None:
+        """Return the answer of an attempt, if one was stored, and what was kept about the request beside."""
         if attempt.sealed_answer is None:
             return None
         place = answer_place(attempt.tenant_id, attempt.id)
         clear = await unit.keyring.open(unit.connection, place, attempt.sealed_answer)
         stored = msgspec.msgpack.decode(clear, type=_StoredAnswer)
         fault = None if stored.fault is None else AnswerFault(stored.fault)
-        return RawResponse(
+        answer = RawResponse(
             stored.status,
             stored.headers,
             stored.body,
@@ -186,11 +203,19 @@ class Journal:
             head=stored.head,
             surplus=stored.surplus,
         )
+        return answer, stored.about
 
-    async def _keep(self, attempt: Attempt, answer: RawResponse) -> None:
+    async def _keep(self, attempt: Attempt, answer: RawResponse, about: Mapping[str, str] = _NOTHING) -> None:
         fault = None if answer.fault is None else answer.fault.value
         stored = _StoredAnswer(
-            answer.status, dict(answer.headers), answer.body, fault, answer.cut, answer.head, answer.surplus
+            answer.status,
+            dict(answer.headers),
+            answer.body,
+            fault,
+            answer.cut,
+            answer.head,
+            answer.surplus,
+            dict(about),
         )
         clear = msgspec.msgpack.encode(stored)
         try:
