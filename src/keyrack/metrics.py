@@ -61,6 +61,9 @@ _lease_wait = Histogram(
 _interrupted = Counter(
     "keyrack_refreshes_interrupted", "Grants lost because the provider's answer never arrived.", registry=_own
 )
+_secret_rotations = Counter(
+    "keyrack_secret_rotations", "Steps of rotations of clients' secrets, by where they led.", ("state",), registry=_own
+)
 _provider_calls = Counter(
     "keyrack_provider_calls",
     "Token requests to authorization servers, by outcome.",
@@ -190,6 +193,11 @@ def refreshed(outcome: str, origin: str, tenant_id: str, *, interrupted: bool = 
     _refreshes.labels(_origins.label(origin, tenant_id), outcome).inc()
     if interrupted:
         _interrupted.inc()
+
+
+def secret_rotated(state: str) -> None:
+    """Count a step of the rotation of a client's secret: which secret is used now, or that there is one left."""
+    _secret_rotations.labels(state).inc()
 
 
 def refresh_took(seconds: float) -> None:

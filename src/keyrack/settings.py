@@ -120,6 +120,9 @@ class Settings:
     audit_retention_days: int = _setting(
         "Days after which entries of the audit logs are removed; 0: they are kept for ever.", 0, least=0
     )
+    old_secret_hours: float = _setting(
+        "Hours for which the old secret of a client is kept beside the new one, once that is used.", 24.0, least=0
+    )
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
     keepalive_seconds: int = _setting(
         "Seconds for which a connection may wait for its next request. Longer than the proxy in front keeps its own.",

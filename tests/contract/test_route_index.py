@@ -76,6 +76,8 @@ EXTENSIONS = """
 /v2/auth-clients/{ID}/usage                       GET
 /v2/auth-clients/{ID}/diagnose                    POST
 /v2/tenants/{T}/oauth-clients/{ID}/diagnose       POST
+/v2/auth-clients/{ID}/secret-rotation             GET POST PATCH DELETE
+/v2/tenants/{T}/oauth-clients/{ID}/secret-rotation  GET POST PATCH DELETE
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
 /v2/tenants/{T}/audit-events                      GET
@@ -100,7 +102,7 @@ EXTENSIONS = """
 /v2/tenants/{T}/events                            GET
 /v2/tenants/{T}/events/{ID}/replay                POST
 """
-"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24 to 42."""
+"""Sections 0.2, 0.3, 0.6, 0.15, 0.16, 14.3 (legacy aliases), 1 (the plural of `/v2/workspace`); decisions 24 to 47."""
 
 NOT_BUILT = [  # section 0.5
     ("POST", "/v2/components/{C}/versions/{REV}/verify-credential"),

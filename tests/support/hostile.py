@@ -54,6 +54,13 @@ def _everything(stored: Any, text: str) -> Any:
     return stored
 
 
+def _rotation(_: Any, text: str) -> Any:
+    """Let a secret be rotated, and the provider have said so of the new one."""
+    moment = "2026-01-01T00:00:00Z"
+    trial = {"at": moment, "result": "refused", "error": text}
+    return {"state": "rolled_back", "began_at": moment, "changed_at": moment, "sample": 3, "trials": [trial]}
+
+
 def _member(*names: str, fill: Fill = _text) -> Fill:
     """Fill members of an object, and leave the others as they are."""
     return lambda stored, text: {**stored, **{name: fill(stored.get(name), text) for name in names}}
@@ -128,7 +135,9 @@ FILLED: Mapping[str, Fill] = {
     "auth_clients.origin": _text,
     "auth_clients.rejection": lambda _, text: {"status": 401, "error": text, "error_description": text},
     "attempts.sealed_answer": _text,
+    "auth_clients.rotation": _rotation,
     "auth_clients.sealed_credentials": _member("client_id", "client_secret"),
+    "auth_clients.sealed_second_secret": _text,
     "auth_clients.type": _text,
     "auth_secrets.account_label": _text,
     "auth_secrets.account_subject": _text,
@@ -180,8 +189,10 @@ FILLED: Mapping[str, Fill] = {
     "linked_identities.email": _text,
     "linked_identities.subject": _text,
     "mails.sealed_mail": _member("tenant_name", "invited_by", "contract_name", fill=_printable),
+    "oauth_clients.rotation": _rotation,
     "oauth_clients.sealed_client_id": _text,
     "oauth_clients.sealed_client_secret": _text,
+    "oauth_clients.sealed_second_secret": _text,
     "processes.host": _text,
     "processes.version": _text,
     "processes.state": _state,
@@ -222,6 +233,7 @@ _SECRET, _API = "secret, or beside what is", "read over the API alone"
 NOWHERE: Mapping[str, str] = {
     "attempts.sealed_answer": "of a provider, for the recovery alone",
     "auth_secrets.missing_scopes": "some of the requested scopes: these are shown, and marked",
+    "auth_clients.sealed_second_secret": _SECRET,
     "auth_secrets.sealed_credentials": _SECRET,
     "auth_secrets.userinfo_uri": "only asked",
     "authentication_requests.sealed_context": "for the callback alone",
@@ -239,6 +251,7 @@ NOWHERE: Mapping[str, str] = {
     "flows.graph": _API,
     "mails.sealed_mail": "only sent: tests/flows/test_mail.py",
     "oauth_clients.sealed_client_secret": _SECRET,
+    "oauth_clients.sealed_second_secret": _SECRET,
     "revocations.sealed_order": _SECRET,
     "single_sign_on.sealed_client_secret": _SECRET,
     "teams.sealed_docker_registry": _SECRET,

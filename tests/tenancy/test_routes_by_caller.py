@@ -26,6 +26,7 @@ SEEN: dict[str, str] = {
     "owner's key":                         "yy..... .. .. y.",  # in the component's variables
     "OAuth client id":                     "y.yy... .. .. y.",  # in authorization URLs
     "OAuth client secret":                 "y...... .. .. y.",
+    "new secret":                           "....... .. .. ..",  # of a rotation
     "auth client name":                    "yyyyy.. y. .. y.",
     "auth client secret":                  "yyyyy.. .. .. y.",  # a guest holds get permission at the client's own scope
     "secret name":                         "..yyy.. y. .. y.",

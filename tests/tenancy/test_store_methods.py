@@ -81,6 +81,9 @@ ACROSS: dict[str, str] = {
     "DueMails.any": "whether there is work",
     "DueMails.claim": "work of all tenants for the worker, handed out by tenant",
     "DuePolls.any": "whether there is work",
+    "DueRotations.any": "whether there is work",
+    "DueRotations.claim": "ids of clients of all tenants for the worker, each with its tenant",
+    "DueRotations.next_to_try": "ids: connections of a global auth client may be in any tenant",
     "DuePolls.claim": "work of all tenants for the worker, handed out by tenant",
     "DueRevocations.any": "whether there is work",
     "DueRevocations.claim": "work of all tenants for the worker, handed out by tenant",
@@ -185,6 +188,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "auth_secrets": "reads a row that was found",
     "authenticators": "reads a row that was found",
     "claims": "builds a query",
+    "client_rotations": "reads a row that was found",
     "component_gate": "conditions for queries",
     "component_visibility": "conditions for queries; the tables are those of tenants",
     "console_sessions": "reads a row that was found",
@@ -225,7 +229,7 @@ ADDING = {
 }
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {
-    "AuthClientHealth.revive", "AuthClientRows.lock_all", "AuthClientUsages.open_consents",
+    "AuthClientHealth.forgive", "AuthClientHealth.revive", "AuthClientRows.lock_all", "AuthClientUsages.open_consents",
     "ComponentList.not_whitelisted", "ComponentRows.hold",
     "ComponentRows.lock_all_of", "CredentialRows.hold", "FlowReferences.keep", "OAuthClientRows.hold",
     "Usages.flows_of_contract",

@@ -18,6 +18,7 @@ ROOT = Path(keyrack.__file__).parent
 OF_TENANT = {
     "service/authz/access.py": "what a path names is found and read in one unit, in the caller's tenant",
     "service/clients/auth_client_authorization.py": "the caller's home tenant has the roles that count for a client",
+    "service/clients/secret_swap.py": "a client's secrets are its owner's: perhaps everybody's",
     "service/components/shared_environment.py": "the owner's variables, as far as the contract shares them (0.8, 18.1)",
     "service/importers/platform/exporting.py": "the audit log of every tenant that the operator exports",
     "service/importers/platform/importing.py": "the audit log of every tenant that the operator's file has",
@@ -83,6 +84,8 @@ INSTALLATION = {
     "service/operator/client_doctor.py": "finds the tenant that a client of the operator's command is in",
     "service/operator/rule_overview.py": "counts grants of all tenants that a rule concerns, for the operator",
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
+    "service/rotation/rotation_desk.py": "finds the tenant that a client of the operator's command is in",
+    "service/rotation/trials.py": "claims rotations that are due in any tenant; rotations of global clients",
     "service/single_sign_on/sign_in.py": "finds the tenant of a domain, an address or a state, before anybody is known",
     "service/secrets/refresh/recovery.py": "finds interrupted refreshes in all tenants",
     "service/secrets/refresh/refresh_counter.py": "numbers of refreshes, of all tenants together",

@@ -94,6 +94,17 @@ _CHANGED_AUTH_CLIENT: Json = {
     "its secret": _data("auth-client", {"credentials": {"client_secret": "the new one"}}),
     "what it is for": _data("auth-client", components=[_to("component")]),
 }
+_NEW_SECRET = {
+    "a secret that the provider has just shown": _data(
+        "client-secret-rotation", {"client_secret": "the new one", "secret_expires_at": "2027-06-30T00:00:00Z"}
+    ),
+    "tried on one connection": _data("client-secret-rotation", {"client_secret": "the new one", "sample": 1}),
+}
+_MOVED_ROTATION = {
+    "use the new secret now": _data("client-secret-rotation", {"state": "promoted"}),
+    "use the old one again": _data("client-secret-rotation", {"state": "rolled_back"}),
+    "try the new one again": _data("client-secret-rotation", {"state": "trying"}),
+}
 
 EXAMPLES: Mapping[str, Json] = {
     "POST /v2/tenants/{tenant_id}/oauth-clients": {
@@ -157,6 +168,10 @@ EXAMPLES: Mapping[str, Json] = {
     "PATCH /v2/service-accounts/{service_account_id}": {
         "what it may do, all of it": _data("service-account", {"permissions": ["tenants.oauth_clients.get"]}),
     },
+    "POST /v2/auth-clients/{auth_client_id}/secret-rotation": _NEW_SECRET,
+    "PATCH /v2/auth-clients/{auth_client_id}/secret-rotation": _MOVED_ROTATION,
+    "POST /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/secret-rotation": _NEW_SECRET,
+    "PATCH /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/secret-rotation": _MOVED_ROTATION,
     "POST /v2/auth-clients": _NEW_AUTH_CLIENT,
     "PATCH /v2/auth-clients/{auth_client_id}": _CHANGED_AUTH_CLIENT,
     "POST /v2/tenants/{tenant_id}/auth-clients": _NEW_AUTH_CLIENT,

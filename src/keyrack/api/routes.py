@@ -27,6 +27,7 @@ from keyrack.api.metrics import metrics
 from keyrack.api.oauth_clients import OAuthClientController
 from keyrack.api.providers import ProviderController
 from keyrack.api.roles import TenantRoleController, permissions
+from keyrack.api.secret_rotations import AuthClientRotationController, OAuthClientRotationController
 from keyrack.api.secrets import SecretController
 from keyrack.api.service_accounts import ServiceAccountController
 from keyrack.api.setup_links import account_set_up, create_setup_link, setup_page
@@ -74,8 +75,10 @@ HANDLERS = (
     CredentialController,
     OAuthClientController,
     OAuthClientDiagnosisController,
+    OAuthClientRotationController,
     AuthClientController,
     AuthClientDiagnosisController,
+    AuthClientRotationController,
     TenantAuthClientController,
     McpServerController,
     client_metadata,

@@ -15,6 +15,7 @@ from keyrack import __version__
 from keyrack.cli import (
     accounts,
     audit_chain,
+    clients,
     components,
     database,
     demo,
@@ -40,6 +41,7 @@ app.add_typer(tenants.tenants, name="tenants", help="Tenants.")
 app.add_typer(permissions.permissions, name="permissions", help="What roles and service accounts may do.")
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
 app.add_typer(audit_chain.audit, name="audit", help="The audit log.")
+app.add_typer(clients.clients, name="clients", help="OAuth clients and auth clients, and their secrets.")
 app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(providers.providers, name="providers", help="Provider profiles.")
 app.add_typer(doctor.doctor, name="doctor", help="Why something does not work, and what to change.")

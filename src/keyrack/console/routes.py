@@ -11,7 +11,7 @@ from litestar.params import PathParameter
 
 from keyrack.console import building_blocks, overview
 from keyrack.console.audit import log
-from keyrack.console.clients import auth_clients, components, diagnosis, new_auth_client, oauth_clients
+from keyrack.console.clients import auth_clients, components, diagnosis, new_auth_client, oauth_clients, secret_rotation
 from keyrack.console.consents import connect, connect_links, connect_page, mcp_servers, waiting
 from keyrack.console.core.refusals import answer_refusal
 from keyrack.console.core.requests import PATH, SignInNeeded, answer_sign_in_needed
@@ -79,6 +79,7 @@ _MODULES = (
     queue,
     roles,
     search,
+    secret_rotation,
     service_accounts,
     sign_in,
     single_sign_on,

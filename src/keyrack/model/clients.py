@@ -6,6 +6,7 @@ from typing import Literal
 
 from keyrack.crypto.secret import Secret
 from keyrack.model import Json
+from keyrack.model.rotations import SecretRotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class OAuthClient:
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
     left_out: int = 0
     """Bytes of id and secret, if a list has left them out for now."""
+    second_secret: Secret | None = None
+    """The other secret that is live while the client's secret is rotated."""
+    rotation: SecretRotation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,9 @@ class AuthClient:
     """What is stored encrypted cannot be opened; in a list only, where it is left out."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now."""
+    second_secret: Secret | None = None
+    """The other secret that is live while the client's secret is rotated."""
+    rotation: SecretRotation | None = None
 
 
 AuthClientScope = Literal["global", "tenant", "contract", "workspace"]

@@ -52,6 +52,7 @@ class ClientProfile:
         device_authorization_endpoint: where codes for devices are got (RFC 8628 section 3.1).
         pushed_authorization_endpoint: where authorization requests are pushed (RFC 9126 section 2).
         introspection_endpoint: where is told whether a token works (RFC 7662 section 2); None: nowhere.
+        second: the same client with its other live secret, while that is rotated.
     """
 
     client_id: str
@@ -82,6 +83,7 @@ class ClientProfile:
     device_authorization_endpoint: str | None = field(default=None, repr=False)
     pushed_authorization_endpoint: str | None = field(default=None, repr=False)
     introspection_endpoint: str | None = field(default=None, repr=False)
+    second: "ClientProfile | None" = field(default=None, repr=False)
 
     @property
     def is_for_devices(self) -> bool:

@@ -13,7 +13,7 @@ from keyrack.simulator.config import Client
 from keyrack.simulator.state import State
 from keyrack.simulator.wire import Refusal
 
-_UNAUTHENTICATED = 401
+_UNAUTHENTICATED, _BAD_REQUEST = 401, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ def authenticate(state: State, claim: Claim) -> Client:
         return client
     if wanted not in {"any", claim.method}:
         raise Refusal("invalid_client", f"this client must use {wanted}", _UNAUTHENTICATED)
-    if claim.client_secret != client.client_secret:
-        raise Refusal("invalid_client", "the client secret is missing or wrong", _UNAUTHENTICATED)
+    if not client.takes_secret(claim.client_secret):
+        error = client.wrong_secret_error
+        status = _UNAUTHENTICATED if error == "invalid_client" else _BAD_REQUEST
+        raise Refusal(error, "the client secret is missing or wrong", status)
     return client

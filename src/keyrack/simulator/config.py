@@ -25,6 +25,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         client_id: its name, printable ASCII (RFC 6749 appendix A.1).
         client_secret: its secret; empty for a public client (`token_endpoint_auth_method` `none`).
+        further_secrets: secrets that are accepted beside it, as while one is exchanged.
+        wrong_secret_error: what a wrong secret is answered with; some providers blame the grant.
         name: what the consent page calls it.
         redirect_uris: registered redirect URIs.
         redirect_match: `exact` takes registered URIs only, `loopback` also any http(s) URI on a loopback
@@ -39,6 +41,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     client_id: str
     client_secret: Secret = Secret("")
+    further_secrets: tuple[Secret, ...] = ()
+    wrong_secret_error: Literal["invalid_client", "invalid_grant"] = "invalid_client"  # noqa: S105 - an error code
     name: str = ""
     redirect_uris: tuple[str, ...] = ()
     redirect_match: Literal["exact", "loopback", "any"] = "exact"
@@ -52,7 +56,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if not _VSCHARS.fullmatch(self.client_id):
             raise ValueError("client_id must be 1 to 512 printable ASCII characters")
-        if self.is_public == bool(self.client_secret):
+        if self.is_public == bool(self.client_secret) or (self.is_public and self.further_secrets):
             raise ValueError("a client has a client_secret, or token_endpoint_auth_method 'none', not both")
         for uri in self.redirect_uris:
             if not is_redirect_uri(uri):
@@ -65,6 +69,10 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def is_public(self) -> bool:
         """Tell whether it has no secret (RFC 6749 section 2.1)."""
         return self.token_endpoint_auth_method == "none"  # noqa: S105 - a method, not a secret
+
+    def takes_secret(self, secret: Secret | None) -> bool:
+        """Tell whether a secret that was shown is one of its."""
+        return secret is not None and secret in (self.client_secret, *self.further_secrets)
 
     def takes_redirect(self, uri: str) -> bool:
         """Tell whether the browser may be sent to an address for this client."""

@@ -66,7 +66,8 @@ async def update_client(request: web.Request) -> web.Response:
     changes = await read_body(request, dict[str, Any])
     if changes.get("client_id", old.client_id) != old.client_id:
         raise errors.BadRequest("client_id cannot be changed")
-    current = {**plain(old), "client_secret": old.client_secret.reveal()}
+    further = [secret.reveal() for secret in old.further_secrets]
+    current = {**plain(old), "client_secret": old.client_secret.reveal(), "further_secrets": further}
     try:
         client = convert({**current, **changes}, Client)
     except ValueError as exc:

@@ -39,6 +39,12 @@ _NO_SUSPICION = TenantChange(
     auth_clients,
     update(auth_clients).where(_c.id == bindparam("id"), _c.rejected_at.is_(None)).values(rejection=null()),
 )
+_FORGIVING = TenantChange(
+    auth_clients,
+    update(auth_clients)
+    .where(_c.id == bindparam("id"), _c.rejected_at.is_not(None))
+    .values(rejected_at=null(), rejection=null(), probe_at=bindparam("now", type_=_c.probe_at.type)),
+)
 _RECOVERY = TenantChange(
     auth_clients,
     _SAME.where(_c.probe_at.is_not(None)).values(rejected_at=null(), rejection=null(), probe_at=null()),
@@ -139,6 +145,10 @@ class AuthClientHealth(TenantTable):
         noted = rejection | {_SUSPECT: secret.id, _OWNER: secret.user_id, _PROVEN: proven}
         await self.set_columns(client.id, {"rejection": noted})
         return True
+
+    async def forgive(self, client_id: str) -> None:
+        """Let a client that is rejected be asked for again; whether it works now is still to be seen (`probe_at`)."""
+        await self.make(_FORGIVING, id=client_id, now=self.unit.clock())
 
     async def clear(self, client_id: str) -> None:
         """Forget what was suspected of a client, because it works."""

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, bindparam, case, delete, null, or_, select, update
 
+from keyrack.crypto.secret import Secret
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient, ClientFilter, SecretExpiry, is_oauth2
 from keyrack.oauth.protected_resource import without_trailing_slash
+from keyrack.store.client_rotations import SECOND_SECRET, rotation_of
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable, search_key
@@ -241,7 +243,10 @@ class AuthClientRows(TenantTable):
 
     async def _read(self, row: "Row[Any]", linked: Mapping[str, Sequence[str]]) -> AuthClient:
         credentials = await self.unit.open(auth_clients, row.id, "sealed_credentials", row.sealed_credentials)
-        return _auth_client(row, linked, credentials)
+        second, sealed = None, row.sealed_second_secret
+        if sealed is not None:
+            second = Secret(await self.unit.open(auth_clients, row.id, SECOND_SECRET, sealed))
+        return replace(_auth_client(row, linked, credentials), second_secret=second)
 
 
 def _auth_client(row: "Row[Any]", linked: Mapping[str, Sequence[str]], credentials: Json) -> AuthClient:
@@ -261,6 +266,7 @@ def _auth_client(row: "Row[Any]", linked: Mapping[str, Sequence[str]], credentia
         probe_at=row.probe_at,
         updated_at=row.updated_at,
         expiry=SecretExpiry(row.secret_expires_at, row.reminder_at),
+        rotation=rotation_of(row),
     )
 
 

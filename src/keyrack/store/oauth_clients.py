@@ -11,6 +11,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.errors import AlreadyExists
 from keyrack.ids import new_id
 from keyrack.model.clients import NO_EXPIRY, ClientFilter, EndingOAuthClient, OAuthClient, SecretExpiry
+from keyrack.store.client_rotations import SECOND_SECRET, rotation_of
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of, readable
@@ -159,17 +160,10 @@ class OAuthClientRows(TenantTable):
     async def _read(self, row: "Row[Any]") -> OAuthClient:
         client_id = await self.unit.open(oauth_clients, row.id, "sealed_client_id", row.sealed_client_id)
         secret = await self.unit.open(oauth_clients, row.id, "sealed_client_secret", row.sealed_client_secret)
-        return OAuthClient(
-            row.id,
-            row.tenant_id,
-            row.component_id,
-            client_id,
-            Secret(secret),
-            row.created_at,
-            row.updated_at,
-            row.client_auth,
-            SecretExpiry(row.secret_expires_at, row.reminder_at),
-        )
+        second, sealed = None, row.sealed_second_secret
+        if sealed is not None:
+            second = Secret(await self.unit.open(oauth_clients, row.id, SECOND_SECRET, sealed))
+        return replace(_without_values(row), client_id=client_id, client_secret=Secret(secret), second_secret=second)
 
 
 def _damaged(row: "Row[Any]") -> OAuthClient:
@@ -188,4 +182,5 @@ def _without_values(row: "Row[Any]") -> OAuthClient:
         row.updated_at,
         row.client_auth,
         SecretExpiry(row.secret_expires_at, row.reminder_at),
+        rotation=rotation_of(row),
     )

@@ -89,6 +89,10 @@ from keyrack.service.operator.installation import InstallationSetup
 from keyrack.service.operator.metrics import MetricsReader
 from keyrack.service.operator.operations import Operations, build_operations
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
+from keyrack.service.rotation.secret_probe import SecretProbe
+from keyrack.service.rotation.secret_rotations import SecretRotations
+from keyrack.service.rotation.steps import RotationSteps
+from keyrack.service.rotation.trials import RotationTrials
 from keyrack.service.search.readers import Readers, UseCases
 from keyrack.service.search.search import Search
 from keyrack.service.secrets import revocation
@@ -212,6 +216,9 @@ class Services:
     """None where no mail server is set."""
     retention: Retention
     audit_retention: AuditRetention
+    rotation_steps: RotationSteps
+    secret_rotations: SecretRotations
+    rotation_trials: RotationTrials
     secret_reminders: SecretReminders
     registration_renewals: RegistrationRenewals
     searching: Search
@@ -315,6 +322,7 @@ def build_services(
         has_public_url=settings.public_url is not None,
         allow_insecure=insecure,
     )
+    steps = RotationSteps(refreshing.swaps, refreshing.settings.schedule.lead, refreshing.settings.old_secret_kept)
     documents = ClientDocuments(settings.public_url)
     resources = ProtectedResources(provider, servers, allow_insecure=insecure)
     connect_links = ConnectLinks(access, consents, targets, now)
@@ -425,6 +433,17 @@ def build_services(
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
         audit_retention=AuditRetention(store, signing_keys, settings.audit_retention_days),
+        rotation_steps=steps,
+        secret_rotations=SecretRotations(access, steps),
+        rotation_trials=RotationTrials(
+            store,
+            refreshing.refresher,
+            steps,
+            SecretProbe(provider, refreshing.limiter),
+            lease=6 * settings.provider_timeout,
+            public_url=settings.public_url,
+            allow_insecure=insecure,
+        ),
         secret_reminders=SecretReminders(store),
         registration_renewals=renewals,
         searching=Search(access, Readers(shown).by_kind(), audit_trail),
@@ -454,6 +473,7 @@ def refresh_settings(settings: Settings) -> RefreshSettings:
             pause=settings.breaker_pause,
         ),
         timing=Timing(call=settings.provider_timeout, wait=settings.refresh_wait),
+        old_secret_kept=timedelta(hours=settings.old_secret_hours),
     )
 
 

@@ -21,6 +21,7 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
         PeriodicTask("audit chains", made.chainer.tick, settings.worker_interval),
+        PeriodicTask("secret rotations", made.rotation_trials.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
         PeriodicTask("audit retention", made.audit_retention.reap, _REAPING_SECONDS),
         PeriodicTask("registrations", made.registration_renewals.tick, _REMINDING_SECONDS),

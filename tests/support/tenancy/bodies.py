@@ -82,6 +82,8 @@ _PERSON = {"first_name": "A", "last_name": "B", "email": "new@users.example", "p
 _TENANT = {"name": "New", "app_domain": "new.example", "code": "", "mandrill_email_from": ""}
 _INVITE = {"email": "new@guests.example", "roles": ["member"]}
 _AUTH_CLIENT = {"name": "New name"}
+_NEW_SECRET = _data("client-secret-rotation", {"client_secret": "the new one"})
+_PROMOTED = _data("client-secret-rotation", {"state": "promoted"})
 
 BODIES: dict[str, Callable[[Ids], Any]] = {
     "PUT /v1/accounts/{credential_id}": lambda _: {"keys": {"more": "handed back"}},
@@ -92,6 +94,10 @@ BODIES: dict[str, Callable[[Ids], Any]] = {
     "PATCH /v2/tenants/{tenant_id}/members/{user_id}": lambda _: _data("tenant-member", {"roles": ["tenant-admin"]}),
     "POST /v2/tenants/{tenant_id}/auth-clients": lambda ids: _auth_client(ids, "tenant"),
     "PATCH /v2/tenants/{tenant_id}/auth-clients/{tenant_auth_client_id}": lambda _: _data("auth-client", _AUTH_CLIENT),
+    "POST /v2/auth-clients/{auth_client_id}/secret-rotation": lambda _: _NEW_SECRET,
+    "PATCH /v2/auth-clients/{lone_auth_client_id}/secret-rotation": lambda _: _PROMOTED,
+    "POST /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/secret-rotation": lambda _: _NEW_SECRET,
+    "PATCH /v2/tenants/{tenant_id}/oauth-clients/{lone_oauth_client_id}/secret-rotation": lambda _: _PROMOTED,
     "POST /v2/tenants/{tenant_id}/oauth-clients": lambda ids: _oauth_client(ids, "second_id"),
     "PATCH /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}": lambda ids: _oauth_client(ids, "component_id"),
     "POST /v2/tenants/{tenant_id}/webhooks": lambda _: _data("webhook", {"url": "https://hooks.example/"}),

@@ -137,6 +137,9 @@ async def _components(world: World, made: Estate) -> None:
     made.ids["oauth_client_id"] = oauth_client
     lone = await add_oauth_client(world, made.name, made.ids["unused_id"], key, secret)
     made.ids["lone_oauth_client_id"] = lone
+    new_secret = {"type": "client-secret-rotation", "attributes": {"client_secret": made.canary("new secret")}}
+    rotation = f"/v2/tenants/{tenant.id}/oauth-clients/{lone}/secret-rotation"
+    resource(await admin.post(rotation, {"data": new_secret}), 201)
     team = {"type": "team", "relationships": {"contract": relationship("contract", tenant.contract_id)}}
     made.ids["lone_team_id"] = resource(await admin.post("/v2/teams", {"data": team}), 201)["id"]
 
@@ -155,6 +158,9 @@ async def _second_generation(made: Estate) -> None:
     made.ids["auth_client_id"] = await make_client(who, auth_client(second, in_workspace, of_mcp, name=name))
     made.ids["lone_auth_client_id"] = await make_client(who, auth_client(second, in_workspace, credentials))
     made.ids["tenant_auth_client_id"] = await make_client(tenant.admin, auth_client(second, in_tenant, credentials))
+    new_secret = {"type": "client-secret-rotation", "attributes": {"client_secret": made.canaries["new secret"]}}
+    rotation = f"/v2/auth-clients/{made.ids['lone_auth_client_id']}/secret-rotation"
+    resource(await who.post(rotation, {"data": new_secret}), 201)
     tokens = {"access_token": made.canary("access token of a secret")}  # without a refresh token: never refreshed
     client = made.ids["auth_client_id"]
     secret = await make(who, tenant.workspace_id, client, tokens, name=made.canary("secret name"))

@@ -49,6 +49,10 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("0.10", "GET",    "/v2/auth-clients/{auth_client_id}",                                  200, "yyyyy44 y4 44 y4"),
     ("0.15", "GET",    "/v2/auth-clients/{auth_client_id}/usage",                            200, "yyyyy44 34 44 y4"),
     ("0.6",  "POST",   "/v2/auth-clients/{auth_client_id}/diagnose",                         200, "yyyyy44 34 44 y4"),
+    ("0.6",  "POST",   "/v2/auth-clients/{auth_client_id}/secret-rotation",                  201, "yyyy344 34 44 y4"),
+    ("0.6",  "GET",    "/v2/auth-clients/{lone_auth_client_id}/secret-rotation",             200, "yyyyy44 y4 44 y4"),
+    ("0.6",  "PATCH",  "/v2/auth-clients/{lone_auth_client_id}/secret-rotation",             200, "yyyy344 34 44 y4"),
+    ("0.6",  "DELETE", "/v2/auth-clients/{lone_auth_client_id}/secret-rotation",             204, "yyyy344 34 44 y4"),
     ("14.1", "PATCH",  "/v2/auth-clients/{auth_client_id}",                                  200, "yyyy344 34 44 y4"),
     ("14.1", "DELETE", "/v2/auth-clients/{lone_auth_client_id}",                             204, "yyyy344 34 44 y4"),
     ("13.2", "GET",    "/v2/components?contract_id={contract_id}",                           200, "yyyyy33 33 33 y3"),
@@ -133,6 +137,14 @@ ROUTES: list[tuple[str, str, str, int, str]] = [
     ("8.1",  "DELETE", "/v2/tenants/{tenant_id}/oauth-clients/{lone_oauth_client_id}",       204, "y333333 33 33 y3"),
     ("0.6",  "POST",   "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/diagnose",   200, "y333333 33 33 y3"),
     ("0.15", "GET",    "/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/usage",      200, "y333333 33 33 y3"),
+    ("0.6",  "POST",   ("/v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}"
+     "/secret-rotation"), 201, "y333333 33 33 y3"),
+    ("0.6",  "GET",    ("/v2/tenants/{tenant_id}/oauth-clients/{lone_oauth_client_id}"
+     "/secret-rotation"), 200, "y333333 33 33 y3"),
+    ("0.6",  "PATCH",  ("/v2/tenants/{tenant_id}/oauth-clients/{lone_oauth_client_id}"
+     "/secret-rotation"), 200, "y333333 33 33 y3"),
+    ("0.6",  "DELETE", ("/v2/tenants/{tenant_id}/oauth-clients/{lone_oauth_client_id}"
+     "/secret-rotation"), 204, "y333333 33 33 y3"),
     ("0.7",  "GET",    "/v2/tenants/{tenant_id}/connect-theme",                              200, "y333333 33 33 y3"),
     ("0.7",  "PATCH",  "/v2/tenants/{tenant_id}/connect-theme",                              200, "y333333 33 33 y3"),
     ("6.4",  "GET",    "/v2/tenants/{tenant_id}/roles",                                      200, "y333333 33 33 y3"),
@@ -218,6 +230,7 @@ PUBLIC = {
     "/console/auth-clients/{auth_client_id}/diagnose": "as `/console`",
     "/console/auth-clients/{auth_client_id}/edit": "as `/console`",
     "/console/auth-clients/{auth_client_id}/retry": "as `/console`",
+    "/console/auth-clients/{auth_client_id}/rotation": "as `/console`",
     "/console/auth-clients/{auth_client_id}/secret": "as `/console`",
     "/console/building-blocks": "as `/console`",
     "/console/components": "as `/console`",
@@ -234,6 +247,7 @@ PUBLIC = {
     "/console/oauth-clients/{oauth_client_id}/delete": "as `/console`",
     "/console/oauth-clients/{oauth_client_id}/diagnose": "as `/console`",
     "/console/oauth-clients/{oauth_client_id}/edit": "as `/console`",
+    "/console/oauth-clients/{oauth_client_id}/rotation": "as `/console`",
     "/console/oauth-clients/{oauth_client_id}/secret": "as `/console`",
     "/console/audit": "as `/console`",
     "/console/audit/export": "as `/console`",

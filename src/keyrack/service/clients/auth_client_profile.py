@@ -1,6 +1,7 @@
 """Makes the protocol's client profile from an auth client (contract section 14, 15.3, 20.3)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,6 +74,10 @@ def client_profile(
             for name, said in zip(_ENDPOINTS, addresses, strict=True)
         ]
     exchanging = _exchange(client, provider, addresses[1], of_client, of_connection)
+    second = None
+    if client.second_secret is not None:
+        given_second = {**given, "client_secret": client.second_secret.reveal()}
+        second = client_profile(replace(client, credentials=given_second, second_secret=None), auth_method, connection)
     return ClientProfile(
         client_id=given["client_id"],
         client_secret=Secret(given.get("client_secret") or ""),
@@ -99,6 +104,7 @@ def client_profile(
         device_authorization_endpoint=_own(provider, "device_authorization", of_client, of_connection),
         pushed_authorization_endpoint=_own(provider, "pushed_authorization", of_client, of_connection),
         introspection_endpoint=_own(provider, "introspection", of_client, of_connection),
+        second=second,
     )
 
 

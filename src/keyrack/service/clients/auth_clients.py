@@ -36,12 +36,14 @@ from keyrack.service.clients.auth_client_values import (
 )
 from keyrack.service.clients.client_discovery import ClientDiscovery
 from keyrack.service.clients.deregistration import enqueue_deregistration
+from keyrack.service.clients.live_secrets import secret_in_use
 from keyrack.service.clients.oauth_clients import require_unchanged
 from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
 from keyrack.service.tenancy.redirect_uris import of_issuer
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
+from keyrack.store.client_rotations import AuthClientRotations
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
 from keyrack.store.directory import Directory, Location
@@ -222,6 +224,8 @@ class AuthClients:
             origin = credentials_of.refresh_origin(client.type, client.credentials)
             forgive = wanted.credentials is not None
             await AuthClientRows(scope.unit).replace(client, origin, forgive=forgive)
+            if secret_in_use(client) != secret_in_use(stored) and stored.rotation is not None:
+                await AuthClientRotations(scope.unit).end_rotation(client.id)  # whoever sets a secret has chosen
             if forgive:
                 await AuthClientHealth(scope.unit).revive(client.id, self._lead)
             scope.audit_target(TARGET, client.id)

@@ -14,6 +14,7 @@ from keyrack.service.authz.access import Access, Scope
 from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import nameable, require_client_unused
 from keyrack.service.clients.secret_expiry import GivenExpiry, changed_expiry, new_expiry
+from keyrack.store.client_rotations import OAuthClientRotations
 from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
@@ -195,6 +196,8 @@ class OAuthClients:
                 expiry=expiry,
             )
             await rows.replace(changed)
+            if client.rotation is not None and new_secret != client.client_secret.reveal():
+                await OAuthClientRotations(scope.unit).end_rotation(client.id)  # whoever sets a secret has chosen
             scope.audit_target("oauth-client", client.id)
             return OAuthClientView(changed, component_visible=True)
 

@@ -19,6 +19,7 @@ from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.oauth.wire import RawResponse
 from keyrack.service.authz.access import Access, Scope
+from keyrack.service.clients.live_secrets import second_after
 from keyrack.service.consents.connect_outcome import ConnectOutcomes
 from keyrack.service.consents.failure_text import told_of
 from keyrack.service.consents.id_tokens import IdTokens
@@ -198,14 +199,36 @@ class ConsentCompletion:
             KeyrackError: the consent may not be finished any more, or nothing came back.
         """
         destination = await self.destination(consent, place, who)
-        request = self._protocol(consent).request(consent, destination.profile, granted)
+        profile = destination.profile
+        attempt, answer = await self._exchanged(consent, profile, granted, kind, permit)
+        second = None if profile.second is None else self._other(consent, profile, answer, granted)
+        if second is not None:  # the client was refused, so that what is granted was not looked at
+            await self.close(attempt, AttemptResult.refused)
+            attempt, answer = await self._exchanged(consent, second, granted, kind, permit)
+        return attempt, answer, destination
+
+    async def _exchanged(
+        self, consent: Consent, profile: ClientProfile, granted: Secret, kind: AttemptKind, permit: Permit
+    ) -> tuple[Attempt, RawResponse]:
+        request = self._protocol(consent).request(consent, profile, granted)
         attempt = Attempt(new_id(), consent.tenant_id, kind, consent.id, 0, 0, node_id(), self._clock())
         try:
-            answer = await self._journal.exchange(attempt, request, permit)
+            return attempt, await self._journal.exchange(attempt, request, permit)
         except ProviderUnavailable as error:
             await self.close(attempt, AttemptResult.ambiguous if is_ambiguous(error) else AttemptResult.unsent)
             raise
-        return attempt, answer, destination
+
+    def _other(
+        self, consent: Consent, profile: ClientProfile, answer: RawResponse, granted: Secret
+    ) -> ClientProfile | None:
+        """Return the client with its other live secret, if it is the client that was refused."""
+        try:
+            self._protocol(consent).tokens(consent, profile, answer, granted)
+        except ProviderError as error:
+            return second_after(profile, error)
+        except KeyrackError:
+            return None
+        return None
 
     async def complete(
         self,

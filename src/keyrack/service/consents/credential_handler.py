@@ -12,6 +12,7 @@ from keyrack.model.consents import Consent
 from keyrack.oauth.profile import ClientProfile
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.service.authz.access import Scope
+from keyrack.service.clients.live_secrets import with_second_secret
 from keyrack.service.components.visibility import workspace_component
 from keyrack.service.consents.block_profile import with_block_profile
 from keyrack.service.consents.plan import ConsentPlanner, descriptor_of, profile_of
@@ -64,7 +65,7 @@ class CredentialHandler:
             raise StateConflict("the OAuth client was changed while you were connecting; start again")
         known = {**context.fields, **(context.learned or {})}
         profile = with_block_profile(profile_of(plan), descriptor_of(component), known, client)
-        return CredentialDestination(consent, plan, client, profile)
+        return CredentialDestination(consent, plan, client, with_second_secret(profile, client))
 
     async def discard(
         self,

@@ -23,6 +23,7 @@ from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_health import AuthClientHealth
 from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.client_rotations import AuthClientRotations
 from keyrack.store.core.keyring import INSTALLATION
 from keyrack.store.core.store import Store
 from keyrack.store.expiring_clients import EndingSecrets
@@ -168,6 +169,8 @@ class RegistrationRenewals:
             origin = credentials_of.refresh_origin(client.type, client.credentials)
             await AuthClientRows(unit).replace(client, origin, forgive=renewed)
             if renewed:
+                if stored.rotation is not None:
+                    await AuthClientRotations(unit).end_rotation(client.id)
                 await AuthClientHealth(unit).revive(client.id, self._lead)
                 await AuditLog(unit).append(WORKER, "auth-client.renew-secret", ("auth-client", client.id), ALLOWED)
             return client, renewed

@@ -49,6 +49,7 @@ from keyrack.service.clients.auth_client_profile import (
     origin_of,
 )
 from keyrack.service.clients.connection_inputs import kept_apart, usual_scopes
+from keyrack.service.clients.live_secrets import second_after
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, require_inputs
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_asked
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
@@ -252,11 +253,16 @@ class DirectGrants:
         if not profile.token_endpoint:
             raise ValidationFailed(Problem("the provider's address cannot be made of these", _FIELDS_POINTER))
         check_uri(profile.token_endpoint, allow_insecure=self._allow_insecure, pointer=_FIELDS_POINTER)
+        request = _request(profile, scopes)
         try:
-            request = build_direct_request(profile, scopes)
-        except (MissingValueError, UnusableKeyError) as error:
-            raise ValidationFailed(Problem(f"no token can be asked for with these: {error}", _FIELDS_POINTER)) from None
-        tokens = await self._tokens(profile, request, tenant_id)
+            tokens = await self._tokens(profile, request, tenant_id)
+        except ProviderError as error:
+            second = second_after(profile, error)
+            if second is None:
+                raise
+            profile = replace(second, proof_key=key)
+            request = _request(profile, scopes)
+            tokens = await self._tokens(profile, request, tenant_id)
         sent = [token for token in (tokens.access_token, tokens.refresh_token) if token is not None]
         account = account_of(
             profile.account, response=tokens.members, claims={}, sent=[*sent, *secrets_sent(profile, request)]
@@ -280,3 +286,10 @@ class DirectGrants:
         if tokens.unusable is not None:
             raise ProviderError(f"The authorization server {tokens.unusable}; nothing was stored.")
         return tokens
+
+
+def _request(profile: ClientProfile, scopes: Sequence[str]) -> FormRequest:
+    try:
+        return build_direct_request(profile, scopes)
+    except (MissingValueError, UnusableKeyError) as error:
+        raise ValidationFailed(Problem(f"no token can be asked for with these: {error}", _FIELDS_POINTER)) from None

@@ -13,7 +13,7 @@ The registration of a deleted auth client is such a job too (`clients.deregistra
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -28,6 +28,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_assertion import AssertionSigner
 from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMethod
 from keyrack.oauth.dynamic_registration import build_delete_request, process_deletion
+from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.profiles.reading import document_of, stored_profile
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.oauth.wire import ClientCertificate
@@ -188,7 +189,24 @@ class Revoker:
         ended = order.get(_ENDED, {}).get(hint.value)
         if ended is not None:
             return _Result(RevocationOutcome(ended["outcome"]), ended["facts"])
-        client_secret = Secret(order["client_secret"])
+        try:
+            await self._ask(job, order, hint, token, Secret(order["client_secret"]))
+        except ValidationFailed:
+            return _Result(RevocationOutcome.failed, {"reason": "forbidden_uri"})
+        except ProviderUnavailable as error:
+            return _Result(None, _told(error.failure), error.failure.retry_after)
+        except ProviderError as error:
+            second, refused = order.get(_SECOND), classify_failure(error) is FailureClass.CLIENT_REJECTED
+            if second is not None and refused:  # the client's secret was being rotated
+                return await self._try(
+                    replace(job, order={**order, "client_secret": second, _SECOND: None}), hint, token
+                )
+            return _Result(RevocationOutcome.failed, _told(error.failure))
+        return _Result(RevocationOutcome.revoked, {})
+
+    async def _ask(
+        self, job: ClaimedRevocation, order: Json, hint: TokenTypeHint, token: Secret, client_secret: Secret
+    ) -> None:
         request = build_revocation_request(
             order["endpoint"],
             token,
@@ -199,17 +217,9 @@ class Revoker:
             _certificate(order),
         )
         known = (*_tokens(order).values(), client_secret)
-        try:
-            answer = await self._client.send(request, tenant_id=job.tenant_id)
-            provider = None if order.get(_PROVIDER) is None else stored_profile(order[_PROVIDER])
-            process_revocation_response(answer, known, provider)
-        except ValidationFailed:
-            return _Result(RevocationOutcome.failed, {"reason": "forbidden_uri"})
-        except ProviderUnavailable as error:
-            return _Result(None, _told(error.failure), error.failure.retry_after)
-        except ProviderError as error:
-            return _Result(RevocationOutcome.failed, _told(error.failure))
-        return _Result(RevocationOutcome.revoked, {})
+        answer = await self._client.send(request, tenant_id=job.tenant_id)
+        provider = None if order.get(_PROVIDER) is None else stored_profile(order[_PROVIDER])
+        process_revocation_response(answer, known, provider)
 
     async def _settle(self, job: ClaimedRevocation, results: _Results, due_at: datetime | None) -> None:
         async with self._store.unit(job.tenant_id, writes=True) as unit:
@@ -229,6 +239,7 @@ async def _any_due(unit: Unit) -> bool:
 
 
 _SIGNER, _PROVIDER, _CERTIFICATE = "signer", "provider_profile", "certificate"
+_SECOND = "second_secret"
 _FURTHER, _ENDED = "further", "ended"
 """Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
 and older versions revoke the first token of an order alone."""
@@ -251,6 +262,7 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
         "method": profile.token_endpoint_auth_method.value,
         "client_id": profile.client_id,
         "client_secret": profile.client_secret.reveal(),
+        **({} if profile.second is None else {_SECOND: profile.second.client_secret.reveal()}),
         **({} if profile.signer is None else {_SIGNER: _signer_order(profile.signer)}),
         **({} if profile.provider is None else {_PROVIDER: document_of(profile.provider)}),
         **_certificate_order(profile.certificate),

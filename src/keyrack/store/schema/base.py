@@ -4,7 +4,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Dialect, ForeignKey, Index, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON
 
@@ -77,3 +89,12 @@ def indexed_where_set(table: Table, column: str, *more: str) -> None:
 def at(name: str, *, nullable: bool = False, primary_key: bool = False) -> Column[Any]:
     """A time."""
     return Column(name, Moment, nullable=nullable, primary_key=primary_key)
+
+
+def rotation_columns() -> tuple[Column[Any], ...]:
+    """What a client has while its secret is rotated: the other live secret, how it stands, when it is looked at."""
+    return (
+        Column("sealed_second_secret", LargeBinary),
+        Column("rotation", Document),
+        at("rotation_due_at", nullable=True),
+    )

@@ -24,6 +24,7 @@ from keyrack.store.schema.base import (
     indexed_where_set,
     metadata,
     own_id,
+    rotation_columns,
     tenant,
 )
 
@@ -244,6 +245,7 @@ oauth_clients = Table(
     Column("client_auth", String(20)),  # null: as the descriptor says (contract 0.23)
     at("secret_expires_at", nullable=True),  # as somebody has said (decision 27)
     at("reminder_at", nullable=True),  # when its end is told next
+    *rotation_columns(),
     at("created_at"),
     at("updated_at"),
     at("last_used_at", nullable=True),
@@ -252,6 +254,7 @@ oauth_clients = Table(
 )
 indexed_where_set(oauth_clients, "secret_expires_at", "tenant_id")
 indexed_where_set(oauth_clients, "reminder_at", "tenant_id")
+indexed_where_set(oauth_clients, "rotation_due_at", "tenant_id")
 
 credentials = Table(
     "credentials",

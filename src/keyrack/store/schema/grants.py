@@ -15,7 +15,18 @@ from sqlalchemy import (
     text,
 )
 
-from keyrack.store.schema.base import Document, Id, Ordered, at, belongs_to, indexed_where_set, metadata, own_id, tenant
+from keyrack.store.schema.base import (
+    Document,
+    Id,
+    Ordered,
+    at,
+    belongs_to,
+    indexed_where_set,
+    metadata,
+    own_id,
+    rotation_columns,
+    tenant,
+)
 
 auth_clients = Table(
     "auth_clients",
@@ -38,6 +49,7 @@ auth_clients = Table(
     at("reminder_at", nullable=True),  # when its end is told next
     Column("resource_key", String(64)),  # of the protected resource that its tokens are for: `auth_clients.server_key`
     Column("mcp_server_key", String(64)),  # of the MCP server that it was made for by its address
+    *rotation_columns(),
     at("created_at"),
     at("updated_at"),
     Index("auth_clients_mcp_server_key_idx", "mcp_server_key", "workspace_id", unique=True),
@@ -53,6 +65,7 @@ auth_clients = Table(
 indexed_where_set(auth_clients, "secret_expires_at", "tenant_id")
 indexed_where_set(auth_clients, "reminder_at", "tenant_id")
 indexed_where_set(auth_clients, "resource_key", "tenant_id")
+indexed_where_set(auth_clients, "rotation_due_at", "tenant_id")
 indexed_where_set(auth_clients, "rejected_at", "tenant_id", "name_key", "id")
 
 auth_client_components = Table(

@@ -3,10 +3,12 @@
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from keyrack.clock import Clock
 from keyrack.errors import DatabaseUnavailable
 from keyrack.provider.client import ProviderClient
+from keyrack.service.clients.secret_swap import SecretSwaps
 from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.finalizer import Finalizer, Orphaned
 from keyrack.service.secrets.refresh.journal import Journal
@@ -17,6 +19,7 @@ from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
 from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter
 from keyrack.service.secrets.refresh.refresher import Refresher
 from keyrack.service.secrets.refresh.schedule import Schedule
+from keyrack.service.secrets.refresh.secret_choice import SecretChoice
 from keyrack.service.secrets.refresh.settlements import Settlements
 from keyrack.store.attempts import AttemptKind
 from keyrack.store.core.listening import Listener
@@ -35,6 +38,8 @@ class RefreshSettings:
     timing: Timing = field(default_factory=Timing)
     grace: float = 30.0
     """Seconds in which another process may still bring in an answer (`Abandonment`)."""
+    old_secret_kept: timedelta = timedelta(days=1)
+    """How long the old secret of a client is kept beside the new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class RefreshParts:
     recovery: Recovery
     counter: RefreshCounter
     listener: Listener
+    swaps: SecretSwaps
 
     async def start(self) -> None:
         """Begin to listen, to count and to recover."""
@@ -84,7 +90,9 @@ def build_refreshing(
     settlements = Settlements(store, settings.schedule, lease_time)
     counter = RefreshCounter(store, clock)
     finalizer = Finalizer(store, settlements, settings.schedule, orphaned, counter, clock)
-    leased_refresh = LeasedRefresh(store, journal, finalizer, limiter, abandonment, settings.timing, clock)
+    swaps = SecretSwaps(store, settings.schedule.lead, settings.old_secret_kept)
+    choice = SecretChoice(store, swaps)
+    leased_refresh = LeasedRefresh(store, journal, finalizer, limiter, abandonment, choice, settings.timing, clock)
     refresher = Refresher(store, leased_refresh, finalizer, wakeups, settings.timing, clock, lease_time)
     settlers = {AttemptKind.refresh: refresher.recover, AttemptKind.grant: refresher.recover}
     return RefreshParts(
@@ -96,4 +104,5 @@ def build_refreshing(
         recovery=Recovery(store, journal, abandonment, settlers),
         counter=counter,
         listener=listener,
+        swaps=swaps,
     )

@@ -26,15 +26,24 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.client_assertion import UnusableKeyError
 from keyrack.oauth.direct_grants import MissingValueError, build_direct_request, secrets_sent
 from keyrack.oauth.refresh_token import build_refresh_request
-from keyrack.oauth.token_response import process_token_response
+from keyrack.oauth.token_response import TokenResponse, process_token_response
 from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of, provider_of
+from keyrack.service.clients.live_secrets import secret_in_use
 from keyrack.service.secrets.refresh.abandonment import Abandonment
 from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.secrets.refresh.repeatable_grants import asks_anew, may_ask_anew
+from keyrack.service.secrets.refresh.secret_choice import (
+    SecretChoice,
+    SecretTrial,
+    final_result,
+    first_client,
+    judge_trial,
+    may_be_outdated,
+)
 from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
 from keyrack.store.auth_clients import find_usable, find_usable_among
 from keyrack.store.core.process_id import node_id
@@ -87,18 +96,22 @@ class LeasedRefresh:
         finalizer: Finalizer,
         limiter: ProviderLimiter,
         abandonment: Abandonment,
+        choice: SecretChoice,
         timing: Timing,
         clock: Clock,
     ) -> None:
         self._store = store
         self._journal = journal
+        self._choice = choice
         self._finalizer = finalizer
         self._limiter = limiter
         self._abandonment = abandonment
         self._timing = timing
         self._clock = clock
 
-    async def use(self, held: LeasedSecret, *, wanted: bool = True, scheduled: bool = False) -> AuthSecret:
+    async def use(
+        self, held: LeasedSecret, *, wanted: bool = True, scheduled: bool = False, trial: SecretTrial | None = None
+    ) -> AuthSecret:
         """Use a lease. It ends with the outcome; after a fault, such as a database that is gone, by itself in time.
 
         Args:
@@ -106,9 +119,10 @@ class LeasedRefresh:
             wanted: somebody wants other tokens than those stored; else they are only asked for where an interrupted
                 refresh may have used the stored ones up.
             scheduled: it is the background's own try; only such failures make it back off.
+            trial: the client's new secret is tried with this; it is told what comes of that.
         """
         try:
-            return await self._through(held, wanted=wanted, scheduled=scheduled)
+            return await self._through(held, wanted=wanted, scheduled=scheduled, trial=trial)
         except DatabaseUnavailable:
             self._abandonment.database_is_down()
             raise
@@ -122,12 +136,14 @@ class LeasedRefresh:
         except LeaseLost:
             raise busy("Another process has taken over the secret.") from None
 
-    async def _through(self, held: LeasedSecret, *, wanted: bool, scheduled: bool) -> AuthSecret:
+    async def _through(
+        self, held: LeasedSecret, *, wanted: bool, scheduled: bool, trial: SecretTrial | None
+    ) -> AuthSecret:
         landed, given_up = await self._settle_left_open(held)
         if landed is not None:
             return landed
         if wanted or given_up:
-            return await self._call(held, scheduled=scheduled)
+            return await self._call(held, scheduled=scheduled, trial=trial)
         await self.release(held.lease)
         return held.lease.secret
 
@@ -161,39 +177,70 @@ class LeasedRefresh:
                 given_up = True
             else:
                 at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
-                if self._may_ask_anew(held, attempt, result):
+                if self._may_ask_anew(held, attempt, result) or _is_outdated(held.client, attempt, result):
                     await self._finalizer.drop(attempt, AttemptResult.refused)
                     given_up = True
                     continue
                 return await self._finalizer.settle(held.lease, held.client, attempt, result, at), given_up
         return None, given_up
 
-    async def _call(self, held: LeasedSecret, *, scheduled: bool) -> AuthSecret:
+    async def _call(self, held: LeasedSecret, *, scheduled: bool, trial: SecretTrial | None) -> AuthSecret:
         """Ask the provider; once more if the answer was lost at once, since only the stored token can tell.
 
-        Where it refuses a refresh token and the grant needs no person, that is asked for anew.
+        Where it refuses the client, its other live secret is sent. Where it refuses a refresh token and the grant needs
+        no person, that is asked for anew.
         """
         await self._refuse_if_rejected(held)
         started = time.monotonic()
         try:
-            return await self._ask_and_settle(held, started, scheduled=scheduled)
+            return await self._ask_and_settle(held, started, scheduled=scheduled, trial=trial)
         finally:
             metrics.refresh_took(time.monotonic() - started)
 
-    async def _ask_and_settle(self, held: LeasedSecret, started: float, *, scheduled: bool) -> AuthSecret:
+    async def _ask_and_settle(
+        self, held: LeasedSecret, started: float, *, scheduled: bool, trial: SecretTrial | None
+    ) -> AuthSecret:
         anew = asks_anew(held.lease.secret, held.client)
+        held = replace(held, client=first_client(held.client, trial))
         attempt, result = await self._ask(held, anew=anew)
         soon = time.monotonic() - started < min(_LONGEST_ROUND, self._timing.call / 2)
         if soon and not anew and held.lease.secret.ambiguous_since is None and _lost(result):
             await self._finalizer.give_up(held.lease, held.client, attempt)
             attempt, result = await self._ask(held)
+        held, attempt, result, fell_back = await self._with_other_secrets(held, attempt, result, trial, anew=anew)
         if self._may_ask_anew(held, attempt, result):
             await self._finalizer.drop(attempt, AttemptResult.refused)
             attempt, result = await self._ask(held, anew=True)
         at, came = self._clock(), time.monotonic()
-        return await self._finalizer.settle(
+        settled = await self._finalizer.settle(
             held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled
         )
+        await self._choice.worked(held.lease.tenant_id, held.client, fell_back=fell_back)
+        return settled
+
+    async def _with_other_secrets(
+        self, held: LeasedSecret, attempt: Attempt, result: Result, trial: SecretTrial | None, *, anew: bool
+    ) -> tuple[LeasedSecret, Attempt, Result, bool]:
+        """Send what other live secrets the client has, as long as it may be the client that is refused.
+
+        Returns:
+            The client, attempt and answer that count, and whether it is not the secret in use that brought tokens.
+        """
+        tenant_id, sent = held.lease.tenant_id, {secret_in_use(held.client): result}
+        while (client := await self._choice.next(tenant_id, held.client, sent, trial)) is not None:
+            await self._finalizer.drop(attempt, AttemptResult.refused)
+            held = replace(held, client=client)
+            attempt, result = await self._ask(held, anew=anew)
+            sent[secret_in_use(client)] = result
+        if trial is not None:
+            judge_trial(trial, sent, held.client)
+        if len(sent) == 1:
+            return held, attempt, result, False
+        stored = await self._choice.stored(tenant_id, held.client)
+        if isinstance(result, TokenResponse):
+            return held, attempt, result, secret_in_use(held.client) != secret_in_use(stored)
+        result, is_own = final_result(sent, result, stored)
+        return (replace(held, client=stored) if is_own else held), attempt, result, False
 
     @staticmethod
     def _may_ask_anew(held: LeasedSecret, attempt: Attempt, result: Result) -> bool:
@@ -289,6 +336,12 @@ async def claimed_with(unit: Unit, dues: Sequence[Due]) -> Mapping[str, LeasedSe
         for secret_id, lease in leases.items()
         if (client := clients.get(lease.secret.auth_client_id)) is not None and not client.damaged
     }
+
+
+def _is_outdated(client: AuthClient, attempt: Attempt, result: Result) -> bool:
+    """Tell whether a refusal that landed was perhaps of a secret that the client does not use any more."""
+    changed = client.updated_at is not None and client.updated_at > attempt.started_at
+    return (client.second_secret is not None or changed) and may_be_outdated(result)
 
 
 def _lost(result: Result) -> bool:

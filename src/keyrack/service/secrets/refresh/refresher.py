@@ -44,6 +44,7 @@ from keyrack.service.secrets.refresh.leased_refresh import (
 )
 from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.service.secrets.refresh.running_refresh import RunningRefresh
+from keyrack.service.secrets.refresh.secret_choice import SecretTrial
 from keyrack.store.attempts import Attempt, AttemptResult, Attempts
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.process_id import is_dead
@@ -164,6 +165,21 @@ class Refresher:
         if secret.refreshable and secret.id not in self._running:
             self._start_run(secret, "behind a read")
 
+    async def try_secret(self, tenant_id: str, secret_id: str, trial: SecretTrial) -> None:
+        """Refresh a connection with its client's new secret; `trial` is told what came of that.
+
+        What the provider answers is kept as of every refresh, and where it refuses the new secret, the grant is
+        refreshed with the one in use. Nothing is tried while somebody else refreshes the connection.
+
+        Raises:
+            DatabaseUnavailable: the database is gone; the provider's answer, if there was one, is safe.
+        """
+        if secret_id in self._running:
+            return
+        running = self._start(tenant_id, secret_id, "rotation", self._run_trial(tenant_id, secret_id, trial))
+        with suppress(NotFound, ProviderError, ProviderUnavailable):
+            await asyncio.shield(running.task)
+
     async def recover(self, attempt: Attempt) -> bool:
         """Settle an attempt to refresh that was interrupted, if its secret is free.
 
@@ -271,6 +287,12 @@ class Refresher:
                     return now
                 if now.failed_at != seen.failed_at and now.failure is not None:
                     raise error_of(now.failure)
+
+    async def _run_trial(self, tenant_id: str, secret_id: str, trial: SecretTrial) -> AuthSecret:
+        held = await self._take(tenant_id, secret_id)
+        if held is None:
+            raise busy("Another process is refreshing this secret.")
+        return await self._leased_refresh.use(held, wanted=held.lease.secret.refreshable, trial=trial)
 
     async def _run_again(self, seen: AuthSecret, arrived: float) -> AuthSecret:
         """Refresh once, or see another process do it; what came before somebody asked does not count."""

@@ -1,0 +1,211 @@
+"""A client's secret is exchanged while refreshes go on: none fails, and no grant is lost (decision 47)."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keyrack.clock import now
+from keyrack.crypto.secret import Secret
+from keyrack.model.secrets import SecretState
+from keyrack.simulator.testing import RunningSimulator
+from keyrack.store.auth_clients import AuthClientRows
+from keyrack.store.client_rotations import AuthClientRotations
+from support.app import World
+from support.auth_clients import PATH, change
+from support.consent import connect
+from support.grants import add_auth_client, add_secret, component_for, is_renewed, mint, stored
+from support.rotation import NEW, OLD, Rotating, accepts, moved_body, rotation_body
+from support.waits_and_faults import until
+
+
+@pytest.fixture
+async def rotating(keyrack_on_each: World, simulator: RunningSimulator) -> Rotating:
+    world, acme = keyrack_on_each, keyrack_on_each.tenants["Acme"]
+    simulator.state.set_defaults({"rotation": "strict"})
+    client = await add_auth_client(world.store, acme.id, simulator.token_endpoint)
+    secrets = [await add_secret(world.store, acme, client, mint(simulator), age=4000) for _ in range(5)]
+    return Rotating(world, simulator, client, secrets)
+
+
+async def test_a_secret_that_the_provider_takes_is_tried_on_a_sample_and_used(rotating: Rotating) -> None:
+    accepts(rotating.simulator, OLD, NEW)
+    await rotating.begin(sample=3)
+    assert (await rotating.shown())["state"] == "trying"
+    await rotating.work()
+    told = await rotating.shown()
+    assert (told["state"], told["in_use"], told["accepted"]) == ("promoted", "new", 3)
+    assert [each["on"] for each in told["trials"]] == ["connection"] * 3
+    client = await rotating.client()
+    assert client.credentials["client_secret"] == NEW
+    assert client.second_secret == Secret(OLD)
+    accepts(rotating.simulator, NEW)
+    await rotating.refresh_all()
+    assert rotating.simulator.state.calls(outcome="invalid_client") == 0
+
+
+@pytest.mark.parametrize("blames_grant", [False, True])
+async def test_a_wrong_secret_is_rolled_back_and_costs_no_grant(rotating: Rotating, blames_grant: bool) -> None:
+    accepts(rotating.simulator, OLD, blames_grant=blames_grant)
+    await rotating.begin()
+    await rotating.work()
+    told = await rotating.shown()
+    assert (told["state"], told["in_use"]) == ("rolled_back", "old")
+    assert [each["result"] for each in told["trials"]] == ["refused"]
+    await rotating.refresh_all()
+    client = await rotating.client()
+    assert (client.rejected_at, client.credentials["client_secret"]) == (None, OLD)
+    for each in rotating.secrets:
+        assert (await stored(rotating.world.store, each)).state is SecretState.ready
+
+
+async def test_where_only_the_old_one_works_until_it_is_changed_no_refresh_fails_then(rotating: Rotating) -> None:
+    await rotating.begin()
+    await rotating.work()
+    assert (await rotating.shown())["state"] == "rolled_back"
+    accepts(rotating.simulator, NEW)
+    await rotating.refresh_all()
+    told = await rotating.shown()
+    assert (told["state"], told["in_use"]) == ("promoted", "new")
+    assert (await rotating.client()).credentials["client_secret"] == NEW
+
+
+async def test_where_the_old_one_dies_first_a_new_one_revives_the_client(rotating: Rotating) -> None:
+    accepts(rotating.simulator, NEW)
+    refresher = rotating.world.services.refreshing.refresher
+    failed = await asyncio.gather(*[refresher.refresh(each) for each in rotating.secrets], return_exceptions=True)
+    assert all(isinstance(each, Exception) for each in failed)
+    assert (await rotating.client()).rejected_at is not None
+    await rotating.begin()
+    await rotating.refresh_all()
+    client = await rotating.client()
+    assert (client.rejected_at, client.credentials["client_secret"]) == (None, NEW)
+
+
+async def test_a_new_one_that_stops_working_falls_back_to_the_old_one(rotating: Rotating) -> None:
+    accepts(rotating.simulator, OLD, NEW)
+    await rotating.begin(sample=1)
+    await rotating.work()
+    assert (await rotating.shown())["state"] == "promoted"
+    accepts(rotating.simulator, OLD)
+    await rotating.refresh_all()
+    told = await rotating.shown()
+    assert (told["state"], told["in_use"]) == ("rolled_back", "old")
+
+
+async def test_with_neither_the_client_counts_as_failed_and_grants_wait(rotating: Rotating) -> None:
+    await rotating.begin()
+    accepts(rotating.simulator, "a third one")
+    refresher = rotating.world.services.refreshing.refresher
+    failed = await asyncio.gather(*[refresher.refresh(each) for each in rotating.secrets], return_exceptions=True)
+    assert all(isinstance(each, Exception) for each in failed)
+    assert (await rotating.client()).rejected_at is not None
+    accepts(rotating.simulator, NEW)
+    mended = change({"credentials": {"client_secret": NEW}})
+    assert (await rotating.admin.patch(f"{PATH}/{rotating.client_id}", mended)).status_code == 200
+    assert (await rotating.admin.get(rotating.path)).status_code == 404, "whoever sets a secret has chosen"
+    await rotating.refresh_all()
+
+
+async def test_a_refresh_whose_secret_is_changed_meanwhile_goes_on_with_the_other(rotating: Rotating) -> None:
+    rotating.simulator.state.set_defaults({"rotation": "strict", "latency": 300})
+    accepts(rotating.simulator, NEW)
+    refresher = rotating.world.services.refreshing.refresher
+    running = asyncio.create_task(refresher.refresh(rotating.secrets[0]))
+    await until(lambda: refresher.running)
+    await rotating.begin()
+    assert is_renewed(rotating.simulator, rotating.secrets[0], await running)
+
+
+async def test_by_hand_the_new_one_is_used_the_old_one_again_and_one_is_forgotten(rotating: Rotating) -> None:
+    await rotating.begin()
+    path, admin = rotating.path, rotating.admin
+    assert (await admin.post(path, rotation_body("another"))).status_code == 409
+    moved = await admin.patch(path, moved_body("promoted"))
+    assert moved.json()["data"]["attributes"]["in_use"] == "new"
+    assert (await rotating.client()).credentials["client_secret"] == NEW
+    moved = await admin.patch(path, moved_body("rolled_back"))
+    assert moved.json()["data"]["attributes"]["in_use"] == "old"
+    assert (await rotating.client()).credentials["client_secret"] == OLD
+    assert (await admin.patch(path, moved_body("promoted"))).status_code == 200
+    assert (await admin.delete(path)).status_code == 204
+    client = await rotating.client()
+    assert (client.credentials["client_secret"], client.second_secret, client.rotation) == (NEW, None, None)
+    assert (await admin.delete(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("attributes", "pointer"),
+    [
+        ({"client_secret": " "}, "/data/attributes/client_secret"),
+        ({"client_secret": "x" * 4097}, "/data/attributes/client_secret"),
+        ({"client_secret": NEW, "sample": 0}, "/data/attributes/sample"),
+        ({"client_secret": NEW, "secret_expires_at": "9999-12-31T00:00:00Z"}, "/data/attributes/secret_expires_at"),
+    ],
+)
+async def test_what_cannot_be_a_secret_is_refused(rotating: Rotating, attributes: Any, pointer: str) -> None:
+    answer = await rotating.admin.post(
+        rotating.path,
+        rotation_body(**{"secret": "", **attributes} | {"secret": NEW})
+        | {"data": {"type": "client-secret-rotation", "attributes": attributes}},
+    )
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["errors"][0]["source"]["pointer"] == pointer
+
+
+async def test_the_old_secret_is_forgotten_when_its_time_has_come(rotating: Rotating) -> None:
+    accepts(rotating.simulator, OLD, NEW)
+    await rotating.begin(sample=1)
+    await rotating.work()
+    async with rotating.world.store.unit(rotating.world.tenants["Acme"].id, writes=True) as unit:
+        client = await AuthClientRows(unit).find(rotating.client_id)
+        assert client is not None
+        assert client.rotation is not None
+        assert client.second_secret is not None
+        over = replace(client.rotation, retires_at=now())
+        await AuthClientRotations(unit).store_rotation(client.id, client.second_secret, over, now())
+    await rotating.work()
+    client = await rotating.client()
+    assert (client.credentials["client_secret"], client.second_secret, client.rotation) == (NEW, None, None)
+
+
+async def test_a_client_without_connections_is_tried_by_itself(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    acme = keyrack_on_each.tenants["Acme"]
+    client = await add_auth_client(keyrack_on_each.store, acme.id, simulator.token_endpoint)
+    rotating = Rotating(keyrack_on_each, simulator, client, [])
+    await rotating.begin()
+    await rotating.work()
+    assert (await rotating.shown())["state"] == "rolled_back"
+    accepts(simulator, OLD, NEW)
+    assert (await rotating.admin.patch(rotating.path, moved_body("trying"))).status_code == 200
+    await rotating.work()
+    told = await rotating.shown()
+    assert told["state"] == "promoted"
+    assert [each["on"] for each in told["trials"]] == ["client"]
+
+
+async def test_an_oauth_client_is_tried_without_any_grant_and_a_code_falls_back(
+    keyrack_on_each: World, simulator: RunningSimulator
+) -> None:
+    world, globex = keyrack_on_each, keyrack_on_each.tenants["Globex"]
+    component_id = await component_for(world, simulator)
+    clients = f"/v2/tenants/{globex.id}/oauth-clients"
+    (client,) = (await globex.admin.get(f"{clients}?filter[component]={component_id}")).json()["data"]
+    path = f"{clients}/{client['id']}/secret-rotation"
+    begun = await globex.admin.post(path, rotation_body())
+    assert begun.status_code == 201, begun.text
+    await world.services.rotation_trials.tick()
+    told = (await globex.admin.get(path)).json()["data"]["attributes"]
+    assert (told["state"], told["in_use"], told["trials"][0]["on"]) == ("rolled_back", "old", "client")
+    accepts(simulator, NEW)
+    done = await connect(world, globex.admin, globex.workspace_id, component_id)
+    assert done["attributes"]["status"] == "completed", "the code was exchanged with the other secret"
+    assert (await globex.admin.patch(path, moved_body("trying"))).status_code == 200
+    await world.services.rotation_trials.tick()
+    assert (await globex.admin.get(path)).json()["data"]["attributes"]["state"] == "promoted"
+    shown = (await globex.admin.get(f"{clients}/{client['id']}")).json()["data"]["attributes"]
+    assert shown["client_secret"] == NEW
+    assert (await globex.admin.delete(path)).status_code == 204
