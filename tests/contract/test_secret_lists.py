@@ -84,6 +84,8 @@ def variants(secret: AuthSecret, now: datetime) -> dict[str, AuthSecret]:
         "expired, failing": replace(base, expires_at=past, **failed),
         "expired, never renewed": replace(base, expires_at=past, refreshable=False, **failed),
         "expired by a guess, not renewed": replace(base, expires_at=past, refreshable=False, lifetime_guessed=True),
+        "expired, awaiting cutover": replace(base, expires_at=past, cutover_batch_id="b" * 24),
+        "good and awaiting its cutover": replace(base, expires_at=future, cutover_batch_id="b" * 24),
         "no expiry": replace(base, expires_at=None, refreshable=False),
         "broken": replace(base, expires_at=future, **broken),
         "broken and expired": replace(base, expires_at=past, **broken),
@@ -111,7 +113,7 @@ async def test_the_filter_by_state_says_what_readers_are_told(keyrack_on_each: W
             await rows.remove(made["id"])
     path = f"/v2/workspaces/{globex.workspace_id}/secrets"
     told = {e["attributes"]["name"]: e["attributes"] for e in (await globex.integrator.get(path)).json()["data"]}
-    assert len(told) == 18
+    assert len(told) == 22
     for state in ("ready", "error"):
         expected = sorted(name for name, attributes in told.items() if attributes["state"] == state)
         assert sorted(await listed(globex, f"?filter[state]={state}")) == expected
@@ -119,6 +121,7 @@ async def test_the_filter_by_state_says_what_readers_are_told(keyrack_on_each: W
         assert paged["meta"]["total"] == len(expected)
     assert told["expired, failing"]["error_code"] == "provider_unavailable"
     assert told["expired, never renewed"]["error_code"] == "token_expired"
+    assert told["expired, awaiting cutover"]["error_code"] == "awaiting_cutover"
     assert told["expired by a guess, not renewed"]["state"] == "ready"
     assert told["expired, client rejected"]["error_code"] == "client_rejected"
     assert told["good, failing"]["state"] == "ready"

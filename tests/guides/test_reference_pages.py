@@ -48,6 +48,11 @@ def test_the_page_on_moving(made: Installation, tmp_path: Path) -> None:
         follow(DOCS / "import.md", tmp_path, made.environment, {}, programs=programs)
 
 
+def test_the_page_on_migrating(made: Installation, tmp_path: Path) -> None:
+    with forked_program(tmp_path) as programs:
+        follow(DOCS / "migrating.md", tmp_path, made.environment, {}, programs=programs)
+
+
 def test_the_page_on_providers(made: Installation, tmp_path: Path) -> None:
     follow(DOCS / "providers.md", tmp_path, made.environment, {})
 

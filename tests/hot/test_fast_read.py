@@ -58,6 +58,8 @@ FRESH: dict[str, dict[str, Any]] = {
     "with a cause long gone": {"error": "was so", "error_code": ErrorCode.client_rejected, "error_at": NOW},
     "granted less than was asked for": {"requested_scopes": ("a", "b", "c"), "missing_scopes": ("c",)},
     "without expiry": {"expires_at": None, "due_at": None},
+    "awaiting its cutover": {"cutover_batch_id": "b" * 24},
+    "awaiting its cutover and expired": {"cutover_batch_id": "b" * 24, "expires_at": NOW - timedelta(days=1)},
     "without refresh token": {"refreshable": False, "due_at": None},
     "without refresh token and expired": {"refreshable": False, "due_at": None, "expires_at": NOW - timedelta(days=1)},
 }  # fmt: skip

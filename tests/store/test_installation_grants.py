@@ -36,12 +36,13 @@ STORED = ((SecretState.ready, None), *((SecretState.error, code) for code in (No
 def variants(secret: AuthSecret) -> Iterator[AuthSecret]:
     """Yield a secret in every combination of what its state depends on."""
     ends = (None, NOW - timedelta(hours=1), NOW + timedelta(hours=1))
-    for (state, code), expires_at, refreshable, guessed, failure in product(
-        STORED, ends, (True, False), (True, False), FAILURES
+    for (state, code), expires_at, refreshable, guessed, failure, batch in product(
+        STORED, ends, (True, False), (True, False), FAILURES, (None, new_id())
     ):
         yield replace(
             secret, id=new_id(), state=state, error_code=code, expires_at=expires_at, refreshable=refreshable,
             lifetime_guessed=guessed, failure=failure, failed_at=NOW if failure else None,
+            cutover_batch_id=batch,
         )  # fmt: skip
 
 

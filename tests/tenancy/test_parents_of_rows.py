@@ -25,6 +25,7 @@ UNTRIED = {
     "component_whitelists.contract_id",
     "console_sessions.user_id",
     "device_polls.id",
+    "import_entries.batch_id",
     "linked_identities.user_id",
     "pending_sign_ins.user_id",
 }

@@ -76,6 +76,9 @@ ACROSS: dict[str, str] = {
     "Directory.user_name": "the name of who started a consent, for the tenant's own log",
     "Directory.workspace": "ids of the contract and tenant",
     "Directory.workspaces": "ids, for service accounts",
+    "awaiting_cutover.waiting_counts": "numbers by import, for the operator",
+    "import_batches.all_batches": "for the operator: which imports there are, and whose",
+    "import_batches.batch_of_id": "for the operator: the tenant of an import that is named",
     "DueDeliveries.any": "whether there is work",
     "DueDeliveries.claim": "work of all tenants for the worker; each goes to its own tenant's webhook",
     "DueMails.any": "whether there is work",
@@ -200,6 +203,7 @@ WITHOUT_A_UNIT: dict[str, str] = {
     "engine": "connects",
     "flows": "reads a row that was found",
     "concerned_grants": "builds queries and patterns",
+    "import_batches": "hashes the id that it is given",
     "installation_grants": "builds queries, and reads a row that was found",
     "lease_clock": "the machine's time",
     "large_columns": "builds queries, and batches of what was found",
@@ -222,7 +226,8 @@ READERS = {"auth_secrets.read_secret", "auth_secrets.read_without_key", "webhook
 # fmt: off
 ADDING = {
     "Attempts.begin", "AuditChain.hold", "AuditChain.keep",
-    "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "Mails.add",
+    "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "ImportBatches.obtain",
+    "ImportEntries.add", "Mails.add",
     "OAuthClientRows.add", "Outbox.add",
     "Outbox.add_all", "Outbox.add_with_secret", "Outbox.record", "Revocations.add", "RolePolicy.replace",
     "SingleSignOnRows.put", "UserRows.add",

@@ -209,7 +209,7 @@ def _attributes(secret: AuthSecret, said: SecretStatus, *, visible: bool) -> Sec
     times = {
         "error_at": said.error_at,
         "last_refreshed_at": secret.refreshed_at,
-        "next_refresh_at": secret.due_at if secret.refreshable else None,
+        "next_refresh_at": secret.next_refresh_at,
         "last_used_at": secret.last_used_at,
         "refresh_token_expires_at": secret.refresh_token_expires_at,
         "grant_expires_at": secret.grant_expires_at,

@@ -17,9 +17,12 @@ from keyrack.cli import (
     audit_chain,
     clients,
     components,
+    cutover,
     database,
     demo,
     doctor,
+    migrate,
+    other_systems,
     permissions,
     providers,
     quotas,
@@ -45,7 +48,13 @@ app.add_typer(clients.clients, name="clients", help="OAuth clients and auth clie
 app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(providers.providers, name="providers", help="Provider profiles.")
 app.add_typer(doctor.doctor, name="doctor", help="Why something does not work, and what to change.")
+app.add_typer(cutover.cutover, name="cutover", help="Which imported grants Keyrack renews.")
 app.add_typer(transfer.imports, name="import", help="Import data.")
+transfer.imports.command("nango")(other_systems.import_nango)
+transfer.imports.command("n8n")(other_systems.import_n8n)
+transfer.imports.command("vault-oauthapp")(other_systems.import_oauthapp)
+transfer.imports.command("undo")(other_systems.undo_import)
+app.add_typer(migrate.migrate, name="migrate", help="From earlier ways of keeping clients.")
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)
 app.command()(quotas.quotas)

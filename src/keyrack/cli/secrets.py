@@ -112,7 +112,7 @@ def _row(view: "OperatorView") -> dict[str, Any]:
         "error": view.status.error,
         "expires_at": moment(secret.expires_at),
         "last_refreshed_at": moment(secret.refreshed_at),
-        "next_refresh_at": moment(secret.due_at if secret.refreshable else None),
+        "next_refresh_at": moment(secret.next_refresh_at),
         "last_error": None if failure is None else failure.text,
         "last_error_at": None if failure is None else moment(secret.failed_at),
         "failures": secret.failure_count,

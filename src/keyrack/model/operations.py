@@ -42,6 +42,7 @@ class GrantState(StrEnum):
     provider_unavailable = ErrorCode.provider_unavailable.value
     unsupported_token_type = ErrorCode.unsupported_token_type.value
     token_expired = ErrorCode.token_expired.value
+    awaiting_cutover = ErrorCode.awaiting_cutover.value
     other = "other"
     """In error without a cause that is known, as when somebody set it so."""
 

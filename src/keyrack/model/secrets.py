@@ -26,6 +26,7 @@ class ErrorCode(StrEnum):
     unsupported_token_type = "unsupported_token_type"  # noqa: S105 - the name of a cause
     token_expired = "token_expired"  # noqa: S105 - the name of a cause
     unreadable = "unreadable"
+    awaiting_cutover = "awaiting_cutover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,21 @@ class AuthSecret:
     """When the refresh token ends unless a refresh comes before, as far as its provider or its profile says."""
     grant_expires_at: datetime | None = None
     """When a new consent is needed in any case, as far as that is known."""
+    cutover_batch_id: str | None = None
+    """While set, the import that brought it has not been cut over: nothing is asked of its provider here, since the
+    system that it came from still renews it (decision 52)."""
     left_out: int = 0
     """Bytes of the credentials, if a list has left them out for now; they are then empty."""
+
+    @property
+    def may_be_renewed(self) -> bool:
+        """Whether its provider may be asked for new tokens: it can be, and it does not await its cutover."""
+        return self.refreshable and self.cutover_batch_id is None
+
+    @property
+    def next_refresh_at(self) -> datetime | None:
+        """When the background refreshes it next; None: never, or not before its cutover."""
+        return self.due_at if self.may_be_renewed else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ _s = auth_secrets.c
 _OF_ID = select(*_s).where(_s.id == bindparam("id"))
 _BY_ID = TenantQuery(auth_secrets, _OF_ID)
 _LOCKED = TenantQuery(auth_secrets, _OF_ID.with_for_update())
+_SOME_BY_ID = select(*_s).where(_s.id.in_(bindparam("ids", expanding=True))).order_by(_s.id)
+_ALL_FOUND = TenantQuery(auth_secrets, _SOME_BY_ID, scans=True)
+_ALL_LOCKED = TenantQuery(auth_secrets, _SOME_BY_ID.with_for_update(), scans=True)
 _HELD = TenantQuery(
     auth_secrets,
     referring(select(_s.id).where(_s.id.in_(bindparam("ids", expanding=True))).order_by(_s.id), auth_secrets),
@@ -102,6 +105,16 @@ class AuthSecrets(TenantTable):
         """
         row = await self.ask_one(_LOCKED if locked else _BY_ID, id=secret_id)
         return None if row is None else await read_secret(self.unit, row)
+
+    async def find_many(self, secret_ids: Sequence[str], *, locked: bool = False) -> Mapping[str, AuthSecret]:
+        """Return those of some that are there, by id.
+
+        Args:
+            secret_ids: which.
+            locked: keep others from changing them until the transaction ends.
+        """
+        rows = await self.ask(_ALL_LOCKED if locked else _ALL_FOUND, ids=secret_ids)
+        return {row.id: await read_secret(self.unit, row) for row in rows}
 
     async def find_without_credentials(self, secret_id: str) -> AuthSecret | None:
         """Return one by its id, its credentials left sealed, or None."""
@@ -232,6 +245,7 @@ def secret_of(row: Any, credentials: Json) -> AuthSecret:
         redirect_uri=row.redirect_uri,
         refresh_token_expires_at=row.refresh_token_expires_at,
         grant_expires_at=row.grant_expires_at,
+        cutover_batch_id=row.cutover_batch_id,
     )
 
 
@@ -272,6 +286,7 @@ async def secret_columns(unit: Unit, secret: AuthSecret) -> dict[str, Any]:
         "redirect_uri": secret.redirect_uri,
         "refresh_token_expires_at": secret.refresh_token_expires_at,
         "grant_expires_at": secret.grant_expires_at,
+        "cutover_batch_id": secret.cutover_batch_id,
         "updated_at": unit.clock(),
     }
 

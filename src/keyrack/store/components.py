@@ -137,6 +137,14 @@ _NEWEST_BUILD = TenantQuery(
     select(*_v).where(_v.component_id == bindparam("component")).order_by(_v.number.desc()).limit(1),
 )
 _VARIABLES = TenantQuery(component_env, select(_e.sealed_vars).where(_e.component_id == bindparam("component")))
+_WITH_VARIABLES = TenantQuery(
+    component_env,
+    select(_e.component_id)
+    .where(_e.component_id > bindparam("after"))
+    .order_by(_e.component_id)
+    .limit(bindparam("most")),
+    scans=True,
+)
 _VARIABLES_CHANGE = TenantChange(
     component_env,
     update(component_env).where(_e.component_id == bindparam("component")).values(sealed_vars=bindparam("sealed")),
@@ -368,6 +376,10 @@ class ComponentEnvironment(TenantTable):
             return {}
         variables: dict[str, str] = await self.unit.open(component_env, component_id, "sealed_vars", row.sealed_vars)
         return variables
+
+    async def having(self, after: str, limit: int) -> Sequence[str]:
+        """List the ids of the tenant's components whose variables were set, from after one of them."""
+        return [row.component_id for row in await self.ask(_WITH_VARIABLES, after=after, most=limit)]
 
     async def replace(self, component_id: str, variables: Mapping[str, str]) -> None:
         """Replace the whole set of a component's variables."""

@@ -44,6 +44,9 @@ _s, _c = auth_secrets.c, auth_clients.c
 _REFUSALS = sorted(kind.value for kind in FailureClass if kind is not FailureClass.TEMPORARY)
 
 
+_WAITS = _s.cutover_batch_id.is_not(None)
+
+
 def _told() -> ColumnElement[Any]:
     """The `GrantState` of a secret joined with its auth client."""
     failure = and_(_s.failure.is_not(None), _s.failed_at.is_not(None))
@@ -56,6 +59,10 @@ def _told() -> ColumnElement[Any]:
     state = GrantState
     return case(
         (_s.state == SecretState.error.value, func.coalesce(_s.error_code, literal(state.other.value, String))),
+        (
+            and_(expired, _WAITS, or_(_s.refreshable, not_(_s.lifetime_guessed))),
+            literal(state.awaiting_cutover.value, String),
+        ),
         (and_(expired, not_(or_(_s.refreshable, _s.lifetime_guessed))), literal(state.token_expired.value, String)),
         (and_(expired, rejected), literal(state.client_rejected.value, String)),
         (and_(expired, _s.refreshable, failure, refused), literal(state.provider_refused.value, String)),
@@ -84,6 +91,7 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
     "ready": _STATE,
     "token_expired": and_(_s.expires_at <= bindparam("now"), not_(_s.refreshable), _STATE),
     "of_rejected_client": and_(_c.rejected_at.is_not(None), _STATE),
+    "awaiting_cutover": and_(_WAITS, _STATE),
     "in_trouble": and_(_IN_TROUBLE, _STATE),
     "origin": _c.origin == bindparam("origin"),
     "no_origin": _c.origin.is_(None),
@@ -210,6 +218,7 @@ _FOUND_BY = {
     GrantState.paused: "of_rejected_client",
     GrantState.client_rejected: "of_rejected_client",
     GrantState.token_expired: "token_expired",
+    GrantState.awaiting_cutover: "awaiting_cutover",
 }
 """The condition that finds the grants of a state; all others are found among those in trouble."""
 

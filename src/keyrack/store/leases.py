@@ -26,7 +26,7 @@ from keyrack.store.core.process_id import node_id
 from keyrack.store.core.statements import Change, Query
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
 from keyrack.store.lease_clock import LEASE_NOW, LeaseTime, since_boot_ms
-from keyrack.store.schema import attempts, auth_secrets
+from keyrack.store.schema import IS_SCHEDULED, attempts, auth_secrets
 from keyrack.store.wakeups import CHANNEL
 
 LONGEST_MS = 10 * 60 * 1000
@@ -52,7 +52,10 @@ _MINE = (_s.id == bindparam("secret"), _s.fence == bindparam("held"))
 _TAKEN = {"lease_owner": bindparam("node"), "lease_until": _UNTIL, "fence": _s.fence + 1}
 _TAKING = TenantChange(
     auth_secrets,
-    update(auth_secrets).where(_s.id == bindparam("secret"), _free(LEASE_NOW)).values(**_TAKEN).returning(*_s),
+    update(auth_secrets)
+    .where(_s.id == bindparam("secret"), _free(LEASE_NOW), _s.cutover_batch_id.is_(None))
+    .values(**_TAKEN)
+    .returning(*_s),
 )
 _HOLDER = TenantQuery(
     auth_secrets, select(_s.lease_owner).where(_s.id == bindparam("secret"), _s.lease_until > LEASE_NOW)
@@ -76,7 +79,7 @@ _CLAIMING = Change(
 )
 _HOLDERS = Query(
     select(_s.lease_owner)
-    .where(_s.due_at <= bindparam("now"), _s.lease_owner.is_not(None))
+    .where(IS_SCHEDULED, _s.due_at <= bindparam("now"), _s.lease_owner.is_not(None))
     .distinct()
     .limit(_DEAD_ASKED)
 )
@@ -145,7 +148,7 @@ class Leases(TenantTable):
             dead: processes that are known to be gone; their leases are free.
 
         Returns:
-            The lease, or None if another process holds it or there is no such secret.
+            The lease, or None if another process holds it, there is no such secret, or it awaits its cutover.
         """
         row = await self.make_one(_TAKING, secret=secret_id, dead=[*dead, node_id()], **_lasting(length_ms))
         return None if row is None else await self._lease(row)
@@ -293,7 +296,7 @@ async def claim_due(
     async def window() -> Sequence[Row[Any]]:
         query = (
             select(s.id, s.tenant_id, failed.label("slow"))
-            .where(s.due_at.is_not(None), s.due_at <= now, _free(LEASE_NOW), s.id.not_in(seen))
+            .where(IS_SCHEDULED, s.due_at <= now, _free(LEASE_NOW), s.id.not_in(seen))
             .where(*may_take(places, s.tenant_id, failed))
             .order_by(s.due_at)
             .limit(size)

@@ -12,18 +12,12 @@ from sqlalchemy import ColumnElement, bindparam, func, select
 from keyrack.clock import epoch_ms
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
-from keyrack.store.schema import attempts, auth_secrets
+from keyrack.store.schema import IS_SCHEDULED, attempts, auth_secrets
 
 MOST = 10_000
 
 _s, _a = auth_secrets.c, attempts.c
-_due = (
-    select(_s.due_at)
-    .where(_s.due_at.is_not(None), _s.due_at <= bindparam("now"))
-    .order_by(_s.due_at)
-    .limit(MOST)
-    .subquery()
-)
+_due = select(_s.due_at).where(IS_SCHEDULED, _s.due_at <= bindparam("now")).order_by(_s.due_at).limit(MOST).subquery()
 _NUMBER = func.count().label("number")
 _OLDEST: ColumnElement[Any] = func.min(_due.c.due_at).label("oldest")
 _DUE = Query(select(_NUMBER).add_columns(_OLDEST).select_from(_due), scans=True)

@@ -18,13 +18,13 @@ from keyrack.store.installation_grants import ListedGrant, grant_columns, listed
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.leases import LONGEST_MS
 from keyrack.store.queue_stats import MOST
-from keyrack.store.schema import attempts, auth_secrets, tenants
+from keyrack.store.schema import IS_SCHEDULED, attempts, auth_secrets, tenants
 
 LEASES = 500
 """Leases and requests that are read at most."""
 
 _s, _a = auth_secrets.c, attempts.c
-_IS_DUE = (_s.due_at.is_not(None), _s.due_at <= bindparam("now"))
+_IS_DUE = (IS_SCHEDULED, _s.due_at <= bindparam("now"))
 _PAGE = Query(
     select(*grant_columns())
     .select_from(with_owners())
@@ -35,7 +35,7 @@ _PAGE = Query(
     scans=True,
 )
 _UNTIL: ColumnElement[Any] = bindparam("until", type_=_s.due_at.type)
-_IS_NEXT = (_s.due_at.is_not(None), _s.due_at > bindparam("now"), _s.due_at <= _UNTIL)
+_IS_NEXT = (IS_SCHEDULED, _s.due_at > bindparam("now"), _s.due_at <= _UNTIL)
 _NEXT_PAGE = Query(
     select(*grant_columns())
     .select_from(with_owners())

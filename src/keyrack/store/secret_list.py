@@ -97,9 +97,10 @@ def _told_as_error() -> ColumnElement[bool]:
     )
     failed = and_(_s.failure.is_not(None), _s.failed_at.is_not(None))
     expired = and_(_s.expires_at.is_not(None), _s.expires_at <= bindparam("now"))
-    ended = not_(or_(_s.refreshable, _s.lifetime_guessed))
+    ended, waiting = not_(or_(_s.refreshable, _s.lifetime_guessed)), _s.cutover_batch_id.is_not(None)
     return or_(
-        _s.state == SecretState.error.value, and_(expired, or_(ended, and_(_s.refreshable, or_(rejected, failed))))
+        _s.state == SecretState.error.value,
+        and_(expired, or_(ended, and_(_s.refreshable, or_(rejected, failed, waiting)))),
     )
 
 

@@ -23,6 +23,7 @@ from keyrack.store.console_sessions import ConsoleSessions
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
 from keyrack.store.device_polls import DevicePollRows
+from keyrack.store.import_batches import ImportBatches, ImportEntries, ImportEntry
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.mails import Mails
 from keyrack.store.revocations import Revocations, Subject
@@ -286,6 +287,7 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made |= {"owner_id": owner, "authenticator_id": await _only(unit, s.authenticators)}
     made |= {"pending_id": await _only(unit, s.pending_sign_ins)}
     made |= await _single_sign_on(unit, ids["user_id"])
+    made |= await _import(unit, ids["secret_id"])
     await _deliveries(unit, ids["event_id"], made["claim"])
     await DevicePollRows(unit).add(ids["consent_id"], 5, unit.clock())
     consents, clients, secrets, users, invites = s.consents, s.auth_clients, s.auth_secrets, s.users, s.contract_invites
@@ -330,6 +332,19 @@ async def _exchanging(unit: Unit, consent_id: str) -> str:
     values["sealed_memory"] = await unit.seal(s.consents, other, "sealed_memory", context)
     await unit.connection.execute(insert(s.consents).values(values))
     return other
+
+
+async def _import(unit: Unit, secret_id: str) -> dict[str, str]:
+    """Add an import with a secret that awaits its cutover, a copy of another."""
+    batch, c, other = await ImportBatches(unit).obtain("nango", "an import"), s.auth_secrets.c, new_id()
+    entry = ImportEntry("nango", "auth-secret", "connection", batch.id, other, 1, unit.clock())
+    await ImportEntries(unit).add([entry])
+    row = (await unit.connection.execute(select(s.auth_secrets).where(c.id == secret_id))).one()
+    credentials = await unit.open(s.auth_secrets, secret_id, "sealed_credentials", row.sealed_credentials)
+    values = {**row._asdict(), "id": other, "cutover_batch_id": batch.id}
+    values["sealed_credentials"] = await unit.seal(s.auth_secrets, other, "sealed_credentials", credentials)
+    await unit.connection.execute(insert(s.auth_secrets).values(values))
+    return {"batch_id": batch.id, "source": "nango", "external_key": entry.external_key, "waiting_id": other}
 
 
 async def _attempt(unit: Unit, secret_id: str) -> str:

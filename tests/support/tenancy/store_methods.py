@@ -42,6 +42,7 @@ from keyrack.store.directory import Location
 from keyrack.store.expiring_clients import ExpiringClients
 from keyrack.store.flow_list import FlowFilter
 from keyrack.store.flows import FlowRows, FlowVersions
+from keyrack.store.import_batches import ImportEntry
 from keyrack.store.invites import ContractInvites
 from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.leases import Due, Lease
@@ -141,6 +142,7 @@ ODD: dict[str, dict[str, Any]] = {
     "ConcernedGrants.at_origin": {"origin": "https://login.example.com"},
     "ConcernedGrants.origins_among": {"origins": ["https://login.example.com"]},
     "CredentialRows.add": {"account": ProviderAccount("New")},
+    "ComponentEnvironment.having": {"after": ""},
     "Directory.place": {"kind": "workspace", "place_id": "text"},
     "standings.find_with_standing": {"kind": "workspace", "place_id": "text"},
     "Authenticators.keep_recovery_codes": {"recovery_hashes": ["text"]},
@@ -152,6 +154,10 @@ ODD: dict[str, dict[str, Any]] = {
     "FlowCredentials.replace": {"credential_ids": []},
     "FlowSecrets.replace": {"secret_ids": []},
     "Deliveries.replay_since": {"kinds": list(EventType), "since": HAPPENED_AT, "until": None},
+    "ImportBatches.named": {"name": "an import"},
+    "ImportBatches.obtain": {"name": "another import"},
+    "ImportEntries.known": {"kind": "auth-secret", "external_ids": ["connection"]},
+    "ImportEntries.of_batch": {"kind": "auth-secret", "after": ""},
     "Leases.release": {"values": {}},
     "Outbox.stretch": {"kind": None, "event_id": None},
     "RolePolicy.replace": {"policy": []},
@@ -244,6 +250,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         clock.now(),
         timedelta(seconds=30),
         LeaseTime(),
+        ImportEntry("nango", "auth-secret", "connection", ids["batch_id"], ids["waiting_id"], 2, clock.now()),
     ]
     lists: dict[str, Any] = {
         "entries": [ChainedEvent(event, 1000, b"hash") for event in await AuditChain(unit).tail(10)],
@@ -256,6 +263,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "table": schema.deliveries,
         "dead": [],
         "dues": [Due(of, secret.id, 0)],
+        "due": {ids["waiting_id"]: clock.now()},
+        "brought": [ImportEntry("nango", "auth-client", "new", ids["batch_id"], secret.id, 1, None)],
         "ended": [(Lease(of, secret.id, 0, secret), secret)],
         "happened": [(EventType.secret_refreshed, {})],
         "leases": [Lease(of, secret.id, 0, secret)],

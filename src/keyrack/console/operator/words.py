@@ -32,6 +32,7 @@ STATES: Mapping[GrantState, Word] = {
     GrantState.provider_unavailable: Word("Unavailable", "bad", "Expired, and the provider does not answer."),
     GrantState.unsupported_token_type: Word("Unusable", "bad", "The provider sent tokens that cannot be used."),
     GrantState.token_expired: Word("Expired", "bad", "Expired, and there is no refresh token."),
+    GrantState.awaiting_cutover: Word("Awaits cutover", "bad", "Expired, and its import has not been cut over."),
     GrantState.other: Word("In error", "bad", "Set by hand, or for a reason this version does not know."),
 }
 """In the order in which pages name them."""

@@ -89,7 +89,7 @@ class ConnectionPage:
             may_set=found.needs_nobody and own.is_member and own.allows(SECRET_EDIT) and own.allows(CREATE),
             may_rename=own.allows(SECRET_EDIT),
             may_test=oauth2 and own.allows(SECRET_REFRESH),
-            may_refresh=found.secret.refreshable and own.allows(SECRET_REFRESH),
+            may_refresh=found.secret.may_be_renewed and own.allows(SECRET_REFRESH),
             may_delete=own.allows(SECRET_DELETE),
             may_read=own.allows(GET_SECRET_CREDENTIALS),
             may_audit=visit.allows("tenants.audit.get"),

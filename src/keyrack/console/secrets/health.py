@@ -16,6 +16,9 @@ _REMEDIES = {
     ErrorCode.provider_refused: "If the provider goes on refusing, reconnect.",
     ErrorCode.provider_unavailable: "Nothing for now: it is tried again by itself. If it goes on, test or reconnect.",
     ErrorCode.unsupported_token_type: "Set the client to Bearer tokens at the provider, then test this connection.",
+    ErrorCode.awaiting_cutover: (
+        "Whoever runs Keyrack brings newer tokens from the system it came from, or cuts its import over."
+    ),
     ErrorCode.unreadable: "Whoever runs Keyrack has to restore the key that this was encrypted with, or reconnect.",
 }
 _NEW_VALUES = "Put right what the provider refuses, then get a new token; or set other values for the connection."

@@ -228,7 +228,8 @@ class SecretDestination:
 
     def _granted(self, secret: AuthSecret, tokens: TokenResponse, at: datetime, whose: Identified) -> AuthSecret:
         """Return a secret with a new grant: tokens, whose account, what was asked for, and what was not granted."""
-        begun = replace(secret, connected_at=at)
+        # a grant of Keyrack's own: nobody else renews it
+        begun = replace(secret, connected_at=at, cutover_batch_id=None)
         fresh = with_tokens(
             begun, self.client, self._credentials(secret.credentials, tokens, whose.learned), self.schedule, at
         )

@@ -26,6 +26,7 @@ from keyrack.store.core.store import Store
 
 REFRESH = "workspaces.auth_secret.refresh"
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
+_AWAITS_CUTOVER = "The connection was imported, and its provider is asked nothing before its import is cut over."
 
 
 class CheckResult(StrEnum):
@@ -119,6 +120,8 @@ class ConnectionChecks:
                 " the auth client to test such connections."
             )
             return ConnectionCheck(CheckResult.impossible, text)
+        if secret.cutover_batch_id is not None:
+            return ConnectionCheck(CheckResult.impossible, _AWAITS_CUTOVER)
         try:
             await self._freshness.refresh(secret)
         except (ProviderError, ProviderUnavailable) as error:
@@ -135,7 +138,7 @@ class ConnectionChecks:
             return ended
         try:
             answer = await self._introspection.ask(endpoint, profile, secret)
-            if answer.active is False and secret.refreshable:
+            if answer.active is False and secret.may_be_renewed:
                 secret = await self._freshness.refresh(secret)
                 answer = await self._introspection.ask(endpoint, profile, secret)
         except (ProviderError, ProviderUnavailable) as error:
@@ -167,7 +170,7 @@ class ConnectionChecks:
             return ended
         try:
             answer = await self._ask(secret, uri, profile)
-            if answer.status == _UNAUTHORIZED and secret.refreshable:
+            if answer.status == _UNAUTHORIZED and secret.may_be_renewed:
                 secret = await self._freshness.refresh(secret)
                 answer = await self._ask(secret, uri, profile)
         except (ProviderError, ProviderUnavailable) as error:

@@ -52,6 +52,7 @@ from keyrack.service.clients.connection_inputs import kept_apart, usual_scopes
 from keyrack.service.clients.live_secrets import second_after
 from keyrack.service.secrets.changes import ChangedSecret, NewSecret, SecretOwner, bare, require_inputs
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_asked
+from keyrack.service.secrets.refresh.awaiting_cutover import require_cut_over
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.refresh.sending import send
@@ -187,6 +188,7 @@ class DirectGrants:
 
         Raises:
             ValidationFailed: the provider cannot be asked with what was filled in.
+            StateConflict: the secret awaits its cutover.
             ProviderError, ProviderUnavailable: it gives none.
         """
         place = await self._access.locate("workspace", workspace_id)
@@ -204,6 +206,7 @@ class DirectGrants:
         changes = new(stored).credentials or {}
         if changes.get("access_token") is not None or not {FIELDS, "scope"} & changes.keys():
             return None
+        require_cut_over(stored)
         checked = check_asked(changes)
         scopes = split_scope(checked.get("scope", "")) if "scope" in changes else stored.requested_scopes
         changed = {name: checked.get(name) for name in changes if name != "scope"}

@@ -18,6 +18,8 @@ from keyrack.service.secrets.secrets import SecretView
 from keyrack.service.secrets.status import current_status
 from keyrack.store.secret_reader import SecretLocation, SecretReader
 
+_WHOLE_TRUTH = frozenset({ErrorCode.token_expired, ErrorCode.awaiting_cutover})
+
 
 class FastReads:
     """Reads fresh secrets between `open` and `close`, and nothing at other times."""
@@ -80,7 +82,7 @@ class FastReads:
         if not needs_nothing(secret, self._schedule, now):
             return None
         said = current_status(secret, None, now)
-        # that a token expired which nothing can renew is the whole truth, whatever the client's standing
-        if said.state is not SecretState.ready and said.error_code is not ErrorCode.token_expired:
+        # that a token expired which nothing can renew now is the whole truth, whatever the client's standing
+        if said.state is not SecretState.ready and said.error_code not in _WHOLE_TRUTH:
             return None
         return SecretView(secret, said, credentials_visible=True)

@@ -58,19 +58,21 @@ _SETTLING = timedelta(seconds=60)
 class RevocationOutcome(StrEnum):
     """What became of a token, or of all of a secret; `outcome` of the event `secret.revoked`.
 
-    All are `revoked` only if each is.
+    All are `revoked` only if each is; `kept` are those of an import that was not cut over.
     """
 
     revoked = "revoked"
     failed = "failed"
     not_supported = "not_supported"
+    kept = "kept"
 
 
 async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
     """Have the tokens of a secret revoked that is deleted in this transaction.
 
     Refresh token and access token are revoked, if the auth client's credentials name a `revocation_uri`. Otherwise
-    there is nothing to do, which is reported at once.
+    there is nothing to do, which is reported at once. Those of a secret that awaits its cutover are kept: the system
+    that they came from uses them.
 
     Args:
         unit: of the secret's tenant; the deletion's own.
@@ -79,7 +81,9 @@ async def enqueue(unit: Unit, secret: AuthSecret, client: AuthClient) -> None:
     """
     subject = Subject(secret.id, secret.workspace_id, secret.auth_client_id)
     order = _order(secret, client)
-    if order is None:
+    if secret.cutover_batch_id is not None:
+        await _report(unit, subject, RevocationOutcome.kept, {})
+    elif order is None:
         await _report(unit, subject, RevocationOutcome.not_supported, {})
     else:
         await Revocations(unit).add(subject, order)

@@ -14,6 +14,10 @@ _EXPIRED = (
     "The token has expired, and there is no refresh token to renew it with. Connect again, asking for offline access"
     " if the provider knows it, or set new tokens."
 )
+_AWAITING_CUTOVER = (
+    "The token has expired. It was imported, and Keyrack does not renew it before its import is cut over: until then"
+    " the system that it came from does."
+)
 _NOT_RENEWED = "The token has expired and could not be renewed."
 _REFUSED = "The token has expired and the provider refused to renew it"
 _ADVICE = {
@@ -56,8 +60,10 @@ def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime)
     unknown = not secret.refreshable and secret.lifetime_guessed
     if unknown or secret.expires_at is None or now < secret.expires_at:
         return SecretStatus(SecretState.ready, ends_soon=_ends_soon(secret, now))
-    if not secret.refreshable:
-        return SecretStatus(SecretState.error, _EXPIRED, ErrorCode.token_expired, secret.expires_at)
+    if not secret.may_be_renewed:
+        waits = secret.cutover_batch_id is not None
+        why = (_AWAITING_CUTOVER, ErrorCode.awaiting_cutover) if waits else (_EXPIRED, ErrorCode.token_expired)
+        return SecretStatus(SecretState.error, *why, secret.expires_at)
     if client is not None and client.rejected_at is not None:
         since = max(client.rejected_at, secret.expires_at)
         return SecretStatus(SecretState.error, _CLIENT_REJECTED, ErrorCode.client_rejected, since)
@@ -72,7 +78,7 @@ def current_status(secret: AuthSecret, client: AuthClient | None, now: datetime)
 def depends_on_client(secret: AuthSecret, now: datetime) -> bool:
     """Tell whether `current_status` has to know a secret's auth client: most need not be looked up for a list."""
     expired = secret.expires_at is not None and secret.expires_at <= now
-    return expired and secret.refreshable and secret.state is not SecretState.error
+    return expired and secret.may_be_renewed and secret.state is not SecretState.error
 
 
 def _ends_soon(secret: AuthSecret, now: datetime) -> bool:

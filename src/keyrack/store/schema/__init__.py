@@ -36,7 +36,15 @@ from keyrack.store.schema.foundation import (
     workspace_members,
     workspaces,
 )
-from keyrack.store.schema.grants import attempts, auth_client_components, auth_clients, auth_secrets, flow_secrets
+from keyrack.store.schema.grants import (
+    IS_SCHEDULED,
+    attempts,
+    auth_client_components,
+    auth_clients,
+    auth_secrets,
+    flow_secrets,
+)
+from keyrack.store.schema.imports import import_batches, import_entries
 from keyrack.store.schema.invites import contract_invites
 from keyrack.store.schema.operations import processes, refresh_counts
 from keyrack.store.schema.search_words import search_words
@@ -49,6 +57,7 @@ from keyrack.store.schema.single_sign_on import (
 )
 
 __all__ = [
+    "IS_SCHEDULED",
     "api_keys",
     "attempts",
     "audit_chains",
@@ -81,6 +90,8 @@ __all__ = [
     "flow_secrets",
     "flow_versions",
     "flows",
+    "import_batches",
+    "import_entries",
     "installation",
     "linked_identities",
     "mails",

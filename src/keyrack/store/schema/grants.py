@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     false,
     text,
 )
@@ -129,6 +130,7 @@ auth_secrets = Table(
     at("failed_at", nullable=True),
     Column("backoff_count", Integer, nullable=False, server_default=text("0")),  # failures of the background itself
     Column("answered_ms", BigInteger),  # when the last request for tokens came to its end; of the lease clock
+    Column("cutover_batch_id", Id),  # the import that brought it, until that is cut over: it is not refreshed before
     # one refresh at a time; times of the lease clock, see `keyrack.store.leases`
     Column("lease_owner", String(128)),
     Column("lease_until", BigInteger),
@@ -143,14 +145,17 @@ auth_secrets = Table(
     Index("auth_secrets_auth_client_id_idx", "auth_client_id", "id"),
     Index("auth_secrets_user_id_idx", "user_id", "workspace_id", "tenant_id", "id"),
 )
+IS_SCHEDULED = and_(auth_secrets.c.due_at.is_not(None), auth_secrets.c.cutover_batch_id.is_(None))
+"""Whether the background will do something about a secret: never while it awaits its cutover, whatever is due."""
 Index(
     "auth_secrets_due_at_idx",  # with whose they are, so that a long queue of one tenant is passed by
     auth_secrets.c.due_at,
     auth_secrets.c.tenant_id,
     auth_secrets.c.failed_at,
-    postgresql_where=auth_secrets.c.due_at.is_not(None),
-    sqlite_where=auth_secrets.c.due_at.is_not(None),
+    postgresql_where=IS_SCHEDULED,
+    sqlite_where=IS_SCHEDULED,
 )
+indexed_where_set(auth_secrets, "cutover_batch_id", "id")
 
 Index(
     "auth_secrets_missing_scopes_idx",

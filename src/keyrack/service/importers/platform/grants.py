@@ -28,14 +28,12 @@ from keyrack.service.importers.platform.named import check_owner, in_workspace, 
 from keyrack.service.secrets.oauth2_credentials import POINTER, check_new
 from keyrack.service.secrets.refresh.grant_ends import GrantEnds, next_refresh
 from keyrack.service.secrets.refresh.lifetimes import lifetime_of
-from keyrack.service.secrets.refresh.schedule import Schedule, share
+from keyrack.service.secrets.refresh.schedule import Schedule, spread_out
 from keyrack.service.secrets.refresh.tokens import TYPE
 from keyrack.store.auth_secrets import SUPERSEDED, name_key
 from keyrack.store.core.bulk import RowToWrite
 from keyrack.store.schema import auth_secrets, credentials
 
-_WINDOW = timedelta(minutes=10)
-_PER_SECRET = timedelta(milliseconds=20)
 _WORKED_OUT = frozenset(
     {
         ErrorCode.client_rejected,
@@ -255,8 +253,7 @@ class SecretKind:
             meta = record.meta
             ends = GrantEnds(meta.refresh_token_expires_at, meta.grant_expires_at)
             due = next_refresh(record.id, client, self.schedule, issued, expires, ends)
-            if due <= now:
-                due = now + (_WINDOW + self.count * _PER_SECRET) * share(record.id)
+            due = spread_out(record.id, due, now, self.count)
         if not refreshable and not guessed and ready:
             due = max(expires, now)  # to tell that it expired
         times = {"issued_at": issued, "expires_at": expires, "due_at": due}

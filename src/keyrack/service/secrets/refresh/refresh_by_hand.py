@@ -9,6 +9,7 @@ from keyrack.model.clients import AuthClient
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth.lifetime import DEFAULT_LIFETIME
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of
+from keyrack.service.secrets.refresh.awaiting_cutover import require_cut_over
 from keyrack.service.secrets.refresh.lifetimes import believed, learned_from
 from keyrack.service.secrets.refresh.outcome import error_of
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
@@ -23,10 +24,13 @@ from keyrack.store.core.store import Store
 def needs_nothing(secret: AuthSecret, schedule: Schedule, now: datetime) -> bool:
     """Tell whether a secret can be answered as it is stored, with nothing to do and no more to find out.
 
-    So it is if its state is good and its token is not even due, or cannot be refreshed and is answered in any case.
+    So it is if its state is good and its token is not even due, or cannot be refreshed and is answered in any case; nor
+    is anything done while it awaits its cutover.
     """
     if secret.state is not SecretState.ready:
         return False
+    if secret.cutover_batch_id is not None:
+        return True
     if not secret.refreshable or secret.expires_at is None or secret.issued_at is None:
         return not secret.refreshable or secret.expires_at is None
     return now < schedule.due(secret.issued_at, secret.expires_at)
@@ -56,6 +60,8 @@ class FreshTokens:
             min_validity: for how many seconds the token must still be good; None: it must only not have expired.
         """
         if not secret.refreshable or secret.expires_at is None or secret.issued_at is None:
+            return secret
+        if secret.cutover_batch_id is not None:
             return secret
         now = self._clock()
         enough = now + timedelta(seconds=min_validity or 0)
@@ -87,10 +93,12 @@ class FreshTokens:
         Raises:
             NotRefreshable: it is not of an oauth2 type or has no refresh token.
             NotFound: it was deleted meanwhile.
+            StateConflict: the import that brought it has not been cut over.
             ProviderError: the provider refused, or sent a token of a type that cannot be used, which is kept.
             ProviderUnavailable: it gave no answer in time, or asked to be left alone until later.
             DatabaseUnavailable: the database is gone.
         """
+        require_cut_over(secret)
         now = self._clock()
         failure = secret.failure
         if failure is not None and failure.retry_after and secret.retry_at and now < secret.retry_at:

@@ -31,6 +31,7 @@ from keyrack.errors import (
 )
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
+from keyrack.service.secrets.refresh.awaiting_cutover import require_cut_over
 from keyrack.service.secrets.refresh.finalizer import Finalizer
 from keyrack.service.secrets.refresh.lease_wait import lease_wait
 from keyrack.service.secrets.refresh.leased_refresh import (
@@ -105,6 +106,7 @@ class Refresher:
 
         Raises:
             NotRefreshable: it is not of an oauth2 type or has no refresh token.
+            StateConflict: it awaits its cutover.
             NotFound: it is gone.
             ProviderError: the provider refused.
             ProviderUnavailable: it gave no answer in time, or its circuit is open; or the refresh took too long.
@@ -112,6 +114,7 @@ class Refresher:
         """
         if not secret.refreshable:
             raise NotRefreshable
+        require_cut_over(secret)
         fresh = secret
         for _ in range(2):  # what is running may only settle an interrupted refresh
             joined = self._running.get(secret.id)
@@ -141,6 +144,7 @@ class Refresher:
         while True:
             if not seen.refreshable:
                 raise NotRefreshable
+            require_cut_over(seen)
             joined = self._running.get(secret.id)
             running = joined or self._start(secret.tenant_id, secret.id, "request", self._run_again(seen, arrived))
             failed: ProviderError | ProviderUnavailable | None = None
@@ -162,7 +166,7 @@ class Refresher:
 
     def refresh_behind(self, secret: AuthSecret) -> None:
         """Begin to refresh a secret that is due, unless that is going on; nobody waits for it."""
-        if secret.refreshable and secret.id not in self._running:
+        if secret.may_be_renewed and secret.id not in self._running:
             self._start_run(secret, "behind a read")
 
     async def try_secret(self, tenant_id: str, secret_id: str, trial: SecretTrial) -> None:

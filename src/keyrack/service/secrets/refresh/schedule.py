@@ -10,6 +10,8 @@ _TENTH = 10
 _LONGEST_JITTER = timedelta(minutes=10)
 _LONGEST_MARGIN = timedelta(days=7)
 _JITTER = (0.5, 1.0)
+_WINDOW = timedelta(minutes=10)
+_PER_SECRET = timedelta(milliseconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,18 @@ class Schedule:
         """
         back_off = BackOff(first=self.first_retry, factor=2, longest=self.longest_retry, jitter=_JITTER)
         return now + back_off.wait(failures, retry_after)
+
+
+def spread_out(secret_id: str, due: datetime, now: datetime, count: int) -> datetime:
+    """Return when one of many secrets that were not looked after until now is refreshed: never at once.
+
+    Args:
+        secret_id: decides its place among those that are overdue.
+        due: when it would be.
+        now: the current time.
+        count: how many there are; what is overdue is spread over a time that grows with it.
+    """
+    return due if due > now else now + (_WINDOW + count * _PER_SECRET) * share(secret_id)
 
 
 def share(secret_id: str) -> float:

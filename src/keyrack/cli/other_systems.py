@@ -1,0 +1,249 @@
+"""`keyrack import nango|n8n|vault-oauthapp` and `keyrack import undo` (docs/migrating.md)."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from keyrack.cli.common import Json, complain, show, with_store
+from keyrack.crypto.secret import Secret
+from keyrack.visible import json_text, visible
+
+if TYPE_CHECKING:
+    from keyrack.service.importers.other_systems.entries import EntryResult, OtherSystem
+    from keyrack.service.importers.other_systems.json_objects import Found
+    from keyrack.service.importers.other_systems.profiles import Profiles
+    from keyrack.service.importers.other_systems.results import Import
+    from keyrack.store.core.store import Store
+    from keyrack.store.import_batches import ImportBatch
+
+File = Annotated[Path, typer.Argument(help="What the other system has exported (docs/migrating.md).")]
+Tenant = Annotated[str, typer.Option("--tenant", help="Id of the tenant that gets everything.")]
+Workspace = Annotated[str | None, typer.Option("--workspace", help="Id of the workspace of grants.")]
+User = Annotated[str | None, typer.Option("--user", help="Id of the user that grants belong to.")]
+Mapped = Annotated[Path | None, typer.Option("--mapping", help="A TOML file that says more of where what goes.")]
+ProfileFolder = Annotated[
+    Path | None, typer.Option("--profiles", help="Folder of own provider profiles, NAME.json; they count first.")
+]
+Components = Annotated[
+    list[str] | None, typer.Option("--component", help="Id of a component that auth clients are linked to.")
+]
+Batch = Annotated[str, typer.Option("--batch", help="Tells imports from one system apart.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Write nothing; tell what would become of each entry.")]
+KeyFile = Annotated[Path | None, typer.Option("--key-file", help="File with the key of what is encrypted.")]
+
+_KIB = 1024
+_HEAD = '{"entries":['
+
+
+def import_nango(  # noqa: PLR0913 - one parameter for each option
+    file: File,
+    *,
+    tenant: Tenant,
+    workspace: Workspace = None,
+    user: User = None,
+    mapping: Mapped = None,
+    profiles: ProfileFolder = None,
+    component: Components = None,
+    batch: Batch = "default",
+    environment: Annotated[
+        str | None, typer.Option("--environment", help="Number of Nango's environment, if the file has several.")
+    ] = None,
+    key_file: KeyFile = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring integrations and connections of Nango. Nothing is refreshed before `keyrack cutover` says so.
+
+    What is encrypted is opened with NANGO_ENCRYPTION_KEY of the environment, or --key-file.
+    """
+    from keyrack.service.importers.other_systems.nango_export import SOURCE, NangoExport
+
+    options = _Options(SOURCE, tenant, workspace, user, mapping, profiles, component, batch, dry_run)
+    key = _key(key_file, "NANGO_ENCRYPTION_KEY")
+    _bring(file, lambda known: NangoExport(known, key, environment), options, as_json=as_json)
+
+
+def import_n8n(  # noqa: PLR0913 - one parameter for each option
+    file: File,
+    *,
+    tenant: Tenant,
+    workspace: Workspace = None,
+    user: User = None,
+    mapping: Mapped = None,
+    profiles: ProfileFolder = None,
+    component: Components = None,
+    batch: Batch = "default",
+    key_file: KeyFile = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring OAuth 2 credentials of n8n. Nothing is refreshed before `keyrack cutover` says so.
+
+    What is encrypted is opened with N8N_ENCRYPTION_KEY of the environment, or --key-file.
+    """
+    from keyrack.service.importers.other_systems.n8n_export import SOURCE, N8nExport
+
+    options = _Options(SOURCE, tenant, workspace, user, mapping, profiles, component, batch, dry_run)
+    key = _key(key_file, "N8N_ENCRYPTION_KEY")
+    _bring(file, lambda known: N8nExport(known, key), options, as_json=as_json)
+
+
+def import_oauthapp(  # noqa: PLR0913 - one parameter for each option
+    file: File,
+    *,
+    tenant: Tenant,
+    workspace: Workspace = None,
+    user: User = None,
+    mapping: Mapped = None,
+    profiles: ProfileFolder = None,
+    component: Components = None,
+    batch: Batch = "default",
+    names: Annotated[
+        Path | None, typer.Option("--names", help="File with names of servers and credentials, one a line.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Bring what Vault's plugin oauthapp has. Nothing is refreshed before `keyrack cutover` says so."""
+    from keyrack.service.importers.other_systems.oauthapp_export import SOURCE, OauthappExport
+
+    options = _Options(SOURCE, tenant, workspace, user, mapping, profiles, component, batch, dry_run)
+    known_names = [] if names is None else names.read_text("utf-8", errors="replace").split("\n")
+    listed = [name.strip() for name in known_names if name.strip()]
+    _bring(file, lambda known: OauthappExport(known, listed), options, as_json=as_json)
+
+
+def undo_import(
+    batch_id: Annotated[str, typer.Argument(metavar="BATCH", help="Id of an import, as `cutover status` lists it.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Delete what an import brought that was not cut over. No token is revoked: the other system uses them."""
+    from keyrack.service.importers.other_systems.undoing import Undoing
+
+    async def run(store: "Store") -> dict[str, Any]:
+        done = await Undoing(store).run(batch_id)
+        return {"deleted": done.deleted, "kept": done.kept, "gone": done.gone}
+
+    show(with_store(run), as_json=as_json)
+
+
+class _Options(NamedTuple):
+    """What all these commands take."""
+
+    source: str
+    tenant: str
+    workspace: str | None
+    user: str | None
+    mapping: Path | None
+    folder: Path | None
+    components: list[str] | None
+    batch: str
+    dry_run: bool
+
+    def read(self) -> "tuple[Profiles, Import]":
+        """Return the profiles of the system's providers, and what is asked for."""
+        from keyrack.service.importers.other_systems.profiles import Profiles
+        from keyrack.service.importers.other_systems.results import Import
+        from keyrack.service.importers.other_systems.target import Destination, MappingFile, Target, read_mapping
+
+        said: MappingFile = MappingFile() if self.mapping is None else read_mapping(self.mapping)
+        target = Target(self.tenant, Destination(self.workspace, self.user), said, tuple(self.components or ()))
+        return Profiles(self.source, said.providers, self.folder), Import(target, self.batch, dry_run=self.dry_run)
+
+
+def _bring(file: Path, system_of: "Callable[[Profiles], OtherSystem]", options: _Options, *, as_json: bool) -> None:
+    from keyrack.cli.progress import Steps
+    from keyrack.clock import now
+    from keyrack.service.clients.auth_client_credentials import CredentialRules
+    from keyrack.service.importers.other_systems.bringing import Bringing
+    from keyrack.service.importers.other_systems.brought_clients import ClientBringer
+    from keyrack.service.importers.other_systems.brought_grants import GrantBringer
+    from keyrack.service.operator.installation import InstallationSetup
+    from keyrack.settings import load_settings
+    from keyrack.wiring.configuration import schedule
+
+    profiles, wanted = options.read()
+    system, settings = system_of(profiles), load_settings()
+    rules, due = CredentialRules(settings.allow_insecure_providers), schedule(settings)
+    told = _Told(as_json=as_json)
+
+    async def run(store: "Store") -> "ImportBatch | None":
+        await InstallationSetup(store, now).verify_key()
+        bringing = Bringing(store, ClientBringer(rules, due.lead), GrantBringer(due, now))
+        with Steps() as steps:
+            return await bringing.run(system, wanted, lambda: _objects(file, steps), told.entry)
+
+    with told:
+        found = with_store(run)
+        told.summary = {
+            "dry_run": options.dry_run,
+            "batch": None if found is None else {"id": found.id, "source": found.source, "name": found.name},
+        }
+
+
+def _objects(file: Path, steps: Any) -> "Iterator[Found]":
+    """Yield the objects of a file, and show how much of it was read."""
+    from keyrack.service.importers.other_systems.json_objects import objects
+
+    steps.section("reading", f"KiB of {file.name}", file.stat().st_size // _KIB)
+    with file.open("rb") as opened:
+        done = 0
+        for found in objects(opened):
+            yield found
+            at = opened.tell() // _KIB
+            if at > done:
+                steps.advance(at - done)
+                done = at
+
+
+class _Told:
+    """Prints what became of each entry as it is known, so that none is held: a JSON object, or lines for people."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._counts: dict[str, dict[str, int]] = {}
+        self._began = False
+        self.summary: Mapping[str, Any] | None = None
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def entry(self, result: "EntryResult") -> None:
+        """Print one: for people only what was left out, or has something to be known."""
+        counts = self._counts.setdefault(result.kind.value, {})
+        counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
+        if self._as_json:
+            document = {
+                "kind": result.kind.value,
+                "external_id": result.external_id,
+                "outcome": result.outcome.value,
+                "id": result.resource_id,
+                "why": result.why or None,
+            }
+            typer.echo(("," if self._began else _HEAD) + json_text(document))
+            self._began = True
+        elif result.why:
+            complain(f"{result.kind.value} {result.external_id}: {result.outcome.value}: {result.why}")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: object) -> None:
+        """End: with counts, also where the import broke off, so that what was printed is whole."""
+        if self._as_json:
+            rest = {"counts": self._counts, "complete": error is None, **(self.summary or {})}
+            typer.echo(f"{'' if self._began else _HEAD}],{json_text(rest)[1:]}")
+            return
+        for name, counts in self._counts.items():
+            typer.echo(f"{name}: {', '.join(f'{count} {outcome}' for outcome, count in counts.items())}")
+        if self.summary is not None and self.summary["batch"] is not None:
+            typer.echo(visible(f"import: {self.summary['batch']['id']}"))
+
+
+def _key(file: Path | None, variable: str) -> Secret | None:
+    """Return the key of what is encrypted: of a file, else of the environment; never of the command line."""
+    if file is not None:
+        return Secret(file.read_text("utf-8", errors="replace").strip())
+    given = os.environ.get(variable)
+    return Secret(given) if given else None
