@@ -308,11 +308,7 @@ def build_services(
     )
     rules = CredentialRules(insecure)
     servers = AuthorizationServers(provider, allow_insecure=insecure)
-    registrations = RegistrationJournal(store, provider, refreshing.journal, now, allow_insecure=insecure)
-    refreshing.recovery.add(AttemptKind.register, registrations.recover)
-    renewals = RegistrationRenewals(store, registrations, refreshing.settings.schedule.lead)
-    refreshing.recovery.add(AttemptKind.renew, renewals.recover)
-    registrar = ClientRegistrar(provider, registrations)
+    registrar, renewals = _registrations(store, provider, refreshing, now, allow_insecure=insecure)
     discovery = AuthClientDiscovery(servers, registrar, rules, settings.public_url)
     auth_clients = AuthClients(access, rules, refreshing.settings.schedule.lead, discovery)
     examiner = Examiner(
@@ -448,6 +444,17 @@ def build_services(
         registration_renewals=renewals,
         searching=Search(access, Readers(shown).by_kind(), audit_trail),
     )
+
+
+def _registrations(
+    store: Store, provider: ProviderClient, refreshing: RefreshParts, now: Clock, *, allow_insecure: bool
+) -> tuple[ClientRegistrar, RegistrationRenewals]:
+    """Return what registers clients and renews registrations; recovery settles what a crash leaves of either."""
+    registrations = RegistrationJournal(store, provider, refreshing.journal, now, allow_insecure=allow_insecure)
+    refreshing.recovery.add(AttemptKind.register, registrations.recover)
+    renewals = RegistrationRenewals(store, registrations, refreshing.settings.schedule.lead)
+    refreshing.recovery.add(AttemptKind.renew, renewals.recover)
+    return ClientRegistrar(provider, registrations), renewals
 
 
 def _provider_client(settings: Settings) -> ProviderClient:
