@@ -23,7 +23,7 @@ from support.grants import add_auth_client, add_secret, change
 from support.operator_console import ALL, operator_browser
 
 BASE = "/console/installation"
-PAGES = ("", "/grants", "/providers", "/queue", "/processes", "/keys", "/tenants", "/audit")
+PAGES = ("", "/grants", "/providers", "/queue", "/processes", "/keys", "/tenants", "/audit", "/reports")
 NEEDS = {
     "": set(),
     "/grants": {"workspaces.auth_secret.get"},
@@ -33,6 +33,7 @@ NEEDS = {
     "/keys": set(),
     "/tenants": {"tenants.tenant.get"},
     "/audit": {"tenants.audit.get"},
+    "/reports": {"tenants.audit.get"},
 }
 """What each needs beside `global.metrics.get`."""
 SAD = "<script>alert(1)</script>\u202emoc"

@@ -81,6 +81,8 @@ EXTENSIONS = """
 /v2/tenants/{T}/auth-clients                      GET POST
 /v2/tenants/{T}/auth-clients/{ID}                 GET PATCH DELETE
 /v2/tenants/{T}/audit-events                      GET
+/v2/tenants/{T}/idle-grants                       GET
+/v2/tenants/{T}/ending-grants                     GET
 /v2/providers                                     GET
 /v2/providers/{P}                                 GET
 /v2/service-accounts                              GET

@@ -91,6 +91,8 @@ GUARDED: list[tuple[str, str, str, str]] = [
     ("tenants",    "PATCH",  "/v2/tenants/{tenant_id}",                             "..tenant.edit"),
     ("tenants",    "DELETE", "/v2/tenants/{tenant_id}",                             "..tenant.delete"),
     ("tenants",    "GET",    "/v2/tenants/{tenant_id}/audit-events",                "..audit.get"),
+    ("tenants",    "GET",    "/v2/tenants/{tenant_id}/ending-grants",               "..audit.get"),
+    ("tenants",    "GET",    "/v2/tenants/{tenant_id}/idle-grants",                 "..audit.get"),
     ("tenants",    "GET",    SCOPED,                                                "~auth_clients.get"),
     ("tenants",    "POST",   SCOPED,                                                "~auth_clients.create"),
     ("tenants",    "GET",    SCOPED + "/{tenant_auth_client_id}",                   "~auth_clients.get"),

@@ -235,6 +235,7 @@ ADDING = {
 """Add rows to the unit's own tenant that belong to nothing else; all others refuse another tenant's parents."""
 IDLE = {
     "AuthClientHealth.forgive", "AuthClientHealth.revive", "AuthClientRows.lock_all", "AuthClientUsages.open_consents",
+    "GrantReportRows.last_of_window",
     "ComponentList.not_whitelisted", "ComponentRows.hold",
     "ComponentRows.lock_all_of", "CredentialRows.hold", "FlowReferences.keep", "OAuthClientRows.hold",
     "Usages.flows_of_contract",

@@ -19,6 +19,7 @@ from keyrack.api.docs import docs_file, docs_page
 from keyrack.api.dpop_proofs import dpop_proof
 from keyrack.api.flow_history import FlowDraftController, FlowVersionController
 from keyrack.api.flows import FlowController
+from keyrack.api.grant_reports import ending_grants, idle_grants
 from keyrack.api.health import healthz, openapi_json, readyz
 from keyrack.api.invites import ContractInviteController, OwnInviteController
 from keyrack.api.mcp_servers import McpServerController
@@ -85,6 +86,8 @@ HANDLERS = (
     issuer_client_metadata,
     ProviderController,
     SecretController,
+    idle_grants,
+    ending_grants,
     dpop_proof,
     ConsentController,
     ConnectLinkController,

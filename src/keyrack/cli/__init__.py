@@ -21,6 +21,7 @@ from keyrack.cli import (
     database,
     demo,
     doctor,
+    grants,
     migrate,
     other_systems,
     permissions,
@@ -45,6 +46,7 @@ app.add_typer(permissions.permissions, name="permissions", help="What roles and 
 app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refresh.")
 app.add_typer(audit_chain.audit, name="audit", help="The audit log.")
 app.add_typer(clients.clients, name="clients", help="OAuth clients and auth clients, and their secrets.")
+app.add_typer(grants.grants, name="grants", help="Reports on grants: unread ones, and those that will end.")
 app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(providers.providers, name="providers", help="Provider profiles.")
 app.add_typer(doctor.doctor, name="doctor", help="Why something does not work, and what to change.")

@@ -38,7 +38,7 @@ from keyrack.console.operator import (
     tenants,
 )
 from keyrack.console.search import search
-from keyrack.console.secrets import connection, connection_list
+from keyrack.console.secrets import connection, connection_list, grant_reports
 from keyrack.console.tenancy import contract_members, contracts, invites, roles, workspace_members, workspaces
 from keyrack.console.tenancy.workspace_place import workspace_place
 from keyrack.console.webhooks import deliveries, webhooks
@@ -63,6 +63,7 @@ _MODULES = (
     credentials,
     deliveries,
     diagnosis,
+    grant_reports,
     grants,
     installation,
     invites,

@@ -101,6 +101,7 @@ from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.direct_grants import DirectGrants
 from keyrack.service.secrets.dpop_proofs import DPoPProofs
 from keyrack.service.secrets.fast_read import FastReads
+from keyrack.service.secrets.grant_reports import GrantReports
 from keyrack.service.secrets.introspection import Introspection
 from keyrack.service.secrets.refresh import composition
 from keyrack.service.secrets.refresh.composition import RefreshParts, RefreshSettings
@@ -172,6 +173,7 @@ class Services:
     dpop_proofs: DPoPProofs
     fast_reads: FastReads
     connections: Connections
+    grant_reports: GrantReports
     connection_checks: ConnectionChecks
     flows: Flows
     task_keys: TaskKeys
@@ -412,6 +414,7 @@ def build_services(
         chainer=chainer,
         chain_export=ChainExport(store, signing_keys, chainer),
         chain_states=ChainStates(store, signing_keys),
+        grant_reports=GrantReports(access),
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
         last_use=last_use,

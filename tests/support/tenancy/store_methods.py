@@ -132,6 +132,9 @@ def _hints(function: Any) -> Mapping[str, Any]:
 ODD: dict[str, dict[str, Any]] = {
     "AuditChain.checkpoints": {"after": 0, "reached": 1000},
     "AuditChain.entries": {"after": 0, "reached": 1000},
+    "GrantReportRows.clients_of_window": {"after": "", "last": None},
+    "GrantReportRows.ending": {"after": "", "last": None},
+    "GrantReportRows.idle": {"after": "", "last": None},
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},

@@ -46,6 +46,7 @@ ENTRIES: Sequence[Entry] = (
         for path, text, *more in (
             ("", "At a glance"),
             ("/grants", "Grants", SEE_GRANTS),
+            ("/reports", "Reports", SEE_AUDIT),
             ("/providers", "Providers"),
             ("/queue", "Queue"),
             ("/processes", "Processes"),
@@ -68,6 +69,8 @@ ENTRIES: Sequence[Entry] = (
     Entry("Tenant", "/console/roles", "Roles", frozenset({"tenants.tenant.list_roles"})),
     Entry("Tenant", "/console/webhooks", "Webhooks", frozenset({"tenants.webhooks.get"})),
     Entry("Tenant", "/console/events", "Events", frozenset({"tenants.webhooks.get"})),
+    Entry("Tenant", "/console/ending-connections", "Ending connections", frozenset({"tenants.audit.get"})),
+    Entry("Tenant", "/console/unused-connections", "Unused connections", frozenset({"tenants.audit.get"})),
     Entry("Tenant", "/console/audit", "Audit log", frozenset({"tenants.audit.get"})),
     Entry(
         "Installation",

@@ -12,6 +12,8 @@ from keyrack.service.operator.refresh_history import RefreshHistory
 from keyrack.service.operator.refresh_queue import RefreshQueue
 from keyrack.service.operator.rule_overview import RuleOverview
 from keyrack.service.operator.tenant_overview import TenantOverview
+from keyrack.service.operator.tenant_reports import TenantReports
+from keyrack.service.secrets.grant_reports import GrantReports
 from keyrack.store.core.store import Store
 
 
@@ -27,6 +29,7 @@ class Operations:
     keys: KeyVersions
     tenants: TenantOverview
     rules: RuleOverview
+    reports: TenantReports
 
 
 def build_operations(store: Store, access: Access, clock: Clock) -> Operations:
@@ -41,4 +44,5 @@ def build_operations(store: Store, access: Access, clock: Clock) -> Operations:
         keys=KeyVersions(store, access),
         tenants=TenantOverview(access),
         rules=RuleOverview(store, access, grants, clock),
+        reports=TenantReports(access, GrantReports(access)),
     )
