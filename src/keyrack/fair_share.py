@@ -7,7 +7,7 @@ goes into a slow lane, which holds a quarter of the places whoever it belongs to
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 
@@ -41,6 +41,8 @@ class Places:
         self._slow_most = max(1, most // _SLOW_LANE)
         self._held: Counter[str] = Counter()
         self._slow: Counter[str] = Counter()
+        self._more: dict[str, int] = {}
+        self._usual: int | None = None
 
     @property
     def free(self) -> int:
@@ -55,7 +57,7 @@ class Places:
     @property
     def full(self) -> frozenset[str]:
         """The tenants that hold so many that they may take no more now."""
-        return frozenset(tenant_id for tenant_id in self._held if not self.may_take(tenant_id))
+        return frozenset(tenant_id for tenant_id in {*self._held, *self._more} if not self.may_take(tenant_id))
 
     @property
     def slow_full(self) -> frozenset[str]:
@@ -73,9 +75,12 @@ class Places:
             tenant_id: whose it would be; empty for the installation.
             slow: it is for something that failed or hung lately.
         """
-        if slow and not self._may_be_slow(tenant_id):
+        if not self._has_more(tenant_id) or (slow and not self._may_be_slow(tenant_id)):
             return False
         return self.free * _RESERVE > self._held[tenant_id]
+
+    def _has_more(self, tenant_id: str) -> bool:
+        return self._usual is None or self._more.get(tenant_id, self._usual) > 0
 
     def _may_be_slow(self, tenant_id: str) -> bool:
         return (self._slow_most - self._slow.total()) * _RESERVE > self._slow[tenant_id]
@@ -90,8 +95,19 @@ class Places:
     def hold(self, tenant_id: str, *, slow: bool = False) -> None:
         """Take one that was planned with a copy, and so is there."""
         self._held[tenant_id] += 1
+        if self._usual is not None:
+            self._more[tenant_id] = self._more.get(tenant_id, self._usual) - 1
         if slow:
             self._slow[tenant_id] += 1
+
+    def limit(self, more: Mapping[str, int], usual: int) -> None:
+        """Let tenants take no more than so many from now on, whatever is free; what they give back does not count.
+
+        Args:
+            more: for some.
+            usual: for the others.
+        """
+        self._more, self._usual = dict(more), usual
 
     def give_back(self, tenant_id: str, *, slow: bool = False) -> None:
         """Give one back that `take` gave, with the same arguments."""
@@ -107,6 +123,7 @@ class Places:
         """Return the same, to plan with."""
         other = Places(self.most)
         other._held, other._slow = self._held.copy(), self._slow.copy()
+        other._more, other._usual = self._more.copy(), self._usual
         return other
 
 

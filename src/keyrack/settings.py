@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
@@ -146,9 +146,14 @@ class Settings:
         least=0,
     )
     trusted_proxies: str = _setting(
-        "Addresses, separated by commas, of proxies whose X-Forwarded-For is believed in the audit log,"
-        " and who may have any number of connections.",
+        "Addresses and networks, separated by commas, of proxies that are believed where a request comes from, and who"
+        " may have any number of connections.",
         "",
+    )
+    trusted_proxy_header: str = _setting(
+        "Header in which trusted proxies say it: `x-forwarded-for` or `forwarded` (RFC 7239). The other is never read.",
+        "x-forwarded-for",
+        choices=("x-forwarded-for", "forwarded"),
     )
     rate_limit: int = _setting(
         "Requests a minute each caller may make per worker process; 0: no limit.", 60_000, least=0
@@ -164,7 +169,8 @@ class Settings:
     )
     wrong_keys_limit: int = _setting(
         "Wrong API keys a minute from one address, per worker process, for one user name; ten times as many for all"
-        " names together. Who goes on gets 429 until a right key comes. 0: no limit.",
+        " names together, and for one name from all addresses. Who goes on gets 429 until a right key comes."
+        " 0: no limit.",
         30,
         least=0,
     )
@@ -189,6 +195,18 @@ class Settings:
         "Mebibytes the documents of one tenant may take: graphs with their versions, custom data, descriptors,"
         " credentials and the like; 0: no limit.",
         1_024,
+        least=0,
+    )
+    quota_refreshes: int = _setting(
+        "Calls a minute that the refreshes of one tenant may make to authorization servers, per process; what is due"
+        " beyond that waits. 0: no limit.",
+        12_000,
+        least=0,
+    )
+    quota_other_rows: int = _setting(
+        "Users, contracts, workspaces, teams, components, builds, OAuth clients, auth clients and open invites that one"
+        " tenant may have, all together; 0: no limit.",
+        200_000,
         least=0,
     )
     quota_mails: int = _setting("Mails a day that one tenant's invites may cause; 0: no limit.", 1_000, least=0)
@@ -216,6 +234,11 @@ class Settings:
     )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     unknown_variables: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether callers come over https, as `public_url` says."""
+        return (self.public_url or "").startswith("https:")
 
     @property
     def sqlite_path(self) -> Path:
@@ -272,6 +295,7 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if values.get("key_file"):
         values["key_file"] = values["key_file"].expanduser()
     name_servers(values.get("dns_servers", ""))
+    _check_networks(values.get("trusted_proxies", ""))
     if values.get("public_url"):
         values["public_url"] = _public_url(values["public_url"])
     return Settings(**values, origins=MappingProxyType(origins), unknown_variables=tuple(sorted(unknown)))
@@ -294,6 +318,15 @@ def name_servers(text: str) -> tuple[str, ...]:
             if not good or not _is_address(parts.hostname or ""):
                 raise ConfigurationError(f"{PREFIX}DNS_SERVERS must list addresses, with or without a port")
     return servers
+
+
+def _check_networks(text: str) -> None:
+    try:
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            ip_network(part)
+    except ValueError:
+        problem = f"{PREFIX}TRUSTED_PROXIES must list addresses and networks, such as 10.0.0.0/8"
+        raise ConfigurationError(problem) from None
 
 
 def _is_address(text: str) -> bool:

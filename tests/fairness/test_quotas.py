@@ -131,6 +131,27 @@ async def test_a_quota_refuses_one_tenant_and_no_other(limited: World, quota: Qu
     assert f'keyrack_quota_exceeded_total{{quota="{quota.value}"}}' in text
 
 
+async def test_what_has_no_quota_of_its_own_has_one_together(tmp_path: Path, url_with_tenants: str | None) -> None:
+    async with world(settings_for(tmp_path, url_with_tenants, quota_other_rows="14")) as keyrack:
+        acme, globex = keyrack.tenants["Acme"], keyrack.tenants["Globex"]
+        before = await used(keyrack, acme, Quota.other_rows)
+        assert before == 7, "four users, a contract, a workspace, a team"
+
+        async def team(owner: TenantInTest, name: str) -> Any:
+            link = {"contract": {"data": {"type": "contract", "id": owner.contract_id}}}
+            sent = {"data": {"type": "team", "attributes": {"name": name}, "relationships": link}}
+            return await owner.admin.post("/v2/teams", sent)
+
+        for number in range(7):
+            made = await team(acme, f"team{number}")
+            assert made.status_code == 201, made.text
+        refused = await team(acme, "toomany")
+        assert error_of(refused) == (409, "quota_exceeded", None)
+        assert "KEYRACK_QUOTA_OTHER_ROWS" in refused.text
+        assert await used(keyrack, acme, Quota.other_rows) == 14
+        assert (await team(globex, "theirs")).status_code == 201
+
+
 async def test_room_comes_back_when_something_is_deleted(limited: World) -> None:
     acme = limited.tenants["Acme"]
     made = [await a_webhook(limited, acme) for _ in range(LIMIT)]

@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 
 from keyrack import metrics
+from keyrack.api.core.caller_address import CallerAddress
 from keyrack.api.core.connections import ConnectionLimits, Connections
 from keyrack.api.core.direct import DIRECT
 from keyrack.api.core.http_protocol import served_by
@@ -317,7 +318,7 @@ async def test_the_server_is_told_when_it_starts(keyrack: World) -> None:
         """Start at once."""
 
     front = keyrack.front
-    announced = Middleware(framework, front._authentication, front._throttle, "", front._hot)
+    announced = Middleware(framework, front._authentication, front._throttle, CallerAddress(), front._hot)
     scope: dict[str, Any] = {"type": "lifespan", "state": {}}
     await announced(scope, None, None)  # type: ignore[arg-type] # nobody receives or sends
     assert scope["state"] == {DIRECT: announced._direct}

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from keyrack.errors import ProviderUnavailable
+from keyrack.fair_share import Places
 from keyrack.service.secrets.refresh.provider_limiter import Circuit, ProviderLimiter, ProviderLimits
 
 ORIGIN = "https://provider.example"
@@ -51,6 +52,31 @@ async def refused(limiter: ProviderLimiter, tenant_id: str) -> str | None:
     except ProviderUnavailable as error:
         meta = error.meta or {}
         return str(meta["reason"]) if meta["sent"] is False else "it was sent"
+
+
+def may_take(limiter: ProviderLimiter) -> dict[str, int]:
+    """Return how many of 64 places each of two tenants may take."""
+    places = Places(64)
+    limiter.limit_calls(places)
+    return {tenant_id: sum(places.take(tenant_id) for _ in range(10)) for tenant_id in ("many", "few")}
+
+
+async def test_a_tenant_has_a_number_of_calls_a_minute_and_another_its_own(clock: Clock) -> None:
+    limiter = ProviderLimiter(ProviderLimits(tenant_calls=3, wait=0.05), clock)
+    assert [await refused(limiter, "many") for _ in range(5)] == [None] * 3 + ["quota"] * 2
+    assert may_take(limiter) == {"many": 0, "few": 3}
+    assert [await refused(limiter, "few") for _ in range(3)] == [None] * 3
+    clock.now += 20
+    assert await refused(limiter, "many") is None, "a third of a minute, a third of the calls"
+    clock.now += 60
+    assert may_take(limiter) == {"many": 3, "few": 3}
+    assert limiter._calls._buckets == {}, "what is full again is forgotten"
+
+
+async def test_a_call_waits_for_its_turn_a_little(clock: Clock) -> None:
+    limiter = ProviderLimiter(ProviderLimits(tenant_calls=60_000, wait=5.0), clock)
+    limiter._calls._buckets["t"] = (0.5, clock.now)
+    assert await refused(limiter, "t") is None
 
 
 async def test_one_tenants_failures_close_the_provider_to_that_tenant_alone(limiter: ProviderLimiter) -> None:

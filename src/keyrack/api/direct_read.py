@@ -16,12 +16,7 @@ from keyrack.api.fast_read import PATH_TEMPLATE, FastRead
 from keyrack.errors import RateLimited
 from keyrack.store.secret_reader import SecretLocation
 
-_HEADERS = (
-    (b"content-type", b"application/json"),
-    (b"content-length", b"%d"),
-    *answer_headers("%b", private=True),
-)
-_LINES = b"".join(name + b": " + value + b"\r\n" for name, value in _HEADERS)
+_OWN = ((b"content-type", b"application/json"), (b"content-length", b"%d"))
 
 
 class DirectRead:
@@ -31,9 +26,12 @@ class DirectRead:
         hot: reads.
         throttle: counts requests.
         address: tells where they come from.
+        over_tls: whether callers come over https.
     """
 
-    def __init__(self, hot: FastRead, throttle: Throttle, address: CallerAddress) -> None:
+    def __init__(self, hot: FastRead, throttle: Throttle, address: CallerAddress, *, over_tls: bool) -> None:
+        headers = (*_OWN, *answer_headers("%b", _OWN, over_tls=over_tls))
+        self._lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         self._hot = hot
         self._throttle = throttle
         self._address = address
@@ -50,7 +48,7 @@ class DirectRead:
             return False
         scope[COUNTED] = None
         try:
-            self._throttle.arrived(self._address.of(scope, headers))
+            self._throttle.arrived(self._address.of(scope))
             self._throttle.admit(reader.principal)
         except RateLimited as refusal:
             scope[COUNTED] = refusal
@@ -61,7 +59,7 @@ class DirectRead:
         def heard(body: bytes | None) -> None:
             if body is not None:
                 account.give(200)
-            answer(None if body is None else (_LINES % (len(body), account.request_id.encode("latin-1")), body))
+            answer(None if body is None else (self._lines % (len(body), account.request_id.encode("latin-1")), body))
 
         self._hot.ask(SecretLocation(reader.tenant_id, workspace_id, secret_id), heard)
         return True

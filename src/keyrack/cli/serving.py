@@ -64,6 +64,7 @@ def _run(factory: str, host: str, port: int, workers: int, settings: Settings) -
         body_seconds=settings.body_timeout,
         write_seconds=settings.write_timeout,
         proxies=settings.trusted_proxies,
+        over_tls=settings.over_tls,
     )
     config = uvicorn.Config(
         f"{__name__}:{factory}",

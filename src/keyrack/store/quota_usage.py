@@ -12,17 +12,21 @@ from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import TENANT, TenantQuery, Unit
 from keyrack.store.schema import (
     api_keys,
+    auth_clients,
     auth_secrets,
     component_env,
     component_versions,
     components,
     connect_links,
     consents,
+    contract_invites,
     contracts,
     credentials,
     flow_versions,
     flows,
     mails,
+    oauth_clients,
+    teams,
     tenants,
     users,
     webhooks,
@@ -41,6 +45,7 @@ class Quota(StrEnum):
     flows = "flows"
     document_bytes = "document_bytes"
     mails = "mails"
+    other_rows = "other_rows"
 
 
 def _rows(table: Table, *conditions: ColumnElement[bool]) -> TenantQuery:
@@ -99,6 +104,31 @@ _OPEN_LINKS = (
     )
     .scalar_subquery()
 )
+
+
+def _count(table: Table, *conditions: ColumnElement[bool]) -> ColumnElement[Any]:
+    return select(func.count()).select_from(table).where(*conditions).scalar_subquery()
+
+
+def _own(table: Table) -> ColumnElement[Any]:
+    return _count(table, table.c.tenant_id == TENANT)
+
+
+_OF_CONTRACTS = select(contracts.c.id).where(contracts.c.tenant_id == TENANT)
+_OTHER_ROWS = (
+    _own(contracts)
+    + _own(workspaces)
+    + _own(components)
+    + _own(oauth_clients)
+    + _own(auth_clients)
+    + _own(contract_invites)
+    + _count(teams, teams.c.contract_id.in_(_OF_CONTRACTS))
+    + _count(
+        component_versions,
+        component_versions.c.component_id.in_(select(components.c.id).where(components.c.tenant_id == TENANT)),
+    )
+)
+"""All but users, whom the query counts itself."""
 _ROWS: Mapping[Quota, TenantQuery] = {
     Quota.pending_consents: TenantQuery(
         consents,
@@ -117,6 +147,9 @@ _ROWS: Mapping[Quota, TenantQuery] = {
     Quota.credentials: _rows(credentials),
     Quota.flows: _rows(
         flows, flows.c.workspace_id.in_(select(workspaces.c.id).where(workspaces.c.tenant_id == TENANT))
+    ),
+    Quota.other_rows: TenantQuery(
+        users, select((func.count() + _OTHER_ROWS).label("used")).select_from(users), scans=True
     ),
     Quota.mails: _rows(mails, mails.c.created_at > bindparam("since")),
 }

@@ -19,6 +19,7 @@ def quota_limits(settings: Settings) -> Mapping[Quota, int]:
         Quota.credentials: settings.quota_credentials,
         Quota.flows: settings.quota_flows,
         Quota.mails: settings.quota_mails,
+        Quota.other_rows: settings.quota_other_rows,
         Quota.document_bytes: settings.quota_document_megabytes * megabyte,
     }
 

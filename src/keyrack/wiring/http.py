@@ -6,6 +6,7 @@ from typing import cast
 from keyrack import clock
 from keyrack.api import app as api_app
 from keyrack.api.core.asgi import App
+from keyrack.api.core.caller_address import CallerAddress
 from keyrack.api.core.middleware import Middleware
 from keyrack.api.core.rate_limits import Rates, Throttle
 from keyrack.api.core.slow_bodies import SlowBodies
@@ -43,10 +44,11 @@ def serve_with(store: Store, made: Services, settings: Settings, *, works: bool 
         cast("App", api_app.create_application(parts, running(store, made, settings, works=works, api=api))),
         made.authentication,
         throttle,
-        settings.trusted_proxies,
+        CallerAddress(settings.trusted_proxies, settings.trusted_proxy_header),
         FastRead(made.fast_reads) if api else None,
         metrics_open=settings.metrics_open,
         trace_parents=settings.trace_parents,
+        over_tls=settings.over_tls,
     )
     return SlowBodies(front, settings.body_timeout)
 

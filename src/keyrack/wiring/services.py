@@ -481,6 +481,7 @@ def refresh_settings(settings: Settings) -> RefreshSettings:
             concurrency=settings.provider_concurrency,
             failures=settings.breaker_failures,
             pause=settings.breaker_pause,
+            tenant_calls=settings.quota_refreshes,
         ),
         timing=Timing(call=settings.provider_timeout, wait=settings.refresh_wait),
         old_secret_kept=timedelta(hours=settings.old_secret_hours),

@@ -57,6 +57,8 @@ CALLS: Mapping[str, str] = {
     "service/discovery/authorization_servers.py": "metadata of an issuer that a tenant or an MCP server names",
     "service/discovery/client_registrar.py": "registration endpoint of metadata, registration_client_uri of answers",
     "service/discovery/protected_resources.py": "an MCP server that a person names, and its resource_metadata",
+    "service/discovery/registration_journal.py": "as client_registrar, and keeps what came",
+    "service/rotation/secret_probe.py": "token endpoint of an auth client, with its new secret",
     "service/secrets/direct_grants.py": "token endpoint of an auth client or its profile",
     "service/secrets/introspection.py": "introspection endpoint of a profile",
     "service/secrets/refresh/composition.py": "hands the client on",

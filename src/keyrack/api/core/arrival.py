@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Iterable, Sequence
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import Unauthorized
@@ -37,12 +38,29 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
     return text
 
 
-def answer_headers(request_id: str, *, private: bool) -> list[tuple[bytes, bytes]]:
-    """Return the headers of every answer.
+USUAL_HEADERS: Sequence[tuple[bytes, bytes]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+"""Of every answer that does not say otherwise: nothing is guessed, framed, loaded, told on or kept (contract 0.18)."""
+OVER_TLS = (b"strict-transport-security", b"max-age=31536000")
+"""Of every answer where callers come over https (RFC 6797)."""
+
+
+def answer_headers(
+    request_id: str, given: Iterable[tuple[bytes, bytes]] = (), *, over_tls: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers that an answer has beside its own.
 
     Args:
         request_id: the request's.
-        private: much of the API carries secrets, all of it depends on the caller (contract 0.18).
+        given: its own; what is there is not said twice.
+        over_tls: whether callers come over https.
     """
-    headers = [(b"x-request-id", request_id.encode("latin-1")), (b"x-content-type-options", b"nosniff")]
-    return [*headers, (b"cache-control", b"no-store")] if private else headers
+    own = {name.lower() for name, _ in given}
+    usual = [*USUAL_HEADERS, OVER_TLS] if over_tls else USUAL_HEADERS
+    return [(b"x-request-id", request_id.encode("latin-1")), *(each for each in usual if each[0] not in own)]

@@ -1,33 +1,66 @@
 """Finds the address that a request came from, also behind proxies."""
 
+import re
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from keyrack.api.core.asgi import Scope
 
+_FORWARDED = "forwarded"
+_FOR = re.compile(r'(?:^|;)\s*for\s*=\s*("[^"]*"|[^\s;,"]+)\s*(?:;|$)', re.IGNORECASE)
+_NODE = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.IGNORECASE)
+
 
 class CallerAddress:
-    """Tells addresses; X-Forwarded-For is believed only from proxies the operator named.
+    """Tells addresses; a header is believed only from proxies that the operator named.
+
+    Only one header is: what a proxy does not write itself it may pass on from anybody.
 
     Args:
         trusted_proxies: the setting of this name.
+        header: in which they say it, `x-forwarded-for` or `forwarded` (RFC 7239).
     """
 
-    def __init__(self, trusted_proxies: str) -> None:
+    def __init__(self, trusted_proxies: str = "", header: str = "x-forwarded-for") -> None:
         self._proxies = [ip_network(text.strip()) for text in trusted_proxies.split(",") if text.strip()]
+        self._header = header.encode()
+        self._hops = _forwarded if header == _FORWARDED else _listed
 
-    def of(self, scope: Scope, headers: dict[bytes, bytes]) -> str | None:
+    def of(self, scope: Scope) -> str | None:
         """Return a request's address; None where it came through no network."""
         peer: str | None = scope["client"][0] if scope.get("client") else None
         if peer is None or not self._proxies or not self._is_proxy(peer):
             return peer
-        hops = headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")
-        for hop in reversed([text.strip() for text in hops]):
+        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == self._header]
+        for hop in self._hops(",".join(lines)):
             if not self._is_proxy(hop):
                 return hop if _is_address(hop) else peer
         return peer
 
     def _is_proxy(self, text: str) -> bool:
         return _is_address(text) and any(ip_address(text) in network for network in self._proxies)
+
+
+def _listed(value: str) -> Iterator[str]:
+    """Yield the hops of X-Forwarded-For, the last one first."""
+    return (text.strip() for text in reversed(value.split(",")))
+
+
+def _forwarded(value: str) -> Iterator[str]:
+    """Yield the hops of Forwarded (RFC 7239 section 4), the last one first; what names no address is an empty text.
+
+    Read from the end, where the proxies that are believed have written: whatever quotes stand open before that hide
+    nothing of it.
+    """
+    element = ""
+    for part in reversed(value.split(",")):
+        element = f"{part},{element}" if element else part
+        if element.count('"') % 2:
+            continue  # the comma was inside of quotes
+        found = _FOR.search(element.strip())
+        node = None if found is None else _NODE.fullmatch(found[1].strip('"'))
+        yield "" if node is None else node[1] or node[2]
+        element = ""
 
 
 def _is_address(text: str) -> bool:

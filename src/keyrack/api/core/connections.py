@@ -37,6 +37,7 @@ class ConnectionLimits:
         body_seconds: from there to the end of its body.
         write_seconds: for which an answer may stay unread.
         proxies: addresses and networks to which `per_address` does not apply, separated by commas.
+        over_tls: whether callers come over https, by way of a proxy.
     """
 
     connections: int
@@ -45,6 +46,7 @@ class ConnectionLimits:
     body_seconds: float
     write_seconds: float
     proxies: str = ""
+    over_tls: bool = False
 
 
 class Connection(Protocol):

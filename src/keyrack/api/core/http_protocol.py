@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from keyrack.api.core.arrival import answer_headers
 from keyrack.api.core.body import MAX_BODY_BYTES
 from keyrack.api.core.connections import Connections
 from keyrack.api.core.direct import DIRECT, Answer, Direct
@@ -301,9 +302,7 @@ class LimitedHttp(HttpToolsProtocol):
         headers += [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-store"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"x-request-id", new_id().encode()),
+            *answer_headers(new_id(), over_tls=self._limits.over_tls),
         ]
         lines = [STATUS_LINE[status], *(name + b": " + value + b"\r\n" for name, value in headers)]
         self.transport.write(b"".join([*lines, b"\r\n", body]))

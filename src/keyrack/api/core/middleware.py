@@ -50,9 +50,10 @@ class Middleware:
         app: the framework's application.
         authentication: checks who is calling.
         throttle: counts requests.
-        trusted_proxies: the setting of this name.
+        address: finds out where requests come from.
         hot: answers what it can before the framework is asked; None where there is no API.
         metrics_open, trace_parents: the settings of these names.
+        over_tls: whether callers come over https.
 
     Raises:
         ConfigurationError: `trace_parents` is no list of addresses.
@@ -63,20 +64,22 @@ class Middleware:
         app: App,
         authentication: Authentication,
         throttle: Throttle,
-        trusted_proxies: str,
+        address: CallerAddress,
         hot: FastRead | None,
         *,
         metrics_open: bool = False,
         trace_parents: str = "",
+        over_tls: bool = False,
     ) -> None:
         self._app = app
         self._authentication = authentication
         self._throttle = throttle
         self._metrics_open = metrics_open
         self._hot = hot
-        self._address = CallerAddress(trusted_proxies)
+        self._over_tls = over_tls
+        self._address = address
         self._trace_parents = TraceParents(trace_parents)
-        self._direct = None if hot is None else DirectRead(hot, throttle, self._address)
+        self._direct = None if hot is None else DirectRead(hot, throttle, address, over_tls=over_tls)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -94,8 +97,7 @@ class Middleware:
             scope = account.scope = {**scope, "method": "GET", IS_HEAD: True}
         # as the router reads a path, so that none is guarded here and another one answered there
         scope["path"] = _SLASHES.sub("/", scope["path"])
-        guarded = self._is_guarded(scope["path"])
-        answer = _Answer(send, request_id, account, private=guarded, without_body=is_head)
+        answer = _Answer(send, request_id, account, over_tls=self._over_tls, without_body=is_head)
         with structlog.contextvars.bound_contextvars(request_id=request_id), asked_by(""):
             try:
                 await self._serve(scope, headers, request_id, receive, answer)
@@ -113,7 +115,7 @@ class Middleware:
     async def _serve(
         self, scope: Scope, headers: dict[bytes, bytes], request_id: str, receive: Receive, answer: "_Answer"
     ) -> None:
-        scope[ADDRESS], scope[REQUEST_ID] = self._address.of(scope, headers), request_id
+        scope[ADDRESS], scope[REQUEST_ID] = self._address.of(scope), request_id
         asking_for.set(_unknown(scope[ADDRESS], headers))
         done, counted = False, COUNTED in scope
         if counted and scope[COUNTED] is not None:
@@ -209,18 +211,20 @@ class _Answer:
         trace: the span of the request.
     """
 
-    def __init__(self, send: Send, request_id: str, account: Account, *, private: bool, without_body: bool) -> None:
+    def __init__(self, send: Send, request_id: str, account: Account, *, over_tls: bool, without_body: bool) -> None:
         self._send = send
+        self._request_id = request_id
+        self._over_tls = over_tls
         self._account = account
         self._without_body = without_body
-        self._headers = arrival.answer_headers(request_id, private=private)
         self.status = 0
         self.trace = tracing.UNTRACED
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._headers]
+            own = message["headers"]
+            message["headers"] = [*own, *arrival.answer_headers(self._request_id, own, over_tls=self._over_tls)]
         elif message["type"] == "http.response.body":
             if self._without_body:
                 message = {**message, "body": b""}

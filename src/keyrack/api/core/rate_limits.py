@@ -12,11 +12,11 @@ from keyrack import metrics
 from keyrack.api.core.connections import source_of
 from keyrack.errors import RateLimited
 from keyrack.model.identity import Principal
+from keyrack.token_buckets import TokenBuckets
 
 log = structlog.get_logger()
 
-_MINUTE = 60.0
-_MOST_BUCKETS = 10_000
+_MOST_KNOWN = 10_000
 _ALL_NAMES = 10
 _KEY_PREFIX = "kr_"
 _LONGEST_NAME = 64
@@ -41,34 +41,6 @@ class Rates:
     wrong_passwords: int = 0
 
 
-class _Buckets:
-    """Token buckets: `limit` at once, refilled over a minute; of too many buckets, the oldest is forgotten."""
-
-    def __init__(self, limit: int, timer: Callable[[], float]) -> None:
-        self._limit = limit
-        self._timer = timer
-        self._buckets: OrderedDict[object, tuple[float, float]] = OrderedDict()
-
-    def take(self, whose: object) -> int:
-        """Take one; return 0, or after how many seconds there is one again."""
-        if self._limit == 0:
-            return 0
-        now, buckets = self._timer(), self._buckets
-        left, since = buckets.get(whose) or (float(self._limit), now)
-        left = min(self._limit, left + (now - since) * self._limit / _MINUTE)
-        admitted = left >= 1
-        buckets[whose] = (left - 1 if admitted else left, now)
-        buckets.move_to_end(whose)
-        if len(buckets) > _MOST_BUCKETS:
-            buckets.popitem(last=False)
-        return 0 if admitted else max(1, math.ceil((1 - left) * _MINUTE / self._limit))
-
-    def give_back(self, whose: object) -> None:
-        """Give one back that was taken for nothing."""
-        if (found := self._buckets.get(whose)) is not None:
-            self._buckets[whose] = (found[0] + 1, found[1])
-
-
 _TOO_MANY = {
     "address": "Too many requests from this address (KEYRACK_RATE_LIMIT_ADDRESS).",
     "caller": "Too many requests of this caller (KEYRACK_RATE_LIMIT).",
@@ -86,16 +58,17 @@ class Throttle:
     """
 
     def __init__(self, rates: Rates, timer: Callable[[], float] = time.monotonic) -> None:
-        self._callers = _Buckets(rates.caller, timer)
-        self._tenants = _Buckets(rates.tenant, timer)
-        self._addresses = _Buckets(rates.address, timer)
-        self._wrong = _Buckets(rates.wrong_keys, timer)
-        self._wrong_links = _Buckets(rates.wrong_keys, timer)
-        self._wrong_anywhere = _Buckets(rates.wrong_keys * _ALL_NAMES, timer)
-        self._passwords = _Buckets(rates.wrong_passwords, timer)
-        self._passwords_from = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
-        self._passwords_for = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
-        self._sign_ins = _Buckets(rates.wrong_passwords * _ALL_NAMES, timer)
+        self._callers = TokenBuckets(rates.caller, timer)
+        self._tenants = TokenBuckets(rates.tenant, timer)
+        self._addresses = TokenBuckets(rates.address, timer)
+        self._wrong = TokenBuckets(rates.wrong_keys, timer)
+        self._wrong_links = TokenBuckets(rates.wrong_keys, timer)
+        self._wrong_anywhere = TokenBuckets(rates.wrong_keys * _ALL_NAMES, timer)
+        self._wrong_for = TokenBuckets(rates.wrong_keys * _ALL_NAMES, timer)
+        self._passwords = TokenBuckets(rates.wrong_passwords, timer)
+        self._passwords_from = TokenBuckets(rates.wrong_passwords * _ALL_NAMES, timer)
+        self._passwords_for = TokenBuckets(rates.wrong_passwords * _ALL_NAMES, timer)
+        self._sign_ins = TokenBuckets(rates.wrong_passwords * _ALL_NAMES, timer)
         self._known_at: OrderedDict[tuple[object, str], None] = OrderedDict()
 
     def arrived(self, address: str | None) -> None:
@@ -126,13 +99,14 @@ class Throttle:
             address: where it came from.
 
         Raises:
-            RateLimited: too many came from there for this name, or for all names together.
+            RateLimited: too many came from there for this name, or for all names together, or for this name from
+                everywhere.
         """
-        source = source_of(address)
-        wait = self._wrong.take((source, name.casefold())) or self._wrong_anywhere.take(source)
+        source, account = source_of(address), name.casefold()
+        wait = self._wrong.take((source, account)) or self._wrong_anywhere.take(source) or self._wrong_for.take(account)
         metrics.wrong_key(throttled=bool(wait))
         if wait:
-            raise RateLimited(wait, "Too many wrong API keys from this address (KEYRACK_WRONG_KEYS_LIMIT).")
+            raise RateLimited(_whole(wait), "Too many wrong API keys (KEYRACK_WRONG_KEYS_LIMIT).")
         log.warning("wrong API key", name=_shown(name), address=address)
 
     def wrong_link(self, address: str | None) -> None:
@@ -146,7 +120,7 @@ class Throttle:
         wait = self._wrong_links.take(source_of(address))
         if wait:
             metrics.throttled("wrong_links")
-            raise RateLimited(wait)
+            raise RateLimited(_whole(wait))
         log.warning("wrong link", address=address)
 
     def password_tried(self, account: str, address: str | None, device: str | None = None) -> None:
@@ -173,7 +147,7 @@ class Throttle:
                 wait = self._passwords_for.take(account)
         if wait:
             metrics.throttled("wrong_passwords")
-            raise RateLimited(wait, "Too many wrong passwords (KEYRACK_WRONG_PASSWORDS_LIMIT).")
+            raise RateLimited(_whole(wait), "Too many wrong passwords (KEYRACK_WRONG_PASSWORDS_LIMIT).")
 
     def sign_in_begun(self, address: str | None) -> None:
         """Count a sign-in at an organisation's provider, for each of which something is stored, before it begins.
@@ -184,7 +158,9 @@ class Throttle:
         wait = self._sign_ins.take(source_of(address))
         if wait:
             metrics.throttled("sign_ins")
-            raise RateLimited(wait, "Too many sign-ins from this address (KEYRACK_WRONG_PASSWORDS_LIMIT, ten times).")
+            raise RateLimited(
+                _whole(wait), "Too many sign-ins from this address (KEYRACK_WRONG_PASSWORDS_LIMIT, ten times)."
+            )
 
     def password_right(
         self, account: str, address: str | None, device: str | None = None, *, signed_in: bool = True
@@ -211,14 +187,19 @@ class Throttle:
             return
         self._known_at[known] = None
         self._known_at.move_to_end(known)
-        if len(self._known_at) > _MOST_BUCKETS:
+        if len(self._known_at) > _MOST_KNOWN:
             self._known_at.popitem(last=False)
 
     @staticmethod
-    def _refuse_if(rate: str, wait: int) -> None:
+    def _refuse_if(rate: str, wait: float) -> None:
         if wait:
             metrics.throttled(rate)
-            raise RateLimited(wait, _TOO_MANY[rate])
+            raise RateLimited(_whole(wait), _TOO_MANY[rate])
+
+
+def _whole(seconds: float) -> int:
+    """Return seconds for `Retry-After`."""
+    return max(1, math.ceil(seconds))
 
 
 def _shown(name: str) -> str:

@@ -21,6 +21,8 @@ COUNTED: Mapping[Quota, str] = {
     Quota.flows: "flows of the tenant",
     Quota.document_bytes: "bytes of the tenant's documents as stored: custom data, attributes, descriptors, variables,"
     " graphs with their versions and drafts, credentials and secrets",
+    Quota.other_rows: "users, contracts, workspaces, teams, components, builds, OAuth clients, auth clients and invites"
+    " of the tenant",
     Quota.mails: "mails that the tenant's invites and setup links caused within a day",
 }
 """What counts, for people."""
@@ -28,7 +30,7 @@ COUNTED: Mapping[Quota, str] = {
 _ADDS: Mapping[str, Sequence[Quota]] = {
     "api-key.create": [Quota.api_keys],
     # what it ends in is not refused any more when a person has consented; so no other begins once there are too many
-    "contract-invite.create": [Quota.mails],
+    "contract-invite.create": [Quota.mails, Quota.other_rows],
     "contract-invite.send-again": [Quota.mails],
     "setup-link.create": [Quota.mails],
     "connect-link.create": [Quota.pending_consents, Quota.secrets, Quota.credentials],
@@ -37,6 +39,14 @@ _ADDS: Mapping[str, Sequence[Quota]] = {
     "flow.create": [Quota.flows],
     "secret.create": [Quota.secrets],
     "webhook.create": [Quota.webhooks],
+    "auth-client.create": [Quota.other_rows],
+    "component.create": [Quota.other_rows],
+    "component-version.create": [Quota.other_rows],
+    "contract.create": [Quota.other_rows],
+    "oauth-client.create": [Quota.other_rows],
+    "team.create": [Quota.other_rows],
+    "user.create": [Quota.other_rows],
+    "workspace.create": [Quota.other_rows],
 }
 """Actions, as the audit log calls them, that add one."""
 

@@ -19,6 +19,7 @@ from keyrack.errors import (
     ProviderUnavailable,
     ValidationFailed,
 )
+from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
@@ -292,6 +293,10 @@ class LeasedRefresh:
         except ValidationFailed as error:
             return attempt, ProviderError(f"The refresh request cannot be sent: {error}")
         return attempt, result
+
+    def limit_calls(self, places: Places) -> None:
+        """Let tenants take no more places than they may make calls now."""
+        self._limiter.limit_calls(places)
 
     async def release(self, lease: Lease | Due, due_at: datetime | None = None) -> None:
         """End a lease without a refresh.

@@ -3,6 +3,7 @@
 Both are kept per origin (scheme, host and port) in each process, and both know whose call it is (invariant 7):
 
 * The budget is divided among tenants (`keyrack.fair_share`).
+* A tenant has a number of calls a minute, to all providers together.
 * The circuit is each tenant's own: anybody can name a path of a provider that fails. Only when the calls of several
   tenants fail one after the other, with no good answer between them, is the provider itself in doubt. Then every tenant
   makes one call at a time, its others wait for that, and one failure opens its circuit; the first good answer to
@@ -19,9 +20,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 
-from keyrack import tracing
+from keyrack import metrics, tracing
 from keyrack.errors import ProviderFailure, ProviderUnavailable
-from keyrack.fair_share import FairSlots
+from keyrack.fair_share import FairSlots, Places
+from keyrack.token_buckets import TokenBuckets
 
 Monotonic = Callable[[], float]
 
@@ -53,6 +55,7 @@ class ProviderLimits:
         failures: a tenant's failures in a row that open its circuit.
         pause: seconds the circuit stays open; doubled each time the probe fails, up to `longest_pause`.
         longest_pause: seconds, or `pause` if that is longer; readers must see soon that an outage is over.
+        tenant_calls: calls a minute for one tenant, to all providers together; 0: no limit.
     """
 
     concurrency: int = 20
@@ -60,6 +63,7 @@ class ProviderLimits:
     failures: int = 10
     pause: float = 5.0
     longest_pause: float = 10.0
+    tenant_calls: int = 0
 
 
 @dataclass(slots=True)
@@ -125,6 +129,17 @@ class ProviderLimiter:
     monotonic: Monotonic
     _origins: dict[str, _Origin] = field(default_factory=dict)
     _failing_origins: dict[str, OrderedDict[str, None]] = field(default_factory=dict)
+    _calls: TokenBuckets = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to count the calls of tenants."""
+        self._calls = TokenBuckets(self.limits.tenant_calls, self.monotonic)
+
+    def limit_calls(self, places: Places) -> None:
+        """Let tenants take no more places than they may make calls now."""
+        if self.limits.tenant_calls:
+            left = {str(tenant_id): left for tenant_id, left in self._calls.scarce(places.most).items()}
+            places.limit(left, min(self.limits.tenant_calls, places.most))
 
     @asynccontextmanager
     async def admit(self, tenant_id: str, origin: str) -> AsyncIterator[Admission]:
@@ -135,9 +150,10 @@ class ProviderLimiter:
             origin: scheme, host and port.
 
         Raises:
-            ProviderUnavailable: the tenant's circuit is open (`failure.reason` is `circuit_open`), or no turn came in
-                time (`busy`); nothing was sent.
+            ProviderUnavailable: the tenant's circuit is open (`failure.reason` is `circuit_open`), no turn came in
+                time (`busy`), or the tenant has made as many calls as it may (`quota`); nothing was sent.
         """
+        await self._call_of(tenant_id)
         provider = self._origins.setdefault(origin, _Origin(FairSlots(self.limits.concurrency)))
         standing = provider.standings.setdefault(tenant_id, _Standing())
         standing.users += 1
@@ -147,6 +163,19 @@ class ProviderLimiter:
         finally:
             standing.users -= 1
             self._forget_if_idle(tenant_id, origin)
+
+    async def _call_of(self, tenant_id: str) -> None:
+        """Take one of a tenant's calls, waiting for it a little."""
+        waited = 0.0
+        while wait := self._calls.take(tenant_id):
+            if waited + wait > self.limits.wait:
+                metrics.quota_exceeded("refreshes")
+                raise _unavailable(
+                    "The tenant has made as many calls to providers in a minute as it may (KEYRACK_QUOTA_REFRESHES).",
+                    "quota",
+                )
+            waited += wait
+            await asyncio.sleep(wait)
 
     def is_refusing(self, tenant_id: str, origin: str) -> bool:
         """Tell whether a tenant's call to an origin would be refused now, because its circuit is open."""

@@ -26,7 +26,7 @@ _MOST_ORIGINS = 50
 """Providers that are counted by name within an hour; whoever may create auth clients can name any number."""
 _MOST = 10_000
 """Counts that are remembered at most; more are only there when the database has been gone for long."""
-_HELD_BACK = frozenset({"circuit_open", "busy"})
+_HELD_BACK = frozenset({"circuit_open", "busy", "quota"})
 _ENDED = frozenset({ErrorCode.reauthorization_required, ErrorCode.refresh_interrupted})
 
 

@@ -207,7 +207,7 @@ class Refresher:
             await asyncio.wait([running.task for running in self._running.values()], timeout=seconds)
 
     async def claim(self, places: Places) -> Sequence[Claimed]:
-        """Take the leases of secrets that are due, of each tenant no more than its share.
+        """Take the leases of secrets that are due, of each tenant no more than its share, and than it may call.
 
         Args:
             places: how many can be refreshed, and who holds how many; what is claimed takes its places there.
@@ -218,6 +218,7 @@ class Refresher:
         Raises:
             DatabaseUnavailable: the database is gone.
         """
+        self._leased_refresh.limit_calls(places)
         async with self._store.installation() as unit:
             dead = [holder for holder in await lease_holders(unit, self._clock()) if is_dead(holder)]
         async with self._store.installation(writes=True) as unit:
