@@ -253,12 +253,11 @@ def build_services(
     visible_components, users = ComponentVisibility(access), Users(access, passwords)
     insecure = settings.allow_insecure_providers
     provider = provider or _provider_client(settings)
-    last_use = LastUse(store, now)
     spool, listener = Spool(settings.home / "spool"), Listener(engine.listener(settings), store.say)
     refreshing = composition.build_refreshing(
         store, provider, spool, listener, refresh_settings(settings), revocation.enqueue_orphan, now
     )
-    key_use = KeyUse(store, now)
+    last_use, key_use = LastUse(store, now), KeyUse(store, now)
     authentication = Authentication(store, now, key_use)
     points = secret_reader(settings, store.keyring)
     callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
