@@ -25,7 +25,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check conformance attack ha-check bench-check check bench soak profile screenshots plots mutate lock clean
+.PHONY: help demo test lint format types imports docs-check conformance attack ha-check restore-drill bench-check check bench soak profile screenshots plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ attack: ## Attack a Keyrack: hostile addresses, requests, names, and whatever sc
 
 ha-check: ## Lose a primary, go through a pooler, come back from a backup: on real servers, about a minute
 	@$(IN_TEST) exec $(PYTEST) tests/high_availability $(ARGS)
+
+restore-drill: ## Lose a database, restore it from a backup, and say which grants need a look
+	@$(IN_TEST) exec $(PYTEST) tests/high_availability/test_restore.py -s $(ARGS)
 
 bench-check: ## Check that the benchmark still measures what it says (no figure is judged)
 	@$(IN_TEST) exec $(PYTEST) tests/bench_checks $(ARGS)

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import asyncpg
-
 from support.parts import require_part
 from support.postgres import PostgresServer
 from support.process import free_port, guard
@@ -36,13 +34,17 @@ class PgBouncer:
         """Return the address of a database through the pooler."""
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self.port}/{database}"
 
-    async def listed(self, what: str) -> list[dict[str, object]]:
-        """Return what the pooler's own console lists: `pools`, `servers`, `clients`."""
-        connection = await asyncpg.connect(self.url("pgbouncer"), statement_cache_size=0)
-        try:
-            return [dict(row) for row in await connection._protocol.query(f"SHOW {what}", 10.0)]
-        finally:
-            connection.terminate()
+    def has_served(self, server: PostgresServer, database: str) -> bool:
+        """Tell whether the pooler has served clients of a database."""
+        done = subprocess.run(
+            [server.programs / "psql", "-XAtq", "-d", self.url("pgbouncer"), "-c", "SHOW STATS"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        counted = {line.split("|")[0]: int(line.split("|")[1]) for line in done.stdout.splitlines()}
+        return counted.get(database, 0) > 0
 
 
 @contextmanager

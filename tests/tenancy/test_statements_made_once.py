@@ -176,6 +176,7 @@ ACROSS: dict[str, str] = {
     "tenants._CHANGE": "as above",
     "tenants._REMOVAL": "as above",
     "tenants._WITH_DOMAIN": "whether a domain is taken, which must be told",
+    "restored_grants._NEWEST": "when something happened last in any tenant, for the operator after a restore",
     "store._SAYING": "reads nothing",
     "wakeups._NOTIFY": "reads nothing",
     "search_index._OF_EVERYBODY": "ids of what all tenants share",

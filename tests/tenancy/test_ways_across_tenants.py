@@ -86,6 +86,7 @@ INSTALLATION = {
     "service/operator/key_versions.py": "numbers of data keys for the operator",
     "service/operator/metrics.py": "numbers for the operator",
     "service/operator/client_doctor.py": "finds the tenant that a client of the operator's command is in",
+    "service/operator/restored.py": "lists the tenants whose grants a restore has put in doubt, for the operator",
     "service/operator/rule_overview.py": "counts grants of all tenants that a rule concerns, for the operator",
     "service/operator/secrets.py": "finds the tenant that a secret or workspace of the operator's command is in",
     "service/rotation/rotation_desk.py": "finds the tenant that a client of the operator's command is in",

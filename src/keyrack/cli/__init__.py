@@ -27,6 +27,7 @@ from keyrack.cli import (
     permissions,
     providers,
     quotas,
+    restored,
     secrets,
     service_accounts,
     serving,
@@ -60,6 +61,7 @@ app.add_typer(migrate.migrate, name="migrate", help="From earlier ways of keepin
 app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)
 app.command()(quotas.quotas)
+app.command()(restored.restored)
 app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(serving.simulator)
