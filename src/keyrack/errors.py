@@ -58,6 +58,9 @@ class Unauthorized(KeyrackError):
 class Forbidden(KeyrackError):
     """You are not permitted to do this."""
 
+    permission: str | None = None
+    """That was missing, if it was one; for the audit log."""
+
 
 class ContractSuspended(Forbidden):
     """The contract is suspended; nothing in it can be changed."""

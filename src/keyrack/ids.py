@@ -4,6 +4,9 @@ import itertools
 import re
 import secrets
 import time
+from datetime import datetime
+
+from keyrack.clock import epoch_ms
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _MOST_IN_A_MILLISECOND = 0xFFFF
@@ -26,6 +29,11 @@ def new_id() -> str:
         _last_ms, _counter = _last_ms + 1, itertools.count(1)
         sequence = 0
     return f"{_last_ms:012x}{sequence:04x}{secrets.randbits(32):08x}"
+
+
+def first_id_at(moment: datetime) -> str:
+    """Return what sorts before all ids that are made at or after a time, and after those made before it."""
+    return f"{max(0, epoch_ms(moment)):012x}" + "0" * 12
 
 
 def new_revision() -> str:

@@ -14,6 +14,7 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.audit.audit_retention import AuditRetention
 from keyrack.service.audit.chain_export import ChainExport
 from keyrack.service.audit.chainer import AT_ONCE, Chainer
+from keyrack.service.audit.counted_acts import AuditHours
 from keyrack.service.audit.signing_keys import SigningKeys
 from keyrack.service.audit.verifier import NotVerified, Verified, verify
 from keyrack.store.audit_chain import AuditChain
@@ -34,7 +35,7 @@ class Parts:
         self.store = store
         self.keys = SigningKeys(store)
         self.chainer = Chainer(store, self.keys)
-        self.export = ChainExport(store, self.keys, self.chainer)
+        self.export = ChainExport(store, self.keys, self.chainer, AuditHours(store))
 
     async def lines(self, tenant_id: str) -> list[bytes]:
         return b"".join([some async for some in self.export.lines(tenant_id)]).splitlines(keepends=True)

@@ -16,6 +16,7 @@ from keyrack.store.core.unit import Unit
 ROOT = Path(keyrack.__file__).parent
 
 OF_TENANT = {
+    "service/audit/counted_acts.py": "the log that what was counted belongs into, as it was counted",
     "service/authz/access.py": "what a path names is found and read in one unit, in the caller's tenant",
     "service/clients/auth_client_authorization.py": "the caller's home tenant has the roles that count for a client",
     "service/clients/secret_swap.py": "a client's secrets are its owner's: perhaps everybody's",
@@ -53,6 +54,7 @@ INSTALLATION = {
     "service/audit/audit_retention.py": "finds the logs, to remove what is too old in each",
     "service/audit/chain_state.py": "finds the chains, for the operator",
     "service/audit/chainer.py": "finds the logs with events that have no place in their chain",
+    "service/audit/counted_acts.py": "counts of all tenants together; each goes into its own log",
     "service/audit/signing_keys.py": "the installation's own keys, which sign the chains of all logs",
     "service/authz/quotas.py": "the operator's list of all tenants",
     "service/clients/secret_reminders.py": "finds the tenants with clients whose secret ends; global clients",

@@ -31,7 +31,10 @@ class AuditTarget(msgspec.Struct):
 
 
 class AuditAttributes(msgspec.Struct):
-    """Who did what to what, when, from where, and whether it was allowed."""
+    """Who did what to what, when, from where, and whether it was allowed.
+
+    `times` and `first_at` are of what is counted by the hour, such as reads of secrets; `at` is the last time then.
+    """
 
     at: str
     actor: str
@@ -40,6 +43,8 @@ class AuditAttributes(msgspec.Struct):
     outcome: str
     address: str | None
     request_id: str | None
+    times: int | msgspec.UnsetType = msgspec.UNSET
+    first_at: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class AuditEventResource(msgspec.Struct):
@@ -144,5 +149,7 @@ def _resource(event: AuditEvent) -> AuditEventResource:
             event.outcome,
             event.address,
             event.request_id,
+            msgspec.UNSET if event.times is None else event.times,
+            msgspec.UNSET if event.first_at is None else iso(event.first_at),
         ),
     )

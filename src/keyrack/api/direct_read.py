@@ -48,7 +48,8 @@ class DirectRead:
             return False
         scope[COUNTED] = None
         try:
-            self._throttle.arrived(self._address.of(scope))
+            address = self._address.of(scope)
+            self._throttle.arrived(address)
             self._throttle.admit(reader.principal)
         except RateLimited as refusal:
             scope[COUNTED] = refusal
@@ -61,5 +62,5 @@ class DirectRead:
                 account.give(200)
             answer(None if body is None else (self._lines % (len(body), account.request_id.encode("latin-1")), body))
 
-        self._hot.ask(SecretLocation(reader.tenant_id, workspace_id, secret_id), heard)
+        self._hot.ask(reader.principal, address, SecretLocation(reader.tenant_id, workspace_id, secret_id), heard)
         return True

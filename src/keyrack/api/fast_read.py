@@ -57,9 +57,9 @@ class FastRead:
         """Return the caller, if who it is can be said here; see `PrincipalCache.principal`."""
         return await self._reads.callers.principal(name, api_key)
 
-    async def answer(self, who: Principal, workspace_id: str, secret_id: str, send: Send) -> bool:
+    async def answer(self, who: Principal, address: str | None, workspace_id: str, secret_id: str, send: Send) -> bool:
         """Answer 200, if that is the answer; tell whether it was."""
-        view = await self._reads.find(who, workspace_id, secret_id)
+        view = await self._reads.find(who, address, workspace_id, secret_id)
         if view is None:
             return False
         body = self.document(view)
@@ -72,9 +72,11 @@ class FastRead:
         """Return who reads in which tenant, if that is remembered; see `PrincipalCache.reader`."""
         return self._reads.callers.reader(authorization, workspace_id, basic_credentials)
 
-    def ask(self, place: SecretLocation, heard: Callable[[bytes | None], None]) -> None:
+    def ask(
+        self, who: Principal, address: str | None, place: SecretLocation, heard: Callable[[bytes | None], None]
+    ) -> None:
         """Have somebody told later the document of a secret; None: it is not plain."""
-        self._reads.ask(place, lambda view: heard(None if view is None else self.document(view)))
+        self._reads.ask(who, address, place, lambda view: heard(None if view is None else self.document(view)))
 
     def document(self, view: SecretView) -> bytes:
         """Return a secret's document, made once for all who are answered with the same reading of the same row."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from keyrack.cli.common import Json, show_json, show_list, table_of, with_store
+from keyrack.cli.common import Json, moment, show_json, show_list, table_of, with_store
 from keyrack.clock import iso, now
 from keyrack.errors import ConfigurationError
 from keyrack.validation.times import parse_time
@@ -22,7 +22,7 @@ audit = typer.Typer(no_args_is_help=True)
 _SOME, _MANY = 10, 1000
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_COLUMNS = ("at", "actor", "action", "outcome", "target_type", "target_id", "address", "request_id")
+_COLUMNS = ("at", "actor", "action", "outcome", "target_type", "target_id", "times", "address", "request_id")
 _TYPICAL = {
     **dict.fromkeys(_COLUMNS, ""),
     "at": "2026-01-31T12:00:00.000Z",
@@ -101,6 +101,8 @@ def _row(event: "AuditEvent") -> Mapping[str, Any]:
         "target_type": event.target_type,
         "target_id": event.target_id,
         "outcome": event.outcome,
+        "times": event.times,
+        "first_at": moment(event.first_at),
         "address": event.address,
         "request_id": event.request_id,
     }

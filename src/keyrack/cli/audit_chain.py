@@ -49,13 +49,14 @@ async def _export(store: "Store", tenant_id: str, target: BinaryIO) -> bool:
     """Write the file; tell whether it has its end."""
     from keyrack.service.audit.chain_export import ChainExport
     from keyrack.service.audit.chainer import Chainer
+    from keyrack.service.audit.counted_acts import AuditHours
     from keyrack.service.audit.signing_keys import SigningKeys
     from keyrack.service.operator.audit_reader import AuditReader
 
     await AuditReader(store, tenant_id or None, {}).note_export()
     keys = SigningKeys(store)
     last = b""
-    async for lines in ChainExport(store, keys, Chainer(store, keys)).lines(tenant_id):
+    async for lines in ChainExport(store, keys, Chainer(store, keys), AuditHours(store)).lines(tenant_id):
         target.write(lines)
         last = lines
     return b'"type":"end"' in last

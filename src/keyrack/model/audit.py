@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from keyrack.model.identity import PrincipalKind
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Who did what to what, when, and whether it was allowed (contract 0.16)."""
+    """Who did what to what, when, and whether it was allowed (contract 0.16).
+
+    Attributes:
+        times: how often, of what is counted by the hour; None of everything else, which happened once.
+        first_at: of what is counted: when for the first time; `at` is the last time.
+    """
 
     id: str
     at: datetime
@@ -20,6 +26,35 @@ class AuditEvent:
     outcome: str
     address: str | None
     request_id: str | None
+    times: int | None = None
+    first_at: datetime | None = None
+
+
+class CountedAct(NamedTuple):
+    """What is counted by the hour instead of being written down each time: who does what to what, from where.
+
+    Attributes:
+        tenant_id: whose log it belongs into; empty: the installation's.
+        target_id: None: more things than are told apart.
+    """
+
+    tenant_id: str
+    actor: str
+    actor_kind: PrincipalKind
+    action: str
+    target_type: str
+    target_id: str | None
+    outcome: str
+    address: str | None
+
+
+class CountedEvent(NamedTuple):
+    """How often that was done, and when for the first and the last time."""
+
+    what: CountedAct
+    times: int
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Integer, Select, bindparam, select, tuple_
 
-from keyrack.ids import new_id
-from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
+from keyrack.ids import first_id_at, new_id
+from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition, CountedEvent
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.store.core.paging import page_of
 from keyrack.store.core.unit import TenantQuery, TenantTable
 from keyrack.store.schema import audit_events
 from keyrack.store.schema.base import Id, Moment
 
-_ADDRESS_LENGTH, _REQUEST_ID_LENGTH = 64, 128
+ADDRESS_LENGTH, _REQUEST_ID_LENGTH = 64, 128
 _EQUAL = ("actor", "action", "target_type", "target_id", "outcome", "address", "request_id")
 
 _e = audit_events.c
@@ -38,9 +38,30 @@ class AuditLog(TenantTable):
                 "target_type": target[0],
                 "target_id": target[1],
                 "outcome": outcome,
-                "address": who.address[:_ADDRESS_LENGTH] if who.address else None,
+                "address": who.address[:ADDRESS_LENGTH] if who.address else None,
                 "request_id": who.request_id[:_REQUEST_ID_LENGTH] if who.request_id else None,
             }
+        )
+
+    async def append_counted(self, events: Sequence[CountedEvent]) -> None:
+        """Write down what was counted."""
+        await self.insert_each(
+            [
+                {
+                    "id": new_id(),
+                    "at": each.last_at,
+                    "actor": each.what.actor,
+                    "actor_kind": each.what.actor_kind.value,
+                    "action": each.what.action,
+                    "target_type": each.what.target_type,
+                    "target_id": each.what.target_id,
+                    "outcome": each.what.outcome,
+                    "address": each.what.address,
+                    "times": each.times,
+                    "first_at": each.first_at,
+                }
+                for each in events
+            ]
         )
 
     async def page(
@@ -80,6 +101,16 @@ class AuditLog(TenantTable):
         """
         query = self._matching(equal, since, None).order_by(self.table.c.at.desc(), self.table.c.id.desc())
         return [event_of(row) for row in await self.all(query.limit(limit))]
+
+    async def written_since(self, equal: Mapping[str, str], since: datetime) -> Sequence[AuditEvent]:
+        """List events that were written at or after a time, whatever time they tell, newest first.
+
+        Args:
+            equal: as in `page`.
+            since: the time; ids sort by the time they were made.
+        """
+        query = self._matching(equal, None, None).where(_e.id >= first_id_at(since))
+        return [event_of(row) for row in await self.all(query.order_by(_e.at.desc(), _e.id.desc()))]
 
     async def stretch(
         self, wanted: AuditFilter, begin: AuditPosition | None, *, newest_first: bool, limit: int
@@ -127,5 +158,5 @@ def event_of(row: Any) -> AuditEvent:
     """Return a row of `audit_events` as a value."""
     return AuditEvent(
         row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
-        row.outcome, row.address, row.request_id,
+        row.outcome, row.address, row.request_id, row.times, row.first_at,
     )  # fmt: skip

@@ -15,6 +15,7 @@ from keyrack.service.audit.audit_retention import AuditRetention
 from keyrack.service.audit.chain_export import ChainExport
 from keyrack.service.audit.chain_state import ChainStates
 from keyrack.service.audit.chainer import Chainer
+from keyrack.service.audit.counted_acts import AuditCounter, AuditHours
 from keyrack.service.audit.log import AuditTrail
 from keyrack.service.audit.signing_keys import SigningKeys
 from keyrack.service.authz.access import Access
@@ -199,6 +200,8 @@ class Services:
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
     audit_trail: AuditTrail
+    audit_counter: AuditCounter
+    audit_hours: AuditHours
     chainer: Chainer
     chain_export: ChainExport
     chain_states: ChainStates
@@ -248,7 +251,8 @@ def build_services(
         now: the time.
         provider: calls providers, instead of the client that the settings describe.
     """
-    access = Access(store, Quotas(quota_limits(settings)))
+    counter = AuditCounter(store, now)
+    access = Access(store, Quotas(quota_limits(settings)), counter)
     passwords = PasswordHashing()
     visible_components, users = ComponentVisibility(access), Users(access, passwords)
     insecure = settings.allow_insecure_providers
@@ -258,7 +262,7 @@ def build_services(
         store, provider, spool, listener, refresh_settings(settings), revocation.enqueue_orphan, now
     )
     last_use, key_use = LastUse(store, now), KeyUse(store, now)
-    authentication = Authentication(store, now, key_use)
+    authentication = Authentication(store, now, key_use, counter)
     points = secret_reader(settings, store.keyring)
     callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
     targets = ConsentHandlers(
@@ -330,7 +334,7 @@ def build_services(
     webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
     audit_trail = AuditTrail(access)
     signing_keys = SigningKeys(store)
-    chainer = Chainer(store, signing_keys)
+    chainer, audit_hours = Chainer(store, signing_keys), AuditHours(store)
     shown = UseCases(
         tenants=Tenants(access, enqueue_deregistrations_of_tenant),
         users=users,
@@ -380,7 +384,7 @@ def build_services(
         dpop_proofs=DPoPProofs(access, last_use, now, allow_insecure=insecure),
         connections=Connections(access, now),
         connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo, introspection),
-        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, now),
+        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, counter, now),
         flows=shown.flows,
         task_keys=TaskKeys(access),
         components=components,
@@ -410,8 +414,10 @@ def build_services(
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
         audit_trail=audit_trail,
+        audit_counter=counter,
+        audit_hours=audit_hours,
         chainer=chainer,
-        chain_export=ChainExport(store, signing_keys, chainer),
+        chain_export=ChainExport(store, signing_keys, chainer, audit_hours),
         chain_states=ChainStates(store, signing_keys),
         grant_reports=GrantReports(access),
         service_accounts=ServiceAccountAdmin(access),

@@ -155,7 +155,7 @@ class Middleware:
             return False, False
         self._throttle.admit(known)
         scope["path_template"] = PATH_TEMPLATE
-        return await self._hot.answer(known, *ids, answer), True
+        return await self._hot.answer(known, scope[ADDRESS], *ids, answer), True
 
     def _is_guarded(self, path: str) -> bool:
         return _GUARDED.match(path) is not None or (not self._metrics_open and _METRICS.match(path) is not None)
@@ -166,6 +166,7 @@ class Middleware:
             return await self._authentication.authenticate(name, api_key, address, request_id)
         except Unauthorized:
             self._throttle.wrong_key(name, address)
+            self._authentication.refused(name, address)
             raise
 
 

@@ -11,7 +11,8 @@ from keyrack.clock import iso
 from keyrack.model.audit import AuditEvent
 
 _COLUMNS = (
-    "at", "actor", "actor_kind", "action", "target_type", "target_id", "outcome", "address", "request_id", "id",
+    "at", "actor", "actor_kind", "action", "target_type", "target_id", "outcome", "times", "first_at", "address",
+    "request_id", "id",
 )  # fmt: skip
 _BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for a formula at the beginning of a cell, in full width too (OWASP, CSV injection)."""
@@ -43,7 +44,7 @@ async def exported(
         yield form.write(some)
 
 
-def _values(event: AuditEvent) -> dict[str, str | None]:
+def _values(event: AuditEvent) -> dict[str, str | int | None]:
     return {
         "at": iso(event.at),
         "actor": event.actor,
@@ -52,6 +53,8 @@ def _values(event: AuditEvent) -> dict[str, str | None]:
         "target_type": event.target_type,
         "target_id": event.target_id,
         "outcome": event.outcome,
+        "times": event.times,
+        "first_at": None if event.first_at is None else iso(event.first_at),
         "address": event.address,
         "request_id": event.request_id,
         "id": event.id,
@@ -67,7 +70,7 @@ def _rows(events: Sequence[AuditEvent]) -> bytes:
     rows = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     for event in events:
         values = _values(event)
-        rows.writerow([harmless(values[name] or "") for name in _COLUMNS])
+        rows.writerow([harmless(str(values[name] or "")) for name in _COLUMNS])
     return written.getvalue().encode("utf-8", "replace")
 
 

@@ -16,6 +16,7 @@ from keyrack.service.audit.chain_records import (
     signed_checkpoint,
 )
 from keyrack.service.audit.chainer import AuditChainBroken, Chainer
+from keyrack.service.audit.counted_acts import AuditHours
 from keyrack.service.audit.signing_keys import SigningKeys
 from keyrack.store.audit_chain import AuditChain
 from keyrack.store.core.store import Store
@@ -31,12 +32,14 @@ class ChainExport:
         store: all data.
         keys: sign the end of a file.
         chainer: gives events their places first, so that all there are until now are in the file.
+        hours: writes down first what was counted until now.
     """
 
-    def __init__(self, store: Store, keys: SigningKeys, chainer: Chainer) -> None:
+    def __init__(self, store: Store, keys: SigningKeys, chainer: Chainer, hours: AuditHours) -> None:
         self._store = store
         self._keys = keys
         self._chainer = chainer
+        self._hours = hours
 
     async def lines(
         self, tenant_id: str, may_read: Callable[[], Awaitable[None]] | None = None
@@ -51,6 +54,7 @@ class ChainExport:
             tenant_id: whose log; empty: the installation's own.
             may_read: asked before each stretch, raises if the caller may no longer read the log.
         """
+        await self._hours.write_now(tenant_id)
         with suppress(AuditChainBroken):  # what there is is written all the same
             await self._chainer.finish(tenant_id)
         async with self._store.unit(tenant_id) as unit:

@@ -19,7 +19,10 @@ def entry_record(tenant_id: str, event: AuditEvent, sequence: int, previous: byt
         sequence: its number in the chain.
         previous: the hash of the entry before.
     """
-    return {
+    counted: dict[str, str | int | None] = {}
+    if event.times is not None and event.first_at is not None:
+        counted = {"times": event.times, "first_at": iso(event.first_at)}
+    return counted | {
         "type": "entry",
         "tenant": tenant_id,
         "sequence": sequence,

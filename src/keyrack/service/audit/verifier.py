@@ -38,7 +38,7 @@ _MEMBERS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     CUT: _SIGNED,
     END: _SIGNED,
 }
-_OPTIONAL: Mapping[str, Mapping[str, tuple[type, ...]]] = {}
+_OPTIONAL: Mapping[str, Mapping[str, tuple[type, ...]]] = {"entry": {"times": _NUMBER, "first_at": _TEXT}}
 _NOTHING = BEFORE_THE_FIRST.hex()
 
 

@@ -5,8 +5,10 @@
 rules are those of contract sections 3 (403 and 404), 5, 6 and 9.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Protocol
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
 from keyrack.model.identity import Principal, PrincipalKind
@@ -21,11 +23,42 @@ from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
 from keyrack.store.standings import find_with_standing
 from keyrack.store.tenants import TenantRows
+from keyrack.visible import visible
 
-__all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "Scope", "home"]
+__all__ = ["ALLOWED", "DENIED", "FAILED", "Access", "ActCounter", "Scope", "home", "stranger", "trying"]
 
 ALLOWED, DENIED, FAILED = "allowed", "denied", "failed"
+_LONGEST_NAME = 64
 _NOT_FOR_STEPS = "a running step may not do this"
+
+
+_TRYING: ContextVar[bool] = ContextVar("trying", default=False)
+
+
+@contextmanager
+def trying() -> Iterator[None]:
+    """Find out within the block what a caller may read, without that a refusal counts as one: nobody asked for it."""
+    before = _TRYING.set(True)
+    try:
+        yield
+    finally:
+        _TRYING.reset(before)
+
+
+class ActCounter(Protocol):
+    """Counts what is written into the audit log by the hour: `service.audit.counted_acts`."""
+
+    def note(
+        self,
+        who: Principal,
+        address: str | None,
+        tenant_id: str,
+        action: str,
+        target_type: str,
+        target_id: str | None,
+        outcome: str = ALLOWED,
+    ) -> None:
+        """Count that somebody did something just now. Never waits, never fails."""
 
 
 class Access:
@@ -37,10 +70,12 @@ class Access:
     Args:
         store: all data.
         quotas: what a tenant may store; None: whatever it likes.
+        counter: counts reads of values, and refused attempts to read; None: they are not counted.
     """
 
-    def __init__(self, store: Store, quotas: Quotas | None = None) -> None:
+    def __init__(self, store: Store, quotas: Quotas | None = None, counter: ActCounter | None = None) -> None:
         self._store = store
+        self._counter = counter
         self._quotas = quotas
 
     @asynccontextmanager
@@ -268,19 +303,32 @@ class Access:
         A writing one begins its transaction at the place, with a lock on the place's tenant: whoever names what is not
         there, or another's, holds up nobody.
         """
+
+        def seen(place: Location | None) -> Location:
+            try:
+                return reached(place)
+            except NotFound:
+                if place is not None:  # it is there, and nothing that the caller may know of
+                    self._denied(who, place.tenant_id, f"{kind.replace('_', '-')}.{action or 'read'}", (kind, place_id))
+                raise
+
         async with self._store.installation() as unit:
             standing = None
             if action is None and who.kind is PrincipalKind.user:
                 found = await find_with_standing(unit, kind, place_id, who.id)
-                place, standing = (reached(None), None) if found is None else (reached(found[0]), found[1])
+                place, standing = (seen(None), None) if found is None else (seen(found[0]), found[1])
             else:
-                place = reached(await Directory(unit).place(kind, place_id))
+                place = seen(await Directory(unit).place(kind, place_id))
             if action is None:
-                if place.tenant_id == INSTALLATION:
-                    yield Scope(unit, who, place, who.permissions)
-                    return
-                _require_own_tenant(who, place)
-                yield await scope_of(unit.of_tenant(place.tenant_id), who, place, door, standing)
+                try:
+                    if place.tenant_id == INSTALLATION:
+                        yield Scope(unit, who, place, who.permissions)
+                        return
+                    _require_own_tenant(who, place)
+                    yield await scope_of(unit.of_tenant(place.tenant_id), who, place, door, standing)
+                except Forbidden as refusal:
+                    self._denied_to_read(who, place.tenant_id, refusal, (kind, place_id))
+                    raise
                 return
         async with self._enter(who, place, action, door, exclusive=exclusive) as scope:
             yield scope
@@ -316,8 +364,10 @@ class Access:
         tenant_id = "" if place is None else place.tenant_id
         try:
             yield
-        except Forbidden:
-            if action is not None:
+        except Forbidden as refusal:
+            if action is None:
+                self._denied_to_read(who, tenant_id, refusal, _named(place or Location("")))
+            else:
                 target = ("tenant", tenant_id or None)
                 if place is not None and who.tenant_id not in (None, tenant_id):
                     target = _named(place)
@@ -325,10 +375,58 @@ class Access:
                     await AuditLog(unit).append(who, action, target, DENIED)
             raise
 
+    def disclosed(
+        self, who: Principal, tenant_id: str, action: str, target_type: str, target_ids: Iterable[str]
+    ) -> None:
+        """Count that somebody was shown values in the clear, for the audit log of the hour.
+
+        Args:
+            who: the caller.
+            tenant_id: whose the values are.
+            action: as the audit log calls it.
+            target_type: what they are of.
+            target_ids: of which.
+        """
+        if self._counter is not None:
+            for target_id in target_ids:
+                self._counter.note(who, who.address, tenant_id, action, target_type, target_id)
+
+    def refused(
+        self, who: Principal, address: str | None, tenant_id: str, action: str, target: tuple[str, str | None]
+    ) -> None:
+        """Count an attempt of somebody who did not get in, for the audit log of the hour.
+
+        Args:
+            who: who it was, or claimed to be.
+            address: from where.
+            tenant_id: whose log it belongs into; empty: the installation's.
+            action: what was tried.
+            target: at what, a type and an id.
+        """
+        if self._counter is not None:
+            self._counter.note(who, address, tenant_id, action, *target, DENIED)
+
+    def _denied_to_read(
+        self, who: Principal, tenant_id: str, refusal: Forbidden, target: tuple[str, str | None]
+    ) -> None:
+        kind = target[0].replace("_", "-")
+        self._denied(who, tenant_id, refusal.permission or f"{kind}.read", (kind, target[1]))
+
+    def _denied(self, who: Principal, tenant_id: str, action: str, target: tuple[str, str | None]) -> None:
+        """Count a refused attempt that is not written down by itself, for the log of the caller's tenant."""
+        if self._counter is not None and not _TRYING.get():
+            target_type = target[0].replace("_", "-")
+            self._counter.note(who, who.address, who.tenant_id or tenant_id, action, target_type, target[1], DENIED)
+
     async def record(self, who: Principal, place: Location, action: str, target: tuple[str, str | None]) -> None:
         """Write an event of a failed operation, whose own transaction is gone."""
         async with self._store.unit(place.tenant_id, writes=True) as unit:
             await AuditLog(unit).append(who, action, target, FAILED)
+
+
+def stranger(name: str) -> Principal:
+    """Return somebody who gave a name and did not show that it is his: as it can be shown, and cut short."""
+    return Principal(PrincipalKind.user, "", visible(name[:_LONGEST_NAME])[:_LONGEST_NAME])
 
 
 def home(who: Principal) -> str:

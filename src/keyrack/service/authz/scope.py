@@ -59,7 +59,9 @@ class Scope:
             ContractSuspended: it does, but the contract is suspended.
         """
         if not self.allows(*permissions):
-            raise Forbidden(f"this needs the permission {' or '.join(permissions)}")
+            refusal = Forbidden(f"this needs the permission {' or '.join(permissions)}")
+            refusal.permission = permissions[0]
+            raise refusal
         self.require_open()
 
     def require_edits(self, permissions: Mapping[str, str], named: Collection[str]) -> None:

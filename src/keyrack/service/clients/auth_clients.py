@@ -99,7 +99,7 @@ class AuthClients:
             reach = await auth_client_permissions(scope)
             _require_get(reach, scope)
             found, total = await available_clients(scope, wanted, limit=limit, offset=offset)
-            return [_view(reach, scope.place, each) for each in found], total
+            return [self._read(who, _view(reach, scope.place, each)) for each in found], total
 
     def whole(self, found: Sequence[AuthClientView]) -> AsyncIterator[AuthClientView]:
         """Yield the clients of a list with the credentials that were left out."""
@@ -130,9 +130,14 @@ class AuthClients:
             async with self._at(who, asked) as scope:
                 reach = await auth_client_permissions(scope)
                 _require_get(reach, scope)
-                return _view(reach, scope.place, await found_client(scope, auth_client_id))
+                return self._read(who, _view(reach, scope.place, await found_client(scope, auth_client_id)))
         async with seen_at_its_scope(self._access, who, auth_client_id) as (scope, reach, client):
-            return _view(reach, scope.place, client)
+            return self._read(who, _view(reach, scope.place, client))
+
+    def _read(self, who: Principal, view: AuthClientView) -> AuthClientView:
+        if view.credentials is not None:
+            self._access.disclosed(who, view.client.tenant_id, "auth-client.read", "auth-client", [view.client.id])
+        return view
 
     async def create(
         self,

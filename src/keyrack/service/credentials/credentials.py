@@ -28,6 +28,7 @@ from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
 
 EDIT = "workspaces.credential.edit"
+_READ = "credential.read"
 KEYS_POINTER = "/data/attributes/keys"
 _TOKEN_MEMBERS = ("refresh_token", "undefined_params", "instance_url")
 _MEMBERS_ONLY = "only members of the workspace can see its credentials"
@@ -81,6 +82,9 @@ class Credentials:
             found, total = await CredentialRows(scope.unit).page(
                 workspace_id, component_id, with_keys=shown, limit=limit, offset=offset
             )
+            if shown:
+                named = [credential.id for credential in found]
+                self._access.disclosed(who, scope.unit.tenant_id, _READ, "credential", named)
             return [CredentialView(credential, shown) for credential in found], total
 
     async def named(
@@ -126,7 +130,10 @@ class Credentials:
             NotFound: there is none, or the caller is no member of its workspace.
         """
         async with self._access.by_resource(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
-            return CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
+            view = CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
+            if view.keys_visible:
+                self._access.disclosed(who, scope.unit.tenant_id, _READ, "credential", [credential_id])
+            return view
 
     async def disclose(self, who: Principal, credential_id: str) -> CredentialView:
         """Return one with its keys to a person who wants to read them; unlike `get`, this is audited.

@@ -9,6 +9,7 @@ from keyrack.clock import Clock
 from keyrack.crypto.secret import Secret, derived
 from keyrack.errors import Unauthorized
 from keyrack.model.identity import Principal, PrincipalKind
+from keyrack.service.authz.access import DENIED, ActCounter, stranger
 from keyrack.service.identity.last_use import KeyUse
 from keyrack.store.core.store import Store
 from keyrack.store.directory import Directory, Identity
@@ -33,9 +34,17 @@ def key_hash(api_key: Secret) -> str:
 
 
 class Authentication:
-    """Checks user names and API keys."""
+    """Checks user names and API keys.
 
-    def __init__(self, store: Store, clock: Clock, key_use: KeyUse) -> None:
+    Args:
+        store: all data.
+        clock: the time.
+        key_use: notes when keys are used.
+        counter: counts refusals for the audit log of the hour; None: they are not counted.
+    """
+
+    def __init__(self, store: Store, clock: Clock, key_use: KeyUse, counter: ActCounter | None = None) -> None:
+        self._counter = counter
         self._store = store
         self._clock = clock
         self._key_use = key_use
@@ -60,6 +69,11 @@ class Authentication:
         self.require_name(found, name)
         self.used(found, hashed)
         return self.principal(found, address, request_id)
+
+    def refused(self, name: str, address: str | None) -> None:
+        """Count a request that was refused, in the installation's audit log: a wrong key is nobody's."""
+        if self._counter is not None:
+            self._counter.note(stranger(name), address, "", "api-key.use", "api-key", None, DENIED)
 
     async def owner(self, hashed: str) -> Identity | None:
         """Return who an API key belongs to, by its `key_hash`; None if to nobody (any more)."""

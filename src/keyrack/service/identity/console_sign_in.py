@@ -17,7 +17,7 @@ import structlog
 from keyrack.crypto.secret import Secret
 from keyrack.errors import BadRequest, DiskFull, NotFound, Unauthorized
 from keyrack.model.identity import ConsoleSession, PendingSignIn, Principal, PrincipalKind
-from keyrack.service.authz.access import ALLOWED, DENIED, Access
+from keyrack.service.authz.access import ALLOWED, DENIED, Access, stranger
 from keyrack.service.identity.form_key import FormKey
 from keyrack.service.identity.known_devices import KnownDevices
 from keyrack.service.identity.one_time_codes import CodeKind, WrongCode, judge_code
@@ -158,21 +158,29 @@ class ConsoleSignIn:
         given = normal_password(password[: LONGEST + 1])
         if not await self._passwords.matches(visitor.source, stored, given) or identity is None:
             log.warning("wrong password", account=None if identity is None else identity.id, address=visitor.address)
-            raise WrongPassword
+            raise self._wrong_password(identity, name, visitor)
         async with home_unit(self._store, identity.tenant_id) as unit:
             accounts = ConsoleAccounts(unit)
             who = await accounts.hold(identity.kind, identity.id)
             now = await accounts.password(identity.kind, identity.id)
             if who is None or now is None or not hmac.compare_digest(now[0], stored):  # changed meanwhile
-                raise WrongPassword
+                raise self._wrong_password(identity, name, visitor)
             if who.tenant_id is not None and not await SingleSignOnRows(unit).allows_passwords():
-                raise WrongPassword
+                raise self._wrong_password(identity, name, visitor)
             authenticator = await Authenticators(unit).find(who.kind, who.id)
             if authenticator is None or authenticator.confirmed_at is None:
                 return BegunSignIn(await begin_session(unit, who, visitor), needs_code=False)
             token = _new_token()
             await PendingSignIns(unit).add(who.kind, who.id, session_hash(token), now[1])
             return BegunSignIn(token, needs_code=True)
+
+    def _wrong_password(self, identity: Identity | None, name: str, visitor: Visitor) -> WrongPassword:
+        """Count a sign-in that was refused, in the log of the account's tenant, or in the installation's."""
+        who = stranger(name) if identity is None else _principal(identity, None, None)
+        target = ("console-session", None) if identity is None else (AUDITED[identity.kind], identity.id)
+        tenant_id = "" if identity is None else identity.tenant_id or ""
+        self._access.refused(who, visitor.address, tenant_id, "console-session.create", target)
+        return WrongPassword()
 
     async def waiting(self, token: Secret) -> Principal:
         """Return whose sign-in waits for a code in a browser.

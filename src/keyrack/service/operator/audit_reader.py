@@ -59,13 +59,13 @@ class AuditReader:
         """
         await self._require_tenant()
         start = self._store.clock() - _LATE
-        seen = {event.id for event in await self._read(start, None)}
+        seen = {event.id for event in await self._written(start)}
         first = await self._read(since, limit)
         seen |= {event.id for event in first}
         yield first[::-1]
         while True:
             await asyncio.sleep(_POLL_SECONDS)
-            found = await self._read(start, None)
+            found = await self._written(start)
             new = [event for event in reversed(found) if event.id not in seen]
             start = max(start, self._store.clock() - _LATE)
             seen = {event.id for event in found}
@@ -86,6 +86,10 @@ class AuditReader:
     async def _read(self, since: datetime | None, limit: int | None) -> Sequence[AuditEvent]:
         async with self._store.unit(self._tenant_id) if self._tenant_id else self._store.installation() as unit:
             return await AuditLog(unit).newest(self._equal, since, limit=limit)
+
+    async def _written(self, since: datetime) -> Sequence[AuditEvent]:
+        async with self._store.unit(self._tenant_id) if self._tenant_id else self._store.installation() as unit:
+            return await AuditLog(unit).written_since(self._equal, since)
 
     async def _require_tenant(self) -> None:
         if not self._tenant_id:

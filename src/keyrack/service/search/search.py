@@ -8,7 +8,7 @@ from keyrack.errors import Forbidden, NotFound
 from keyrack.ids import is_id
 from keyrack.model.identity import Principal
 from keyrack.service.audit.log import AuditTrail
-from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.access import Access, Scope, trying
 from keyrack.service.authz.permissions import GET_TEAMS
 from keyrack.service.authz.scope import contracts_granting
 from keyrack.service.operator.permissions import sees_tenants
@@ -216,6 +216,7 @@ class Search:
         if who.tenant_id is not None and found.tenant_id not in ("", who.tenant_id) and found.kind != "component":
             return None
         try:
-            return Result(found, await self._read[found.kind](who, found))
+            with trying():
+                return Result(found, await self._read[found.kind](who, found))
         except (NotFound, Forbidden):
             return None

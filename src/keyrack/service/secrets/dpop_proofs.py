@@ -23,6 +23,7 @@ from keyrack.store.auth_clients import find_usable
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.validation.unvalidated import Unvalidated
 
+_SIGNED = "secret.sign-proof"
 _POINTER = "/data/attributes"
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}")
 
@@ -71,7 +72,7 @@ class DPoPProofs:
     ) -> SignedProof:
         """Return a proof for one request with the access token that a secret has now; it is not renewed before.
 
-        Whoever may read the token may have its proofs, and like reading it is not in the audit log.
+        Whoever may read the token may have its proofs, and like reading it is counted for the audit log by the hour.
 
         Args:
             who: the caller.
@@ -102,6 +103,7 @@ class DPoPProofs:
         now, token = self._clock(), Secret(secret.credentials["access_token"])
         proof = new_proof(secret.dpop_key, request.method, request.url, now, nonce=request.nonce, access_token=token)
         self._last_use.note(secret.tenant_id, secret.id)
+        self._access.disclosed(who, secret.tenant_id, _SIGNED, "auth-secret", [secret.id])
         return SignedProof(Secret(proof), now)
 
     def _checked(self, wanted: WantedProof) -> WantedProof:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from keyrack.clock import Clock
 from keyrack.model.identity import Principal
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
+from keyrack.service.authz.access import ActCounter
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.identity.principal_cache import PrincipalCache
 from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.service.secrets.secrets import SecretView
+from keyrack.service.secrets.secrets import READ, TARGET, SecretView
 from keyrack.service.secrets.status import current_status
 from keyrack.store.secret_reader import SecretLocation, SecretReader
 
@@ -25,12 +26,19 @@ class FastReads:
     """Reads fresh secrets between `open` and `close`, and nothing at other times."""
 
     def __init__(
-        self, callers: PrincipalCache, points: SecretReader, schedule: Schedule, last_use: LastUse, clock: Clock
+        self,
+        callers: PrincipalCache,
+        points: SecretReader,
+        schedule: Schedule,
+        last_use: LastUse,
+        counter: ActCounter,
+        clock: Clock,
     ) -> None:
         self.callers = callers
         self._points = points
         self._schedule = schedule
         self._last_use = last_use
+        self._counter = counter
         self._clock = clock
         self.is_open = False
         self._shown: tuple[AuthSecret, SecretView | None] | None = None
@@ -45,24 +53,27 @@ class FastReads:
         self.is_open = False
         await self._points.close()
 
-    async def find(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView | None:
+    async def find(self, who: Principal, address: str | None, workspace_id: str, secret_id: str) -> SecretView | None:
         """Return a fresh secret, or None: `Secrets.get` must be asked, also for the reason.
 
         Args:
             who: the caller, as `PrincipalCache.principal` returned it.
+            address: where the request came from.
             workspace_id: where the secret is.
             secret_id: the secret.
         """
         tenant_id = await self.callers.tenant_to_read(who, workspace_id)
         if tenant_id is None:
             return None
-        return self._view(await self._points.find(SecretLocation(tenant_id, workspace_id, secret_id)))
+        return self._view(who, address, await self._points.find(SecretLocation(tenant_id, workspace_id, secret_id)))
 
-    def ask(self, place: SecretLocation, heard: Callable[[SecretView | None], None]) -> None:
+    def ask(
+        self, who: Principal, address: str | None, place: SecretLocation, heard: Callable[[SecretView | None], None]
+    ) -> None:
         """Have somebody told later what `find` returns, who may read there by `PrincipalCache.reader`."""
-        self._points.ask(place, lambda secret: heard(self._view(secret)))
+        self._points.ask(place, lambda secret: heard(self._view(who, address, secret)))
 
-    def _view(self, secret: AuthSecret | None) -> SecretView | None:
+    def _view(self, who: Principal, address: str | None, secret: AuthSecret | None) -> SecretView | None:
         """Return what is shown of a secret, found out once for all who are told of it in the same turn."""
         if secret is None:
             return None
@@ -72,6 +83,7 @@ class FastReads:
         view = self._shown[1]
         if view is not None:
             self._last_use.note(secret.tenant_id, secret.id)
+            self._counter.note(who, address, secret.tenant_id, READ, TARGET, secret.id)
         return view
 
     def _next_turn(self) -> None:

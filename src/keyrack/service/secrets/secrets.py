@@ -55,6 +55,10 @@ _CREATE, _EDIT, _DELETE, _REFRESH = (
 )
 
 
+READ, TARGET = "secret.read", "auth-secret"
+"""What the audit log calls a read of credentials, which is counted by the hour, and of what."""
+
+
 @dataclass(frozen=True, slots=True)
 class SecretView:
     """A secret as the caller may see it, with what is true of it at this moment."""
@@ -104,6 +108,8 @@ class Secrets:
                 limit=limit,
                 offset=offset,
             )
+            if scope.allows(GET_SECRET_CREDENTIALS):
+                self._access.disclosed(who, scope.unit.tenant_id, READ, TARGET, [secret.id for secret in found])
             return await self._views(scope.unit, found, visible=scope.allows(GET_SECRET_CREDENTIALS)), total
 
     def whole(self, found: Sequence[SecretView]) -> AsyncIterator[SecretView]:
@@ -150,6 +156,7 @@ class Secrets:
             require_validity(secret, view.status, min_validity, self._clock())
         if view.credentials_visible:
             self._last_use.note(secret.tenant_id, secret.id)
+            self._access.disclosed(who, secret.tenant_id, READ, TARGET, [secret.id])
         return view
 
     async def disclose(self, who: Principal, workspace_id: str, secret_id: str) -> SecretView:

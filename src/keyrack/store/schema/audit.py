@@ -21,6 +21,8 @@ audit_events = Table(
     Column("outcome", String(20), nullable=False),
     Column("address", String(64)),
     Column("request_id", String(128)),
+    Column("times", BigInteger),  # of what is counted by the hour: how often; null of others
+    at("first_at", nullable=True),  # of that: when for the first time; `at` is the last time
     Column("sequence", BigInteger),  # in the chain; null until the event has been put there
     Column("entry_hash", LargeBinary),
     Index("audit_events_tenant_id_at_idx", "tenant_id", "at", "id"),
@@ -85,4 +87,22 @@ audit_keys = Table(
     at("created_at"),
     at("retired_at", nullable=True),
     Column("in_use", Integer, unique=True),  # 1 of the key that signs, null of the others
+)
+
+audit_counts = Table(  # of hours that are not over; nothing is null, since all of it is the key
+    "audit_counts",
+    metadata,
+    Column("tenant_id", Id, primary_key=True),
+    at("hour", primary_key=True),
+    Column("actor", String(320), primary_key=True),
+    Column("actor_kind", String(20), primary_key=True),
+    Column("action", String(64), primary_key=True),
+    Column("target_type", String(64), primary_key=True),
+    Column("target_id", String(64), primary_key=True),
+    Column("outcome", String(20), primary_key=True),
+    Column("address", String(64), primary_key=True),
+    Column("times", BigInteger, nullable=False),
+    at("first_at"),
+    at("last_at"),
+    Index("audit_counts_hour_idx", "hour"),
 )
