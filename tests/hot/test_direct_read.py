@@ -148,10 +148,12 @@ async def test_it_is_logged_counted_and_noted_as_the_applications_answer_is(serv
     path = await served.secret()
     who = await served.known(served.acme.integrator, path)
     last_use, key_use = served.world.services.last_use, served.world.services.key_use
+    counts = served.world.services.audit_counter._counts
     seen = []
     for expected in (True, False):
         last_use._noted.clear()
         key_use._noted.clear()
+        counts.clear()
         counted: list[tuple[Any, ...]] = []
         with pytest.MonkeyPatch.context() as patch, structlog.testing.capture_logs() as log:
             patch.setattr(metrics, "request", lambda *given: counted.append(given[:3]))  # noqa: B023 - called in here
@@ -160,11 +162,13 @@ async def test_it_is_logged_counted_and_noted_as_the_applications_answer_is(serv
         assert answer.headers["x-request-id"] == "mine 1"
         lines = [{name: value for name, value in line.items() if name != "ms"} for line in log]
         assert lines[0]["request_id"] == "mine 1"
-        seen.append((lines, counted, set(last_use._noted), set(key_use._noted)))
+        seen.append((lines, counted, set(last_use._noted), set(key_use._noted), set(counts)))
         await served.world.services.fast_reads.close()
     assert seen[0] == seen[1]
     assert len(seen[0][0]) == len(seen[0][1]) == len(seen[0][2]) == 1
     assert seen[0][3] == {key_hash(Secret(who.api_key))}
+    secret_id = path.rpartition("/")[2]
+    assert seen[0][4] == {(served.acme.id, who.id, "secret.read", secret_id, "127.0.0.1", "allowed")}
 
 
 async def test_what_is_not_plain_gets_to_the_application(served: OverHttp) -> None:

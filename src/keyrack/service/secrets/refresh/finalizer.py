@@ -20,6 +20,7 @@ from keyrack.model.secrets import AuthSecret, ErrorCode
 from keyrack.oauth.failure_classes import FailureClass, blames_client_alone, classify_failure
 from keyrack.oauth.token_response import TokenResponse
 from keyrack.provider.faults import may_have_been_sent
+from keyrack.service.authz.access import ALLOWED
 from keyrack.service.clients.auth_client_profile import (
     client_profile,
     final_errors,
@@ -32,10 +33,11 @@ from keyrack.service.clients.connection_inputs import asked_inputs
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result
 from keyrack.service.secrets.refresh.refresh_counter import RefreshCounter, refresh_result
 from keyrack.service.secrets.refresh.schedule import Schedule
-from keyrack.service.secrets.refresh.settlements import Ended, Settlements, facts_of
+from keyrack.service.secrets.refresh.settlements import WORKER, Ended, Settlements, audit_end, facts_of
 from keyrack.service.secrets.refresh.tokens import merged, without_grant
 from keyrack.service.secrets.status import current_status
 from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_health import AuthClientHealth, RejectionResult
 from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.core.keyring import INSTALLATION
@@ -185,6 +187,7 @@ class Finalizer:
             await Leases(unit).finish([(lease, ended)])
             if over:
                 facts = facts_of(current, now) | {"error_code": ErrorCode.token_expired.value}
+                await audit_end(unit, current.id)
                 await Outbox(unit).add(EventType.secret_reauthorization_required, facts)
         return ended
 
@@ -220,6 +223,7 @@ class Finalizer:
                 return RejectionResult.doubted
             verdict = await health.reject(client, said, self._clock() + _PROBE_AFTER)
             if verdict is RejectionResult.paused:
+                await _audit(unit, client, "auth-client.pause")
                 await self._tell(unit, EventType.client_failing, client, error=said["error"])
         return verdict
 
@@ -234,6 +238,7 @@ class Finalizer:
                 return
             if client.rejected_at is not None:  # else it was changed, which has revived its secrets
                 await health.revive(client.id, self._schedule.lead)
+            await _audit(unit, client, "auth-client.resume")
             await self._tell(unit, EventType.client_recovered, client)
 
     async def _tell(self, unit: Unit, kind: EventType, client: AuthClient, **more: object) -> None:
@@ -243,6 +248,12 @@ class Finalizer:
         for tenant_id in told:
             facts = {"auth_client_id": client.id, "at": iso(self._clock()), **more}
             await Outbox(unit.of_tenant(tenant_id)).add(kind, facts)
+
+
+async def _audit(unit: Unit, client: AuthClient, action: str) -> None:
+    """Write down in the log of a client's owner that its grants are no longer refreshed, or are again."""
+    log = AuditLog(unit.of_tenant(client.tenant_id))
+    await log.append(WORKER, action, ("auth-client", client.id), ALLOWED)
 
 
 def _called(outcome: RefreshOutcome, result: Result) -> str:

@@ -16,11 +16,14 @@ from keyrack.errors import DatabaseUnavailable
 from keyrack.model import Json
 from keyrack.model.clients import AuthClient
 from keyrack.model.events import EventType
+from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import AuthSecret
+from keyrack.service.authz.access import FAILED
 from keyrack.service.secrets.refresh.outcome import RefreshOutcome, Result, Sent, judge
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.scope_events import missing_scopes_event
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
+from keyrack.store.audit_log import AuditLog
 from keyrack.store.auth_client_health import RejectionResult
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
@@ -28,6 +31,7 @@ from keyrack.store.lease_clock import LeaseTime
 from keyrack.store.leases import Lease, Leases
 from keyrack.store.outbox import Outbox
 
+WORKER = Principal(PrincipalKind.system, "", "refresh")
 _TOGETHER = 32
 """Outcomes that one transaction writes at most: it keeps their secrets locked."""
 
@@ -141,6 +145,9 @@ class Settlements:
         if pairs:
             await Leases(unit).finish([(ended.lease, written.outcome.secret) for ended, written in pairs])
             await self._close_attempts(unit, pairs)
+            for _, written in pairs:
+                if written.outcome.event is EventType.secret_reauthorization_required:
+                    await audit_end(unit, written.outcome.secret.id)
             await Outbox(unit).add_all([event for ended, written in pairs for event in _events(ended, written)])
         return came_of_each
 
@@ -177,6 +184,11 @@ def _events(ended: Ended, written: Written) -> list[tuple[EventType, Json]]:
     told = [] if outcome.event is None else [(outcome.event, facts_of(outcome.secret, ended.at))]
     missing = missing_scopes_event(written.before.missing_scopes, outcome.secret, ended.at)
     return told if missing is None else [*told, missing]
+
+
+async def audit_end(unit: Unit, secret_id: str) -> None:
+    """Write down in the audit log that a grant has ended, which nobody asked for."""
+    await AuditLog(unit).append(WORKER, "secret.end", ("auth-secret", secret_id), FAILED)
 
 
 def facts_of(secret: AuthSecret, at: datetime) -> Json:
