@@ -43,7 +43,7 @@ class Place:
 
     @property
     def counter(self) -> AuditCounter:
-        return self.world.services.audit_counter
+        return self.world.services.audit_parts.counter
 
     async def secret(self) -> str:
         acme = self.world.tenants["Acme"]
@@ -55,7 +55,7 @@ class Place:
         """Let the hour end, and return what was counted in it, as the log has it."""
         await self.counter.flush()
         self.time.now += timedelta(hours=1, minutes=3)
-        while await self.world.services.audit_hours.tick():
+        while await self.world.services.audit_parts.hours.tick():
             pass
         return await counted(self.world.store, self.world.tenants["Acme"].id if tenant_id is None else tenant_id)
 

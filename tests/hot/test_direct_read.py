@@ -148,7 +148,7 @@ async def test_it_is_logged_counted_and_noted_as_the_applications_answer_is(serv
     path = await served.secret()
     who = await served.known(served.acme.integrator, path)
     last_use, key_use = served.world.services.last_use, served.world.services.key_use
-    counts = served.world.services.audit_counter._counts
+    counts = served.world.services.audit_parts.counter._counts
     seen = []
     for expected in (True, False):
         last_use._noted.clear()

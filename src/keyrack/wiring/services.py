@@ -11,13 +11,9 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.egress_proxy import egress_proxy
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.trust import authorities_of
-from keyrack.service.audit.audit_retention import AuditRetention
 from keyrack.service.audit.chain_export import ChainExport
 from keyrack.service.audit.chain_state import ChainStates
-from keyrack.service.audit.chainer import Chainer
-from keyrack.service.audit.counted_acts import AuditCounter, AuditHours
 from keyrack.service.audit.log import AuditTrail
-from keyrack.service.audit.signing_keys import SigningKeys
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
 from keyrack.service.authz.quotas import Quotas
@@ -134,6 +130,7 @@ from keyrack.store.core.listening import Listener
 from keyrack.store.core.store import Store
 from keyrack.store.secret_reader import secret_reader
 from keyrack.store.spool import Spool
+from keyrack.wiring.auditing import AuditParts, build_audit
 from keyrack.wiring.configuration import quota_limits, schedule
 
 _CONSENTS_AT_ONCE = 10
@@ -200,9 +197,7 @@ class Services:
     place_deletion: PlaceDeletion
     user_deletion: UserDeletion
     audit_trail: AuditTrail
-    audit_counter: AuditCounter
-    audit_hours: AuditHours
-    chainer: Chainer
+    audit_parts: AuditParts
     chain_export: ChainExport
     chain_states: ChainStates
     service_accounts: ServiceAccountAdmin
@@ -220,7 +215,6 @@ class Services:
     mailer: Mailer | None
     """None where no mail server is set."""
     retention: Retention
-    audit_retention: AuditRetention
     rotation_steps: RotationSteps
     secret_rotations: SecretRotations
     rotation_trials: RotationTrials
@@ -251,8 +245,8 @@ def build_services(
         now: the time.
         provider: calls providers, instead of the client that the settings describe.
     """
-    counter = AuditCounter(store, now)
-    access = Access(store, Quotas(quota_limits(settings)), counter)
+    audit = build_audit(store, settings, now)
+    access = Access(store, Quotas(quota_limits(settings)), audit.counter)
     passwords = PasswordHashing()
     visible_components, users = ComponentVisibility(access), Users(access, passwords)
     insecure = settings.allow_insecure_providers
@@ -262,7 +256,7 @@ def build_services(
         store, provider, spool, listener, refresh_settings(settings), revocation.enqueue_orphan, now
     )
     last_use, key_use = LastUse(store, now), KeyUse(store, now)
-    authentication = Authentication(store, now, key_use, counter)
+    authentication = Authentication(store, now, key_use, audit.counter)
     points = secret_reader(settings, store.keyring)
     callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
     targets = ConsentHandlers(
@@ -333,8 +327,6 @@ def build_services(
     invites = Invites(access, setup_links)
     webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
     audit_trail = AuditTrail(access)
-    signing_keys = SigningKeys(store)
-    chainer, audit_hours = Chainer(store, signing_keys), AuditHours(store)
     shown = UseCases(
         tenants=Tenants(access, enqueue_deregistrations_of_tenant),
         users=users,
@@ -384,7 +376,7 @@ def build_services(
         dpop_proofs=DPoPProofs(access, last_use, now, allow_insecure=insecure),
         connections=Connections(access, now),
         connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo, introspection),
-        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, counter, now),
+        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, audit.counter, now),
         flows=shown.flows,
         task_keys=TaskKeys(access),
         components=components,
@@ -414,11 +406,9 @@ def build_services(
         place_deletion=PlaceDeletion(access),
         user_deletion=UserDeletion(access, users),
         audit_trail=audit_trail,
-        audit_counter=counter,
-        audit_hours=audit_hours,
-        chainer=chainer,
-        chain_export=ChainExport(store, signing_keys, chainer, audit_hours),
-        chain_states=ChainStates(store, signing_keys),
+        audit_parts=audit,
+        chain_export=audit.export,
+        chain_states=audit.states,
         grant_reports=GrantReports(access),
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,
@@ -436,7 +426,6 @@ def build_services(
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
-        audit_retention=AuditRetention(store, signing_keys, settings.audit_retention_days),
         rotation_steps=steps,
         secret_rotations=SecretRotations(access, steps),
         rotation_trials=RotationTrials(

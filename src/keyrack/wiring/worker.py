@@ -20,11 +20,11 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("device polls", made.device_polling.tick, settings.worker_interval),
         PeriodicTask("webhooks", made.deliverer.tick, settings.worker_interval),
         PeriodicTask("revocations", made.revoker.tick, settings.worker_interval),
-        PeriodicTask("audit hours", made.audit_hours.tick, _REMINDING_SECONDS),
-        PeriodicTask("audit chains", made.chainer.tick, settings.worker_interval),
+        PeriodicTask("audit hours", made.audit_parts.hours.tick, _REMINDING_SECONDS),
+        PeriodicTask("audit chains", made.audit_parts.chainer.tick, settings.worker_interval),
         PeriodicTask("secret rotations", made.rotation_trials.tick, settings.worker_interval),
         PeriodicTask("reaper", made.retention.reap, _REAPING_SECONDS),
-        PeriodicTask("audit retention", made.audit_retention.reap, _REAPING_SECONDS),
+        PeriodicTask("audit retention", made.audit_parts.retention.reap, _REAPING_SECONDS),
         PeriodicTask("registrations", made.registration_renewals.tick, _REMINDING_SECONDS),
         PeriodicTask("secret reminders", made.secret_reminders.tick, _REMINDING_SECONDS),
     ]
@@ -51,7 +51,7 @@ async def running(
     await made.refreshing.start()
     await made.last_use.start()
     await made.key_use.start()
-    await made.audit_counter.start()
+    await made.audit_parts.counter.start()
     await made.metrics_reader.start()
     await made.heartbeat.start([role for role, does in (("api", api), ("worker", works)) if does])
     made.fast_reads.open()
@@ -66,7 +66,7 @@ async def running(
         await made.refreshing.close()
         await made.last_use.close()
         await made.key_use.close()
-        await made.audit_counter.close()
+        await made.audit_parts.counter.close()
         await made.metrics_reader.close()
         await made.heartbeat.close()
         await made.close()
