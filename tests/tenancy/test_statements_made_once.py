@@ -82,6 +82,7 @@ ACROSS: dict[str, str] = {
     "audit_across_tenants._OLDER": "as above",
     "auth_client_health._PAUSE": "secrets of a global client may be in any tenant; the client decides",
     "auth_client_health._REVIVAL": "as above",
+    "data_key_list._OLDEST": "times, for the metrics",
     "data_key_list._PAGE": "for the operator: whose a data key is, without the key",
     "data_key_list._VERSIONS": "numbers, for the operator",
     "directory._AUTH_CLIENT": "ids of the scope an id is in",
