@@ -3,7 +3,7 @@
 from keyrack.oauth.profiles.catalogue import catalogue
 from support.twins import differing, play_all, refused
 
-STEPS = {"consent", "token", "refresh", "error", "revoke"}
+STEPS = {"consent", "token", "refresh", "introspection", "error", "revoke"}
 REFUSED = {"bigcommerce"}
 """What these ask for is not done; a name may only go from here."""
 

@@ -19,6 +19,7 @@ PARTS = {
     "`client_authentication`": model.ClientAuthentication,
     "`authorization`": model.AuthorizationRequest,
     "`token`, `refresh` and `exchange`": model.TokenRequest,
+    "`revocation` and `introspection`": model.EndpointRequest,
     "`scopes`": model.Scopes,
     "`callback`": model.Callback,
     "`answer`": model.Answer,

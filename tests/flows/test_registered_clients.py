@@ -48,6 +48,7 @@ async def test_an_issuer_alone_says_where_everything_is(desk: Desk, simulator: R
         "token_uri": simulator.token_endpoint,
         "refresh_token_uri": simulator.token_endpoint,
         "revocation_uri": f"{simulator.base_url}/revoke",
+        "introspection_uri": f"{simulator.base_url}/introspect",
         "token_expires_in": 3600,
     }
     own = "https://login.example.com/authorize"

@@ -34,13 +34,13 @@ _CREDENTIALS = (
     "For `oauth2` and `oauth2_instagram`: `client_id`, `client_secret`, `auth_uri`, `token_uri`, `refresh_token_uri`"
     " (default: `token_uri`), `token_expires_in` (seconds, default 3600); extensions (0.6): `pkce` (default true),"
     " `client_auth` (`post`, `basic`, `basic_raw` or `none`; by default as a linked component declares, else `post`;"
-    " `client_secret` is not needed with `none`), `revocation_uri` (RFC 7009), `issuer` (RFC 8414, 9207) and"
-    " `authorization_response_iss_parameter_supported` (whether callbacks always name it), `refresh_token_grace`"
-    " (seconds for which the provider takes a rotated refresh token again), `resource` (RFC 8707), `scope` (asked for"
-    " where nobody names any), `redirect_uri` (what the client is registered with: the documented address, or its"
-    " issuer's own). With `issuer` alone the addresses are discovered (RFC 8414); with `registration` (an"
-    " object: members of RFC 7591 and `initial_access_token`) and without `client_id` the client is registered. Other"
-    " types: any object."
+    " `client_secret` is not needed with `none`), `revocation_uri` (RFC 7009), `introspection_uri` (RFC 7662),"
+    " `issuer` (RFC 8414, 9207), `authorization_response_iss_parameter_supported` (whether callbacks always name it),"
+    " `refresh_token_grace` (seconds for which the provider takes a rotated refresh token again),"
+    " `resource` (RFC 8707), `scope` (asked for where nobody names any), `redirect_uri` (what the client is"
+    " registered with: the documented address, or its issuer's own). With `issuer` alone the addresses are discovered"
+    " (RFC 8414); with `registration` (an object: members of RFC 7591 and `initial_access_token`) and without"
+    " `client_id` the client is registered. Other types: any object."
 )
 Credentials = Annotated[dict[str, Any], Meta(description=_CREDENTIALS)]
 

@@ -74,6 +74,7 @@ class OAuth1Player:
             return steps
         steps.append(await self._token(consent_id, location))
         steps.append(Step("refresh", Outcome.nothing, ["OAuth 1.0a has no refresh tokens"]))
+        steps.append(Step("introspection", Outcome.nothing, ["OAuth 1.0a has no introspection"]))
         steps.append(await self._error(component_id))
         steps.append(Step("revoke", Outcome.nothing, ["OAuth 1.0a has no revocation"]))
         return steps

@@ -1,5 +1,6 @@
-"""Plays a profile against its twin: consent, tokens, refresh, an error and revocation, through Keyrack's use cases."""
+"""Plays a profile against its twin through Keyrack's use cases, from consent to revocation."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -13,25 +14,29 @@ from keyrack.conformance.report import Outcome, Report, Step, lines_of
 from keyrack.conformance.samples import filled_in, told
 from keyrack.errors import KeyrackError, NotRefreshable, ValidationFailed
 from keyrack.model.clients import AuthClient
+from keyrack.model.consents import Consent, ConsentStatus
 from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.oauth import oauth1
-from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, Grant, OAuth1, ProviderProfile, TokenRequest
+from keyrack.oauth.profiles.model import DIRECT_GRANTS, AuthMethod, EndpointRequest, Grant, OAuth1, ProviderProfile
 from keyrack.oauth.profiles.reading import document_of
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.consents.values import NewConsent
 from keyrack.service.secrets.changes import NewSecret
+from keyrack.service.secrets.connection_check import CheckResult
 from keyrack.simulator.twin.answers import rounds
 from keyrack.simulator.twin.expectation import Difference
 from keyrack.simulator.twin.oauth1 import OAuth1Twin
 from keyrack.simulator.twin.orders import Reading
 from keyrack.simulator.twin.registration import Registration
-from keyrack.simulator.twin.twin import ACCOUNT, ACCOUNT_ID, LIFETIME, REFUSAL, Twin
+from keyrack.simulator.twin.twin import ACCOUNT, ACCOUNT_ID, LIFETIME, REFUSAL, USER_CODE, VERIFICATION_URI, Twin
 from keyrack.validation.unvalidated import Unvalidated
 
 CLIENT_ID, CLIENT_SECRET = "twin+client/1", "a %secret+/=& of more than 32 letters"
 """What the twin knows the client by: with characters that have to be written otherwise in each place."""
 SCOPES = ("read:all", "write/some")
 """Asked for where the profile has no scopes of its own."""
+_LONGEST_WAIT, _LOOK = 30.0, 0.1
+"""Seconds that a device's tokens are waited for at most, and between two looks."""
 _POINTER = "/data/attributes/credentials/provider_profile"
 _NEVER = "/authorization/starts_at_provider"
 _NOT_BUILT = "cannot be used with auth clients yet"
@@ -104,12 +109,12 @@ def _unplayed(profile: ProviderProfile) -> str | None:
     ways = [profile.client_authentication, *(each.client_authentication for each in _requests(profile))]
     if any(way is not None and (way.mutual_tls or "tls" in way.method) for way in ways):
         return "a client certificate"
-    played = profile.grant in {Grant.AUTHORIZATION_CODE, Grant.OAUTH1, *DIRECT_GRANTS}
-    return None if played else f"the grant {profile.grant}"
+    return None
 
 
-def _requests(profile: ProviderProfile) -> list[TokenRequest]:
-    return [each for each in (profile.token, profile.refresh, profile.exchange) if each is not None]
+def _requests(profile: ProviderProfile) -> list[EndpointRequest]:
+    said = (profile.token, profile.refresh, profile.exchange, profile.revocation, profile.introspection)
+    return [each for each in said if each is not None]
 
 
 async def _client(
@@ -163,11 +168,15 @@ class _Player:
             first.append(consent)
             if not location:
                 return first
-            token, secret_id = await self._token(location)
+            if self._profile.grant is Grant.DEVICE_CODE:
+                token, secret_id = await self._device_tokens()
+            else:
+                token, secret_id = await self._token(location)
         if secret_id is None:
             return [*first, token]
         steps = [*first, token, await self._refresh(secret_id)]
         if whole:
+            steps.append(await self._introspection(secret_id))
             steps.append(await self._error(secret_id))
             steps.append(await self._revoke(secret_id))
         return steps
@@ -201,15 +210,36 @@ class _Player:
             )
         except KeyrackError as error:
             return self._step("consent", lines_of(error)), ""
-        location = self._twin.open_in_browser(started.context.authorization_url or "")
         self._consent_id = started.id
+        if self._profile.grant is Grant.DEVICE_CODE:
+            codes = started.context.device
+            shown = None if codes is None else (codes.user_code, codes.verification_uri)
+            problems = [] if shown == (USER_CODE, VERIFICATION_URI) else ["another code was read than was given"]
+            return self._step("consent", problems), VERIFICATION_URI
+        location = self._twin.open_in_browser(started.context.authorization_url or "")
         return self._step("consent"), location
+
+    async def _device_tokens(self) -> tuple[Step, str | None]:
+        """Wait for the tokens of a device, for which nobody has agreed at first; return the id of their secret."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_WAIT):
+                while (done := await self._ended()).status is ConsentStatus.pending:
+                    if await self._services.device_polling.tick():
+                        self._twin.agrees = True
+                    await asyncio.sleep(_LOOK)
+        done = await self._ended()
+        if done.result_id is None:
+            return self._step("token", [done.error or "nobody asked for the tokens"]), None
+        return self._judged(await self._secret(done.result_id)), done.result_id
+
+    async def _ended(self) -> Consent:
+        return await self._services.consents.get(self._made.who, self._made.workspace_id, self._consent_id)
 
     async def _token(self, location: str) -> tuple[Step, str | None]:
         """Come back with a code; return the id of the secret that is made of the tokens."""
         params = dict(parse_qsl(urlsplit(location).query))
         await self._services.callbacks.finish("oauth2", params, {}, None, None)
-        done = await self._services.consents.get(self._made.who, self._made.workspace_id, self._consent_id)
+        done = await self._ended()
         if done.result_id is None:
             return self._step("token", [done.error or "the consent did not complete"]), None
         return self._judged(await self._secret(done.result_id)), done.result_id
@@ -244,6 +274,19 @@ class _Player:
         if secret.expires_at != _after(secret, LIFETIME):
             problems.append(f"the new token should live {LIFETIME} seconds, as the answer says (/answer/expires_in)")
         return self._step("refresh", problems)
+
+    async def _introspection(self, secret_id: str) -> Step:
+        """Test the connection, where the provider says whether the token works."""
+        endpoints = self._profile.endpoints
+        if endpoints.introspection is None:
+            return self._step("introspection", nothing="the profile names no introspection endpoint")
+        if endpoints.userinfo is not None:
+            return self._step("introspection", nothing="connections are tested at the userinfo endpoint")
+        check = await self._services.connection_checks.test(self._made.who, self._made.workspace_id, secret_id)
+        problems = [] if check.result is CheckResult.works else [f"{check.text} (/introspection)"]
+        if self._twin.access_token not in self._twin.introspected:
+            problems.append("the twin was not asked about the token (/endpoints/introspection)")
+        return self._step("introspection", problems)
 
     async def _error(self, secret_id: str) -> Step:
         """Refresh once more, and be refused for good."""

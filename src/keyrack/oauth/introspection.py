@@ -6,6 +6,7 @@ from typing import Any
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ProviderError, ProviderFailure
 from keyrack.oauth.profile import ClientProfile
+from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.refusal import refusal
 from keyrack.oauth.token_response import members_of, require_available, require_sound
 from keyrack.oauth.wire import FormRequest, RawResponse
@@ -18,7 +19,7 @@ def build_introspection_request(profile: ClientProfile, endpoint: str, token: Se
     """Return the request that asks about an access token (RFC 7662 section 2.1).
 
     Args:
-        profile: the client, which authenticates as at the token endpoint, and its provider.
+        profile: the client, which authenticates as at the token endpoint unless its provider's profile says otherwise.
         endpoint: the introspection endpoint, its own query kept.
         token: that is asked about.
 
@@ -26,8 +27,10 @@ def build_introspection_request(profile: ClientProfile, endpoint: str, token: Se
         UnusableKeyError: the client's key does not go with the algorithm.
     """
     asked = (("token", token.reveal()), ("token_type_hint", "access_token"))
-    form, authorization = profile.authenticated(asked, endpoint)
-    return FormRequest(endpoint, form, authorization, certificate=profile.certificate)
+    form, authorization = profile.authenticated(asked, endpoint, profile.of_introspections)
+    request = FormRequest(endpoint, form, authorization, certificate=profile.certificate)
+    said = None if profile.provider is None else profile.provider.introspection
+    return request if said is None else as_asked(request, said, profile.placeholders)
 
 
 def process_introspection_response(response: RawResponse, sent: Iterable[Secret] = ()) -> Mapping[str, Any]:

@@ -32,6 +32,7 @@ class IssuerMetadata:
         requires_pushed_requests: `require_pushed_authorization_requests` (the same section): it takes no others.
         registration_endpoint: where clients register themselves (RFC 7591), if they can.
         revocation_endpoint: where tokens are revoked (RFC 7009), if they can be.
+        introspection_endpoint: where it says whether a token works (RFC 7662), if it does.
         token_endpoint_auth_methods: how clients may authenticate; None: it does not say, which means
             `client_secret_basic`.
         grant_types: that it knows; None: it does not say.
@@ -53,6 +54,7 @@ class IssuerMetadata:
     requires_pushed_requests: bool = False
     registration_endpoint: str | None = None
     revocation_endpoint: str | None = None
+    introspection_endpoint: str | None = None
     token_endpoint_auth_methods: tuple[str, ...] | None = None
     grant_types: tuple[str, ...] | None = None
     code_challenge_methods: tuple[str, ...] | None = None
@@ -106,6 +108,7 @@ def process_metadata(response: RawResponse, issuer: str) -> IssuerMetadata | Non
         requires_pushed_requests=members.get("require_pushed_authorization_requests") is True,
         registration_endpoint=address("registration_endpoint"),
         revocation_endpoint=address("revocation_endpoint"),
+        introspection_endpoint=address("introspection_endpoint"),
         token_endpoint_auth_methods=texts("token_endpoint_auth_methods_supported"),
         grant_types=texts("grant_types_supported"),
         code_challenge_methods=texts("code_challenge_methods_supported"),
@@ -121,7 +124,7 @@ def _aliases(said: object) -> dict[str, str]:
     return {name: said[name] for name in _ALIASED if isinstance(said.get(name), str) and said[name]}
 
 
-_ALIASED = ("token_endpoint", "revocation_endpoint")
+_ALIASED = ("token_endpoint", "revocation_endpoint", "introspection_endpoint")
 """Endpoints whose aliases are used."""
 
 

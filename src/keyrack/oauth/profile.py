@@ -84,6 +84,8 @@ class ClientProfile:
     pushed_authorization_endpoint: str | None = field(default=None, repr=False)
     introspection_endpoint: str | None = field(default=None, repr=False)
     second: "ClientProfile | None" = field(default=None, repr=False)
+    of_revocations: RequestAuthentication | None = None
+    of_introspections: RequestAuthentication | None = None
 
     @property
     def is_for_devices(self) -> bool:

@@ -41,7 +41,7 @@ def build_revocation_request(
         endpoint: the revocation endpoint, its own query kept.
         token: what is revoked.
         hint: which kind of token it is; a server that does not know the hint looks everywhere.
-        by: how the client authenticates, the same as at the token endpoint.
+        by: how the client authenticates: as at the token endpoint, unless its provider's profile says otherwise.
         client_id: the client the token was issued to.
         client_secret: the client's password.
         certificate: what the client shows in TLS, if it has one.

@@ -120,6 +120,9 @@ def main() -> None:
     from django.core.wsgi import get_wsgi_application
 
     server = make_server("127.0.0.1", 0, get_wsgi_application(), server_class=Server, handler_class=Quiet)
+    from oauth2_provider.settings import oauth2_settings
+
+    oauth2_settings.OAUTH_DEVICE_VERIFICATION_URI = f"http://127.0.0.1:{server.server_port}/o/device/"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(json.dumps({"port": server.server_port}), flush=True)  # noqa: T201  # the ready line
     sys.stdin.read()

@@ -206,8 +206,8 @@ class AuthorizationRequest(_Part, frozen=True):
     sends_nonce: bool = False
 
 
-class TokenRequest(_Part, frozen=True):
-    """A request that is answered with tokens.
+class EndpointRequest(_Part, frozen=True):
+    """A request of Keyrack's own at an endpoint.
 
     Attributes:
         method: of HTTP.
@@ -216,8 +216,6 @@ class TokenRequest(_Part, frozen=True):
         rename: names that this provider has for the usual parameters, by the usual name.
         headers: further ones.
         client_authentication: if it is another one than the profile's.
-        sends_scope: whether a refresh request repeats the scope.
-        sends_redirect_uri: whether a refresh request repeats the redirect URI.
     """
 
     method: str = "POST"
@@ -226,6 +224,16 @@ class TokenRequest(_Part, frozen=True):
     rename: dict[str, str] = {}
     headers: dict[str, Template] = {}
     client_authentication: ClientAuthentication | None = None
+
+
+class TokenRequest(EndpointRequest, frozen=True):
+    """A request that is answered with tokens.
+
+    Attributes:
+        sends_scope: whether a refresh request repeats the scope.
+        sends_redirect_uri: whether a refresh request repeats the redirect URI.
+    """
+
     sends_scope: bool = False
     sends_redirect_uri: bool = False
 
@@ -408,6 +416,8 @@ class ProviderProfile(_Part, frozen=True):
         refresh: the request for new tokens; None: as `token`.
         exchange: the request that exchanges the first token, `{access_token}` in it, for one that lives longer; None:
             the first token stays.
+        revocation: the request that revokes a token (RFC 7009).
+        introspection: the request that asks whether a token works (RFC 7662).
         client_authentication: how the client authenticates.
         scopes: how they are written.
         pkce: see `Pkce`.
@@ -438,6 +448,8 @@ class ProviderProfile(_Part, frozen=True):
     token: TokenRequest = field(default_factory=TokenRequest)
     refresh: TokenRequest | None = None
     exchange: TokenRequest | None = None
+    revocation: EndpointRequest = field(default_factory=EndpointRequest)
+    introspection: EndpointRequest = field(default_factory=EndpointRequest)
     client_authentication: ClientAuthentication = field(default_factory=ClientAuthentication)
     scopes: Scopes = field(default_factory=Scopes)
     pkce: Pkce = Pkce.S256

@@ -13,12 +13,12 @@ from keyrack.oauth.profiles.model import (
     Assertion,
     AuthMethod,
     Callback,
+    EndpointRequest,
     Grant,
     Input,
     ProviderProfile,
     Sent,
     Template,
-    TokenRequest,
 )
 from keyrack.oauth.profiles.shape import shape_problem
 from keyrack.oauth.profiles.templates import ACCESS_TOKEN, CLIENT_ID, CLIENT_SECRET, RANDOM, alternatives, placeholders
@@ -202,14 +202,22 @@ _FIXED = frozenset(
 """Parameters that bind a request to us or stand for others; a profile may rename them, and replaces none."""
 
 
-def _requests(profile: ProviderProfile) -> Iterator[tuple[str, TokenRequest]]:
-    """Yield each request for tokens that a profile says, with its pointer."""
-    for pointer, said in (("/token", profile.token), ("/refresh", profile.refresh), ("/exchange", profile.exchange)):
+_OF_A_TOKEN = ("/revocation", "/introspection")
+"""Requests about one token, which is theirs to name."""
+
+
+def _requests(profile: ProviderProfile) -> Iterator[tuple[str, EndpointRequest]]:
+    """Yield each request of Keyrack's own that a profile says something of, with its pointer."""
+    requests: tuple[tuple[str, EndpointRequest | None], ...] = (
+        ("/token", profile.token), ("/refresh", profile.refresh), ("/exchange", profile.exchange),
+        ("/revocation", profile.revocation), ("/introspection", profile.introspection),
+    )  # fmt: skip
+    for pointer, said in requests:
         if said is not None:
             yield pointer, said
 
 
-def _names(said: TokenRequest, placeholder: str) -> bool:
+def _names(said: EndpointRequest, placeholder: str) -> bool:
     sent = (*said.parameters.values(), *said.headers.values())
     return any(isinstance(each, str | tuple) and placeholder in placeholders(each) for each in sent)
 
@@ -223,11 +231,12 @@ def _wrong_requests(profile: ProviderProfile) -> Iterator[Problem]:
         requests.append((pointer, said.parameters, said.rename))
         yield from _wrong_message(said, pointer)
     for pointer, parameters, rename in requests:
+        fixed = _FIXED | {"token"} if pointer in _OF_A_TOKEN else _FIXED
         for name, value in parameters.items():
-            if name in _FIXED and not _is_as_it_is(name, value):
+            if name in fixed and not _is_as_it_is(name, value):
                 yield Problem("cannot be replaced; it can be renamed", f"{pointer}/parameters/{name}")
         for name, after in rename.items():
-            if after in _FIXED and name != after:
+            if after in fixed and name != after:
                 yield Problem(f"cannot be called {after}, which is another parameter", f"{pointer}/rename/{name}")
 
 
@@ -238,7 +247,7 @@ def _is_as_it_is(name: str, value: Sent) -> bool:
     return name == "request" and isinstance(value, str) and _WORD.fullmatch(value) is not None
 
 
-def _wrong_message(said: TokenRequest, pointer: str) -> Iterator[Problem]:
+def _wrong_message(said: EndpointRequest, pointer: str) -> Iterator[Problem]:
     if said.method.upper() not in _METHODS:
         yield Problem("must be GET or POST", f"{pointer}/method")
     for name in said.headers:

@@ -10,6 +10,7 @@ from keyrack.oauth.profiles.model import (
     AuthorizationRequest,
     BodyFormat,
     ClientAuthentication,
+    EndpointRequest,
     ProviderProfile,
     Scopes,
     Sent,
@@ -80,8 +81,8 @@ def own_query(endpoint: str) -> tuple[str, Sequence[tuple[str, str]]]:
     return base, [(unquote_plus(part.partition("=")[0]), part) for part in parts]
 
 
-def as_asked(request: FormRequest, said: TokenRequest, values: Mapping[str, str]) -> FormRequest:
-    """Return a request for tokens as a provider wants it: its parameters, its format, its headers.
+def as_asked(request: FormRequest, said: EndpointRequest, values: Mapping[str, str]) -> FormRequest:
+    """Return a request as a provider wants it: its parameters, its format, its headers.
 
     Args:
         request: the usual one, with the client's authentication.
@@ -118,12 +119,13 @@ def _without(endpoint: str, form: Mapping[str, str]) -> str:
 
 def ways_to_authenticate(provider: ProviderProfile) -> Sequence[ClientAuthentication]:
     """Return how a client authenticates by a profile, in whichever request."""
-    requests = (each for each in (provider.token, provider.refresh, provider.exchange) if each is not None)
+    said = (provider.token, provider.refresh, provider.exchange, provider.revocation, provider.introspection)
+    requests = (each for each in said if each is not None)
     own = [each.client_authentication for each in requests if each.client_authentication is not None]
     return [provider.client_authentication, *own]
 
 
-def _several(request: FormRequest, said: TokenRequest, form: Mapping[str, str]) -> dict[str, list[str]]:
+def _several(request: FormRequest, said: EndpointRequest, form: Mapping[str, str]) -> dict[str, list[str]]:
     """Return all values of the usual parameters that have several, unless the profile has others, by their names."""
     given: dict[str, list[str]] = {}
     for name, value in request.form:

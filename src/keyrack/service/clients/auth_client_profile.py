@@ -23,6 +23,7 @@ from keyrack.oauth.profiles.model import (
     DIRECT_GRANTS,
     AuthMethod,
     ClientAuthentication,
+    EndpointRequest,
     Grant,
     Lifetimes,
     Pkce,
@@ -37,6 +38,8 @@ from keyrack.oauth.wire import ClientCertificate
 
 PROFILE, INPUTS = "provider_profile", "inputs"
 """Members of an auth client's credentials: a profile, and what it asks to be filled in."""
+INTROSPECTION_URI = "introspection_uri"
+"""Member with the address where a client's issuer says whether tokens work (RFC 7662)."""
 PRIVATE_KEY, KEY_ID = "private_key", "key_id"
 """Members with the key of a client that signs, and with the name of the key at the provider."""
 CERTIFICATE, CERTIFICATE_KEY = "certificate", "certificate_key"
@@ -103,7 +106,9 @@ def client_profile(
         assertion_signer=_assertion_signer(client, provider, known),
         device_authorization_endpoint=_own(provider, "device_authorization", of_client, of_connection),
         pushed_authorization_endpoint=_own(provider, "pushed_authorization", of_client, of_connection),
-        introspection_endpoint=_own(provider, "introspection", of_client, of_connection),
+        introspection_endpoint=_introspection(given, provider, of_client, of_connection),
+        of_revocations=None if provider is None else _own_way(given, provider.revocation, of_client),
+        of_introspections=None if provider is None else _own_way(given, provider.introspection, of_client),
         second=second,
     )
 
@@ -114,6 +119,19 @@ def _own(
     """Return an endpoint that only a profile can say, filled in; None if it does not, or that cannot be."""
     template = None if provider is None else getattr(provider.endpoints, endpoint)
     return None if template is None else filled_address(template, of_client, of_connection)
+
+
+def _introspection(
+    given: Mapping[str, Any],
+    provider: ProviderProfile | None,
+    of_client: Mapping[str, str],
+    of_connection: Mapping[str, str],
+) -> str | None:
+    """Return where tokens are asked about: where the client's profile says, else where its issuer did."""
+    if provider is not None and provider.endpoints.introspection is not None:
+        return _own(provider, "introspection", of_client, of_connection)
+    found: str | None = given.get(INTROSPECTION_URI)
+    return found
 
 
 def _account_source(
@@ -133,7 +151,7 @@ def _account_source(
 
 
 def _own_way(
-    given: Mapping[str, Any], request: TokenRequest, values: Mapping[str, str]
+    given: Mapping[str, Any], request: EndpointRequest, values: Mapping[str, str]
 ) -> RequestAuthentication | None:
     """Return how a client authenticates in one kind of request, if its profile has another way for that."""
     said = request.client_authentication

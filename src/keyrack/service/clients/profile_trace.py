@@ -12,6 +12,7 @@ from keyrack.oauth import authorization_code, oauth1
 from keyrack.oauth.client_assertion import UnusableKeyError, new_key
 from keyrack.oauth.device import build_device_authorization_request, build_device_token_request
 from keyrack.oauth.direct_grants import MissingValueError, build_direct_request
+from keyrack.oauth.introspection import build_introspection_request
 from keyrack.oauth.long_lived import build_exchange_request
 from keyrack.oauth.oauth1 import OAuth1Credentials
 from keyrack.oauth.profile import ClientProfile
@@ -19,6 +20,7 @@ from keyrack.oauth.profiles.addresses import Place, places
 from keyrack.oauth.profiles.model import DIRECT_GRANTS, Grant, Input, ProviderProfile
 from keyrack.oauth.profiles.oauth1_requests import authorization_extras, temporary_credentials_address
 from keyrack.oauth.profiles.reading import document_of
+from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.profiles.templates import alternatives, placeholders
 from keyrack.oauth.pushed_authorization import build_pushed_request, pushed_authorization_url
 from keyrack.oauth.refresh_token import build_refresh_request
@@ -62,7 +64,7 @@ class ExampleRequest:
 
 
 def example_requests(profile: ProviderProfile) -> Sequence[ExampleRequest]:
-    """Return the requests of a profile's consent, refresh and revocation, in the order in which they are made."""
+    """Return the requests of a profile's consent, refresh, revocation and introspection, in their order."""
     client = _example_client(profile)
     known = replace(client_profile(client, None, _example_connection(profile)), proof_key=new_key_for(client))
     secrets = (*EXAMPLE_SECRETS, *_secret_examples(profile))
@@ -99,6 +101,9 @@ def _of_oauth2(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Exam
         yield "Refresh request", known.refresh_endpoint or known.token_endpoint, refresh
     if profile.endpoints.revocation is not None:
         yield "Revocation request", known.revocation_endpoint or "", partial(_revocation, known)
+    if profile.endpoints.introspection is not None:
+        endpoint = known.introspection_endpoint or ""
+        yield "Introspection request", endpoint, partial(build_introspection_request, known, endpoint, _TOKEN)
 
 
 def _of_codes(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Example]:
@@ -134,14 +139,15 @@ def _example_scope(profile: ProviderProfile) -> str:
 
 
 def _revocation(known: ClientProfile) -> FormRequest:
-    return build_revocation_request(
+    request = build_revocation_request(
         known.revocation_endpoint or "",
         _TOKEN,
         TokenTypeHint.REFRESH_TOKEN,
-        known.authentication,
+        known.of_revocations or known.authentication,
         known.client_id,
         known.client_secret,
     )
+    return request if known.provider is None else as_asked(request, known.provider.revocation, known.placeholders)
 
 
 def _of_oauth1(profile: ProviderProfile, known: ClientProfile) -> Iterator[_Example]:

@@ -23,6 +23,7 @@ from keyrack.service.clients.auth_client_credentials import (
     REGISTRATION_ENDPOINT,
     CredentialRules,
 )
+from keyrack.service.clients.auth_client_profile import INTROSPECTION_URI
 from keyrack.service.clients.auth_client_values import NewAuthClient
 from keyrack.service.clients.secret_expiry import GivenExpiry
 from keyrack.service.discovery.authorization_servers import AuthorizationServers
@@ -38,6 +39,7 @@ _FOUND = {
     "auth_uri": "authorization_endpoint",
     "token_uri": "token_endpoint",
     "revocation_uri": "revocation_endpoint",
+    INTROSPECTION_URI: "introspection_endpoint",
     "userinfo_uri": "userinfo_endpoint",
 }
 """Members of credentials, and where metadata has what they say."""

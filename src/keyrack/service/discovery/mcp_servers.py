@@ -20,6 +20,7 @@ from keyrack.service.clients.auth_client_credentials import (
     RESOURCE,
     SCOPE,
 )
+from keyrack.service.clients.auth_client_profile import INTROSPECTION_URI
 from keyrack.service.clients.auth_client_reading import found_client, unknown_client
 from keyrack.service.clients.auth_client_values import NamedScope, NewAuthClient, ScopeKind
 from keyrack.service.clients.auth_clients import TARGET, AuthClients
@@ -267,6 +268,7 @@ class McpServers:
             "token_uri": server.token_endpoint,
             RESOURCE: found.resource,
             **({"revocation_uri": server.revocation_endpoint} if server.revocation_endpoint else {}),
+            **({INTROSPECTION_URI: server.introspection_endpoint} if server.introspection_endpoint else {}),
             **({SCOPE: " ".join(dict.fromkeys(scopes))} if scopes else {}),
         }
         if wanted.client_id is not None:

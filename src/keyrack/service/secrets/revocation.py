@@ -30,6 +30,7 @@ from keyrack.oauth.client_auth import RequestAuthentication, TokenEndpointAuthMe
 from keyrack.oauth.dynamic_registration import build_delete_request, process_deletion
 from keyrack.oauth.failure_classes import FailureClass, classify_failure
 from keyrack.oauth.profiles.reading import document_of, stored_profile
+from keyrack.oauth.profiles.requests import as_asked
 from keyrack.oauth.revocation import TokenTypeHint, build_revocation_request, process_revocation_response
 from keyrack.oauth.wire import ClientCertificate
 from keyrack.provider.client import ProviderClient
@@ -220,10 +221,13 @@ class Revoker:
             client_secret,
             _certificate(order),
         )
-        known = (*_tokens(order).values(), client_secret)
-        answer = await self._client.send(request, tenant_id=job.tenant_id)
+        sent = (*_tokens(order).values(), client_secret)
         provider = None if order.get(_PROVIDER) is None else stored_profile(order[_PROVIDER])
-        process_revocation_response(answer, known, provider)
+        if provider is not None:
+            known = {"client_id": order["client_id"], "client_secret": client_secret.reveal()}
+            request = as_asked(request, provider.revocation, {**order.get(_VALUES, {}), **known})
+        answer = await self._client.send(request, tenant_id=job.tenant_id)
+        process_revocation_response(answer, sent, provider)
 
     async def _settle(self, job: ClaimedRevocation, results: _Results, due_at: datetime | None) -> None:
         async with self._store.unit(job.tenant_id, writes=True) as unit:
@@ -242,7 +246,7 @@ async def _any_due(unit: Unit) -> bool:
     return await DueRevocations(unit).any()
 
 
-_SIGNER, _PROVIDER, _CERTIFICATE = "signer", "provider_profile", "certificate"
+_SIGNER, _PROVIDER, _CERTIFICATE, _VALUES = "signer", "provider_profile", "certificate", "values"
 _SECOND = "second_secret"
 _FURTHER, _ENDED = "further", "ended"
 """Members of an order: other tokens than its first, and what has become of some. Orders of older versions have neither,
@@ -255,6 +259,7 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
     profile = client_profile(client, secret.auth_method, secret.credentials)
     if profile.revocation_endpoint is None:
         return None
+    by = profile.of_revocations or profile.authentication
     tokens = {hint.value: secret.credentials.get(hint.value) for hint in TokenTypeHint}
     held = [{"token": token, "hint": hint} for hint, token in tokens.items() if isinstance(token, str) and token]
     if not held:
@@ -263,12 +268,13 @@ def _order(secret: AuthSecret, client: AuthClient) -> Json | None:
         "endpoint": profile.revocation_endpoint,
         **held[0],
         _FURTHER: [each for each in held[1:] if each["token"] != held[0]["token"]],
-        "method": profile.token_endpoint_auth_method.value,
+        "method": by.method.value,
         "client_id": profile.client_id,
         "client_secret": profile.client_secret.reveal(),
         **({} if profile.second is None else {_SECOND: profile.second.client_secret.reveal()}),
-        **({} if profile.signer is None else {_SIGNER: _signer_order(profile.signer)}),
+        **({} if by.signer is None else {_SIGNER: _signer_order(by.signer)}),
         **({} if profile.provider is None else {_PROVIDER: document_of(profile.provider)}),
+        **({_VALUES: dict(profile.values)} if profile.values else {}),
         **_certificate_order(profile.certificate),
     }
 

@@ -10,6 +10,7 @@ from typing import Any
 from keyrack.oauth.profiles.model import (
     BodyFormat,
     ClientAuthentication,
+    EndpointRequest,
     Pkce,
     ProviderProfile,
     Sent,
@@ -158,13 +159,8 @@ def revocation_order(reading: Reading, tokens: Mapping[str, str]) -> Order | Non
         reading: of the profile.
         tokens: that can be revoked, with the hint that goes with each.
     """
-    found = reading.endpoint("revocation")
-    if found is None:
+    if reading.endpoint("revocation") is None:
         return None
-    address, query = found
-    usual, header = credentials(
-        reading.profile.client_authentication, reading.registered, address, reading.assertions, "/client_authentication"
-    )
 
     def token(value: Any) -> str | None:
         return None if value in tokens else "is none of this connection's"
@@ -172,21 +168,100 @@ def revocation_order(reading: Reading, tokens: Mapping[str, str]) -> Order | Non
     def hint(value: Any) -> str | None:
         return None if value in tokens.values() else "is none of the kinds that there are"
 
-    usual["token"] = Expected("RFC 7009 section 2.1", fits=token, secret=True)
-    usual["token_type_hint"] = Expected("RFC 7009 section 2.1", fits=hint)
-    headers = {} if header is None else {"authorization": Expected("/client_authentication", header, secret=True)}
-    return Order("revocation", "/endpoints/revocation", "POST", address, query, BodyFormat.FORM, usual, headers)
+    usual = {
+        "token": Expected("RFC 7009 section 2.1", fits=token, secret=True),
+        "token_type_hint": Expected("RFC 7009 section 2.1", fits=hint),
+    }
+    return request_order(reading, "revocation", reading.profile.revocation, usual, "/revocation")
+
+
+def introspection_order(reading: Reading) -> Order:
+    """Return what an introspection request must be (RFC 7662 section 2.1); its token is looked at by who answers."""
+    usual = {
+        "token": Expected("RFC 7662 section 2.1", fits=_opaque, secret=True),
+        "token_type_hint": Expected("RFC 7662 section 2.1", "access_token"),
+    }
+    return request_order(reading, "introspection", reading.profile.introspection, usual, "/introspection")
+
+
+def device_order(reading: Reading) -> Order:
+    """Return what a device authorization request must be (RFC 8628 section 3.1): of an authorization's parameters."""
+    profile = reading.profile
+    usual: dict[str, Expected] = {}
+    if reading.scopes:
+        usual["scope"] = Expected("/scopes", profile.scopes.separator.join(reading.scopes))
+    if profile.scopes.user_parameter is not None and profile.scopes.user_default:
+        text = profile.scopes.separator.join(profile.scopes.user_default)
+        usual[profile.scopes.user_parameter] = Expected("/scopes/user_default", text)
+    return _as_authorization(reading, "device_authorization", usual)
+
+
+def device_code_order(reading: Reading, device_code: str) -> Order:
+    """Return what the request must be that asks for a device's tokens (RFC 8628 section 3.4)."""
+    usual = {
+        "grant_type": Expected("RFC 8628 section 3.4", "urn:ietf:params:oauth:grant-type:device_code"),
+        "device_code": Expected("RFC 8628 section 3.4", device_code, secret=True),
+    }
+    return request_order(reading, "token", reading.profile.token, usual, "/token")
+
+
+def pushed_order(reading: Reading) -> Order:
+    """Return what a pushed authorization request must be (RFC 9126 section 2.1): what a browser would bring."""
+    own = reading.endpoint("authorization")
+    query = () if own is None else {pair.name for pair in own[1]}
+    asked = authorization_parameters(reading)
+    asked = {
+        name: said for name, said in asked.items() if name not in query or said.pointer != "/endpoints/authorization"
+    }
+    order = _as_authorization(reading, "pushed_authorization", None)
+    return replace(order, parameters={**order.parameters, **asked})
+
+
+def pushed_parameters(reading: Reading, request_uri: str) -> Mapping[str, Expected]:
+    """Return the parameters of the address that a browser is sent to once a request was pushed (section 4)."""
+    own = reading.endpoint("authorization")
+    query = [] if own is None else own[1]
+    named = reading.profile.authorization.rename.get("client_id", "client_id")
+    return {
+        **{pair.name: Expected("/endpoints/authorization", pair.value) for pair in query},
+        named: Expected("RFC 9126 section 4", reading.registered.client_id),
+        "request_uri": Expected("RFC 9126 section 4", request_uri),
+    }
+
+
+def _as_authorization(reading: Reading, name: str, usual: Mapping[str, Expected] | None) -> Order:
+    """Return what a request must be that has what an authorization request has, and the client's authentication.
+
+    Args:
+        reading: of the profile.
+        name: of the endpoint.
+        usual: the RFC's parameters; None: those of the authorization request are not read here.
+    """
+    found, token = reading.endpoint(name), reading.endpoint("token")
+    if found is None:
+        raise LookupError(f"the profile has no {name} endpoint that can be filled in")
+    profile, (address, query) = reading.profile, found
+    way, where = _authentication(profile, profile.token, "/token")
+    audience = address if token is None else token[0]
+    of_client, basic = credentials(way, reading.registered, audience, reading.assertions, where)
+    parameters: Mapping[str, Expected] = of_client
+    if usual is not None:
+        said = profile.authorization
+        known = {**usual, **of_client}
+        parameters = with_own(known, said.parameters, said.rename, reading.confidential, "/authorization", typed=False)
+    headers = {} if basic is None else {"authorization": Expected(f"{where}/method", basic, secret=True)}
+    return Order(name, "/authorization", "POST", address, query, BodyFormat.FORM, parameters, headers)
 
 
 def request_order(
     reading: Reading,
     name: str,
-    said: TokenRequest,
+    said: EndpointRequest,
     usual: Mapping[str, Expected],
     pointer: str,
     own: Mapping[str, Sent] | None = None,
 ) -> Order:
-    """Return what a request for tokens must be.
+    """Return what a request of Keyrack's own must be.
 
     Args:
         reading: of the profile.
@@ -258,7 +333,7 @@ def _own(value: Sent, values: Mapping[str, str], pointer: str, *, typed: bool) -
     return Expected(pointer, written(template, values), secret="client_secret" in template)
 
 
-def _authentication(profile: ProviderProfile, said: TokenRequest, pointer: str) -> tuple[ClientAuthentication, str]:
+def _authentication(profile: ProviderProfile, said: EndpointRequest, pointer: str) -> tuple[ClientAuthentication, str]:
     if said.client_authentication is not None:
         return said.client_authentication, f"{pointer}/client_authentication"
     return profile.client_authentication, "/client_authentication"

@@ -1,7 +1,7 @@
 """Plays one provider for one connection: authorization, tokens, refreshes, userinfo, revocation."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -9,12 +9,17 @@ from urllib.parse import urlencode
 from keyrack.oauth.profiles.model import Grant, Pkce, ProviderProfile
 from keyrack.simulator.twin.answers import error_answer, nth, put, tokens_answer
 from keyrack.simulator.twin.direct_grants import GRANT_TYPES, direct_order
-from keyrack.simulator.twin.expectation import Difference, Order, differing, masked
+from keyrack.simulator.twin.expectation import Difference, Expected, Order, differing, masked
 from keyrack.simulator.twin.orders import (
     Reading,
     authorization_parameters,
     code_order,
+    device_code_order,
+    device_order,
     exchange_order,
+    introspection_order,
+    pushed_order,
+    pushed_parameters,
     refresh_order,
     revocation_order,
 )
@@ -27,6 +32,8 @@ ACCOUNT, ACCOUNT_ID = "Alice at the twin", "account-7"
 """Whose account it is: what people know it by, and what the provider does."""
 REFUSAL = "The twin was told to refuse."
 """`error_description` of a refusal that was asked for."""
+USER_CODE, VERIFICATION_URI = "TWIN-CODE", "https://twin.example/device"
+"""What a person is to enter where, with the grant for devices."""
 _METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
 
@@ -51,6 +58,8 @@ class Twin:
         access_token: the newest; empty before the first.
         refresh_token: the newest that works; empty if there is none.
         revoked: tokens that were revoked.
+        introspected: tokens that were asked about.
+        agrees: whether the person has agreed who was to enter a device's code.
     """
 
     profile: ProviderProfile
@@ -63,17 +72,24 @@ class Twin:
     access_token: str = ""
     refresh_token: str = ""
     revoked: list[str] = field(default_factory=list)
+    introspected: list[str] = field(default_factory=list)
+    agrees: bool = False
 
     def __post_init__(self) -> None:
         self._reading = Reading(self.profile, self.registered)
         self._codes: dict[str, _Code] = {}
         self._scopes: tuple[str, ...] = ()
         self._first_token = ""  # that waits to be exchanged
+        self._device_code = ""
+        self._pushed: dict[str, dict[str, Any]] = {}
         self._serving: Mapping[str, Callable[[Received], Reply]] = {
             "exchange": self._exchange,
             "token": self._token,
             "refresh": self._refresh,
             "revocation": self._revoke,
+            "introspection": self._introspect,
+            "device_authorization": self._device,
+            "pushed_authorization": self._push,
             "userinfo": self._userinfo,
             "issuer": self._metadata,
         }
@@ -128,14 +144,23 @@ class Twin:
         if received.address != found[0]:
             self._differs("authorization", f"it goes to {received.address} and not to {found[0]}", "/endpoints")
         sent = self._of_browser(received)
-        expected = authorization_parameters(self._reading)
+        pushed = self._pushed_as(sent) if self.profile.authorization.pushed else None
+        expected = authorization_parameters(self._reading) if pushed is None else pushed[0]
         shown = {"request": "authorization", "method": "GET", "address": received.address}
         self.requests.append({**shown, "parameters": masked(sent, expected)})
         for what, pointer in differing("the parameter", expected, sent, "/authorization/parameters"):
             self._differs("authorization", what, pointer)
         if len(self.differences) > before:
             return ""
-        return self._back({each.name: each.value for each in sent})
+        return self._back({each.name: each.value for each in sent} if pushed is None else pushed[1])
+
+    def _pushed_as(self, sent: Sequence[Pair]) -> tuple[Mapping[str, Expected], dict[str, Any]]:
+        """Return what an address must have whose request was pushed, and what was pushed; it counts once."""
+        named = next((str(each.value) for each in sent if each.name == "request_uri"), "")
+        pushed = self._pushed.pop(named, None)
+        if pushed is None:
+            self._differs("authorization", "nothing was pushed under its request_uri", "/authorization/pushed")
+        return pushed_parameters(self._reading, named), pushed or {}
 
     def serve(self, received: Received) -> Reply:
         """Answer a request of Keyrack's own; what differs from the profile is refused and kept."""
@@ -195,6 +220,8 @@ class Twin:
     def _token(self, received: Received) -> Reply:
         if self.profile.grant in GRANT_TYPES:
             return self._direct(received)
+        if self.profile.grant is Grant.DEVICE_CODE:
+            return self._device_token(received)
         code = next((each for each in values_of(received) if each in self._codes), None)
         known = self._codes.pop(code) if code is not None else _Code("", ())
         refused = self._refused(received, code_order(self._reading, code or "a code", known.challenge))
@@ -205,6 +232,40 @@ class Twin:
         if self.profile.exchange is not None:
             self._first_token = self.access_token
         return reply
+
+    def _device(self, received: Received) -> Reply:
+        refused = self._refused(received, device_order(self._reading))
+        if refused is not None:
+            return refused
+        self._device_code, self.agrees = secrets.token_urlsafe(24), False
+        self._scopes = self._reading.scopes
+        codes = {"device_code": self._device_code, "user_code": USER_CODE, "verification_uri": VERIFICATION_URI}
+        return Reply(200, {**codes, "expires_in": 600, "interval": 1})
+
+    def _device_token(self, received: Received) -> Reply:
+        refused = self._refused(received, device_code_order(self._reading, self._device_code))
+        if refused is not None:
+            return refused
+        if not self.agrees:
+            return Reply(*error_answer(self.profile.answer, "authorization_pending", "Nobody has entered the code."))
+        self._device_code = ""
+        return self._first_tokens()
+
+    def _push(self, received: Received) -> Reply:
+        refused = self._refused(received, pushed_order(self._reading))
+        if refused is not None:
+            return refused
+        request_uri = f"urn:ietf:params:oauth:request_uri:{secrets.token_urlsafe(16)}"
+        self._pushed[request_uri] = {each.name: each.value for each in pairs_of(received.body.decode())}
+        return Reply(201, {"request_uri": request_uri, "expires_in": 60})
+
+    def _introspect(self, received: Received) -> Reply:
+        refused = self._refused(received, introspection_order(self._reading))
+        if refused is not None:
+            return refused
+        shown = values_of(received)
+        self.introspected += [token for token in (self.access_token,) if token in shown]
+        return Reply(200, {"active": self.access_token in shown, "sub": ACCOUNT_ID, "username": ACCOUNT})
 
     def _exchange(self, received: Received) -> Reply:
         refused = self._refused(received, exchange_order(self._reading, self._first_token))
@@ -290,7 +351,8 @@ class Twin:
 
     def _metadata(self, received: Received) -> Reply:
         del received
-        found = {name: self._reading.endpoint(name) for name in ("authorization", "token", "revocation", "userinfo")}
+        names = ("authorization", "token", "revocation", "introspection", "userinfo")
+        found = {name: self._reading.endpoint(name) for name in names}
         document: dict[str, Any] = {f"{name}_endpoint": at[0] for name, at in found.items() if at is not None}
         issuer = self._reading.endpoint("issuer")
         document["issuer"] = "" if issuer is None else issuer[0]
