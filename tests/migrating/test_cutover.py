@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ from sqlalchemy import text
 from keyrack.errors import StateConflict
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
+from keyrack.service.clients.auth_client_credentials import CredentialRules
 from keyrack.service.importers.cutover import Cutover
 from keyrack.service.importers.other_systems.entries import FoundClient, FoundGrant
 from keyrack.service.importers.other_systems.json_objects import Found
+from keyrack.service.importers.platform.exporting import Exporter
+from keyrack.service.importers.platform.importing import Importer
+from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.audit_log import AuditLog
+from keyrack.store.auth_secrets import AuthSecrets
 from keyrack.store.awaiting_cutover import AwaitingCutover
 from keyrack.store.leases import Leases, claim_due
 from keyrack.store.queue_stats import queue_stats
@@ -25,6 +31,7 @@ from support.app import World, error_of
 from support.bringing import bring, cut_over, secret_of, wanted
 from support.grants import client_credentials, mint, stored
 from support.nango import lines
+from support.platform import Silent
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -281,3 +288,27 @@ async def test_what_awaits_its_cutover_is_in_no_index_that_the_background_reads(
     assert "cutover_batch_id IS NULL" in made
     async with world.store.installation(writes=True) as unit:
         assert await claim_due(unit, datetime.now(UTC), Places(10), 1000) == []
+
+
+async def test_a_grant_that_awaits_its_cutover_does_so_after_a_move(
+    keyrack: World, simulator: RunningSimulator, tmp_path: Path
+) -> None:
+    found = await bring(keyrack, Elsewhere(simulator), file_of(tmp_path))
+    secret = await secret_of(keyrack, found, "c-0")
+    parts: list[bytes] = []
+
+    async def write(part: bytes) -> None:
+        parts.append(part)
+
+    await Exporter(keyrack.store).run(write, [secret.tenant_id], Silent(), secrets=True)
+    importer = Importer(keyrack.store, CredentialRules(allow_insecure=True), Schedule())
+    again = await importer.run(lambda: BytesIO(b"".join(parts)), Silent())
+    assert (list(again.problems), again.counts["auth_secrets"]["unchanged"]) == ([], 3)
+    async with keyrack.store.unit(secret.tenant_id, writes=True) as unit:
+        await AuthSecrets(unit).remove(secret.id)
+    await importer.run(lambda: BytesIO(b"".join(parts)), Silent())
+    moved = await stored(keyrack.store, secret)
+    assert moved.cutover_batch_id is not None
+    platform = [each for each in await Cutover(keyrack.store, keyrack.store.clock).status() if each.waiting.grants == 1]
+    assert [each.batch.source for each in platform] == ["platform"]
+    assert await cut_over(keyrack, platform[0].batch) == 1

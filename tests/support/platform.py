@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+from io import BytesIO
 from typing import Any
 
 from keyrack.service.clients.auth_client_credentials import CredentialRules
@@ -233,4 +234,6 @@ class Silent:
 
 async def imported(store: Store, content: bytes) -> Imported:
     """Import a file into a store."""
-    return await Importer(store, CredentialRules(allow_insecure=False), Schedule()).run(content, Silent())
+    return await Importer(store, CredentialRules(allow_insecure=False), Schedule()).run(
+        lambda: BytesIO(content), Silent()
+    )

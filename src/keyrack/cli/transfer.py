@@ -1,8 +1,9 @@
 """`keyrack import` and `keyrack export`: moving an installation (docs/import.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -11,6 +12,7 @@ from keyrack.cli.common import Json, complain, show_json
 if TYPE_CHECKING:
     from keyrack.errors import Problem
     from keyrack.service.importers.platform.importing import Imported
+    from keyrack.service.importers.platform.sections import OpenFile
     from keyrack.settings import Settings
 
 imports = typer.Typer(no_args_is_help=True)
@@ -41,12 +43,12 @@ def import_platform(
 
     settings = load_settings()
     logs.configure(settings)
-    content = file.read_bytes()
-    if age.is_encrypted(content):
-        if identity is None:
-            raise ConfigurationError("the file is encrypted; name the file of an identity with --identity")
-        content = age.open_sealed(content, identity.read_text(errors="replace"))
-    done = asyncio.run(_import(settings, content))
+    with file.open("rb") as opened:
+        encrypted = age.is_encrypted(opened.read(age.LONGEST_BEGINNING))
+    if encrypted and identity is None:
+        raise ConfigurationError("the file is encrypted; name the file of an identity with --identity")
+    known = None if not encrypted or identity is None else identity.read_text(errors="replace")
+    done = asyncio.run(_import(settings, lambda: _opened(file, known)))
     _tell("problem", done.problems)
     _tell("warning", done.warnings)
     if as_json:
@@ -99,8 +101,8 @@ def export_platform(
         age.require_recipients(recipients)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as target:
         try:
-            content, counts = asyncio.run(_export(settings, tenant or [], secrets=with_secrets))
-            target.write(age.seal(content, recipients) if recipients else content)
+            with age.sealing(target, recipients) if recipients else nullcontext(target) as clear:
+                counts = asyncio.run(_export(settings, clear, tenant or [], secrets=with_secrets))
             target.flush()  # here, not when it is closed: it is whole, or it is not there
             os.fsync(target.fileno())
         except BaseException:
@@ -109,17 +111,15 @@ def export_platform(
     show(counts, as_json=as_json)
 
 
-async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bool) -> tuple[bytes, dict[str, int]]:
+async def _export(settings: "Settings", target: BinaryIO, tenants: "Sequence[str]", *, secrets: bool) -> dict[str, int]:
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.service.importers.platform.exporting import Exporter
     from keyrack.service.operator.installation import InstallationSetup
     from keyrack.wiring.storage import open_store
 
-    parts = bytearray()
-
     async def write(part: bytes) -> None:
-        parts.extend(part)
+        target.write(part)
 
     await _require_schema(settings)
     store = open_store(settings)
@@ -127,12 +127,25 @@ async def _export(settings: "Settings", tenants: "Sequence[str]", *, secrets: bo
         await InstallationSetup(store, now).verify_key()
         with Steps() as steps:
             counts = await Exporter(store).run(write, tenants, steps, secrets=secrets)
-        return bytes(parts), dict(counts)
+        return dict(counts)
     finally:
         await store.close()
 
 
-async def _import(settings: "Settings", content: bytes) -> "Imported":
+@contextmanager
+def _opened(file: Path, identity: str | None) -> Iterator[BinaryIO]:
+    """Yield a file in clear; with an identity it is encrypted."""
+    from keyrack.crypto import age
+
+    with file.open("rb") as opened:
+        if identity is None:
+            yield opened
+            return
+        with age.opening(opened, identity) as clear:
+            yield clear
+
+
+async def _import(settings: "Settings", open_file: "OpenFile") -> "Imported":
     from keyrack.cli.progress import Steps
     from keyrack.clock import now
     from keyrack.errors import ValidationFailed
@@ -148,7 +161,7 @@ async def _import(settings: "Settings", content: bytes) -> "Imported":
         await InstallationSetup(store, now).verify_key()
         rules = CredentialRules(settings.allow_insecure_providers)
         with Steps() as steps:
-            return await Importer(store, rules, schedule(settings)).run(content, steps)
+            return await Importer(store, rules, schedule(settings)).run(open_file, steps)
     except ValidationFailed as wrong:
         return Imported(wrong.problems, ())
     finally:

@@ -1,30 +1,126 @@
 """Encrypts files to people with age (https://age-encryption.org/v1), for exports with secret values."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, Literal
 
-from pyrage import DecryptError, IdentityError, RecipientError, decrypt, encrypt, x25519
+from pyrage import DecryptError, EncryptError, IdentityError, RecipientError, decrypt_io, encrypt_io, x25519
 
 from keyrack.errors import ConfigurationError
 
+_NOT_OURS = "the file is encrypted to others, or damaged"
 _BEGINNINGS = (b"age-encryption.org/v1", b"-----BEGIN AGE ENCRYPTED FILE-----")
+LONGEST_BEGINNING = max(map(len, _BEGINNINGS))
 
 
-def is_encrypted(content: bytes) -> bool:
-    """Tell whether a file is one of age."""
-    return content.startswith(_BEGINNINGS)
+def is_encrypted(beginning: bytes) -> bool:
+    """Tell by its first bytes, as many as `LONGEST_BEGINNING`, whether a file is one of age."""
+    return beginning.startswith(_BEGINNINGS)
 
 
-def seal(content: bytes, recipients: Sequence[str]) -> bytes:
-    """Encrypt a file so that each recipient (`age1...`) alone can read it.
+@contextmanager
+def sealing(target: BinaryIO, recipients: Sequence[str]) -> Iterator[BinaryIO]:
+    """Yield a file: what is written into it stands in the target, encrypted so that each recipient alone can read it.
+
+    Nothing is held but what is under way.
+
+    Args:
+        target: opened for writing.
+        recipients: `age1...` each.
 
     Raises:
         ConfigurationError: one is no recipient, or there is none.
+        OSError: the target takes no more.
     """
-    return bytes(encrypt(content, _recipients(recipients)))
+    keys, kept = _recipients(recipients), _Target(target)
+    try:
+        with _through_a_pipe("wb", lambda clear: encrypt_io(clear, kept, keys)) as source:
+            yield source
+    except (EncryptError, BrokenPipeError) as failed:
+        raise kept.error or failed from None
+
+
+@contextmanager
+def opening(file: BinaryIO, authentication: str) -> Iterator[BinaryIO]:
+    """Yield what is in an encrypted file, in clear, as it is read; what comes was not changed by anybody.
+
+    Args:
+        file: opened for reading, at its beginning.
+        authentication: what `age-keygen` wrote: the identities.
+
+    Raises:
+        ConfigurationError: there is no identity, or the file is for others or damaged.
+    """
+    keys = _identities(authentication)
+
+    def decrypted(clear: BinaryIO) -> None:
+        kept = _Target(clear)
+        try:
+            decrypt_io(file, kept, keys)
+        except (DecryptError, OSError, ValueError):
+            if kept.error is None:  # else nobody wants the rest
+                raise ConfigurationError(_NOT_OURS) from None
+
+    with _through_a_pipe("rb", decrypted) as source:
+        yield source
+
+
+class _Target:
+    """A file that is written to by a library that does not say which error ended it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: Exception | None = None
+
+    def write(self, content: bytes) -> int:
+        """Write, and remember what was raised."""
+        try:
+            return self._file.write(content)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        with suppress(BrokenPipeError):
+            self._file.flush()
+
+
+@contextmanager
+def _through_a_pipe(mode: Literal["rb", "wb"], work: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
+    """Yield one end of a pipe while work has the other in a thread of its own; what work raises counts first.
+
+    Args:
+        mode: of the end that is yielded.
+        work: takes the other end.
+    """
+    reading, writing = os.pipe()
+    ends = os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+    ours, theirs = ends if mode == "rb" else reversed(ends)
+
+    def worked() -> None:
+        try:
+            work(theirs)
+        finally:
+            with suppress(BrokenPipeError):
+                theirs.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(worked)
+        try:
+            yield ours
+        finally:
+            with suppress(BrokenPipeError):
+                ours.close()
+            failed = done.exception()
+            if failed is not None:
+                raise failed
 
 
 def require_recipients(recipients: Sequence[str]) -> None:
-    """Make sure that `seal` can do its work.
+    """Make sure that `sealing` can do its work.
 
     Raises:
         ConfigurationError: one is no recipient, or there is none.
@@ -32,12 +128,7 @@ def require_recipients(recipients: Sequence[str]) -> None:
     _recipients(recipients)
 
 
-def open_sealed(content: bytes, authentication: str) -> bytes:
-    """Decrypt a file with one of the identities that `age-keygen` wrote.
-
-    Raises:
-        ConfigurationError: there is no identity, or the file is for others or damaged.
-    """
+def _identities(authentication: str) -> list[x25519.Identity]:
     lines = [line.strip() for line in authentication.splitlines() if line.strip() and not line.startswith("#")]
     try:
         keys = [x25519.Identity.from_str(line) for line in lines]
@@ -45,10 +136,7 @@ def open_sealed(content: bytes, authentication: str) -> bytes:
         keys = []
     if not keys:
         raise ConfigurationError("the identity file has no age identity (AGE-SECRET-KEY-1...)")
-    try:
-        return bytes(decrypt(content, keys))
-    except DecryptError:
-        raise ConfigurationError("the file is encrypted to others, or damaged") from None
+    return keys
 
 
 def _recipients(recipients: Sequence[str]) -> list[x25519.Recipient]:

@@ -15,6 +15,7 @@ from keyrack.crypto.secret import Secret
 from keyrack.model import Json
 from keyrack.model.secrets import AuthSecret, ErrorCode, Failure, ProviderAccount, SecretState
 from keyrack.store.core.paging import search_key
+from keyrack.store.core.search_words import add_words
 from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit, referring
 from keyrack.store.schema import auth_secrets
 
@@ -83,18 +84,38 @@ class AuthSecrets(TenantTable):
 
     async def add(self, secret: AuthSecret) -> None:
         """Store a new secret."""
-        await self.insert(
-            {
-                "id": secret.id,
-                "workspace_id": secret.workspace_id,
-                "user_id": secret.user_id,
-                "auth_client_id": secret.auth_client_id,
-                "type": secret.type,
-                "fence": 0,
-                "created_at": secret.created_at,
-                **await secret_columns(self.unit, secret),
-            }
-        )
+        await self.insert(await self._row(secret))
+
+    async def add_many(self, secrets: Sequence[AuthSecret]) -> None:
+        """Store new secrets, those of one place and client together.
+
+        Raises:
+            RelatedNotFound: something that one belongs to is not there, or another tenant's.
+        """
+        checked, rest = set(), list[dict[str, Any]]()
+        for secret in secrets:
+            parents = (secret.workspace_id, secret.user_id, secret.auth_client_id)
+            if parents in checked:
+                rest.append(await self._row(secret))
+            else:  # which looks after what it belongs to
+                checked.add(parents)
+                await self.insert(await self._row(secret))
+        if rest:
+            await self.insert_each(rest)
+            mine = {"tenant_id": self.unit.tenant_id}
+            await add_words(self.unit.connection, auth_secrets, [{**row, **mine} for row in rest])
+
+    async def _row(self, secret: AuthSecret) -> dict[str, Any]:
+        return {
+            "id": secret.id,
+            "workspace_id": secret.workspace_id,
+            "user_id": secret.user_id,
+            "auth_client_id": secret.auth_client_id,
+            "type": secret.type,
+            "fence": 0,
+            "created_at": secret.created_at,
+            **await secret_columns(self.unit, secret),
+        }
 
     async def find(self, secret_id: str, *, locked: bool = False) -> AuthSecret | None:
         """Return one by its id, or None.

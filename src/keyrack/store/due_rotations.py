@@ -36,6 +36,7 @@ _SAMPLE = Query(
     .where(
         _s.auth_client_id == bindparam("client"),
         _s.refreshable,
+        _s.cutover_batch_id.is_(None),
         _s.state == SecretState.ready.value,
         _s.ambiguous_since.is_(None),
         _s.id.not_in(bindparam("tried", expanding=True)),

@@ -267,6 +267,7 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         "dead": [],
         "dues": [Due(of, secret.id, 0)],
         "due": {ids["waiting_id"]: clock.now()},
+        "secrets": [replace(secret, id=new_id())],
         "brought": [ImportEntry("nango", "auth-client", "new", ids["batch_id"], secret.id, 1, None)],
         "ended": [(Lease(of, secret.id, 0, secret), secret)],
         "happened": [(EventType.secret_refreshed, {})],

@@ -70,14 +70,14 @@ class GrantBringer:
         entries = await ImportEntries(unit).known(source, _KIND, [each.external_id for each in some])
         ids = [each.resource_id for each in entries.values()]
         stored = await AuthSecrets(unit).find_many(ids, locked=not wanted.dry_run)
-        results, made = [], list[ImportEntry]()
+        results, made, secrets = [], list[ImportEntry](), list[AuthSecret]()
         for each in some:
             try:
                 entry = entries.get(each.external_id)
                 if entry is None:
                     result, secret = await self._new(unit, batch, wanted, each, clients.get(each.client_id))
                     if secret is not None and batch is not None and not wanted.dry_run:
-                        await AuthSecrets(unit).add(secret)
+                        secrets.append(secret)
                         version = secret.generation
                         made.append(
                             ImportEntry(source, _KIND, each.external_id, batch.id, secret.id, version, each.told_at)
@@ -88,6 +88,7 @@ class GrantBringer:
             except ValidationFailed as wrong:
                 result = left_out(_KIND, each.external_id, wrong)
             results.append(result)
+        await AuthSecrets(unit).add_many(secrets)
         await ImportEntries(unit).add(made)
         return results
 

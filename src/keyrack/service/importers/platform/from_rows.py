@@ -204,6 +204,7 @@ class Records:
             if row.sealed_dpop_key is not None:
                 meta |= await self._opened(t.auth_secrets, row, "dpop_key")
             meta |= {"stated_lifetime": row.stated_lifetime, "lifetime_guessed": row.lifetime_guessed}
+            meta |= {"awaits_cutover": True} if row.cutover_batch_id is not None else {}
             meta |= _times(row, "issued_at", "connected_at", "ambiguous_since", "failed_at", "created_at", "updated_at")
             meta |= _times(row, "refresh_token_expires_at", "grant_expires_at")
             records.append(_record(row, "auth-secret", about, relationships, meta))

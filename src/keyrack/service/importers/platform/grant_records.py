@@ -147,6 +147,7 @@ class SecretMeta(Stamps, frozen=True, kw_only=True):
     dpop_key: Json | None = None
     stated_lifetime: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
     lifetime_guessed: bool | None = None
+    awaits_cutover: bool = False
 
 
 class SecretRecord(Struct, frozen=True):

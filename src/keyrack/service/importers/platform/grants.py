@@ -76,7 +76,7 @@ class CredentialKind:
                 clean_fields(parse_descriptor(component.latest.descriptor), record.attributes.keys, prefix)
             except ValidationFailed as wrong:  # what was right for an older build stays as it is
                 moved(known, wrong, prefix, prefix, only_warn=True)
-        known.told["credentials", record.id] = (workspace.id, about.component.data.id)
+        known.told_ids.say("credentials", record.id, (workspace.id, about.component.data.id))
 
     async def piece(self, known: Known, record: CredentialRecord) -> Piece:
         """Return a credential's row."""
@@ -146,7 +146,7 @@ class SecretKind:
             known.report.problem(wrong_key, f"{at}/meta/dpop_key")
         if _ends(record.attributes.credentials) == "":
             known.report.problem("must be a time", f"{at}/attributes/credentials/expires_at")
-        known.told["auth_secrets", record.id] = (workspace.id, client.id)
+        known.told_ids.say("auth_secrets", record.id, (workspace.id, client.id))
 
     async def piece(self, known: Known, record: SecretRecord) -> Piece:
         """Return a secret's row."""
@@ -174,6 +174,7 @@ class SecretKind:
             others["backoff_count"] = 0
             return {**(SUPERSEDED if replaced else {}), **others}
 
+        waits = await known.cutover_batch(workspace.tenant_id) if meta.awaits_cutover else None
         main = RowToWrite(
             auth_secrets,
             workspace.tenant_id,
@@ -186,6 +187,7 @@ class SecretKind:
                 "generation": 1,
                 "grant_generation": 1,
                 "fence": 0,
+                "cutover_batch_id": waits,
                 "due_at": due,
                 "retry_at": None,
                 "last_used_at": None if about.last_used_at is UNSET else about.last_used_at,

@@ -3,8 +3,9 @@
 So a process that dies in the middle leaves nothing behind, and a second run finds what is there already unchanged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 import msgspec
@@ -19,8 +20,10 @@ from keyrack.service.importers.platform.grants import CredentialKind, SecretKind
 from keyrack.service.importers.platform.kinds import Piece, RecordKind
 from keyrack.service.importers.platform.known import Known
 from keyrack.service.importers.platform.places import ContractKind, TeamKind, WorkspaceKind
-from keyrack.service.importers.platform.reading import Report, again, read, records
+from keyrack.service.importers.platform.reading import Report, records
+from keyrack.service.importers.platform.sections import FileSections, OpenFile, again
 from keyrack.service.importers.platform.tenancy import TenantKind, UserKind
+from keyrack.service.importers.platform.told_ids import ToldIds
 from keyrack.service.operator.installation import OPERATOR
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.store.audit_log import AuditLog
@@ -70,22 +73,23 @@ class Importer:
         self._rules = rules
         self._schedule = schedule
 
-    async def run(self, content: bytes, progress: Progress) -> Imported:
+    async def run(self, open_file: OpenFile, progress: Progress) -> Imported:
         """Import a file, or report everything that is wrong with it and write nothing but an audit event.
 
         Args:
-            content: the file, in clear.
+            open_file: opens the file, in clear; it is read several times.
             progress: is told how far it is.
 
         Raises:
             ValidationFailed: it is no file of this format.
             StateConflict: somebody changed something in between; nothing was written.
         """
-        sections = read(content)
-        owners = _ids(sections["tenants"])
+        sections = FileSections(open_file)
+        owners = _ids(sections.of("tenants"))
         try:
-            async with self._store.installation(writes=True) as unit:
-                return await self._run(unit, sections, owners, progress)
+            with ToldIds() as told:
+                async with self._store.installation(writes=True) as unit:
+                    return await self._run(unit, sections, owners, progress, told)
         except BaseException as error:
             for tenant_id in owners:  # a key that was made for it is gone with the transaction
                 self._store.keyring.forget(tenant_id)
@@ -94,20 +98,22 @@ class Importer:
             raise
 
     async def _run(
-        self, unit: Unit, sections: Mapping[str, Sequence[msgspec.Raw]], owners: Sequence[str], progress: Progress
+        self, unit: Unit, sections: FileSections, owners: Sequence[str], progress: Progress, told: ToldIds
     ) -> Imported:
         bulk, report = Bulk(unit), Report()
         await bulk.alone()
-        known = Known(unit, bulk, report, tenants=tuple(owners))
-        kinds = self._kinds(len(sections["auth_secrets"]))
-        for name, kind in kinds.items():
-            await _check(known, name, kind, sections[name], progress)
+        known = Known(unit, bulk, report, told, tenants=tuple(owners))
+        kinds = self._kinds(sections.counts["auth_secrets"])
+        for name, raws in sections.each():
+            progress.section("checking", name, sections.counts[name])
+            await _check(known, name, kinds[name], raws, progress)
         if report.problems:
             await AuditLog(unit).append(OPERATOR, "platform.import", ("platform", None), "failed")
             return Imported(report.problems, report.warnings)
         counts = {}
-        for name, kind in kinds.items():
-            counts[name] = await _write(known, name, kind, sections[name], progress)
+        for name, raws in sections.each():
+            progress.section("writing", name, sections.counts[name])
+            counts[name] = await _write(known, name, kinds[name], raws, progress)
         await AuditLog(unit).append(OPERATOR, "platform.import", ("platform", None), "allowed")
         for tenant_id in owners:
             await AuditLog(unit.of_tenant(tenant_id)).append(
@@ -131,7 +137,7 @@ class Importer:
         }
 
 
-def _ids(raws: Sequence[msgspec.Raw]) -> Sequence[str]:
+def _ids(raws: Iterable[str]) -> Sequence[str]:
     """Return the ids of tenants, without judging them."""
     found = []
     for raw in raws:
@@ -145,11 +151,10 @@ def _ids(raws: Sequence[msgspec.Raw]) -> Sequence[str]:
     return list(dict.fromkeys(found))
 
 
-async def _check(known: Known, name: str, kind: RecordKind, raws: Sequence[msgspec.Raw], progress: Progress) -> None:
-    progress.section("checking", name, len(raws))
+async def _check(known: Known, name: str, kind: RecordKind, raws: Iterable[str], progress: Progress) -> None:
     broken = known.broken.setdefault(name, set())
     batch: list[tuple[str, Any]] = []
-    for at, record in records(name, raws, known.report, broken):
+    for at, record in records(name, raws, known.report, broken, known.told_ids):
         batch.append((at, record))
         if len(batch) == _BATCH:
             await _check_batch(known, kind, batch)
@@ -167,12 +172,11 @@ async def _check_batch(known: Known, kind: RecordKind, batch: Sequence[tuple[str
 
 
 async def _write(
-    known: Known, name: str, kind: RecordKind, raws: Sequence[msgspec.Raw], progress: Progress
+    known: Known, name: str, kind: RecordKind, raws: Iterator[str], progress: Progress
 ) -> Mapping[str, int]:
-    progress.section("writing", name, len(raws))
     counts = dict.fromkeys((fate.value for fate in RowResult), 0)
-    for start in range(0, len(raws), _BATCH):
-        part = [await kind.piece(known, again(name, raw)) for raw in raws[start : start + _BATCH]]
+    while some := list(islice(raws, _BATCH)):
+        part = [await kind.piece(known, again(name, raw)) for raw in some]
         for fate in await _put(known, part):
             counts[fate.value] += 1
         progress.advance(len(part))

@@ -10,6 +10,7 @@ from keyrack.model.components import Component, Version
 from keyrack.model.tenancy import Contract, Role, Team, Tenant, Workspace
 from keyrack.service.clients.auth_client_profile import PROFILE
 from keyrack.service.importers.platform.reading import Report
+from keyrack.service.importers.platform.told_ids import ToldIds
 from keyrack.service.importers.platform.visibility import FileViewpoint
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.auth_secrets import AuthSecrets
@@ -19,6 +20,7 @@ from keyrack.store.core.bulk import Bulk
 from keyrack.store.core.unit import Unit
 from keyrack.store.credentials import CredentialRows
 from keyrack.store.directory import Directory
+from keyrack.store.import_batches import ImportBatches
 from keyrack.store.oauth_clients import OAuthClientRows
 from keyrack.store.teams import TeamRows
 from keyrack.store.tenants import RolePolicy, TenantRows
@@ -47,6 +49,7 @@ class Known:
         unit: the transaction of the import, of the installation.
         bulk: the same transaction.
         report: what is wrong with the file.
+        told_ids: ids of all records of the file, and what it says of credentials and secrets.
         told: what the file says, by section and id.
         broken: ids of records of the file that are wrong, by section.
         tenants: ids of the tenants of the file.
@@ -56,6 +59,7 @@ class Known:
     unit: Unit
     bulk: Bulk
     report: Report
+    told_ids: ToldIds
     told: dict[tuple[str, str], Any] = field(default_factory=dict)
     broken: dict[str, set[str]] = field(default_factory=dict)
     taken: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -195,6 +199,9 @@ class Known:
 
     async def credential(self, credential_id: str) -> tuple[str, str] | None:
         """Find a credential's workspace and component."""
+        told = self.told_ids.said("credentials", credential_id)
+        if told is not None:
+            return told
 
         async def stored() -> tuple[str, str] | None:
             place = await Directory(self.unit).place("credential", credential_id)
@@ -205,6 +212,9 @@ class Known:
 
     async def secret(self, secret_id: str) -> tuple[str, str] | None:
         """Find a secret's workspace and auth client."""
+        told = self.told_ids.said("auth_secrets", secret_id)
+        if told is not None:
+            return told
 
         async def stored() -> tuple[str, str] | None:
             place = await Directory(self.unit).place("auth_secret", secret_id)
@@ -212,6 +222,14 @@ class Known:
             return (found.workspace_id, found.auth_client_id) if found else None
 
         return await self._of("auth_secrets", secret_id, stored)
+
+    async def cutover_batch(self, tenant_id: str) -> str:
+        """Return the import of a tenant's secrets that await their cutover in the file, too (decision 52)."""
+
+        async def made() -> str:
+            return (await ImportBatches(self.unit.of_tenant(tenant_id)).obtain("platform", "default")).id
+
+        return await self._of("cutover_batches", tenant_id, made) or ""
 
     async def _of(self, section: str, key: str, stored: Callable[[], Awaitable[T | None]]) -> T | None:
         told: T | None = self.told.get((section, key))
