@@ -25,7 +25,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check conformance attack ha-check restore-drill bench-check check bench soak profile screenshots plots mutate lock clean
+.PHONY: help demo test lint format types imports docs-check conformance attack ha-check restore-drill bench-check check bench soak moving profile screenshots plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ bench: ## Measure, beside the peers that it installs; figures go to bench/README
 
 soak: ## Load a server for an hour and see that its memory stays flat (ARGS="--minutes 10")
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.soak $(ARGS)
+
+moving: ## Import, cut over and export many grants and see that memory stays flat (ARGS="--grants 10000 1000000")
+	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.moving $(ARGS)
 
 profile: ## Show where the time of a request goes, by room (ARGS="--kind write")
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench.profile $(ARGS)
