@@ -88,15 +88,24 @@ class Stage:
         Raises:
             RuntimeError: there is none on this machine.
         """
+        name, server = f"bench_{secrets.token_hex(4)}", self.postgres
+        server.sql(f"CREATE DATABASE {name}")
+        return server.url(name)
+
+    @property
+    def postgres(self) -> PostgresServer:
+        """The PostgreSQL of all of it, started when it is first needed.
+
+        Raises:
+            RuntimeError: there is none on this machine.
+        """
         if self._postgres is None:
             package = find_package()
             if package is None:
                 raise RuntimeError("PostgreSQL is not installed; choose --database sqlite")
             self._postgres = PostgresServer(package, durable=True)
             self._running.callback(self._postgres.close)
-        name = f"bench_{secrets.token_hex(4)}"
-        self._postgres.sql(f"CREATE DATABASE {name}")
-        return self._postgres.url(name)
+        return self._postgres
 
 
 class Caller:

@@ -31,7 +31,7 @@ _PATIENCE = 120.0
 def run(stage: Stage) -> Sequence[Row]:
     rows: list[Row] = []
     for delay, calls in _CASES:
-        with _provider(delay) as url:
+        with provider(delay) as url:
             for database in stage.plan.databases:
                 pairs = [
                     (_refreshes(stage, database, url, f"{delay}-{calls}-{n}", calls), asyncio.run(_bare(url, calls)))
@@ -54,7 +54,8 @@ def run(stage: Stage) -> Sequence[Row]:
 
 
 @contextmanager
-def _provider(delay: int) -> Iterator[str]:
+def provider(delay: int) -> Iterator[str]:
+    """Run a token endpoint that answers after so many milliseconds."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/token"
     with guarded([sys.executable, "-m", "bench.token_endpoint", str(port), str(delay)], {}) as server:
@@ -72,11 +73,11 @@ def _refreshes(stage: Stage, database: str, url: str, name: str, calls: int) -> 
             client = runner.run(add_client(store, tenant, url))
             runner.run(add_due(store, tenant, client, _SECRETS // _TENANTS))
         with guarded([sys.executable, "-m", "keyrack", "worker"], stored.environment):
-            first, last = runner.run(_until_refreshed(store, _SECRETS))
+            first, last = runner.run(until_refreshed(store, _SECRETS))
     return _SECRETS / (last - first)
 
 
-async def _until_refreshed(store: Store, count: int) -> tuple[float, float]:
+async def until_refreshed(store: Store, count: int) -> tuple[float, float]:
     """Wait until all are refreshed; return when the first and the last were, seconds since 1970."""
     s, deadline = auth_secrets.c, time.monotonic() + _PATIENCE
     query = select(func.count(), func.min(s.refreshed_at), func.max(s.refreshed_at)).where(s.refreshed_at.is_not(None))

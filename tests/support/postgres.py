@@ -104,6 +104,13 @@ class PostgresServer:
         return done.stdout.strip()
 
     @property
+    def pid(self) -> int:
+        """The running server's first process."""
+        assert self._guard is not None
+        pid: int = self._guard.ready["pid"]
+        return pid
+
+    @property
     def data(self) -> Path:
         """The directory of its data."""
         return self._root / "data"
@@ -139,7 +146,7 @@ class PostgresServer:
     def lose(self) -> None:
         """Lose the machine: every process of the server ends at once, and nothing more is written or sent."""
         assert self._guard is not None
-        first = self._guard.ready["pid"]
+        first = self.pid
         os.kill(first, signal.SIGSTOP)  # so that it starts no others meanwhile
         for pid in [*_children_of(first), first]:
             with suppress(ProcessLookupError):
