@@ -22,7 +22,7 @@ from keyrack.store.schema import metadata
 
 TENANT = "tenant_id"
 DISTRIBUTED = {
-    "attempts", "audit_chains", "audit_checkpoints", "audit_events", "auth_secrets", "connect_links", "consents",
+    "attempts", "audit_counts", "audit_chains", "audit_checkpoints", "audit_events", "auth_secrets", "connect_links", "consents",
     "credentials", "deliveries", "device_polls", "events", "flow_credentials", "flow_references", "flow_secrets",
     "flow_versions", "flows", "import_entries", "mails", "revocations", "search_words",
 }  # fmt: skip
@@ -72,7 +72,10 @@ _WIDER = "the key becomes (tenant_id, …): a unique index beside it, made witho
 _FOREIGN = "(tenant_id, …) on both sides, added NOT VALID and validated, before the old one is dropped"
 _ROUTED = "(tenant_id, …); what is in the link or state begins with the tenant, so that it is found without asking all"
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
-    **{(name, "primary key"): _WIDER for name in DISTRIBUTED - {"audit_chains", "audit_checkpoints", "import_entries"}},
+    **{
+        (name, "primary key"): _WIDER
+        for name in DISTRIBUTED - {"audit_chains", "audit_checkpoints", "audit_counts", "import_entries"}
+    },
     ("flow_versions", "unique flow_id, number"): _WIDER,
     ("connect_links", "unique link_hash"): _ROUTED,
     ("consents", "unique state_hash"): _ROUTED,
