@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_HEAD_BYTES = 1 << 16
 """Request line and headers of one request."""
 MAX_HEADERS = 100
+_VERSIONS = frozenset({"1.1", "1.0"})
 _MAX_PIPELINED = 16
 _MAX_BODY_ON_THE_WIRE = 2 * MAX_BODY_BYTES + MAX_HEAD_BYTES
 """What a body may take with the framing of its chunks; what it says may be MAX_BODY_BYTES."""
@@ -150,6 +151,8 @@ class LimitedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer; the parser calls this."""
+        if self.parser.get_http_version() not in _VERSIONS:
+            self._refuse(BadRequest("the version must be HTTP/1.1 or HTTP/1.0 (RFC 9112 section 2.3)"))
         if len(self.headers) > MAX_HEADERS:
             self._refuse(HeadTooLarge())
         if len(self.pipeline) >= _MAX_PIPELINED:

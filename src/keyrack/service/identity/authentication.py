@@ -64,9 +64,9 @@ class Authentication:
         """
         hashed = key_hash(api_key)
         found = await self.owner(hashed)
-        if found is None:
+        is_owner = _is_name(found.name if found is not None else "", name)
+        if found is None or not is_owner:
             raise Unauthorized
-        self.require_name(found, name)
         self.used(found, hashed)
         return self.principal(found, address, request_id)
 
@@ -92,8 +92,7 @@ class Authentication:
         Raises:
             Unauthorized: it is another's.
         """
-        given = email_key(name).encode("utf-8", "surrogatepass")
-        if not hmac.compare_digest(email_key(owner.name).encode(), given):
+        if not _is_name(owner.name, name):
             raise Unauthorized
 
     @staticmethod
@@ -110,3 +109,7 @@ class Authentication:
             owner.contract_id,
             owner.workspace_id,
         )
+
+
+def _is_name(name: str, given: str) -> bool:
+    return hmac.compare_digest(email_key(name).encode(), email_key(given).encode("utf-8", "surrogatepass"))
