@@ -22,9 +22,9 @@ from keyrack.store.schema import metadata
 
 TENANT = "tenant_id"
 DISTRIBUTED = {
-    "attempts", "audit_counts", "audit_chains", "audit_checkpoints", "audit_events", "auth_secrets", "connect_links", "consents",
-    "credentials", "deliveries", "device_polls", "events", "flow_credentials", "flow_references", "flow_secrets",
-    "flow_versions", "flows", "import_entries", "mails", "revocations", "search_words",
+    "attempts", "audit_counts", "audit_chains", "audit_checkpoints", "audit_events", "auth_secrets", "connect_links",
+    "consents", "credentials", "deliveries", "device_polls", "events", "flow_credentials", "flow_references",
+    "flow_secrets", "flow_versions", "flows", "import_entries", "mails", "revocations", "search_words",
 }  # fmt: skip
 """What grows with grants, flows and traffic; each row has its tenant."""
 
