@@ -123,6 +123,9 @@ class Settings:
     old_secret_hours: float = _setting(
         "Hours for which the old secret of a client is kept beside the new one, once that is used.", 24.0, least=0
     )
+    audit_otlp: bool = _setting(
+        "Send the entries of the audit logs to the collector that OpenTelemetry's variables name, as OTLP logs.", False
+    )
     drain_timeout: int = _setting("Seconds requests may take to finish after SIGTERM.", 20, least=0)
     keepalive_seconds: int = _setting(
         "Seconds for which a connection may wait for its next request. Longer than the proxy in front keeps its own.",

@@ -1,4 +1,4 @@
-"""A collector of OpenTelemetry on loopback: takes traces over OTLP/HTTP as protobuf, and tells what came."""
+"""A collector of OpenTelemetry on loopback: takes traces and logs over OTLP/HTTP as protobuf, and tells what came."""
 
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from keyrack import tracing
@@ -36,9 +37,13 @@ class Collector:
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     resources: list[dict[str, Any]] = field(default_factory=list)
     spans: list[ReceivedSpan] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        if path == "/v1/logs":
+            self._take_logs(path, headers, body)
+            return
         received = ExportTraceServiceRequest.FromString(body)
         with self.lock:
             self.requests.append((path, headers))
@@ -47,6 +52,15 @@ class Collector:
                 self.resources.append(_plain(of_resource.resource.attributes))
                 for of_scope in of_resource.scope_spans:
                     self.spans += [_span(each) for each in of_scope.spans]
+
+    def _take_logs(self, path: str, headers: dict[str, str], body: bytes) -> None:
+        received = ExportLogsServiceRequest.FromString(body)
+        with self.lock:
+            self.requests.append((path, headers))
+            for of_resource in received.resource_logs:
+                self.resources.append(_plain(of_resource.resource.attributes))
+                for of_scope in of_resource.scope_logs:
+                    self.logs += [_value(each.body) for each in of_scope.log_records]
 
     def named(self, name: str) -> list[ReceivedSpan]:
         return [span for span in self.spans if span.name == name]
@@ -61,6 +75,16 @@ class Collector:
 
 def _plain(attributes: Any) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+
+
+def _value(value: Any) -> Any:
+    """Return a value of OTLP as Python has it."""
+    kind = value.WhichOneof("value")
+    if kind == "kvlist_value":
+        return {each.key: _value(each.value) for each in value.kvlist_value.values}
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return None if kind is None else getattr(value, kind)
 
 
 def _span(span: Any) -> ReceivedSpan:

@@ -78,6 +78,7 @@ ACROSS: dict[str, str] = {
     "audit_keys._ALL": "the installation's own keys",
     "audit_keys._IN_USE": "as above",
     "audit_keys._RETIREMENT": "as above",
+    "audit_sent._BEHIND": "ids of tenants for whom there is work",
     "audit_across_tenants._NEWEST": "for the operator, who may read tenants' audit logs",
     "audit_across_tenants._OLDER": "as above",
     "auth_client_health._PAUSE": "secrets of a global client may be in any tenant; the client decides",

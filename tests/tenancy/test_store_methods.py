@@ -37,6 +37,7 @@ ACROSS: dict[str, str] = {
     "AuditCounts.add": "of the log that is given: what is counted says whose it is",
     "AuditCounts.take_all": "of the log that is given",
     "AuditCounts.take_over": "work of all tenants for the worker; each goes into its own log",
+    "LogsToSend.behind": "ids of tenants for whom there is work",
     "AuditKeys.all": "the installation's own keys",
     "AuditKeys.in_use": "as above",
     "AuditKeys.replace": "as above",
@@ -229,7 +230,7 @@ READERS = {"auth_secrets.read_secret", "auth_secrets.read_without_key", "webhook
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "AuditChain.hold", "AuditChain.keep",
+    "Attempts.begin", "AuditChain.hold", "AuditChain.keep", "AuditSent.claim",
     "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "ImportBatches.obtain",
     "ImportEntries.add", "Mails.add",
     "OAuthClientRows.add", "Outbox.add",

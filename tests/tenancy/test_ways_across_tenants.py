@@ -52,6 +52,7 @@ ACROSS_TENANTS = {
 INSTALLATION = {
     "service/authz/access.py": "finds the tenant that an id is in; lets service accounts in, who belong to none",
     "service/audit/audit_retention.py": "finds the logs, to remove what is too old in each",
+    "service/audit/audit_sink.py": "finds the logs with entries to send",
     "service/audit/chain_state.py": "finds the chains, for the operator",
     "service/audit/chainer.py": "finds the logs with events that have no place in their chain",
     "service/audit/counted_acts.py": "counts of all tenants together; each goes into its own log",

@@ -28,6 +28,8 @@ def build_worker(made: Services, settings: Settings) -> Worker:
         PeriodicTask("registrations", made.registration_renewals.tick, _REMINDING_SECONDS),
         PeriodicTask("secret reminders", made.secret_reminders.tick, _REMINDING_SECONDS),
     ]
+    if made.audit_parts.sink is not None:
+        tasks.append(PeriodicTask("audit sink", made.audit_parts.sink.tick, settings.worker_interval))
     if made.mailer is not None:
         tasks.append(PeriodicTask("mail", made.mailer.tick, settings.worker_interval))
     refreshing = RefreshWorker(made.refreshing.refresher, settings.worker_concurrency)

@@ -17,6 +17,7 @@ from keyrack.store import schema as s
 from keyrack.store.accounts import ServiceAccounts
 from keyrack.store.attempts import Attempt, AttemptKind, Attempts
 from keyrack.store.audit_chain import AuditChain
+from keyrack.store.audit_sent import AuditSent
 from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
@@ -267,6 +268,7 @@ async def _chain(unit: Unit) -> None:
     await chain.hold()
     entries = [ChainedEvent(event, number, b"h" * 32) for number, event in enumerate(events, 1)]
     await chain.place(entries)
+    await AuditSent(unit).claim(unit.clock())
     for entry in (entries[1], entries[-1]):
         checkpoint = Checkpoint(entry.sequence, entry.hash, unit.clock(), new_id(), b"s" * 64)
         await chain.move(checkpoint)

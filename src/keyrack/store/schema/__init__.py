@@ -3,7 +3,14 @@
 `sealed_*` columns hold envelopes (`keyrack.crypto.envelope`), never clear text.
 """
 
-from keyrack.store.schema.audit import audit_chains, audit_checkpoints, audit_counts, audit_events, audit_keys
+from keyrack.store.schema.audit import (
+    audit_chains,
+    audit_checkpoints,
+    audit_counts,
+    audit_events,
+    audit_keys,
+    audit_sent,
+)
 from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
 from keyrack.store.schema.connect_themes import connect_themes
@@ -65,6 +72,7 @@ __all__ = [
     "audit_counts",
     "audit_events",
     "audit_keys",
+    "audit_sent",
     "auth_client_components",
     "auth_clients",
     "auth_secrets",

@@ -106,3 +106,11 @@ audit_counts = Table(  # of hours that are not over; nothing is null, since all 
     at("last_at"),
     Index("audit_counts_hour_idx", "hour"),
 )
+
+audit_sent = Table(  # how far each log has been sent to a collector
+    "audit_sent",
+    metadata,
+    Column("tenant_id", Id, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),  # of the last entry that the collector has taken
+    at("claimed_until"),  # until then, others leave it alone
+)
