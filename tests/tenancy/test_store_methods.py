@@ -230,7 +230,7 @@ READERS = {"auth_secrets.read_secret", "auth_secrets.read_without_key", "webhook
 
 # fmt: off
 ADDING = {
-    "Attempts.begin", "AuditChain.hold", "AuditChain.keep", "AuditSent.claim",
+    "Attempts.begin", "AuditChain.hold", "AuditChain.keep", "AuditLog.append_counted", "AuditSent.claim",
     "ConnectThemeRows.put", "ContractRows.add", "Deliveries.fan_out", "ImportBatches.obtain",
     "ImportEntries.add", "Mails.add",
     "OAuthClientRows.add", "Outbox.add",

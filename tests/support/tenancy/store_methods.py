@@ -14,7 +14,7 @@ import keyrack.store
 from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
-from keyrack.model.audit import AuditFilter, ChainedEvent, Checkpoint
+from keyrack.model.audit import AuditFilter, ChainedEvent, Checkpoint, CountedAct, CountedEvent
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.connect_theme import ConnectTheme
 from keyrack.model.consents import ConsentStatus
@@ -56,6 +56,9 @@ from support.auth_clients import MCP_SERVER
 from support.tenancy.estate import HAPPENED_AT, Estate
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+COUNTED = CountedEvent(
+    CountedAct("", "text", PrincipalKind.user, "x", "flow", None, "allowed", None), 2, _BEGINNING, _BEGINNING
+)
 _NO_CODE = (".migrations", ".schema")
 
 
@@ -136,6 +139,8 @@ ODD: dict[str, dict[str, Any]] = {
     "GrantReportRows.ending": {"after": "", "last": None},
     "GrantReportRows.idle": {"after": "", "last": None},
     "AuditLog.append": {"target": ("flow", None), "action": "x", "outcome": "allowed"},
+    "AuditLog.append_counted": {"events": [COUNTED]},
+    "AuditLog.written_since": {"equal": {}, "since": _BEGINNING},
     "AuditLog.newest": {"equal": {}, "since": None},
     "AuditLog.page": {"equal": {}},
     "AuditLog.stretch": {"wanted": AuditFilter(), "begin": None, "newest_first": True},
