@@ -10,13 +10,101 @@ from keyrack.visible import visible
 
 if TYPE_CHECKING:
     from keyrack.service.diagnosis.examination import Diagnosis
+    from keyrack.service.operator.doctor.findings import Finding
 
-doctor = typer.Typer(no_args_is_help=True)
+doctor = typer.Typer(invoke_without_command=True)
 
 
 @doctor.callback()
-def about() -> None:
-    """Find out why something does not work, and what to change; nothing is changed."""
+def examine_installation(context: typer.Context, *, as_json: Json = False) -> None:
+    """Find out why something does not work, and what to change; nothing is changed.
+
+    Alone, it examines the installation from this machine, with the settings of the server: settings, files, disk,
+    spool, database, clock, key, workers, public address, mail, and the way to providers. Exits with 1 if something does
+    not work, or puts grants at risk.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    found = _examined()
+    if as_json:
+        show_json([_found(each) for each in found])
+    else:
+        for number, each in enumerate(found):
+            if number:
+                typer.echo()
+            _show_finding(each)
+    if any(each.level == "error" for each in found):
+        sys.exit(1)
+
+
+def _examined() -> "list[Finding]":
+    import asyncio
+
+    from keyrack import clock, logs
+    from keyrack.cli.start_report import insecure
+    from keyrack.errors import ConfigurationError
+    from keyrack.service.operator.doctor.findings import error
+    from keyrack.service.operator.doctor.installation_doctor import (
+        InstallationDoctor,
+        before_opening,
+        why_not_opened,
+    )
+    from keyrack.settings import load_settings
+    from keyrack.store import schema_revision
+    from keyrack.store.core import engine
+    from keyrack.wiring.services import build_services
+    from keyrack.wiring.storage import open_store
+
+    try:
+        settings = load_settings()
+        logs.configure(settings)
+        found = before_opening(settings, insecure(settings, "127.0.0.1"))
+        closed = why_not_opened(settings)
+    except ConfigurationError as fault:
+        return [error("settings", f"{told}.", "Correct the setting.") for told in fault.for_operators]
+    if closed is not None:
+        return [*found, closed]
+
+    async def check_schema() -> None:
+        database = engine.create_engine(settings)
+        try:
+            await schema_revision.check(database)
+        finally:
+            await database.dispose()
+
+    async def run() -> "list[Finding]":
+        store = open_store(settings)
+        try:
+            made = build_services(store, settings)
+            try:
+                doing = InstallationDoctor(store, made.provider, settings, check_schema, clock.now)
+                return await doing.examine()
+            finally:
+                await made.close()
+        finally:
+            await store.close()
+
+    try:
+        return [*found, *asyncio.run(run())]
+    except ConfigurationError as fault:  # the key's file, the home folder, an address
+        return [
+            *found,
+            *(error("start", f"A server would not start: {told}.", "Do what it says.") for told in fault.for_operators),
+        ]
+
+
+def _found(each: "Finding") -> dict[str, Any]:
+    change = {"change": each.change} if each.change else {}
+    where = {"where": each.where} if each.where else {}
+    return {"check": each.check, "level": each.level.value, "seen": each.seen, **change, **where}
+
+
+def _show_finding(each: "Finding") -> None:
+    typer.echo(visible(f"{each.level.upper()} {each.check}: {each.seen}"))
+    if each.change:
+        typer.echo(visible(f"  change: {each.change}"))
+    if each.where:
+        typer.echo(visible(f"  where: {each.where}"))
 
 
 @doctor.command("client")

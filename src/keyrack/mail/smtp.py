@@ -99,6 +99,23 @@ class MailClient:
         self._timeout = timeout
         self._allow_insecure = allow_insecure
 
+    async def check(self) -> None:
+        """Connect and sign in, and send nothing.
+
+        Raises:
+            MailNotSent: that cannot be done.
+        """
+        client = self._client(None)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await client.connect()
+                with suppress(aiosmtplib.SMTPException, OSError):
+                    await client.quit()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise _not_sent(error) from None
+        finally:
+            client.close()
+
     async def send(self, message: EmailMessage, sender: str, recipient: str) -> None:
         """Hand a mail in.
 
@@ -110,18 +127,7 @@ class MailClient:
         Raises:
             MailNotSent: the server did not take it.
         """
-        server = self._server
-        client = aiosmtplib.SMTP(
-            hostname=server.host,
-            port=server.port,
-            username=server.username,
-            password=None if server.password is None else server.password.reveal(),
-            local_hostname=sender.rpartition("@")[2],
-            timeout=self._timeout,
-            use_tls=server.tls_at_once,
-            start_tls=False if server.tls_at_once else None if self._allow_insecure else True,
-            tls_context=self._tls(),
-        )
+        client = self._client(sender.rpartition("@")[2])
         try:
             async with asyncio.timeout(self._timeout):
                 await client.connect()
@@ -132,6 +138,20 @@ class MailClient:
             raise _not_sent(error) from None
         finally:
             client.close()
+
+    def _client(self, local_hostname: str | None) -> aiosmtplib.SMTP:
+        server = self._server
+        return aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            username=server.username,
+            password=None if server.password is None else server.password.reveal(),
+            local_hostname=local_hostname,
+            timeout=self._timeout,
+            use_tls=server.tls_at_once,
+            start_tls=False if server.tls_at_once else None if self._allow_insecure else True,
+            tls_context=self._tls(),
+        )
 
 
 def _not_sent(error: Exception) -> MailNotSent:
