@@ -204,6 +204,14 @@ SECURE = {
         ({"KEYRACK_DATABASE_URL": "postgresql://db.example/x?sslmode=prefer"}, "127.0.0.1", ["KEYRACK_DATABASE_URL"]),
         ({"KEYRACK_DATABASE_URL": "postgresql://db.example/x?sslmode=verify-full"}, "127.0.0.1", []),
         ({"KEYRACK_DATABASE_URL": "postgresql://127.0.0.1:5432/x"}, "127.0.0.1", []),
+        (
+            {
+                "KEYRACK_DATABASE_URL": "postgresql://127.0.0.1:6432/x",
+                "KEYRACK_DATABASE_DIRECT_URL": "postgresql://db.example/x",
+            },
+            "127.0.0.1",
+            ["KEYRACK_DATABASE_DIRECT_URL"],
+        ),
         ({"KEYRACK_DATABASE_URL": "postgresql:///x?host=/run/postgresql"}, "127.0.0.1", []),
         ({"KEYRACK_DATABASE_URL": "postgresql://localhost,db.example/x"}, "127.0.0.1", ["KEYRACK_DATABASE_URL"]),
     ],

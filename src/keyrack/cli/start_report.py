@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from keyrack.crypto.secret import Secret
 from keyrack.settings import PREFIX, Settings
 
 _READABLE = ("", "disable", "allow", "prefer")
@@ -39,7 +40,11 @@ def report(settings: Settings, host: str, port: int, *, workers: int, api: bool)
 
 def database(settings: Settings) -> dict[str, str]:
     """Return kind, host and name of the database in force; neither a user name nor a password."""
-    url = urlsplit(settings.effective_database_url.reveal().replace("#", "%23"))
+    return _described(settings.effective_database_url)
+
+
+def _described(address: Secret) -> dict[str, str]:
+    url = urlsplit(address.reveal().replace("#", "%23"))
     if url.scheme.lower() == "sqlite":
         return {"database": "SQLite", "database_name": unquote(url.path[1:])}
     given = {name: values[-1] for name, values in parse_qs(url.query).items()}
@@ -65,8 +70,9 @@ def insecure(settings: Settings, host: str) -> Iterator[tuple[str, str]]:
         yield f"{PREFIX}METRICS_OPEN", "everybody who reaches /metrics can read it"
     if settings.wrong_keys_limit == 0:
         yield f"{PREFIX}WRONG_KEYS_LIMIT", "API keys can be guessed as fast as the network allows"
-    if _is_readable(settings):
-        yield f"{PREFIX}DATABASE_URL", "the connection need not be encrypted: add sslmode=verify-full"
+    for setting, url in _database_urls(settings):
+        if _is_readable(url):
+            yield setting, "the connection need not be encrypted: add sslmode=verify-full"
 
 
 def _is_loopback(host: str) -> bool:
@@ -76,13 +82,19 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _is_readable(settings: Settings) -> bool:
-    """Tell whether what goes to the database can be read on the way."""
-    found = database(settings)
+def _database_urls(settings: Settings) -> Iterator[tuple[str, Secret]]:
+    yield f"{PREFIX}DATABASE_URL", settings.effective_database_url
+    if settings.database_direct_url is not None:
+        yield f"{PREFIX}DATABASE_DIRECT_URL", settings.database_direct_url
+
+
+def _is_readable(address: Secret) -> bool:
+    """Tell whether what goes to a database can be read on the way."""
+    found = _described(address)
     if found["database"] == "SQLite":
         return False
     hosts = [re.sub(r"(?<=[^:]):\d*$", "", name) for name in found["database_host"].split(",")]  # without the port
     if all(name == _DEFAULT or name.startswith("/") or _is_loopback(name) for name in hosts):
         return False
-    query = parse_qs(urlsplit(settings.effective_database_url.reveal().replace("#", "%23")).query)
+    query = parse_qs(urlsplit(address.reveal().replace("#", "%23")).query)
     return query.get("sslmode", [os.environ.get("PGSSLMODE", "")])[-1] in _READABLE
