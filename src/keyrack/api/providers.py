@@ -17,12 +17,19 @@ from keyrack.oauth.profiles.reading import document_of
 from keyrack.service.clients.provider_profiles import ProviderProfiles
 
 
+class ProviderProfileMeta(msgspec.Struct):
+    """What is known of a profile beside what it says: `legacy`, its grant is only for who has nothing better."""
+
+    legacy: bool
+
+
 class ProviderProfileResource(msgspec.Struct):
-    """A profile; its attributes are the profile's members but the name, which is its id, and whether it is legacy."""
+    """A profile; its attributes are the profile's members, as an auth client's `provider_profile` takes them."""
 
     id: str
     links: SelfLink
     attributes: dict[str, Any]
+    meta: ProviderProfileMeta
     type: Literal["provider-profile"] = "provider-profile"
 
 
@@ -58,6 +65,5 @@ class ProviderController(Controller):
 
 
 def _resource(profile: ProviderProfile) -> ProviderProfileResource:
-    attributes = {name: value for name, value in document_of(profile).items() if name != "name"}
-    attributes["legacy"] = profile.is_legacy
-    return ProviderProfileResource(profile.name, link_self(f"/v2/providers/{profile.name}"), attributes)
+    links, meta = link_self(f"/v2/providers/{profile.name}"), ProviderProfileMeta(profile.is_legacy)
+    return ProviderProfileResource(profile.name, links, document_of(profile), meta)
