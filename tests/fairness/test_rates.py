@@ -92,6 +92,19 @@ async def test_many_names_from_one_address_are_throttled_too(limited: World) -> 
     assert answers == [401] * 30 + [429] * 2
 
 
+async def test_one_name_is_throttled_from_many_addresses_and_its_owner_gets_in(limited: World) -> None:
+    admin = limited.tenants["Acme"].admin
+    limited.front._throttle = Throttle(Rates(wrong_keys=3), lambda: 0.0)
+    attempts = [
+        await statuses(from_address(limited, admin, f"198.51.100.{number // 2}", "kr_wrong"), 1) for number in range(40)
+    ]
+    assert [each[0] for each in attempts] == [401] * 30 + [429] * 10, "two from each address, 30 in all"
+    assert await statuses(from_address(limited, admin, "203.0.113.1"), 1) == [200], "whoever guesses locks nobody out"
+    assert await statuses(from_address(limited, admin, "198.51.100.1"), 1) == [200]
+    other = from_address(limited, limited.tenants["Globex"].admin, "198.51.100.200", "kr_wrong")
+    assert await statuses(other, 1) == [401]
+
+
 def test_a_network_of_ipv6_is_one_address() -> None:
     throttle = Throttle(Rates(address=2, wrong_keys=2), lambda: 0.0)
     for last in (1, 2):

@@ -31,7 +31,7 @@ PATHS = {
     "/callback": 404,
     "/callback/": 404,
     "/callback/oauth3": 404,
-    "/callback/oauth2/more": 404,
+    "/callback/oauth2/more": 400,  # below it are the redirect URIs of issuers: an answer of nobody's
     "/Callback/OAuth2": 404,
     "/callback//oauth2?error=a": 400,
     "/callback/oauth2/?error=a": 400,
