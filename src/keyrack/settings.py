@@ -4,16 +4,16 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from keyrack.crypto.secret import Secret
 from keyrack.errors import ConfigurationError
+from keyrack.setting_values import PREFIX, check_networks, checked_public_url, name_servers
 
-PREFIX = "KEYRACK_"
+__all__ = ["PREFIX", "Settings", "described", "load_settings"]
+
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("auto", "json", "console")
@@ -298,46 +298,10 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     if values.get("key_file"):
         values["key_file"] = values["key_file"].expanduser()
     name_servers(values.get("dns_servers", ""))
-    _check_networks(values.get("trusted_proxies", ""))
+    check_networks(values.get("trusted_proxies", ""))
     if values.get("public_url"):
-        values["public_url"] = _public_url(values["public_url"])
+        values["public_url"] = checked_public_url(values["public_url"])
     return Settings(**values, origins=MappingProxyType(origins), unknown_variables=tuple(sorted(unknown)))
-
-
-def name_servers(text: str) -> tuple[str, ...]:
-    """Return the name servers that `dns_servers` lists, as c-ares takes them.
-
-    Raises:
-        ConfigurationError: one is not an address, or its port is none.
-    """
-    servers = tuple(filter(None, (part.strip() for part in text.split(","))))
-    for server in servers:
-        if not _is_address(server):  # an IPv6 address without a port may stand without brackets
-            parts = urlsplit(f"//{server}")
-            try:
-                good = parts.netloc == server and "@" not in server and parts.port != 0
-            except ValueError:
-                good = False
-            if not good or not _is_address(parts.hostname or ""):
-                raise ConfigurationError(f"{PREFIX}DNS_SERVERS must list addresses, with or without a port")
-    return servers
-
-
-def _check_networks(text: str) -> None:
-    try:
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            ip_network(part)
-    except ValueError:
-        problem = f"{PREFIX}TRUSTED_PROXIES must list addresses and networks, such as 10.0.0.0/8"
-        raise ConfigurationError(problem) from None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_file(path: Path, *, must_exist: bool) -> dict[str, Any]:
@@ -391,12 +355,3 @@ _KIND_NAMES = {
     Path: "a path",
     Secret: "a text",
 }
-
-
-def _public_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ConfigurationError(
-            f"{PREFIX}PUBLIC_URL must be an absolute http or https URL without query, fragment or user"
-        )
-    return text.rstrip("/")

@@ -122,7 +122,8 @@ from keyrack.service.tenancy.workspaces import Workspaces
 from keyrack.service.webhooks.delivery import Deliverer
 from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import Webhooks
-from keyrack.settings import Settings, name_servers
+from keyrack.setting_values import name_servers
+from keyrack.settings import Settings
 from keyrack.store.access_changes import AccessChanges
 from keyrack.store.attempts import AttemptKind
 from keyrack.store.core import engine
