@@ -27,7 +27,7 @@ if settings.get_current_profile_name() == "default":  # CI has a profile of its 
     settings.load_profile("unhurried")
 
 
-ONLY_WHEN_NAMED = ("attack", "bench_checks", "high_availability", "test_twins_of_imported_profiles.py")
+ONLY_WHEN_NAMED = ("attack", "bench_checks", "high_availability", "rotation_load", "test_twins_of_imported_profiles.py")
 """What has a command of its own, by the last part of its path: `make attack`, `bench-check`, `ha-check`, and so on."""
 
 

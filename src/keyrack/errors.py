@@ -149,6 +149,10 @@ class OAuthClientMissing(KeyrackError):
     """The tenant has no OAuth client for this component; a tenant admin can create one."""
 
 
+class FrozenError(KeyrackError):
+    """The operator has frozen this, because of an incident; nobody reads it until that is lifted."""
+
+
 class NotRefreshable(KeyrackError):
     """This secret cannot be refreshed."""
 

@@ -64,6 +64,12 @@ _interrupted = Counter(
 _secret_rotations = Counter(
     "keyrack_secret_rotations", "Steps of rotations of clients' secrets, by where they led.", ("state",), registry=_own
 )
+_contained_grants = Counter(
+    "keyrack_contained_grants",
+    "Grants dealt with in containments, by what is known of them.",
+    ("status",),
+    registry=_own,
+)
 _provider_calls = Counter(
     "keyrack_provider_calls",
     "Token requests to authorization servers, by outcome.",
@@ -198,6 +204,11 @@ def refreshed(outcome: str, origin: str, tenant_id: str, *, interrupted: bool = 
 def secret_rotated(state: str) -> None:
     """Count a step of the rotation of a client's secret: which secret is used now, or that there is one left."""
     _secret_rotations.labels(state).inc()
+
+
+def grant_contained(status: str) -> None:
+    """Count a grant that was revoked or exchanged because of an incident, by whether it is dead."""
+    _contained_grants.labels(status).inc()
 
 
 def refresh_took(seconds: float) -> None:

@@ -32,6 +32,10 @@ OF_OWNER = re.compile(r"\S+ /v2/workspaces(?:/\{workspace_id\}(?:/members.*)?)?$
 """Others are the integrator's."""
 
 OTHER_IDS: Mapping[str, Mapping[str, str]] = {
+    "PATCH /v2/auth-clients/{auth_client_id}/secret-rotation": {"auth_client_id": "lone_auth_client_id"},
+    "PATCH /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/secret-rotation": {
+        "oauth_client_id": "lone_oauth_client_id"
+    },
     "auth-clients": {"component_id": "second_id"},
     "PATCH /v2/tenants/{tenant_id}/auth-clients": {"auth_client_id": "tenant_auth_client_id"},
     "PATCH /v2/tenants/{tenant_id}/oauth-clients": {

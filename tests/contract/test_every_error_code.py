@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from keyrack.api.core.errors import STATUS_AND_CODE
+from keyrack.model.containment import FreezeKind
 from keyrack.service.identity.users import Users
 from keyrack.simulator.testing import RunningSimulator, running_simulator
 from support.app import World, relationship, settings_for, world
@@ -160,6 +161,13 @@ async def _(keyrack: World, simulator: RunningSimulator) -> httpx2.Response:
     client = await add_auth_client(keyrack.store, acme.id, simulator.token_endpoint)
     secret = await add_secret(keyrack.store, acme, client, mint(simulator) | {"refresh_token": None})
     return await acme.integrator.post(f"/v2/workspaces/{acme.workspace_id}/secrets/{secret.id}/refresh")
+
+
+@code("frozen")
+async def _(keyrack: World, simulator: RunningSimulator) -> httpx2.Response:
+    acme, connected = keyrack.tenants["Acme"], await connect(keyrack, simulator)
+    await keyrack.services.containment.freeze(FreezeKind.tenant, acme.id, "")
+    return await acme.integrator.get(f"/v2/workspaces/{acme.workspace_id}/secrets/{connected.secret.id}")
 
 
 @code("token_not_valid")

@@ -23,8 +23,9 @@ from keyrack.store.schema import metadata
 TENANT = "tenant_id"
 DISTRIBUTED = {
     "attempts", "audit_counts", "audit_chains", "audit_checkpoints", "audit_events", "auth_secrets", "connect_links",
-    "consents", "credentials", "deliveries", "device_polls", "events", "flow_credentials", "flow_references",
-    "flow_secrets", "flow_versions", "flows", "import_entries", "mails", "revocations", "search_words",
+    "consents", "contained_grants",
+    "credentials", "deliveries", "device_polls", "events", "flow_credentials", "flow_references", "flow_secrets",
+    "flow_versions", "flows", "import_entries", "mails", "revocations", "search_words",
 }  # fmt: skip
 """What grows with grants, flows and traffic; each row has its tenant."""
 
@@ -55,6 +56,7 @@ REFERENCE: Mapping[str, str] = {
     "auth_client_components": "as auth clients and components",
     "data_keys": "one for each tenant, kept in memory by every process",
     "connect_themes": "one for each tenant at most; logos are found by their digest alone",
+    "freezes": "a handful, asked for by every process; what became of grants hangs on them",
     "webhooks": "fifty for each tenant at most",
     "import_batches": "one for each import that an operator makes",
 }
@@ -75,7 +77,8 @@ _ROUTED = "(tenant_id, …); what is in the link or state begins with the tenant
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     **{
         (name, "primary key"): _WIDER
-        for name in DISTRIBUTED - {"audit_chains", "audit_checkpoints", "audit_counts", "import_entries"}
+        for name in DISTRIBUTED
+        - {"audit_chains", "audit_checkpoints", "audit_counts", "contained_grants", "import_entries"}
     },
     ("flow_versions", "unique flow_id, number"): _WIDER,
     ("connect_links", "unique link_hash"): _ROUTED,

@@ -176,7 +176,10 @@ FILLED: Mapping[str, Fill] = {
     "credentials.account_label": _text,
     "credentials.account_subject": _text,
     "credentials.name": _text,
+    "contained_grants.facts": _member("why"),
     "credentials.sealed_keys": _everything,
+    "freezes.reason": _text,
+    "freezes.target": lambda _, text: text[:512],
     "data_keys.kek_id": _if_added,
     "events.data": _everything,
     "events.sealed_data": _everything,
@@ -230,6 +233,7 @@ ONLY: Mapping[str, str] = {
 """Columns that are filled in one row alone, by its name in `Estate.ids`: what is of the type `oauth2` shows more."""
 
 _SECRET, _API = "secret, or beside what is", "read over the API alone"
+_COMMAND = "shown at the command line alone, by `cli.common.visible`"
 NOWHERE: Mapping[str, str] = {
     "attempts.sealed_answer": "of a provider, for the recovery alone",
     "auth_secrets.missing_scopes": "some of the requested scopes: these are shown, and marked",
@@ -242,7 +246,10 @@ NOWHERE: Mapping[str, str] = {
     "contracts.attributes": _API,
     "contracts.available_roles": "names of roles, which are compared with those that there are",
     "contracts.custom_data": _API,
+    "contained_grants.facts": _COMMAND,
     "credentials.sealed_keys": _SECRET,
+    "freezes.reason": _COMMAND,
+    "freezes.target": _COMMAND,
     "events.sealed_data": _SECRET,
     "flow_versions.graph": _API,
     "flows.attributes": _API,
@@ -344,6 +351,8 @@ NO_FREE_TEXT: Mapping[str, str] = {
     "linked_identities.identity_hash": _HASH,
     "mails.outcome": _OURS,
     "mails.target_type": _OURS,
+    "contained_grants.status": _OURS,
+    "freezes.kind": _OURS,
     "oauth_clients.client_auth": _OURS,
     "pending_sign_ins.cookie_hash": _HASH,
     "processes.id": _PROCESS,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
+from keyrack.service.secrets import freeze_watch
 from keyrack.service.secrets.secrets import Secrets
 from keyrack.store.core import listening
 from keyrack.store.core.listening import Listener
@@ -58,6 +59,7 @@ class Pair:
             yield
         finally:
             self.world.services.fast_reads.open()
+            await self.world.services.freeze_watch.ask()
 
 
 @contextmanager
@@ -76,13 +78,14 @@ def counting(pair: Pair) -> Iterator[None]:
 
 @contextmanager
 def unhurried() -> Iterator[None]:
-    """Believe in a connection that listens for longer than a server does, as the machine may be slow.
+    """Believe for longer than a server does in what was heard, as the machine may be slow.
 
-    That the belief is short otherwise is held by tests/hot/test_access_changes.py.
+    That it is short otherwise is held by tests/hot/test_access_changes.py and tests/rotation/test_containment.py.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listening, "_TRUST_SECONDS", 60.0)
         patch.setattr(listening, "_ANSWER_SECONDS", 60.0)
+        patch.setattr(freeze_watch, "LONGEST", 60.0)
         yield
 
 
@@ -103,6 +106,7 @@ async def hot(world: World) -> AsyncIterator[Pair]:
             await services.refreshing.listener.start()
             await heard(services.refreshing.listener, world)
             services.fast_reads.open()
+            await services.freeze_watch.ask()
             yield pair
     finally:
         await services.fast_reads.close()

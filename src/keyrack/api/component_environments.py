@@ -86,7 +86,7 @@ class ComponentEnvironmentController(Controller):
 @get(
     "/v2/workspaces/{workspace_id:str}/components/{component_id:str}/runtime-env",
     tags=["Runner"],
-    responses=Refusals.of(403, 404, 409),
+    responses=Refusals.of(403, 404, 409, 423),
 )
 async def runtime_environment(
     workspace_id: PATH_ID, component_id: PATH_ID, who: Who, runtime: NamedDependency[RuntimeEnvironments]

@@ -150,14 +150,14 @@ class CredentialController(Controller):
         workspace = data.then(lambda body: body.data.relationships.workspace.data.id)
         return Single(_resource(await credentials.create(who, workspace, data.then(_new))))
 
-    @get("/{credential_id:str}", responses=Refusals.of(404, 409))
+    @get("/{credential_id:str}", responses=Refusals.of(404, 409, 423))
     async def retrieve(
         self, credential_id: PATH_ID, who: Who, credentials: NamedDependency[Credentials]
     ) -> Single[CredentialResource]:
         """Return one credential."""
         return Single(_resource(await credentials.get(who, credential_id)))
 
-    @patch("/{credential_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    @patch("/{credential_id:str}", responses=Refusals.of(400, 403, 404, 409, 423, body=True))
     async def change(
         self,
         credential_id: PATH_ID,

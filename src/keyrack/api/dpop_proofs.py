@@ -54,7 +54,7 @@ class ProofResource(msgspec.Struct):
     "/v2/workspaces/{workspace_id:str}/secrets/{secret_id:str}/dpop-proof",
     status_code=200,
     tags=["Auth secrets"],
-    responses=Refusals.of(400, 403, 404, 409, body=True),
+    responses=Refusals.of(400, 403, 404, 409, 423, body=True),
 )
 async def dpop_proof(
     workspace_id: PATH_ID,

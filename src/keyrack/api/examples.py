@@ -98,7 +98,6 @@ _NEW_SECRET = {
     "a secret that the provider has just shown": _data(
         "client-secret-rotation", {"client_secret": "the new one", "secret_expires_at": "2027-06-30T00:00:00Z"}
     ),
-    "tried on one connection": _data("client-secret-rotation", {"client_secret": "the new one", "sample": 1}),
 }
 _MOVED_ROTATION = {
     "use the new secret now": _data("client-secret-rotation", {"state": "promoted"}),

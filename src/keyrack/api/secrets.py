@@ -82,14 +82,14 @@ class SecretController(Controller):
         read = partial(secrets.list, who, workspace_id, wanted)
         return await read_list(page, read, secret_resource, key=lambda view: view.secret.id, whole=secrets.whole)
 
-    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, body=True))
+    @post(status_code=201, responses=Refusals.of(400, 403, 404, 409, 423, body=True))
     async def create(
         self, workspace_id: PATH_ID, data: Body[CreateSecretBody], who: Who, secrets: NamedDependency[Secrets]
     ) -> Single[SecretResource]:
         """Create an auth secret of the caller."""
         return Single(secret_resource(await secrets.create(who, workspace_id, data.then(new_secret))))
 
-    @get("/{secret_id:str}", responses=Refusals.of(400, 403, 404, 409))
+    @get("/{secret_id:str}", responses=Refusals.of(400, 403, 404, 409, 423))
     async def retrieve(
         self,
         workspace_id: PATH_ID,
@@ -107,7 +107,7 @@ class SecretController(Controller):
         seconds = asked_seconds(min_validity, "min_validity", LONGEST_VALIDITY)
         return Single(secret_resource(await secrets.get(who, workspace_id, secret_id, seconds)))
 
-    @patch("/{secret_id:str}", responses=Refusals.of(400, 403, 404, 409, body=True))
+    @patch("/{secret_id:str}", responses=Refusals.of(400, 403, 404, 409, 423, body=True))
     async def change(
         self,
         workspace_id: PATH_ID,
@@ -132,7 +132,7 @@ class SecretController(Controller):
         """Delete an auth secret that no active flow uses."""
         await secrets.delete(who, workspace_id, secret_id)
 
-    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404, 409))
+    @post("/{secret_id:str}/refresh", status_code=200, responses=Refusals.of(400, 403, 404, 409, 423))
     async def refresh(
         self,
         request: JsonRequest,

@@ -28,7 +28,7 @@ class StepConfiguration(msgspec.Struct):
     snapshot: dict[str, Any]
 
 
-@get("/v1/tasks/{flow_id:str}/steps/{step_id:str}", tags=["Runner"], responses=Refusals.of(403, 404))
+@get("/v1/tasks/{flow_id:str}/steps/{step_id:str}", tags=["Runner"], responses=Refusals.of(403, 404, 423))
 async def step(flow_id: PATH_ID, step_id: PATH_ID, who: Who, flows: NamedDependency[Flows]) -> StepConfiguration:
     """Return a step's configuration with its credential's values."""
     return StepConfiguration(**await flows.step(who, flow_id, step_id))

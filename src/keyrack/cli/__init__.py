@@ -17,6 +17,7 @@ from keyrack.cli import (
     audit_chain,
     clients,
     components,
+    containment,
     cutover,
     database,
     demo,
@@ -62,6 +63,9 @@ app.add_typer(transfer.exports, name="export", help="Export data.")
 app.command()(database.bootstrap)
 app.command()(quotas.quotas)
 app.command()(restored.restored)
+app.command()(containment.contain)
+app.command()(containment.frozen)
+app.command()(containment.unfreeze)
 app.command()(serving.serve)
 app.command()(serving.worker)
 app.command()(serving.simulator)

@@ -39,6 +39,7 @@ _SAMPLE = Query(
         _s.cutover_batch_id.is_(None),
         _s.state == SecretState.ready.value,
         _s.ambiguous_since.is_(None),
+        _s.cutover_batch_id.is_(None),
         _s.id.not_in(bindparam("tried", expanding=True)),
     )
     .order_by(_s.due_at.is_(None), _s.due_at, _s.id)

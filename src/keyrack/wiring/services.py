@@ -56,6 +56,8 @@ from keyrack.service.consents.secret_handler import SecretHandler
 from keyrack.service.consents.server_metadata import ServerMetadata
 from keyrack.service.consents.start import ConsentStart
 from keyrack.service.consents.values import ConsentHandlers
+from keyrack.service.containment.containment import Containment
+from keyrack.service.containment.grant_actions import GrantActions
 from keyrack.service.credentials.credentials import Credentials
 from keyrack.service.diagnosis.client_diagnosis import ClientDiagnoses
 from keyrack.service.diagnosis.examination import Examiner
@@ -98,6 +100,7 @@ from keyrack.service.secrets.connections import Connections
 from keyrack.service.secrets.direct_grants import DirectGrants
 from keyrack.service.secrets.dpop_proofs import DPoPProofs
 from keyrack.service.secrets.fast_read import FastReads
+from keyrack.service.secrets.freeze_watch import FreezeWatch
 from keyrack.service.secrets.grant_reports import GrantReports
 from keyrack.service.secrets.introspection import Introspection
 from keyrack.service.secrets.refresh import composition
@@ -171,6 +174,7 @@ class Services:
     secrets: Secrets
     dpop_proofs: DPoPProofs
     fast_reads: FastReads
+    freeze_watch: FreezeWatch
     connections: Connections
     grant_reports: GrantReports
     connection_checks: ConnectionChecks
@@ -216,6 +220,7 @@ class Services:
     mailer: Mailer | None
     """None where no mail server is set."""
     retention: Retention
+    containment: Containment
     rotation_steps: RotationSteps
     secret_rotations: SecretRotations
     rotation_trials: RotationTrials
@@ -259,7 +264,10 @@ def build_services(
     last_use, key_use = LastUse(store, now), KeyUse(store, now)
     authentication = Authentication(store, now, key_use, audit.counter)
     points = secret_reader(settings, store.keyring)
-    callers = PrincipalCache(authentication, access, AccessChanges(listener, points.version), now)
+    callers, freezes = (
+        PrincipalCache(authentication, access, AccessChanges(listener, points.version), now),
+        FreezeWatch(store),
+    )
     targets = ConsentHandlers(
         credentials=CredentialHandler(ConsentPlanner(allow_insecure=insecure)),
         secrets=SecretHandler(refreshing.settings.schedule, allow_insecure=insecure),
@@ -318,8 +326,7 @@ def build_services(
         has_public_url=settings.public_url is not None,
         allow_insecure=insecure,
     )
-    steps = RotationSteps(refreshing.swaps, refreshing.settings.schedule.lead, refreshing.settings.old_secret_kept)
-    documents = ClientDocuments(settings.public_url)
+    documents, steps = ClientDocuments(settings.public_url), _rotation_steps(refreshing)
     resources = ProtectedResources(provider, servers, allow_insecure=insecure)
     connect_links = ConnectLinks(access, consents, targets, now)
     direct_grants = DirectGrants(store, access, provider, refreshing.limiter, allow_insecure=insecure, clock=now)
@@ -377,7 +384,8 @@ def build_services(
         dpop_proofs=DPoPProofs(access, last_use, now, allow_insecure=insecure),
         connections=Connections(access, now),
         connection_checks=ConnectionChecks(store, access, refreshing.fresh, userinfo, introspection),
-        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, audit.counter, now),
+        fast_reads=FastReads(callers, points, refreshing.settings.schedule, last_use, audit.counter, freezes, now),
+        freeze_watch=freezes,
         flows=shown.flows,
         task_keys=TaskKeys(access),
         components=components,
@@ -427,6 +435,7 @@ def build_services(
         revoker=Revoker(store, provider, timeout=settings.provider_timeout),
         mailer=_mailer(store, settings),
         retention=Retention(store, settings.event_retention_days),
+        containment=Containment(store, GrantActions(store, provider, refreshing.limiter, refreshing.refresher)),
         rotation_steps=steps,
         secret_rotations=SecretRotations(access, steps),
         rotation_trials=RotationTrials(
@@ -481,6 +490,11 @@ def refresh_settings(settings: Settings) -> RefreshSettings:
         timing=Timing(call=settings.provider_timeout, wait=settings.refresh_wait),
         old_secret_kept=timedelta(hours=settings.old_secret_hours),
     )
+
+
+def _rotation_steps(refreshing: RefreshParts) -> RotationSteps:
+    chosen = refreshing.settings
+    return RotationSteps(refreshing.swaps, chosen.schedule.lead, chosen.old_secret_kept)
 
 
 def _mailer(store: Store, settings: Settings) -> Mailer | None:

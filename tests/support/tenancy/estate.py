@@ -11,6 +11,7 @@ from keyrack import clock
 from keyrack.crypto.secret import Secret
 from keyrack.ids import new_id
 from keyrack.model.audit import ChainedEvent, Checkpoint
+from keyrack.model.containment import ContainedGrant, FreezeKind, GrantStatus
 from keyrack.model.identity import PrincipalKind
 from keyrack.model.single_sign_on import AuthenticationContext, AuthenticationRequest, SingleSignOn, TestResult
 from keyrack.store import schema as s
@@ -21,9 +22,11 @@ from keyrack.store.audit_sent import AuditSent
 from keyrack.store.authentication_requests import AuthenticationRequests
 from keyrack.store.authenticators import Authenticators, PendingSignIns
 from keyrack.store.console_sessions import ConsoleSessions
+from keyrack.store.contained_grants import ContainedGrants
 from keyrack.store.core.process_id import node_id
 from keyrack.store.core.unit import Unit
 from keyrack.store.device_polls import DevicePollRows
+from keyrack.store.freezes import Freezes
 from keyrack.store.import_batches import ImportBatches, ImportEntries, ImportEntry
 from keyrack.store.lease_clock import LEASE_NOW, since_boot_ms
 from keyrack.store.mails import Mails
@@ -281,6 +284,11 @@ async def put_under_way(unit: Unit, estate: Estate) -> dict[str, str]:
     made = {"claim": new_id(), "link_hash": "a link", "exchanging_id": await _exchanging(unit, ids["consent_id"])}
     made |= {"attempt_id": await _attempt(unit, ids["secret_id"]), "job_id": await _revocation(unit, estate)}
     made |= {"mail_id": await _mail(unit, ids["newcomer_id"])}
+    frozen = await Freezes(unit).add(FreezeKind.client, ids["lone_auth_client_id"], "text")
+    await Freezes(unit).lift(frozen.id)
+    contained = ContainedGrant(unit.tenant_id, ids["secret_id"], GrantStatus.dead, {"why": "text"}, unit.clock())
+    await ContainedGrants(unit).note(frozen.id, contained)
+    made |= {"freeze_id": frozen.id}
     await _chain(unit)
     user, owner = PrincipalKind.user, ids["user_id"]
     made |= {"session_id": (await ConsoleSessions(unit).add(user, owner, new_id(), None, "text")).id}

@@ -18,6 +18,7 @@ from keyrack.model.audit import AuditFilter, ChainedEvent, Checkpoint, CountedAc
 from keyrack.model.clients import ANY_CLIENT, NO_EXPIRY, AuthClientFilter
 from keyrack.model.connect_theme import ConnectTheme
 from keyrack.model.consents import ConsentStatus
+from keyrack.model.containment import ContainedGrant, Freeze, FreezeKind, GrantStatus
 from keyrack.model.events import EventType
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.secrets import ProviderAccount, SecretFilter
@@ -166,6 +167,8 @@ ODD: dict[str, dict[str, Any]] = {
     "ImportBatches.obtain": {"name": "another import"},
     "ImportEntries.known": {"kind": "auth-secret", "external_ids": ["connection"]},
     "ImportEntries.of_batch": {"kind": "auth-secret", "after": ""},
+    "TargetedGrants.left": {"turn": 0, "tenant": ""},
+    "TargetedGrants.blast_radius": {"kind": FreezeKind.tenant, "target": "text"},
     "Leases.release": {"values": {}},
     "Outbox.stretch": {"kind": None, "event_id": None},
     "RolePolicy.replace": {"policy": []},
@@ -248,6 +251,8 @@ async def gather(unit: Unit, estate: Estate, under_way: Mapping[str, str]) -> "A
         SecretFilter(),
         ComponentFilter(),
         Subject(secret.id, ids["workspace_id"], ids["auth_client_id"]),
+        Freeze(ids["freeze_id"], FreezeKind.client, ids["auth_client_id"], "text", clock.now()),
+        ContainedGrant(of, secret.id, GrantStatus.dead, {}, clock.now()),
         Lease(of, secret.id, 0, secret),
         Due(of, secret.id, 0),
         Attempt(new_id(), of, AttemptKind.refresh, secret.id, 0, 0, "node", clock.now()),

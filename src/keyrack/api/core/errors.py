@@ -36,6 +36,7 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.OAuthClientMissing: (409, "oauth_client_missing"),
     e.QuotaExceeded: (409, "quota_exceeded"),
     e.TokenNotValid: (409, "token_not_valid"),
+    e.FrozenError: (423, "frozen"),
     DecryptionFailed: (409, "unreadable"),
     e.WrongKey: (409, "unreadable"),
     e.RequestTimeout: (408, "request_timeout"),

@@ -28,6 +28,7 @@ _MEANING: Mapping[int, str] = {
     406: "Not JSON, or JSON is not accepted.",
     409: "Wrong resource type, duplicate, or blocked by the current state.",
     413: "The body is larger than 1 MiB.",
+    423: "The operator has frozen this because of an incident.",
     429: "Too many requests; `Retry-After` says when to come back.",
     503: "The database cannot be reached, or its disk is full; `Retry-After` says when to come back.",
 }

@@ -5,6 +5,7 @@ from keyrack.descriptor.parse import parse_descriptor
 from keyrack.errors import NotFound, OAuthClientMissing, RelatedNotFound
 from keyrack.model.identity import Principal
 from keyrack.service.authz.access import Access
+from keyrack.service.authz.freezing import require_component_thawed
 from keyrack.service.components.shared_environment import visible_environment
 from keyrack.service.components.visibility import workspace_component
 from keyrack.store.oauth_clients import OAuthClientRows
@@ -28,6 +29,7 @@ class RuntimeEnvironments:
             Forbidden: the caller is no service account with `global.runtime_env.get`.
             NotFound: the workspace does not have the component.
             OAuthClientMissing: it waits for the tenant's OAuth client.
+            FrozenError: the operator has frozen the tenant, or its OAuth client for the component.
         """
         async with self._access.workspace(who, workspace_id, "runtime-env.read") as scope:
             scope.require_that(who.tenant_id is None, "only a service account can read a runtime environment")
@@ -39,6 +41,7 @@ class RuntimeEnvironments:
             except OAuthClientMissing as missing:
                 raise OAuthClientMissing(str(missing)) from None  # a GET has no body to point into
             scope.audit_target("component", component_id)
+            await require_component_thawed(scope.unit, scope.unit.tenant_id, component_id)
             if component.latest is None:
                 return dict(await visible_environment(scope.unit, component, None))
             descriptor = parse_descriptor(component.latest.descriptor)

@@ -15,6 +15,7 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.once import Once
 from keyrack.oauth.token_response import still_true
 from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.freezing import require_component_thawed
 from keyrack.service.authz.references import named_in_body, refuse_taken
 from keyrack.service.authz.task_users import HAND_BACK_KEYS, READ_CREDENTIALS
 from keyrack.service.authz.usage_guard import in_use, nameable
@@ -24,6 +25,7 @@ from keyrack.store.components import ComponentRows
 from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
 from keyrack.store.credentials import CredentialRows
+from keyrack.store.freezes import Freezes
 from keyrack.store.usage import Usages
 from keyrack.validation.unvalidated import Unvalidated
 
@@ -82,10 +84,15 @@ class Credentials:
             found, total = await CredentialRows(scope.unit).page(
                 workspace_id, component_id, with_keys=shown, limit=limit, offset=offset
             )
-            if shown:
-                named = [credential.id for credential in found]
+            frozen = await Freezes(scope.unit).frozen()
+            views = [
+                CredentialView(each, shown and not frozen.covers_component(each.tenant_id, each.component_id))
+                for each in found
+            ]
+            named = [view.credential.id for view in views if view.keys_visible]
+            if named:
                 self._access.disclosed(who, scope.unit.tenant_id, _READ, "credential", named)
-            return [CredentialView(credential, shown) for credential in found], total
+            return views, total
 
     async def named(
         self,
@@ -119,7 +126,11 @@ class Credentials:
         async def read(some: Sequence[CredentialView]) -> Mapping[str, CredentialView]:
             async with self._access.reading_on(some[0].credential.tenant_id) as unit:
                 whole = await CredentialRows(unit).whole([view.credential for view in some])
-            return {name: CredentialView(credential, keys_visible=True) for name, credential in whole.items()}
+                frozen = await Freezes(unit).frozen()
+            return {
+                name: CredentialView(each, not frozen.covers_component(each.tenant_id, each.component_id))
+                for name, each in whole.items()
+            }
 
         return in_batches(found, lambda view: view.left_out, lambda view: view.credential.id, read)
 
@@ -130,7 +141,9 @@ class Credentials:
             NotFound: there is none, or the caller is no member of its workspace.
         """
         async with self._access.by_resource(who, "credential", credential_id, door=READ_CREDENTIALS) as scope:
-            view = CredentialView(await _find(scope, credential_id), scope.allows(EDIT))
+            found = await _find(scope, credential_id)
+            await require_component_thawed(scope.unit, found.tenant_id, found.component_id)
+            view = CredentialView(found, scope.allows(EDIT))
             if view.keys_visible:
                 self._access.disclosed(who, scope.unit.tenant_id, _READ, "credential", [credential_id])
             return view
@@ -145,7 +158,9 @@ class Credentials:
         async with self._access.by_resource(who, "credential", credential_id, "credential.disclose") as scope:
             scope.require(EDIT)
             scope.audit_target("credential", credential_id)
-            return CredentialView(await _find(scope, credential_id), keys_visible=True)
+            found = await _find(scope, credential_id)
+            await require_component_thawed(scope.unit, found.tenant_id, found.component_id)
+            return CredentialView(found, keys_visible=True)
 
     async def create(
         self,
@@ -196,6 +211,7 @@ class Credentials:
             scope.require(EDIT)
             await CredentialRows(scope.unit).lock_to_change(credential_id)
             stored = await _find(scope, credential_id)
+            await require_component_thawed(scope.unit, stored.tenant_id, stored.component_id)
             wanted = new.validated()
             changed = replace(stored, name=wanted.name or stored.name)
             if wanted.keys is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from keyrack.model import Json
 from keyrack.service.authz.access import Scope
+from keyrack.service.authz.freezing import require_component_thawed, require_thawed
 from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
 from keyrack.service.secrets.oauth2_credentials import shown
 from keyrack.store.auth_secrets import AuthSecrets
@@ -21,17 +22,21 @@ async def step_configuration(scope: Scope, node: Mapping[str, Any]) -> Json:
 
     Raises:
         Forbidden: the caller may not see what the step uses.
+        FrozenError: the operator has frozen it.
     """
     config = dict(node.get("fields") or {})
     secret_id, credential_id = node.get("secret_id"), node.get("credentials_id")
     scope.require(GET_SECRET_CREDENTIALS if secret_id else STEP)
     if credential_id:
         credential = await CredentialRows(scope.unit).find(credential_id)
+        if credential is not None:
+            await require_component_thawed(scope.unit, credential.tenant_id, credential.component_id)
         config |= {} if credential is None else credential.keys
         config["_account"] = credential_id
     if secret_id:
         secret = await AuthSecrets(scope.unit).find(secret_id)
         if secret is not None:
+            await require_thawed(scope.unit, secret.tenant_id, secret.auth_client_id)
             fields = secret.credentials.get("fields")
             config |= fields if isinstance(fields, Mapping) else {}
             config["credentials"] = shown(secret)

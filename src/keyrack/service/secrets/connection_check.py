@@ -14,6 +14,7 @@ from keyrack.oauth.account import AccountSource, account_of
 from keyrack.oauth.dpop import is_bound
 from keyrack.oauth.profile import ClientProfile
 from keyrack.service.authz.access import Access
+from keyrack.service.authz.freezing import require_thawed
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.secrets.introspection import Introspection
 from keyrack.service.secrets.refresh.refresh_by_hand import FreshTokens
@@ -99,6 +100,7 @@ class ConnectionChecks:
             stored = await AuthSecrets(scope.unit).find(secret_id)
             if stored is None or stored.workspace_id != workspace_id:
                 raise NotFound("there is no such secret in this workspace")
+            await require_thawed(scope.unit, stored.tenant_id, stored.auth_client_id)
             client = await find_usable(scope.unit, stored.auth_client_id)
             scope.audit_target("auth-secret", secret_id)
         if client is None or not is_oauth2(stored.type):

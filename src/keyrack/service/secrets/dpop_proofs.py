@@ -15,6 +15,7 @@ from keyrack.model.secrets import AuthSecret
 from keyrack.oauth.dpop import is_bound, is_nonce, new_proof
 from keyrack.provider.uri_guard import parse_uri
 from keyrack.service.authz.access import Access
+from keyrack.service.authz.freezing import require_thawed
 from keyrack.service.authz.permissions import GET_SECRET_CREDENTIALS
 from keyrack.service.clients.auth_client_profile import client_profile
 from keyrack.service.identity.last_use import LastUse
@@ -91,6 +92,7 @@ class DPoPProofs:
             scope.require(GET_SECRET_CREDENTIALS)
             secret = await AuthSecrets(scope.unit).find(secret_id)
             if secret is not None:
+                await require_thawed(scope.unit, secret.tenant_id, secret.auth_client_id)
                 client = await find_usable(scope.unit, secret.auth_client_id)
         if secret is None or secret.workspace_id != workspace_id:
             raise NotFound("there is no such secret in this workspace")

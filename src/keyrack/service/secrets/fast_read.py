@@ -13,6 +13,7 @@ from keyrack.model.secrets import AuthSecret, ErrorCode, SecretState
 from keyrack.service.authz.access import ActCounter
 from keyrack.service.identity.last_use import LastUse
 from keyrack.service.identity.principal_cache import PrincipalCache
+from keyrack.service.secrets.freeze_watch import FreezeWatch
 from keyrack.service.secrets.refresh.refresh_by_hand import needs_nothing
 from keyrack.service.secrets.refresh.schedule import Schedule
 from keyrack.service.secrets.secrets import READ, TARGET, SecretView
@@ -32,6 +33,7 @@ class FastReads:
         schedule: Schedule,
         last_use: LastUse,
         counter: ActCounter,
+        freezes: FreezeWatch,
         clock: Clock,
     ) -> None:
         self.callers = callers
@@ -39,6 +41,7 @@ class FastReads:
         self._schedule = schedule
         self._last_use = last_use
         self._counter = counter
+        self._freezes = freezes
         self._clock = clock
         self.is_open = False
         self._shown: tuple[AuthSecret, SecretView | None] | None = None
@@ -46,11 +49,13 @@ class FastReads:
     def open(self) -> None:
         """Begin."""
         self._points.open()
+        self._freezes.start()
         self.is_open = True
 
     async def close(self) -> None:
         """Stop, and let go of all connections."""
         self.is_open = False
+        await self._freezes.close()
         await self._points.close()
 
     async def find(self, who: Principal, address: str | None, workspace_id: str, secret_id: str) -> SecretView | None:
@@ -91,7 +96,7 @@ class FastReads:
 
     def _judged(self, secret: AuthSecret) -> SecretView | None:
         now = self._clock()
-        if not needs_nothing(secret, self._schedule, now):
+        if not self._freezes.lets_through(secret) or not needs_nothing(secret, self._schedule, now):
             return None
         said = current_status(secret, None, now)
         # that a token expired which nothing can renew now is the whole truth, whatever the client's standing

@@ -15,6 +15,7 @@ from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.model.once import Once
 from keyrack.model.secrets import AuthSecret, SecretFilter, SecretState
 from keyrack.service.authz.access import Access, Scope
+from keyrack.service.authz.freezing import require_thawed
 from keyrack.service.authz.permissions import GET_SECRET, GET_SECRET_CREDENTIALS
 from keyrack.service.authz.references import refuse_taken
 from keyrack.service.authz.usage_guard import in_use, nameable
@@ -45,6 +46,7 @@ from keyrack.store.core.large_columns import in_batches
 from keyrack.store.core.paging import After
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
+from keyrack.store.freezes import Freezes
 from keyrack.store.outbox import Outbox
 from keyrack.store.secret_list import SecretList
 from keyrack.store.usage import Usages
@@ -145,11 +147,13 @@ class Secrets:
 
         Raises:
             NotFound: the workspace has no such secret.
+            FrozenError: the operator has frozen it.
             TokenNotValid: the token is not good for that long and cannot be renewed.
         """
         async with self._access.workspace(who, workspace_id) as scope:
             scope.require(GET_SECRET)
             stored = await _find(scope, secret_id)
+            await require_thawed(scope.unit, stored.tenant_id, stored.auth_client_id)
         secret = await self._freshness.before_read(stored, min_validity)
         view = self._view(scope, secret, await self._client(secret))
         if min_validity is not None:
@@ -218,6 +222,7 @@ class Secrets:
             await refuse_taken(scope, "auth-secret", wanted.given_id)
             named = wanted.auth_client_pointer
             client = await available_client(scope, wanted.auth_client_id, held=True, pointer=named)
+            await require_thawed(scope.unit, scope.unit.tenant_id, client.id)
             now = self._clock()
             method = await _auth_method(scope.unit, client)
             owner = SecretOwner(scope.unit.tenant_id, workspace_id, who.id)
@@ -276,6 +281,7 @@ class Secrets:
         async with self._access.workspace(who, workspace_id, "secret.edit") as scope:
             scope.require(_EDIT)
             stored = await _find(scope, secret_id, locked=True)
+            await require_thawed(scope.unit, stored.tenant_id, stored.auth_client_id)
             wanted = new(stored)
             client = await find_usable(scope.unit, stored.auth_client_id)
             if client is None:
@@ -333,6 +339,7 @@ class Secrets:
         async with self._access.workspace(who, workspace_id, "secret.refresh") as scope:
             scope.require(_REFRESH)
             stored = await _find(scope, secret_id)
+            await require_thawed(scope.unit, stored.tenant_id, stored.auth_client_id)
             scope.audit_target("auth-secret", secret_id)
         secret = await self._freshness.refresh(stored, arrived)
         view = self._view(scope, secret, await self._client(secret))
@@ -347,8 +354,14 @@ class Secrets:
     async def _views(self, unit: Unit, found: Sequence[AuthSecret], *, visible: bool) -> Sequence[SecretView]:
         now = self._clock()
         clients = await find_usable_among(unit, [each.auth_client_id for each in found if depends_on_client(each, now)])
+        frozen = await Freezes(unit).frozen()
         return [
-            SecretView(each, current_status(each, clients.get(each.auth_client_id), now), visible) for each in found
+            SecretView(
+                each,
+                current_status(each, clients.get(each.auth_client_id), now),
+                credentials_visible=visible and not frozen.covers(each.tenant_id, each.auth_client_id),
+            )
+            for each in found
         ]
 
     def _view(self, scope: Scope, secret: AuthSecret, client: AuthClient | None) -> SecretView:

@@ -15,6 +15,7 @@ from keyrack.store.schema.base import metadata
 from keyrack.store.schema.connect_links import connect_links
 from keyrack.store.schema.connect_themes import connect_themes
 from keyrack.store.schema.console_sessions import authenticators, console_sessions, pending_sign_ins
+from keyrack.store.schema.containment import contained_grants, freezes
 from keyrack.store.schema.device_polls import device_polls
 from keyrack.store.schema.events import deliveries, events, mails, revocations, webhooks
 from keyrack.store.schema.foundation import (
@@ -86,6 +87,7 @@ __all__ = [
     "connect_themes",
     "consents",
     "console_sessions",
+    "contained_grants",
     "contract_invites",
     "contract_members",
     "contracts",
@@ -99,6 +101,7 @@ __all__ = [
     "flow_secrets",
     "flow_versions",
     "flows",
+    "freezes",
     "import_batches",
     "import_entries",
     "installation",

@@ -53,6 +53,10 @@ Orphaned = Callable[[Unit, AuthSecret, AuthClient], Awaitable[None]]
 """Takes care of tokens whose secret was deleted while they were on their way."""
 
 
+class ClientChangedError(Exception):
+    """The provider rejects a client as it was, and it was changed meanwhile; nothing was written."""
+
+
 class Finalizer:
     """Ends refreshes."""
 
@@ -82,6 +86,7 @@ class Finalizer:
         *,
         came: float | None = None,
         scheduled: bool = False,
+        may_ask: bool = False,
     ) -> AuthSecret:
         """Write the result of a request and end the lease.
 
@@ -94,18 +99,20 @@ class Finalizer:
             came: the same as a reading of `time.monotonic`, for those who asked before it; None if it came to another
                 process, or too long ago to satisfy anybody.
             scheduled: the request was the background's own try.
+            may_ask: the client as it is now can be asked with, if it was changed since it was rejected.
 
         Returns:
             The refreshed secret.
 
         Raises:
+            ClientChangedError: it was changed, and `may_ask`.
             ProviderError, ProviderUnavailable: the result, if it is no token; it has been written down.
             NotFound: the secret was deleted meanwhile; what the provider sent is being revoked.
             LeaseLost: another process has taken over; nothing was written, an answer stays in the journal.
             DatabaseUnavailable: nothing was written; an answer stays in the journal.
         """
         try:
-            return await self._write(lease, client, attempt, result, at, came, scheduled=scheduled)
+            return await self._write(lease, client, attempt, result, at, came, scheduled=scheduled, may_ask=may_ask)
         except LeaseLost:
             if isinstance(result, TokenResponse) and await self._bury(lease, client, attempt, result):
                 raise NotFound from None
@@ -121,10 +128,13 @@ class Finalizer:
         came: float | None,
         *,
         scheduled: bool,
+        may_ask: bool,
     ) -> AuthSecret:
         # Paused first: a crash between the two leaves the attempt to recovery, and nothing that nobody would try again.
         with tracing.span("commit the outcome", {"keyrack.attempt.id": attempt.id}) as span:
             rejection = await self._reject(lease, client, result)
+            if may_ask and rejection is RejectionResult.changed:
+                raise ClientChangedError
             ended = Ended(lease, client, attempt, result, at, came, scheduled, rejection)
             written = await self._settlements.write(ended)
             span.note({"keyrack.refresh.outcome": _called(written.outcome, result)})

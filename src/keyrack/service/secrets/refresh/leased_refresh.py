@@ -32,7 +32,7 @@ from keyrack.oauth.wire import FormRequest, RawResponse
 from keyrack.service.clients.auth_client_profile import client_profile, origin_of, provider_of
 from keyrack.service.clients.live_secrets import secret_in_use
 from keyrack.service.secrets.refresh.abandonment import Abandonment
-from keyrack.service.secrets.refresh.finalizer import Finalizer
+from keyrack.service.secrets.refresh.finalizer import ClientChangedError, Finalizer
 from keyrack.service.secrets.refresh.journal import Journal
 from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
 from keyrack.service.secrets.refresh.provider_limiter import ProviderLimiter
@@ -42,8 +42,8 @@ from keyrack.service.secrets.refresh.secret_choice import (
     SecretTrial,
     final_result,
     first_client,
+    is_outdated,
     judge_trial,
-    may_be_outdated,
 )
 from keyrack.store.attempts import Attempt, AttemptKind, AttemptResult, Attempts
 from keyrack.store.auth_clients import find_usable, find_usable_among
@@ -178,7 +178,7 @@ class LeasedRefresh:
                 given_up = True
             else:
                 at, result = attempt.answered_at or self._clock(), _interpret(answer, held)
-                if self._may_ask_anew(held, attempt, result) or _is_outdated(held.client, attempt, result):
+                if self._may_ask_anew(held, attempt, result) or is_outdated(held.client, attempt, result):
                     await self._finalizer.drop(attempt, AttemptResult.refused)
                     given_up = True
                     continue
@@ -199,7 +199,7 @@ class LeasedRefresh:
             metrics.refresh_took(time.monotonic() - started)
 
     async def _ask_and_settle(
-        self, held: LeasedSecret, started: float, *, scheduled: bool, trial: SecretTrial | None
+        self, held: LeasedSecret, started: float, *, scheduled: bool, trial: SecretTrial | None, again: bool = False
     ) -> AuthSecret:
         anew = asks_anew(held.lease.secret, held.client)
         held = replace(held, client=first_client(held.client, trial))
@@ -213,9 +213,15 @@ class LeasedRefresh:
             await self._finalizer.drop(attempt, AttemptResult.refused)
             attempt, result = await self._ask(held, anew=True)
         at, came = self._clock(), time.monotonic()
-        settled = await self._finalizer.settle(
-            held.lease, held.client, attempt, result, at, came=came, scheduled=scheduled
-        )
+        ended, lease = (attempt, result, at), held.lease
+        try:
+            settled = await self._finalizer.settle(
+                lease, held.client, *ended, came=came, scheduled=scheduled, may_ask=not again
+            )
+        except ClientChangedError:
+            await self._finalizer.drop(attempt, AttemptResult.refused)
+            held = replace(held, client=await self._choice.stored(lease.tenant_id, held.client))
+            return await self._ask_and_settle(held, started, scheduled=scheduled, trial=trial, again=True)
         await self._choice.worked(held.lease.tenant_id, held.client, fell_back=fell_back)
         return settled
 
@@ -341,12 +347,6 @@ async def claimed_with(unit: Unit, dues: Sequence[Due]) -> Mapping[str, LeasedSe
         for secret_id, lease in leases.items()
         if (client := clients.get(lease.secret.auth_client_id)) is not None and not client.damaged
     }
-
-
-def _is_outdated(client: AuthClient, attempt: Attempt, result: Result) -> bool:
-    """Tell whether a refusal that landed was perhaps of a secret that the client does not use any more."""
-    changed = client.updated_at is not None and client.updated_at > attempt.started_at
-    return (client.second_secret is not None or changed) and may_be_outdated(result)
 
 
 def _lost(result: Result) -> bool:

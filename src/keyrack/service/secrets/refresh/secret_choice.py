@@ -21,6 +21,7 @@ from keyrack.service.clients.auth_client_profile import final_errors, refresh_ho
 from keyrack.service.clients.live_secrets import secret_in_use, with_secret
 from keyrack.service.clients.secret_swap import SecretSwaps, has_other
 from keyrack.service.secrets.refresh.outcome import Result, is_ambiguous
+from keyrack.store.attempts import Attempt
 from keyrack.store.auth_clients import find_usable
 from keyrack.store.core.store import Store
 
@@ -119,9 +120,11 @@ def final_result(sent: Mapping[str, Result], last: Result, stored: AuthClient) -
     return own, True
 
 
-def may_be_outdated(result: Result) -> bool:
-    """Tell whether an answer could be another with a client's secret of now: a refusal, whatever it says."""
-    return isinstance(result, ProviderError) and not is_ambiguous(result)
+def is_outdated(client: AuthClient, attempt: Attempt, result: Result) -> bool:
+    """Tell whether a refusal that landed was perhaps of a secret that the client does not use any more."""
+    changed = client.updated_at is not None and client.updated_at > attempt.started_at
+    may_be = isinstance(result, ProviderError) and not is_ambiguous(result)
+    return may_be and (client.second_secret is not None or changed)
 
 
 def _may_be_secret(result: Result, client: AuthClient, *, tried: bool) -> bool:
