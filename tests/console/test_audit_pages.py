@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from keyrack.console.audit.export import harmless
 from keyrack.console.audit.words import what_happened
 from keyrack.ids import new_id
-from keyrack.store.schema import audit_events
+from keyrack.service.audit.signing_keys import SigningKeys
+from keyrack.service.audit.verifier import verify
+from keyrack.store.schema import audit_chains, audit_events
 from support.app import World
 from support.console import ConsoleBrowser, signed_in
 
@@ -160,3 +162,27 @@ def test_plain_text_stays_as_it_is() -> None:
 def test_an_action_that_nobody_has_put_into_words_is_shown_as_it_is() -> None:
     assert what_happened("lunar.land") == "lunar.land"
     assert what_happened("oauth-client.create") == "created an OAuth client"
+
+
+async def test_the_page_says_how_the_hash_chain_stands_and_exports_it(keyrack: World) -> None:
+    acme, chainer = keyrack.tenants["Acme"], keyrack.services.audit_parts.chainer
+    await log_of(keyrack, acme.id, 3)
+    browser = await admin_of(keyrack)
+    assert "nothing signed yet" in (await browser.get("/console/audit")).text
+    await chainer.tick()
+    page = (await browser.get("/console/audit")).text
+    assert "end verified" in page
+    (key,) = await SigningKeys(keyrack.store).all()
+    assert key.key.id in page
+    lines = (await browser.get("/console/audit/export?format=chain")).content.splitlines(keepends=True)
+    verified = verify(lines, [key.key.public], {})
+    assert verified.tenant_id == acme.id
+    assert b'"audit-log.export"' in lines[-2], "the export is in the log itself"
+    (event, *_) = (await acme.admin.get(f"/v2/tenants/{acme.id}/audit-events?action=secret.reveal")).json()["data"]
+    hashes = {record["sequence"]: record["hash"] for line in lines if (record := json.loads(line))["type"] == "entry"}
+    assert hashes[event["meta"]["sequence"]] == event["meta"]["hash"]
+    async with keyrack.store.unit(acme.id, writes=True) as unit:
+        await unit.connection.execute(update(audit_chains).values(hash=bytes(32)))
+    assert "changed by somebody else" in (await browser.get("/console/audit")).text
+    integrator = await signed_in(keyrack, acme.integrator, acme.id)
+    assert (await integrator.get("/console/audit/export?format=chain")).status_code == 403

@@ -47,11 +47,19 @@ class AuditAttributes(msgspec.Struct):
     first_at: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class AuditMeta(msgspec.Struct):
+    """The event's place in the hash chain of its log, and the hash of its record there (docs/audit.md)."""
+
+    sequence: int
+    hash: str
+
+
 class AuditEventResource(msgspec.Struct):
-    """An event of the audit log."""
+    """An event of the audit log; `meta` as soon as it has a place in the chain."""
 
     id: str
     attributes: AuditAttributes
+    meta: AuditMeta | msgspec.UnsetType = msgspec.UNSET
     type: Literal["audit-event"] = "audit-event"
 
 
@@ -152,4 +160,5 @@ def _resource(event: AuditEvent) -> AuditEventResource:
             msgspec.UNSET if event.times is None else event.times,
             msgspec.UNSET if event.first_at is None else iso(event.first_at),
         ),
+        msgspec.UNSET if event.sequence is None else AuditMeta(event.sequence, (event.hash or b"").hex()),
     )

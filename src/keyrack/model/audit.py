@@ -14,6 +14,8 @@ class AuditEvent:
     Attributes:
         times: how often, of what is counted by the hour; None of everything else, which happened once.
         first_at: of what is counted: when for the first time; `at` is the last time.
+        sequence: its number in the chain of its log; None: it has no place there yet.
+        hash: of its record there.
     """
 
     id: str
@@ -28,6 +30,8 @@ class AuditEvent:
     request_id: str | None
     times: int | None = None
     first_at: datetime | None = None
+    sequence: int | None = None
+    hash: bytes | None = None
 
 
 class CountedAct(NamedTuple):

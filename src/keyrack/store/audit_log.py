@@ -158,5 +158,6 @@ def event_of(row: Any) -> AuditEvent:
     """Return a row of `audit_events` as a value."""
     return AuditEvent(
         row.id, row.at, row.actor, PrincipalKind(row.actor_kind), row.action, row.target_type, row.target_id,
-        row.outcome, row.address, row.request_id, row.times, row.first_at,
+        row.outcome, row.address, row.request_id, row.times, row.first_at, row.sequence,
+        None if row.entry_hash is None else bytes(row.entry_hash),
     )  # fmt: skip

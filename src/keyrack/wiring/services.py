@@ -11,8 +11,6 @@ from keyrack.provider.client import ProviderClient
 from keyrack.provider.egress_proxy import egress_proxy
 from keyrack.provider.name_lookup import BoundedLookups, NameServers
 from keyrack.provider.trust import authorities_of
-from keyrack.service.audit.chain_export import ChainExport
-from keyrack.service.audit.chain_state import ChainStates
 from keyrack.service.audit.log import AuditTrail
 from keyrack.service.authz.access import Access
 from keyrack.service.authz.own_permissions import OwnPermissions
@@ -203,8 +201,6 @@ class Services:
     user_deletion: UserDeletion
     audit_trail: AuditTrail
     audit_parts: AuditParts
-    chain_export: ChainExport
-    chain_states: ChainStates
     service_accounts: ServiceAccountAdmin
     refreshing: RefreshParts
     last_use: LastUse
@@ -334,7 +330,7 @@ def build_services(
     components = Components(access, visible_components)
     invites = Invites(access, setup_links)
     webhooks, event_history = Webhooks(access, allow_insecure=insecure), EventHistory(access)
-    audit_trail = AuditTrail(access)
+    audit_trail = AuditTrail(access, audit.states, audit.export)
     shown = UseCases(
         tenants=Tenants(access, enqueue_deregistrations_of_tenant),
         users=users,
@@ -416,8 +412,6 @@ def build_services(
         user_deletion=UserDeletion(access, users),
         audit_trail=audit_trail,
         audit_parts=audit,
-        chain_export=audit.export,
-        chain_states=audit.states,
         grant_reports=GrantReports(access),
         service_accounts=ServiceAccountAdmin(access),
         refreshing=refreshing,

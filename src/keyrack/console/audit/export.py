@@ -12,7 +12,7 @@ from keyrack.model.audit import AuditEvent
 
 _COLUMNS = (
     "at", "actor", "actor_kind", "action", "target_type", "target_id", "outcome", "times", "first_at", "address",
-    "request_id", "id",
+    "request_id", "id", "sequence", "hash",
 )  # fmt: skip
 _BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """What spreadsheets take for a formula at the beginning of a cell, in full width too (OWASP, CSV injection)."""
@@ -58,6 +58,8 @@ def _values(event: AuditEvent) -> dict[str, str | int | None]:
         "address": event.address,
         "request_id": event.request_id,
         "id": event.id,
+        "sequence": event.sequence,
+        "hash": None if event.hash is None else event.hash.hex(),
     }
 
 

@@ -1,6 +1,6 @@
 """`/console/audit`: the audit log of the tenant, searched, kept as an address, and exported."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -44,6 +44,7 @@ async def audit(visit: NamedDependency[Visit], audit_trail: NamedDependency[Audi
     found = await audit_trail.search(visit.who, home(visit.who), wanted, beside, limit=ROWS)
     return visit.page(
         "audit/log.html",
+        chain=await audit_trail.chain_state(visit.who, home(visit.who)),
         events=found.rows,
         turner=visit.turner(found, _key),
         given=given,
@@ -59,12 +60,15 @@ async def audit(visit: NamedDependency[Visit], audit_trail: NamedDependency[Audi
 
 @get("/audit/export")
 async def audit_exported(visit: NamedDependency[Visit], audit_trail: NamedDependency[AuditTrail]) -> Stream:
-    """Send all events that are found, oldest first, as a file.
+    """Send all events that are found, oldest first, as a file; with `format=chain` the whole log with its hash chain.
 
     Raises:
         NotFound: there is no such format.
         BadRequest: the period cannot be read; nobody gets more than was asked for.
     """
+    if visit.asked("format") == "chain":
+        lines = await audit_trail.export_chain(visit.who, home(visit.who))
+        return _file(visit, lines, "application/x-ndjson", "chain.jsonl")
     form = FORMATS.get(visit.asked("format"))
     if form is None:
         raise NotFound
@@ -74,9 +78,13 @@ async def audit_exported(visit: NamedDependency[Visit], audit_trail: NamedDepend
         raise BadRequest(f"the period cannot be read: {', '.join(wrong)}")
     wanted = replace(_equal(given), since=times["since"], until=times["until"])
     first, later = await audit_trail.export(visit.who, home(visit.who), wanted)
-    name = f"audit-{visit.console.sign_in.now():%Y-%m-%d}.{form.ending}"
+    return _file(visit, exported(form, first, later), form.media_type, form.ending)
+
+
+def _file(visit: Visit, content: AsyncIterator[bytes], media_type: str, ending: str) -> Stream:
+    name = f"audit-{visit.console.sign_in.now():%Y-%m-%d}.{ending}"
     headers = {**HEADERS, "content-disposition": f'attachment; filename="{name}"', "x-content-type-options": "nosniff"}
-    return Stream(exported(form, first, later), media_type=form.media_type, headers=headers)
+    return Stream(content, media_type=media_type, headers=headers)
 
 
 def _equal(given: Mapping[str, str]) -> AuditFilter:

@@ -7,6 +7,8 @@ from datetime import datetime
 from keyrack.model.audit import AuditEvent, AuditFilter, AuditPosition
 from keyrack.model.identity import Principal
 from keyrack.model.windows import Beside, Window, window
+from keyrack.service.audit.chain_export import ChainExport
+from keyrack.service.audit.chain_state import ChainState, ChainStates
 from keyrack.service.authz.access import ALLOWED, Access
 from keyrack.store.audit_log import AuditLog
 from keyrack.store.core.unit import Unit
@@ -26,8 +28,10 @@ async def was_made(unit: Unit, action: str, made_id: str) -> bool:
 class AuditTrail:
     """Who did what in a tenant."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, states: ChainStates, chains: ChainExport) -> None:
         self._access = access
+        self._states = states
+        self._chains = chains
 
     async def page(
         self,
@@ -63,6 +67,26 @@ class AuditTrail:
                 wanted, beside.key, newest_first=not beside.backwards, limit=limit + 1
             )
             return window(found, beside, limit)
+
+    async def chain_state(self, who: Principal, tenant_id: str) -> ChainState:
+        """Return how the hash chain of a tenant's log stands."""
+        await self._require(who, tenant_id)
+        return await self._states.of(tenant_id)
+
+    async def export_chain(self, who: Principal, tenant_id: str) -> AsyncIterator[bytes]:
+        """Read a tenant's whole log with its hash chain, as lines of docs/audit.md, which the log itself tells.
+
+        Raises:
+            Forbidden: the caller may not read the log.
+        """
+        async with self._access.tenant(who, tenant_id, EXPORT) as scope:
+            scope.require("tenants.audit.get")
+            scope.audit_target("audit-log", tenant_id)
+        return self._chains.lines(tenant_id, lambda: self._require(who, tenant_id))
+
+    async def _require(self, who: Principal, tenant_id: str) -> None:
+        async with self._access.tenant(who, tenant_id) as scope:
+            scope.require("tenants.audit.get")
 
     async def export(
         self, who: Principal, tenant_id: str, wanted: AuditFilter
