@@ -178,7 +178,8 @@ async def _stored(unit: Unit, made: ComponentResult, keys: _Keys) -> ComponentRe
     entries = ImportEntries(unit)
     for known in (await entries.known(ENVIRONMENT, _KIND, [made.component_id])).values():  # that somebody has deleted
         await entries.forget(known)
-    version = epoch_ms(client.updated_at)
+    stored = await OAuthClientRows(unit).find(client.id)  # with the time as it is stored
+    version = epoch_ms((stored or client).updated_at)
     await entries.add([ImportEntry(ENVIRONMENT, _KIND, made.component_id, batch.id, client.id, version, None)])
     await AuditLog(unit).append(OPERATOR, "env-vars.migrate", (_KIND, client.id), "allowed")
     return replace(made, oauth_client_id=client.id)

@@ -59,7 +59,7 @@ class Bringing:
             system: what reads its objects.
             wanted: where to, and whether at all.
             read: begins to read the file; called twice, since clients come first.
-            tell: is told what became of each entry, in order.
+            tell: is told what became of each entry, once that is known.
 
         Returns:
             The import; None for a dry run of one that is not there yet.
