@@ -63,6 +63,7 @@ CALLS: Mapping[str, str] = {
     "service/discovery/client_registrar.py": "registration endpoint of metadata, registration_client_uri of answers",
     "service/discovery/protected_resources.py": "an MCP server that a person names, and its resource_metadata",
     "service/discovery/registration_journal.py": "as client_registrar, and keeps what came",
+    "service/containment/grant_actions.py": "revocation and introspection endpoints of an auth client or its profile",
     "service/operator/doctor/installation_doctor.py": "hands the client on",
     "service/operator/doctor/network.py": "origins of auth clients: connects, and sends nothing",
     "service/rotation/secret_probe.py": "token endpoint of an auth client, with its new secret",
