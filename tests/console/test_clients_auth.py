@@ -404,8 +404,8 @@ async def test_what_hangs_on_a_client_is_told_as_far_as_one_may_know(keyrack_on_
     assert (usage["type"], usage["id"]) == ("auth-client-usage", client)
     workspace = {"id": globex.workspace_id, "name": "Globex workspace", "secrets": 1, "secrets_in_error": 0}
     assert usage["attributes"] == {
-        "secrets": 1, "secrets_in_error": 0, "consents": 0, "workspace_count": 1, "workspaces": [workspace],
-        "flow_count": 0, "flows": [], "complete": True, "provider_rules": [],
+        "secrets": 1, "secrets_in_error": 0, "consents": 0, "workspace_count": 1, "user_count": 1,
+        "workspaces": [workspace], "flow_count": 0, "flows": [], "complete": True, "provider_rules": [],
     }  # fmt: skip
     blocked = await browser.get(f"{here}/delete")
     assert "cannot be deleted" in blocked.text

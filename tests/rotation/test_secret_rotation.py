@@ -1,6 +1,7 @@
 """A client's secret is exchanged while refreshes go on: none fails, and no grant is lost (decision 47)."""
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,12 @@ from keyrack.model.secrets import SecretState
 from keyrack.simulator.testing import RunningSimulator
 from keyrack.store.auth_clients import AuthClientRows
 from keyrack.store.client_rotations import AuthClientRotations
+from support import forked_commands
 from support.app import World
 from support.auth_clients import PATH, change
 from support.consent import connect
 from support.grants import add_auth_client, add_secret, component_for, is_renewed, mint, stored
+from support.keyrack_processes import environment
 from support.rotation import NEW, OLD, Rotating, accepts, moved_body, rotation_body
 from support.waits_and_faults import until
 
@@ -209,3 +212,27 @@ async def test_an_oauth_client_is_tried_without_any_grant_and_a_code_falls_back(
     shown = (await globex.admin.get(f"{clients}/{client['id']}")).json()["data"]["attributes"]
     assert shown["client_secret"] == NEW
     assert (await globex.admin.delete(path)).status_code == 204
+
+
+async def test_the_command_rotates_and_tells_what_depends_on_a_client_and_shows_no_secret(rotating: Rotating) -> None:
+    async def run(*words: str, given: str | None = None) -> dict[str, Any]:
+        env = environment(rotating.world.settings)
+        command = ["clients", *words, "--json"]
+        done = await asyncio.to_thread(lambda: forked_commands.run(command, env, 60, given=given))
+        assert done.returncode == 0, done.stderr
+        assert NEW not in done.stdout + done.stderr
+        assert OLD not in done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    depends = await run("usage", rotating.client_id)
+    assert (depends["grants"], depends["tenants"], depends["workspaces"], depends["users"]) == (5, 1, 1, 1)
+    begun = await run("rotate", rotating.client_id, "--sample", "1", given=f"{NEW}\n")
+    assert (begun["state"], begun["in_use"]) == ("trying", "old")
+    accepts(rotating.simulator, OLD, NEW)
+    await rotating.work()
+    assert (await run("rotation", rotating.client_id))["state"] == "promoted"
+    assert (await run("roll-back", rotating.client_id))["in_use"] == "old"
+    assert (await run("promote", rotating.client_id))["in_use"] == "new"
+    assert (await run("retire", rotating.client_id))["rotation"] == "ended"
+    assert (await rotating.client()).credentials["client_secret"] == NEW

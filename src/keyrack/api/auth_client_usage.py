@@ -45,6 +45,7 @@ class AuthClientUsageAttributes(msgspec.Struct):
     secrets_in_error: int
     consents: int
     workspace_count: int
+    user_count: int
     workspaces: list[WorkspaceOfClient]
     flow_count: int
     flows: list[FlowOfClient]
@@ -71,6 +72,7 @@ def auth_client_usage_resource(auth_client_id: str, usage: AuthClientUsage) -> A
         secrets_in_error=usage.broken,
         consents=usage.open_consents,
         workspace_count=usage.workspaces,
+        user_count=usage.users,
         workspaces=[WorkspaceOfClient(each.id, each.name, each.secrets, each.broken) for each in usage.named],
         flow_count=usage.flows,
         flows=[FlowOfClient(each.flow_id, each.flow_name, each.flow_status.value) for each in usage.known_flows],

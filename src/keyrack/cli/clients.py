@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -82,6 +83,20 @@ def retire_secret(client_id: ClientId, *, as_json: Json = False) -> None:
 
     _with_services(lambda store, made: RotationDesk(store, made.rotation_steps).end(client_id))
     show({"client_id": client_id, "rotation": "ended"}, as_json=as_json)
+
+
+@clients.command("usage")
+def show_usage(client_id: ClientId, *, as_json: Json = False) -> None:
+    """Show what depends on a client, in all tenants: what rotating, freezing or deleting it could hit."""
+    from keyrack.model.containment import FreezeKind
+    from keyrack.service.containment.containment import Containment
+
+    async def look(store: "Store", _: "Services") -> dict[str, Any]:
+        desk = Containment(store)
+        target = await desk.target(FreezeKind.client, client_id)
+        return asdict(await desk.blast_radius(FreezeKind.client, target))
+
+    show({"client_id": client_id, **_with_services(look)}, as_json=as_json)
 
 
 def _move(client_id: str, state: str, *, as_json: bool) -> None:

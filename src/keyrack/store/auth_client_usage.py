@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import bindparam, case, distinct, func, select
 
 from keyrack.model.consents import ConsentStatus
 from keyrack.model.secrets import SecretState
@@ -61,6 +61,13 @@ _OPEN_CONSENTS = TenantQuery(
 )
 
 
+_USERS = TenantQuery(
+    t.auth_secrets,
+    select(func.count(distinct(_s.user_id)).label("number")).where(_s.auth_client_id == bindparam("client")),
+    scans=True,
+)
+
+
 class AuthClientUsages(TenantTable):
     """What hangs on auth clients in the unit's tenant; of a global client, what hangs on it there."""
 
@@ -70,6 +77,10 @@ class AuthClientUsages(TenantTable):
         """List the workspaces that have connections of a client, those with most of them first."""
         rows = await self.ask(_WORKSPACES, client=auth_client_id)
         return [UsingWorkspace(row.id, row.name, row.secrets, row.broken) for row in rows]
+
+    async def users(self, auth_client_id: str) -> int:
+        """Count the users who have connections of a client."""
+        return int((await self.ask(_USERS, client=auth_client_id))[0].number)
 
     async def open_consents(self, auth_client_id: str) -> int:
         """Count the consents that were begun with a client and can still be finished."""

@@ -147,7 +147,12 @@ async def _auth_client(
         "name": known.client.name,
         "listed": ("Auth clients", auth_client_pages.PATH),
         "back": f"{auth_client_pages.PATH}/{auth_client_id}",
-        "counts": [("Connections", usage.secrets), ("Workspaces", usage.workspaces), ("Flows", usage.flows)],
+        "counts": [
+            ("Connections", usage.secrets),
+            ("Workspaces", usage.workspaces),
+            ("Users", usage.users),
+            ("Flows", usage.flows),
+        ],
         "refreshes_itself": False,
     }
 

@@ -26,6 +26,7 @@ class AuthClientUsage:
         are_more: whether there are more connections than that.
         broken: how many of them are in `error`.
         workspaces: how many workspaces they are in.
+        users: how many users have them.
         named: those of the workspaces that the caller may know of, those with most connections first.
         open_consents: how many consents have been begun with it and can still be finished.
         flows: how many flows use them.
@@ -38,6 +39,7 @@ class AuthClientUsage:
     are_more: bool = False
     broken: int = 0
     workspaces: int = 0
+    users: int = 0
     named: Sequence[UsingWorkspace] = ()
     open_consents: int = 0
     flows: int = 0
@@ -101,6 +103,7 @@ async def _usage(scope: Scope, auth_client_id: str, limit: int, offset: int, sea
         are_more=secrets >= MOST,
         broken=sum(each.broken for each in workspaces),
         workspaces=len(workspaces),
+        users=await usages.users(auth_client_id),
         named=named[:_NAMED],
         open_consents=await usages.open_consents(auth_client_id),
         flows=known_total if everything and not search else await flows.count_using_client(auth_client_id),
