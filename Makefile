@@ -25,7 +25,7 @@ IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check conformance attack ha-check restore-drill rotation-check bench-check check bench soak moving profile screenshots plots mutate lock clean
+.PHONY: help demo test lint format types imports docs-check conformance attack key-proofs ha-check restore-drill rotation-check bench-check check bench soak moving profile screenshots plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,7 +33,7 @@ help: ## Show this list
 demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--verbose shows every call, --once ends after it)
 	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
 
-test: ## Install and run all tests but those of conformance, attack, ha-check, rotation-check and bench-check
+test: ## Install and run all tests but those of conformance, attack, key-proofs, ha-check, rotation-check and bench-check
 	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
 
 lint: ## Check style and format
@@ -66,10 +66,13 @@ restore-drill: ## Lose a database, restore it from a backup, and say which grant
 rotation-check: ## Change clients' secrets at providers under load, on both databases, about a minute
 	@$(IN_TEST) exec $(PYTEST) tests/rotation_load $(ARGS)
 
+key-proofs: ## Prove the exchange of keys under load, and key services against AWS's, Google's and OpenBao's interfaces
+	@$(IN_TEST) exec $(PYTEST) -n 2 tests/key_proofs $(ARGS)
+
 bench-check: ## Check that the benchmark still measures what it says (no figure is judged)
 	@$(IN_TEST) exec $(PYTEST) tests/bench_checks $(ARGS)
 
-check: lint types imports docs-check conformance attack ha-check rotation-check bench-check test ## Everything CI runs
+check: lint types imports docs-check conformance attack key-proofs ha-check rotation-check bench-check test ## Everything CI runs
 
 bench: ## Measure, beside the peers that it installs; figures go to bench/README.md by hand
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench $(ARGS)

@@ -8,6 +8,7 @@ from hypothesis import settings
 pytest_plugins = [  # each after those it imports from
     "support.parts",
     "support.postgres",
+    "support.openbao",
     "support.statements_seen",
     "support.authorization_servers",
     "support.mcp_server",
@@ -27,7 +28,14 @@ if settings.get_current_profile_name() == "default":  # CI has a profile of its 
     settings.load_profile("unhurried")
 
 
-ONLY_WHEN_NAMED = ("attack", "bench_checks", "high_availability", "rotation_load", "test_twins_of_imported_profiles.py")
+ONLY_WHEN_NAMED = (
+    "attack",
+    "bench_checks",
+    "high_availability",
+    "key_proofs",
+    "rotation_load",
+    "test_twins_of_imported_profiles.py",
+)
 """What has a command of its own, by the last part of its path: `make attack`, `bench-check`, `ha-check`, and so on."""
 
 

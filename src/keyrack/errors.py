@@ -259,6 +259,24 @@ class DiskFull(DatabaseUnavailable):
     """The disk of the database is full: nothing is stored until there is room again; reading goes on."""
 
 
+class KeyServiceUnavailable(KeyrackError):
+    """The key service, which keeps the key-encryption key, cannot be used; try again shortly."""
+
+    def __init__(self, detail: str | None = None, *, cause: str | None = None) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        """Which key of which service, and why, for the operator; it never belongs into an answer."""
+
+    @property
+    def for_operators(self) -> Sequence[str]:
+        """The cause, if it is known."""
+        return super().for_operators if not self.cause else (f"the key service cannot be used: {self.cause}",)
+
+
+class DataKeyRetired(KeyrackError):
+    """The key that this was encrypted with was retired meanwhile; try again."""
+
+
 class ConfigurationError(KeyrackError):
     """Keyrack is not set up correctly."""
 

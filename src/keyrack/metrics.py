@@ -140,6 +140,19 @@ _quota_used = Gauge(
 _unreadable = Counter(
     "keyrack_unreadable_values", "Stored values that could not be decrypted for a list.", registry=_own
 )
+_key_service_calls = Counter(
+    "keyrack_key_service_calls", "Calls to key services, by outcome.", ("service", "call", "outcome"), registry=_own
+)
+_key_sources_up = Gauge(
+    "keyrack_key_sources_up",
+    "1 if the key sources could be used at the last look, else 0; the worst process.",
+    registry=_own,
+    multiprocess_mode="livemin",
+)
+_key_service_seconds = Histogram(
+    "keyrack_key_service_call_seconds", "Key service call duration in seconds.", ("service",), registry=_own,
+    buckets=_SLOW,
+)  # fmt: skip
 
 for _outcome in ("sent", "postponed", "failed", "obsolete"):  # from 0 on, or the first would not count as an increase
     _mails.labels(_outcome)
@@ -155,6 +168,7 @@ FACTS: Mapping[str, str] = {
     "keyrack_audit_unchained_oldest_seconds": "Seconds for which the oldest of them has waited.",
     "keyrack_answers_spooled": "Provider answers in the spool, waiting for the database.",
     "keyrack_key_age_seconds": "Age of the oldest key, by kind.",
+    "keyrack_data_keys_under_old_keys": "Data keys that another key than the current key-encryption key wraps.",
     "keyrack_client_secrets_ending": "Client secrets that end within so many days, those that have ended included.",
 }
 """What is true of the whole installation when the metrics are asked for, and of no process."""
@@ -283,6 +297,24 @@ def wrong_key(*, throttled: bool) -> None:
 def throttled(rate: str) -> None:
     """Count a request over a rate: `caller`, `tenant`, `address`, `wrong_links` or `wrong_passwords`."""
     _throttled.labels(rate).inc()
+
+
+def key_sources_are(*, usable: bool) -> None:
+    """Tell whether this process can use all of its key sources."""
+    _key_sources_up.set(usable)
+
+
+def key_service_called(service: str, call: str, outcome: str, seconds: float) -> None:
+    """Count a call to a key service.
+
+    Args:
+        service: `aws-kms`, `google-kms`, `vault` or `openbao`.
+        call: `wrap` or `unwrap`.
+        outcome: `ok`, `wrong_key` or `failed`.
+        seconds: it took.
+    """
+    _key_service_calls.labels(service, call, outcome).inc()
+    _key_service_seconds.labels(service).observe(seconds)
 
 
 def quota_exceeded(quota: str) -> None:

@@ -57,6 +57,16 @@ class Settings:
     key_file: Path | None = _setting(
         "File with key-encryption keys, one a line, the first in use. Unset: `key` in the home folder.", None
     )
+    key_sources: str = _setting(
+        "Where key-encryption keys are, separated by commas: `env` (`key`), `file` (`key_file`), `aws-kms:ARN`,"
+        " `google-kms:NAME`, `vault:MOUNT/KEY`, `openbao:MOUNT/KEY`. The first encrypts, all decrypt."
+        " Unset: `env` if `key` is set, else `file`.",
+        "",
+    )
+    key_service_timeout: float = _setting("Seconds a call to a key service may take.", 5.0, least=0.1)
+    google_kms_endpoint: str | None = _setting(
+        "Where Google Cloud KMS is, if not at its public address, such as for Private Service Connect.", None
+    )
     public_url: str | None = _setting(
         "Base of callback addresses (contract 0.7). Unset: `https://{app_domain}` of the tenant.", None
     )

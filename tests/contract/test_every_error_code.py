@@ -33,7 +33,9 @@ REQUESTS: dict[str, Request] = {}
 SERVER = {"request_timeout", "headers_too_large", "too_many_connections"}
 """Codes of what the server layer refuses, over real connections; each has a test in `fairness/test_connections.py`."""
 FAULTS = {"internal_error", "database_unavailable", "disk_full", "unreadable"}
-APART = {"rate_limited", "quota_exceeded"} | FAULTS | SERVER
+KEYS = {"key_service_unavailable", "data_key_retired"}
+"""Codes of keys that cannot be had; each has a test in `keys/`."""
+APART = {"rate_limited", "quota_exceeded"} | FAULTS | SERVER | KEYS
 """Codes that need settings or a fault of their own; each has a test below, there, in `fairness` or in `chaos`."""
 
 

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from keyrack.clock import now
 from keyrack.crypto.kek import local
+from keyrack.crypto.kek.sources import open_keys
 from keyrack.demo.play import play_story
 from keyrack.demo.servers import set_up
 from keyrack.errors import DatabaseUnavailable
@@ -189,7 +190,7 @@ async def test_an_address_past_the_pooler_that_is_another_database_is_not_believ
     assert connect is not None
     settings.home.mkdir(mode=0o700)
     local.generate(settings.effective_key_file)
-    store = Store(engine.open_database(settings), Keyring(local.load_keys(settings), now), now)
+    store = Store(engine.open_database(settings), Keyring(open_keys(settings), now), now)
     listener = Listener(connect, store.say)
     started = time.monotonic()
     await listener.start()

@@ -4,6 +4,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import select, update
 
@@ -25,7 +26,7 @@ STARTED = datetime(2026, 3, 1, tzinfo=UTC)
 CIRCUIT = CircuitState("https://a.example", "half_open", 2)
 
 
-def process(name: str, **state: int) -> RunningProcess:
+def process(name: str, **state: Any) -> RunningProcess:
     told = ProcessState(**state, circuits=[CIRCUIT])
     return RunningProcess(name, "host", 7, "1.0", ("api", "worker"), told, STARTED)
 

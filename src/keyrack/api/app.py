@@ -130,6 +130,7 @@ _FOR_ANYBODY = frozenset(
         "connect_themes",
         "console",
         "consent_links",
+        "key_watch",
         "metrics_reader",
         "organisation_sign_in",
         "own_permissions",

@@ -8,6 +8,7 @@ from litestar.enums import MediaType
 
 from keyrack.api.core import openapi
 from keyrack.api.examples import EXAMPLES
+from keyrack.service.operator.key_watch import KeyWatch
 from keyrack.store.core.store import Store
 
 
@@ -18,10 +19,16 @@ async def healthz() -> dict[str, str]:
 
 
 @get("/readyz", include_in_schema=False)
-async def readyz(store: NamedDependency[Store]) -> dict[str, str]:
-    """Tell that the database answers and has room; 503 with the cause when it does not."""
+async def readyz(store: NamedDependency[Store], key_watch: NamedDependency[KeyWatch]) -> dict[str, str]:
+    """Tell that the database answers and has room; 503 with the cause when it does not.
+
+    Without its key service a process is still ready, as it serves those whose data keys it has, and no other process
+    would do better; it says so.
+    """
     await store.ping()
     store.require_writable()
+    if key_watch.fault is not None:
+        return {"status": "degraded", "keys": "unavailable"}
     return {"status": "ready"}
 
 

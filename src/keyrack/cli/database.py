@@ -68,6 +68,7 @@ async def _bootstrap(
     settings: "Settings", email: str, tenant_name: str, app_domain: str, team_name: str
 ) -> "FirstAccounts":
     from keyrack.crypto.kek import local
+    from keyrack.crypto.kek.sources import FILE, named_sources
     from keyrack.service.operator.installation import InstallationSetup
     from keyrack.store.core.private_files import require_private_home
     from keyrack.wiring.storage import open_store
@@ -77,7 +78,7 @@ async def _bootstrap(
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_private_home(settings.home)
     await _upgrade(settings)
-    if settings.key is None and settings.key_file is None:
+    if tuple(named_sources(settings)) == (FILE,) and settings.key_file is None:
         local.generate(settings.effective_key_file)
     store = open_store(settings)
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from keyrack.crypto.kek.sources import FILE, named_sources
 from keyrack.crypto.secret import Secret
 from keyrack.settings import PREFIX, Settings
 
@@ -62,7 +63,7 @@ def insecure(settings: Settings, host: str) -> Iterator[tuple[str, str]]:
         yield f"{PREFIX}PUBLIC_URL", "it is http: codes and pages can be read and changed on the way"
     if settings.allow_insecure_providers:
         yield f"{PREFIX}ALLOW_INSECURE_PROVIDERS", "tokens go over http, and tenants can reach private addresses"
-    if settings.key is None and settings.effective_key_file.parent == settings.home:
+    if FILE in named_sources(settings) and settings.effective_key_file.parent == settings.home:
         yield f"{PREFIX}KEY_FILE", "the key is in the home folder: who has a copy of the folder can decrypt the data"
     if not _is_loopback(host) and not settings.trusted_proxies:
         yield "--host", "others reach it without TLS: put a proxy in front, and name it in KEYRACK_TRUSTED_PROXIES"

@@ -82,6 +82,8 @@ class ProcessState:
         connections: to the database, in use.
         connections_most: the most there may be.
         circuits: of the providers that it calls or that fail; the worst first, and no more than are kept.
+        keys: what it can unwrap data keys with: ids of key-encryption keys, or names of keys of a service.
+        wraps_with: the id of the key-encryption key that it wraps new data keys with.
     """
 
     refreshing: int = 0
@@ -90,6 +92,8 @@ class ProcessState:
     connections: int = 0
     connections_most: int = 0
     circuits: Sequence[CircuitState] = ()
+    keys: Sequence[str] = ()
+    wraps_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)

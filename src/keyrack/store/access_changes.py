@@ -1,4 +1,4 @@
-"""Tells all processes that somebody lost access, so that caches of callers are true to within a second.
+"""Tells all processes that somebody lost access, or a key, so that what they remember is true to within a second.
 
 On PostgreSQL triggers say it (migration 0004), whichever process or command takes the access away: the id of a tenant
 whose people, roles or flows changed, or the beginning of an API key's hash. On SQLite the database file tells whether
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from keyrack.store.core.listening import Listener
 
 CHANNEL = "keyrack_access"
+KEY_CHANNEL = "keyrack_keys"
+"""On which triggers tell of data keys (`keyrack.store.migrations.key_guards`)."""
 EVERYBODY = ""
 """Said when a change concerns the whole installation."""
 _KEY = "key:"
@@ -49,6 +51,8 @@ class AccessChanges:
         listener: hears of changes.
         version: returns a number that changes with every commit to the database; None where there is none.
         timer: seconds that never go back; the listener's.
+        channel: on which changes are told, with the id of the tenant they are about.
+        exact: where the database has a version, believe nothing but that, however short ago something was looked up.
     """
 
     def __init__(
@@ -56,13 +60,17 @@ class AccessChanges:
         listener: Listener,
         version: Callable[[], int | None] | None = None,
         timer: Callable[[], float] = time.monotonic,
+        channel: str = CHANNEL,
+        *,
+        exact: bool = False,
     ) -> None:
+        self._exact = exact
         self._listener = listener
         self._version = version
         self._timer = timer
         self._changed: dict[str, float] = {}
         self._all_changed = float("-inf")
-        listener.on(CHANNEL, self._heard)
+        listener.on(channel, self._heard)
 
     def mark(self) -> Mark:
         """Take the time, before looking something up."""
@@ -81,6 +89,8 @@ class AccessChanges:
         for subject in subjects:
             if mark.moment <= self._changed.get(subject, -1.0):
                 return False
+        if self._exact and mark.version is not None and self._version is not None:
+            return self._version() == mark.version
         if age <= SHORT_SECONDS or self._listener.missed_nothing_since(mark.moment):
             return True
         return mark.version is not None and self._version is not None and self._version() == mark.version

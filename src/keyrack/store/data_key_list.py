@@ -22,7 +22,7 @@ _VERSIONS = Query(
     .order_by(func.max(_k.created_at).desc(), _k.kek_id),
     scans=True,
 )
-_OF_CURRENT = case((_k.kek_id == bindparam("current"), _k.created_at))
+_OF_CURRENT = case((_k.kek_id == bindparam("current"), func.coalesce(_k.wrapped_at, _k.created_at)))
 _OLDEST = Query(
     select(
         func.min(_k.created_at, type_=_k.created_at.type).label("data"),
@@ -81,8 +81,8 @@ class DataKeyList:
     async def ages(self, current: str) -> Mapping[str, float]:
         """Return how old the oldest keys are, in seconds, by kind; a kind that there is none of is missing.
 
-        `data`: the oldest data key. `encryption`: the current key-encryption key, at the least: so long ago the first
-        of the data keys under it was made.
+        `data`: the oldest data key. `encryption`: the current key-encryption key, at the least: so long ago it wrapped
+        the first of the data keys that it wraps now.
 
         Args:
             current: the id of the current key-encryption key.

@@ -13,7 +13,7 @@ from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model.events import Event, EventType, Webhook
-from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due
+from keyrack.store.core.claims import WINDOW, any_due, chosen_fairly, may_take, unlocked_due, with_keys
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import Unit
 from keyrack.store.schema import deliveries, events, webhooks
@@ -99,6 +99,7 @@ class DueDeliveries:
         if chosen:
             pairs = [(row.id, row.event_id) for row in chosen]
             await _CLAIMING.run(self._unit.connection, pairs=pairs, name=claim, until=self._unit.clock() + lease)
+        chosen = await with_keys(self._unit, chosen, places)
         for row in chosen:
             if row.id not in opened:
                 opened[row.id] = await self._open(row)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Row, bindparam, func, insert, or_, select, update
 
 from keyrack.crypto.envelope import DecryptionFailed
-from keyrack.errors import KeyrackError, WrongKey
+from keyrack.errors import KeyrackError, KeyServiceUnavailable, WrongKey
 from keyrack.fair_share import Places
 from keyrack.model.secrets import AuthSecret
 from keyrack.store.attempts import ATTEMPT_COLUMNS, Attempt, Attempts, attempt_columns
@@ -226,7 +226,7 @@ class Leases(TenantTable):
             lease_time.learn(row.shown, before, after)
             try:
                 found.append(await read_secret(self.unit, row))
-            except (DecryptionFailed, WrongKey, ValueError) as error:
+            except (DecryptionFailed, KeyServiceUnavailable, WrongKey, ValueError) as error:
                 found.append(error)
         return found
 

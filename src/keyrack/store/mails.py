@@ -12,7 +12,7 @@ from keyrack.errors import WrongKey
 from keyrack.fair_share import Places
 from keyrack.ids import new_id
 from keyrack.model import Json
-from keyrack.store.core.claims import any_due, fairly_due
+from keyrack.store.core.claims import any_due, fairly_due, with_keys
 from keyrack.store.core.statements import Change
 from keyrack.store.core.unit import TenantChange, TenantTable, Unit
 from keyrack.store.schema import mails
@@ -129,7 +129,7 @@ class DueMails:
                 row.created_at,
                 slow=bool(row.slow),
             )
-            for row in rows
+            for row in await with_keys(self._unit, rows, places)
         ]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ARRAY, String, and_, bindparam, func, select
+from sqlalchemy import ARRAY, String, and_, bindparam, exists, func, select
 
 from keyrack.crypto.envelope import EncryptionContext
 from keyrack.errors import KeyrackError
@@ -30,9 +30,19 @@ from keyrack.store.core.coalesce import Coalescer, ReadFailed
 from keyrack.store.core.connecting import UNPREPARED, Connector
 from keyrack.store.core.keyring import Keyring
 from keyrack.store.core.statements import POSTGRESQL, SQLITE, CompiledStatement
-from keyrack.store.schema import auth_secrets
+from keyrack.store.schema import auth_secrets, data_keys
+from keyrack.store.sealed_columns import named_key
 
 _REST_SECONDS = 1.0
+_KEY_IS_THERE = (
+    exists()
+    .where(
+        data_keys.c.id == named_key(auth_secrets.c.sealed_credentials),
+        data_keys.c.tenant_id == auth_secrets.c.tenant_id,
+    )
+    .label("key_is_there")
+)
+"""Read with each row, so that what is in memory of a data key opens nothing once the key was destroyed."""
 
 
 class SecretLocation(NamedTuple):
@@ -89,7 +99,7 @@ class PostgresSecretReader:
         .render_derived()
     )
     _QUERY = POSTGRESQL.compile(
-        select(*auth_secrets.c).join_from(
+        select(*auth_secrets.c, _KEY_IS_THERE).join_from(
             _ASKED,
             auth_secrets,
             and_(
@@ -178,7 +188,7 @@ class SqliteSecretReader:
     """Point reads on the event loop, over a connection that can only read."""
 
     _QUERY = SQLITE.compile(
-        select(*auth_secrets.c).where(
+        select(*auth_secrets.c, _KEY_IS_THERE).where(
             auth_secrets.c.tenant_id == bindparam("tenant_id"),
             auth_secrets.c.workspace_id == bindparam("workspace_id"),
             auth_secrets.c.id == bindparam("id"),
@@ -275,7 +285,7 @@ class _Opener:
         self._opened: ShortMemory[SecretLocation, tuple[Any, AuthSecret]] = ShortMemory()
 
     def open(self, point: SecretLocation, row: Any) -> AuthSecret | None:
-        """Return what is in a row that was read at a place; None: the tenant's data key must be fetched first.
+        """Return what is in a row that was read at a place; None: the data key must be fetched first, or is gone.
 
         Raises:
             WrongKey, DecryptionFailed: it cannot be opened there.
@@ -284,9 +294,11 @@ class _Opener:
         if known is not None and known[0] == row:
             return known[1]
         values = self._query.read(row)
+        if not values.key_is_there:
+            return None
         place = EncryptionContext(point.tenant_id, auth_secrets.name, point.secret_id, SEALED)
         try:
-            clear = self._keyring.open_now(place, values.sealed_credentials)
+            clear = self._keyring.open_known(place, values.sealed_credentials)
         except KeyError:  # the usual way gets the tenant's data key, and next time it is there
             return None
         secret = secret_of(values, json.loads(clear))

@@ -14,7 +14,7 @@ from keyrack.model import Json
 from keyrack.model.tenancy import Role, Tenant
 from keyrack.store.core.connection import Connection
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
-from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.keyring import INSTALLATION, NewDataKey
 from keyrack.store.core.large_columns import read_along
 from keyrack.store.core.paging import After, page_of
 from keyrack.store.core.statements import Change, Query
@@ -58,20 +58,32 @@ class TenantRows:
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
 
-    async def add(self, name: str, app_domain: str, attributes: Json, policy: Iterable[Role]) -> Tenant:
+    async def add(
+        self, name: str, app_domain: str, attributes: Json, policy: Iterable[Role], key: NewDataKey | None = None
+    ) -> Tenant:
         """Create a tenant with its data key and role policy; from the unit of the installation.
+
+        Args:
+            name: of the tenant.
+            app_domain: its domain.
+            attributes: its attributes.
+            policy: its roles.
+            key: made for it before, so that no key service is called in this transaction; its owner is the new id.
 
         Raises:
             AlreadyExists: another tenant has the domain, or is the default.
         """
         connection = self._unit.connection
-        tenant = Tenant(new_id(), name, app_domain.lower(), attributes, self._unit.clock())
+        tenant = Tenant(
+            new_id() if key is None else key.tenant, name, app_domain.lower(), attributes, self._unit.clock()
+        )
         values = {"id": tenant.id, **_columns(tenant), "created_at": tenant.created_at}
         try:
             await insert_row(connection, tenants, values)
         except AlreadyExists:
             raise await self._taken(tenant) from None
-        await self._unit.keyring.create_key(connection, tenant.id)
+        keyring = self._unit.keyring
+        await keyring.add_key(connection, key or await keyring.make_key(tenant.id))
         for position, role in enumerate(policy):
             await insert_row(connection, roles, {"tenant_id": tenant.id, **_role_columns(role, position)})
         return tenant

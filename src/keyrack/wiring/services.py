@@ -83,6 +83,7 @@ from keyrack.service.offboarding.place_deletion import PlaceDeletion
 from keyrack.service.offboarding.user_deletion import UserDeletion
 from keyrack.service.operator.heartbeat import Heartbeat
 from keyrack.service.operator.installation import InstallationSetup
+from keyrack.service.operator.key_watch import KeyWatch
 from keyrack.service.operator.metrics import MetricsReader
 from keyrack.service.operator.operations import Operations, build_operations
 from keyrack.service.operator.service_accounts import ServiceAccountAdmin
@@ -125,7 +126,7 @@ from keyrack.service.webhooks.event_history import EventHistory
 from keyrack.service.webhooks.registry import Webhooks
 from keyrack.setting_values import name_servers
 from keyrack.settings import Settings
-from keyrack.store.access_changes import AccessChanges
+from keyrack.store.access_changes import KEY_CHANNEL, AccessChanges
 from keyrack.store.attempts import AttemptKind
 from keyrack.store.core import engine
 from keyrack.store.core.listening import Listener
@@ -207,6 +208,7 @@ class Services:
     key_use: KeyUse
     metrics_reader: MetricsReader
     heartbeat: Heartbeat
+    key_watch: KeyWatch
     operations: Operations
     webhooks: Webhooks
     event_history: EventHistory
@@ -260,6 +262,7 @@ def build_services(
     last_use, key_use = LastUse(store, now), KeyUse(store, now)
     authentication = Authentication(store, now, key_use, audit.counter)
     points = secret_reader(settings, store.keyring)
+    store.keyring.follow(AccessChanges(listener, points.version, channel=KEY_CHANNEL, exact=True))
     callers, freezes = (
         PrincipalCache(authentication, access, AccessChanges(listener, points.version), now),
         FreezeWatch(store),
@@ -421,6 +424,7 @@ def build_services(
             store, refreshing.limiter, refreshing.journal, spool, open_to_all=settings.metrics_open
         ),
         heartbeat=Heartbeat(store, refreshing, spool, now),
+        key_watch=KeyWatch(store),
         operations=build_operations(store, access, now),
         webhooks=webhooks,
         event_history=event_history,

@@ -2,7 +2,7 @@
 
 from keyrack import clock
 from keyrack.clock import Clock
-from keyrack.crypto.kek import local
+from keyrack.crypto.kek.sources import open_keys
 from keyrack.settings import Settings
 from keyrack.store.core import engine
 from keyrack.store.core.keyring import Keyring
@@ -17,4 +17,4 @@ def open_store(settings: Settings, now: Clock = clock.now) -> Store:
         ConfigurationError: the database URL or the keys cannot be used, or others can look into the home folder.
     """
     require_private_home(settings.home)
-    return Store(engine.open_database(settings), Keyring(local.load_keys(settings), now), now)
+    return Store(engine.open_database(settings), Keyring(open_keys(settings), now), now)

@@ -56,6 +56,7 @@ async def running(
     await made.audit_parts.counter.start()
     await made.metrics_reader.start()
     await made.heartbeat.start([role for role, does in (("api", api), ("worker", works)) if does])
+    made.key_watch.start()
     made.fast_reads.open()
     if background is not None:
         await background.start()
@@ -71,6 +72,7 @@ async def running(
         await made.audit_parts.counter.close()
         await made.metrics_reader.close()
         await made.heartbeat.close()
+        await made.key_watch.close()
         await made.close()
         await store.close()
         await tracing.close()

@@ -9,6 +9,7 @@ import pytest
 
 from keyrack.crypto.kek import local
 from keyrack.crypto.kek.local import LocalKeys
+from keyrack.crypto.kek.sources import open_keys
 from keyrack.errors import ConfigurationError, WrongKey
 from support.app import settings_for
 
@@ -50,14 +51,14 @@ async def test_the_first_key_wraps_and_all_unwrap() -> None:
 
 
 def test_a_key_id_tells_nothing_of_the_key() -> None:
-    assert OLD.hex()[:8] not in local._fingerprint(OLD)
-    assert local._fingerprint(OLD) != local._fingerprint(NEW)
+    assert OLD.hex()[:8] not in local.fingerprint(OLD)
+    assert local.fingerprint(OLD) != local.fingerprint(NEW)
 
 
 async def test_file_and_environment_hold_the_same_keys(tmp_path: Path) -> None:
     write(tmp_path / "key", text(NEW, OLD) + "\n\n")
-    from_file = local.load_keys(settings_for(tmp_path))
-    from_environment = local.load_keys(settings_for(tmp_path, key=text(NEW, OLD, between=", ")))
+    from_file = open_keys(settings_for(tmp_path))
+    from_environment = open_keys(settings_for(tmp_path, key=text(NEW, OLD, between=", ")))
     kek_id, wrapped = await from_file.wrap(MATERIAL, CONTEXT)
     assert await from_environment.unwrap(kek_id, wrapped, CONTEXT) == MATERIAL
 
@@ -66,13 +67,13 @@ async def test_file_and_environment_hold_the_same_keys(tmp_path: Path) -> None:
 def test_a_key_file_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
     write(tmp_path / "key", text(OLD), mode)
     with pytest.raises(ConfigurationError, match="chmod 600"):
-        local.load_keys(settings_for(tmp_path))
+        open_keys(settings_for(tmp_path))
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_key_file_of_its_owner_is_read(tmp_path: Path, mode: int) -> None:
     write(tmp_path / "key", text(OLD), mode)
-    assert local.load_keys(settings_for(tmp_path))
+    assert open_keys(settings_for(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -84,19 +85,19 @@ def test_a_key_file_of_its_owner_is_read(tmp_path: Path, mode: int) -> None:
 def test_a_malformed_key_is_refused_without_being_shown(tmp_path: Path, content: str) -> None:
     write(tmp_path / "key", content)
     with pytest.raises(ConfigurationError) as raised:
-        local.load_keys(settings_for(tmp_path))
+        open_keys(settings_for(tmp_path))
     for word in content.split():
         assert word not in str(raised.value)
     assert str(tmp_path / "key") in str(raised.value)
     if content.strip():
         with pytest.raises(ConfigurationError, match="KEYRACK_KEY"):
-            local.load_keys(settings_for(tmp_path, key=content))
+            open_keys(settings_for(tmp_path, key=content))
 
 
 @pytest.mark.parametrize("content", [" , ", "canary-no-base64!", base64.b64encode(b"x" * 31).decode()])
 def test_a_malformed_key_of_the_environment_names_the_setting(tmp_path: Path, content: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^KEYRACK_KEY ") as raised:
-        local.load_keys(settings_for(tmp_path, key=content))
+        open_keys(settings_for(tmp_path, key=content))
     assert "canary" not in str(raised.value)
 
 
@@ -108,10 +109,10 @@ def test_only_keys_of_32_bytes_are_taken(keys: list[bytes]) -> None:
 
 def test_no_key_file_is_a_wrong_key_and_a_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WrongKey, match="no key file"):
-        local.load_keys(settings_for(tmp_path))
+        open_keys(settings_for(tmp_path))
     (tmp_path / "key").mkdir(mode=0o700)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        local.load_keys(settings_for(tmp_path))
+        open_keys(settings_for(tmp_path))
 
 
 def test_a_generated_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> None:
@@ -125,12 +126,12 @@ def test_a_generated_key_is_for_its_owner_alone_and_stays(tmp_path: Path) -> Non
     assert [entry.name for entry in path.parent.iterdir()] == ["key"], "no draft is left"
     assert len(base64.b64decode(before, validate=False)) == 32
     assert before.endswith(b"=\n")
-    assert local.load_keys(settings_for(path.parent))
+    assert open_keys(settings_for(path.parent))
 
 
 def test_a_draft_that_a_killed_process_left_is_written_over(tmp_path: Path) -> None:
     draft = tmp_path / f".key.{os.getpid()}"
     write(draft, "x" * 1000)
     assert local.generate(tmp_path / "key")
-    assert local.load_keys(settings_for(tmp_path))
+    assert open_keys(settings_for(tmp_path))
     assert not draft.exists()

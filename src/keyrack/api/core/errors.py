@@ -46,11 +46,19 @@ STATUS_AND_CODE: Mapping[type[e.KeyrackError], tuple[int, str]] = {
     e.TooManyConnections: (503, "too_many_connections"),
     e.DatabaseUnavailable: (503, "database_unavailable"),
     e.DiskFull: (503, "disk_full"),
+    e.KeyServiceUnavailable: (503, "key_service_unavailable"),
+    e.DataKeyRetired: (503, "data_key_retired"),
     e.KeyrackError: (500, "internal_error"),
 }
 """Status and code of every error class; a class not listed is that of its nearest listed base."""
 
-_SECONDS = {"database_unavailable": 1, "too_many_connections": 1, "disk_full": 10}
+_SECONDS = {
+    "data_key_retired": 1,
+    "database_unavailable": 1,
+    "disk_full": 10,
+    "key_service_unavailable": 5,
+    "too_many_connections": 1,
+}
 """After how many a caller should come back, by code; for a full disk somebody has to make room."""
 
 _UNREADABLE = "What is stored encrypted is damaged, or its key is gone; the request id finds it in the log."

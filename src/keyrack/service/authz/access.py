@@ -11,13 +11,14 @@ from contextvars import ContextVar
 from typing import Protocol
 
 from keyrack.errors import Forbidden, KeyrackError, NotFound
+from keyrack.ids import new_id
 from keyrack.model.identity import Principal, PrincipalKind
 from keyrack.service.authz import suspension
 from keyrack.service.authz.quotas import Quotas
 from keyrack.service.authz.scope import Scope, scope_of
 from keyrack.service.authz.task_users import TaskUserAccess, is_task_user
 from keyrack.store.audit_log import AuditLog
-from keyrack.store.core.keyring import INSTALLATION
+from keyrack.store.core.keyring import INSTALLATION, NewDataKey
 from keyrack.store.core.store import Store
 from keyrack.store.core.unit import Unit
 from keyrack.store.directory import Directory, Location
@@ -260,6 +261,21 @@ class Access:
         if who.tenant_id not in (None, found.tenant_id):
             raise NotFound(f"there is no such {kind}")
         return found
+
+    async def key_of_new_tenant(self, who: Principal, permission: str) -> NewDataKey | None:
+        """Make the data key of a tenant that is about to be created, if a key service has to be called for it.
+
+        So no transaction waits for the service, and nobody has it called without the permission.
+
+        Returns:
+            None: the key is made within the transaction, or the caller will be refused.
+
+        Raises:
+            KeyServiceUnavailable: the service does not answer, or refuses.
+        """
+        if not self._store.keyring.kek.is_remote or who.tenant_id is not None or permission not in who.permissions:
+            return None
+        return await self._store.keyring.make_key(new_id())
 
     async def find(self, kind: str, resource_id: str) -> Location | None:
         """Find where something is, as `locate`, in whichever tenant; None: there is none."""

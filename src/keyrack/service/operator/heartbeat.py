@@ -103,6 +103,8 @@ class Heartbeat:
             circuits=[CircuitState(origin, circuit.value, running) for origin, (circuit, running) in told][
                 :MOST_CIRCUITS
             ],
+            keys=self._store.keyring.kek.ids,
+            wraps_with=self._store.keyring.kek_id,
         )
 
     async def _run(self) -> None:

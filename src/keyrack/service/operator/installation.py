@@ -100,6 +100,7 @@ class InstallationSetup:
 
         Raises:
             WrongKey: it is another.
+            KeyServiceUnavailable: the service that has it does not answer, or refuses.
             StateConflict: the installation was not set up yet.
         """
         async with self._store.installation() as unit:

@@ -15,6 +15,7 @@ from keyrack.store.audit_chain import AuditChains
 from keyrack.store.core.store import Store
 from keyrack.store.data_key_list import DataKeyList
 from keyrack.store.expiring_clients import EndingSecrets
+from keyrack.store.key_rotations import KeyRotations
 from keyrack.store.queue_stats import queue_stats
 from keyrack.store.spool import Spool
 
@@ -83,11 +84,13 @@ class MetricsReader:
 
     async def _ask(self) -> Mapping[str, metrics.Fact]:
         facts: dict[str, metrics.Fact] = {"keyrack_answers_spooled": self._spool.count()}
+        kek_id = self._store.keyring.kek_id
         try:
             async with self._store.installation() as unit:
                 load = await queue_stats(unit)
                 ending = await EndingSecrets(unit).count()
-                ages = await DataKeyList(unit).ages(self._store.keyring.kek_id)
+                under_others = await KeyRotations(unit).count_under_others(kek_id)
+                ages = await DataKeyList(unit).ages(kek_id)
                 unchained, oldest = await AuditChains(unit).waiting()
                 waited = 0.0 if oldest is None else (unit.clock() - oldest).total_seconds()
         except DatabaseUnavailable:
@@ -97,6 +100,7 @@ class MetricsReader:
             "keyrack_secrets_due": load.due,
             "keyrack_secrets_due_oldest_seconds": load.oldest_due_seconds,
             "keyrack_attempts_open": load.open_attempts,
+            "keyrack_data_keys_under_old_keys": under_others,
             "keyrack_key_age_seconds": ages,
             "keyrack_audit_unchained": unchained,
             "keyrack_audit_unchained_oldest_seconds": max(0.0, waited),

@@ -72,13 +72,15 @@ class Tenants:
             Forbidden: the caller holds no installation-wide `tenants.tenant.create`.
             AlreadyExists: another tenant has the domain, or is the default.
             IdConflict: the body has the id of another tenant.
+            KeyServiceUnavailable: no data key can be made for it.
         """
+        key = await self._access.key_of_new_tenant(who, "tenants.tenant.create")
         async with self._access.installation(who, "tenant.create") as scope:
             scope.require("tenants.tenant.create")
             wanted = new.validated()
             await refuse_taken(scope, "tenant", wanted.given_id)
             attributes = changed_attributes(first_attributes(), wanted.attributes)
-            tenant = await TenantRows(scope.unit).add(wanted.name, wanted.app_domain, attributes, DEFAULT_ROLES)
+            tenant = await TenantRows(scope.unit).add(wanted.name, wanted.app_domain, attributes, DEFAULT_ROLES, key)
             scope.audit_target("tenant", tenant.id)
             return tenant
 

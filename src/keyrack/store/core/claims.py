@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, exists, or_, select
 
+from keyrack.errors import KeyServiceUnavailable, WrongKey
 from keyrack.fair_share import Places
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
@@ -90,6 +91,26 @@ async def chosen_fairly(
         if len(rows) < size or not places.free:
             break
     return chosen
+
+
+async def with_keys(unit: Unit, rows: Sequence["Row[Any]"], places: Places) -> "list[Row[Any]]":
+    """Return the claimed rows of tenants whose data keys can be had now; the others' places are given back.
+
+    Those are due again when their claim ends: a key service that is gone for a while spoils no work, and delays nobody
+    else's.
+    """
+    without = set[str]()
+    for tenant_id in {row.tenant_id for row in rows}:
+        try:
+            await unit.keyring.prepare(unit.connection, tenant_id)
+        except KeyServiceUnavailable:
+            without.add(tenant_id)
+        except WrongKey:
+            pass  # it will never open; whoever works on the row says so
+    for row in rows:
+        if row.tenant_id in without:
+            places.give_back(row.tenant_id, slow=bool(row.slow))
+    return [row for row in rows if row.tenant_id not in without]
 
 
 def may_take(places: Places, tenant_id: ColumnElement[Any], slow: ColumnElement[bool]) -> list[ColumnElement[bool]]:

@@ -44,11 +44,17 @@ _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
 """What SQLite says where there is no room: for its pages, and for the file that its processes share."""
 
 
+DATA_KEY_GONE = "keyrack_data_key_gone"
+"""What triggers say when a value was encrypted with a data key that is not there any more."""
+
+
 class Rule(Enum):
     """What a schema demands of its rows."""
 
     unique = "unique"
     reference = "reference"
+    data_key = "data_key"
+    """A value names a data key that is gone (`keyrack.store.migrations.key_guards`)."""
     other = "other"
 
 
@@ -66,8 +72,10 @@ class ConstraintViolated(Exception):
         self.deletes = statement.lstrip()[:6].upper() == "DELETE"
 
 
-def broken_rule(sqlstate: str | None) -> Rule:
-    """Return which rule PostgreSQL means by a code of class 23."""
+def broken_rule(sqlstate: str | None, constraint: str | None = None) -> Rule:
+    """Return which rule PostgreSQL means by a code of class 23, and perhaps the name of the rule."""
+    if constraint == DATA_KEY_GONE:
+        return Rule.data_key
     return {"23505": Rule.unique, "23503": Rule.reference}.get(sqlstate or "", Rule.other)
 
 

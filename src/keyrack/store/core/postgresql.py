@@ -209,7 +209,9 @@ class PostgresqlConnection(Connection):
             raise
         except asyncpg.IntegrityConstraintViolationError as error:
             self._unfinished = unfinished
-            raise ConstraintViolated(broken_rule(error.sqlstate), text) from error
+            raise ConstraintViolated(
+                broken_rule(error.sqlstate, getattr(error, "constraint_name", None)), text
+            ) from error
         except Exception:
             self._unfinished = unfinished
             raise
@@ -245,7 +247,9 @@ class PostgresqlConnection(Connection):
                 return len(await self._raw.fetchmany(statement.text, rows))
             await self._raw.executemany(statement.text, rows)
         except asyncpg.IntegrityConstraintViolationError as error:
-            raise ConstraintViolated(broken_rule(error.sqlstate), statement.text) from error
+            raise ConstraintViolated(
+                broken_rule(error.sqlstate, getattr(error, "constraint_name", None)), statement.text
+            ) from error
         return len(rows)
 
     async def _command(self, text: str) -> None:

@@ -12,7 +12,7 @@ from functools import cache
 
 from sqlalchemy import ColumnElement, FromClause, Table, bindparam, exists, or_
 
-from keyrack.errors import RelatedNotFound
+from keyrack.errors import DataKeyRetired, RelatedNotFound
 from keyrack.store.core.database_errors import ConstraintViolated, Rule
 from keyrack.store.core.keyring import INSTALLATION
 
@@ -58,10 +58,13 @@ def deleted_parent_refused() -> Iterator[None]:
 
     Raises:
         RelatedNotFound: what a new or changed row refers to is gone.
+        DataKeyRetired: a value was encrypted with a data key that is gone.
     """
     try:
         yield
     except ConstraintViolated as error:
         if error.rule is Rule.reference and not error.deletes:  # a deletion that is forbidden is a fault of ours
             raise RelatedNotFound(PARENT_DELETED) from error
+        if error.rule is Rule.data_key:
+            raise DataKeyRetired from error
         raise

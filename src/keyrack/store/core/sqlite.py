@@ -243,4 +243,5 @@ _RULES = {
     "SQLITE_CONSTRAINT_UNIQUE": Rule.unique,
     "SQLITE_CONSTRAINT_PRIMARYKEY": Rule.unique,
     "SQLITE_CONSTRAINT_FOREIGNKEY": Rule.reference,
+    "SQLITE_CONSTRAINT_TRIGGER": Rule.data_key,  # no other trigger refuses anything
 }

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from sqlalchemy import String, bindparam, delete, func, insert, select, text
 
 from keyrack.clock import Clock
-from keyrack.errors import DiskFull
+from keyrack.errors import DiskFull, KeyServiceUnavailable, WrongKey
 from keyrack.fair_share import asking_for
 from keyrack.ids import new_id
 from keyrack.store.core.connection import Database, UnitMode
@@ -126,19 +126,34 @@ class Store:
             raise DiskFull
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let go of the key sources."""
         await self._disk.close()
         await self._database.close()
+        await self._keyring.close()
 
     @asynccontextmanager
     async def _begun(self, tenant_id: str, mode: UnitMode) -> AsyncIterator[Unit]:
         try:
             with outages_named(), deleted_parent_refused():
+                await self._get_keys(tenant_id)
                 async with self._database.unit(mode, asking_for.get() or tenant_id) as connection:
                     yield Unit(connection, tenant_id, self._keyring, self._clock)
         except DiskFull:
             self._disk.refused()
             raise
+
+    async def _get_keys(self, tenant_id: str) -> None:
+        """Have a tenant's data keys at hand before its unit takes a connection, if a key service may have to be called.
+
+        So a service that is slow or gone keeps no connection from those whose keys are there. Where it fails, whoever
+        needs the keys is told in the unit.
+        """
+        if self._keyring.is_at_hand(tenant_id):
+            return
+        async with self._database.unit(UnitMode.read, asking_for.get() or tenant_id) as connection:
+            rows = await self._keyring.look(connection, tenant_id)
+        with suppress(KeyServiceUnavailable, WrongKey):
+            await self._keyring.take(tenant_id, rows)
 
     async def _write_something(self) -> None:
         """Write what needs room on the disk, and leave nothing of it behind.

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from keyrack.errors import ConfigurationError
 from keyrack.store.core.database_errors import outages_named
+from keyrack.store.migrations import key_guards
 from keyrack.store.schema_revision import current
 
 _LOCK = 0x6B657972  # "keyr": the advisory lock number of migrations on PostgreSQL
@@ -35,7 +36,10 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
     before = current(connection)
     config = _config()
     config.attributes["connection"] = connection
+    if before is not None:
+        key_guards.remove(connection)
     command.upgrade(config, "head")
+    key_guards.install(connection)
     after = current(connection)
     if after is None:
         raise ConfigurationError("no migration was found")

@@ -54,7 +54,7 @@ from keyrack.store.schema.grants import (
 )
 from keyrack.store.schema.imports import import_batches, import_entries
 from keyrack.store.schema.invites import contract_invites
-from keyrack.store.schema.operations import processes, refresh_counts
+from keyrack.store.schema.operations import key_rotations, processes, refresh_counts
 from keyrack.store.schema.search_words import search_words
 from keyrack.store.schema.setup_links import setup_links
 from keyrack.store.schema.single_sign_on import (
@@ -105,6 +105,7 @@ __all__ = [
     "import_batches",
     "import_entries",
     "installation",
+    "key_rotations",
     "linked_identities",
     "mails",
     "metadata",

@@ -33,6 +33,7 @@ installation = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("sealed_check", LargeBinary, nullable=False),
+    Column("sealed_form_key", LargeBinary),  # made when it is first needed
     at("created_at"),
 )
 
@@ -41,9 +42,10 @@ data_keys = Table(
     metadata,
     own_id(),
     Column("tenant_id", Id, nullable=False, index=True),  # empty for the installation
-    Column("kek_id", String(255), nullable=False),
+    Column("kek_id", String(255), nullable=False, index=True),
     Column("wrapped", LargeBinary, nullable=False),
     at("created_at"),
+    at("wrapped_at", nullable=True),  # null: when it was created
 )
 
 tenants = Table(

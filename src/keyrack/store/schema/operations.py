@@ -1,8 +1,8 @@
-"""What the operator watches: refreshes counted by time, and the processes that run (decision 34). No tenant's data."""
+"""What the operator watches: refreshes counted by time, processes that run, rotations of keys. No tenant's data."""
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table
 
-from keyrack.store.schema.base import Document, Ordered, at, metadata
+from keyrack.store.schema.base import Document, Ordered, at, metadata, own_id
 
 refresh_counts = Table(
     "refresh_counts",
@@ -25,4 +25,13 @@ processes = Table(
     Column("state", Document, nullable=False),  # what it is doing, and its circuits
     at("started_at"),
     Column("seen_ms", BigInteger, nullable=False),  # of the lease clock
+)
+
+key_rotations = Table(
+    "key_rotations",
+    metadata,
+    own_id(),
+    Column("kek_id", String(255), nullable=False),  # what data keys are wrapped with from then on
+    at("started_at"),
+    at("ended_at", nullable=True),
 )

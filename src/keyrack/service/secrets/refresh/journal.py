@@ -19,7 +19,7 @@ import structlog
 
 from keyrack import tracing
 from keyrack.clock import Clock
-from keyrack.errors import DatabaseUnavailable, ProviderUnavailable
+from keyrack.errors import DatabaseUnavailable, DataKeyRetired, ProviderUnavailable, WrongKey
 from keyrack.oauth.wire import AnswerFault, FormRequest, JsonRequest, QueryRequest, RawResponse
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
@@ -63,6 +63,7 @@ class Journal:
         self._clock = clock
         self._unsaved: dict[str, Spooled] = {}
         self._running: set[str] = set()
+        self._unreadable: set[str] = set()
 
     @property
     def running(self) -> frozenset[str]:
@@ -170,9 +171,14 @@ class Journal:
         """
         brought = 0
         for answer in [*self._unsaved.values(), *self._spool.all()]:
-            if answer.attempt_id in self._running:
+            if answer.attempt_id in self._running or answer.attempt_id in self._unreadable:
                 continue
-            await self._store_answer(answer)
+            try:
+                await self._store_answer(answer)
+            except DataKeyRetired:  # nobody can read it any more: its tenant was shredded, or the key retired too early
+                self._unreadable.add(answer.attempt_id)
+                log.critical("an answer is encrypted with a data key that is gone", attempt=answer.attempt_id)
+                continue
             self._unsaved.pop(answer.attempt_id, None)
             try:
                 self._spool.drop(answer.attempt_id)
@@ -218,13 +224,22 @@ class Journal:
             dict(about),
         )
         clear = msgspec.msgpack.encode(stored)
+        place = answer_place(attempt.tenant_id, attempt.id)
         try:
-            sealed = self._store.keyring.seal_now(answer_place(attempt.tenant_id, attempt.id), clear)
-        except KeyError:  # the tenant was deleted meanwhile, and with it the key and the attempt
+            sealed = self._store.keyring.seal_now(place, clear)
+        except KeyError:  # the tenant was deleted or shredded meanwhile, and with it the key
             return
         spooled = Spooled(attempt.tenant_id, attempt.id, sealed, self._clock())
         try:
-            await self._store_answer(spooled)
+            try:
+                await self._store_answer(spooled)
+            except DataKeyRetired:  # while the provider was being asked
+                async with self._store.unit(attempt.tenant_id) as unit:
+                    sealed = await unit.keyring.seal(unit.connection, place, clear)
+                spooled = Spooled(attempt.tenant_id, attempt.id, sealed, self._clock())
+                await self._store_answer(spooled)
+        except WrongKey:  # the tenant was shredded while the provider was being asked: nothing can keep its answer
+            return
         except BaseException as error:
             # whatever stopped us, a cancellation included: the answer is worth more
             self._put_aside(spooled)

@@ -23,6 +23,7 @@ from keyrack import metrics, tracing
 from keyrack.clock import Clock, epoch_ms
 from keyrack.crypto.envelope import DecryptionFailed
 from keyrack.errors import (
+    KeyServiceUnavailable,
     NotFound,
     NotRefreshable,
     ProviderError,
@@ -229,7 +230,8 @@ class Refresher:
         held: dict[str, LeasedSecret] = {}
         async with self._store.installation() as unit:
             for tenant_id, theirs in of_tenants.items():
-                with suppress(DecryptionFailed, WrongKey, ValueError):  # the damaged one fails when it is loaded alone
+                # the damaged one, and one without its key service, fails when it is loaded alone
+                with suppress(DecryptionFailed, KeyServiceUnavailable, WrongKey, ValueError):
                     held |= await claimed_with(unit.of_tenant(tenant_id), theirs)
         return [Claimed(due, held.get(due.secret_id)) for due in dues]
 
