@@ -22,6 +22,7 @@ RUN_BY = {
     "docs/guides/running-component.md": "tests/guides/test_guides.py",
     "docs/guides/tenant-admin.md": "tests/guides/test_guides.py",
     "docs/import.md": "tests/guides/test_reference_pages.py",
+    "docs/keys.md": "tests/guides/test_reference_pages.py",
     "docs/migrating.md": "tests/guides/test_reference_pages.py",
     "docs/metrics.md": "tests/guides/test_reference_pages.py",
     "docs/operations.md": "tests/guides/test_operations_page.py",

@@ -41,6 +41,10 @@ def test_the_metrics_page(made: Installation, tmp_path: Path) -> None:
     follow(DOCS / "metrics.md", tmp_path, made.environment, {"8000": port_of(made.base)})
 
 
+def test_the_page_on_keys(made: Installation, tmp_path: Path) -> None:
+    follow(DOCS / "keys.md", tmp_path, made.environment, {})
+
+
 def test_the_page_on_moving(made: Installation, tmp_path: Path) -> None:
     (skeleton,) = [text for kind, _, text in BLOCK.findall((DOCS / "import.md").read_text("utf-8")) if kind == "json"]
     (tmp_path / "platform.json").write_text(skeleton)

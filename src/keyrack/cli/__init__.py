@@ -23,6 +23,7 @@ from keyrack.cli import (
     demo,
     doctor,
     grants,
+    keys,
     migrate,
     other_systems,
     permissions,
@@ -49,6 +50,7 @@ app.add_typer(secrets.secrets, name="secrets", help="Auth secrets and their refr
 app.add_typer(audit_chain.audit, name="audit", help="The audit log.")
 app.add_typer(clients.clients, name="clients", help="OAuth clients and auth clients, and their secrets.")
 app.add_typer(grants.grants, name="grants", help="Reports on grants: unread ones, and those that will end.")
+app.add_typer(keys.keys, name="keys", help="Keys that everything is encrypted with.")
 app.add_typer(components.components, name="components", help="Components and their component.json.")
 app.add_typer(providers.providers, name="providers", help="Provider profiles.")
 app.add_typer(doctor.doctor, name="doctor", help="Why something does not work, and what to change.")

@@ -171,6 +171,7 @@ ODD: dict[str, dict[str, Any]] = {
     "TargetedGrants.blast_radius": {"kind": FreezeKind.tenant, "target": "text"},
     "Leases.release": {"values": {}},
     "Outbox.stretch": {"kind": None, "event_id": None},
+    "Resealing.batch": {"table": schema.auth_secrets, "newest": "0" * 24, "last": None, "most": 10},
     "RolePolicy.replace": {"policy": []},
     "Mails.add": {"target": ("user", "text"), "content": {"email": "text"}},
     "AuthenticationRequests.by_state": {"state_hash": "a state"},
