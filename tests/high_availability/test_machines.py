@@ -20,7 +20,7 @@ from support.keyrack_processes import Replica, Server, environment
 from support.postgres import PostgresServer
 from support.waits_and_faults import until
 
-SECRETS = 24
+SECRETS = 16
 SETTLED_AFTER = 240.0
 
 
@@ -62,7 +62,7 @@ async def test_what_is_lost_with_a_machines_spool_is_said(
     """The database goes away under refreshes, and then the machine that had their answers."""
     postgres_server_durable.sql("CREATE DATABASE keyrack")
     first = settings_for(tmp_path / "first", postgres_server_durable.url("keyrack"), allow_insecure_providers="true")
-    simulator.state.set_defaults({"rotation": "strict", "latency_after": 400})
+    simulator.state.set_defaults({"rotation": "strict", "latency_after": 6000})
     lost, other = tmp_path / "lost", tmp_path / "other"
     for folder in (lost, other):
         folder.mkdir(mode=0o700)
@@ -73,12 +73,12 @@ async def test_what_is_lost_with_a_machines_spool_is_said(
         more = {"key_file": first.effective_key_file, "worker_interval": 0.1, "worker_concurrency": 8}
         worker = Replica(["worker"], environment(first, home=lost, **more), tmp_path / "lost.log")
         try:
-            await until(lambda: simulator.state.calls(grant_type="refresh_token", outcome="ok") >= SECRETS // 4)
+            await until(lambda: simulator.state.calls(grant_type="refresh_token", outcome="ok") > 0)
             await asyncio.to_thread(postgres_server_durable.stop, immediate=True)
             await until(lambda: Spool(lost / "spool").count() > 0)
+            simulator.state.set_defaults({"rotation": "strict"})
         finally:
             worker.kill()
-        spooled = Spool(lost / "spool").count()
         shutil.rmtree(lost)
         await asyncio.to_thread(postgres_server_durable.start)
         worker = Replica(["worker"], environment(first, home=other, **more), tmp_path / "other.log")
@@ -98,7 +98,8 @@ async def test_what_is_lost_with_a_machines_spool_is_said(
 
     flagged = [secret for secret in after if secret.error_code is not None]
     assert Counter(secret.error_code for secret in flagged) == {ErrorCode.refresh_interrupted: len(flagged)}
-    assert spooled <= len(flagged) <= 8, "what was under way on that machine, and nothing else"
+    # an answer may have been committed although the process never heard so; then its grant is alive
+    assert len(flagged) <= 8, "no more than were under way on that machine"
     assert all(secret.state is SecretState.error and secret.error_at is not None for secret in flagged)
     assert not any(takes(secret.credentials["refresh_token"]) for secret in flagged)
     assert all(takes(secret.credentials["refresh_token"]) for secret in after if secret.error_code is None)
