@@ -64,6 +64,7 @@ LOCAL: Mapping[str, str] = {
     "installation": "one row, which says which key is the right one",
     "audit_keys": "a row for each key that checkpoints were signed with",
     "audit_sent": "a row for each log that is sent on, of how far; written by whoever sends",
+    "key_rotations": "a row for each exchange of the installation's key",
     "processes": "a row for each process, written every few seconds; joined with nothing",
     "refresh_counts": "numbers of all tenants together, written every few seconds",
     "console_sessions": "short-lived, found by their hash before anybody is known",
