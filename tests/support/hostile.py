@@ -348,6 +348,8 @@ NO_FREE_TEXT: Mapping[str, str] = {
     "flows.status": _OURS,
     "flows.type": _OURS,
     "installation.sealed_check": "a text of ours",
+    "installation.sealed_form_key": _RANDOM,
+    "key_rotations.kek_id": "the id of a key that the operator set",
     "linked_identities.identity_hash": _HASH,
     "mails.outcome": _OURS,
     "mails.target_type": _OURS,
