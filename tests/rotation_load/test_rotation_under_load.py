@@ -35,8 +35,8 @@ OLD, NEW, MISTYPED = "the-old-secret", "the-new-secret", "the-new-secrte"
 KINDS = ("takes both", "takes the old one until it is switched", "takes the new one at once", "was told another one",
          "loses a worker at every step")  # fmt: skip
 EACH, CONNECTIONS = 2, 3
-LOAD_SECONDS = 9.0
-CHANGES_WITHIN = 5.0
+LOAD_SECONDS = 6.0
+CHANGES_WITHIN = 4.0
 
 
 @dataclass
