@@ -34,14 +34,7 @@ from keyrack.store.schema import auth_secrets, data_keys
 from keyrack.store.sealed_columns import named_key
 
 _REST_SECONDS = 1.0
-_KEY_IS_THERE = (
-    exists()
-    .where(
-        data_keys.c.id == named_key(auth_secrets.c.sealed_credentials),
-        data_keys.c.tenant_id == auth_secrets.c.tenant_id,
-    )
-    .label("key_is_there")
-)
+_KEY_IS_THERE = exists().where(data_keys.c.id == named_key(auth_secrets.c.sealed_credentials)).label("key_is_there")
 """Read with each row, so that what is in memory of a data key opens nothing once the key was destroyed."""
 
 

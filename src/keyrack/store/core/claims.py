@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, exists, or_, select
 
-from keyrack.errors import KeyServiceUnavailable, WrongKey
+from keyrack.errors import KeyServiceUnavailable, NotFound, WrongKey
 from keyrack.fair_share import Places
 from keyrack.store.core.statements import Query
 from keyrack.store.core.unit import Unit
@@ -105,7 +105,7 @@ async def with_keys(unit: Unit, rows: Sequence["Row[Any]"], places: Places) -> "
             await unit.keyring.prepare(unit.connection, tenant_id)
         except KeyServiceUnavailable:
             without.add(tenant_id)
-        except WrongKey:
+        except (NotFound, WrongKey):
             pass  # it will never open; whoever works on the row says so
     for row in rows:
         if row.tenant_id in without:

@@ -18,11 +18,11 @@ from sqlalchemy import bindparam, delete, insert, select
 from keyrack.clock import Clock
 from keyrack.crypto.envelope import KEY_BYTES, DataKey, EncryptionContext, key_id_of
 from keyrack.crypto.kek import KeyEncryptionKey
-from keyrack.errors import KeyServiceUnavailable, WrongKey
+from keyrack.errors import KeyServiceUnavailable, NotFound, WrongKey
 from keyrack.ids import new_id
 from keyrack.store.core.connection import Connection
 from keyrack.store.core.statements import Change, Query
-from keyrack.store.schema import data_keys
+from keyrack.store.schema import data_keys, tenants
 
 INSTALLATION = ""
 """Owner of what belongs to no tenant."""
@@ -33,6 +33,7 @@ _UNTOLD_SECONDS = 0.8
 _k = data_keys.c
 _OF_TENANT = _k.tenant_id == bindparam("tenant_id")
 _ALL = Query(select(_k.id, _k.kek_id, _k.wrapped).where(_OF_TENANT).order_by(_k.id.desc()))
+_TENANT = Query(select(tenants.c.id).where(tenants.c.id == bindparam("tenant_id")))
 _ADDITION = Change(insert(data_keys).values(**{column.name: bindparam(column.name) for column in _k}))
 _REMOVAL = Change(delete(data_keys).where(_OF_TENANT))
 
@@ -191,13 +192,16 @@ class Keyring:
         """Make sure that `seal_now` can seal for a tenant, with the newest data key.
 
         Raises:
-            WrongKey: the tenant has no data key, or it cannot be unwrapped.
+            NotFound: the tenant was deleted.
+            WrongKey: the tenant was shredded, or its data key cannot be unwrapped.
             KeyServiceUnavailable: the service that has the key does not answer, or refuses.
         """
         if self._has_newest(tenant):
             return
         rows = await self.look(connection, tenant)
         if not rows:
+            if tenant != INSTALLATION and not await _TENANT.rows(connection, tenant_id=tenant):
+                raise NotFound("there is no such tenant")
             raise WrongKey
         try:
             self._newest[tenant] = await self._unwrapped(rows[0], tenant)

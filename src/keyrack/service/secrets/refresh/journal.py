@@ -19,7 +19,7 @@ import structlog
 
 from keyrack import tracing
 from keyrack.clock import Clock
-from keyrack.errors import DatabaseUnavailable, DataKeyRetired, ProviderUnavailable, WrongKey
+from keyrack.errors import DatabaseUnavailable, DataKeyRetired, NotFound, ProviderUnavailable, WrongKey
 from keyrack.oauth.wire import AnswerFault, FormRequest, JsonRequest, QueryRequest, RawResponse
 from keyrack.provider.client import ProviderClient
 from keyrack.provider.faults import may_have_been_sent
@@ -238,7 +238,10 @@ class Journal:
                     sealed = await unit.keyring.seal(unit.connection, place, clear)
                 spooled = Spooled(attempt.tenant_id, attempt.id, sealed, self._clock())
                 await self._store_answer(spooled)
-        except WrongKey:  # the tenant was shredded while the provider was being asked: nothing can keep its answer
+        except (
+            NotFound,
+            WrongKey,
+        ):  # the tenant was deleted or shredded while the provider was being asked: nothing can keep its answer
             return
         except BaseException as error:
             # whatever stopped us, a cancellation included: the answer is worth more
