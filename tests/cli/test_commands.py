@@ -26,6 +26,18 @@ def test_bootstrap_prints_one_object_and_works_once(tmp_path: Path) -> None:
     assert (tmp_path / "key").read_bytes() == before
 
 
+def test_a_job_sets_up_without_keys_and_succeeds_again(tmp_path: Path) -> None:
+    first = run_command(tmp_path, "bootstrap", "--email", "root@example.com", "--unattended", "--json")
+    assert first.returncode == 0, first.stderr
+    assert "kr_" not in first.stdout + first.stderr
+    assert set(json.loads(first.stdout)["admin"]) == {"email", "user_id"}
+    assert json.loads(run_command(tmp_path, "api-keys", "list", "--user", "root@example.com", "--json").stdout) == []
+    again = run_command(tmp_path, "bootstrap", "--email", "other@example.com", "--unattended", "--json")
+    assert (again.returncode, json.loads(again.stdout)) == (0, {"set_up": "before"})
+    made = run_command(tmp_path, "api-keys", "create", "--user", "root@example.com", "--json")
+    assert json.loads(made.stdout)["api_key"].startswith("kr_")
+
+
 def test_two_bootstraps_at_once_make_one_installation(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "keyrack", "bootstrap", "--email", "root@example.com", "--json"]
     both = [

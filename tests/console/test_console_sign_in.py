@@ -133,6 +133,7 @@ async def test_every_wrong_password_costs_one_check_of_the_same_kind(
     (one, first), (other, second) = checked
     assert (first, second) == (HASHED, NOBODYS)
     assert one == other
+    assert keyrack.first.service_key is not None
     real = await keyrack.services.passwords.hash("x", keyrack.first.service_key)
     assert real.rpartition("$")[0].rpartition("$")[0] == NOBODYS.rpartition("$")[0].rpartition("$")[0]  # as costly
 

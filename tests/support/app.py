@@ -288,6 +288,7 @@ async def _made(settings: Settings, now: Clock, template: _Template | None) -> A
         app = running.enter_context(served_in_process(store, services, settings))
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         http = await running.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=BASE))
+        assert first.service_key is not None
         support = Caller(http, first.service_account, first.service_key.reveal())
         made = World(settings, store, app, http, first, support, services)
         if template is None:

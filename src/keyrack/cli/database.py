@@ -1,6 +1,6 @@
 """`keyrack bootstrap` and `keyrack db`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,12 @@ def bootstrap(
         str, typer.Option("--team-name", help="Name of the first team; team names are unique.")
     ] = "main",
     *,
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended", help="For jobs, whose output is kept: make no keys, and succeed if it was set up before."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Set up an empty database.
@@ -33,20 +39,34 @@ def bootstrap(
     import asyncio
 
     from keyrack import logs
+    from keyrack.service.operator.installation import AlreadySetUp
     from keyrack.settings import load_settings
 
     settings = load_settings()
     logs.configure(settings)
-    first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain, team_name))
-    result = {
+    try:
+        first = asyncio.run(_bootstrap(settings, email, tenant_name, app_domain, team_name, with_keys=not unattended))
+    except AlreadySetUp:
+        if not unattended:
+            raise
+        show({"set_up": "before"}, as_json=as_json)
+        return
+    result: dict[str, Any] = {
         "tenant_id": first.tenant_id,
         "contract_id": first.contract_id,
         "workspace_id": first.workspace_id,
         "team_id": first.team_id,
-        "admin": {"email": first.email, "api_key": first.user_key.reveal(), "user_id": first.user_id},
-        "service_account": {"username": first.service_account, "api_key": first.service_key.reveal()},
+        "admin": {"email": first.email, "user_id": first.user_id},
+        "service_account": {"username": first.service_account},
     }
-    keys = {first.email: first.user_key, first.service_account: first.service_key}
+    keys = {}
+    for account, name, key in (
+        ("admin", first.email, first.user_key),
+        ("service_account", first.service_account, first.service_key),
+    ):
+        if key is not None:
+            keys[name] = key
+            result[account]["api_key"] = key.reveal()
     show_made(result, keys, as_json=as_json)
 
 
@@ -65,7 +85,7 @@ def upgrade(*, as_json: Json = False) -> None:
 
 
 async def _bootstrap(
-    settings: "Settings", email: str, tenant_name: str, app_domain: str, team_name: str
+    settings: "Settings", email: str, tenant_name: str, app_domain: str, team_name: str, *, with_keys: bool
 ) -> "FirstAccounts":
     from keyrack.crypto.kek import local
     from keyrack.crypto.kek.sources import FILE, named_sources
@@ -82,7 +102,9 @@ async def _bootstrap(
         local.generate(settings.effective_key_file)
     store = open_store(settings)
     try:
-        return await InstallationSetup(store, now).bootstrap(email, tenant_name, app_domain, team_name)
+        return await InstallationSetup(store, now).bootstrap(
+            email, tenant_name, app_domain, team_name, with_keys=with_keys
+        )
     finally:
         await store.close()
 

@@ -42,7 +42,8 @@ class Spool:
         Raises:
             OSError: it could not be forced to disk. It may be there all the same, whole, while the power stays.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the home, which is refused when it is open
+        self.folder.mkdir(mode=0o700, exist_ok=True)
         _sync_folder(self.folder.parent)  # always, since whoever made the folder may not have come as far as this
         target = self.folder / (answer.attempt_id + _SUFFIX)
         partial = target.with_suffix(".partial")

@@ -25,12 +25,14 @@ from keyrack.store.workspaces import WorkspaceMembers, WorkspaceRows
 OPERATOR = Principal(PrincipalKind.system, "", "command line")
 """Who acts when somebody works on the machine itself."""
 
-_SET_UP = "this installation was set up before; nothing was changed"
+
+class AlreadySetUp(StateConflict):
+    """This installation was set up before; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstAccounts:
-    """What `bootstrap` made; the API keys are shown this once."""
+    """What `bootstrap` made; the API keys are shown this once, and None where it was to make none."""
 
     tenant_id: str
     contract_id: str
@@ -38,9 +40,9 @@ class FirstAccounts:
     team_id: str
     user_id: str
     email: str
-    user_key: Secret
+    user_key: Secret | None
     service_account: str
-    service_key: Secret
+    service_key: Secret | None
 
 
 class InstallationSetup:
@@ -50,26 +52,37 @@ class InstallationSetup:
         self._store = store
         self._clock = clock
 
-    async def bootstrap(self, email: str, tenant_name: str, app_domain: str, team_name: str = "main") -> FirstAccounts:
+    async def bootstrap(
+        self, email: str, tenant_name: str, app_domain: str, team_name: str = "main", *, with_keys: bool = True
+    ) -> FirstAccounts:
         """Make the first tenant, contract, workspace, team, admin and service account, all or nothing.
 
+        Args:
+            email: of the admin.
+            tenant_name: of the tenant.
+            app_domain: host of the tenant's callback address.
+            team_name: of the team.
+            with_keys: make an API key for the admin and one for the service account, too.
+
         Raises:
-            StateConflict: the installation was set up before; nothing is changed.
+            AlreadySetUp: nothing is changed.
         """
         async with self._store.installation(writes=True) as unit:
             if not await Directory(unit).is_empty():
-                raise StateConflict(_SET_UP)
+                raise AlreadySetUp
             try:
                 await Installation(unit).create()
             except AlreadyExists:
-                raise StateConflict(_SET_UP) from None
+                raise AlreadySetUp from None
             tenant = await TenantRows(unit).add(tenant_name, app_domain, first_attributes(), DEFAULT_ROLES)
             inside = unit.of_tenant(tenant.id)
-            first = await self._first_accounts(unit, inside, email, team_name)
+            first = await self._first_accounts(unit, inside, email, team_name, with_keys=with_keys)
             await AuditLog(inside).append(OPERATOR, "installation.bootstrap", ("tenant", tenant.id), "allowed")
             return first
 
-    async def _first_accounts(self, unit: Unit, inside: Unit, email: str, team_name: str) -> FirstAccounts:
+    async def _first_accounts(
+        self, unit: Unit, inside: Unit, email: str, team_name: str, *, with_keys: bool
+    ) -> FirstAccounts:
         user = await UserRows(inside).add(email, "Tenant", "Admin", tenant_roles=[TENANT_ADMIN])
         contract_id = await ContractRows(inside).add("Main", [], {}, None)
         await ContractMembers(inside).add(contract_id, user.id, [OWNER, "admin"])
@@ -79,10 +92,11 @@ class InstallationSetup:
         team_id = await teams.add(contract_id, team_name)
         await teams.add_member(team_id, user.id)
         account = await ServiceAccounts(unit).add("keyrack-service", ALL)
-        user_key, service_key = new_api_key(), new_api_key()
+        user_key, service_key = (new_api_key(), new_api_key()) if with_keys else (None, None)
         keys = ApiKeys(unit)
-        await keys.add(PrincipalKind.user, user.id, "bootstrap", key_hash(user_key), None)
-        await keys.add(PrincipalKind.service_account, account.id, "bootstrap", key_hash(service_key), None)
+        if user_key is not None and service_key is not None:
+            await keys.add(PrincipalKind.user, user.id, "bootstrap", key_hash(user_key), None)
+            await keys.add(PrincipalKind.service_account, account.id, "bootstrap", key_hash(service_key), None)
         return FirstAccounts(
             inside.tenant_id,
             contract_id,
