@@ -39,7 +39,8 @@ def test_serve_refuses_before_it_listens(postgres_server: PostgresServer, postgr
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert "key-encryption key" in wrong.stderr
     database = postgres_url.rpartition("/")[2]
-    postgres_server.sql("UPDATE alembic_version SET version_num = 'from_the_future'", database)
+    postgres_server.sql("UPDATE alembic_version SET version_num = '9999'", database)
+    postgres_server.sql("UPDATE schema_compatibility SET oldest_program = '9999'", database)
     newer = run_command(tmp_path, "serve", "--port", "0", KEYRACK_DATABASE_URL=postgres_url)
     assert newer.returncode == 1
     assert "newer Keyrack" in newer.stderr

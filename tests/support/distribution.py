@@ -66,6 +66,7 @@ LOCAL: Mapping[str, str] = {
     "audit_sent": "a row for each log that is sent on, of how far; written by whoever sends",
     "key_rotations": "a row for each exchange of the installation's key",
     "processes": "a row for each process, written every few seconds; joined with nothing",
+    "schema_compatibility": "one row, which says which programs work on the schema",
     "refresh_counts": "numbers of all tenants together, written every few seconds",
     "console_sessions": "short-lived, found by their hash before anybody is known",
     "pending_sign_ins": "as sessions",

@@ -54,7 +54,7 @@ from keyrack.store.schema.grants import (
 )
 from keyrack.store.schema.imports import import_batches, import_entries
 from keyrack.store.schema.invites import contract_invites
-from keyrack.store.schema.operations import key_rotations, processes, refresh_counts
+from keyrack.store.schema.operations import key_rotations, processes, refresh_counts, schema_compatibility
 from keyrack.store.schema.search_words import search_words
 from keyrack.store.schema.setup_links import setup_links
 from keyrack.store.schema.single_sign_on import (
@@ -115,6 +115,7 @@ __all__ = [
     "refresh_counts",
     "revocations",
     "roles",
+    "schema_compatibility",
     "search_words",
     "service_accounts",
     "setup_links",

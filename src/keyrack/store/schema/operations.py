@@ -1,4 +1,7 @@
-"""What the operator watches: refreshes counted by time, processes that run, rotations of keys. No tenant's data."""
+"""What concerns the operator: refreshes counted, processes, rotations of keys, which programs work on the schema.
+
+No tenant's data.
+"""
 
 from sqlalchemy import BigInteger, Column, Integer, String, Table
 
@@ -34,4 +37,10 @@ key_rotations = Table(
     Column("kek_id", String(255), nullable=False),  # what data keys are wrapped with from then on
     at("started_at"),
     at("ended_at", nullable=True),
+)
+
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("oldest_program", String(4), primary_key=True),  # one row: the newest revision that it knows
 )
