@@ -22,10 +22,13 @@ CACHES := $(BYTECODE) export MYPY_CACHE_DIR="$$venv/.cache/mypy" RUFF_CACHE_DIR=
 	HYPOTHESIS_STORAGE_DIRECTORY="$$venv/.cache/hypothesis";
 IN_TEST := venv=$$(scripts/environment test) || exit 1; $(CACHES)
 IN_LINT := venv=$$(scripts/environment lint) || exit 1; $(CACHES)
+IN_DEPLOY := venv=$$(scripts/environment deploy) || exit 1; $(CACHES)
 IN_MUTATION := venv=$$(scripts/environment mutation) || exit 1; $(CACHES)
+PROOFS := tests/docs tests/conformance/test_twins_of_imported_profiles.py tests/attack tests/key_proofs tests/high_availability tests/rotation_load tests/deploy tests/upgrades tests/bench_checks
 PYTEST := "$$venv/bin/python" -m pytest -o cache_dir="$$venv/.cache/pytest"
 
-.PHONY: help demo test lint format types imports docs-check conformance attack key-proofs ha-check restore-drill rotation-check bench-check check bench soak moving profile screenshots plots mutate lock clean
+.PHONY: help demo test proofs lint format types imports docs-check conformance attack key-proofs ha-check restore-drill rotation-check deploy-check upgrade-check \
+	bench-check check bench release soak moving profile screenshots plots mutate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,8 +36,11 @@ help: ## Show this list
 demo: ## Install, start Keyrack with its simulator and play the story (ARGS=--verbose shows every call, --once ends after it)
 	@$(IN_RUNTIME) exec "$$venv/bin/keyrack" demo $(ARGS)
 
-test: ## Install and run all tests but those of conformance, attack, key-proofs, ha-check, rotation-check and bench-check
+test: ## Install and run all tests but those of `make proofs`
 	@$(IN_TEST) exec $(PYTEST) -n $(WORKERS) $(ARGS)
+
+proofs: ## Install and run what `make test` leaves out, all of it: the targets from docs-check to bench-check
+	@$(IN_DEPLOY) exec $(PYTEST) -n $(CORES) $(PROOFS) $(ARGS)
 
 lint: ## Check style and format
 	@$(IN_LINT) "$$venv/bin/ruff" check . && "$$venv/bin/ruff" format --check .
@@ -49,7 +55,7 @@ imports: ## Check that imports go downward only
 	@$(IN_LINT) "$$venv/bin/lint-imports" --cache-dir "$$venv/.cache/import-linter"
 
 docs-check: ## Hold the documentation against the code
-	@$(IN_TEST) exec $(PYTEST) tests/docs $(ARGS)
+	@$(IN_TEST) exec $(PYTEST) -n 2 tests/docs $(ARGS)
 
 conformance: ## Hold every entry of other projects' catalogues against its twin, one or two minutes
 	@$(IN_TEST) exec $(PYTEST) -n 2 tests/conformance/test_twins_of_imported_profiles.py $(ARGS)
@@ -72,7 +78,16 @@ key-proofs: ## Prove the exchange of keys under load, and key services against A
 bench-check: ## Check that the benchmark still measures what it says (no figure is judged)
 	@$(IN_TEST) exec $(PYTEST) tests/bench_checks $(ARGS)
 
-check: lint types imports docs-check conformance attack key-proofs ha-check rotation-check bench-check test ## Everything CI runs
+deploy-check: ## Judge deploy/ by the programs that read it, and start the wheel of an image from nothing
+	@$(IN_DEPLOY) exec $(PYTEST) -n 2 tests/deploy $(ARGS)
+
+release: ## Write wheel, source distribution, bill of materials and checksums of the last commit to dist/
+	@$(IN_DEPLOY) exec scripts/release "$$venv" $(ARGS)
+
+upgrade-check: ## Run the version before the newest migration and this one on one PostgreSQL under load
+	@$(IN_TEST) exec $(PYTEST) tests/upgrades $(ARGS)
+
+check: lint types imports proofs test ## Everything CI runs
 
 bench: ## Measure, beside the peers that it installs; figures go to bench/README.md by hand
 	@$(IN_BENCH) exec "$$venv/bin/python" -m bench $(ARGS)

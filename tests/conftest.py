@@ -31,12 +31,15 @@ if settings.get_current_profile_name() == "default":  # CI has a profile of its 
 ONLY_WHEN_NAMED = (
     "attack",
     "bench_checks",
+    "deploy",
+    "docs",
     "high_availability",
     "key_proofs",
     "rotation_load",
+    "upgrades",
     "test_twins_of_imported_profiles.py",
 )
-"""What has a command of its own, by the last part of its path: `make attack`, `bench-check`, `ha-check`, and so on."""
+"""What has a command of its own, by the last part of its path: `make attack` and so on; `make proofs` runs it all."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
