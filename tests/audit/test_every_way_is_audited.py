@@ -21,6 +21,7 @@ _WRITERS = {"AuditLog", "audit_end"}
 
 OF_OTHERS = "a step of what another module writes down"
 UNTOLD: dict[str, str] = {
+    "demo/containment_rehearsal.py": "an installation of its own",
     "service/audit/audit_retention.py": "removes old entries; the signed cut tells",
     "service/audit/audit_sink.py": "how far the logs have been sent",
     "service/audit/chainer.py": "gives entries their places; the checkpoint tells",
@@ -35,7 +36,9 @@ UNTOLD: dict[str, str] = {
     "service/consents/oauth1_start.py": OF_OTHERS + ": consent.start",
     "service/consents/own_browser.py": OF_OTHERS + ": consent.start",
     "service/consents/pushed_authorization.py": OF_OTHERS + ": consent.start",
+    "service/containment/grant_actions.py": OF_OTHERS + ": containment.dead and not_dead",
     "service/discovery/registration_journal.py": OF_OTHERS + ": auth-client.create and renew-secret",
+    "service/identity/form_key.py": "makes the key of the console's forms, once",
     "service/identity/last_use.py": "when keys and secrets were used; who read is counted",
     "service/identity/two_step.py": OF_OTHERS + ": totp.enable and the like, by Access",
     "service/jobs/claimed_jobs.py": OF_OTHERS + ": what was done is written down by whose job it is",
@@ -119,6 +122,8 @@ COMMANDS: dict[str, str | tuple[str, ...]] = {
     "clients rotation": READS,
     "grants idle": READS,
     "grants ending": READS,
+    "frozen": READS,
+    "unfreeze": ("containment.lift",),
     "components lint": "a file; no installation",
     "providers test": "an installation of its own",
     "providers import": "a file; no installation",
