@@ -1,4 +1,4 @@
-"""Small inputs that would become large ones: packed bodies, deep JSON; from callers, providers and files (15.6)."""
+"""Small inputs that would become large ones: packed bodies, deep JSON; from callers, providers and files."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a key, checking it does the same: no time that is measured tells names or owners (15.6)."""
+"""Whatever is wrong with a key, checking it does the same: no time that is measured tells names or owners."""
 
 import hashlib
 import hmac

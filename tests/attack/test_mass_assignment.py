@@ -1,4 +1,4 @@
-"""Members that nobody may set, sent along with those that one may: as if they were not there (15.6)."""
+"""Members that nobody may set, sent along with those that one may: as if they were not there (issue 15.6)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Requests that two servers in a row would part differently: refused, and what hides in them gets no answer (15.6)."""
+"""Requests that two servers in a row would part differently: refused, and what hides in them gets no answer."""
 
 import base64
 import re

@@ -1,4 +1,4 @@
-"""Texts that template languages would act on, wherever somebody chooses one: shown and sent as they are (15.6)."""
+"""Texts that template languages would act on, wherever somebody chooses one: shown and sent as they are."""
 
 import html
 from datetime import UTC, datetime

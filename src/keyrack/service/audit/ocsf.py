@@ -1,4 +1,4 @@
-"""Says an audit entry in the words of OCSF (Open Cybersecurity Schema Framework, 1.3), for other systems."""
+"""Says an audit entry in the words of OCSF (Open Cybersecurity Schema Framework, version 1.3), for other systems."""
 
 from ipaddress import ip_address
 from typing import Any
