@@ -6,7 +6,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,11 +216,11 @@ async def test_an_answer_that_comes_when_the_disk_is_full_is_kept(
     keyrack, due = refreshes
     parts, keep = keyrack.services.refreshing, Journal._keep
 
-    async def full_by_then(journal: Journal, attempt: Attempt, answer: RawResponse) -> None:
+    async def full_by_then(journal: Journal, attempt: Attempt, answer: RawResponse, about: Mapping[str, str]) -> None:
         if not keyrack.store._disk.is_full:
             disk.fill()
             await fill_the_rest(keyrack)
-        await keep(journal, attempt, answer)
+        await keep(journal, attempt, answer, about)
 
     monkeypatch.setattr(Journal, "_keep", full_by_then)
     with pytest.raises(DiskFull):

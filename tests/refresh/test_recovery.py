@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -221,10 +222,10 @@ async def test_a_stalled_holder_whose_answer_comes_late_still_saves_the_grant(
     original = Journal._keep
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
-    async def stalled(self: Journal, attempt: Attempt, answer: RawResponse) -> None:
+    async def stalled(self: Journal, attempt: Attempt, answer: RawResponse, about: Mapping[str, str]) -> None:
         arrived.set()
         await go_on.wait()
-        await original(self, attempt, answer)
+        await original(self, attempt, answer, about)
 
     monkeypatch.setattr(Journal, "_keep", stalled)
     holder = asyncio.create_task(room.refresher.refresh(connected.secret))
