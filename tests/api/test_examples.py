@@ -14,9 +14,10 @@ from keyrack.ids import new_id
 from keyrack.oauth.dpop import new_proof_key
 from keyrack.oauth.profiles.model import ProofAlgorithm
 from keyrack.store.auth_secrets import AuthSecrets
-from support.app import Caller, World
+from support.app import Caller, World, relationship
 from support.grants import add_auth_client, add_secret
 from support.running import Running
+from support.served_estate import document
 from support.tenancy.estate import Estate, build_estate
 
 PLACEHOLDER = re.compile(r"[A-Z]+(?:_[A-Z]+)*_ID")
@@ -33,9 +34,6 @@ OF_OWNER = re.compile(r"\S+ /v2/workspaces(?:/\{workspace_id\}(?:/members.*)?)?$
 
 OTHER_IDS: Mapping[str, Mapping[str, str]] = {
     "PATCH /v2/auth-clients/{auth_client_id}/secret-rotation": {"auth_client_id": "lone_auth_client_id"},
-    "PATCH /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/secret-rotation": {
-        "oauth_client_id": "lone_oauth_client_id"
-    },
     "auth-clients": {"component_id": "second_id"},
     "PATCH /v2/tenants/{tenant_id}/auth-clients": {"auth_client_id": "tenant_auth_client_id"},
     "PATCH /v2/tenants/{tenant_id}/oauth-clients": {
@@ -70,11 +68,28 @@ async def suitable_ids(world: World, estate: Estate, operation: str) -> dict[str
             ids |= {name: estate.ids[other] for name, other in others.items()}
     if operation == "POST /v2/contracts/{contract_id}/members":
         ids["user_id"] = (await world.add_user(estate.tenant.id, f"{new_id()}@users.example")).id
+    if operation == "PATCH /v2/tenants/{tenant_id}/oauth-clients/{oauth_client_id}/secret-rotation":
+        ids["oauth_client_id"] = await client_in_rotation(world, estate)  # other examples change what the estate has
     if operation.endswith("/dpop-proof"):
         ids["secret_id"] = await bound_secret(world, estate)
     if operation == "POST /v2/tenants/{tenant_id}/oauth-clients":  # there is one for each component
         ids["component_id"] = await world.add_component(estate.tenant, f"example-{new_id()}", DESCRIPTOR)
     return ids
+
+
+async def client_in_rotation(world: World, estate: Estate) -> str:
+    """Return an OAuth client that has a new secret beside the old one."""
+    component_id = await world.add_component(estate.tenant, f"rotated-{new_id()}", DESCRIPTOR)
+    clients, admin = f"/v2/tenants/{estate.tenant.id}/oauth-clients", estate.tenant.admin
+    client = document(
+        "oauth-client", {"client_id": "id", "client_secret": "old"}, component=relationship("component", component_id)
+    )
+    made: str = (await admin.post(clients, client)).json()["data"]["id"]
+    begun = await admin.post(
+        f"{clients}/{made}/secret-rotation", document("client-secret-rotation", {"client_secret": "the new one"})
+    )
+    assert begun.status_code == 201, begun.text
+    return made
 
 
 async def bound_secret(world: World, estate: Estate) -> str:

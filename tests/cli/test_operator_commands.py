@@ -115,7 +115,7 @@ def test_a_pipe_gets_a_row_a_line_in_columns_that_stay(home: Path, name: str) ->
 def test_an_empty_list_has_its_columns_too(home: Path) -> None:
     done = run_command(home, "audit", "list", "--action", "no.such")
     assert done.stdout.split() == [
-        "at", "actor", "action", "outcome", "target_type", "target_id", "address", "request_id",
+        "at", "actor", "action", "outcome", "target_type", "target_id", "times", "address", "request_id",
     ]  # fmt: skip
     assert printed(home, "audit", "list", "--action", "no.such") == []
 

@@ -360,6 +360,7 @@ NO_FREE_TEXT: Mapping[str, str] = {
     "processes.id": _PROCESS,
     "processes.roles": "words of a list of ours",
     "refresh_counts.result": _OURS,
+    "schema_compatibility.oldest_program": _OURS,
     "revocations.outcome": _OURS,
     "roles.permissions": "words of a list of ours",
     "roles.scope": _OURS,

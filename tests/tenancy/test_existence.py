@@ -33,8 +33,8 @@ NAMES = {
     "version": "component_id",
 }
 """What the estate calls a resource, where its type says it otherwise."""
-MAKES_NOTHING = {"dpop-proof"}
-"""Types of what is answered and not kept, so that it has no id."""
+MAKES_NOTHING = {"client-secret-rotation", "dpop-proof"}
+"""Types of what has no id of its own: a part of its client, or answered and not kept."""
 
 Told = tuple[int, Mapping[str, str], str, list[str]]
 

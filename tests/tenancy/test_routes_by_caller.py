@@ -109,7 +109,7 @@ async def test_what_is_public_is_the_same_for_all(stage: Stage) -> None:
     callers = [stage.callers["T"], stage.callers["B"], stage.callers["v"]]
     for path in sorted(set(PUBLIC) - {"/metrics"}):
         answers = [
-            await who.get(path.format_map({**stage.mine.ids, "name": "docs.js"}))
+            await who.get(path.format_map({**stage.mine.ids, "name": "docs.js", "issuer_name": "unknown"}))
             for who in (*callers, stage.locked_out["no key"])
         ]
         assert len({answer.status_code for answer in answers}) == 1, path

@@ -20,6 +20,7 @@ from keyrack.store.components import SeenQuery
 from keyrack.store.core.paging import PagedQuery
 from keyrack.store.core.statements import POSTGRESQL, Change, Query, Statement
 from keyrack.store.core.unit import TENANT, TenantChange, TenantQuery
+from keyrack.store.grant_reports import _OfSample
 from keyrack.store.schema import flows, users
 from keyrack.store.secret_list import _NARROWING as NARROWING
 from keyrack.store.secret_list import _paged
@@ -29,6 +30,11 @@ from support.tenancy.store_methods import modules
 DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy leaves its dialects untyped
 
 BINDS_THE_TENANT: dict[str, str] = {
+    "key_rotations._REMOVAL": "as above",
+    "key_rotations._LOCKED": "as above",
+    "key_rotations._OPEN_ATTEMPTS": "of the tenant whose keys are exchanged",
+    "keyring._TENANT": "as above",
+    "keyring._ALL": "keys of the owner that is given",
     "deliveries._COUNT": "counts a part that has the condition",
     "deliveries._REPLAY_ONE": "inserts what it finds among the tenant's events",
     "deliveries._REPLAY_SINCE": "as above",
@@ -40,8 +46,6 @@ BINDS_THE_TENANT: dict[str, str] = {
     "audit_counts._ADDITION": "what is counted says whose log it belongs into",
     "audit_counts._OF_TENANT": "of the log that is given",
     "keyring._ADDITION": "a key of the owner that is given",
-    "keyring._BY_ID": "keys of the owner that is given",
-    "keyring._NEWEST": "as above",
     "keyring._REMOVAL": "as above",
     "leases._INTENT": "inserts what belongs to the tenant's secret that is leased",
     "role_assignments._EVERYWHERE": "three tables, each with the condition",
@@ -55,6 +59,22 @@ BINDS_THE_TENANT: dict[str, str] = {
 """Statements that have the tenant as a parameter, in another way than the tenant of the rows of one table."""
 
 ACROSS: dict[str, str] = {
+    "installation._KEEPING": "the installation's own row",
+    "installation._STORED_FORM_KEY": "the installation's own row",
+    "key_rotations._AGES": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._BEGINNING": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._COUNT": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._END": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._INSTALLATION": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._OPEN": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._OWNERS": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._REWRAPPING": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._SINCE": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._SUPERSEDED": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._UNDER_OTHERS": "the operator's exchange of keys, which is about all owners alike",
+    "key_rotations._UNDER_OTHERS_COUNT": "the operator's exchange of keys, which is about all owners alike",
+    "server_facts._POSTGRESQL": "what the database server says of itself, for the operator",
+    "server_facts._SQLITE": "what the database server says of itself, for the operator",
     "accounts._ACCOUNT": "service accounts belong to no tenant",
     "accounts._BY_ID": "service accounts belong to no tenant",
     "accounts._CHANGE": "as above",
@@ -202,6 +222,7 @@ ACROSS: dict[str, str] = {
 """Statements without a tenant, and what keeps tenants apart all the same."""
 
 OTHER_CONDITIONS: dict[type[TenantQuery], str] = {
+    _OfSample: "the sample's own rows, each with the condition, stand inside",
     OwnOrGlobal: "the tenant's auth clients and global ones, which all tenants can use (contract section 14)",
     SeenQuery: "the components that the tenant sees (contract section 5): its own and global ones",
 }
@@ -316,6 +337,8 @@ ONE_DATABASES_OWN = {
     "deliveries._REPLAY_SINCE",
     "audit_counts._ADDITION",
     "processes._SAYING",
+    "server_facts._POSTGRESQL",
+    "server_facts._SQLITE",
     "quota_usage._BYTES",
     "refresh_counts._ADDITION",
     "store._SAYING",

@@ -28,7 +28,10 @@ def export_log(
     *,
     tenant: Tenant = None,
 ) -> None:
-    """Write a log with its hash chain and signed checkpoints as JSON lines, for `keyrack audit verify`."""
+    """Write a log with its hash chain and checkpoints.
+
+    Write a log with its hash chain and signed checkpoints as JSON lines, for `keyrack audit verify`.
+    """
     if file == _STDOUT:
         has_end = with_store(lambda store: _export(store, tenant or "", sys.stdout.buffer))
     else:
@@ -141,7 +144,10 @@ def _public_key(text: str) -> bytes:
 
 @audit.command("chains")
 def list_chains(*, tenant: Tenant = None, as_json: Json = False) -> None:
-    """Show how the hash chains stand: their ends, their last checkpoints, and how many events wait for a place."""
+    """Show how the hash chains stand.
+
+    Show how the hash chains stand: their ends, their last checkpoints, and how many events wait for a place.
+    """
 
     async def read(store: "Store") -> list[Mapping[str, Any]]:
         from keyrack.service.audit.chain_state import ChainStates
@@ -172,7 +178,10 @@ def _chain(state: "ChainState") -> Mapping[str, Any]:
 
 @audit.command("keys")
 def list_keys(*, as_json: Json = False) -> None:
-    """List the public keys that checkpoints are signed with, the one in use last."""
+    """List the public keys of checkpoints.
+
+    List the public keys that checkpoints are signed with, the one in use last.
+    """
 
     async def read(store: "Store") -> list[Mapping[str, Any]]:
         from keyrack.service.audit.signing_keys import SigningKeys
@@ -194,7 +203,10 @@ def list_keys(*, as_json: Json = False) -> None:
 
 @audit.command("rotate-key")
 def rotate_key(*, as_json: Json = False) -> None:
-    """Sign checkpoints with a new key from now on; what older ones have signed stays good."""
+    """Sign checkpoints with a new key from now on.
+
+    Sign checkpoints with a new key from now on; what older ones have signed stays good.
+    """
 
     async def rotate(store: "Store") -> Mapping[str, Any]:
         from keyrack.service.audit.signing_keys import SigningKeys

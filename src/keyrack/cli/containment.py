@@ -44,7 +44,10 @@ def contain(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Freeze the grants of a client, a provider or a tenant, then have them revoked; begin it again to go on."""
+    """Freeze grants, then revoke or rotate them.
+
+    Freeze the grants of a client, a provider or a tenant, then have them revoked; begin it again to go on.
+    """
     if rehearse is not None:
         _rehearse(rehearse, action, as_json=as_json)
         return

@@ -28,7 +28,9 @@ def env_vars(
     undo: Annotated[bool, typer.Option("--undo", help="Delete what was made and is as it was made.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make OAuth clients of the keys that components have in their environment variables.
+    """Make OAuth clients of components' variables.
+
+    Make OAuth clients of the keys that components have in their environment variables.
 
     For the tenant that owns the component, and no other. The variables stay as they are.
     """

@@ -25,7 +25,9 @@ def restored(
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many grants are listed.")] = 1000,
     as_json: Json = False,
 ) -> None:
-    """Say which grants need a look after the database was restored from a backup.
+    """Say which grants need a look after a restore.
+
+    Say which grants need a look after the database was restored from a backup.
 
     Run it before anything is started on the restored database: what was due before it was lost is written down as in
     doubt, so that a refusal later tells when and why. No provider is asked. Run it again, later, to see what is left.
