@@ -159,6 +159,26 @@ async def test_a_collector_that_hangs_holds_up_neither_work_nor_the_stop(
         go_on.set()
 
 
+async def test_the_next_batch_follows_at_once_however_long_the_thread_of_the_last_takes_to_end(
+    keyrack: World, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme, globex = keyrack.tenants["Acme"].id, keyrack.tenants["Globex"].id
+    await add(keyrack.store, acme)
+    await add(keyrack.store, globex)
+    loop, ended = asyncio.get_running_loop(), threading.Event()
+    tell = loop.call_soon_threadsafe
+
+    def tell_and_linger(*given: Any) -> None:
+        tell(*given)
+        if threading.current_thread().name == "audit sink":
+            ended.wait(60)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_linger)
+    await AuditSink(keyrack.store, OtlpLogs("test")).tick()
+    ended.set()
+    assert {acme, globex} <= {each["metadata"]["tenant_uid"] for each in collector.logs}
+
+
 @pytest.mark.parametrize(
     "environment",
     [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}, {"OTEL_LOGS_EXPORTER": "none"}, {"OTEL_SDK_DISABLED": "true"}],

@@ -53,6 +53,7 @@ class OtlpLogs:
 
         def run() -> None:
             taken = self._sent(events)
+            self._thread = None  # before the result is told: whoever hears of it may send the next batch at once
             with suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(told, taken)
 
