@@ -136,6 +136,23 @@ async def test_replicas_share_the_work_and_none_is_sent_twice(keyrack_on_each: W
     assert sorted(kept.numbers(acme)) == list(range(1, 21))
 
 
+async def test_who_claims_a_log_hears_how_far_it_has_been_sent_by_then(keyrack_on_each: World) -> None:
+    acme, store, at = keyrack_on_each.tenants["Acme"].id, keyrack_on_each.store, clock.now()
+
+    async def claimed() -> int | None:
+        async with store.unit(acme, writes=True) as unit:
+            return await AuditSent(unit).claim(at)
+
+    with mock.patch.object(store, "_clock", return_value=at):
+        assert await claimed() == 0
+        async with store.unit(acme, writes=True) as unit:
+            assert await AuditSent(unit).claim(at) == 0
+            next_one = asyncio.create_task(claimed())
+            await asyncio.wait([next_one], timeout=0.2)  # it has to wait
+            await AuditSent(unit).sent(7)
+        assert await next_one == 7
+
+
 async def test_a_collector_that_hangs_holds_up_neither_work_nor_the_stop(
     keyrack: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, func, or_, select, update
 
 from keyrack.errors import AlreadyExists
 from keyrack.store.core.statements import Query
-from keyrack.store.core.unit import TenantChange, TenantQuery, TenantTable, Unit
+from keyrack.store.core.unit import TenantChange, TenantTable, Unit
 from keyrack.store.schema import audit_chains, audit_sent
 from keyrack.store.schema.base import Moment
 
@@ -22,12 +22,12 @@ _BEHIND = Query(
     .limit(bindparam("most", type_=Integer)),
     scans=True,
 )
-_STANDING = TenantQuery(audit_sent, select(_s.sequence))
 _CLAIM = TenantChange(
     audit_sent,
     update(audit_sent)
     .where(_s.claimed_until <= bindparam("now", type_=Moment))
-    .values(claimed_until=bindparam("until", type_=Moment)),
+    .values(claimed_until=bindparam("until", type_=Moment))
+    .returning(_s.sequence),
 )
 _RELEASE = TenantChange(audit_sent, update(audit_sent).values(claimed_until=bindparam("until", type_=Moment)))
 _SENT = TenantChange(
@@ -49,14 +49,13 @@ class AuditSent(TenantTable):
         Args:
             until: when others may claim it, if nothing comes of it.
         """
-        now = self.unit.clock()
-        row = await self.ask_one(_STANDING)
-        if row is None:
-            with suppress(AlreadyExists):  # by somebody else, at this moment
-                await self.insert({"sequence": 0, "claimed_until": until})
-                return 0
-            return None
-        return row.sequence if await self.make(_CLAIM, now=now, until=until) else None
+        row = await self.make_one(_CLAIM, now=self.unit.clock(), until=until)
+        if row is not None:
+            return int(row.sequence)
+        with suppress(AlreadyExists):  # somebody has claimed it
+            await self.insert({"sequence": 0, "claimed_until": until})
+            return 0
+        return None
 
     async def release(self, until: datetime) -> None:
         """Say that nothing came of it; others may claim it after a time."""
